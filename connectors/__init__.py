@@ -1,0 +1,1 @@
+"""Connectors: one module a protocol, each opens one read-only session and yields sample batches."""

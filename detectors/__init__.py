@@ -1,0 +1,1 @@
+"""Detectors: pure functions from aligned windows to scores."""

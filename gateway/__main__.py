@@ -1,0 +1,5 @@
+"""`python -m gateway` is `andon`."""
+
+from gateway.cli import main
+
+main()

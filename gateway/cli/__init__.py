@@ -1,0 +1,48 @@
+"""The command line: one module a command, found when it is called."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from gateway import __version__, registry
+from gateway.contracts import AndonError
+
+_COMMANDS = {
+    "check": "gateway.cli.check",
+    "demo": "gateway.cli.demo",
+    "once": "gateway.cli.once",
+    "run": "gateway.cli.run",
+    "schema": "gateway.cli.schema",
+    "status": "gateway.cli.status",
+}
+
+
+class _Lazy(click.Group):
+    """Imports a command's module only when it is called, so that `andon check` starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted({*_COMMANDS, *registry.installed(registry.COMMANDS)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name in _COMMANDS:
+            return import_module(_COMMANDS[cmd_name]).command
+        if cmd_name in registry.installed(registry.COMMANDS):
+            return registry.load(registry.COMMANDS, cmd_name)
+        return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AndonError as error:
+            # What andon raises on purpose is a sentence for people, never a traceback.
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="andon")
+def main() -> None:
+    """Reads a production line's sensors, scores them on the spot, raises alarms, loses nothing.
+
+    One YAML file is one line is one process. Nothing here can write to a PLC.
+    """

@@ -1,0 +1,126 @@
+"""The line file and the site file as pydantic models.
+
+The plugins' own options are merged in by entry point, so a stranger's source is validated like a
+built-in one. The names of `sources`, `detectors` and `sinks` are the keys by which a running line
+knows its parts.
+"""
+
+from functools import cache
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Field, create_model
+
+from gateway import registry
+from gateway.model import SECOND
+from gateway.options import Duration, Name, PositiveDuration, Size, Strict
+
+MINUTE = 60 * SECOND
+
+
+class Summaries(Strict):
+    """Count, mean, spread and extremes of each tag, forwarded instead of the raw samples."""
+
+    every: PositiveDuration = MINUTE
+    """The interval of one summary."""
+
+
+class Timing(Strict):
+    """How long late data is waited for and how long a silent tag's last value may stand in."""
+
+    lateness: Duration = SECOND // 2
+    """A window is closed this long after its end; later samples are counted as late."""
+    hold_periods: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    """The last good value of a tag is held for this many of its own periods."""
+    stale_periods: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """A tag without a sample for this many of its own periods is stale."""
+
+
+class Buffer(Strict):
+    """The durable store between the line and the sinks."""
+
+    max_bytes: Size = 2 * 2**30
+    """The oldest summaries are dropped, and counted, beyond this."""
+
+
+class Health(Strict):
+    """The local web server for /healthz, /readyz and /metrics."""
+
+    host: str = "127.0.0.1"
+    """Loopback, unless the site's security settings allow more."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    """0 picks a free port."""
+
+
+class Security(Strict):
+    """What no line of this plant may do."""
+
+    allow_insecure: bool = True
+    """Whether sources may say `insecure: true` (a connection without security)."""
+    allow_remote_health: bool = False
+    """Whether `health.host` may be anything but loopback."""
+
+
+class SiteFileBase(Strict):
+    """What all lines of a plant share."""
+
+    version: Literal[1]
+    site: Name
+    """The plant's name, as it appears on every point."""
+    sinks: dict[Name, Any] = {}
+    buffer: Buffer | None = None
+    security: Security = Security()
+
+
+class LineFileBase(Strict):
+    """One production line, one process."""
+
+    version: Literal[1]
+    line: Name
+    """The line's name, as it appears on every point."""
+    site: Name | None = None
+    """The plant's name; comes from `site_file` where that is given."""
+    site_file: str | None = None
+    """A file with what all lines of the plant share, relative to this one."""
+    description: str = ""
+    sources: dict[Name, Any]
+    """Where tags are read from, by name."""
+    detectors: dict[Name, Any] = {}
+    """What judges them, by name."""
+    sinks: dict[Name, Any] = {}
+    """Where alerts and summaries go; a local JSON-lines file if none is given anywhere."""
+    summaries: Summaries = Summaries()
+    timing: Timing = Timing()
+    buffer: Buffer = Buffer()
+    health: Health = Health()
+    state: str | None = None
+    """Folder for what must survive a restart; $STATE_DIRECTORY or ~/.local/state/andon if not given."""
+
+
+def _options(group: str) -> Any:
+    """The options of every plugin of a group as one union, told apart by `type`."""
+    models = tuple(registry.load(group, name).Options for name in sorted(registry.installed(group)))
+    return Annotated[Union[models], Field(discriminator="type")]  # noqa: UP007 - built at run time
+
+
+@cache
+def line_file() -> type[LineFileBase]:
+    """The model of a line file with every installed plugin's options."""
+    return create_model(
+        "LineFile",
+        __base__=LineFileBase,
+        __doc__=LineFileBase.__doc__,
+        sources=(dict[Name, _options(registry.CONNECTORS)], Field(min_length=1)),  # type: ignore[misc]
+        detectors=(dict[Name, _options(registry.DETECTORS)], {}),  # type: ignore[misc]
+        sinks=(dict[Name, _options(registry.SINKS)], {}),  # type: ignore[misc]
+    )
+
+
+@cache
+def site_file() -> type[SiteFileBase]:
+    """The model of a site file with every installed sink's options."""
+    return create_model(
+        "SiteFile",
+        __base__=SiteFileBase,
+        __doc__=SiteFileBase.__doc__,
+        sinks=(dict[Name, _options(registry.SINKS)], {}),  # type: ignore[misc]
+    )

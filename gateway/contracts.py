@@ -84,9 +84,7 @@ class Connector(Protocol):
 
     Options: ClassVar[type[BaseModel]]
 
-    def __init__(
-        self, name: str, options: Any, tags: Sequence[Tag], places: Places
-    ) -> None: ...
+    def __init__(self, name: str, options: Any, tags: Sequence[Tag], places: Places) -> None: ...
 
     @classmethod
     def declared_tags(cls, name: str, options: Any) -> Sequence[Tag]:
@@ -101,7 +99,7 @@ class Connector(Protocol):
         ...
 
     async def probe(self) -> Probe:
-        """Try the source once, read-only; used by `andon check --connect`, never raises SourceLost."""
+        """Try the source once, read-only, for `andon check --connect`; never raises SourceLost."""
         ...
 
 
@@ -138,7 +136,7 @@ class Sink(Protocol):
         ...
 
     async def write(self, batch: Sequence[Envelope]) -> int:
-        """Write all of it and return the bytes that left; SinkUnavailable or SinkRejected if not."""
+        """Write all of it and return the bytes that left; else SinkUnavailable or SinkRejected."""
         ...
 
     async def probe(self) -> Probe:

@@ -149,7 +149,8 @@ class Alarm:
     """What a detector may raise: an identity with its limits, fixed when the detector is built.
 
     Active when the score is above `threshold` for `on_delay` ns, back to normal when it is below
-    `threshold - hysteresis` for `off_delay` ns. `tag` is set where the alarm belongs to one.
+    `threshold - hysteresis` for `off_delay` ns. `tag` is set where the alarm belongs to one;
+    `scope` are the tags it may name as its cause, all of the detector's when empty.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Alarm:
     hysteresis: float = 0.0
     on_delay: Nanos = 0
     off_delay: Nanos = 0
+    scope: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

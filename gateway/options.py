@@ -39,7 +39,9 @@ def parse_duration(text: object) -> Nanos:
         return text
     match = _QUANTITY.fullmatch(str(text).strip())
     if not match or match[2] not in _UNITS:
-        raise ValueError(f"{text!r} is not a duration: write a number and a unit, as in 500ms, 5s, 2h")
+        raise ValueError(
+            f"{text!r} is not a duration: write a number and a unit, as in 500ms, 5s, 2h"
+        )
     return round(float(match[1]) * _UNITS[match[2]])
 
 
@@ -122,7 +124,7 @@ class Secret:
 
     __slots__ = ("kind", "name")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: object) -> None:
         match = _SECRET.fullmatch(text) if isinstance(text, str) else None
         if not match:
             raise ValueError(

@@ -81,7 +81,8 @@ class Grid:
             self.late += int(late.sum())
             self._refresh(tag[late & good], at[late & good], value[late & good])
             np.maximum.at(self._bad_at, tag[late & ~good], at[late & ~good])
-            tag, at, value, row, good = (x[~late] for x in (tag, at, value, row, good))
+            due = ~late
+            tag, at, value, row, good = tag[due], at[due], value[due], row[due], good[due]
         if not row.size:
             return
         self._grow(int(row.max()) + 1)
@@ -203,7 +204,7 @@ class _Stream:
         self.start(now)
 
     def start(self, now: Nanos) -> None:
-        self.grid = Grid(self._tags, self.period, self._hold, -(-now // self.period))
+        self.grid = Grid(self._tags, self.period, self._hold, now // self.period + 1)
         self.history = Rows(
             np.zeros(0, dtype=np.int64),
             np.zeros((0, self._tags)),

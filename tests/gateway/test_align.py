@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.align import Aligner, hold_limits, resample, windows
+from gateway.model import SECOND, Quality, SampleBatch, Tag, WindowSpec
+
+S = SECOND
+START = 1_700_000_000 * S
+
+
+def tag(name, period=S):
+    return Tag(name, "plc", period)
+
+
+def batch(*samples):
+    """Samples as (tag, seconds since START, value[, quality])."""
+    rows = [(*sample, Quality.GOOD)[:4] for sample in samples]
+    tags, at, values, quality = zip(*rows, strict=True)
+    return SampleBatch(
+        np.array(tags, dtype=np.int32),
+        np.array([START + round(a * S) for a in at], dtype=np.int64),
+        np.array(values, dtype=np.float64),
+        np.array(quality, dtype=np.uint8),
+    )
+
+
+def aligner(tags, spec, lateness=0, hold=3.0, now=START):
+    return Aligner({"d": spec}, tags, lateness=lateness, hold_periods=hold, now=now)
+
+
+def ends(found):
+    return [(w.end - START) / S for w in found.get("d", [])]
+
+
+def test_a_cell_holds_the_mean_of_its_good_samples():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START)
+    line.push(batch((0, 0.2, 1.0), (0, 0.9, 3.0), (0, 1.0, 5.0)))
+    found = line.advance(START + S)
+    assert found["d"][0].values.tolist() == [[3.0]]
+    assert found["d"][0].observed.all()
+
+
+def test_a_silent_tag_is_held_for_its_own_periods_and_then_not_observed():
+    line = aligner([tag("a"), tag("b", 2 * S)], WindowSpec(("a", "b"), S, 8))
+    line.advance(START)
+    line.push(batch((0, 1.0, 10.0), (1, 1.0, 20.0)))
+    window = line.advance(START + 8 * S)["d"][0]
+    assert window.observed[:, 0].tolist() == [True] * 4 + [False] * 4
+    assert window.observed[:, 1].tolist() == [True] * 7 + [False]
+    assert np.isnan(window.values[7]).all()
+    assert window.values[3].tolist() == [10.0, 20.0]
+
+
+def test_a_bad_sample_ends_the_hold_at_once():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 3))
+    line.advance(START)
+    line.push(batch((0, 0.5, 7.0), (0, 1.5, np.nan, Quality.BAD)))
+    window = line.advance(START + 3 * S)["d"][0]
+    assert window.observed[:, 0].tolist() == [True, False, False]
+
+
+def test_a_window_waits_for_the_lateness():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1), lateness=S // 2)
+    line.advance(START + S // 2)
+    line.push(batch((0, 0.7, 1.0)))
+    assert line.advance(START + S) == {}
+    assert line.next_close() == START + S + S // 2
+    assert ends(line.advance(START + S + S // 2)) == [1.0]
+
+
+def test_late_samples_are_counted_and_only_refresh_what_is_held():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START)
+    line.push(batch((0, 0.5, 1.0)))
+    assert line.advance(START + 2 * S)["d"][1].values.tolist() == [[1.0]]
+    line.push(batch((0, 1.8, 9.0)))
+    assert line.late == 1
+    assert line.advance(START + 3 * S)["d"][0].values.tolist() == [[9.0]]
+
+
+def test_a_sample_from_the_future_is_counted_and_dropped():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START)
+    line.push(batch((0, 3600, 1.0)))
+    assert line.future == 1
+    assert np.isnan(line.advance(START + S)["d"][0].values).all()
+
+
+@pytest.mark.parametrize("step", [-3600, 7200])
+def test_a_stepping_clock_starts_the_grid_anew(step):
+    line = aligner([tag("a")], WindowSpec(("a",), S, 2))
+    line.advance(START + 10 * S)
+    assert line.advance(START + step * S) == {}
+    line.push(batch((0, step + 0.5, 4.0), (0, step + 1.5, 5.0)))
+    line.advance(START + (step + 1) * S)
+    assert ends(line.advance(START + (step + 2) * S)) == [step + 2]
+
+
+def test_windows_end_on_multiples_of_the_hop_whenever_the_line_starts():
+    for offset in (0, 1, 3):
+        now = START + offset * S
+        line = aligner([tag("a")], WindowSpec(("a",), S, 4, hop=5), now=now)
+        found = ends(line.advance(START + 21 * S))
+        assert found == [e for e in (5.0, 10.0, 15.0, 20.0) if e >= offset + 4]
+
+
+def test_a_window_of_one_row_keeps_its_hop():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1, hop=3))
+    line.advance(START)
+    found = [end for k in range(1, 10) for end in ends(line.advance(START + k * S))]
+    assert len(found) == 3
+    assert {b - a for a, b in zip(found, found[1:], strict=False)} == {3.0}
+
+
+samples = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(1, 300).map(lambda tenths: tenths / 10),
+        st.floats(-1e6, 1e6),
+        st.sampled_from([Quality.GOOD, Quality.GOOD, Quality.BAD, Quality.UNCERTAIN]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(samples)
+def test_live_alignment_and_resampling_of_the_recording_agree(rows):
+    tags = [tag("a"), tag("b", 2 * S), tag("c", 5 * S)]
+    rows.sort(key=lambda row: row[1])
+    recorded = batch(*rows)
+    times, values, observed = resample(
+        recorded.tag,
+        recorded.at,
+        recorded.value,
+        recorded.quality,
+        3,
+        S,
+        hold_limits(tags, S, 3.0),
+    )
+    offline = windows(times, values, observed, 3, 2)
+
+    line = Aligner(
+        {"d": WindowSpec(("a", "b", "c"), S, 3, 2)},
+        tags,
+        lateness=0,
+        hold_periods=3.0,
+        now=int(times[0]) - S,
+    )
+    line.advance(int(times[0]) - S)
+    live = []
+    for end in times:
+        due = recorded.at <= end
+        due &= recorded.at > end - S
+        line.push(
+            SampleBatch(
+                recorded.tag[due], recorded.at[due], recorded.value[due], recorded.quality[due]
+            )
+        )
+        live += line.advance(int(end)).get("d", [])
+    assert [w.end for w in live] == [w.end for w in offline]
+    for one, other in zip(live, offline, strict=True):
+        np.testing.assert_array_equal(one.observed, other.observed)
+        np.testing.assert_allclose(one.values, other.values)
+        assert np.isnan(one.values[~one.observed]).all()

@@ -1,0 +1,179 @@
+"""The panels about the gateway itself: does it live, what does it lose, what does it save."""
+# ruff: noqa: INP001 - neighbours of the script build.py, not a package
+
+import queries
+from panels import (
+    AMBER,
+    GREY,
+    PURPLE,
+    RED,
+    Json,
+    field,
+    lines,
+    override,
+    series,
+    stat,
+    steps,
+    target,
+    targets,
+    words,
+)
+
+HEALTHS = {"ok": ("OK", GREY), "degraded": ("DEGRADED", AMBER), "blind": ("BLIND", PURPLE)}
+FRESHNESS = {
+    "tags_fresh": ("fresh", GREY),
+    "tags_late": ("late", "#8A6D00"),
+    "tags_stale": ("stale", AMBER),
+    "tags_bad": ("bad", RED),
+    "tags_never_seen": ("never seen", PURPLE),
+}
+
+
+def _last(name: str) -> str:
+    return queries.select(f'last("{name}") AS "{name}"', queries.GATEWAY)
+
+
+def _reported(*names: tuple[str, str]) -> list[Json]:
+    """The last report in each step, for several fields with their shown names."""
+    return targets(
+        *((queries.over_time(f'last("{name}")', queries.GATEWAY), shown) for name, shown in names)
+    )
+
+
+def _health() -> Json:
+    return stat(
+        "Health",
+        "What the gateway says of itself: OK, DEGRADED (a source or the sink is away) or BLIND (a"
+        " model cannot judge). SILENT: no report for five minutes.",
+        (4, 4),
+        "/^health$/",
+        timeFrom="5m",
+        hideTimeOverride=True,
+        defaults=field("none", mappings=words(HEALTHS), noValue="SILENT"),
+        targets=[target(_last("health"), "health")],
+    )
+
+
+def _age() -> Json:
+    return stat(
+        "Last report",
+        "When the gateway's last report was made. Reports that wait in its buffer come later, with"
+        " the time at which they were made.",
+        (4, 4),
+        "/^[Tt]ime$/",
+        defaults=field("dateTimeFromNow", noValue="none in range"),
+        targets=[target(_last("values_read"), table=True)],
+    )
+
+
+def _saved() -> Json:
+    saved = '1 - last("bytes_forwarded") / last("bytes_raw") AS "saved"'
+    return stat(
+        "Bytes saved",
+        "One minus bytes forwarded over the bytes that forwarding every raw sample would have"
+        " cost.",
+        (4, 4),
+        "",
+        defaults=field("percentunit", decimals=1),
+        targets=[target(queries.select(saved, queries.GATEWAY), "saved")],
+    )
+
+
+def _bytes() -> Json:
+    return stat(
+        "Bytes",
+        "Read from the sources, needed to forward every raw sample, and really forwarded, as last"
+        " reported.",
+        (6, 4),
+        "",
+        text="value_and_name",
+        defaults=field("bytes", decimals=1),
+        targets=targets(
+            (_last("bytes_read"), "read"),
+            (_last("bytes_raw"), "raw"),
+            (_last("bytes_forwarded"), "forwarded"),
+        ),
+    )
+
+
+def _sources() -> Json:
+    return stat(
+        "Sources",
+        "How many of the line's sources are connected, and how many it has.",
+        (6, 4),
+        "",
+        text="value_and_name",
+        defaults=field("none", decimals=0),
+        targets=targets((_last("sources_up"), "connected"), (_last("sources"), "configured")),
+    )
+
+
+def overview() -> list[Json]:
+    """The first shelf: health, age and savings at a glance."""
+    return [_health(), _age(), _sources(), _bytes(), _saved()]
+
+
+def _freshness() -> Json:
+    stacked = lines(0, fillOpacity=60, stacking={"mode": "normal", "group": "A"})
+    return series(
+        "Tags by freshness",
+        "How many tags are fresh, late, stale, bad or were never seen; grey is fresh.",
+        (12, 8),
+        defaults=field("none", custom=stacked, min=0, decimals=0),
+        overrides=[
+            override(shown, color={"mode": "fixed", "fixedColor": colour})
+            for shown, colour in FRESHNESS.values()
+        ],
+        targets=_reported(*((name, shown) for name, (shown, _) in FRESHNESS.items())),
+    )
+
+
+def _buffered() -> Json:
+    return series(
+        "Waiting in the buffer",
+        "Rows on the gateway's disk that the cloud has not yet confirmed. They grow while the link"
+        " is down and are never dropped in silence.",
+        (12, 8),
+        defaults=field("none", color={"mode": "palette-classic"}, custom=lines(2), min=0),
+        targets=_reported(("buffered_alerts", "alerts"), ("buffered_summaries", "summaries")),
+    )
+
+
+def _lost() -> Json:
+    return series(
+        "Late and lost",
+        "Samples that came too late for their window, samples dropped at the inbox and points"
+        " dropped from the buffer, as the gateway counts them. Flat is good.",
+        (12, 8),
+        defaults=field(
+            "none",
+            color={"mode": "palette-classic"},
+            custom=lines(2),
+            min=0,
+            thresholds=steps((None, GREY)),
+        ),
+        targets=_reported(
+            ("samples_late", "samples late"),
+            ("samples_dropped", "samples dropped"),
+            ("points_dropped", "points dropped"),
+        ),
+    )
+
+
+def _work() -> Json:
+    return series(
+        "Work done",
+        "Values read, windows scored and alerts raised, as the gateway counts them.",
+        (12, 8),
+        defaults=field("none", color={"mode": "palette-classic"}, custom=lines(2), min=0),
+        targets=_reported(
+            ("values_read", "values read"),
+            ("windows_scored", "windows scored"),
+            ("alerts_raised", "alerts raised"),
+        ),
+    )
+
+
+def details() -> list[Json]:
+    """Freshness, buffer, losses and work over time."""
+    return [_freshness(), _buffered(), _lost(), _work()]

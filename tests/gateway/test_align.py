@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,7 +114,7 @@ def test_a_window_of_one_row_keeps_its_hop():
     line.advance(START)
     found = [end for k in range(1, 10) for end in ends(line.advance(START + k * S))]
     assert len(found) == 3
-    assert {b - a for a, b in zip(found, found[1:], strict=False)} == {3.0}
+    assert {b - a for a, b in itertools.pairwise(found)} == {3.0}
 
 
 samples = st.lists(

@@ -1,0 +1,176 @@
+"""The composition root: builds a line from its file and runs all its tasks in one TaskGroup.
+
+Promises
+- SIGTERM or SIGINT ends it politely once; a second one at once. Correctness needs neither.
+- The watchdog is fed only while the line ticks: a dead PLC does not restart the daemon, a stuck
+  line does.
+- One daemon a line: the state folder is locked, because the buffer allows one connection only.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import structlog
+
+from gateway import registry
+from gateway.buffer import Buffer, open_buffer
+from gateway.config.load import LineConfig, build_detectors
+from gateway.contracts import ConfigError, Connector, Sink
+from gateway.control import SOCKET, serve
+from gateway.forward import Forwarder
+from gateway.line import Line
+from gateway.metrics import HealthCollector, exposition
+from gateway.notify import notify, watchdog_interval
+from gateway.source import keep_reading
+from gateway.supervise import supervise
+
+log = structlog.get_logger()
+
+STUCK_S = 15.0
+"""A line that has not ticked for this long is stuck; it ticks at least once a second."""
+
+
+def build_sinks(config: LineConfig) -> dict[str, Sink]:
+    """The sinks of a line by name."""
+    return {
+        name: registry.load(registry.SINKS, options.type)(name, options, config.places)
+        for name, options in config.sinks.items()
+    }
+
+
+def build_connectors(config: LineConfig) -> dict[str, Connector]:
+    """The connectors of a line by name."""
+    return {
+        name: registry.load(registry.CONNECTORS, options.type)(
+            name, options, [tag for tag in config.tags if tag.source == name], config.places
+        )
+        for name, options in config.sources.items()
+    }
+
+
+@contextlib.contextmanager
+def only_daemon(state: Path) -> Iterator[None]:
+    """Hold the state folder's lock; ConfigError if another daemon runs this line."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"the state folder {state} cannot be used: {error.strerror}; "
+            "set `state:` in the line file or $STATE_DIRECTORY"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(f"another andon already runs this line with {state}") from error
+    else:
+        yield
+    finally:
+        os.close(lock)
+
+
+async def run(config: LineConfig) -> None:
+    """Run the line until a signal asks to stop."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has a task
+    _stop_on_signal(task)
+    detectors, sinks = build_detectors(config), build_sinks(config)
+    connectors = build_connectors(config)
+    accepts = {name: sink.accepts for name, sink in sinks.items()}
+    with only_daemon(config.places.state):
+        async with (
+            open_buffer(config.places.state / "buffer.db", config.file.buffer, accepts) as buffer,
+            _opened(sinks),
+        ):
+            line = Line(config, detectors, buffer, time.time_ns())
+            await line.restore()
+            forwarders = [Forwarder(name, sink, buffer) for name, sink in sinks.items()]
+            line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
+            with contextlib.suppress(asyncio.CancelledError):
+                await _run_tasks(config, line, connectors, forwarders, buffer)
+    log.info("line.stopped")
+    notify("STOPPING=1")
+
+
+async def _run_tasks(
+    config: LineConfig,
+    line: Line,
+    connectors: Mapping[str, Connector],
+    forwarders: list[Forwarder],
+    buffer: Buffer,
+) -> None:
+    health = line.health
+
+    def count_restart() -> None:
+        health.restarts += 1
+
+    types = {f"source.{n}": o.type for n, o in config.sources.items()}
+    types |= {f"sink.{n}": o.type for n, o in config.sinks.items()}
+    metrics = exposition(line.timings, HealthCollector(health, types, time.time_ns))
+    web = serve(
+        health,
+        metrics,
+        time.time_ns,
+        host=config.file.health.host,
+        port=config.file.health.port,
+        socket=config.places.state / SOCKET,
+    )
+    async with web as port, asyncio.TaskGroup() as tasks:
+
+        def start(name: str, work: object) -> None:
+            tasks.create_task(supervise(name, work, count_restart), name=name)  # type: ignore[arg-type]
+
+        start(f"line[{config.line}]", line.run)
+        first = 0
+        for name, connector in connectors.items():
+            source = health.sources[name]
+            start(
+                f"source[{name}]",
+                lambda c=connector, f=first, s=source: keep_reading(c, f, line.inbox, s),
+            )
+            first += len(connector.declared_tags(name, config.sources[name]))
+        for forwarder in forwarders:
+            start(f"sink[{forwarder.name}]", forwarder.run)
+        start("heartbeat", lambda: _heartbeat(line, buffer))
+        notify("READY=1", f"STATUS={config.line}: started, http on port {port}")
+        log.info(
+            "line.started", http_port=port, tags=len(config.tags), state=str(config.places.state)
+        )
+
+
+async def _heartbeat(line: Line, buffer: Buffer) -> None:
+    """Feed the watchdog, keep systemd's status line and the buffer's figures fresh."""
+    interval = min(watchdog_interval() or 2.0, 2.0)
+    while True:
+        line.health.buffer = await buffer.stats()
+        stuck = time.monotonic() - line.health.ticked > STUCK_S
+        words = f"STATUS={line.health.line}: {'stuck' if stuck else line.health.overall}"
+        notify(words, *([] if stuck else ["WATCHDOG=1"]))
+        await asyncio.sleep(interval)
+
+
+@contextlib.asynccontextmanager
+async def _opened(sinks: Mapping[str, Sink]) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        for sink in sinks.values():
+            await stack.enter_async_context(sink.open())
+        yield
+
+
+def _stop_on_signal(task: asyncio.Task[object]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        log.info("line.stopping", signal=number.name)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)

@@ -1,0 +1,73 @@
+"""`andon once LINE.yaml`: read and score once, print it, send and store nothing."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.options import format_duration
+
+
+@click.command("once")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait for the sources.")
+def command(file: Path, as_json: bool, timeout: float) -> None:
+    """Poll the sources of FILE once, score once what can be scored, and print it.
+
+    Nothing is sent and nothing is stored. Exit code 1 if a tag brought no good value.
+    """
+    from gateway import logs
+    from gateway.config.load import load
+
+    config = load(file)
+    logs.configure(config.line)
+    facts = asyncio.run(_once(config, timeout))
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        _show(facts)
+    sys.exit(0 if all(tag["value"] is not None for tag in facts["tags"]) else 1)
+
+
+async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109 - of the reading
+    from gateway.app import build_connectors
+    from gateway.config.load import build_detectors
+    from gateway.reading import read_once, score_once
+
+    detectors = build_detectors(config)
+    started = time.monotonic()
+    reading = await read_once(config.tags, build_connectors(config), timeout)
+    return {
+        "line": config.line,
+        "seconds": round(time.monotonic() - started, 3),
+        "tags": reading.facts(),
+        "errors": reading.errors,
+        "detectors": [
+            score_once(name, detector, config.tags, reading) for name, detector in detectors.items()
+        ],
+    }
+
+
+def _show(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from gateway.cli.show import causes, plain_table, word
+
+    console = Console()
+    table = plain_table("tag", "value", "unit", "quality", "source")
+    for tag in facts["tags"]:
+        value = "–" if tag["value"] is None else f"{tag['value']:.6g}"
+        table.add_row(tag["tag"], value, tag["unit"], word(tag["quality"]), tag["source"])
+    console.print(table)
+    for source, why in facts["errors"].items():
+        console.print(f"{source}: {why}", style="bold yellow")
+    for detector in facts["detectors"]:
+        said = detector["blind"] or ", ".join(detector["over"]) or "nothing over its threshold"
+        held = detector["held_ns"]
+        note = f" (these values held for {format_duration(held)})" if held else ""
+        console.print(f"{detector['name']}{note}: {said} {causes(detector['top_tags'])}")

@@ -1,0 +1,42 @@
+"""`andon run LINE.yaml`: the daemon."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.contracts import ConfigError, ModelError
+
+EX_CONFIG = 78
+"""sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
+
+
+@click.command("run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--log-format",
+    type=click.Choice(["journal", "console", "json"]),
+    help="How to log; found out from what stderr is if not given.",
+)
+def command(file: Path, log_format: str | None) -> None:
+    """Run the line of FILE until it is told to stop.
+
+    Ends with 78 if the file, or a model that it names, is wrong.
+    """
+    from gateway import logs
+    from gateway.config.load import load
+
+    try:
+        config = load(file)
+        logs.configure(config.line, log_format)
+        # One ONNX thread and a little numpy: more threads would only take the machine's cores.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        from gateway.app import run
+
+        asyncio.run(run(config))
+    except* (ConfigError, ModelError) as group:
+        for error in group.exceptions:
+            click.echo(str(error), err=True)
+        sys.exit(EX_CONFIG)

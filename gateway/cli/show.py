@@ -1,0 +1,174 @@
+"""A running line on a terminal: the tables that `andon status` and `andon demo` share."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+Facts = Mapping[str, Any]
+
+# Normal is quiet; colour is for what is abnormal, and never alone: the word says it too.
+_STYLE = {
+    "ok": "dim",
+    "fresh": "dim",
+    "up": "dim",
+    "late": "yellow",
+    "starting": "yellow",
+    "degraded": "bold yellow",
+    "stale": "bold yellow",
+    "never_seen": "bold yellow",
+    "blind": "bold magenta",
+    "bad": "bold magenta",
+    "failed": "bold red",
+    "down": "bold yellow",
+    "low": "cyan",
+    "medium": "yellow",
+    "high": "bold red",
+    "critical": "bold white on red",
+}
+_BAR = 24
+
+
+def show_status(facts: Facts) -> None:
+    """Print it all once."""
+    console = Console()
+    console.print(overview(facts))
+    for part in (tags(facts), detectors(facts), sources(facts), sinks(facts), alerts(facts)):
+        console.print(part)
+
+
+def word(text: str) -> Text:
+    """A state, in its style."""
+    return Text(text, style=_STYLE.get(text, ""))
+
+
+def overview(facts: Facts) -> RenderableType:
+    """One line: what, how, how long."""
+    up = (facts["now"] - facts["started"]) / 1e9
+    counters = facts["counters"]
+    head = Text.assemble(
+        (facts["line"], "bold"),
+        f" at {facts['site']}  ",
+        word(facts["health"]),
+        f"  up {_span(up)}  {counters['values_read']:,} values read, "
+        f"{counters['windows_scored']:,} windows scored, {counters['alerts_raised']} alarms raised",
+    )
+    reasons = [Text(f"  {why}", style="yellow") for why in facts["not_ready"]]
+    return Group(head, *reasons)
+
+
+def tags(facts: Facts) -> Table:
+    """Each tag with its last value and the state of its data."""
+    table = plain_table("tag", "value", "unit", "data", "source")
+    for tag in facts["tags"]:
+        value = "–" if tag["value"] is None else f"{tag['value']:.4g}"
+        table.add_row(tag["tag"], value, tag["unit"], word(tag["state"]), tag["source"])
+    return table
+
+
+def detectors(facts: Facts) -> Table:
+    """Each detector with its score against its threshold, or why it cannot judge."""
+    table = plain_table("detector", "state", "score against threshold", "windows", "why")
+    for detector in facts["detectors"]:
+        table.add_row(
+            detector["name"],
+            word(detector["state"]),
+            _bar(detector["score"], detector["threshold"]),
+            str(detector["scored"]),
+            detector["reason"],
+        )
+    return table
+
+
+def _bar(score: float | None, threshold: float | None) -> Text:
+    if score is None or not threshold:
+        return Text("–", style="dim")
+    ratio = score / threshold
+    # Two thirds of the bar are the threshold, so that what is beyond it shows.
+    filled = max(0, min(_BAR, round(ratio * _BAR * 2 / 3)))
+    style = "bold red" if ratio > 1 else "dim"
+    bar = "█" * filled + "·" * (_BAR - filled)
+    mark = round(_BAR * 2 / 3)
+    return Text.assemble(
+        (bar[:mark], style), ("│", "bold"), (bar[mark:], style), f" {score:.3g} / {threshold:.3g}"
+    )
+
+
+def sources(facts: Facts) -> Table:
+    """Each source: up or not, how long, what it brought."""
+    table = plain_table("source", "state", "since", "samples", "why")
+    for source in facts["sources"]:
+        state = word("up" if source["up"] else "down")
+        since = _span(source["since_s"])
+        table.add_row(source["name"], state, since, f"{source['samples']:,}", source["error"])
+    return table
+
+
+def sinks(facts: Facts) -> Table:
+    """Each sink and the bytes that left."""
+    table = plain_table("sink", "state", "sent", "why")
+    for sink in facts["sinks"]:
+        state = word("up" if sink["up"] else "down")
+        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", sink["error"])
+    return table
+
+
+def alerts(facts: Facts) -> RenderableType:
+    """What is active now, and the last transitions."""
+    if not facts["alerts"] and not facts["active"]:
+        return Text("no alarms", style="dim")
+    latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
+    table = plain_table("time", "severity", "alarm", "state", "caused by")
+    for alert in sorted(latest.values(), key=lambda a: -a["at"])[:8]:
+        table.add_row(
+            time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
+            word(alert["severity"]),
+            f"{alert['detector']}.{alert['alarm']}",
+            alert["state"],
+            causes(alert["top_tags"]),
+        )
+    return table
+
+
+def causes(top: Sequence[Facts]) -> str:
+    """The tags behind an alert: name, share, actual against expected."""
+    return ", ".join(_cause(tag) for tag in top[:3])
+
+
+def _cause(tag: Facts) -> str:
+    said = f"{tag['tag']} {tag['share']:.0%}"
+    if tag["actual"] is None:
+        return said
+    if tag["expected"] is None:
+        return f"{said} ({tag['actual']:.4g})"
+    return f"{said} ({tag['actual']:.4g}, expected {tag['expected']:.4g})"
+
+
+def page(facts: Facts, title: str, extra: RenderableType = "") -> RenderableType:
+    """The whole picture for a live terminal."""
+    parts = (overview(facts), tags(facts), detectors(facts), alerts(facts), extra)
+    return Panel(Group(*parts), title=title, border_style="dim")
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines; numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("value", "samples") else "left")
+    return table
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (
+        f"{hours} h {minutes} min"
+        if hours
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )

@@ -1,0 +1,236 @@
+"""What the daemon knows of itself, in one place: status, metrics, /readyz and andon_gateway ask it.
+
+Promises
+- Plain counters and facts, written by one task each, read by anyone between two awaits.
+- *No anomaly* and *cannot judge* are told apart: a detector that is blind says so and why.
+"""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from gateway.freshness import Freshness, FreshnessWatch
+from gateway.model import Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
+
+RECENT = 100
+"""Alert transitions that `andon status` can show."""
+
+
+@dataclass(slots=True)
+class SourceHealth:
+    """One source: whether it is up, what it brought, what it said last."""
+
+    name: str
+    up: bool = False
+    since: float = field(default_factory=time.monotonic)
+    error: str = ""
+    connects: int = 0
+    losses: int = 0
+    samples: int = 0
+    bad: int = 0
+    lost_samples: int = 0
+    wire_bytes: int = 0
+    last_sample_at: Nanos = 0
+
+    def note(self, batch: SampleBatch) -> None:
+        self.samples += len(batch)
+        self.bad += int(np.count_nonzero(batch.quality))
+        self.lost_samples += batch.lost
+        self.wire_bytes += batch.wire_bytes
+        if len(batch):
+            self.last_sample_at = int(batch.at.max())
+
+    def note_up(self) -> float:
+        """The source delivers; returns the seconds it was away."""
+        away = time.monotonic() - self.since
+        self.up, self.since, self.error = True, time.monotonic(), ""
+        self.connects += 1
+        return round(away, 1)
+
+    def note_lost(self, why: str) -> bool:
+        """The source is away; True if that, or its reason, is news."""
+        news = self.up or why != self.error
+        if self.up:
+            self.losses += 1
+            self.since = time.monotonic()
+        self.up, self.error = False, why
+        return news
+
+
+@dataclass(slots=True)
+class DetectorHealth:
+    """One detector: what it said last, or why it cannot say anything."""
+
+    name: str
+    alarms: Sequence[Alarm] = ()
+    state: str = "starting"
+    reason: str = "no full window yet"
+    model: str = ""
+    scored: int = 0
+    refused: int = 0
+    score: float | None = None
+    coverage: float = 0.0
+    last_at: Nanos = 0
+    highest: float | None = None
+    """The highest score since `take_highest`."""
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of a detector with one score; None where each alarm has its own."""
+        return self.alarms[0].threshold if len(self.alarms) == 1 else None
+
+    def note(self, score: Score) -> str | None:
+        """Take a score in; the new state if that is news."""
+        before = self.state
+        self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
+        judged = not score.blind and bool(np.isfinite(score.values).any())
+        self.state, self.reason = ("ok", "") if judged else ("blind", score.blind or "no data")
+        if judged:
+            self.scored += 1
+            self.score = float(np.nanmax(score.values))
+            self.highest = max(self.score, self.highest if self.highest is not None else -np.inf)
+        else:
+            self.refused += 1
+            self.score = None
+        return self.state if self.state != before else None
+
+    def note_failure(self, why: str) -> bool:
+        """The detector itself failed; True if that is news."""
+        news = self.state != "failed"
+        self.state, self.reason, self.score = "failed", why, None
+        self.refused += 1
+        return news
+
+    def take_highest(self) -> float | None:
+        highest, self.highest = self.highest, None
+        return highest
+
+
+class Delivery(Protocol):
+    """What health wants to know of a sink's forwarder."""
+
+    name: str
+    up: bool
+    error: str
+    sent_bytes: int
+
+    def facts(self) -> Mapping[str, object]: ...
+
+
+class Health:
+    """All of it, for one line."""
+
+    def __init__(
+        self, line: str, site: str, tags: Sequence[Tag], freshness: FreshnessWatch
+    ) -> None:
+        self.line, self.site, self.tags = line, site, tuple(tags)
+        self.freshness = freshness
+        self.started = time.time_ns()
+        self.sources = {name: SourceHealth(name) for name in dict.fromkeys(t.source for t in tags)}
+        self.detectors: dict[str, DetectorHealth] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self.buffer: Mapping[str, object] = {}
+        self.alerts: deque[Alert] = deque(maxlen=RECENT)
+        self.active: dict[str, Alert] = {}
+        self.raised = 0
+        self.restarts = 0
+        self.late = 0
+        self.future = 0
+        self.dropped = 0
+        self.summaries = 0
+        self.raw_bytes = 0
+        self.append_failures = 0
+        self.dropped_points = 0
+        self.ticked = time.monotonic()
+        self._last = np.full(len(self.tags), np.nan)
+        self._raw_cost = np.array([self._line_length(tag) for tag in self.tags])
+
+    def _line_length(self, tag: Tag) -> int:
+        """Bytes of one sample as line protocol: what a raw forwarder would send for it."""
+        line = f"sensor,line={self.line},site={self.site},tag={tag.name} value=1234.5678 "
+        return len(line.encode()) + len(str(time.time_ns())) + 1
+
+    def note_samples(self, batch: SampleBatch) -> None:
+        """Samples that reached the line; the line's tag indices."""
+        self.raw_bytes += int(self._raw_cost[batch.tag].sum())
+        good = batch.quality == Quality.GOOD
+        self._last[batch.tag[good]] = batch.value[good]
+
+    def note_alert(self, alert: Alert) -> None:
+        """A transition that is on disk."""
+        self.alerts.append(alert)
+        if alert.is_active:
+            self.active[alert.id] = alert
+            self.raised += 1
+        else:
+            self.active.pop(alert.id, None)
+
+    @property
+    def sent_bytes(self) -> int:
+        return sum(delivery.sent_bytes for delivery in self.deliveries.values())
+
+    @property
+    def overall(self) -> str:
+        """'blind' when a detector cannot judge, 'degraded' when a part is away, else 'ok'."""
+        if any(d.state in ("blind", "failed") for d in self.detectors.values()):
+            return "blind"
+        up = [s.up for s in self.sources.values()] + [d.up for d in self.deliveries.values()]
+        return "ok" if all(up) else "degraded"
+
+    def unready(self) -> list[str]:
+        """Why the line is not doing its whole job; empty when it is."""
+        away = [
+            f"source {s.name}: {s.error or 'no data yet'}"
+            for s in self.sources.values()
+            if not s.up
+        ]
+        away += [
+            f"detector {d.name}: {d.state}, {d.reason}"
+            for d in self.detectors.values()
+            if d.state != "ok"
+        ]
+        return away + [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
+
+    def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:
+        """The fields of one andon_gateway point."""
+        fields: dict[str, float | int | bool | str] = {
+            "health": self.overall,
+            "values_read": sum(s.samples for s in self.sources.values()),
+            "windows_scored": sum(d.scored for d in self.detectors.values()),
+            "alerts_raised": self.raised,
+            "samples_late": self.late,
+            "samples_dropped": self.dropped + self.future,
+            "points_dropped": self.dropped_points + int(str(self.buffer.get("dropped", 0))),
+            "bytes_read": sum(s.wire_bytes for s in self.sources.values()),
+            "bytes_raw": self.raw_bytes,
+            "bytes_forwarded": self.sent_bytes,
+            "buffered_alerts": int(str(self.buffer.get("alerts", 0))),
+            "buffered_summaries": int(str(self.buffer.get("summaries", 0))),
+            "sources_up": sum(s.up for s in self.sources.values()),
+            "sources": len(self.sources),
+        }
+        fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
+        for detector in self.detectors.values():
+            highest = detector.take_highest()
+            if detector.threshold is not None and highest is not None:
+                fields[f"score_{detector.name}"] = highest
+                fields[f"threshold_{detector.name}"] = detector.threshold
+        return fields
+
+    def last_values(self, now: Nanos) -> list[dict[str, object]]:
+        """Each tag with its last good value and its state."""
+        states = self.freshness.states(now)
+        return [
+            {
+                "tag": tag.name,
+                "source": tag.source,
+                "unit": tag.unit,
+                "value": None if np.isnan(value) else float(value),
+                "state": Freshness(int(state)).name.lower(),
+            }
+            for tag, value, state in zip(self.tags, self._last, states, strict=True)
+        ]

@@ -1,0 +1,230 @@
+"""One production line, from samples to what is on disk.
+
+Promises
+- One durable append per closed window: its alert transitions, its summaries and the alarm
+  machines' checkpoint in one transaction. Only then is an alert logged, shown or sent.
+- What could not be stored is kept and tried again with the next window; detection goes on.
+- A detector that fails is blind and says so; its neighbours score on.
+- The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import structlog
+
+from gateway import codec
+from gateway.alerts import AlertMachine
+from gateway.align import Aligner
+from gateway.config.load import LineConfig
+from gateway.contracts import AndonError, Detector
+from gateway.freshness import DETECTOR as DATA
+from gateway.freshness import FreshnessWatch
+from gateway.health import DetectorHealth, Health
+from gateway.inbox import Inbox
+from gateway.metrics import Timings
+from gateway.model import SECOND, Alert, Envelope, Kind, Nanos, Score, Window
+from gateway.summary import Summariser
+from gateway.supervise import Fatal
+
+log = structlog.get_logger()
+
+UNSTORED_LIMIT = 20_000
+"""Points kept in memory while the buffer refuses them, some 4 MB."""
+
+Scored = Mapping[str, Sequence[Score] | Exception]
+
+
+class Store(Protocol):
+    """What the line needs of the buffer."""
+
+    async def append(
+        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
+    ) -> None: ...
+
+    async def load_checkpoint(self, name: str) -> bytes | None: ...
+
+
+class Line:
+    """The aligner, detectors, alarm machines and summaries of one line."""
+
+    def __init__(
+        self,
+        config: LineConfig,
+        detectors: Mapping[str, Detector],
+        store: Store,
+        now: Nanos,
+        clock: Callable[[], Nanos] = time.time_ns,
+    ) -> None:
+        timing, tags = config.file.timing, config.tags
+        self.inbox = Inbox()
+        self.timings = Timings(config.line)
+        self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
+        self._units = {tag.name: tag.unit for tag in tags}
+        self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
+        self._aligner = Aligner(
+            {name: detector.spec for name, detector in detectors.items()},
+            tags,
+            lateness=timing.lateness,
+            hold_periods=timing.hold_periods,
+            now=now,
+        )
+        self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
+        self._machines = {
+            name: AlertMachine(name, detector.alarms, detector.spec.tags)
+            for name, detector in detectors.items()
+        }
+        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, [tag.name for tag in tags])
+        self._gateway_due = self._next_gateway(now)
+        self._saved: dict[str, bytes] = {}
+        self._unstored: list[Envelope] = []
+        self._unsaid: list[Alert] = []
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors")
+        self.health = Health(config.line, config.site, tags, self._watch)
+        self.health.detectors = {
+            name: DetectorHealth(name, detector.alarms) for name, detector in detectors.items()
+        }
+
+    async def restore(self) -> None:
+        """Take up the alarms where the last run left them."""
+        for name, machine in self._machines.items():
+            state = await self._store.load_checkpoint(name)
+            if state is not None:
+                machine.restore(state)
+                self._saved[name] = machine.checkpoint()
+                self.health.active |= {alert.id: alert for alert in machine.standing()}
+
+    async def run(self) -> None:
+        """Tick for ever, each time a window is due and at least once a second."""
+        while True:
+            now = self._clock()
+            due = self._aligner.next_close()
+            wait = min(due - now, SECOND) if due is not None else SECOND
+            await asyncio.sleep(max(wait, 0) / SECOND)
+            await self.tick(self._clock())
+
+    async def tick(self, now: Nanos) -> None:
+        """Take in what arrived, judge what is due at `now`, store what came of it."""
+        self._take_in(now)
+        windows = self._aligner.advance(now)
+        scored = await self._score(windows) if windows else {}
+        alerts = self._judge(scored) + self._machines[DATA].step(self._watch.score(now))
+        self._unsaid += alerts
+        self._unstored += [self._alert_envelope(alert) for alert in alerts]
+        self._unstored += self._routine(now)
+        await self._append()
+        if windows:
+            self.timings.decided((self._clock() - now) / SECOND)
+        self.health.late = self._aligner.late + self._summariser.late
+        self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
+        self.health.ticked = time.monotonic()
+
+    def _take_in(self, now: Nanos) -> None:
+        batch = self.inbox.drain()
+        if batch is not None:
+            self._watch.push(batch, now)
+            self._aligner.push(batch)
+            self._summariser.push(batch)
+            self.health.note_samples(batch)
+
+    async def _score(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
+        """All windows of all detectors, in the worker thread; one call for each detector."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._score_all, windows)
+
+    def _score_all(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
+        found: dict[str, Sequence[Score] | Exception] = {}
+        for name, cut in windows.items():
+            started = time.perf_counter()
+            try:
+                found[name] = self._detectors[name].score(cut)
+            except Exception as error:  # noqa: BLE001 - one failing model must not stop the others
+                found[name] = error
+            self.timings.scored(name, time.perf_counter() - started)
+        return found
+
+    def _judge(self, scored: Scored) -> list[Alert]:
+        alerts: list[Alert] = []
+        for name, scores in scored.items():
+            health = self.health.detectors[name]
+            if isinstance(scores, Exception):
+                if health.note_failure(str(scores)):
+                    log.error("detector.failed", detector=name, why=str(scores))
+                continue
+            for score in scores:
+                news = health.note(score)
+                if news:
+                    log.info("detector.state", detector=name, state=news, why=health.reason)
+                alerts += self._machines[name].step(score)
+        return alerts
+
+    def _alert_envelope(self, alert: Alert) -> Envelope:
+        names = [alarm.name for alarm in self._machines[alert.detector].alarms]
+        return codec.alert_envelope(
+            alert,
+            self._config.site,
+            self._config.line,
+            names.index(alert.alarm),
+            self._units,
+        )
+
+    def _routine(self, now: Nanos) -> list[Envelope]:
+        """Summaries and the gateway's own point, when their interval is over."""
+        site, line = self._config.site, self._config.line
+        summaries = self._summariser.advance(now)
+        self.health.summaries += len(summaries)
+        found = [codec.summary_envelope(summary, site, line) for summary in summaries]
+        if now >= self._gateway_due:
+            self._gateway_due = self._next_gateway(now)
+            found.append(codec.gateway_envelope(self.health.gateway_fields(now), site, line, now))
+        return found
+
+    def _next_gateway(self, now: Nanos) -> Nanos:
+        every = self._config.file.summaries.every
+        return (now // every + 1) * every
+
+    async def _append(self) -> None:
+        states = {name: machine.checkpoint() for name, machine in self._machines.items()}
+        changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
+        if not self._unstored and not changed:
+            return
+        started = time.perf_counter()
+        try:
+            await self._store.append(self._unstored, changed)
+        except Fatal:
+            raise
+        except AndonError as error:
+            if not self.health.append_failures:
+                log.error("buffer.refused", why=str(error), kept=len(self._unstored))
+            self.health.append_failures += 1
+            self._bound_unstored()
+            return
+        self.timings.committed(time.perf_counter() - started)
+        self._saved |= changed
+        self._unstored.clear()
+        for alert in self._unsaid:
+            self._announce(alert)
+        self._unsaid.clear()
+
+    def _bound_unstored(self) -> None:
+        """A buffer that refuses for days must not fill the memory: summaries go first, counted."""
+        excess = len(self._unstored) - UNSTORED_LIMIT
+        if excess <= 0:
+            return
+        alerts = [e for e in self._unstored if e.kind is Kind.ALERT]
+        others = [e for e in self._unstored if e.kind is not Kind.ALERT]
+        self._unstored = alerts[-UNSTORED_LIMIT:] + others[excess:]
+        self.health.dropped_points += excess
+
+    def _announce(self, alert: Alert) -> None:
+        self.health.note_alert(alert)
+        log.warning(
+            "alert.raised" if alert.is_active else "alert.cleared",
+            id=alert.id,
+            severity=str(alert.severity),
+            message=alert.message,
+            tags=[top.tag for top in alert.top_tags],
+        )

@@ -1,0 +1,107 @@
+"""One log pipeline with three endings: journal fields, a console, or JSON lines on stderr.
+
+Levels mean: warning = unexpected, nothing lost, it heals; error = data is lost or a person must
+act. Change is logged, not repetition. The journal's native protocol is used when stderr is the
+journal (systemd.io, JOURNAL_NATIVE_PROTOCOL), so that fields can be matched and levels filter.
+"""
+
+import logging
+import os
+import re
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+_JOURNAL = "/run/systemd/journal/socket"
+_LIMIT = 48_000
+"""Bytes of one entry; a longer one would need a file descriptor."""
+
+
+def ending() -> str:
+    """'journal', 'console' or 'json', by what stderr is."""
+    stream = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return "json"
+    if stream == f"{status.st_dev}:{status.st_ino}":
+        return "journal"
+    return "console" if sys.stderr.isatty() else "json"
+
+
+def journal_entry(event: dict[str, Any]) -> bytes:
+    """The fields of one entry in the journal's native form."""
+    level = str(event.pop("level", "info"))
+    trace = event.pop("exception", None)
+    name = str(event.pop("event", ""))
+    words = " ".join(f"{key}={value}" for key, value in event.items())
+    message = f"{name} {words}".strip() + (f"\n{trace}" if trace else "")
+    fields = {
+        "MESSAGE": message,
+        "PRIORITY": str(_PRIORITY.get(level, 6)),
+        "SYSLOG_IDENTIFIER": "andon",
+        "ANDON_EVENT": name,
+    }
+    for key, value in event.items():
+        fields["ANDON_" + re.sub(r"[^A-Z0-9_]", "_", key.upper())[:58]] = str(value)
+    return b"".join(_journal_field(key, value) for key, value in fields.items())[:_LIMIT]
+
+
+def _journal_field(key: str, value: str) -> bytes:
+    data = value.encode(errors="replace")
+    if b"\n" not in data:
+        return key.encode() + b"=" + data + b"\n"
+    return key.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"
+
+
+def _to_journal() -> Callable[[Any, str, dict[str, Any]], Any]:
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    channel.connect(_JOURNAL)
+
+    def send(_logger: Any, _method: str, event: dict[str, Any]) -> Any:
+        try:
+            channel.send(journal_entry(event))
+        except OSError:
+            # A journal that is being restarted must not stop the line.
+            return ""
+        raise structlog.DropEvent
+
+    return send
+
+
+def configure(line: str, form: str | None = None) -> None:
+    """Set up logging for a daemon; `form` overrides `ending()`."""
+    form = form or ending()
+    before: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+    ]
+    if form == "journal":
+        before += [structlog.processors.format_exc_info, _to_journal()]
+    elif form == "console":
+        before += [
+            structlog.processors.TimeStamper("%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(),
+        ]
+    else:
+        before += [
+            structlog.processors.TimeStamper("iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    structlog.configure(
+        processors=before,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(line=line)
+    # The protocol libraries say every hiccup that the gateway already reports as an event.
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    for library in ("pymodbus", "asyncua", "aiomqtt", "aiohttp.access"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)

@@ -1,0 +1,227 @@
+"""Prometheus metrics of one line: the registry, its histograms, and `Health` as a collector.
+
+Names follow Prometheus's rules and Vector's component spec: base units, `_total` for counters,
+timestamps instead of ages, `line` on every series, no label per tag. docs/metrics.md lists them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway import __version__
+from gateway.health import Health
+from gateway.model import SECOND, Nanos, Severity
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_COMPONENT = ["component_id", "component_kind", "component_type"]
+
+
+class Timings:
+    """Durations that want a distribution, in seconds."""
+
+    def __init__(self, line: str) -> None:
+        self.registry = CollectorRegistry()
+        self._line = line
+        self._decision = self._histogram(
+            "andon_decision_duration_seconds", "From a due window to its durable append."
+        )
+        self._commit = self._histogram(
+            "andon_buffer_commit_duration_seconds", "One durable append."
+        )
+        self._inference = self._histogram(
+            "andon_model_inference_duration_seconds",
+            "One call of a detector with the windows that closed together.",
+            "detector",
+        )
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, ["line", *labels], buckets=_FAST, registry=self.registry)
+
+    def decided(self, seconds: float) -> None:
+        self._decision.labels(self._line).observe(seconds)
+
+    def committed(self, seconds: float) -> None:
+        self._commit.labels(self._line).observe(seconds)
+
+    def scored(self, detector: str, seconds: float) -> None:
+        self._inference.labels(self._line, detector).observe(seconds)
+
+
+Rows = Sequence[tuple[tuple[str, ...], float]]
+"""Label values (without `line`) and the value."""
+
+
+class HealthCollector(Collector):
+    """`Health` at the moment of the scrape; `types` are the plugins' types by part name."""
+
+    def __init__(
+        self, health: Health, types: Mapping[str, str], clock: Callable[[], Nanos]
+    ) -> None:
+        self._health, self._types, self._clock = health, types, clock
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._line()
+        yield from self._sources()
+        yield from self._detectors()
+        yield from self._delivery()
+
+    def _gauge(self, name: str, text: str, labels: list[str], rows: Rows) -> Metric:
+        return self._fill(GaugeMetricFamily(name, text, labels=["line", *labels]), rows)
+
+    def _counter(self, name: str, text: str, labels: list[str], rows: Rows) -> Metric:
+        return self._fill(CounterMetricFamily(name, text, labels=["line", *labels]), rows)
+
+    def _fill(self, family: GaugeMetricFamily | CounterMetricFamily, rows: Rows) -> Metric:
+        for labels, value in rows:
+            family.add_metric([self._health.line, *labels], value)
+        return family
+
+    def _id(self, name: str, kind: str) -> tuple[str, str, str]:
+        return name, kind, self._types.get(f"{kind}.{name}", "")
+
+    def _line(self) -> Iterator[Metric]:
+        health = self._health
+        yield self._gauge(
+            "andon_build_info", "The running version.", ["version"], [((__version__,), 1)]
+        )
+        yield self._gauge(
+            "andon_line_state",
+            "1 for the state that the line is in.",
+            ["state"],
+            [((state,), health.overall == state) for state in ("ok", "degraded", "blind")],
+        )
+        active = [alert.severity for alert in health.active.values()]
+        yield self._gauge(
+            "andon_alarms_active",
+            "Alarms that are active now.",
+            ["severity"],
+            [((severity.value,), active.count(severity)) for severity in Severity],
+        )
+        yield self._counter(
+            "andon_alerts_raised", "Alarms raised since the start.", [], [((), health.raised)]
+        )
+        yield self._counter(
+            "andon_task_restarts",
+            "Tasks that failed unexpectedly and were started again.",
+            [],
+            [((), health.restarts)],
+        )
+        yield self._gauge(
+            "andon_sensors",
+            "Tags by the state of their data.",
+            ["state"],
+            [((s,), n) for s, n in health.freshness.counts(self._clock()).items()],
+        )
+
+    def _sources(self) -> Iterator[Metric]:
+        sources = [(self._id(s.name, "source"), s) for s in self._health.sources.values()]
+        yield self._gauge(
+            "andon_source_up",
+            "Whether the source delivers.",
+            _COMPONENT,
+            [(name, s.up) for name, s in sources],
+        )
+        yield self._counter(
+            "andon_source_connects",
+            "Sessions that were opened or lost.",
+            [*_COMPONENT, "result"],
+            [((*name, "opened"), s.connects) for name, s in sources]
+            + [((*name, "lost"), s.losses) for name, s in sources],
+        )
+        yield self._gauge(
+            "andon_source_last_sample_timestamp_seconds",
+            "Time of the newest sample.",
+            _COMPONENT,
+            [(name, s.last_sample_at / SECOND) for name, s in sources],
+        )
+        yield self._counter(
+            "andon_component_received_events",
+            "Samples read.",
+            _COMPONENT,
+            [(name, s.samples) for name, s in sources],
+        )
+        yield self._counter(
+            "andon_component_received_bytes",
+            "Bytes that the protocols carried for them.",
+            _COMPONENT,
+            [(name, s.wire_bytes) for name, s in sources],
+        )
+        health, line = self._health, self._id(self._health.line, "line")
+        yield self._counter(
+            "andon_component_discarded_events",
+            "Samples or points given up, by reason.",
+            [*_COMPONENT, "reason"],
+            [
+                ((*line, "late"), health.late),
+                ((*line, "future"), health.future),
+                ((*line, "inbox_full"), health.dropped),
+                ((*line, "buffer_refused"), health.dropped_points),
+                *(((*name, "lost_at_source"), s.lost_samples) for name, s in sources),
+            ],
+        )
+
+    def _detectors(self) -> Iterator[Metric]:
+        found = [((d.name,), d) for d in self._health.detectors.values()]
+        yield self._counter(
+            "andon_model_windows",
+            "Windows scored, and windows that could not be judged.",
+            ["detector", "result"],
+            [((*name, "scored"), d.scored) for name, d in found]
+            + [((*name, "refused"), d.refused) for name, d in found],
+        )
+        single = [(name, d) for name, d in found if d.threshold is not None]
+        yield self._gauge(
+            "andon_model_score",
+            "The last score.",
+            ["detector"],
+            [(name, d.score) for name, d in single if d.score is not None],
+        )
+        yield self._gauge(
+            "andon_model_threshold",
+            "The score above which it alarms.",
+            ["detector"],
+            [(name, d.threshold or 0.0) for name, d in single],
+        )
+        yield self._gauge(
+            "andon_model_coverage_ratio",
+            "Observed cells of the last window.",
+            ["detector"],
+            [(name, d.coverage) for name, d in found],
+        )
+
+    def _delivery(self) -> Iterator[Metric]:
+        sinks = [(self._id(d.name, "sink"), d) for d in self._health.deliveries.values()]
+        yield self._gauge(
+            "andon_sink_up",
+            "Whether the sink took the last batch.",
+            _COMPONENT,
+            [(name, d.up) for name, d in sinks],
+        )
+        yield self._counter(
+            "andon_component_sent_bytes",
+            "Bytes that left for a sink.",
+            _COMPONENT,
+            [(name, d.sent_bytes) for name, d in sinks],
+        )
+        yield self._counter(
+            "andon_raw_bytes",
+            "Bytes that forwarding every sample as line protocol would have sent.",
+            [],
+            [((), self._health.raw_bytes)],
+        )
+
+
+def exposition(timings: Timings, collector: HealthCollector) -> Callable[[], bytes]:
+    """A function that renders everything in Prometheus's text format."""
+    timings.registry.register(collector)
+    ProcessCollector(registry=timings.registry)
+    PlatformCollector(registry=timings.registry)
+    return lambda: generate_latest(timings.registry)

@@ -1,0 +1,75 @@
+"""What `andon status` shows, as one JSON object: a snapshot of `Health`."""
+
+import os
+import time
+from dataclasses import asdict
+from typing import Any
+
+from gateway import __version__
+from gateway.health import Health
+from gateway.model import Alert, Nanos
+
+
+def alert_facts(alert: Alert) -> dict[str, Any]:
+    """An alert as JSON facts."""
+    return asdict(alert) | {"active": alert.is_active}
+
+
+def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
+    """Everything a status page needs; times are UTC nanoseconds, durations seconds."""
+    return {
+        "line": health.line,
+        "site": health.site,
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": health.started,
+        "now": now,
+        "health": health.overall,
+        "not_ready": health.unready(),
+        "counters": {
+            "values_read": sum(s.samples for s in health.sources.values()),
+            "windows_scored": sum(d.scored for d in health.detectors.values()),
+            "alerts_raised": health.raised,
+            "summaries": health.summaries,
+            "samples_late": health.late,
+            "samples_future": health.future,
+            "samples_dropped": health.dropped,
+            "task_restarts": health.restarts,
+            "append_failures": health.append_failures,
+        },
+        "bytes": {
+            "read": sum(s.wire_bytes for s in health.sources.values()),
+            "raw": health.raw_bytes,
+            "forwarded": health.sent_bytes,
+        },
+        "sources": [_source(source) for source in health.sources.values()],
+        "tags": health.last_values(now),
+        "tag_states": health.freshness.counts(now),
+        "detectors": [_detector(detector) for detector in health.detectors.values()],
+        "sinks": [dict(d.facts()) for d in health.deliveries.values()],
+        "buffer": dict(health.buffer),
+        "active": [alert_facts(alert) for alert in health.active.values()],
+        "alerts": [alert_facts(alert) for alert in health.alerts],
+    }
+
+
+def _source(source: Any) -> dict[str, Any]:
+    facts = asdict(source)
+    facts["since_s"] = round(time.monotonic() - facts.pop("since"), 1)
+    return facts
+
+
+def _detector(detector: Any) -> dict[str, Any]:
+    return {
+        "name": detector.name,
+        "state": detector.state,
+        "reason": detector.reason,
+        "model": detector.model,
+        "score": detector.score,
+        "threshold": detector.threshold,
+        "coverage": detector.coverage,
+        "scored": detector.scored,
+        "refused": detector.refused,
+        "last_at": detector.last_at,
+        "alarms": len(detector.alarms),
+    }

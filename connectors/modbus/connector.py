@@ -1,0 +1,80 @@
+"""The connector that the gateway knows: options in, sample batches out."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import ClassVar
+
+from connectors.modbus.client import connected
+from connectors.modbus.options import ModbusOptions
+from connectors.modbus.plan import Limits, Request, make_plan, readings_of
+from connectors.modbus.session import Session
+from gateway.contracts import Places, SourceLost
+from gateway.model import Probe, SampleBatch, Tag
+
+
+class ModbusConnector:
+    """Reads the tags of one Modbus TCP source.
+
+    `requests` is the read plan. What a session learns about addresses that the device refuses stays
+    in it until the connector is built anew.
+    """
+
+    Options: ClassVar[type[ModbusOptions]] = ModbusOptions
+
+    def __init__(
+        self, name: str, options: ModbusOptions, tags: Sequence[Tag], places: Places
+    ) -> None:
+        del tags, places  # the options say it all, and nothing is kept on disk
+        self.name = name
+        self.options = options
+        limits = Limits(options.max_registers, options.max_bits, options.max_gap)
+        self.requests: list[Request] = make_plan(readings_of(options), limits)
+
+    @classmethod
+    def declared_tags(cls, name: str, options: ModbusOptions) -> Sequence[Tag]:
+        """The tags in the order of the file."""
+        return [
+            Tag(
+                name=tag_name,
+                source=name,
+                period=tag.period or options.period,
+                unit=tag.unit,
+                low=tag.low,
+                high=tag.high,
+                description=tag.description,
+            )
+            for tag_name, tag in options.tags.items()
+        ]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
+        """One connection that polls for as long as it is iterated; raises SourceLost."""
+        async with connected(self.options) as client:
+            session = Session(self.name, client, self.requests, self.options.pause)
+            async with aclosing(session.batches()) as batches:
+                yield batches
+
+    async def probe(self) -> Probe:
+        """Connect and do the first request of the plan."""
+        requests = list(self.requests)
+        started = time.monotonic_ns()
+        try:
+            async with connected(self.options) as client:
+                took = (time.monotonic_ns() - started) / 1e6
+                session = Session(self.name, client, requests)
+                await session.serve(requests[0])
+        except SourceLost as lost:
+            return Probe(ok=False, said=str(lost))
+        for request, fault in session.troubles.items():
+            return Probe(ok=False, said=f"connected, but {request}: {fault}")
+        counts = {"tags": len(self.options.tags), "requests": len(requests)}
+        plan = f"{_count(counts['tags'], 'tag')} in {_count(counts['requests'], 'request')}"
+        return Probe(ok=True, said=f"connected in {took:.0f} ms, {plan}", details=counts)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: modbus {self.options.host}:{self.options.port}>"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,187 @@
+"""What a line file may say about a Modbus TCP source.
+
+Promises
+- Whatever cannot be read is refused here, at the field that is wrong and with what would be right;
+  a plan made from valid options cannot fail.
+- Addresses count from 0, as they travel on the wire.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from connectors.modbus.registers import DataType, Encoding, Order
+from gateway.model import SECOND
+from gateway.options import Duration, Name, PositiveDuration, Strict, TagOptions
+
+Table = Literal["holding", "input", "coil", "discrete"]
+BIT_TABLES: frozenset[Table] = frozenset(("coil", "discrete"))
+UnitId = Annotated[int, Field(ge=0, le=255)]
+Factor = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ModbusTag(TagOptions):
+    """One value in a device: where it is, how it is written there, and what it means."""
+
+    address: Annotated[int, Field(ge=0, le=65535)]
+    """Address of its first register or bit, counted from 0: what a manual calls 40001 is address 0
+    of the holding registers."""
+    table: Table = "holding"
+    """holding (function code 3), input (4), coil (1) or discrete (2)."""
+    data_type: DataType | None = None
+    """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32 or float64.
+    If not given: bool for coils, discrete inputs and `bit`, otherwise uint16. 64-bit integers are
+    exact up to 2^53."""
+    bit: Annotated[int, Field(ge=0, le=15)] | None = None
+    """Which bit of the register, 0 being the least significant."""
+    byte: Literal["high", "low"] | None = None
+    """Which half of the register an int8 or uint8 is in; low if not given."""
+    byte_order: Order | None = None
+    """Order of the two bytes in a register; the source's own if not given."""
+    word_order: Order | None = None
+    """Order of the registers of a wide value; the source's own if not given."""
+    scale: Factor = 1.0
+    """The raw value is multiplied by this."""
+    offset: Factor = 0.0
+    """Added after scaling."""
+    no_value: int | float | list[int | float] = []
+    """Raw values, before scaling, with which the device says that it has no value, such as 0x7FFF
+    or 0x8000: they become bad samples. For integers the number or its bit pattern."""
+    unit_id: UnitId | None = None
+    """The unit (slave) it is in; the source's own if not given."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        _refuse(_problems(self))
+        return self
+
+    @property
+    def resolved_type(self) -> DataType:
+        """The data type, with the default filled in."""
+        if self.data_type is not None:
+            return self.data_type
+        return "bool" if self.table in BIT_TABLES or self.bit is not None else "uint16"
+
+    def encoding(self, byte_order: Order = "big", word_order: Order = "big") -> Encoding:
+        """How the value lies in its registers, with the source's orders as defaults."""
+        absent = self.no_value if isinstance(self.no_value, list) else [self.no_value]
+        return Encoding(
+            data_type=self.resolved_type,
+            byte_order=self.byte_order or byte_order,
+            word_order=self.word_order or word_order,
+            bit=self.bit,
+            byte=self.byte or "low",
+            scale=self.scale,
+            offset=self.offset,
+            low=self.low,
+            high=self.high,
+            no_value=tuple(absent),
+        )
+
+
+class ModbusOptions(Strict):
+    """A Modbus TCP device, or a gateway with several units behind it. Only ever read."""
+
+    type: Literal["modbus"]
+    host: Annotated[str, Field(min_length=1)]
+    """Name or address of the device."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    """TCP port."""
+    unit_id: UnitId = 1
+    """The unit (slave) that tags are in unless they say otherwise."""
+    period: PositiveDuration = SECOND
+    """How often tags are read unless they say otherwise."""
+    timeout: PositiveDuration = SECOND
+    """How long to wait for the connection and for each answer."""
+    byte_order: Order = "big"
+    """Order of the two bytes in a register; big is what Modbus prescribes."""
+    word_order: Order = "big"
+    """Order of the registers of a wide value; big means the most significant first."""
+    max_registers: Annotated[int, Field(ge=1, le=125)] = 125
+    """The most registers the device gives in one answer."""
+    max_bits: Annotated[int, Field(ge=1, le=2000)] = 2000
+    """The most coils or discrete inputs the device gives in one answer."""
+    max_gap: Annotated[int, Field(ge=0, le=124)] = 8
+    """Registers between two tags that are read for nothing to fetch both in one request. For coils
+    and discrete inputs, sixteen times as many bits."""
+    pause: Duration = 0
+    """Rest for slow devices between an answer and the next request."""
+    tags: Annotated[dict[Name, ModbusTag], Field(min_length=1)]
+    """What to read, by name."""
+
+    @field_validator("host")
+    @classmethod
+    def _is_bare(cls, host: str) -> str:
+        if "/" in host or host != host.strip():
+            raise ValueError(
+                "write the bare name or address, as in 192.168.0.10; `port` is its own field"
+            )
+        return host
+
+    @model_validator(mode="after")
+    def _fits_in_a_request(self) -> Self:
+        widest = max(self.tags, key=lambda name: self.tags[name].encoding().words)
+        words = self.tags[widest].encoding().words
+        if words > self.max_registers:
+            message = f"must be at least {words}: {widest} takes {words} registers"
+            _refuse([("max_registers", message, self.max_registers)])
+        return self
+
+
+Problem = tuple[str, str, Any]
+
+
+def _problems(tag: ModbusTag) -> Iterator[Problem]:
+    """Field, what would be right, and what stands there, for everything that does not fit."""
+    kind, words = tag.resolved_type, tag.encoding().words
+    yield from _bit_problems(tag)
+    if tag.byte is not None and kind not in ("int8", "uint8"):
+        yield "byte", f"picks half a register for int8 or uint8; this is {kind}", tag.byte
+    if tag.address + words > 65536:
+        message = f"a {kind} takes {words} registers and ends beyond the last address, 65535"
+        yield "address", message, tag.address
+    if tag.low is not None and tag.high is not None and tag.low > tag.high:
+        yield "high", f"is below low ({tag.low:g}): exchange them", tag.high
+    if tag.scale == 0:
+        yield "scale", "0 would make every value the same", tag.scale
+    yield from _no_value_problems(tag)
+
+
+def _bit_problems(tag: ModbusTag) -> Iterator[Problem]:
+    is_bool = tag.resolved_type == "bool"
+    if tag.table in BIT_TABLES:
+        if not is_bool:
+            message = f"a {tag.table} is a single bit: use bool, or the table holding or input"
+            yield "data_type", message, tag.data_type
+        if tag.bit is not None:
+            message = f"a {tag.table} is a single bit already: leave `bit` out"
+            yield "bit", message, tag.bit
+    elif tag.bit is not None and not is_bool:
+        yield "bit", f"a bit is a bool, not a {tag.resolved_type}: leave data_type out", tag.bit
+    elif is_bool and tag.bit is None:
+        yield "data_type", "which bit of the register? add `bit: 0` to `bit: 15`", tag.data_type
+
+
+def _no_value_problems(tag: ModbusTag) -> Iterator[Problem]:
+    encoding = tag.encoding()
+    if encoding.no_value and encoding.data_type == "bool":
+        yield "no_value", "a single bit has no pattern left for this", tag.no_value
+        return
+    try:
+        encoding.no_value_patterns()
+    except (ValueError, OverflowError) as error:
+        yield "no_value", f"{error} ({encoding.data_type})", tag.no_value
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    """Raise all of them at once, each at its own field."""
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", message), loc=(field,), input=given
+        )
+        for field, message, given in problems
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("Modbus", errors)

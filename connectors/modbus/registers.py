@@ -1,0 +1,226 @@
+"""How values lie in registers, and how a whole response becomes columns (pure).
+
+Promises
+- A response is decoded by numpy as a whole: byte order, word order and the choice of bit or byte
+  are turned into one index array when the plan is made, so the hot path has no Python per tag.
+- What the device did not say is never made up: NaN, an infinity, a "no value" pattern or a value
+  outside `low`..`high` comes out as NaN with quality BAD.
+- Values are float64. Integers of 64 bits are exact up to 2**53 (9.0e15); beyond that they are
+  rounded to the nearest float64.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.model import Floats, Indices, Qualities, Quality
+
+DataType = Literal[
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+    "float16", "float32", "float64",
+]  # fmt: skip
+Order = Literal["big", "little"]
+
+# Little-endian, because the index array brings the bytes into that order whatever the device does.
+DTYPES: dict[DataType, np.dtype[np.generic]] = {
+    "bool": np.dtype("<u2"),
+    "int8": np.dtype("i1"),
+    "uint8": np.dtype("u1"),
+    "int16": np.dtype("<i2"),
+    "uint16": np.dtype("<u2"),
+    "int32": np.dtype("<i4"),
+    "uint32": np.dtype("<u4"),
+    "int64": np.dtype("<i8"),
+    "uint64": np.dtype("<u8"),
+    "float16": np.dtype("<f2"),
+    "float32": np.dtype("<f4"),
+    "float64": np.dtype("<f8"),
+}
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How one value lies in its registers and what it means: `raw * scale + offset`, in units.
+
+    `low` and `high` bound the scaled value. `no_value` holds raw values: for integers the number
+    or the bit pattern (-32768 and 0x8000 are the same int16), for floats the number.
+    """
+
+    data_type: DataType = "uint16"
+    byte_order: Order = "big"
+    word_order: Order = "big"
+    bit: int | None = None
+    byte: Literal["high", "low"] = "low"
+    scale: float = 1.0
+    offset: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    no_value: tuple[int | float, ...] = ()
+
+    @property
+    def words(self) -> int:
+        """Registers that one value takes."""
+        return max(1, DTYPES[self.data_type].itemsize // 2)
+
+    def byte_places(self) -> list[int]:
+        """Where its bytes are, counted from its first register, least significant byte first."""
+        words = range(self.words) if self.word_order == "little" else range(self.words)[::-1]
+        low, high = (1, 0) if self.byte_order == "big" else (0, 1)
+        places = [2 * word + side for word in words for side in (low, high)]
+        if DTYPES[self.data_type].itemsize == 1:
+            return places[:1] if self.byte == "low" else places[1:]
+        return places
+
+    def no_value_patterns(self) -> list[int]:
+        """`no_value` as the unsigned integers that the device sends; ValueError if it cannot."""
+        return [_pattern(value, DTYPES[self.data_type]) for value in self.no_value]
+
+
+def _pattern(value: float, dtype: np.dtype[np.generic]) -> int:
+    bits = 8 * dtype.itemsize
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            pattern: bytes = np.array(value, dtype=dtype).tobytes()
+        return int.from_bytes(pattern, "little")
+    if value != int(value) or not -(2 ** (bits - 1)) <= value < 2**bits:
+        raise ValueError(f"{value} cannot be the raw value of {bits} bits")
+    return int(value) % (1 << bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one tag's value stands in a response: `at` registers (or bits) after its start."""
+
+    tag: int
+    at: int
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Neighbouring columns of one data type; `shift` where they are bits of registers."""
+
+    columns: slice
+    taken: slice
+    dtype: np.dtype[np.generic]
+    shift: NDArray[np.uint16] | None
+    # Column (in the whole response) and pattern of every "no value" of this block.
+    no_value: NDArray[np.intp]
+    patterns: NDArray[np.unsignedinteger]
+
+
+class Decoder:
+    """Turns the data bytes of one response into columns, in the order of `tag`.
+
+    `are_bits` says that the response packs coils or discrete inputs, eight to a byte. Arrays that
+    come out may be shared between calls and must not be written to.
+    """
+
+    def __init__(self, places: Sequence[Place], *, are_bits: bool = False) -> None:
+        # Wide types first keeps every block aligned to its own size.
+        order = sorted(places, key=lambda p: (-_dtype(p, are_bits).itemsize, p.encoding.data_type))
+        self.tag: Indices = np.array([place.tag for place in order], dtype=np.int32)
+        self._are_bits = are_bits
+        self._take = np.array([b for p in order for b in _bytes_of(p, are_bits)], dtype=np.intp)
+        self._blocks = _blocks(order, are_bits)
+        self._scale = np.array([place.encoding.scale for place in order])
+        self._offset = np.array([place.encoding.offset for place in order])
+        self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
+        # The largest float as the default bound makes one comparison catch infinities and NaN too.
+        self._low = _bounds([place.encoding.low for place in order], -_LARGEST)
+        self._high = _bounds([place.encoding.high for place in order], _LARGEST)
+        self._nothing: Floats = _fixed(np.full(len(order), np.nan))
+        self._all_good: Qualities = _fixed(np.full(len(order), Quality.GOOD, dtype=np.uint8))
+        self._all_bad: Qualities = _fixed(np.full(len(order), Quality.BAD, dtype=np.uint8))
+
+    def decode(self, data: bytes) -> tuple[Floats, Qualities]:
+        """The data bytes of an answer (checked for length before) -> value, quality."""
+        raw = np.frombuffer(data, dtype=np.uint8)
+        if self._are_bits:
+            raw = np.unpackbits(raw, bitorder="little")
+        taken = raw[self._take]
+        value = np.empty(len(self.tag))
+        absent: list[NDArray[np.intp]] = []
+        with np.errstate(all="ignore"):
+            for block in self._blocks:
+                self._fill(block, taken, value, absent)
+            if self._is_scaled:
+                value = value * self._scale + self._offset
+            good = (value >= self._low) & (value <= self._high)
+        for columns in absent:
+            good[columns] = False
+        if good.all():
+            return value, self._all_good
+        value[~good] = np.nan
+        return value, np.where(good, self._all_good, self._all_bad)
+
+    def nothing(self) -> tuple[Floats, Qualities]:
+        """The columns of an answer that never came: NaN and BAD throughout."""
+        return self._nothing, self._all_bad
+
+    @staticmethod
+    def _fill(
+        block: _Block, taken: NDArray[np.uint8], value: Floats, absent: list[NDArray[np.intp]]
+    ) -> None:
+        column = taken[block.taken].view(block.dtype)
+        if block.shift is not None:
+            value[block.columns] = (column >> block.shift) & 1
+            return
+        value[block.columns] = column
+        if len(block.no_value):
+            pattern = column.view(block.patterns.dtype)[block.no_value - block.columns.start]
+            absent.append(block.no_value[pattern == block.patterns])
+
+
+def _dtype(place: Place, are_bits: bool) -> np.dtype[np.generic]:
+    return DTYPES["uint8"] if are_bits else DTYPES[place.encoding.data_type]
+
+
+def _bytes_of(place: Place, are_bits: bool) -> list[int]:
+    if are_bits:
+        return [place.at]
+    return [2 * place.at + byte for byte in place.encoding.byte_places()]
+
+
+def _bounds(limits: Sequence[float | None], default: float) -> Floats:
+    return np.array([default if limit is None else limit for limit in limits], dtype=np.float64)
+
+
+def _fixed(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    array.flags.writeable = False
+    return array
+
+
+def _blocks(order: Sequence[Place], are_bits: bool) -> list[_Block]:
+    blocks: list[_Block] = []
+    first = taken = 0
+    while first < len(order):
+        data_type = order[first].encoding.data_type
+        members = [p for p in order[first:] if p.encoding.data_type == data_type]
+        blocks.append(_block(members, first, taken, are_bits))
+        first += len(members)
+        taken = blocks[-1].taken.stop
+    return blocks
+
+
+def _block(members: Sequence[Place], first: int, taken: int, are_bits: bool) -> _Block:
+    dtype = _dtype(members[0], are_bits)
+    is_bit = members[0].encoding.data_type == "bool" and not are_bits
+    absent = [
+        (first + column, pattern)
+        for column, place in enumerate(members)
+        for pattern in place.encoding.no_value_patterns()
+    ]
+    return _Block(
+        columns=slice(first, first + len(members)),
+        taken=slice(taken, taken + len(members) * dtype.itemsize),
+        dtype=dtype,
+        shift=np.array([p.encoding.bit or 0 for p in members], np.uint16) if is_bit else None,
+        no_value=np.array([column for column, _ in absent], dtype=np.intp),
+        patterns=np.array([pattern for _, pattern in absent], dtype=f"<u{dtype.itemsize}"),
+    )

@@ -1,0 +1,65 @@
+"""Which request is next, on an absolute schedule (pure: the time is an argument).
+
+Promises
+- Slots are at `start + k * period`, whatever a read took: nothing drifts.
+- Of the requests that are due, the one whose next slot comes first goes first, so a long list of
+  slow requests does not hold up a fast one.
+- After an overrun the missed slots are skipped and counted, never caught up in a burst.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.modbus.plan import Request
+from gateway.model import Nanos
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """A request that is due at `due`; its next slot is `deadline`."""
+
+    deadline: Nanos
+    serial: int
+    due: Nanos = field(compare=False)
+    request: Request = field(compare=False)
+
+
+class Schedule:
+    """All requests of a session, from `start` on, in any clock that only goes forward."""
+
+    def __init__(self, requests: Sequence[Request], start: Nanos) -> None:
+        self.missed = 0
+        self._serial = 0
+        self._waiting: list[tuple[Nanos, Slot]] = []
+        self._due: list[Slot] = []
+        for request in requests:
+            self._add(request, start)
+
+    def next(self, now: Nanos) -> Slot | None:
+        """The slot to serve now, or None before `next_due`."""
+        while self._waiting and self._waiting[0][0] <= now:
+            heapq.heappush(self._due, heapq.heappop(self._waiting)[1])
+        return heapq.heappop(self._due) if self._due else None
+
+    @property
+    def next_due(self) -> Nanos:
+        """When something is due again, once `next` has said None."""
+        return self._waiting[0][0]
+
+    def done(self, slot: Slot, now: Nanos, instead: Sequence[Request] = ()) -> int:
+        """The slot was served: put the request, or its parts, to its next one that is still ahead.
+
+        Returns the slots that were missed.
+        """
+        period = slot.request.period
+        missed = max(0, -((slot.deadline - now) // period))
+        for request in instead or (slot.request,):
+            self._add(request, slot.deadline + missed * period)
+        self.missed += missed
+        return missed
+
+    def _add(self, request: Request, due: Nanos) -> None:
+        self._serial += 1
+        slot = Slot(due + request.period, self._serial, due, request)
+        heapq.heappush(self._waiting, (due, slot))

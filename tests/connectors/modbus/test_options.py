@@ -1,0 +1,97 @@
+import pytest
+from pydantic import ValidationError
+
+from connectors.modbus.options import ModbusOptions
+from gateway.model import SECOND
+
+
+def source(tag=None, **options):
+    tags = {"tags": {"t": {"address": 0} | (tag or {})}}
+    return ModbusOptions.model_validate({"type": "modbus", "host": "plc"} | tags | options)
+
+
+def refusal(tag=None, **options):
+    with pytest.raises(ValidationError) as caught:
+        source(tag, **options)
+    return {error["loc"]: error["msg"] for error in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("tag", "field", "said"),
+    [
+        ({"table": "coil", "data_type": "float32"}, "data_type", "a coil is a single bit"),
+        ({"table": "discrete", "data_type": "uint16"}, "data_type", "a discrete is a single bit"),
+        ({"table": "coil", "bit": 3}, "bit", "a single bit already"),
+        ({"data_type": "float32", "bit": 3}, "bit", "a bit is a bool, not a float32"),
+        ({"data_type": "bool"}, "data_type", "which bit of the register?"),
+        ({"data_type": "int16", "byte": "high"}, "byte", "this is int16"),
+        ({"address": 65533, "data_type": "float64"}, "address", "ends beyond the last address"),
+        ({"address": 65536}, "address", "less than or equal to 65535"),
+        ({"low": 5, "high": 1}, "high", "is below low (5)"),
+        ({"scale": 0}, "scale", "every value the same"),
+        ({"scale": float("inf")}, "scale", "finite"),
+        ({"no_value": 0x10000}, "no_value", "cannot be the raw value of 16 bits"),
+        ({"no_value": -32769}, "no_value", "cannot be the raw value of 16 bits"),
+        ({"no_value": 0.5}, "no_value", "cannot be the raw value of 16 bits"),
+        ({"no_value": float("nan")}, "no_value", "NaN"),
+        ({"no_value": float("inf")}, "no_value", "infinity"),
+        ({"no_value": 1, "bit": 0}, "no_value", "a single bit"),
+        ({"bit": 16}, "bit", "less than or equal to 15"),
+        ({"adress": 0}, "adress", "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, said):
+    problems = refusal(tag)
+    assert list(problems) == [("tags", "t", field)]
+    assert said in problems["tags", "t", field]
+
+
+def test_all_that_is_wrong_with_a_tag_is_said_at_once():
+    problems = refusal({"address": 65535, "data_type": "uint32", "low": 1, "high": 0, "scale": 0})
+    assert {loc[-1] for loc in problems} == {"address", "high", "scale"}
+
+
+def test_a_value_wider_than_a_request_is_refused_with_the_least_that_would_do():
+    problems = refusal({"data_type": "float64"}, max_registers=3)
+    assert problems == {("max_registers",): "must be at least 4: t takes 4 registers"}
+
+
+@pytest.mark.parametrize("host", ["modbus://plc", "plc/1", " plc", ""])
+def test_a_host_is_a_bare_name(host):
+    assert list(refusal(host=host)) == [("host",)]
+
+
+def test_a_source_without_tags_is_refused():
+    assert list(refusal(tags={})) == [("tags",)]
+
+
+def test_the_defaults_are_those_of_modbus():
+    options = source()
+    assert (options.port, options.unit_id, options.max_registers) == (502, 1, 125)
+    assert (options.period, options.timeout, options.pause) == (SECOND, SECOND, 0)
+    encoding = options.tags["t"].encoding()
+    assert (encoding.byte_order, encoding.word_order) == ("big", "big")
+
+
+@pytest.mark.parametrize(
+    ("tag", "data_type"),
+    [
+        ({}, "uint16"),
+        ({"bit": 2}, "bool"),
+        ({"table": "coil"}, "bool"),
+        ({"table": "input"}, "uint16"),
+    ],
+)
+def test_a_data_type_is_guessed_only_where_nothing_else_makes_sense(tag, data_type):
+    assert source(tag).tags["t"].resolved_type == data_type
+
+
+def test_a_tag_may_differ_from_its_source_in_its_orders():
+    encoding = source({"word_order": "little"}).tags["t"].encoding("little", "big")
+    assert (encoding.byte_order, encoding.word_order) == ("little", "little")
+
+
+def test_every_field_explains_itself_to_an_editor():
+    schema = ModbusOptions.model_json_schema()
+    shown = schema["properties"] | schema["$defs"]["ModbusTag"]["properties"]
+    assert [name for name, field in shown.items() if "description" not in field] == ["type"]

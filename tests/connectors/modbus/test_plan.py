@@ -1,0 +1,130 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.modbus.options import ModbusOptions
+from connectors.modbus.plan import Limits, Reading, cost_of, make_plan, readings_of
+from connectors.modbus.registers import DTYPES, Encoding
+from gateway.model import SECOND
+
+
+@st.composite
+def readings(draw, tag=0):
+    table = draw(st.sampled_from(["holding", "input", "coil", "discrete"]))
+    kinds = ["bool"] if table in ("coil", "discrete") else sorted(DTYPES)
+    return Reading(
+        tag=tag,
+        unit=draw(st.integers(1, 3)),
+        table=table,
+        address=draw(st.integers(0, 300) | st.integers(65500, 65532)),
+        period=draw(st.sampled_from([SECOND, 5 * SECOND])),
+        encoding=Encoding(data_type=draw(st.sampled_from(kinds))),
+    )
+
+
+@st.composite
+def problems(draw):
+    count = draw(st.integers(1, 60))
+    limits = Limits(draw(st.integers(4, 125)), draw(st.integers(1, 2000)), draw(st.integers(0, 20)))
+    return [draw(readings(tag)) for tag in range(count)], limits
+
+
+def holding(*addresses, data_type="uint16"):
+    encoding = Encoding(data_type=data_type)
+    return [Reading(i, 1, "holding", a, SECOND, encoding) for i, a in enumerate(addresses)]
+
+
+def spans(plan):
+    return [(request.address, request.count) for request in plan]
+
+
+@given(problems())
+def test_every_tag_is_read_once_and_whole_by_a_request_that_holds_to_the_limits(problem):
+    wanted, limits = problem
+    plan = make_plan(wanted, limits)
+    assert sorted(r.tag for request in plan for r in request.readings) == list(range(len(wanted)))
+    for request in plan:
+        assert 1 <= request.count <= limits.span_of(request.table)
+        assert request.address + request.count <= 65536
+        assert request.function in (1, 2, 3, 4)
+        for reading in request.readings:
+            same = (reading.unit, reading.table, reading.period)
+            assert same == (request.unit, request.table, request.period)
+            assert request.address <= reading.address
+            assert reading.end <= request.address + request.count
+
+
+@given(problems())
+def test_parting_a_request_keeps_every_tag_and_never_shares_a_register(problem):
+    for request in make_plan(*problem):
+        halves = request.halves()
+        if not halves:
+            continue
+        first, second = halves
+        assert first.readings + second.readings == request.readings
+        assert first.address + first.count <= second.address
+        assert second.address + second.count == request.address + request.count
+
+
+@given(problems())
+def test_no_gap_wider_than_the_limit_is_read_for_nothing(problem):
+    wanted, limits = problem
+    for request in make_plan(wanted, limits):
+        assert request.idle <= limits.gap_of(request.table) * (len(request.readings) - 1)
+
+
+def test_tags_are_joined_across_small_gaps_and_parted_at_large_ones():
+    plan = make_plan(holding(0, 5, 20), Limits(gap=4))
+    assert spans(plan) == [(0, 6), (20, 1)]
+    assert plan[0].idle == 4
+
+
+def test_a_value_that_would_cross_the_limit_starts_the_next_request():
+    plan = make_plan(holding(0, 4, 8, data_type="float64"), Limits(registers=10))
+    assert spans(plan) == [(0, 8), (8, 4)]
+
+
+def test_coils_may_be_sixteen_times_as_far_apart():
+    encoding = Encoding(data_type="bool")
+    coils = [Reading(i, 1, "coil", a, SECOND, encoding) for i, a in enumerate((0, 33, 67))]
+    assert spans(make_plan(coils, Limits(gap=2))) == [(0, 34), (67, 1)]
+
+
+def test_a_refused_request_is_parted_at_its_widest_gap_else_in_the_middle():
+    (gapped,) = make_plan(holding(0, 1, 2, 3, 9), Limits())
+    assert spans(gapped.halves()) == [(0, 4), (9, 1)]
+    (dense,) = make_plan(holding(0, 1, 2, 3), Limits())
+    assert spans(dense.halves()) == [(0, 2), (2, 2)]
+
+
+def test_tags_on_the_same_register_cannot_be_parted():
+    (request,) = make_plan(holding(3, 3, 3), Limits())
+    assert request.halves() == ()
+    assert request.idle == 0
+
+
+def test_a_request_shows_itself_as_operators_know_it():
+    assert str(make_plan(holding(0, 5), Limits())[0]) == "unit 1 holding 0..5"
+
+
+def test_the_cost_of_a_plan_adds_up():
+    options = ModbusOptions.model_validate(
+        {
+            "type": "modbus",
+            "host": "plc",
+            "period": "500ms",
+            "tags": {
+                "a": {"address": 0},
+                "b": {"address": 3, "data_type": "float32"},
+                "c": {"address": 40, "period": "2s"},
+                "d": {"address": 2, "table": "coil", "unit_id": 9},
+                "e": {"address": 4, "table": "coil", "unit_id": 9},
+            },
+        }
+    )
+    plan = make_plan(readings_of(options), Limits())
+    cost = cost_of(plan)
+    assert (cost.requests, cost.tags, cost.registers_idle, cost.bits_idle) == (3, 5, 2, 1)
+    assert cost.requests_per_second == pytest.approx(2 + 0.5 + 2)
+    assert cost.bytes_per_second == pytest.approx(2 * (12 + 19) + 0.5 * (12 + 11) + 2 * (12 + 10))
+    assert cost.tags_per_request == pytest.approx(5 / 3)

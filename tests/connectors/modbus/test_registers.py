@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.modbus.registers import DTYPES, Decoder, Encoding, Place
+from gateway.model import Quality
+
+NUMBERS = sorted(set(DTYPES) - {"bool"})
+ORDERS = st.sampled_from(["big", "little"])
+
+
+def on_the_wire(value, encoding):
+    """What a device sends for a value, written without any of the code under test."""
+    big = np.array(value, dtype=DTYPES[encoding.data_type].newbyteorder(">")).tobytes()
+    if len(big) == 1:
+        big = big + b"\x55" if encoding.byte == "high" else b"\x55" + big
+    words = [big[at : at + 2] for at in range(0, len(big), 2)]
+    if encoding.word_order == "little":
+        words.reverse()
+    if encoding.byte_order == "little":
+        words = [word[::-1] for word in words]
+    return b"".join(words)
+
+
+def values_of(data_type):
+    dtype = DTYPES[data_type]
+    if dtype.kind == "f":
+        return st.floats(width=8 * dtype.itemsize, allow_nan=False, allow_infinity=False)
+    limits = np.iinfo(dtype)
+    return st.integers(int(limits.min), int(limits.max))
+
+
+@st.composite
+def encoded(draw):
+    data_type = draw(st.sampled_from(NUMBERS))
+    byte = draw(st.sampled_from(["high", "low"]))
+    order = {"byte_order": draw(ORDERS), "word_order": draw(ORDERS)}
+    return Encoding(data_type=data_type, byte=byte, **order), draw(values_of(data_type))
+
+
+def one(data, **options):
+    value, quality = Decoder([Place(0, 0, Encoding(**options))]).decode(data)
+    return float(value[0]), Quality(quality[0])
+
+
+@given(st.lists(encoded(), min_size=1, max_size=12), st.integers(0, 3))
+def test_every_type_in_every_order_comes_back_as_it_was_sent(sent, gap):
+    places, data = [], b""
+    for tag, (encoding, value) in enumerate(sent):
+        data += b"\xee\xee" * gap
+        places.append(Place(tag, len(data) // 2, encoding))
+        data += on_the_wire(value, encoding)
+    decoder = Decoder(places)
+    value, quality = decoder.decode(data)
+    assert sorted(decoder.tag) == list(range(len(sent)))
+    assert list(value) == [float(sent[tag][1]) for tag in decoder.tag]
+    assert not quality.any()
+
+
+@given(st.binary(min_size=250, max_size=250), st.lists(encoded(), min_size=1, max_size=20))
+def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(data, sent):
+    decoder = Decoder([Place(tag, 5 * tag, encoding) for tag, (encoding, _) in enumerate(sent)])
+    value, quality = decoder.decode(data)
+    assert np.array_equal(np.isfinite(value), quality == Quality.GOOD)
+    assert np.array_equal(np.isnan(value), quality == Quality.BAD)
+
+
+@pytest.mark.parametrize(
+    ("byte_order", "word_order", "data"),
+    [
+        ("big", "big", "41200000"),
+        ("big", "little", "00004120"),
+        ("little", "big", "20410000"),
+        ("little", "little", "00002041"),
+    ],
+)
+def test_ten_point_zero_is_known_in_all_four_orders(byte_order, word_order, data):
+    got = one(
+        bytes.fromhex(data), data_type="float32", byte_order=byte_order, word_order=word_order
+    )
+    assert got == (10.0, Quality.GOOD)
+
+
+@given(st.integers(0, 0xFFFF), ORDERS)
+def test_each_bit_of_a_register_is_a_tag_of_its_own(register, order):
+    places = [Place(b, 0, Encoding(data_type="bool", bit=b, byte_order=order)) for b in range(16)]
+    value, quality = Decoder(places).decode(register.to_bytes(2, order))
+    assert sum(int(bit) << at for at, bit in enumerate(value)) == register
+    assert not quality.any()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=100))
+def test_coils_are_unpacked_from_the_least_significant_bit_on(coils):
+    packed = np.packbits(coils, bitorder="little").tobytes()
+    places = [Place(tag, tag, Encoding(data_type="bool")) for tag in range(len(coils))]
+    value, quality = Decoder(places, are_bits=True).decode(packed)
+    assert [bool(bit) for bit in value] == coils
+    assert not quality.any()
+
+
+def test_scale_and_offset_make_engineering_units():
+    got = one(b"\x04\xd2", data_type="uint16", scale=0.5, offset=-17)
+    assert got == (600.0, Quality.GOOD)
+
+
+@pytest.mark.parametrize(("raw", "is_good"), [(99, False), (100, True), (200, True), (201, False)])
+def test_limits_belong_to_the_valid_range_and_are_in_units(raw, is_good):
+    value, quality = one(raw.to_bytes(2, "big"), scale=0.1, low=10.0, high=20.0)
+    assert (quality == Quality.GOOD) is is_good
+    assert np.isnan(value) is not is_good or value == raw * 0.1
+
+
+@pytest.mark.parametrize("bits", ["7fc00000", "7fa00000", "7f800000", "ff800000"])
+def test_nan_and_infinity_of_a_device_are_bad_samples(bits):
+    value, quality = one(bytes.fromhex(bits), data_type="float32")
+    assert np.isnan(value)
+    assert quality is Quality.BAD
+
+
+def test_a_value_that_overflows_when_scaled_is_bad():
+    assert one(b"\xff\xff", scale=1e308)[1] is Quality.BAD
+
+
+@pytest.mark.parametrize(
+    ("data_type", "no_value", "data"),
+    [
+        ("int16", 0x8000, "8000"),
+        ("int16", -32768, "8000"),
+        ("uint16", 0x7FFF, "7fff"),
+        ("int8", 0x80, "0080"),
+        ("uint32", 0xFFFFFFFF, "ffffffff"),
+        ("int64", -1, "ffffffffffffffff"),
+        ("float32", -9999.9, np.array(-9999.9, dtype=">f4").tobytes().hex()),
+        ("float32", -9999, np.array(-9999, dtype=">f4").tobytes().hex()),
+        ("float64", 1e30, np.array(1e30, dtype=">f8").tobytes().hex()),
+    ],
+)
+def test_the_pattern_for_no_value_is_a_bad_sample_whatever_the_scale(data_type, no_value, data):
+    options = {"data_type": data_type, "scale": 0.01, "offset": 3}
+    assert one(bytes.fromhex(data), **options)[1] is Quality.GOOD
+    value, quality = one(bytes.fromhex(data), **options, no_value=(1, no_value))
+    assert np.isnan(value)
+    assert quality is Quality.BAD
+
+
+def test_no_value_of_one_tag_does_not_touch_its_neighbours():
+    numbers = [Encoding(no_value=(7,)), Encoding(no_value=(8,)), Encoding()]
+    places = [Place(tag, tag, encoding) for tag, encoding in enumerate(numbers)]
+    value, quality = Decoder(places).decode(b"\0\x08\0\x08\0\x08")
+    assert list(quality) == [Quality.GOOD, Quality.BAD, Quality.GOOD]
+    assert value[0] == value[2] == 8
+
+
+def test_64_bit_integers_are_exact_to_2_to_the_53_and_rounded_beyond():
+    assert one((2**53).to_bytes(8, "big"), data_type="uint64")[0] == 2**53
+    assert one((2**53 + 1).to_bytes(8, "big"), data_type="uint64")[0] == 2**53
+
+
+def test_an_answer_that_never_came_is_nan_and_bad_for_every_tag():
+    value, quality = Decoder([Place(0, 0, Encoding()), Place(1, 1, Encoding())]).nothing()
+    assert np.isnan(value).all()
+    assert (quality == Quality.BAD).all()

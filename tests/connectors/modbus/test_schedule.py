@@ -1,0 +1,81 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.modbus.plan import Limits, Reading, make_plan
+from connectors.modbus.registers import Encoding
+from connectors.modbus.schedule import Schedule
+
+
+def requests(*periods):
+    readings = [
+        Reading(i, 1, "holding", 1000 * i, period, Encoding()) for i, period in enumerate(periods)
+    ]
+    plan = make_plan(readings, Limits())
+    return sorted(plan, key=lambda request: request.readings[0].tag)
+
+
+def served(schedule, until, cost):
+    """Run in virtual time: (start, request, due) of every slot, each taking `cost`."""
+    now, log = schedule_start, []
+    while now < until:
+        slot = schedule.next(now)
+        if slot is None:
+            now = schedule.next_due
+            continue
+        log.append((now, slot.request, slot.due))
+        now += cost
+        schedule.done(slot, now)
+    return log
+
+
+schedule_start = 1000
+
+
+def test_slots_are_whole_periods_after_the_start_however_long_a_read_takes():
+    (request,) = requests(100)
+    log = served(Schedule([request], 1000), until=2000, cost=37)
+    assert [start for start, _, _ in log] == list(range(1000, 2000, 100))
+
+
+def test_two_periods_share_one_connection_without_drifting():
+    fast, slow = requests(100, 250)
+    log = served(Schedule([fast, slow], 1000), until=2000, cost=10)
+    assert [start for start, request, _ in log if request is fast] == list(range(1000, 2000, 100))
+    due = [due for _, request, due in log if request is slow]
+    assert due == [1000, 1250, 1500, 1750]
+
+
+def test_missed_slots_are_skipped_and_counted_not_caught_up():
+    (request,) = requests(100)
+    schedule = Schedule([request], 1000)
+    slot = schedule.next(1000)
+    assert schedule.done(slot, 1350) == 3
+    assert schedule.missed == 3
+    assert schedule.next(1399) is None
+    assert schedule.next(1400).due == 1400
+    assert schedule.next(1400) is None
+
+
+def test_a_fast_request_overtakes_a_long_list_of_slow_ones():
+    fast, *slow = requests(100, *[5000] * 20)
+    log = served(Schedule([*slow, fast], 1000), until=3000, cost=40)
+    late = [start - due for start, request, due in log if request is fast]
+    assert len(late) == 20
+    assert max(late) <= 40
+
+
+def test_the_parts_of_a_request_take_over_its_slots():
+    whole, first, second = requests(100, 100, 100)
+    schedule = Schedule([whole], 1000)
+    schedule.done(schedule.next(1000), 1010, [first, second])
+    assert schedule.next_due == 1100
+    assert [schedule.next(1100).request, schedule.next(1100).request] == [first, second]
+    assert schedule.next(1100) is None
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=5), st.integers(0, 60))
+def test_a_slot_is_never_early_never_twice_and_always_on_the_grid(periods, cost):
+    log = served(Schedule(requests(*periods), 1000), until=1500, cost=max(1, cost))
+    assert all(start >= due for start, _, due in log)
+    assert all((due - 1000) % request.period == 0 for _, request, due in log)
+    assert len({(id(request), due) for _, request, due in log}) == len(log)

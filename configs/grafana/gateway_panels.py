@@ -71,7 +71,7 @@ def _saved() -> Json:
     return stat(
         "Bytes saved",
         "One minus bytes forwarded over the bytes that forwarding every raw sample would have"
-        " cost.",
+        " cost, since the daemon started.",
         (4, 4),
         "",
         defaults=field("percentunit", decimals=1),
@@ -82,8 +82,8 @@ def _saved() -> Json:
 def _bytes() -> Json:
     return stat(
         "Bytes",
-        "Read from the sources, needed to forward every raw sample, and really forwarded, as last"
-        " reported.",
+        "Read from the sources, needed to forward every raw sample, and really forwarded, since"
+        " the daemon started.",
         (6, 4),
         "",
         text="value_and_name",
@@ -143,7 +143,7 @@ def _lost() -> Json:
     return series(
         "Late and lost",
         "Samples that came too late for their window, samples dropped at the inbox and points"
-        " dropped from the buffer, as the gateway counts them. Flat is good.",
+        " dropped from the buffer, counted since the daemon started. Flat is good.",
         (12, 8),
         defaults=field(
             "none",
@@ -163,7 +163,7 @@ def _lost() -> Json:
 def _work() -> Json:
     return series(
         "Work done",
-        "Values read, windows scored and alerts raised, as the gateway counts them.",
+        "Values read, windows scored and alerts raised, counted since the daemon started.",
         (12, 8),
         defaults=field("none", color={"mode": "palette-classic"}, custom=lines(2), min=0),
         targets=_reported(

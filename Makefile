@@ -1,0 +1,71 @@
+# Everything happens in .venv/, without root. `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEV := $(VENV)/.dev-ready
+RUN := $(VENV)/.run-ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Debian splits venv's installer of pip off into python3-venv; a pip of the system does as well.
+WITHOUT_ENSUREPIP := { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+	&& $(PYTHON) -m pip --python $(BIN)/python install pip; }
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet --extra train --extra serial --group build
+
+# `make bench JSON=bench.json` also writes the table to a file; ARGS go to pytest or to the demo.
+export JSON
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check bench lock schema
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(DEV) ## make .venv with everything for development, exactly as locked
+
+# A development set-up already holds what the demo needs, and more: it is left as it is.
+demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulated plant, in a minute
+	@$(BIN)/andon demo $(ARGS)
+
+test: $(DEV) ## all tests; those whose server program is missing are skipped
+	@$(BIN)/pytest $(ARGS)
+
+check: $(DEV) ## linters, types, and the directions of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV) ## measure; JSON=FILE also writes the table as JSON
+	@$(BIN)/python tests/benchmarks/line.py
+
+lock: $(DEV) ## resolve the dependencies anew into both lock files
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --group dev pyproject.toml -o requirements-dev.lock
+
+schema: $(DEV) ## write the JSON Schema that editors use for line files
+	@$(BIN)/andon schema > $(VENV)/schema.json
+	@mv $(VENV)/schema.json configs/andon.schema.json
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "andon needs Python 3.11 or newer, and $(PYTHON) is not that: name another one, as in 'make PYTHON=python3.12'." >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(WITHOUT_ENSUREPIP) >/dev/null 2>&1 || { \
+		rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment: install its venv module first, on Debian with 'apt install python3-venv'." >&2; \
+		exit 1; }
+
+# The stamps are newer than the lock they were made from; pip changes only what differs.
+$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "Installing andon and its tools into $(VENV) (the first time takes about a minute)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(RUN): requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "Installing andon into $(VENV) (the first time takes about a minute)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+)
 from pydantic_core import core_schema
 
 from gateway.contracts import ConfigError
@@ -61,6 +68,13 @@ def format_duration(nanos: Nanos) -> str:
     return "0s" if nanos == 0 else f"{nanos / SECOND:g}s"
 
 
+def format_size(count: int) -> str:
+    """The shortest exact way to write it: 2147483648 -> '2GiB'."""
+    units = sorted(_SIZES, key=_SIZES.__getitem__, reverse=True)
+    unit = next(unit for unit in units if count % _SIZES[unit] == 0)
+    return f"{count // _SIZES[unit]}{unit}" if count else "0B"
+
+
 def _with_unit(text: object) -> Nanos:
     if not isinstance(text, str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueError into a problem with a place
@@ -89,11 +103,19 @@ class _Quoted:
         return dict(self.schema)
 
 
-Duration = Annotated[Nanos, BeforeValidator(_with_unit), _Quoted(_DURATION_SCHEMA)]
+# Dumped as JSON, a quantity is what a file may say; as Python, it stays a number.
+_as_duration = PlainSerializer(format_duration, return_type=str, when_used="json")
+_as_size = PlainSerializer(format_size, return_type=str, when_used="json")
+
+Duration = Annotated[Nanos, BeforeValidator(_with_unit), _as_duration, _Quoted(_DURATION_SCHEMA)]
 PositiveDuration = Annotated[
-    Nanos, BeforeValidator(_with_unit), AfterValidator(_positive), _Quoted(_DURATION_SCHEMA)
+    Nanos,
+    BeforeValidator(_with_unit),
+    AfterValidator(_positive),
+    _as_duration,
+    _Quoted(_DURATION_SCHEMA),
 ]
-Size = Annotated[int, BeforeValidator(parse_size), _Quoted(_SIZE_SCHEMA)]
+Size = Annotated[int, BeforeValidator(parse_size), _as_size, _Quoted(_SIZE_SCHEMA)]
 Name = Annotated[
     str,
     Field(

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, create_model
+from pydantic.fields import FieldInfo
 
 from gateway import registry
 from gateway.model import SECOND
@@ -67,6 +68,7 @@ class SiteFileBase(Strict):
     site: Name
     """The plant's name, as it appears on every point."""
     sinks: dict[Name, Any] = {}
+    """Where alerts and summaries of every line go; a line's own sink of the same name wins."""
     buffer: Buffer | None = None
     security: Security = Security()
 
@@ -93,7 +95,8 @@ class LineFileBase(Strict):
     buffer: Buffer = Buffer()
     health: Health = Health()
     state: str | None = None
-    """Folder for what must survive a restart; $STATE_DIRECTORY or ~/.local/state/andon if not given."""
+    """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or
+    ~/.local/state/andon/LINE without systemd."""
 
 
 def _options(group: str) -> Any:
@@ -102,16 +105,25 @@ def _options(group: str) -> Any:
     return Annotated[Union[models], Field(discriminator="type")]  # noqa: UP007 - built at run time
 
 
+def _section(group: str, of: FieldInfo, **limits: Any) -> Any:
+    """A section of named plugins, as `create_model` wants it; `of` is the field it fills in."""
+    content = dict[Name, _options(group)]  # type: ignore[valid-type]
+    if not of.is_required():
+        limits["default"] = {}
+    return content, Field(description=of.description, **limits)
+
+
 @cache
 def line_file() -> type[LineFileBase]:
     """The model of a line file with every installed plugin's options."""
+    base = LineFileBase.model_fields
     return create_model(
         "LineFile",
         __base__=LineFileBase,
         __doc__=LineFileBase.__doc__,
-        sources=(dict[Name, _options(registry.CONNECTORS)], Field(min_length=1)),  # type: ignore[misc]
-        detectors=(dict[Name, _options(registry.DETECTORS)], {}),  # type: ignore[misc]
-        sinks=(dict[Name, _options(registry.SINKS)], {}),  # type: ignore[misc]
+        sources=_section(registry.CONNECTORS, base["sources"], min_length=1),
+        detectors=_section(registry.DETECTORS, base["detectors"]),
+        sinks=_section(registry.SINKS, base["sinks"]),
     )
 
 
@@ -122,5 +134,5 @@ def site_file() -> type[SiteFileBase]:
         "SiteFile",
         __base__=SiteFileBase,
         __doc__=SiteFileBase.__doc__,
-        sinks=(dict[Name, _options(registry.SINKS)], {}),  # type: ignore[misc]
+        sinks=_section(registry.SINKS, SiteFileBase.model_fields["sinks"]),
     )

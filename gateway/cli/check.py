@@ -1,0 +1,143 @@
+"""`andon check`: says what is wrong with line files, and whether what they name answers.
+
+Promises
+- Offline and in under a second, unless `--connect` is given; every problem at once.
+- Exit code 0 when every file is fine, 1 when a problem was found, 2 when it was called wrongly.
+- Results go to stdout; `--json` prints one object and nothing else.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.config.load import LineConfig, build_detectors, load
+from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
+from gateway.config.try_out import Outcome, try_out
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What was found out about one file."""
+
+    path: Path
+    problems: Sequence[Problem]
+    config: LineConfig | None = None
+    outcomes: Sequence[Outcome] = ()
+
+    @property
+    def is_ok(self) -> bool:
+        return not errors(self.problems) and all(outcome.ok for outcome in self.outcomes)
+
+
+@click.command()
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--connect", is_flag=True, help="Also try each source, model and sink once.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds for each of them.")
+@click.option("--show", is_flag=True, help="Print the resolved file, secrets as references.")
+@click.option("--strict", is_flag=True, help="A warning is a problem too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    files: tuple[Path, ...],
+    *,
+    connect: bool,
+    timeout: float,
+    show: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Check line files without touching a device, a model server or the cloud.
+
+    Prints every problem as file:line:column: path: message, the line and a hint. Exit code 0 when
+    all is well, 1 when a problem was found, 2 when called wrongly.
+    """
+    reports = [_report(path, strict=strict, timeout=timeout if connect else 0) for path in files]
+    if as_json:
+        click.echo(json.dumps({"files": [_plain(report, show) for report in reports]}, indent=2))
+    else:
+        for report in reports:
+            _print(report, show=show)
+    sys.exit(0 if all(report.is_ok for report in reports) else 1)
+
+
+def _report(path: Path, *, strict: bool, timeout: float) -> _Report:
+    config = None
+    try:
+        config = load(path)
+        detectors = build_detectors(config)
+    except ConfigProblems as error:
+        # A warning is worth a line even beside errors: it may be their reason.
+        found = [*(config.warnings if config else ()), *error.problems]
+        return _Report(path, as_errors(found) if strict else found)
+    problems = as_errors(config.warnings) if strict else config.warnings
+    outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
+    return _Report(path, problems, config, outcomes)
+
+
+def _print(report: _Report, *, show: bool) -> None:
+    for problem in report.problems:
+        prefix = "warning: " if problem.level == "warning" else ""
+        click.echo(f"{prefix}{problem}")
+    for outcome in report.outcomes:
+        click.echo(f"{'ok    ' if outcome.ok else 'FAILED'}  {outcome.part:24}  {outcome.said}")
+    summary = f"{report.path}: {_summary(report)}"
+    if show and report.config:
+        click.echo(f"# {summary}\n{_resolved_yaml(report.config)}", nl=False)
+    else:
+        click.echo(summary)
+
+
+def _summary(report: _Report) -> str:
+    wrong = len(errors(report.problems))
+    failed = sum(not outcome.ok for outcome in report.outcomes)
+    if wrong or report.config is None:
+        return _count(wrong, "problem")
+    config = report.config
+    tags, sources = _count(len(config.tags), "tag"), _count(len(config.sources), "source")
+    detectors, sinks = _count(len(config.detectors), "detector"), _count(len(config.sinks), "sink")
+    warnings = len(report.problems) - wrong
+    end = f" ({_count(warnings, 'warning')})" if warnings else ""
+    verdict = f"{failed} of {len(report.outcomes)} parts failed" if failed else "ok"
+    return f"{verdict}, {tags} from {sources}, {detectors}, {sinks}{end}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _resolved_yaml(config: LineConfig) -> str:
+    import yaml
+    from yamlcore import CCoreDumper
+
+    return str(
+        yaml.dump(
+            config.resolved(), Dumper=CCoreDumper, sort_keys=False, allow_unicode=True, width=100
+        )
+    )
+
+
+def _plain(report: _Report, show: bool) -> dict[str, Any]:
+    config = report.config
+    plain: dict[str, Any] = {
+        "file": str(report.path),
+        "ok": report.is_ok,
+        "summary": _summary(report),
+        "problems": [asdict(problem) for problem in report.problems],
+        "parts": [asdict(outcome) for outcome in report.outcomes],
+    }
+    if config:
+        plain |= {"line": config.line, "site": config.site, "digest": config.digest}
+    if config and show:
+        plain["resolved"] = config.resolved()
+    return plain

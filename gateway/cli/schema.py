@@ -1,0 +1,61 @@
+"""`andon schema`: the JSON Schema of the line file, for editors and for other programs."""
+
+import json
+from typing import Any
+
+import click
+
+from gateway.config.schema import line_file, site_file
+from gateway.options import format_duration, format_size
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@click.command()
+@click.option("--site", is_flag=True, help="The schema of the site file instead.")
+def command(*, site: bool) -> None:
+    """Print the JSON Schema of the line file, with every installed plugin's options.
+
+    An editor uses it when a file starts with
+    `# yaml-language-server: $schema=andon.schema.json`.
+    """
+    click.echo(schema_text(site=site), nl=False)
+
+
+def schema_text(*, site: bool) -> str:
+    """The schema as it is printed and shipped."""
+    model = site_file() if site else line_file()
+    title = "andon site file" if site else "andon line file"
+    schema = {"$schema": _DIALECT, "title": title, **_as_written(model.model_json_schema())}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_written(schema: Any) -> Any:
+    """The schema in the file's own terms, without what only pydantic or OpenAPI reads."""
+    if isinstance(schema, list):
+        return [_as_written(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    written = {
+        key: _as_written(value) for key, value in schema.items() if not _is_noise(key, value)
+    }
+    if "patternProperties" in written:
+        # Without this an editor takes a misspelt name for one it need not look at.
+        written.setdefault("additionalProperties", False)
+    default = written.get("default")
+    if isinstance(default, dict) and default:
+        # A section's default says no more than the defaults of its fields.
+        del written["default"]
+    elif type(default) is int and "pattern" in written:
+        is_size = "KiB" in written["pattern"]
+        written["default"] = format_size(default) if is_size else format_duration(default)
+    if isinstance(written.get("description"), str):
+        written["description"] = " ".join(written["description"].split())
+    return written
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    """Titles that repeat a field's name, and OpenAPI's hint beside the `oneOf` it stands for."""
+    return (key == "title" and isinstance(value, str)) or (
+        key == "discriminator" and "propertyName" in value
+    )

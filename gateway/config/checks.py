@@ -1,0 +1,164 @@
+"""What only the whole file can tell: names that meet, limits that cross, what the site forbids.
+
+Promises
+- Every check reads the document, not the validated file, so its finding is reported beside the
+  schema's, not only once those are mended.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import chain
+from typing import Any
+
+from gateway.config.document import Document, Where
+from gateway.config.problems import SECRET_KEY, Problem
+from gateway.config.schema import Security
+from gateway.contracts import ConfigError
+from gateway.options import Secret
+
+_REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")
+_HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
+_IN_URL = re.compile(r"://[^/\s:@]*:[^@\s]+@")
+_PARTS = ("sources", "detectors", "sinks")
+
+
+def of_line(document: Document, security: Security) -> list[Problem]:
+    """Everything that can be said of a line file without its plugins."""
+    return list(
+        chain(
+            clear_text(document),
+            _crossed_limits(document),
+            _insecure(document, security),
+            _remote_health(document, security),
+        )
+    )
+
+
+def version(document: Document) -> list[Problem]:
+    """A file of a later version is not judged by the rules of this one."""
+    written = document.get("version")
+    if type(written) is int and written > 1:
+        message = f"this file is version {written}, this andon reads version 1"
+        return [document.problem(("version",), message, "install a newer andon", at="value")]
+    if isinstance(written, bool):
+        return [document.problem(("version",), "must be 1", at="value")]
+    return []
+
+
+def clear_text(document: Document) -> Iterator[Problem]:
+    """Secrets that stand in the file, wherever that is."""
+    for where, value in _scalars(document.data, ()):
+        key = next((str(part) for part in reversed(where) if isinstance(part, str)), "")
+        if SECRET_KEY.search(key) and value is not None and not _REFERENCE.fullmatch(str(value)):
+            message = "a secret may not stand here in clear text"
+            hint = "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
+            yield document.problem(where, message, hint, at="value")
+        elif isinstance(value, str) and _IN_URL.search(value):
+            message = "a password may not stand here in clear text"
+            hint = "use `username:` and `password: ${env:NAME}` beside the URL"
+            yield document.problem(where, message, hint, at="value")
+
+
+def unresolved(document: Document) -> Iterator[Problem]:
+    """Warnings for secrets that cannot be had here; the daemon may have them.
+
+    A systemd credential exists only inside its service, so nothing is said about those.
+    """
+    for where, value in _scalars(document.data, ()):
+        if isinstance(value, str) and _HERE.fullmatch(value):
+            try:
+                Secret(value).resolve()
+            except ConfigError as error:
+                yield document.problem(where, str(error), at="value", level="warning")
+
+
+def declared(document: Document) -> dict[str, list[str]]:
+    """The tag names of each source as they stand in the file."""
+    sources = document.mapping("sources")
+    return {name: list(document.mapping("sources", name, "tags")) for name in sources}
+
+
+def doubled_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
+    """Tag names that two sources claim; `tags` are the names by source."""
+    owners: dict[str, str] = {}
+    for source, names in tags.items():
+        for name in names:
+            first = owners.setdefault(name, source)
+            if first != source:
+                line = document.mark(("sources", first, "tags", name))[0]
+                message = f"tag {name} is already read by source {first}, at line {line}"
+                hint = "tag names are unique over the whole line"
+                yield document.problem(("sources", source, "tags", name), message, hint)
+
+
+def unknown_tags(document: Document, known: Iterable[str]) -> Iterator[Problem]:
+    """Detectors that name a tag no source reads."""
+    known = list(known)
+    for detector in document.mapping("detectors"):
+        for where, tag in _named_tags(document, ("detectors", detector, "tags")):
+            if tag not in known:
+                near = get_close_matches(tag, known, 1, 0.6)
+                hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
+                yield document.problem(where, f"no source reads a tag {tag}", hint)
+
+
+def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:
+    named = document.get(*where)
+    if isinstance(named, dict):
+        yield from (((*where, tag), tag) for tag in named)
+    elif isinstance(named, list):
+        yield from (((*where, at), tag) for at, tag in enumerate(named) if isinstance(tag, str))
+
+
+def _crossed_limits(document: Document) -> Iterator[Problem]:
+    for source, tags in declared(document).items():
+        for tag in tags:
+            where: Where = ("sources", source, "tags", tag)
+            low, high = document.get(*where, "low"), document.get(*where, "high")
+            if _is_number(low) and _is_number(high) and low >= high:
+                message = f"low {low:g} must be below high {high:g}"
+                yield document.problem((*where, "low"), message, at="value")
+
+
+def _insecure(document: Document, security: Security) -> Iterator[Problem]:
+    if security.allow_insecure:
+        return
+    for part in _PARTS:
+        for name in document.mapping(part):
+            if document.get(part, name, "insecure") is True:
+                message = "the site file forbids connections without security"
+                hint = "set up security for this connection, or change security.allow_insecure"
+                where = (part, name, "insecure")
+                yield document.problem(where, message, f"{hint} in the site file", at="value")
+
+
+def _remote_health(document: Document, security: Security) -> Iterator[Problem]:
+    host = document.get("health", "host")
+    if isinstance(host, str) and not (security.allow_remote_health or _is_loopback(host)):
+        message = f"{host} can be reached from the network"
+        hint = "use 127.0.0.1, or set security.allow_remote_health in the site file"
+        yield document.problem(("health", "host"), message, hint, at="value")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _scalars(value: Any, where: Where) -> Iterator[tuple[Where, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _scalars(inner, (*where, key))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from _scalars(inner, (*where, at))
+    else:
+        yield where, value

@@ -1,0 +1,108 @@
+"""From the path of a pydantic error to the place in the file and to what the schema has there.
+
+Promises
+- Parts of a path that stand in no file (discriminators, union members, validator names) are left
+  out, even where a key of the same name stands beside them.
+"""
+
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from gateway.config.document import Document, Where
+
+Model = type[BaseModel]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where an error stands in the file, and what the schema has there.
+
+    `field` is the innermost field on the way; `models` are the models on the way, outermost
+    first, each with its place; `choices` are the models one of which stands there.
+    """
+
+    where: Where
+    field: FieldInfo | None
+    models: Sequence[tuple[Where, Model]]
+    choices: Sequence[Model] = ()
+
+
+def find(document: Document, model: Model, loc: Iterable[str | int]) -> Spot:
+    """Follow an error's path through the file and the schema at once."""
+    where: Where = ()
+    kind: Any = model
+    field: FieldInfo | None = None
+    models: list[tuple[Where, Model]] = []
+    choices: Sequence[Model] = ()
+    for part in loc:
+        if _is_union(kind):
+            choices, kind = _models(kind), _member(kind, part)
+            continue
+        if is_model(kind):
+            models.append((where, kind))
+            field = fields(kind).get(str(part))
+            choices = choices if kind in choices else ()
+        kind, is_written = _inner(kind, part)
+        if is_written or (*where, part) in document.keys:
+            where = (*where, part)
+    choices = _models(kind) if _is_union(kind) else choices
+    return Spot(where, field, models or [((), model)], choices)
+
+
+def fields(model: Model) -> dict[str, FieldInfo]:
+    """A model's fields by the keys that stand in a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def types_of(model: Model) -> tuple[str, ...]:
+    """The values of `type:` that choose this model among others."""
+    field = model.model_fields.get("type")
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+
+
+def is_model(kind: Any) -> bool:
+    """Whether a type is a pydantic model."""
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def plain(kind: Any) -> Any:
+    """The type without Annotated and without `| None`."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if _is_union(kind):
+        members = [member for member in get_args(kind) if member is not type(None)]
+        return plain(members[0]) if len(members) == 1 else kind
+    return kind
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, types.UnionType)
+
+
+def _models(kind: Any) -> list[Model]:
+    return [member for member in map(plain, get_args(kind)) if is_model(member)]
+
+
+def _member(kind: Any, part: str | int) -> Any:
+    """The member of a union that pydantic names: by its discriminator's value, or by its name."""
+    for model in _models(kind):
+        if part in types_of(model) or model.__name__ == part:
+            return model
+    return None
+
+
+def _inner(kind: Any, part: str | int) -> tuple[Any, bool]:
+    """The type under a key or index, and whether that key stands, or should stand, in the file."""
+    if is_model(kind):
+        field = fields(kind).get(str(part))
+        return (plain(field.annotation) if field else None), True
+    if get_origin(kind) in (dict, Mapping):
+        return plain(get_args(kind)[1]), part != "[key]"
+    if get_origin(kind) in (list, tuple, Sequence):
+        return plain(get_args(kind)[0]), True
+    return None, False

@@ -1,0 +1,87 @@
+"""Tries each part of a line once, all at the same time: sources, detectors, sinks.
+
+Promises
+- Nothing is written to a device and nothing is stored in a sink.
+- Every part gets an outcome, whatever it does: one that hangs or breaks stops no other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway import registry
+from gateway.config.load import LineConfig
+from gateway.contracts import AndonError, Detector
+from gateway.model import Probe
+from gateway.options import format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one part answered; `part` is its kind and name, as in 'source plc'."""
+
+    part: str
+    ok: bool
+    said: str
+
+
+async def try_out(
+    config: LineConfig, detectors: Mapping[str, Detector], patience: float
+) -> list[Outcome]:
+    """One outcome for each part in the order of the file; `patience` is in seconds, for each."""
+    tries = [_tried(f"source {name}", _source(config, name), patience) for name in config.sources]
+    tries += [
+        _tried(f"detector {name}", _said(detector), patience)
+        for name, detector in detectors.items()
+    ]
+    tries += [_tried(f"sink {name}", _sink(config, name), patience) for name in config.sinks]
+    return list(await asyncio.gather(*tries))
+
+
+_Try = Callable[[], Awaitable[Probe]]
+
+
+async def _tried(part: str, attempt: _Try, patience: float) -> Outcome:
+    try:
+        async with asyncio.timeout(patience):
+            probe = await attempt()
+    except TimeoutError:
+        return Outcome(part, ok=False, said=f"no answer within {patience:g} s")
+    except AndonError as error:
+        return Outcome(part, ok=False, said=str(error))
+    except Exception as error:  # noqa: BLE001 - a stranger's plugin may break in any way
+        return Outcome(part, ok=False, said=f"broke with {type(error).__name__}: {error}")
+    return Outcome(part, probe.ok, probe.said)
+
+
+def _source(config: LineConfig, name: str) -> _Try:
+    async def attempt() -> Probe:
+        options = config.sources[name]
+        connector = registry.load(registry.CONNECTORS, options.type)
+        probe: Probe = await connector(name, options, config.tags_of(name), config.places).probe()
+        return probe
+
+    return attempt
+
+
+def _sink(config: LineConfig, name: str) -> _Try:
+    async def attempt() -> Probe:
+        options = config.sinks[name]
+        sink = registry.load(registry.SINKS, options.type)(name, options, config.places)
+        probe: Probe = await sink.probe()
+        return probe
+
+    return attempt
+
+
+def _said(detector: Detector) -> _Try:
+    """A detector that was built has loaded its model and passed its golden vectors."""
+
+    async def attempt() -> Probe:
+        spec = detector.spec
+        rows = f"{spec.length} x {format_duration(spec.period)}"
+        return Probe(
+            ok=True, said=f"{len(spec.tags)} tags, window {rows}, {len(detector.alarms)} alarms"
+        )
+
+    return attempt

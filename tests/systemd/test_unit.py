@@ -82,8 +82,8 @@ def service():
     return unit["Service"]
 
 
-def test_a_wrong_line_file_is_not_tried_again(service):
-    assert service["RestartPreventExitStatus"] == "78"
+def test_a_missing_or_wrong_line_file_is_not_tried_again(service):
+    assert service["RestartPreventExitStatus"] == "2 78"
     assert service["Restart"] == "always"
 
 

@@ -48,7 +48,7 @@ def build_connectors(config: LineConfig) -> dict[str, Connector]:
     """The connectors of a line by name."""
     return {
         name: registry.load(registry.CONNECTORS, options.type)(
-            name, options, [tag for tag in config.tags if tag.source == name], config.places
+            name, options, config.tags_of(name), config.places
         )
         for name, options in config.sources.items()
     }
@@ -134,7 +134,7 @@ async def _run_tasks(
                 f"source[{name}]",
                 lambda c=connector, f=first, s=source: keep_reading(c, f, line.inbox, s),
             )
-            first += len(connector.declared_tags(name, config.sources[name]))
+            first += len(config.tags_of(name))
         for forwarder in forwarders:
             start(f"sink[{forwarder.name}]", forwarder.run)
         start("heartbeat", lambda: _heartbeat(line, buffer))

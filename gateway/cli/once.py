@@ -47,9 +47,7 @@ async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC10
         "seconds": round(time.monotonic() - started, 3),
         "tags": reading.facts(),
         "errors": reading.errors,
-        "detectors": [
-            score_once(name, detector, config.tags, reading) for name, detector in detectors.items()
-        ],
+        "detectors": [score_once(name, detector, reading) for name, detector in detectors.items()],
     }
 
 

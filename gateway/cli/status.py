@@ -1,9 +1,9 @@
 """`andon status LINE.yaml`: asks the running daemon over its local socket."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,11 +16,12 @@ def command(file: Path, as_json: bool) -> None:
 
     Exit code 0 when the whole line works, 1 when a part of it does not or no daemon answers.
     """
+    from gateway.client import ask
     from gateway.config.load import load
     from gateway.control import SOCKET
 
     socket = load(file).places.state / SOCKET
-    facts = ask(socket)
+    facts = asyncio.run(ask(socket))
     if facts is None:
         click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)
         sys.exit(1)
@@ -31,24 +32,3 @@ def command(file: Path, as_json: bool) -> None:
 
         show_status(facts)
     sys.exit(0 if facts["health"] == "ok" else 1)
-
-
-def ask(socket: Path, path: str = "/status") -> Any:
-    """The daemon's answer; None when nobody listens."""
-    import asyncio
-
-    import aiohttp
-
-    async def get() -> Any:
-        connector = aiohttp.UnixConnector(str(socket))
-        timeout = aiohttp.ClientTimeout(total=5)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.get(f"http://andon{path}") as answer,
-        ):
-            return await answer.json()
-
-    try:
-        return asyncio.run(get())
-    except (OSError, aiohttp.ClientError, TimeoutError):
-        return None

@@ -1,0 +1,141 @@
+"""`andon demo`: the whole of andon working on a simulated plant, without hardware or a cloud."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gateway.demo.story import Facts, Play, Result, perform, prepare
+from gateway.options import parse_duration
+
+FAULTS = (
+    "bearing_wear",
+    "cavitation",
+    "sticking_valve",
+    "drifting_sensor",
+    "frozen_sensor",
+    "plc_gone",
+)
+
+
+@click.command("demo")
+@click.option("--fault", type=click.Choice(FAULTS), default=FAULTS[0], show_default=True)
+@click.option("--for", "length", default="60s", show_default=True, help="How long the line runs.")
+@click.option("--seed", default=1, show_default=True, help="Another seed, another plant.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on the last line.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep recording, model, line file, log and buffer in this folder.",
+)
+def command(fault: str, length: str, seed: int, as_json: bool, keep: Path | None) -> None:
+    """Start a plant, learn from it, run the line against it, break it, and watch.
+
+    Exit code 0 if the fault raised an alert and nothing was raised before it, else 1.
+    """
+    try:
+        seconds = parse_duration(length) / 1e9
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+    with tempfile.TemporaryDirectory(prefix="andon-demo-") as scratch:
+        folder = keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = asyncio.run(_play(Play(fault, seconds, seed, folder.absolute()), as_json))
+    _report(result, as_json)
+    sys.exit(0 if result.ended_well else 1)
+
+
+async def _play(play: Play, as_json: bool) -> Result:
+    def tell(text: str) -> None:
+        click.echo(text, err=as_json)
+
+    await prepare(play, tell)
+    if sys.stdout.isatty() and not as_json:
+        return await _on_a_terminal(play)
+    return await perform(play, tell, _plain(tell))
+
+
+async def _on_a_terminal(play: Play) -> Result:
+    from rich.live import Live
+
+    from gateway.cli.show import page
+
+    with Live(auto_refresh=False, screen=False) as live:
+
+        def look(facts: Facts, onset: int) -> None:
+            title = f"andon demo – {play.fault}" + (" has begun" if onset else " is to come")
+            live.update(page(facts, title, saving(facts)), refresh=True)
+
+        return await perform(play, lambda text: live.console.print(text, style="dim"), look)
+
+
+def _plain(tell: Callable[[str], None]) -> Callable[[Facts, int], None]:
+    """One line every few seconds, and one for each alert."""
+    seen: set[tuple[str, bool]] = set()
+    count = 0
+
+    def look(facts: Facts, onset: int) -> None:
+        nonlocal count
+        from gateway.cli.show import causes
+
+        for alert in facts["alerts"]:
+            key = (alert["id"], alert["active"])
+            if key not in seen:
+                seen.add(key)
+                verb = "ALARM" if alert["active"] else "back to normal"
+                after = f", {(alert['at'] - onset) / 1e9:.1f} s after the fault" if onset else ""
+                tell(f"{verb}: {alert['message']}{after}; {causes(alert['top_tags'])}")
+        if count % 10 == 0:
+            tell(_progress(facts))
+        count += 1
+
+    return look
+
+
+def _progress(facts: Facts) -> str:
+    scores = "  ".join(
+        f"{d['name']} {d['score']:.3g}/{d['threshold']:.3g}"
+        for d in facts["detectors"]
+        if d["score"] is not None and d["threshold"] is not None
+    )
+    return (
+        f"{facts['health']:8} {facts['counters']['values_read']:6,} values "
+        f"{facts['counters']['windows_scored']:4,} windows  {scores or 'no score yet'}"
+    )
+
+
+def saving(facts: Facts) -> str:
+    """What was read, what a raw forwarder would have sent, what left."""
+    figures = facts["bytes"]
+    share = figures["forwarded"] / figures["raw"] if figures["raw"] else 0.0
+    return (
+        f"{figures['read']:,} B read from the plant; a raw forwarder would have sent "
+        f"{figures['raw']:,} B, andon sent {figures['forwarded']:,} B ({share:.1%})"
+    )
+
+
+def _report(result: Result, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.facts()))
+        return
+    after = result.first_alert_s_after_fault
+    verdict = "no alert was raised" if after is None else f"first alert {after:g} s after it began"
+    click.echo(
+        f"\n{result.fault}: {verdict}"
+        + (f", caused by {', '.join(result.top_tags)}" if result.top_tags else "")
+        + f"\n{result.alerts_before_fault} alerts before the fault, "
+        f"{result.alerts_after_fault} after it\n"
+        + saving(
+            {
+                "bytes": {
+                    "read": result.bytes_read,
+                    "raw": result.raw_bytes,
+                    "forwarded": result.forwarded_bytes,
+                }
+            }
+        )
+    )

@@ -1,0 +1,95 @@
+"""The processes of the demo, started with the very commands that a user types.
+
+Promises
+- The plant and the daemon are processes of their own and speak real protocols.
+- Whatever happens, both are gone when the stage is left.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from gateway.contracts import AndonError
+
+ANDON = (sys.executable, "-m", "gateway")
+
+
+async def andon(*words: str) -> str:
+    """Run one andon command to its end and return what it printed; AndonError if it failed."""
+    process = await asyncio.create_subprocess_exec(*ANDON, *words, stdout=PIPE, stderr=PIPE)
+    try:
+        said, complained = await process.communicate()
+    finally:
+        await _end(process)
+    if process.returncode:
+        raise AndonError(
+            f"andon {' '.join(words)} ended with {process.returncode}:\n"
+            + complained.decode(errors="replace")
+            + said.decode(errors="replace")
+        )
+    return said.decode()
+
+
+class Plant:
+    """`andon simulate` in its own process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def started(cls, seed: int) -> AsyncIterator["Plant"]:
+        """Started on free ports; left running until the context is left."""
+        process = await asyncio.create_subprocess_exec(
+            *ANDON, "simulate", "--json", "--modbus", "0", "--opcua", "0", "--seed", str(seed),
+            stdin=PIPE, stdout=PIPE, stderr=DEVNULL,
+        )  # fmt: skip
+        try:
+            yield cls(process)
+        finally:
+            await _end(process)
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """The plant's next event of that name."""
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        while line := await self._process.stdout.readline():
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == name:
+                return event
+        raise AndonError(f"the plant ended with {await self._process.wait()} before it said {name}")
+
+    async def inject(self, fault: str) -> int:
+        """Let a fault begin; the time of its onset in ns."""
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        self._process.stdin.write(f"fault {fault}\n".encode())
+        await self._process.stdin.drain()
+        return int((await self.event("fault"))["at"])
+
+
+@contextlib.asynccontextmanager
+async def daemon(line_file: Path, log: Path) -> AsyncIterator[Process]:
+    """`andon run` in its own process, its log in a file."""
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *ANDON, "run", str(line_file), "--log-format", "json", stdout=DEVNULL, stderr=stderr
+        )
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

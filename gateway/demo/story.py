@@ -1,0 +1,156 @@
+"""What happens in the demo, and what is told of it at the end.
+
+Promises
+- Every figure comes from the daemon's own status; nothing is counted twice or made up here.
+- It ends well only if the injected fault raised an alert and nothing was raised before it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.client import ask
+from gateway.contracts import AndonError
+from gateway.control import SOCKET
+from gateway.demo.stage import Plant, andon, daemon
+
+Facts = Mapping[str, Any]
+Tell = Callable[[str], None]
+
+LEARN = "2h"
+FAULT_AFTER = 0.4
+"""The share of the running time after which the fault begins."""
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What to play: which fault, for how long (s), with which seed, in which folder."""
+
+    fault: str
+    seconds: float
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The figures of one demo."""
+
+    fault: str
+    values_read: int
+    windows_scored: int
+    alerts_before_fault: int
+    alerts_after_fault: int
+    first_alert_s_after_fault: float | None
+    top_tags: list[str]
+    summaries_forwarded: int
+    bytes_read: int
+    raw_bytes: int
+    forwarded_bytes: int
+
+    @property
+    def ended_well(self) -> bool:
+        return self.alerts_before_fault == 0 and self.alerts_after_fault > 0
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON facts."""
+        return asdict(self)
+
+
+async def prepare(play: Play, tell: Tell) -> None:
+    """Record normal running, accelerated, and learn a model from it."""
+    recording, bundle = play.folder / "normal.parquet", play.folder / "models" / "pump"
+    tell(f"recording {LEARN} of normal running, accelerated")
+    await andon(
+        "simulate", "--record", str(recording), "--for", LEARN, "--seed", str(play.seed + 1000)
+    )
+    tell("learning a model from it")
+    said = await andon("train", "--data", str(recording), "--out", str(bundle))
+    for line in said.strip().splitlines():
+        tell("  " + line)
+
+
+@contextlib.asynccontextmanager
+async def running(play: Play, tell: Tell) -> AsyncIterator[tuple[Plant, Path]]:
+    """The plant and the daemon that reads it; yields the plant and the daemon's socket."""
+    async with Plant.started(play.seed) as plant:
+        ready = await plant.event("ready")
+        tell(f"the plant speaks Modbus on port {ready['modbus']} and OPC UA at {ready['opcua']}")
+        file = play.folder / "pump-skid.yaml"
+        config = await andon(
+            "simulate", "--print-config", "--modbus", str(ready["modbus"]),
+            "--opcua", str(ready["opcua"]).rsplit(":", 1)[1].split("/")[0],
+            "--bundle", "models/pump",
+        )  # fmt: skip
+        file.write_text(config + _OWN_PLACE)
+        await andon("check", str(file), "--connect")
+        tell(f"{file.name} checked, with every source, model and sink tried")
+        log = play.folder / "andon.log"
+        async with daemon(file, log) as process:
+            socket = play.folder / "state" / SOCKET
+            if await _first_answer(socket, process) is None:
+                raise AndonError("andon run did not start:\n" + log.read_text())
+            tell("andon runs the line")
+            yield plant, socket
+
+
+_OWN_PLACE = """
+# Beside the demo: nothing of it is left elsewhere.
+state: state
+health: {port: 0}
+summaries: {every: 20s}
+"""
+
+
+async def _first_answer(socket: Path, process: asyncio.subprocess.Process) -> Facts | None:
+    for _ in range(200):
+        facts: Facts | None = await ask(socket) if socket.exists() else None
+        if facts is not None or process.returncode is not None:
+            return facts
+        await asyncio.sleep(0.1)
+    return None
+
+
+async def perform(play: Play, tell: Tell, look: Callable[[Facts, int], None]) -> Result:
+    """Run for `play.seconds`, with the fault on its way; `look` sees each status and the onset."""
+    async with running(play, tell) as (plant, socket):
+        onset = 0
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        facts: Facts | None = None
+        while (elapsed := loop.time() - start) < play.seconds:
+            if not onset and elapsed >= play.seconds * FAULT_AFTER:
+                onset = await plant.inject(play.fault)
+                tell(f"{play.fault} begins")
+            facts = await ask(socket)
+            if facts is None:
+                raise AndonError("andon run ended:\n" + (play.folder / "andon.log").read_text())
+            look(facts, onset)
+            await asyncio.sleep(LOOK_S)
+    if facts is None:
+        raise AndonError("too short to see anything: give --for at least 10s")
+    return told(play.fault, facts, onset)
+
+
+def told(fault: str, facts: Facts, onset: int) -> Result:
+    """The figures, from the daemon's last status and the time of the fault's onset."""
+    raised = [alert for alert in facts["alerts"] if alert["active"]]
+    after = [alert for alert in raised if alert["opened_at"] >= onset]
+    first = after[0] if after else None
+    return Result(
+        fault=fault,
+        values_read=facts["counters"]["values_read"],
+        windows_scored=facts["counters"]["windows_scored"],
+        alerts_before_fault=len(raised) - len(after),
+        alerts_after_fault=len(after),
+        first_alert_s_after_fault=round((first["opened_at"] - onset) / 1e9, 1) if first else None,
+        top_tags=[top["tag"] for top in first["top_tags"]] if first else [],
+        summaries_forwarded=sum(sink["sent"].get("summary", 0) for sink in facts["sinks"]),
+        bytes_read=facts["bytes"]["read"],
+        raw_bytes=facts["bytes"]["raw"],
+        forwarded_bytes=facts["bytes"]["forwarded"],
+    )

@@ -1,0 +1,52 @@
+import asyncio
+
+import pytest
+from fakes import ScriptedConnector, batch
+
+from gateway.contracts import SourceLost
+from gateway.health import SourceHealth
+from gateway.inbox import Inbox
+from gateway.source import keep_reading
+
+
+async def read(connector, until):
+    inbox, health = Inbox(), SourceHealth("plc")
+    task = asyncio.create_task(keep_reading(connector, 5, inbox, health))
+    async with asyncio.timeout(20):
+        while not until(inbox, health) and not task.done():
+            await asyncio.sleep(0.01)
+    if task.done():
+        return inbox, health, task
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return inbox, health, task
+
+
+async def test_a_lost_session_is_opened_again_and_its_samples_go_on():
+    lost = SourceLost("connection reset")
+    connector = ScriptedConnector([batch(1, 1.0), lost], [batch(2, 2.0), lost])
+    inbox, health, _ = await read(connector, lambda inbox, _: len(inbox) == 2)
+    assert inbox.drain().tag.tolist() == [5, 5]
+    assert health.connects == 2
+    assert health.samples == 2
+
+
+async def test_a_source_that_is_away_says_why_and_is_not_up():
+    connector = ScriptedConnector()
+    _, health, _ = await read(connector, lambda _, health: connector.opened >= 2)
+    assert not health.up
+    assert health.error == "the script is over"
+
+
+async def test_a_session_that_just_ends_is_a_lost_one():
+    connector = ScriptedConnector([batch(1, 1.0)], [])
+    _, health, _ = await read(connector, lambda _, health: health.losses == 1)
+    assert health.error in {"the session ended", "the script is over"}
+
+
+async def test_a_bug_in_a_connector_is_not_swallowed():
+    connector = ScriptedConnector([ZeroDivisionError("a bug")])
+    _, _, task = await read(connector, lambda *_: False)
+    with pytest.raises(ZeroDivisionError):
+        await task

@@ -1,0 +1,97 @@
+"""Fakes for faults that a real part will not commit. They pass the contract suites."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+from gateway.contracts import AndonError, Places, SourceLost
+from gateway.model import SECOND, Alarm, SampleBatch, Score, Tag, WindowSpec
+
+PLACES = Places(Path(), Path())
+
+
+class ScriptedConnector:
+    """Plays sessions from a script: each is a list of batches or exceptions."""
+
+    def __init__(self, *sessions):
+        self.sessions = list(sessions)
+        self.opened = 0
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        self.opened += 1
+        if not self.sessions:
+            raise SourceLost("the script is over")
+        session = self.sessions.pop(0)
+
+        async def batches():
+            for each in session:
+                if isinstance(each, Exception):
+                    raise each
+                yield each
+
+        yield batches()
+
+
+class LastValue:
+    """A detector with one alarm: the last row's value of its first tag."""
+
+    def __init__(self, *tags, period=SECOND, length=1, threshold=10.0, **alarm):
+        self.spec = WindowSpec(tags, period, length)
+        self.alarms = [Alarm("anomaly", threshold, **alarm)]
+        self.calls = []
+
+    def score(self, windows):
+        self.calls.append(len(windows))
+        return [self._score(window) for window in windows]
+
+    def _score(self, window):
+        value = window.values[-1, 0]
+        blind = "" if np.isfinite(value) else f"no data for {self.spec.tags[0]}"
+        contribution = np.zeros(len(self.spec.tags))
+        contribution[0] = 1.0
+        return Score(
+            window.end, np.array([value]), window.coverage, "fake@1", contribution, blind=blind
+        )
+
+
+class Broken(LastValue):
+    """A detector that fails at every call."""
+
+    def score(self, windows):
+        raise RuntimeError("the model is broken")
+
+
+class MemoryStore:
+    """What a line needs of the buffer; `refuse` makes it fail as a full disk does."""
+
+    def __init__(self):
+        self.rows = []
+        self.checkpoints = {}
+        self.refuse = False
+
+    async def append(self, envelopes, checkpoint=None):
+        if self.refuse:
+            raise AndonError("no space left on the device")
+        self.rows += list(envelopes)
+        self.checkpoints |= checkpoint or {}
+
+    async def load_checkpoint(self, name):
+        return self.checkpoints.get(name)
+
+
+def batch(at, *values, first=0):
+    """One sample of each of some tags, all at the same time in ns; NaN is a bad one."""
+    value = np.array(values, dtype=np.float64)
+    return SampleBatch(
+        np.arange(first, first + len(value), dtype=np.int32),
+        np.full(len(value), at, dtype=np.int64),
+        value,
+        np.where(np.isnan(value), 2, 0).astype(np.uint8),
+        wire_bytes=8 * len(value),
+    )
+
+
+def tag(name, source="plc", period=SECOND, **facts):
+    return Tag(name, source, period, **facts)

@@ -1,5 +1,6 @@
 """The Makefile's messages on a machine that lacks something, and what its set-up leaves alone."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,8 @@ def _make(checkout, *arguments):
     return subprocess.run(
         ["make", *arguments],
         cwd=checkout,
+        # These tests may themselves be run by make, whose variables would be handed down.
+        env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=False,

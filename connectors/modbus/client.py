@@ -13,6 +13,7 @@ Promises
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -85,6 +86,9 @@ class ReadOnlyClient:
         if not await self._client.connect():
             why = self._refused or f"no connection within {self._timeout}"
             raise SourceLost(f"{self._where}: {_in_words(why)}") from self._refused
+        # pymodbus counts from 1 on every connection; a gateway that delivers an answer to the
+        # connection before this one must not hit the right number.
+        self._client.ctx.next_tid = secrets.randbelow(60_000)
 
     async def read(self, request: Request) -> Answer:
         """The device's answer, be it an exception; SourceLost if there is none that is ours."""

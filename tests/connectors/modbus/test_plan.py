@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.options import ModbusOptions
@@ -38,6 +38,7 @@ def spans(plan):
     return [(request.address, request.count) for request in plan]
 
 
+@settings(deadline=None)
 @given(problems())
 def test_every_tag_is_read_once_and_whole_by_a_request_that_holds_to_the_limits(problem):
     wanted, limits = problem
@@ -54,6 +55,7 @@ def test_every_tag_is_read_once_and_whole_by_a_request_that_holds_to_the_limits(
             assert reading.end <= request.address + request.count
 
 
+@settings(deadline=None)
 @given(problems())
 def test_parting_a_request_keeps_every_tag_and_never_shares_a_register(problem):
     for request in make_plan(*problem):
@@ -66,6 +68,7 @@ def test_parting_a_request_keeps_every_tag_and_never_shares_a_register(problem):
         assert second.address + second.count == request.address + request.count
 
 
+@settings(deadline=None)
 @given(problems())
 def test_no_gap_wider_than_the_limit_is_read_for_nothing(problem):
     wanted, limits = problem

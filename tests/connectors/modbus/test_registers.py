@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.registers import DTYPES, Decoder, Encoding, Place
@@ -44,6 +44,7 @@ def one(data, **options):
     return float(value[0]), Quality(quality[0])
 
 
+@settings(deadline=None)
 @given(st.lists(encoded(), min_size=1, max_size=12), st.integers(0, 3))
 def test_every_type_in_every_order_comes_back_as_it_was_sent(sent, gap):
     places, data = [], b""
@@ -58,6 +59,7 @@ def test_every_type_in_every_order_comes_back_as_it_was_sent(sent, gap):
     assert not quality.any()
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=250, max_size=250), st.lists(encoded(), min_size=1, max_size=20))
 def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(data, sent):
     decoder = Decoder([Place(tag, 5 * tag, encoding) for tag, (encoding, _) in enumerate(sent)])
@@ -82,6 +84,7 @@ def test_ten_point_zero_is_known_in_all_four_orders(byte_order, word_order, data
     assert got == (10.0, Quality.GOOD)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 0xFFFF), ORDERS)
 def test_each_bit_of_a_register_is_a_tag_of_its_own(register, order):
     places = [Place(b, 0, Encoding(data_type="bool", bit=b, byte_order=order)) for b in range(16)]
@@ -90,6 +93,7 @@ def test_each_bit_of_a_register_is_a_tag_of_its_own(register, order):
     assert not quality.any()
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=100))
 def test_coils_are_unpacked_from_the_least_significant_bit_on(coils):
     packed = np.packbits(coils, bitorder="little").tobytes()

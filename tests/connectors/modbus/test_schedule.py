@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.plan import Limits, Reading, make_plan
@@ -15,8 +15,8 @@ def requests(*periods):
 
 
 def served(schedule, until, cost):
-    """Run in virtual time: (start, request, due) of every slot, each taking `cost`."""
-    now, log = schedule_start, []
+    """Run in virtual time: (start, request, due) of every slot, each taking `cost`, from 1000 on."""
+    now, log = 1000, []
     while now < until:
         slot = schedule.next(now)
         if slot is None:
@@ -26,9 +26,6 @@ def served(schedule, until, cost):
         now += cost
         schedule.done(slot, now)
     return log
-
-
-schedule_start = 1000
 
 
 def test_slots_are_whole_periods_after_the_start_however_long_a_read_takes():
@@ -73,6 +70,7 @@ def test_the_parts_of_a_request_take_over_its_slots():
     assert schedule.next(1100) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=5), st.integers(0, 60))
 def test_a_slot_is_never_early_never_twice_and_always_on_the_grid(periods, cost):
     log = served(Schedule(requests(*periods), 1000), until=1500, cost=max(1, cost))

@@ -1,0 +1,139 @@
+"""A real pymodbus server, and a fake for the faults that a real server does not commit."""
+
+import asyncio
+import struct
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from connectors.modbus import ModbusConnector, ModbusOptions
+from gateway.contracts import Places
+
+
+@pytest.fixture
+def connector():
+    """Builds a connector for a port on loopback from the options of a line file."""
+
+    def build(port, tags, **options):
+        given = {"type": "modbus", "host": "127.0.0.1", "port": port, "period": "20ms"}
+        valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
+        declared = ModbusConnector.declared_tags("plc", valid)
+        return ModbusConnector("plc", valid, declared, Places(Path(), Path()))
+
+    return build
+
+
+@dataclass
+class Plc:
+    """A server's port and what it was sent: function, unit, address."""
+
+    port: int
+    asked: list[tuple[int, int, int]] = field(default_factory=list)
+    connections: int = 0
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def serving(*devices, port=0):
+    from pymodbus.server import ModbusTcpServer
+
+    plc = Plc(port)
+
+    def heard(is_sent, pdu):
+        if not is_sent:
+            plc.asked.append((pdu.function_code, pdu.dev_id, pdu.address))
+        return pdu
+
+    def connected(is_connected):
+        plc.connections += is_connected
+        if not is_connected:
+            plc.gone.set()
+
+    server = ModbusTcpServer(
+        list(devices), address=("127.0.0.1", port), trace_pdu=heard, trace_connect=connected
+    )
+    await server.serve_forever(background=True)
+    plc.port = server.transport.sockets[0].getsockname()[1]
+    try:
+        yield plc
+    finally:
+        await server.shutdown()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def serve():
+    """`async with serve(SimDevice(...), port=0) as plc` runs a pymodbus server."""
+    return serving
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came over the wire."""
+
+    transaction: int
+    unit: int
+    function: int
+    address: int
+    count: int
+
+    def answer(self, pdu, *, transaction=None, unit=None, protocol=0):
+        transaction = self.transaction if transaction is None else transaction
+        unit = self.unit if unit is None else unit
+        return struct.pack(">HHHB", transaction, protocol, len(pdu) + 1, unit) + pdu
+
+    def data(self, count=None):
+        """As many registers as asked for, or `count`; each holds its own address."""
+        registers = range(self.address, self.address + (self.count if count is None else count))
+        return b"".join(struct.pack(">H", register) for register in registers)
+
+    def right(self, **frame):
+        return self.answer(bytes([self.function, 2 * self.count]) + self.data(), **frame)
+
+
+class FaultyDevice:
+    """Answers holding registers with their addresses, unless `fault(asked)` says otherwise.
+
+    A fault returns the bytes to send, None for silence, or raises ConnectionError to hang up.
+    """
+
+    def __init__(self):
+        self.fault = Asked.right
+        self.asked = []
+        self.connections = 0
+        self.port = 0
+
+    async def talk(self, reader, writer):
+        self.connections += 1
+        try:
+            while True:
+                frame = await reader.readexactly(12)
+                transaction, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", frame)
+                asked = Asked(transaction, unit, function, address, count)
+                self.asked.append(asked)
+                answer = self.fault(asked)
+                if answer is not None:
+                    writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def faulty():
+    device = FaultyDevice()
+    talks = set()
+
+    def accept(reader, writer):
+        task = asyncio.ensure_future(device.talk(reader, writer))
+        talks.add(task)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    device.port = server.sockets[0].getsockname()[1]
+    yield device
+    server.close()
+    await asyncio.wait_for(asyncio.gather(*talks), 5)
+    await server.wait_closed()

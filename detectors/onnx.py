@@ -1,0 +1,124 @@
+"""The `onnx` detector: scores windows with the model of a bundle.
+
+Promises
+- It is built only if the bundle verifies and every tag of the model is in the line in its unit.
+- Windows that close together are scored in one run, and each score is the same as if alone.
+- A tag with too little data makes it blind for that window: no score, and `blind` names the tag.
+  What little is missing else is filled within the window from its nearest observed row.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from detectors.bundle import Manifest, load
+from detectors.gaps import fill, stack
+from detectors.known_tags import known_tags
+from gateway.contracts import ConfigError, Places
+from gateway.model import Alarm, Bools, Floats, Score, Tag, Window, WindowSpec
+from gateway.options import AlarmOptions
+
+
+class OnnxOptions(AlarmOptions):
+    """A learnt model; tags, period, window, hop and threshold come from its manifest."""
+
+    type: Literal["onnx"]
+    bundle: str
+    """Folder with model.onnx and manifest.json, relative to the line file."""
+    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Alarm above this score; the manifest's if not given."""
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """How far below the threshold the score must fall, as a fraction of it."""
+    min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of a tag's rows that must be observed in a window; the manifest's if not given."""
+
+
+class OnnxDetector:
+    """One alarm, `anomaly`: the model's score is above its threshold."""
+
+    Options: ClassVar[type[OnnxOptions]] = OnnxOptions
+
+    def __init__(
+        self, name: str, options: OnnxOptions, tags: Mapping[str, Tag], places: Places
+    ) -> None:
+        self.name = name
+        manifest, self._model = load(places.config / options.bundle)
+        _check_tags(name, manifest, tags)
+        names = tuple(tag.name for tag in manifest.tags)
+        self.spec = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
+        threshold = options.threshold or manifest.threshold
+        self.alarms: Sequence[Alarm] = (
+            Alarm(
+                "anomaly",
+                threshold,
+                options.severity,
+                hysteresis=options.hysteresis * threshold,
+                on_delay=options.on_delay,
+                off_delay=options.off_delay,
+            ),
+        )
+        self._min_coverage = options.min_coverage or manifest.min_coverage
+        self._id = manifest.model
+
+    def score(self, windows: Sequence[Window]) -> Sequence[Score]:
+        """One value per window; NaN and `blind` where a tag had too little data."""
+        if not windows:
+            return []
+        values, observed = stack(windows)
+        seen = observed.mean(axis=1)
+        missing = (seen < self._min_coverage) | (seen == 0)
+        blind = missing.any(axis=1)
+        judged = iter(
+            self._judged(
+                [window for window, is_blind in zip(windows, blind, strict=True) if not is_blind],
+                fill(values, observed)[~blind],
+                seen[~blind].mean(axis=1),
+            )
+        )
+        return [
+            self._blind(window, missing[row]) if blind[row] else next(judged)
+            for row, window in enumerate(windows)
+        ]
+
+    def _judged(self, windows: Sequence[Window], filled: Floats, coverage: Floats) -> list[Score]:
+        if not windows:
+            return []
+        found = self._model.run(filled)
+        return [
+            Score(
+                at=window.end,
+                values=found.score[row : row + 1],
+                coverage=float(coverage[row]),
+                model=self._id,
+                contribution=found.contribution[row],
+                expected=None if found.expected is None else found.expected[row],
+                actual=filled[row, -1],
+                blind="the model gave no number" if np.isnan(found.score[row]) else "",
+            )
+            for row, window in enumerate(windows)
+        ]
+
+    def _blind(self, window: Window, missing: Bools) -> Score:
+        gone = [tag for tag, is_gone in zip(self.spec.tags, missing, strict=True) if is_gone]
+        return Score(
+            at=window.end,
+            values=np.array([np.nan]),
+            coverage=window.coverage,
+            model=self._id,
+            blind=f"no data for {', '.join(gone)}",
+        )
+
+
+def _check_tags(detector: str, manifest: Manifest, tags: Mapping[str, Tag]) -> None:
+    found = known_tags(detector, [tag.name for tag in manifest.tags], tags)
+    wrong = [
+        f"{has.name} is in {has.unit!r} here and in {wants.unit!r} in the model"
+        for has, wants in zip(found, manifest.tags, strict=True)
+        if has.unit and wants.unit and has.unit != wants.unit
+    ]
+    if wrong:
+        raise ConfigError(
+            f"detector {detector}: {'; '.join(wrong)}: scale the tag, or train a model in its unit"
+        )

@@ -1,0 +1,141 @@
+"""What an ONNX file may contain, judged from its bytes before any runtime sees them.
+
+Promises
+- Only operators of the list below, of the standard domain: arithmetic whose memory follows from
+  the input and the weights. Nothing that loops, branches, draws random numbers or makes a tensor
+  of a size written inside the file.
+- Nothing outside the file: no external data, no functions of its own, no nested graphs.
+
+It reads the protobuf wire format by itself, so the daemon needs no ONNX tools.
+"""
+
+from collections.abc import Iterator
+
+from gateway.contracts import ModelError
+
+_ALLOWED = """
+Abs Add And ArgMax ArgMin Cast Ceil Clip Concat Constant Conv Cos Div Elu Equal Erf Exp Flatten
+Floor Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid Identity LayerNormalization LeakyRelu
+Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mul Neg Not Or Pow PRelu Reciprocal ReduceL1
+ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+Reshape Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose
+Unsqueeze Where
+"""
+OPERATORS = frozenset(_ALLOWED.split())
+
+# Field numbers of the ONNX protobuf messages.
+_GRAPH, _OPSET, _TRAINING, _FUNCTIONS = 7, 8, 20, 25
+_NODE, _INITIALIZER, _SPARSE = 1, 5, 15
+_OP_TYPE, _ATTRIBUTE, _DOMAIN = 4, 5, 7
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS = 5, 6, 11
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
+
+Field = tuple[int, memoryview | int]
+
+
+def check_model(data: bytes) -> int:
+    """The file's opset; ModelError names what is in it that may not be."""
+    try:
+        return _check(memoryview(data))
+    except IndexError as error:
+        raise ModelError("model.onnx is not an ONNX file: it ends in the middle") from error
+
+
+def _check(model: memoryview) -> int:
+    opset, graphs = 0, 0
+    for number, value in _fields(model):
+        if number in (_FUNCTIONS, _TRAINING):
+            raise ModelError("model.onnx brings functions of its own, which are not allowed")
+        if number == _OPSET:
+            opset = max(opset, _opset(value))
+        if number == _GRAPH:
+            graphs += 1
+            _check_graph(value)
+    if not (opset and graphs):
+        raise ModelError("model.onnx is not an ONNX file: it has no graph or no opset")
+    return opset
+
+
+def _opset(value: memoryview | int) -> int:
+    parts = dict(_fields(value))
+    domain = _text(parts.get(_OPSET_DOMAIN, memoryview(b"")))
+    if domain not in ("", "ai.onnx"):
+        raise ModelError(f"model.onnx uses the operator set {domain!r}; only ai.onnx is allowed")
+    version = parts.get(_OPSET_VERSION, 0)
+    return version if isinstance(version, int) else 0
+
+
+def _check_graph(graph: memoryview | int) -> None:
+    for number, value in _fields(graph):
+        if number == _NODE:
+            _check_node(value)
+        elif number == _INITIALIZER:
+            _check_tensor(value)
+        elif number == _SPARSE:
+            raise ModelError("model.onnx has sparse tensors, which are not allowed")
+
+
+def _check_node(node: memoryview | int) -> None:
+    for number, value in _fields(node):
+        if number == _OP_TYPE and _text(value) not in OPERATORS:
+            raise ModelError(f"model.onnx uses the operator {_text(value)!r}, which is not allowed")
+        if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
+            raise ModelError(f"model.onnx uses an operator of {_text(value)!r}, not of ai.onnx")
+        if number == _ATTRIBUTE:
+            _check_attribute(value)
+
+
+def _check_attribute(attribute: memoryview | int) -> None:
+    for number, value in _fields(attribute):
+        if number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
+            raise ModelError("model.onnx has a graph inside an operator, which is not allowed")
+        if number == _ATTRIBUTE_TENSOR:
+            _check_tensor(value)
+
+
+def _check_tensor(tensor: memoryview | int) -> None:
+    for number, value in _fields(tensor):
+        if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value):
+            raise ModelError(
+                "model.onnx keeps weights in another file: save it as one, without external data"
+            )
+
+
+def _text(value: memoryview | int) -> str:
+    return bytes(value).decode(errors="replace") if isinstance(value, memoryview) else str(value)
+
+
+def _fields(message: memoryview | int) -> Iterator[Field]:
+    """The fields of a protobuf message; IndexError where it is cut off."""
+    if isinstance(message, int):
+        raise ModelError("model.onnx is not an ONNX file: a number stands where a message should")
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        wire = key & 7
+        if wire == 0:
+            number, at = _varint(message, at)
+            yield key >> 3, number
+            continue
+        if wire == 2:
+            size, at = _varint(message, at)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise ModelError("model.onnx is not an ONNX file: it is no valid protobuf")
+        if at + size > len(message):
+            raise IndexError(at + size)
+        yield key >> 3, message[at : at + size]
+        at += size
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 70:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+    raise ModelError("model.onnx is not an ONNX file: it is no valid protobuf")

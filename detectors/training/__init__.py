@@ -1,0 +1,1 @@
+"""Learning a model from recorded data: offline, never imported by the daemon."""

@@ -1,0 +1,118 @@
+"""`andon train`: from recorded normal running to a bundle that a line can use."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.contracts import ConfigError
+from gateway.model import Nanos
+from gateway.options import parse_duration
+
+_EXTRA = {"onnx": "onnx", "pyarrow": "pyarrow", "sklearn": "scikit-learn"}
+
+
+class _Length(click.ParamType[Nanos]):
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("train")
+@click.argument("files", nargs=-1, type=_PATH, metavar="[LINE.yaml]")
+@click.option("--data", multiple=True, type=_PATH, help="CSV or Parquet; may be given repeatedly.")
+@click.option("--out", required=True, type=_PATH, help="Folder of the bundle to write.")
+@click.option("--name", help="The model's id; the folder's name if not given.")
+@click.option("--model-version", help="The model's version; the time in UTC if not given.")
+@click.option("--tags", help="Only these tags, separated by commas.")
+@click.option("--period", type=_Length(), help="The grid; the data's own step if not given.")
+@click.option("--window", type=_Length(), help="Length of a window; 10 periods if not given.")
+@click.option("--hop", type=_Length(), help="Distance of two windows; one period if not given.")
+@click.option("--force", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def train(
+    files: tuple[Path, ...],
+    data: tuple[Path, ...],
+    out: Path,
+    name: str | None,
+    model_version: str | None,
+    tags: str | None,
+    as_json: bool,
+    force: bool,
+    period: Nanos | None,
+    window: Nanos | None,
+    hop: Nanos | None,
+) -> None:
+    """Learn what is normal from recorded data, and write it as a model bundle.
+
+    The data is wide: a column of times and one column per tag. With a line file only its tags are
+    used, with their units; without one every column is a tag.
+    """
+    _check_extra()
+    started = time.perf_counter()
+    # These pull in numerical libraries, which `andon --help` must not wait for.
+    from detectors.training.job import Job, run
+    from detectors.training.learn import Wishes
+    from detectors.training.publish import Identity
+    from detectors.training.report import as_text, as_values
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    line, recordings = _sorted_out((*files, *data))
+    job = Job(
+        recordings,
+        out,
+        Identity(name or out.absolute().name, model_version or now.strftime("%Y%m%dT%H%M%SZ"), now),
+        Wishes(period, window, hop),
+        line,
+        [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
+        force,
+    )
+    with _progress() as say:
+        learnt, manifest = run(job, say)
+    report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
+    print(json.dumps(report) if as_json else "\n".join(as_text(report)))
+
+
+def _check_extra() -> None:
+    missing = [package for module, package in _EXTRA.items() if find_spec(module) is None]
+    if missing:
+        raise ConfigError(
+            f"learning needs {', '.join(missing)}, which a line does not: install andon[train]"
+        )
+
+
+def _sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
+    """The line file and the data, told apart by suffix so that `--data *.csv` works as well."""
+    lines = [file for file in files if file.suffix in (".yaml", ".yml")]
+    data = [file for file in files if file not in lines]
+    if len(lines) > 1:
+        raise click.UsageError(f"one line file at most, not {', '.join(map(str, lines))}")
+    if not data:
+        raise click.UsageError("no data: add --data FILE, a CSV or Parquet file")
+    return next(iter(lines), None), data
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Says what is being done, on a terminal only."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _step: None
+        return
+    with console.status("starting") as status:
+        yield status.update

@@ -1,0 +1,61 @@
+"""One training job from files to a bundle: what `andon train` does once its options are read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from detectors.bundle import Manifest
+from detectors.training.data import read
+from detectors.training.learn import Learnt, Wishes, learn
+from detectors.training.line_tags import read_line_tags
+from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
+from gateway.contracts import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to learn from which files, and where to put it. `tags` empty: all there are."""
+
+    data: Sequence[Path]
+    out: Path
+    identity: Identity
+    wishes: Wishes
+    line: Path | None = None
+    tags: Sequence[str] = ()
+    force: bool = False
+
+
+def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
+    """Do it; ConfigError says what is wrong with the files or the wishes."""
+    check_place(job.out, replace=job.force)
+    line = read_line_tags(job.line) if job.line else {}
+    say("reading the data")
+    recording = read(job.data)
+    recording = recording.only(choose_tags(recording.names, job.tags, tuple(line)))
+    periods = {name: tag.period for name, tag in line.items() if tag.period}
+    learnt = learn(recording, replace(job.wishes, tag_periods=periods), say)
+    say("writing the bundle")
+    units = {name: tag.unit for name, tag in line.items()}
+    manifest = manifest_for(learnt, job.identity, units)
+    write_bundle(job.out, manifest, learnt.graph, replace=job.force)
+    return learnt, manifest
+
+
+def choose_tags(
+    recorded: Sequence[str], wanted: Sequence[str], line: Sequence[str]
+) -> tuple[str, ...]:
+    """The columns to use: the wanted ones, or those that are tags of the line, or all."""
+    for name in wanted:
+        if name not in recorded or (line and name not in line):
+            where = "column of the data" if name not in recorded else "tag of the line"
+            close = get_close_matches(name, recorded, n=1)
+            hint = f", did you mean {close[0]!r}?" if close else f": {', '.join(recorded)}"
+            raise ConfigError(f"{name!r} is no {where}{hint}")
+    chosen = tuple(wanted) or tuple(name for name in recorded if not line or name in line)
+    if not chosen:
+        raise ConfigError(
+            f"no column of the data is a tag of the line: the data has {', '.join(recorded)}; "
+            f"the line has {', '.join(line)}"
+        )
+    return chosen

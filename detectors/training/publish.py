@@ -1,0 +1,119 @@
+"""Writes a bundle: verified before it is there, all of it or nothing, never over another one."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from detectors.bundle import (
+    FORMAT,
+    MANIFEST,
+    MODEL,
+    Golden,
+    GoldenVector,
+    Manifest,
+    ManifestTag,
+    Training,
+    load,
+)
+from detectors.training.export import OPSET
+from detectors.training.learn import Learnt, judged
+from gateway.contracts import ConfigError
+from gateway.model import SECOND, Nanos
+from gateway.options import format_duration
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the model is called, and when it was made."""
+
+    id: str
+    version: str
+    created: datetime
+
+
+def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -> Manifest:
+    """The manifest of a learnt model; ValidationError where the identity is no valid one."""
+    pca = learnt.pca
+    tags = [
+        ManifestTag(name=name, unit=units.get(name, ""), mean=float(mean), std=float(std))
+        for name, mean, std in zip(learnt.names, pca.mean, pca.std, strict=True)
+    ]
+    return Manifest(
+        format=FORMAT,
+        id=identity.id,
+        version=identity.version,
+        created=identity.created,
+        tags=tags,
+        period=format_duration(learnt.period),
+        window=learnt.length,
+        hop=learnt.hop,
+        threshold=learnt.threshold,
+        min_coverage=learnt.min_coverage,
+        scaling="(value - mean) / std per tag in float64, inside the graph",
+        opset=OPSET,
+        sha256=hashlib.sha256(learnt.graph).hexdigest(),
+        golden=_golden(learnt),
+        training=Training(
+            method=f"lagged PCA, {len(pca.components)} components, {pca.variance:.1%} of variance",
+            fingerprint=learnt.fingerprint,
+            rows=learnt.rows,
+            first=_moment(learnt.first),
+            last=_moment(learnt.last),
+        ),
+    )
+
+
+def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool = False) -> None:
+    """Put the bundle at `path`; ConfigError if something is there and may not be replaced."""
+    check_place(path, replace=replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        _write(new / MODEL, graph)
+        _write(new / MANIFEST, manifest.model_dump_json(indent=1).encode())
+        load(new)
+        if path.exists():
+            path.rename(Path(temporary) / "old")
+        new.rename(path)
+
+
+def check_place(path: Path, *, replace: bool) -> None:
+    """ConfigError if a bundle may not be written here."""
+    if not path.exists():
+        return
+    if not replace:
+        raise ConfigError(f"{path} exists: choose another folder, or --force to replace it")
+    # Only a bundle is ever replaced: a mistyped --out must not cost somebody a folder.
+    if not (path / MANIFEST).is_file():
+        raise ConfigError(f"{path} is no bundle, so it is not replaced")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _golden(learnt: Learnt) -> Golden:
+    found = judged(learnt)
+    return Golden(
+        tolerance=TOLERANCE,
+        vectors=[
+            GoldenVector(window=window.tolist(), score=float(score), contribution=part.tolist())
+            for window, score, part in zip(
+                learnt.examples, found.score, found.contribution, strict=True
+            )
+        ],
+    )
+
+
+def _moment(at: Nanos) -> datetime:
+    return datetime.fromtimestamp(at / SECOND, UTC)

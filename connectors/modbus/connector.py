@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import ClassVar
 
+from pydantic import BaseModel
+
 from connectors.modbus.client import connected
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Limits, Request, make_plan, readings_of
@@ -20,7 +22,7 @@ class ModbusConnector:
     in it until the connector is built anew.
     """
 
-    Options: ClassVar[type[ModbusOptions]] = ModbusOptions
+    Options: ClassVar[type[BaseModel]] = ModbusOptions
 
     def __init__(
         self, name: str, options: ModbusOptions, tags: Sequence[Tag], places: Places

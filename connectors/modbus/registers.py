@@ -85,8 +85,10 @@ def _pattern(value: float, dtype: np.dtype[np.generic]) -> int:
     bits = 8 * dtype.itemsize
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            pattern: bytes = np.array(value, dtype=dtype).tobytes()
-        return int.from_bytes(pattern, "little")
+            number = np.array(value, dtype=dtype)
+        if not np.isfinite(number):
+            raise ValueError(f"{value} cannot be the raw value of a float of {bits} bits")
+        return int.from_bytes(number.tobytes(), "little")
     if value != int(value) or not -(2 ** (bits - 1)) <= value < 2**bits:
         raise ValueError(f"{value} cannot be the raw value of {bits} bits")
     return int(value) % (1 << bits)

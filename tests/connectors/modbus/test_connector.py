@@ -170,23 +170,24 @@ async def test_a_device_exception_makes_its_request_bad_and_the_next_poll_good_a
     assert list(second.quality) == [Quality.GOOD] * 2
 
 
-async def test_a_device_that_refuses_everything_is_not_asked_for_ever_smaller_ranges(
-    serve, connector
-):
-    async def action(*_):
+async def test_a_device_that_refuses_everything_is_searched_ever_more_rarely(serve, connector):
+    asked = []
+
+    async def action(_function, _start, address, count, *_):
+        asked.append((address, count))
         return ExcCodes.ILLEGAL_ADDRESS
 
     async with serve(device(action=action)) as plc:
         reader = connector(plc.port, {f"t{at}": {"address": at} for at in range(4)}, period="5ms")
         async with reader.open() as batches:
-            async for _ in batches:
-                if len(plc.asked) >= 40:
-                    break
+            for _ in range(16):
+                assert (await anext(batches)).quality.tolist() == [Quality.BAD] * 4
         assert len(reader.requests) == 1
-    whole = plc.asked.count((3, 1, 0))
-    # The search (six smaller reads, two of them at address 0) at the 1st, 2nd, 4th, 8th and 16th.
-    assert [asked[2] for asked in plc.asked[:7]] == [0, 0, 0, 1, 2, 2, 3]
-    assert whole > 2 * 4
+    search = [(0, 2), (0, 1), (1, 1), (2, 2), (2, 1), (3, 1)]
+    assert asked[:7] == [(0, 4), *search]
+    assert asked.count((0, 4)) == 16
+    # At the 1st, 2nd, 4th, 8th and 16th refusal.
+    assert len(asked) == 16 + 5 * len(search)
 
 
 async def test_nothing_but_the_four_reads_goes_over_the_wire(serve, connector):

@@ -35,6 +35,7 @@ def refusal(tag=None, **options):
         ({"no_value": 0.5}, "no_value", "cannot be the raw value of 16 bits"),
         ({"no_value": float("nan")}, "no_value", "NaN"),
         ({"no_value": float("inf")}, "no_value", "infinity"),
+        ({"no_value": 1e300, "data_type": "float32"}, "no_value", "a float of 32 bits"),
         ({"no_value": 1, "bit": 0}, "no_value", "a single bit"),
         ({"bit": 16}, "bit", "less than or equal to 15"),
         ({"adress": 0}, "adress", "Extra inputs"),

@@ -87,6 +87,13 @@ def test_a_value_that_would_cross_the_limit_starts_the_next_request():
     assert spans(plan) == [(0, 8), (8, 4)]
 
 
+def test_a_narrow_tag_inside_a_wide_one_does_not_part_it_from_its_neighbour():
+    wide, narrow = Encoding(data_type="float64"), Encoding()
+    sizes = [(0, wide), (1, narrow), (4, narrow)]
+    tags = [Reading(i, 1, "holding", at, SECOND, size) for i, (at, size) in enumerate(sizes)]
+    assert spans(make_plan(tags, Limits(gap=0))) == [(0, 5)]
+
+
 def test_coils_may_be_sixteen_times_as_far_apart():
     encoding = Encoding(data_type="bool")
     coils = [Reading(i, 1, "coil", a, SECOND, encoding) for i, a in enumerate((0, 33, 67))]

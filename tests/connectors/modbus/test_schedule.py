@@ -15,7 +15,7 @@ def requests(*periods):
 
 
 def served(schedule, until, cost):
-    """Run in virtual time: (start, request, due) of every slot, each taking `cost`, from 1000 on."""
+    """Run in virtual time: (start, request, due) of every slot, each taking `cost`."""
     now, log = 1000, []
     while now < until:
         slot = schedule.next(now)

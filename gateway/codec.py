@@ -1,0 +1,181 @@
+"""Points as InfluxDB line protocol, and the three measurements that andon writes. Pure.
+
+Promises
+- One point is one line: bytes without a line break, with the time in nanoseconds.
+- The same point gives the same bytes, so sending a line twice stores it once.
+- A NaN or an infinity never becomes a number; a tag without a value is left out.
+- `decode` is the exact inverse of `encode` for every line that `encode` wrote.
+
+docs/influx-schema.md describes the measurements; they are fixed.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from gateway.model import Alert, Envelope, Kind, Nanos, Point, Summary, TopTag
+
+ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
+
+Value = float | int | bool | str
+
+_INT64 = 2**63
+# A line break would end the line, and servers disagree about the other control characters.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_IN_NAME = re.compile(r"([,= ])")
+_IN_TEXT = re.compile(r'(["\\])')
+
+_NAME = rb"(?:[^\\,= ]|\\[,= ])+"
+_VALUE = rb'(?:"(?:[^"\\]|\\["\\])*"|[^\\,= "]+)'
+_LINE = re.compile(
+    rb"(?P<measurement>" + _NAME + rb")(?P<tags>(?:," + _NAME + rb"=" + _NAME + rb")*)"
+    rb" (?P<fields>" + _NAME + rb"=" + _VALUE + rb"(?:," + _NAME + rb"=" + _VALUE + rb")*)"
+    rb" (?P<at>-?\d+)"
+)
+_TAG = re.compile(rb"(" + _NAME + rb")=(" + _NAME + rb")")
+_FIELD = re.compile(rb"(" + _NAME + rb")=(" + _VALUE + rb")(?:,|$)")
+_ESCAPED_NAME = re.compile(rb"\\([,= ])")
+_ESCAPED_TEXT = re.compile(rb'\\(["\\])')
+
+
+def encode(point: Point) -> bytes:
+    """One line of line protocol, without the line break; tags sorted, fields in their order.
+
+    Control characters become spaces. A backslash in a name or a tag's value becomes a slash,
+    because line protocol cannot escape it there. Left out: tags with an empty value, fields that
+    are NaN or infinite. ValueError: no field is left, an empty name, an integer beyond 64 bits,
+    a value of another type.
+    """
+    measurement = _name(point.measurement)
+    if measurement.startswith("#"):
+        raise ValueError(f"a line that starts with {measurement!r} is a comment")
+    tags = "".join(f",{_name(k)}={_name(v)}" for k, v in sorted(point.tags.items()) if v)
+    fields = ",".join(
+        f"{_name(key)}={_value(key, value)}"
+        for key, value in point.fields.items()
+        if not _is_unsayable(value)
+    )
+    if not fields:
+        raise ValueError(f"a point of {point.measurement} without a field")
+    return f"{measurement}{tags} {fields} {_integer('time', point.at)}".encode()
+
+
+def _is_unsayable(value: Value) -> bool:
+    return isinstance(value, float | np.floating) and not math.isfinite(value)
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("an empty name")
+    return _IN_NAME.sub(r"\\\1", _CONTROL.sub(" ", text).replace("\\", "/"))
+
+
+def _value(key: str, value: Value) -> str:
+    if isinstance(value, str):
+        return '"' + _IN_TEXT.sub(r"\\\1", _CONTROL.sub(" ", value)) + '"'
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return f"{_integer(key, int(value))}i"
+    if isinstance(value, float | np.floating):
+        return repr(float(value))
+    raise ValueError(f"the field {key} is a {type(value).__name__}")  # noqa: TRY004 - one family
+
+
+def _integer(key: str, value: int) -> int:
+    if not -_INT64 <= value < _INT64:
+        raise ValueError(f"{key} = {value} needs more than 64 bits")
+    return value
+
+
+def decode(line: bytes) -> Point:
+    """The point of a line that `encode` wrote; ValueError for anything else."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError(f"not a line that andon wrote: {line[:80]!r}")
+    tags = {_plain_name(k): _plain_name(v) for k, v in _TAG.findall(match["tags"])}
+    fields = {_plain_name(k): _plain_value(v) for k, v in _FIELD.findall(match["fields"])}
+    return Point(_plain_name(match["measurement"]), tags, fields, int(match["at"]))
+
+
+def _plain_name(text: bytes) -> str:
+    return _ESCAPED_NAME.sub(rb"\1", text).decode()
+
+
+def _plain_value(text: bytes) -> Value:
+    if text.startswith(b'"'):
+        return _ESCAPED_TEXT.sub(rb"\1", text[1:-1]).decode()
+    if text in (b"true", b"false"):
+        return text == b"true"
+    if text.endswith(b"i"):
+        return int(text[:-1])
+    return float(text)
+
+
+def alert_envelope(
+    alert: Alert, site: str, line: str, alarm_index: int, units: Mapping[str, str]
+) -> Envelope:
+    """An alarm's transition as an andon_alert point.
+
+    `alarm_index` (the alarm's place in its detector) is added to the time in nanoseconds, so two
+    alarms that change at the same instant do not overwrite each other. `units` by tag name.
+    """
+    at = alert.at + alarm_index
+    tags = {
+        "site": site,
+        "line": line,
+        "detector": alert.detector,
+        "severity": alert.severity.value,
+        "tag": alert.tag or "",
+    }
+    fields: dict[str, Value] = {
+        "id": alert.id,
+        "alarm": alert.alarm,
+        "state": alert.state.value,
+        "active": alert.is_active,
+        "value": float(alert.value),
+        "threshold": float(alert.threshold),
+        "peak": float(alert.peak),
+        "coverage": float(alert.coverage),
+        "opened_at": int(alert.opened_at),
+        "top_tags": ",".join(top.tag for top in alert.top_tags),
+        "cause": "; ".join(_cause(top, units.get(top.tag, "")) for top in alert.top_tags),
+        "model": alert.model,
+        "message": alert.message,
+    }
+    return Envelope(Kind.ALERT, at, encode(Point(ALERT, tags, fields, at)))
+
+
+def _cause(top: TopTag, unit: str) -> str:
+    """'vibration_de 5.1 mm/s (expected 2.3) 61 %'"""
+    words = [top.tag]
+    if top.actual is not None:
+        words.append(f"{top.actual:.4g} {unit}".rstrip())
+    if top.expected is not None:
+        words.append(f"(expected {top.expected:.4g})")
+    return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
+
+
+def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
+    """One interval of one tag as an andon_summary point, timed at the interval's end."""
+    fields: dict[str, Value] = {"count": int(summary.count), "bad": int(summary.bad)}
+    numbers = {
+        "mean": summary.mean,
+        "std": summary.std,
+        "min": summary.min,
+        "max": summary.max,
+        "last": summary.last,
+        "coverage": summary.coverage,
+    }
+    fields |= {name: float(value) for name, value in numbers.items() if value is not None}
+    tags = {"site": site, "line": line, "tag": summary.tag}
+    body = encode(Point(SUMMARY, tags, fields, summary.end))
+    return Envelope(Kind.SUMMARY, summary.end, body)
+
+
+def gateway_envelope(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
+    """The daemon's own state as an andon_gateway point."""
+    body = encode(Point(GATEWAY, {"site": site, "line": line}, fields, at))
+    return Envelope(Kind.GATEWAY, at, body)

@@ -252,9 +252,7 @@ class Aligner:
         self._streams: dict[Nanos, _Stream] = {}
         for spec in specs.values():
             hold = hold_limits(tags, spec.period, hold_periods)
-            stream = self._streams.setdefault(
-                spec.period, _Stream(spec.period, tags, hold, now - lateness)
-            )
+            stream = self._streams.setdefault(spec.period, _Stream(spec.period, tags, hold, now))
             stream.keep = max(stream.keep, spec.length - 1)
 
     @property

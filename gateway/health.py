@@ -202,6 +202,7 @@ class Health:
             "values_read": sum(s.samples for s in self.sources.values()),
             "windows_scored": sum(d.scored for d in self.detectors.values()),
             "alerts_raised": self.raised,
+            "alerts_active": len(self.active),
             "samples_late": self.late,
             "samples_dropped": self.dropped + self.future,
             "points_dropped": self.dropped_points + int(str(self.buffer.get("dropped", 0))),

@@ -28,7 +28,7 @@ class _Lazy(click.Group):
         if cmd_name in _COMMANDS:
             return import_module(_COMMANDS[cmd_name]).command
         if cmd_name in registry.installed(registry.COMMANDS):
-            return registry.load(registry.COMMANDS, cmd_name)
+            return _plugin(cmd_name)
         return None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -37,6 +37,19 @@ class _Lazy(click.Group):
         except AndonError as error:
             # What andon raises on purpose is a sentence for people, never a traceback.
             raise click.ClickException(str(error)) from error
+
+
+def _plugin(name: str) -> Any:
+    """A plugin's command; one that cannot be loaded says so instead of breaking `--help`."""
+    try:
+        return registry.load(registry.COMMANDS, name)
+    except AndonError as error:
+        why = str(error)
+
+        def refuse() -> None:
+            raise click.ClickException(why)
+
+        return click.Command(name, callback=refuse, help=f"Not available: {why}")
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -148,5 +148,5 @@ async def test_a_clock_step_neither_stops_nor_alarms_the_line(step):
     start = T0 + step * S
     await found.tick(start)
     await play(found, [5, 5, 20], start=start)
-    alarms = [alert.fields["alarm"] for alert in map(lambda p: p, points(store, Kind.ALERT))]
+    alarms = [alert.fields["alarm"] for alert in points(store, Kind.ALERT)]
     assert alarms == ["anomaly"]

@@ -18,7 +18,7 @@ import click
 
 from gateway.config.load import LineConfig, build_detectors, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
-from gateway.config.try_out import Outcome, try_out
+from gateway.config.try_out import Outcome, count, try_out
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,14 @@ def _summary(report: _Report) -> str:
     wrong = len(errors(report.problems))
     failed = sum(not outcome.ok for outcome in report.outcomes)
     if wrong or report.config is None:
-        return _count(wrong, "problem")
+        return count(wrong, "problem")
     config = report.config
-    tags, sources = _count(len(config.tags), "tag"), _count(len(config.sources), "source")
-    detectors, sinks = _count(len(config.detectors), "detector"), _count(len(config.sinks), "sink")
+    tags, sources = count(len(config.tags), "tag"), count(len(config.sources), "source")
+    detectors, sinks = count(len(config.detectors), "detector"), count(len(config.sinks), "sink")
     warnings = len(report.problems) - wrong
-    end = f" ({_count(warnings, 'warning')})" if warnings else ""
+    end = f" ({count(warnings, 'warning')})" if warnings else ""
     verdict = f"{failed} of {len(report.outcomes)} parts failed" if failed else "ok"
     return f"{verdict}, {tags} from {sources}, {detectors}, {sinks}{end}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _resolved_yaml(config: LineConfig) -> str:

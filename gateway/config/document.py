@@ -21,6 +21,10 @@ from gateway.config.problems import ConfigProblems, Problem, conceal, unreadable
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 30
 _MAX_FLAWS = 50
+_NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
+
+# What libyaml counts as the end of a line; we must count alike to show the right one.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 Where = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -105,8 +109,7 @@ def read(path: Path) -> Document:
 
 def parse(text: str, file: str) -> Document:
     """The text's data; ConfigProblems with every flaw of its structure."""
-    # YAML counts a lone carriage return as a line's end, and so must we to show the right line.
-    document = Document(file, re.split(r"\r\n|\r|\n", text))
+    document = Document(file, _BREAK.split(text))
     flaws: list[Problem] = []
     try:
         flaws += _guard(document, text)
@@ -142,6 +145,7 @@ def _guard(document: Document, text: str) -> list[Problem]:
     """What must be known before a tree is built: aliases, depth, several documents."""
     flaws: list[Problem] = []
     depth = documents = 0
+    before = None
     for event in yaml.parse(text, Loader=CCoreLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -150,8 +154,9 @@ def _guard(document: Document, text: str) -> list[Problem]:
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
         elif isinstance(event, yaml.AliasEvent):
-            message = f"alias *{event.anchor}: aliases are not used here"
-            flaws.append(document.flaw(_mark(event.start_mark), "", message, "write the value out"))
+            is_merge = isinstance(before, yaml.ScalarEvent) and before.value == "<<"
+            message = _NO_MERGE if is_merge else f"alias *{event.anchor}: aliases are not used here"
+            flaws.append(document.flaw(_mark(event.start_mark), "", message, "write it out"))
         if documents > 1:
             message, hint = "a second document starts here", "one file is one line: split the file"
             return [*flaws, document.flaw(_mark(event.start_mark), "", message, hint)]
@@ -160,6 +165,7 @@ def _guard(document: Document, text: str) -> list[Problem]:
             return [*flaws, document.flaw(_mark(event.start_mark), "", message)]
         if len(flaws) >= _MAX_FLAWS:
             break
+        before = event
     return flaws
 
 
@@ -225,7 +231,7 @@ class _Builder:
             self._flaw(node, where, f"a key must be text, not {shown}", hint)
         elif node.value == "<<":
             hint = "write the keys out where they are used"
-            self._flaw(node, where, "merge keys (<<) are not part of YAML 1.2", hint)
+            self._flaw(node, where, _NO_MERGE, hint)
         else:
             return str(node.value)
         return None
@@ -245,8 +251,9 @@ def _syntax(document: Document, text: str, error: Exception) -> Problem:
         if error.context_mark and error.context_mark.line + 1 != mark[0]:
             message += f" that starts at line {error.context_mark.line + 1}"
     elif isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position]
-        mark = (before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
+        # libyaml counts bytes here, and characters everywhere else.
+        before = _BREAK.split(text.encode()[: error.position].decode(errors="ignore"))
+        mark = (len(before), len(before[-1]) + 1)
         message = f"{error.reason}"
     line = document.lines[mark[0] - 1] if mark[0] <= len(document.lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:

@@ -107,7 +107,7 @@ def _options(group: str) -> Any:
 
 def _section(group: str, of: FieldInfo, **limits: Any) -> Any:
     """A section of named plugins, as `create_model` wants it; `of` is the field it fills in."""
-    content = dict[Name, _options(group)]  # type: ignore[valid-type]
+    content = dict[Name, _options(group)]  # type: ignore[misc, valid-type]
     if not of.is_required():
         limits["default"] = {}
     return content, Field(description=of.description, **limits)

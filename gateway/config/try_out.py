@@ -16,6 +16,11 @@ from gateway.model import Probe
 from gateway.options import format_duration
 
 
+def count(number: int, noun: str) -> str:
+    """1 tag, 2 tags."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one part answered; `part` is its kind and name, as in 'source plc'."""
@@ -79,9 +84,8 @@ def _said(detector: Detector) -> _Try:
 
     async def attempt() -> Probe:
         spec = detector.spec
-        rows = f"{spec.length} x {format_duration(spec.period)}"
-        return Probe(
-            ok=True, said=f"{len(spec.tags)} tags, window {rows}, {len(detector.alarms)} alarms"
-        )
+        window = f"{spec.length} x {format_duration(spec.period)}"
+        tags, alarms = count(len(spec.tags), "tag"), count(len(detector.alarms), "alarm")
+        return Probe(ok=True, said=f"{tags}, window {window}, {alarms}")
 
     return attempt

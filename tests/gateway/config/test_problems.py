@@ -1,0 +1,49 @@
+import pytest
+
+from gateway.config.problems import ConfigProblems, Problem, conceal
+
+
+def test_the_caret_stands_under_the_column():
+    text = str(Problem("line.yaml", 3, 5, "a.b", "wrong", "do it right", "a: {b: 1}"))
+
+    assert text.splitlines() == [
+        "line.yaml:3:5: a.b: wrong",
+        "    a: {b: 1}",
+        "        ^",
+        "  hint: do it right",
+    ]
+
+
+def test_a_long_line_is_cut_around_the_column():
+    long = "x" * 500 + "HERE" + "y" * 500
+
+    _, excerpt, caret = str(Problem("f", 1, 501, "", "wrong", text=long)).splitlines()
+
+    assert len(excerpt) <= 104
+    assert excerpt[caret.index("^") :].startswith("HERE")
+
+
+def test_control_characters_never_reach_the_terminal():
+    assert "\x1b" not in str(Problem("f", 1, 1, "", "wrong", text="a: \x1b[31mred"))
+
+
+def test_problems_are_sorted_by_line_and_said_once():
+    late, early = Problem("f", 9, 1, "b", "wrong"), Problem("f", 2, 4, "a", "wrong")
+
+    assert ConfigProblems([late, early, late]).problems == (early, late)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("token: abc", "token: ********"),
+        ('  password: "a b, c"', "  password: ********"),
+        ("s: {type: x, api_key: abc, b: 1}", "s: {type: x, api_key: ********, b: 1}"),
+        ("client_secret: abc # note", "client_secret: ********# note"),
+        ("url: opc.tcp://me:pw@host/x", "url: opc.tcp://me:********@host/x"),
+        ("token: ${env:TOKEN}", "token: ${env:TOKEN}"),
+        ("tags: {speed: {unit: rpm}}", "tags: {speed: {unit: rpm}}"),
+    ],
+)
+def test_secrets_are_blotted_out(written, shown):
+    assert conceal(written) == shown

@@ -1,0 +1,72 @@
+import asyncio
+
+import pytest
+
+from gateway import registry
+from gateway.config.load import build_detectors, load
+from gateway.config.try_out import try_out
+from gateway.contracts import SinkUnavailable
+from gateway.model import Probe
+
+LINE = """\
+version: 1
+line: press-3
+site: demo-plant
+sources:
+  plc: {type: modbus, host: 127.0.0.1, tags: {oil: {address: 0}}}
+detectors:
+  guard: {type: limits, tags: {oil: {high: 65}}}
+sinks:
+  archive: {type: file}
+"""
+
+
+@pytest.fixture
+def outcomes(tmp_path, monkeypatch):
+    """A function that tries the line out with the given probes for its source and its sink."""
+    (tmp_path / "line.yaml").write_text(LINE)
+    config = load(tmp_path / "line.yaml")
+    detectors = build_detectors(config)
+
+    async def ask(source, sink, patience=5.0):
+        probes = {registry.CONNECTORS: source, registry.SINKS: sink}
+
+        def plugin(group, _name):
+            return lambda *_: type("Part", (), {"probe": staticmethod(probes[group])})
+
+        monkeypatch.setattr(registry, "load", plugin)
+        return [(o.part, o.ok, o.said) for o in await try_out(config, detectors, patience)]
+
+    return ask
+
+
+async def fine():
+    return Probe(ok=True, said="fine")
+
+
+async def test_every_part_has_one_outcome_in_the_order_of_the_file(outcomes):
+    assert await outcomes(fine, fine) == [
+        ("source plc", True, "fine"),
+        ("detector guard", True, "1 tag, window 2 x 1s, 1 alarm"),
+        ("sink archive", True, "fine"),
+    ]
+
+
+async def test_a_part_that_breaks_or_hangs_stops_no_other(outcomes):
+    async def hangs():
+        await asyncio.Event().wait()
+
+    async def breaks():
+        raise ZeroDivisionError("oh")
+
+    source, _, sink = await outcomes(hangs, breaks, patience=0.05)
+
+    assert source == ("source plc", False, "no answer within 0.05 s")
+    assert sink == ("sink archive", False, "broke with ZeroDivisionError: oh")
+
+
+async def test_an_error_raised_on_purpose_is_said_as_it_is(outcomes):
+    async def away():
+        raise SinkUnavailable("401: the token is wrong")
+
+    assert (await outcomes(fine, away))[2] == ("sink archive", False, "401: the token is wrong")

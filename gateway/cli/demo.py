@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.demo.story import Facts, Play, Result, perform, prepare
+from gateway.demo.story import Facts, Play, Result, perform
 from gateway.options import parse_duration
 
 FAULTS = (
@@ -53,7 +53,6 @@ async def _play(play: Play, as_json: bool) -> Result:
     def tell(text: str) -> None:
         click.echo(text, err=as_json)
 
-    await prepare(play, tell)
     if sys.stdout.isatty() and not as_json:
         return await _on_a_terminal(play)
     return await perform(play, tell, _plain(tell))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.client import ask
 from gateway.contracts import AndonError
@@ -20,6 +21,7 @@ from gateway.demo.stage import Plant, andon, daemon
 Facts = Mapping[str, Any]
 Tell = Callable[[str], None]
 
+BUNDLE = "models/pump"
 LEARN = "2h"
 FAULT_AFTER = 0.4
 """The share of the running time after which the fault begins."""
@@ -61,17 +63,25 @@ class Result:
         return asdict(self)
 
 
-async def prepare(play: Play, tell: Tell) -> None:
-    """Record normal running, accelerated, and learn a model from it."""
-    recording, bundle = play.folder / "normal.parquet", play.folder / "models" / "pump"
+async def prepare(play: Play, ready: Facts, tell: Tell) -> Path:
+    """Write the line file of the plant that is `ready`, and learn its model; the file's path."""
+    file, recording = play.folder / "pump-skid.yaml", play.folder / "normal.parquet"
+    config = await andon(
+        "simulate", "--print-config", "--modbus", str(ready["modbus"]),
+        "--opcua", str(urlsplit(ready["opcua"]).port), "--bundle", BUNDLE,
+    )  # fmt: skip
+    file.write_text(config + _OWN_PLACE)
     tell(f"recording {LEARN} of normal running, accelerated")
-    await andon(
-        "simulate", "--record", str(recording), "--for", LEARN, "--seed", str(play.seed + 1000)
-    )
+    seed = str(play.seed + 1000)
+    await andon("simulate", "--record", str(recording), "--for", LEARN, "--seed", seed)
     tell("learning a model from it")
-    said = await andon("train", "--data", str(recording), "--out", str(bundle))
+    bundle = str(play.folder / BUNDLE)
+    said = await andon("train", str(file), "--data", str(recording), "--out", bundle, "--force")
     for line in said.strip().splitlines():
         tell("  " + line)
+    await andon("check", str(file), "--connect")
+    tell(f"{file.name} is checked: every source, model and sink was tried")
+    return file
 
 
 @contextlib.asynccontextmanager
@@ -80,15 +90,7 @@ async def running(play: Play, tell: Tell) -> AsyncIterator[tuple[Plant, Path]]:
     async with Plant.started(play.seed) as plant:
         ready = await plant.event("ready")
         tell(f"the plant speaks Modbus on port {ready['modbus']} and OPC UA at {ready['opcua']}")
-        file = play.folder / "pump-skid.yaml"
-        config = await andon(
-            "simulate", "--print-config", "--modbus", str(ready["modbus"]),
-            "--opcua", str(ready["opcua"]).rsplit(":", 1)[1].split("/")[0],
-            "--bundle", "models/pump",
-        )  # fmt: skip
-        file.write_text(config + _OWN_PLACE)
-        await andon("check", str(file), "--connect")
-        tell(f"{file.name} checked, with every source, model and sink tried")
+        file = await prepare(play, ready, tell)
         log = play.folder / "andon.log"
         async with daemon(file, log) as process:
             socket = play.folder / "state" / SOCKET

@@ -1,0 +1,57 @@
+"""Small model bundles and plant-like data for tests, made by the real training code."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from detectors.training.data import Recording
+from detectors.training.learn import Learnt, Wishes, learn
+from detectors.training.publish import Identity, manifest_for, write_bundle
+from gateway.model import SECOND, Tag, Window
+
+NAMES = ("speed", "flow", "pressure", "current")
+UNITS = {"speed": "rpm", "flow": "m3/h", "pressure": "bar", "current": "A"}
+TAGS = {name: Tag(name, "plc", SECOND, UNITS[name]) for name in NAMES}
+START = 1_767_225_600 * SECOND
+
+
+def recording(
+    rows: int = 1200, seed: int = 1, level: float = 0.0, spread: float = 1.0
+) -> Recording:
+    """Four tags that follow one hidden load; `level` and `spread` place the first one anywhere."""
+    rng = np.random.default_rng(seed)
+    load = np.sin(np.arange(rows) / 17) + np.sin(np.arange(rows) / 53)
+    noise = rng.normal(0, 0.05, (rows, 4))
+    values = np.stack((load, 2 * load, -load, load**2), axis=1) + noise
+    values[:, 0] = level + spread * values[:, 0]
+    times = START + np.arange(1, rows + 1, dtype=np.int64) * SECOND
+    return Recording(NAMES, times, values, {})
+
+
+def learnt(source: Recording | None = None, **wishes: object) -> Learnt:
+    """A model of this recording."""
+    return learn(source or recording(), Wishes(**wishes), lambda _step: None)
+
+
+def write(folder: Path, model: Learnt | None = None) -> Path:
+    """A bundle in `folder`/pump."""
+    model = model or learnt()
+    identity = Identity("pump", "1", datetime(2026, 1, 1, tzinfo=UTC))
+    path = folder / "pump"
+    write_bundle(path, manifest_for(model, identity, UNITS), model.graph)
+    return path
+
+
+def window(values: np.ndarray, end: int = START + 1000 * SECOND) -> Window:
+    """A window float64[time, tag] at 1 s; NaN is what was not observed."""
+    start = end - (len(values) - 1) * SECOND
+    return Window(start, SECOND, values, ~np.isnan(values))
+
+
+def windows(source: Recording, length: int = 10) -> list[Window]:
+    """Every window of a gapless recording."""
+    return [
+        window(source.values[end - length : end], int(source.times[end - 1]))
+        for end in range(length, len(source.times) + 1)
+    ]

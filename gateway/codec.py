@@ -45,21 +45,24 @@ def encode(point: Point) -> bytes:
 
     Control characters become spaces. A backslash in a name or a tag's value becomes a slash,
     because line protocol cannot escape it there. Left out: tags with an empty value, fields that
-    are NaN or infinite. ValueError: no field is left, an empty name, an integer beyond 64 bits,
-    a value of another type.
+    are NaN or infinite, and of names that become the same all but the last. ValueError: no field
+    is left, an empty name, an integer beyond 64 bits, a value of another type.
     """
     measurement = _name(point.measurement)
     if measurement.startswith("#"):
         raise ValueError(f"a line that starts with {measurement!r} is a comment")
-    tags = "".join(f",{_name(k)}={_name(v)}" for k, v in sorted(point.tags.items()) if v)
-    fields = ",".join(
-        f"{_name(key)}={_value(key, value)}"
+    # Cleaned before they are sorted, so that two lines of one point cannot differ in their order.
+    tags = {_name(key): _name(value) for key, value in point.tags.items() if value}
+    fields = {
+        _name(key): _value(key, value)
         for key, value in point.fields.items()
         if not _is_unsayable(value)
-    )
+    }
     if not fields:
         raise ValueError(f"a point of {point.measurement} without a field")
-    return f"{measurement}{tags} {fields} {_integer('time', point.at)}".encode()
+    key = "".join(f",{name}={tags[name]}" for name in sorted(tags))
+    columns = ",".join(f"{name}={value}" for name, value in fields.items())
+    return f"{measurement}{key} {columns} {_integer('time', point.at)}".encode()
 
 
 def _is_unsayable(value: Value) -> bool:
@@ -81,7 +84,7 @@ def _value(key: str, value: Value) -> str:
         return f"{_integer(key, int(value))}i"
     if isinstance(value, float | np.floating):
         return repr(float(value))
-    raise ValueError(f"the field {key} is a {type(value).__name__}")  # noqa: TRY004 - one family
+    raise ValueError(f"the field {key} is a {type(value).__name__}")
 
 
 def _integer(key: str, value: int) -> int:

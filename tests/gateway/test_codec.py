@@ -232,7 +232,7 @@ def _documented(measurement):
 def _written(body):
     words = {str: "string", int: "integer", float: "float", bool: "boolean"}
     point = decode(body)
-    tags = {name: ("tag", "string") for name in point.tags}
+    tags = dict.fromkeys(point.tags, ("tag", "string"))
     return tags | {name: ("field", words[type(v)]) for name, v in point.fields.items()}
 
 

@@ -122,6 +122,7 @@ async def _run_tasks(
         socket=config.places.state / SOCKET,
     )
     async with web as port, asyncio.TaskGroup() as tasks:
+        health.http_port = port
 
         def start(name: str, work: object) -> None:
             tasks.create_task(supervise(name, work, count_restart), name=name)  # type: ignore[arg-type]

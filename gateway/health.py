@@ -130,6 +130,7 @@ class Health:
         self.line, self.site, self.tags = line, site, tuple(tags)
         self.freshness = freshness
         self.started = time.time_ns()
+        self.http_port = 0
         self.sources = {name: SourceHealth(name) for name in dict.fromkeys(t.source for t in tags)}
         self.detectors: dict[str, DetectorHealth] = {}
         self.deliveries: dict[str, Delivery] = {}

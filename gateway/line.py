@@ -205,7 +205,9 @@ class Line:
         self.timings.committed(time.perf_counter() - started)
         self._saved |= changed
         self._unstored.clear()
+        closed = self._clock() - self._config.file.timing.lateness
         for alert in self._unsaid:
+            self.timings.alerted(max(closed - alert.at, 0) / SECOND)
             self._announce(alert)
         self._unsaid.clear()
 

@@ -36,6 +36,9 @@ class Timings:
         self._commit = self._histogram(
             "andon_buffer_commit_duration_seconds", "One durable append."
         )
+        self._latency = self._histogram(
+            "andon_alert_latency_seconds", "From a window's close to its alert on disk."
+        )
         self._inference = self._histogram(
             "andon_model_inference_duration_seconds",
             "One call of a detector with the windows that closed together.",
@@ -50,6 +53,9 @@ class Timings:
 
     def committed(self, seconds: float) -> None:
         self._commit.labels(self._line).observe(seconds)
+
+    def alerted(self, seconds: float) -> None:
+        self._latency.labels(self._line).observe(seconds)
 
     def scored(self, detector: str, seconds: float) -> None:
         self._inference.labels(self._line, detector).observe(seconds)

@@ -22,6 +22,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
         "site": health.site,
         "version": __version__,
         "pid": os.getpid(),
+        "http_port": health.http_port,
         "started": health.started,
         "now": now,
         "health": health.overall,

@@ -1,0 +1,52 @@
+"""The servers of the benchmark, in a process of their own: many registers, many nodes.
+
+Prints one JSON line with the ports when ready and runs until it is terminated.
+"""
+
+import asyncio
+import json
+import math
+import sys
+import time
+
+from asyncua import Server, ua
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+REGISTERS = 1000
+NODES = 200
+UPDATE_S = 0.1
+URI = "urn:andon:bench"
+
+
+async def main(modbus_port, opcua_port):
+    async def wave(_function, _start, _address, _count, registers, _set):
+        # A square wave of 10 s, so that a limit is crossed and left again and again.
+        registers[0] = 900 if time.time() % 10 < 5 else 100
+
+    registers = SimData(0, values=[k % 1000 for k in range(REGISTERS)], datatype=DataType.REGISTERS)
+    device = SimDevice(1, simdata=[registers], action=wave)
+    modbus = ModbusTcpServer(device, address=("127.0.0.1", modbus_port))
+    await modbus.serve_forever(background=True)
+    opcua = Server()
+    await opcua.init()
+    opcua.set_endpoint(f"opc.tcp://127.0.0.1:{opcua_port}")
+    opcua.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    index = await opcua.register_namespace(URI)
+    nodes = [
+        await opcua.nodes.objects.add_variable(ua.NodeId(f"n{k}", index), f"n{k}", float(k))
+        for k in range(NODES)
+    ]
+    async with opcua:
+        print(json.dumps({"modbus": modbus_port, "opcua": opcua_port}), flush=True)
+        while True:
+            now = time.time()
+            for k, node in enumerate(nodes):
+                await opcua.write_attribute_value(
+                    node.nodeid, ua.DataValue(math.sin(now + k) + 10.0)
+                )
+            await asyncio.sleep(UPDATE_S)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

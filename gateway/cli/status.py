@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+SERVICE_STATE = Path("/var/lib/andon")
+"""Where the service of systemd/ keeps its lines."""
+
 
 @click.command("status")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -20,9 +23,13 @@ def command(file: Path, as_json: bool) -> None:
     from gateway.config.load import load
     from gateway.control import SOCKET
 
-    socket = load(file).places.state / SOCKET
-    facts = asyncio.run(ask(socket))
+    config = load(file)
+    # A person's shell does not have the service's $STATE_DIRECTORY.
+    places = (config.places.state, SERVICE_STATE / config.line)
+    answers = (asyncio.run(ask(place / SOCKET)) for place in dict.fromkeys(places))
+    facts = next((answer for answer in answers if answer is not None), None)
     if facts is None:
+        socket = config.places.state / SOCKET
         click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)
         sys.exit(1)
     if as_json:

@@ -67,7 +67,8 @@ def fit(windows: Floats) -> LaggedPca:
     windows = windows[:: -(-len(windows) // MOST_FITTED)]
     cut = len(windows) * 8 // 10
     early, late = windows[:cut], windows[cut:]
-    shifts = [smallest_shift(fit_with(early, variance), late) for variance in VARIANCES]
+    axes = _axes(early)
+    shifts = [smallest_shift(_keep(axes, early, variance), late) for variance in VARIANCES]
     enough = min(shifts) * GOOD_ENOUGH
     return fit_with(windows, next(v for v, s in zip(VARIANCES, shifts, strict=True) if s <= enough))
 
@@ -83,17 +84,39 @@ def smallest_shift(model: LaggedPca, held_out: Floats) -> float:
 
 def fit_with(windows: Floats, variance: float) -> LaggedPca:
     """A model of these windows that keeps a given share of their variance."""
+    return _keep(_axes(windows), windows, variance)
+
+
+class _Axes(NamedTuple):
+    """All components of some windows, the strongest first, and the share kept with each."""
+
+    mean: Floats
+    std: Floats
+    centre: Floats
+    components: Floats
+    kept: Floats
+
+
+def _axes(windows: Floats) -> _Axes:
     from sklearn.decomposition import PCA
 
     _, time, tags = windows.shape
     cells = windows.reshape(-1, tags)
     mean, std = cells.mean(axis=0), cells.std(axis=0)
     flat = _standard(windows, mean, std).reshape(len(windows), -1)
-    pca = PCA(n_components=variance, svd_solver="covariance_eigh").fit(flat)
-    components = np.asarray(pca.components_, dtype=np.float64)
-    centre, ones = pca.mean_.reshape(time, tags), np.ones((time, tags))
+    pca = PCA(svd_solver="covariance_eigh").fit(flat)
+    kept = np.cumsum(pca.explained_variance_ratio_)
+    return _Axes(mean, std, pca.mean_.reshape(time, tags), pca.components_, kept)
+
+
+def _keep(axes: _Axes, windows: Floats, variance: float) -> LaggedPca:
+    time, tags = axes.centre.shape
+    count = int(np.searchsorted(axes.kept, variance)) + 1
+    # With all components nothing would ever be left over.
+    components = axes.components[: min(count, time * tags - 1)]
     pull = freeing(components, time, tags)[:, -1].T
-    model = LaggedPca(mean, std, centre, components, ones, pull, variance)
+    ones = np.ones((time, tags))
+    model = LaggedPca(axes.mean, axes.std, axes.centre, components, ones, pull, variance)
     return model._replace(weight=_weight(model.residual(windows)))
 
 

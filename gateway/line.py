@@ -200,6 +200,8 @@ class Line:
             if not self.health.append_failures:
                 log.error("buffer.refused", why=str(error), kept=len(self._unstored))
             self.health.append_failures += 1
+            # The store may have been replaced: everything worth keeping is written again.
+            self._saved.clear()
             self._bound_unstored()
             return
         self.timings.committed(time.perf_counter() - started)

@@ -12,20 +12,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from gateway import registry
 from gateway.config import checks
-from gateway.config.document import Document, read
-from gateway.config.explain import explain
+from gateway.config.document import Document
+from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order
-from gateway.config.schema import LineFileBase, Security, SiteFileBase, line_file, site_file
+from gateway.config.schema import LineFileBase, Security, line_file
+from gateway.config.site import Site, check_name, merged, read_site, validated
 from gateway.contracts import ConfigError, Detector, ModelError, Places
 from gateway.model import Tag
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -66,25 +63,13 @@ class LineConfig:
 
     def resolved(self) -> dict[str, Any]:
         """The resolved file as plain data: durations with units, secrets as their references."""
-        return self.file.model_dump(mode="json", exclude_none=True)
-
-
-@dataclass
-class _Site:
-    """What the site file says, or what holds where there is none; `problems` are its own."""
-
-    path: Path | None = None
-    file: SiteFileBase | None = None
-    document: Document | None = None
-    problems: Sequence[Problem] = ()
-
-    @property
-    def security(self) -> Security:
-        return self.file.security if self.file else Security()
-
-    @property
-    def sinks(self) -> Mapping[str, Any]:
-        return self.file.sinks if self.file else {}
+        plain = self.file.model_dump(mode="json", exclude_none=True)
+        for part in ("sources", "detectors", "sinks"):
+            # What a thing is comes first, wherever its model inherited the fields from.
+            plain[part] = {
+                name: {"type": options["type"], **options} for name, options in plain[part].items()
+            }
+        return plain
 
 
 def load(path: Path) -> LineConfig:
@@ -92,15 +77,15 @@ def load(path: Path) -> LineConfig:
     document = read(path)
     if too_new := checks.version(document):
         raise ConfigProblems(too_new)
-    site = _site(path, document)
-    file, problems = _validated(document, line_file())
+    site = read_site(path, document)
+    file, problems = validated(document, line_file())
     found = [*problems, *site.problems, *checks.of_line(document, site.security)]
-    found += _site_name(document, site)
+    found += check_name(document, site)
     tags, tag_problems = _tags(document, file)
     found += tag_problems
     if file is None or errors(found):
         raise ConfigProblems(found)
-    resolved = _resolved(file, site)
+    resolved = merged(file, site)
     return LineConfig(
         path=path,
         line=resolved.line,
@@ -134,52 +119,10 @@ def build_detectors(config: LineConfig) -> dict[str, Detector]:
 def state_folder(file: LineFileBase, beside: Path) -> Path:
     """Where the line keeps what must survive a restart; `beside` is the line file's folder."""
     if file.state:
-        return beside / Path(file.state).expanduser()
+        return beside / os.path.expanduser(file.state)  # noqa: PTH111 - leaves ~nobody as it is
     # systemd may give several folders; the first is the unit's own.
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return (Path(given) if given else Path.home() / ".local/state/andon") / file.line
-
-
-def _validated(document: Document, model: type[_Model]) -> tuple[_Model | None, Sequence[Problem]]:
-    """The document as its model, or what stops it from being one."""
-    try:
-        # Strict JSON: `yes` is no boolean, "502" no number, but 'high' may be a severity.
-        return model.model_validate_json(json.dumps(document.data), strict=True), ()
-    except ValidationError as error:
-        secrets = {(p.line, p.column) for p in checks.clear_text(document)}
-        found = explain(error, document, model)
-        return None, [problem for problem in found if (problem.line, problem.column) not in secrets]
-
-
-def _site(line_path: Path, document: Document) -> _Site:
-    """The site file that the line names, read and validated."""
-    named = document.get("site_file")
-    if not isinstance(named, str):
-        return _Site()
-    path = line_path.parent / named
-    if not path.is_file():
-        where = ("site_file",)
-        missing = document.problem(where, f"there is no file {path}", at="value")
-        return _Site(path, problems=[missing])
-    try:
-        site = read(path)
-    except ConfigProblems as error:
-        return _Site(path, problems=error.problems)
-    if too_new := checks.version(site):
-        return _Site(path, problems=too_new)
-    file, problems = _validated(site, site_file())
-    return _Site(path, file, site, [*problems, *checks.clear_text(site)])
-
-
-def _site_name(document: Document, site: _Site) -> list[Problem]:
-    written, shared = document.get("site"), site.file.site if site.file else None
-    if document.get("site") is None and document.get("site_file") is None:
-        hint = "the plant's name, here or in a site file (site_file: site.yaml)"
-        return [document.problem(("site",), 'required: "site" is missing', hint)]
-    if written and shared and written != shared:
-        message = f'is "{written}" here but "{shared}" in {site.path}'
-        return [document.problem(("site",), message, "leave it out here", at="value")]
-    return []
+    return Path(given or os.path.expanduser("~/.local/state/andon")) / file.line  # noqa: PTH111
 
 
 def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag], Sequence[Problem]]:
@@ -208,25 +151,12 @@ def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag],
     return tuple(tags), found
 
 
-def _resolved(file: LineFileBase, site: _Site) -> LineFileBase:
-    sinks = {**site.sinks, **file.sinks}
-    if not sinks:
-        default = registry.load(registry.SINKS, "file").Options
-        sinks = {"file": default.model_validate({"type": "file"})}
-    update: dict[str, Any] = {"sinks": sinks, "site_file": None}
-    if site.file:
-        update["site"] = file.site or site.file.site
-        if site.file.buffer and "buffer" not in file.model_fields_set:
-            update["buffer"] = site.file.buffer
-    return file.model_copy(update=update)
-
-
 def _digest(file: LineFileBase) -> str:
     plain = json.dumps(file.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _warnings(document: Document, site: _Site, file: LineFileBase) -> Sequence[Problem]:
+def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Problem]:
     found = list(checks.unresolved(document))
     if site.document:
         found += checks.unresolved(site.document)

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from gateway.config.document import parse
 from gateway.config.explain import explain
+from gateway.config.parse import parse
 from gateway.options import Name, PositiveDuration, Secret, Severity, Strict, Url
 
 

@@ -39,15 +39,18 @@ def plant(tmp_path):
     """A function that writes the two files, each changed by replacements, and loads the line."""
 
     def write(line=(), site=()):
-        texts = {"line.yaml": (LINE, line), "site.yaml": (SITE, site)}
-        for name, (text, changes) in texts.items():
-            for old, new in changes:
-                assert old in text
-                texts[name] = (texts[name][0].replace(old, new), ())
-            (tmp_path / name).write_text(texts[name][0])
+        (tmp_path / "line.yaml").write_text(changed(LINE, line))
+        (tmp_path / "site.yaml").write_text(changed(SITE, site))
         return load(tmp_path / "line.yaml")
 
     return write
+
+
+def changed(text, changes):
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 def problems(write, **changes):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.load import build_detectors, load
+from gateway.config.parse import _BREAK
 from gateway.config.problems import ConfigProblems
 
 EXAMPLES = [
@@ -14,8 +15,14 @@ EXAMPLES = [
     for name in ("minimal", "pump-skid", "mqtt")
     for path in [Path(__file__).parents[3] / f"configs/{name}.yaml"]
 ]
+EXAMPLES.append(
+    EXAMPLES[0] + "  press:\n    type: onnx\n    bundle: models/press\nstate: ~/andon\n"
+    "sinks:\n  cloud:\n    type: influx\n    url: https://influx.example.com\n    bucket: b\n"
+    "    token: ${env:TOKEN}\nsite_file: site.yaml\n"
+)
 SCALARS = ["", "~", "5", "-1", "1e999", ".nan", "true", "yes", "[]", "{}", "x", "*x", "&x", "5s"]
 SCALARS += ["${env:NOWHERE}", "!!int a", "'", '"\\ud800"', "9" * 5000, "http://[", "a@b:c", "0x1F"]
+SCALARS += ["x" * 5000, '"\\0"', "~nobody/x", "/", "."]
 
 
 def _delete(lines, at, draw):
@@ -61,11 +68,12 @@ def test_a_mutated_file_gives_problems_and_no_traceback(tmp_path_factory, seed):
     for _ in range(draw.randint(1, 4)):
         draw.choice(MUTATIONS)(lines, draw.randrange(len(lines)), draw)
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"
-    path.write_text("\n".join(lines))
+    text = "\n".join(lines)
+    path.write_text(text)
 
     for problem in _problems(path):
         assert str(problem)
-        assert 1 <= problem.line <= len(lines) + 1
+        assert 1 <= problem.line <= len(_BREAK.split(text))
 
 
 def _problems(path):

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.config.document import MAX_BYTES, parse, read
+from gateway.config.parse import MAX_BYTES, parse, read
 from gateway.config.problems import ConfigProblems
 
 
@@ -63,10 +63,11 @@ def test_a_flaw_in_the_characters_is_found_behind_other_alphabets():
     assert (flaw.line, flaw.column) == (2, 5)
 
 
-def test_a_flaw_at_the_very_end_of_the_text_has_a_line():
-    (flaw,) = flaws("a: {b: 1,\n\n")
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_what_is_open_at_the_end_of_the_file_is_reported_where_it_was_opened(end):
+    (flaw,) = flaws("x: 1\na: {b: 1," + end)
 
-    assert flaw.line in {1, 2, 3}
+    assert (flaw.line, flaw.column) == (2, 4)
 
 
 def test_carriage_returns_end_lines_as_they_do_in_yaml():

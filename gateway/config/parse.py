@@ -1,0 +1,210 @@
+"""YAML text becomes a document: plain data that remembers its lines and columns.
+
+Promises
+- YAML 1.2: `on` and `12:30` are text, and only `true` and `false` are booleans.
+- What YAML lets pass in silence is refused here: duplicate keys, merge keys, aliases, keys that
+  are not text, tags, a second document. So a line of the file means what stands in it.
+- Damaged or hostile text gives problems, never a traceback and never a large bill of memory.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yamlcore import CCoreLoader
+
+from gateway.config.document import Document, Mark, Where, dotted
+from gateway.config.problems import ConfigProblems, Problem, unreadable
+
+MAX_BYTES = 1_000_000
+_MAX_DEPTH = 30
+_MAX_FLAWS = 50
+_NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
+# What libyaml counts as the end of a line; we must count alike to show the right one.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+def read(path: Path) -> Document:
+    """The file's data; ConfigProblems when it cannot be read or its structure is broken."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigProblems([unreadable(path, error)]) from error
+    if len(raw) > MAX_BYTES:
+        message = f"larger than {MAX_BYTES // 1000} kB: this is not a line file"
+        raise ConfigProblems([Problem(str(path), 1, 1, "", message)])
+    return parse(_decoded(raw, str(path)), str(path))
+
+
+def parse(text: str, file: str) -> Document:
+    """The text's data; ConfigProblems with every flaw of its structure."""
+    document = Document(file, _BREAK.split(text))
+    flaws: list[Problem] = []
+    opened: list[Mark] = []
+    try:
+        flaws += _guard(document, text, opened)
+        if not flaws:
+            loader = CCoreLoader(text)
+            node = loader.get_single_node()
+            flaws += _no_mapping(document, node)
+            if not flaws:
+                document.data = _Builder(document, loader, flaws).build(node, ())
+    except (yaml.YAMLError, UnicodeError) as error:
+        flaws.append(_syntax(document, text, error, opened))
+    if flaws:
+        raise ConfigProblems(flaws)
+    return document
+
+
+def _decoded(raw: bytes, file: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        hint = "save the file as UTF-8"
+        raise ConfigProblems([Problem(file, line, column, "", "not UTF-8 text", hint)]) from error
+
+
+def _mark(mark: Any) -> Mark:
+    return mark.line + 1, mark.column + 1
+
+
+def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
+    """What must be known before a tree is built: aliases, depth, several documents.
+
+    `opened` holds the brackets and blocks that are open when it returns or breaks off.
+    """
+    flaws: list[Problem] = []
+    documents = 0
+    before = None
+    for event in yaml.parse(text, Loader=CCoreLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append(_mark(event.start_mark))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            opened.pop()
+        elif isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+        elif isinstance(event, yaml.AliasEvent):
+            is_merge = isinstance(before, yaml.ScalarEvent) and before.value == "<<"
+            message = _NO_MERGE if is_merge else f"alias *{event.anchor}: aliases are not used here"
+            flaws.append(document.flaw(_mark(event.start_mark), "", message, "write it out"))
+        if documents > 1:
+            message, hint = "a second document starts here", "one file is one line: split the file"
+            return [*flaws, document.flaw(_mark(event.start_mark), "", message, hint)]
+        if len(opened) > _MAX_DEPTH:
+            message = f"nested more than {_MAX_DEPTH} levels deep"
+            return [*flaws, document.flaw(_mark(event.start_mark), "", message)]
+        if len(flaws) >= _MAX_FLAWS:
+            break
+        before = event
+    return flaws
+
+
+def _no_mapping(document: Document, node: Any) -> Iterator[Problem]:
+    hint = "a line file starts with `version: 1`, `line: NAME` and `sources:`"
+    if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
+        yield document.flaw((1, 1), "", "the file is empty", hint)
+    elif not isinstance(node, yaml.MappingNode):
+        message = "must hold keys and values at its top level"
+        yield document.flaw(_mark(node.start_mark), "", message, hint)
+
+
+class _Builder:
+    """Walks the tree once: data, marks and flaws."""
+
+    def __init__(self, document: Document, loader: Any, flaws: list[Problem]) -> None:
+        self.document = document
+        self.loader = loader
+        self.flaws = flaws
+
+    def build(self, node: Any, where: Where) -> Any:
+        self.document.keys.setdefault(where, _mark(node.start_mark))
+        if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
+            return self._mapping(node, where)
+        if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+            return [self.build(item, (*where, at)) for at, item in enumerate(node.value)]
+        self.document.values[where] = _mark(node.start_mark)
+        return self._scalar(node, where)
+
+    def _scalar(self, node: Any, where: Where) -> Any:
+        construct = self.loader.yaml_constructors.get(node.tag)
+        if construct is None or not isinstance(node, yaml.ScalarNode):
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._flaw(node, where, f"the tag {tag} has no meaning here", "leave the tag out")
+            return None
+        try:
+            return construct(self.loader, node)
+        except (ValueError, KeyError, yaml.YAMLError):
+            self._flaw(node, where, "cannot be read as a value", 'text stands in quotes: "..."')
+            return None
+
+    def _mapping(self, node: Any, where: Where) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node, where)
+            if key is None:
+                continue
+            if key in data:
+                first = self.document.keys[*where, key][0]
+                message = f"duplicate key, first at line {first}"
+                self._flaw(key_node, (*where, key), message, "keep one of the two")
+                continue
+            self.document.keys[*where, key] = _mark(key_node.start_mark)
+            data[key] = self.build(value_node, (*where, key))
+        return data
+
+    def _key(self, node: Any, where: Where) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._flaw(node, where, "a key must be text, not a list or a mapping")
+        elif not node.tag.endswith(":str"):
+            shown = node.value or "nothing"
+            hint = f'put it in quotes: "{node.value}"' if node.value else ""
+            self._flaw(node, where, f"a key must be text, not {shown}", hint)
+        elif node.value == "<<":
+            hint = "write the keys out where they are used"
+            self._flaw(node, where, _NO_MERGE, hint)
+        else:
+            return str(node.value)
+        return None
+
+    def _flaw(self, node: Any, where: Where, message: str, hint: str = "") -> None:
+        flaw = self.document.flaw(_mark(node.start_mark), dotted(where), message, hint)
+        self.flaws.append(flaw)
+
+
+def _syntax(document: Document, text: str, error: Exception, opened: list[Mark]) -> Problem:
+    mark, message = (1, 1), str(error)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark, message = _marked(document, error, opened)
+    elif isinstance(error, yaml.reader.ReaderError):
+        # libyaml counts bytes here, and characters everywhere else.
+        before = _BREAK.split(text.encode()[: error.position].decode(errors="ignore"))
+        mark, message = (len(before), len(before[-1]) + 1), str(error.reason)
+    line = document.lines[mark[0] - 1]
+    return document.flaw(mark, "", f"not YAML: {message}", _syntax_hint(message, line, mark[1]))
+
+
+def _marked(document: Document, error: Any, opened: list[Mark]) -> tuple[Mark, str]:
+    message = " ".join(part for part in (error.problem, error.context) if part)
+    mark = _mark(error.problem_mark or error.context_mark)
+    if not "".join(document.lines[mark[0] - 1 :])[mark[1] - 1 :].strip():
+        # What is missing at the end of the file is wrong where it was opened.
+        return opened[-1] if opened else (1, 1), f"{message}, at the end of the file"
+    if error.context_mark and error.context_mark.line + 1 != mark[0]:
+        message += f" that starts at line {error.context_mark.line + 1}"
+    return mark, message
+
+
+def _syntax_hint(message: str, line: str, column: int) -> str:
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces: YAML allows no tabs there"
+    if "flow mapping" in message and "{" in line[column - 1 :]:
+        return "text with braces or commas needs quotes inside { }"
+    if "mapping values" in message:
+        return "a colon inside a value needs quotes; else check the indentation"
+    return ""

@@ -48,7 +48,8 @@ FAULTS: dict[str, Fault] = {
         Fault(
             STICKING_VALVE,
             5.0,
-            ("valve_position", "valve_setpoint", "flow", "level", "discharge_pressure"),
+            ("valve_position", "valve_setpoint", "flow", "discharge_pressure", "suction_pressure",
+             "current", "power", "level"),
             "the control valve no longer follows its setpoint",
         ),
         Fault(

@@ -1,0 +1,190 @@
+"""`andon simulate` as a process: it says when it is ready, does what is typed, ends when told."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from connectors.simulator.command import simulate
+from connectors.simulator.configuration import line_file
+from connectors.simulator.signals import MODBUS, MQTT, OPCUA, TAGS
+from connectors.simulator.skid import Skid
+from gateway.model import SECOND
+
+
+class Process:
+    """A running `andon simulate --json`."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-m", "gateway", "simulate", "--json"]
+        command += ["--modbus", "0", "--opcua", "0", *arguments]
+        self.popen = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def type(self, line):
+        self.popen.stdin.write(line + "\n")
+        self.popen.stdin.flush()
+
+    def event(self):
+        return json.loads(self.popen.stdout.readline())
+
+    def end(self, number=signal.SIGTERM):
+        self.popen.send_signal(number)
+        return self.popen.wait(20)
+
+
+@contextmanager
+def simulating(*arguments):
+    process = Process(*arguments)
+    try:
+        yield process
+    finally:
+        process.popen.kill()
+        process.popen.wait()
+        process.popen.stdin.close()
+        process.popen.stdout.close()
+
+
+def connects(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_it_serves_obeys_and_ends_with_clients_connected():
+    with simulating() as plant:
+        ready = plant.event()
+        assert ready["event"] == "ready"
+        assert ready["mqtt"] is None
+        assert ready["opcua"].endswith("/andon/plant")
+        opcua_port = int(ready["opcua"].split(":")[2].split("/")[0])
+        with (
+            socket.create_connection(("127.0.0.1", ready["modbus"])) as client,
+            socket.create_connection(("127.0.0.1", opcua_port)),
+        ):
+            plant.type("fault plc_gone")
+            told = plant.event()
+            assert (told["event"], told["name"]) == ("fault", "plc_gone")
+            assert client.recv(1) == b""
+            assert not connects(ready["modbus"])
+            plant.type("clear")
+            assert plant.event()["names"] == ["plc_gone"]
+            assert connects(ready["modbus"])
+            plant.type("stop opcua")
+            assert plant.event() | {"at": 0} == {"event": "stopped", "server": "opcua", "at": 0}
+            assert not connects(opcua_port)
+            plant.type("start opcua")
+            assert plant.event()["event"] == "started"
+            plant.type("fault rust")
+            assert plant.event()["event"] == "error"
+            with socket.create_connection(("127.0.0.1", opcua_port)):
+                assert plant.end() == 0
+
+
+def test_a_fault_comes_by_itself_and_the_end_of_stdin_ends_nothing():
+    with simulating("--fault", "cavitation", "--fault-after", "500ms") as plant:
+        plant.popen.stdin.close()
+        assert plant.event()["event"] == "ready"
+        told = plant.event()
+        assert (told["event"], told["name"]) == ("fault", "cavitation")
+        assert plant.popen.poll() is None
+        assert plant.end(signal.SIGINT) == 0
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "gateway", "simulate", "--opcua", "0", "--modbus", port]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: Modbus cannot listen on 127.0.0.1:{port}\n"
+
+
+def test_it_records(tmp_path):
+    path = tmp_path / "a.csv"
+    arguments = ["--record", str(path), "--for", "10s", "--start", "2026-05-01T12:00:00Z"]
+    done = CliRunner().invoke(simulate, [*arguments, "--fault", "cavitation", "--fault-at", "5s"])
+    assert done.exit_code == 0
+    assert path.read_text().splitlines()[1].startswith("2026-05-01T12:00:00.500Z,")
+    assert "cavitation begins at 2026-05-01T12:00:05" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--for", "2"], ["--start", "noon"], ["--mqtt", "localhost"], ["--fault", "rust"]],
+)
+def test_a_wrong_option_is_refused(wrong):
+    done = CliRunner().invoke(simulate, ["--record", "a.csv", *wrong])
+    assert done.exit_code == 2
+    assert wrong[0] in done.stderr
+
+
+def test_it_prints_the_line_file_of_its_ports():
+    ports = ["--modbus", "1502", "--opcua", "14840", "--mqtt", "broker:1884"]
+    done = CliRunner().invoke(simulate, ["--print-config", *ports])
+    assert done.exit_code == 0
+    assert done.stdout == line_file(1502, 14840, ("broker", 1884))
+    parts = yaml.safe_load(done.stdout)
+    assert parts["sources"]["plc"]["port"] == 1502
+    assert parts["sources"]["monitor"]["url"] == "opc.tcp://127.0.0.1:14840/andon/plant"
+    assert (parts["sources"]["broker"]["host"], parts["sources"]["broker"]["port"]) == (
+        "broker",
+        1884,
+    )
+
+
+def test_the_line_file_reads_every_tag_once():
+    sources = yaml.safe_load(line_file(mqtt=("localhost", 1883)))["sources"]
+    read = [tag for source in sources.values() for tag in source["tags"]]
+    assert sorted(read) == sorted(TAGS)
+    assert len(read) == len(MODBUS) + len(OPCUA) + len(MQTT)
+
+
+def test_the_line_file_watches_only_tags_that_it_reads():
+    parts = yaml.safe_load(line_file())
+    read = {tag for source in parts["sources"].values() for tag in source["tags"]}
+    assert set(parts["detectors"]["guard"]["tags"]) <= read
+
+
+def test_the_line_file_can_do_without_a_model():
+    assert list(yaml.safe_load(line_file(bundle=None))["detectors"]) == ["guard"]
+
+
+class Shown:
+    """A server that only remembers what it was shown."""
+
+    is_running, address = True, None
+
+    def __init__(self):
+        self.at = []
+
+    async def start(self): ...
+    async def stop(self): ...
+
+    async def publish(self, at, _readings):
+        self.at.append(at)
+
+
+async def test_the_plant_keeps_to_the_clock_and_shows_nothing_old():
+    from connectors.simulator.skid import plant_now
+
+    plant = plant_now(1)
+    plant.at -= 10 * SECOND
+    behind, shown = plant.at, Shown()
+    skid = Skid(plant, {"only": shown}, lambda _: None)
+    running = asyncio.create_task(skid.run())
+    async with asyncio.timeout(10):
+        while not shown.at:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert shown.at[0] >= behind + 9 * SECOND
+    assert plant.elapsed > 9

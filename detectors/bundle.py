@@ -36,6 +36,7 @@ MOST_IN_ONE_RUN = 1024
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 Rows = Annotated[int, Field(ge=1, le=10_000)]
 
 
@@ -81,7 +82,7 @@ class Manifest(Strict):
 
     format: Literal[1]
     id: Name
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+    version: Version
     created: datetime
     tags: Annotated[list[ManifestTag], Field(min_length=1, max_length=2000)]
     period: PositiveDuration

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from gateway.contracts import ConfigError
 from gateway.model import Nanos
@@ -66,15 +67,13 @@ def train(
     # These pull in numerical libraries, which `andon --help` must not wait for.
     from detectors.training.job import Job, run
     from detectors.training.learn import Wishes
-    from detectors.training.publish import Identity
     from detectors.training.report import as_text, as_values
 
-    now = datetime.now(UTC).replace(microsecond=0)
     line, recordings = _sorted_out((*files, *data))
     job = Job(
         recordings,
         out,
-        Identity(name or out.absolute().name, model_version or now.strftime("%Y%m%dT%H%M%SZ"), now),
+        _identity(name or out.absolute().name, model_version),
         Wishes(period, window, hop),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
@@ -92,6 +91,19 @@ def _check_extra() -> None:
         raise ConfigError(
             f"learning needs {', '.join(missing)}, which a line does not: install andon[train]"
         )
+
+
+def _identity(name: str, version: str | None) -> Any:
+    from detectors.training.publish import Identity
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        return Identity(id=name, version=version or now.strftime("%Y%m%dT%H%M%SZ"), created=now)
+    except ValidationError as error:
+        raise click.UsageError(
+            f"{name!r} and {version!r} must do as names of files: letters, digits, '_', '-' and "
+            "'.'; choose them with --name and --model-version"
+        ) from error
 
 
 def _sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,28 +16,28 @@ from detectors.bundle import (
     Manifest,
     ManifestTag,
     Training,
+    Version,
     load,
 )
 from detectors.training.export import OPSET
 from detectors.training.learn import Learnt, judged
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Nanos
-from gateway.options import format_duration
+from gateway.options import Name, Strict, format_duration
 
 TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Strict):
     """What the model is called, and when it was made."""
 
-    id: str
-    version: str
+    id: Name
+    version: Version
     created: datetime
 
 
 def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -> Manifest:
-    """The manifest of a learnt model; ValidationError where the identity is no valid one."""
+    """The manifest of a learnt model."""
     pca = learnt.pca
     tags = [
         ManifestTag(name=name, unit=units.get(name, ""), mean=float(mean), std=float(std))

@@ -37,7 +37,7 @@ def learnt(source: Recording | None = None, **wishes: object) -> Learnt:
 def write(folder: Path, model: Learnt | None = None) -> Path:
     """A bundle in `folder`/pump."""
     model = model or learnt()
-    identity = Identity("pump", "1", datetime(2026, 1, 1, tzinfo=UTC))
+    identity = Identity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     path = folder / "pump"
     write_bundle(path, manifest_for(model, identity, UNITS), model.graph)
     return path

@@ -83,7 +83,10 @@ def test_parquet_reads_like_csv(tmp_path):
     zone = timezone(timedelta(hours=1))
     table = pa.table(
         {
-            "timestamp": [datetime(2026, 1, 1, 1, tzinfo=zone), datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)],
+            "timestamp": [
+                datetime(2026, 1, 1, 1, tzinfo=zone),
+                datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
+            ],
             "flow": pa.array([1, None], pa.float32()),
             "count": pa.array([7, 8], pa.uint16()),
         }

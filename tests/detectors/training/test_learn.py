@@ -83,7 +83,7 @@ def test_long_windows_need_longer_data():
 def test_without_two_tags_that_vary_nothing_is_learnt():
     source = bundles.recording()
     flat = source._replace(values=np.ones_like(source.values))
-    with pytest.raises(ConfigError, match="at least two tags that vary .*speed: constant at 1"):
+    with pytest.raises(ConfigError, match=r"at least two tags that vary .*speed: constant at 1"):
         bundles.learnt(flat)
 
 

@@ -11,7 +11,9 @@ START = 1_767_225_600 * SECOND
 
 def recorded(times, *columns):
     names = tuple(f"tag{n}" for n in range(len(columns)))
-    return Recording(names, START + np.array(times, dtype=np.int64) * SECOND, np.array(columns).T, {})
+    return Recording(
+        names, START + np.array(times, dtype=np.int64) * SECOND, np.array(columns).T, {}
+    )
 
 
 def test_the_period_is_the_median_step_in_whole_milliseconds():

@@ -1,0 +1,131 @@
+import json
+from datetime import UTC, datetime
+
+import bundles
+import pytest
+from click.testing import CliRunner
+
+from detectors.bundle import load
+from gateway.cli import main
+
+
+def write_csv(path, source):
+    lines = [",".join(("timestamp", *source.names))]
+    for at, row in zip(source.times, source.values, strict=True):
+        moment = datetime.fromtimestamp(int(at) / 1e9, UTC).isoformat()
+        lines.append(",".join((moment, *map(repr, row.tolist()))))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_csv(tmp_path / "data.csv", bundles.recording())
+
+
+@pytest.fixture
+def line(tmp_path):
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        "version: 1\nline: pump\nsources:\n  plc:\n    type: modbus\n    period: 1s\n    tags:\n"
+        "      flow: {address: 0, unit: m3/h}\n      speed: {address: 2, unit: rpm}\n"
+        "      current: {address: 4}\n      level: {address: 6}\n"
+    )
+    return path
+
+
+def train(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "pump")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+    manifest = load(tmp_path / "pump").manifest
+    assert manifest.id == "pump"
+    assert [tag.name for tag in manifest.tags] == list(bundles.NAMES)
+    assert done.stdout.startswith(f"{manifest.model} written to")
+    assert "1200 rows, 2026-01-01T00:00:10Z to 2026-01-01T00:20:00Z" in done.stdout
+    assert "threshold" in done.stdout
+
+
+def test_the_report_can_be_had_as_json(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "pump", "--json")
+    report = json.loads(done.stdout)
+    manifest = load(tmp_path / "pump").manifest
+    assert report["threshold"] == manifest.threshold
+    assert report["tags"] == list(bundles.NAMES)
+    assert report["calibration_exceedances"] == 0
+    assert report["windows_fitted"] + report["windows_calibrated"] == 1191 - 9
+
+
+def test_a_line_file_gives_the_tags_and_their_units(data, line, tmp_path):
+    done = train(line, "--data", data, "--out", tmp_path / "pump")
+    assert done.exit_code == 0, done.output
+    tags = {tag.name: tag.unit for tag in load(tmp_path / "pump").manifest.tags}
+    assert tags == {"speed": "rpm", "flow": "m3/h", "current": ""}
+
+
+def test_tags_name_version_and_lengths_can_be_chosen(data, tmp_path):
+    done = train(
+        "--data", data, "--out", tmp_path / "m", "--name", "skid", "--model-version", "7",
+        "--tags", "flow,speed", "--period", "2s", "--window", "10s", "--hop", "4s",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    manifest = load(tmp_path / "m").manifest
+    assert manifest.model == "skid@7"
+    assert [tag.name for tag in manifest.tags] == ["flow", "speed"]
+    assert (manifest.period, manifest.window, manifest.hop) == (2_000_000_000, 5, 2)
+
+
+def test_several_files_may_follow_the_option(tmp_path):
+    source = bundles.recording()
+    half = len(source.times) // 2
+    parts = [source._replace(times=source.times[rows], values=source.values[rows])
+             for rows in (slice(half), slice(half, None))]  # fmt: skip
+    files = [write_csv(tmp_path / f"{n}.csv", part) for n, part in enumerate(parts)]
+    done = train("--data", *files, "--out", tmp_path / "pump", "--json")
+    assert json.loads(done.stdout)["rows"] == 1200
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--tags", "flwo"], "'flwo' is no column of the data, did you mean 'flow'?"),
+        (["--period", "5"], "'5' is not a duration"),
+        (["--window", "1500ms"], "must be a multiple of the period"),
+        (["--name", "a b"], "'a b'"),
+        (["--period", "30s"], "record longer"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_refused_with_what_would_be_right(data, tmp_path, more, said):
+    done = train("--data", data, "--out", tmp_path / "pump", *more)
+    assert done.exit_code in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    assert not (tmp_path / "pump").exists()
+
+
+def test_without_data_the_usage_is_wrong(line, tmp_path):
+    done = train(line, "--out", tmp_path / "pump")
+    assert done.exit_code == 2
+    assert "add --data FILE" in done.stderr
+
+
+def test_a_bundle_that_is_there_is_kept_unless_forced(data, tmp_path):
+    arguments = ("--data", data, "--out", tmp_path / "pump", "--model-version")
+    assert train(*arguments, "1").exit_code == 0
+    again = train(*arguments, "2")
+    assert again.exit_code == 1
+    assert "--force" in again.stderr
+    assert load(tmp_path / "pump").manifest.version == "1"
+    assert train(*arguments, "2", "--force").exit_code == 0
+    assert load(tmp_path / "pump").manifest.version == "2"
+
+
+def test_a_line_that_shares_no_tag_with_the_data_is_refused(data, line, tmp_path):
+    line.write_text("sources: {plc: {tags: {other: {}}}}")
+    done = train(line, "--data", data, "--out", tmp_path / "pump")
+    assert done.exit_code == 1
+    assert "no column of the data is a tag of the line" in done.stderr

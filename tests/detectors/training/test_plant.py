@@ -1,0 +1,63 @@
+"""What a model of the simulated plant must see, and must not see."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from connectors.simulator.faults import MOVED_TAGS
+from connectors.simulator.recording import Recipe, rows
+from connectors.simulator.signals import MODBUS, OPCUA, TAGS
+from detectors.onnx import OnnxDetector, OnnxOptions
+from detectors.training.data import Recording
+from detectors.training.learn import Wishes, learn
+from detectors.training.publish import Identity, manifest_for, write_bundle
+from detectors.training.resample import cut_windows
+from gateway.contracts import Places
+from gateway.model import SECOND, Tag
+
+NAMES = tuple(signal.name for signal in (*MODBUS, *OPCUA))
+PERIOD = SECOND // 2
+ON_DELAY = 4  # periods
+FAULT_AT = 60
+
+
+def record(seed, seconds, fault=None):
+    found = list(rows(Recipe(seconds * SECOND, seed, fault=fault, fault_after=FAULT_AT * SECOND)))
+    values = np.array([readings for _, readings in found])
+    columns = [TAGS.index(name) for name in NAMES]
+    return Recording(NAMES, np.array([at for at, _ in found]), values[:, columns], {})
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plant")
+    learnt = learn(record(1, 7200), Wishes(), lambda _step: None)
+    identity = Identity(id="plant", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
+    write_bundle(folder / "plant", manifest_for(learnt, identity, {}), learnt.graph)
+    options = OnnxOptions.model_validate({"type": "onnx", "bundle": "plant"})
+    tags = {name: Tag(name, "plant", PERIOD) for name in NAMES}
+    return OnnxDetector("plant", options, tags, Places(folder, folder))
+
+
+def judge(detector, recording):
+    scores = detector.score(cut_windows(recording, PERIOD, detector.spec.length, 1, {}))
+    over = np.array([score.values[0] > detector.alarms[0].threshold for score in scores])
+    held = np.convolve(over, np.ones(ON_DELAY + 1), "valid") == ON_DELAY + 1
+    return [scores[row + ON_DELAY] for row in np.flatnonzero(held)]
+
+
+@pytest.mark.parametrize("seed", range(11, 16))
+def test_normal_running_of_another_plant_raises_nothing(detector, seed):
+    assert judge(detector, record(seed, 600)) == []
+
+
+@pytest.mark.parametrize("fault", sorted(set(MOVED_TAGS) - {"plc_gone"}))
+@pytest.mark.parametrize("seed", [21, 22])
+def test_every_fault_is_seen_soon_and_a_tag_that_it_moves_is_named(detector, fault, seed):
+    recording = record(seed, 90, fault)
+    began = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
+    alarms = judge(detector, recording)
+    assert began < alarms[0].at <= began + 15 * SECOND
+    top = np.argsort(-alarms[0].contribution)[:3]
+    assert {NAMES[column] for column in top} & set(MOVED_TAGS[fault])

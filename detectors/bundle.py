@@ -43,7 +43,8 @@ Rows = Annotated[int, Field(ge=1, le=10_000)]
 class ManifestTag(Strict):
     """One input of the model, and how it was standardised."""
 
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """Of the recorded column, which need not be a name that a line could use."""
     unit: str = ""
     mean: Finite
     std: Positive

@@ -129,3 +129,11 @@ def test_a_line_that_shares_no_tag_with_the_data_is_refused(data, line, tmp_path
     done = train(line, "--data", data, "--out", tmp_path / "pump")
     assert done.exit_code == 1
     assert "no column of the data is a tag of the line" in done.stderr
+
+
+def test_columns_may_have_names_that_no_line_could_use(tmp_path):
+    source = bundles.recording()._replace(names=("Volume Flow", "T (°C)", "3rd", "current"))
+    done = train("--data", write_csv(tmp_path / "d.csv", source), "--out", tmp_path / "pump")
+    assert done.exit_code == 0, done.output
+    names = [tag.name for tag in load(tmp_path / "pump").manifest.tags]
+    assert names == list(source.names)

@@ -1,0 +1,159 @@
+"""The durable store between a line and its sinks: SQLite, one connection in one thread.
+
+Promises
+- When `append` returns, its points survive kill -9, a kernel crash and a power cut.
+- No two statements ever run at once: cancelling an await leaves its statement to finish in the
+  one thread, and the next one waits behind it.
+- A full disk is `BufferFull`: nothing of the call was stored, nothing else is lost, and the next
+  call may succeed. A damaged file is set aside and replaced while the daemon runs. What neither
+  helps is `Fatal`.
+"""
+
+import asyncio
+import functools
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+import structlog
+
+from gateway.buffer.database import Damaged, is_damage
+from gateway.buffer.errors import BufferFull, BufferRefused
+from gateway.buffer.store import Store
+from gateway.model import Envelope, Kind, Nanos
+from gateway.supervise import Fatal
+
+__all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# A file-size limit or a lost mount shows as a write error rather than as a full disk.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READONLY)
+
+
+class BufferOptions(Protocol):
+    """What the buffer reads of the line file's `buffer` section."""
+
+    @property
+    def max_bytes(self) -> int: ...
+
+
+@asynccontextmanager
+async def open_buffer(
+    path: Path,
+    options: BufferOptions,
+    sinks: Mapping[str, frozenset[Kind]],
+    clock: Callable[[], Nanos] = time.time_ns,
+) -> AsyncIterator["Buffer"]:
+    """The buffer at `path`; `sinks` says which classes each sink accepts. Raises Fatal.
+
+    A sink that is new here gets everything that is still stored; one that is gone is waited for
+    no longer.
+    """
+    # One thread for the file's whole life: it is the lock.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="buffer")
+    loop = asyncio.get_running_loop()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opening = thread.submit(Store, path, options.max_bytes, sinks, clock)
+        store = await asyncio.wrap_future(opening)
+        for aside in store.set_aside:
+            log.error("buffer.damaged", set_aside=str(aside))
+        try:
+            yield Buffer(store, thread, loop)
+        finally:
+            thread.submit(store.close)
+    finally:
+        # Blocks for the last commit: an await here could be cancelled and leave the file open.
+        thread.shutdown(wait=True)
+
+
+class Buffer:
+    """The open buffer; made by `open_buffer`."""
+
+    def __init__(
+        self, store: Store, thread: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._store, self._thread, self._loop = store, thread, loop
+        self._news: dict[str, set[Kind]] = {sink: set() for sink in store.sinks}
+        self._events = {sink: asyncio.Event() for sink in store.sinks}
+
+    async def append(
+        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Store points and named states in one transaction, durable on return.
+
+        Raises BufferRefused or BufferFull (nothing was stored), or Fatal.
+        """
+        await self._run(self._append, tuple(envelopes), dict(checkpoint or {}))
+
+    def _append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
+        kinds = self._store.append(envelopes, checkpoint)
+        # From here and not after the await, which may have been cancelled meanwhile.
+        self._loop.call_soon_threadsafe(self._announce, kinds)
+
+    def _announce(self, kinds: set[Kind]) -> None:
+        for sink, accepted in self._store.sinks.items():
+            if kinds & accepted:
+                self._news[sink] |= kinds & accepted
+                self._events[sink].set()
+
+    async def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> Sequence[Envelope]:
+        """What the sink has to send next, alerts first, without removing it.
+
+        At least one point if there is any, else at most `limit_rows` and `limit_bytes` of bodies.
+        """
+        return await self._run(self._store.lease, sink, limit_rows, limit_bytes)
+
+    async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
+        """The sink has these for good."""
+        await self._run(self._store.ack, sink, envelopes)
+
+    async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
+        """The sink will never take these: to the dead letters, with its words."""
+        await self._run(self._store.reject, sink, envelopes, why)
+
+    async def load_checkpoint(self, name: str) -> bytes | None:
+        """The state last stored under this name, None if there is none that is sound."""
+        return await self._run(self._store.load_checkpoint, name)
+
+    async def stats(self) -> Mapping[str, object]:
+        """Rows by class, bytes, the oldest point's time, and what was dropped since the start."""
+        return await self._run(self._store.stats)
+
+    async def wait_for_news(self, sink: str) -> frozenset[Kind]:
+        """Wait until points for this sink were appended since the last call; their classes."""
+        await self._events[sink].wait()
+        self._events[sink].clear()
+        news, self._news[sink] = self._news[sink], set()
+        return frozenset(news)
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        job = functools.partial(work, *args, **kwargs)
+        return await asyncio.wrap_future(self._thread.submit(self._guard, job))
+
+    def _guard(self, job: Callable[[], T]) -> T:
+        try:
+            return job()
+        except (sqlite3.Error, Damaged) as error:
+            raise self._recover(error) from error
+
+    def _recover(self, error: Exception) -> Exception:
+        """Bring the store back into a usable state; what to raise for the call that failed."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        if is_damage(error):
+            log.error("buffer.damaged", why=str(error), set_aside=str(self._store.start_over()))
+            return BufferRefused(f"the buffer was damaged ({error}) and has been replaced")
+        if code in _NO_ROOM or code & 0xFF in _NO_ROOM:
+            return BufferFull(f"no room on the disk: {error}")
+        if code & 0xFF == sqlite3.SQLITE_IOERR:
+            self._store.reopen()
+            return BufferRefused(f"the disk failed: {error}")
+        return Fatal(f"the buffer cannot be used: {error}")

@@ -1,0 +1,198 @@
+import asyncio
+import sqlite3
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.buffer import BufferFull, BufferRefused, Fatal, open_buffer
+from gateway.model import Envelope, Kind
+
+A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
+OPTIONS = SimpleNamespace(max_bytes=10**9)
+SINKS = {"cloud": frozenset(Kind), "panel": frozenset({A})}
+
+
+def points(kind, *bodies):
+    return [Envelope(kind, at, body.encode()) for at, body in enumerate(bodies, 1)]
+
+
+def bodies(found):
+    return [envelope.body.decode() for envelope in found]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "buffer.db"
+
+
+@pytest.fixture
+async def buffer(path):
+    async with open_buffer(path, OPTIONS, SINKS) as opened:
+        yield opened
+
+
+async def lease(buffer, sink="cloud"):
+    return bodies(await buffer.lease(sink, 1000, 10**9))
+
+
+def error(code, text="said sqlite"):
+    made = sqlite3.OperationalError(text)
+    made.sqlite_errorcode = code
+    return made
+
+
+def failing(buffer, monkeypatch, made):
+    def fail(*_):
+        raise made
+
+    monkeypatch.setattr(buffer._store, "append", fail)
+
+
+async def test_what_was_appended_is_there_after_reopening(path):
+    async with open_buffer(path, OPTIONS, SINKS) as buffer:
+        await buffer.append(points(A, "a1"), {"pump": b"state"})
+    async with open_buffer(path, OPTIONS, SINKS) as buffer:
+        assert await lease(buffer) == ["a1"]
+        assert await buffer.load_checkpoint("pump") == b"state"
+
+
+async def test_news_wakes_only_the_sinks_that_accept_it(buffer):
+    await buffer.append(points(S, "s1") + points(G, "g1"))
+    assert await buffer.wait_for_news("cloud") == {S, G}
+    panel = asyncio.create_task(buffer.wait_for_news("panel"))
+    await buffer.append(points(S, "s2"))
+    assert await buffer.wait_for_news("cloud") == {S}
+    assert not panel.done()
+    await buffer.append(points(A, "a1"))
+    assert await panel == {A}
+
+
+async def test_news_that_came_before_the_wait_is_not_missed(buffer):
+    await buffer.append(points(A, "a1"))
+    await buffer.append(points(S, "s1"))
+    assert await buffer.wait_for_news("cloud") == {A, S}
+
+
+async def test_a_cancelled_append_is_whole_and_nothing_overtakes_it(buffer, monkeypatch):
+    store, reached, go = buffer._store, threading.Event(), threading.Event()
+    original, running = store.append, []
+
+    def slow(*args):
+        reached.set()
+        assert go.wait(10)
+        running.append(threading.current_thread())
+        return original(*args)
+
+    monkeypatch.setattr(store, "append", slow)
+    task = asyncio.create_task(buffer.append(points(A, "a1")))
+    await asyncio.to_thread(reached.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    following = asyncio.create_task(lease(buffer))
+    stats = asyncio.create_task(buffer.stats())
+    await asyncio.sleep(0)
+    assert not following.done()
+    go.set()
+    assert await following == ["a1"]
+    assert (await stats)["alerts"] == 1
+    assert len(running) == 1
+    assert await buffer.wait_for_news("panel") == {A}
+
+
+async def test_leaving_the_context_waits_for_what_was_begun(path):
+    async with open_buffer(path, OPTIONS, SINKS) as buffer:
+        tasks = [asyncio.create_task(buffer.append(points(A, f"a{n}"))) for n in range(20)]
+        await asyncio.sleep(0)
+    async with open_buffer(path, OPTIONS, SINKS) as buffer:
+        assert await lease(buffer) == [f"a{n}" for n in range(20)]
+    await asyncio.gather(*tasks)
+
+
+async def test_leaving_the_context_closes_the_file(path):
+    async with open_buffer(path, OPTIONS, SINKS) as buffer:
+        await buffer.append(points(A, "a1"))
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT COUNT(*) FROM alert").fetchone() == (1,)
+    db.close()
+    assert not path.with_name("buffer.db-wal").exists()
+
+
+async def test_a_full_disk_is_said_and_over_as_soon_as_there_is_room(buffer):
+    db, thread = buffer._store._db, buffer._thread
+
+    def limit(pages):
+        thread.submit(lambda: db.execute(f"PRAGMA max_page_count = {pages}").fetchall()).result()
+
+    await buffer.append(points(A, "a1"))
+    limit(1)
+    with pytest.raises(BufferFull, match="full"):
+        await buffer.append(points(A, *("x" * 1000 for _ in range(100))))
+    assert await lease(buffer) == ["a1"]
+    limit(10**6)
+    await buffer.append(points(A, "a2"))
+    assert await lease(buffer) == ["a1", "a2"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_FULL, BufferFull),
+        (sqlite3.SQLITE_IOERR_WRITE, BufferFull),
+        (sqlite3.SQLITE_READONLY_DBMOVED, BufferFull),
+        (sqlite3.SQLITE_IOERR_FSYNC, BufferRefused),
+        (sqlite3.SQLITE_CORRUPT, BufferRefused),
+        (sqlite3.SQLITE_MISUSE, Fatal),
+    ],
+)
+async def test_every_failure_has_its_verdict(buffer, monkeypatch, code, kind):
+    failing(buffer, monkeypatch, error(code))
+    with pytest.raises(kind, match="said sqlite") as caught:
+        await buffer.append(points(A, "a1"))
+    assert type(caught.value) is kind
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+async def test_after_a_failed_fsync_the_file_is_read_anew(buffer, monkeypatch):
+    await buffer.append(points(A, "a1"))
+    before = buffer._store._db
+    with monkeypatch.context() as patch:
+        failing(buffer, patch, error(sqlite3.SQLITE_IOERR_FSYNC))
+        with pytest.raises(BufferRefused):
+            await buffer.append(points(A, "a2"))
+    assert buffer._store._db is not before
+    await buffer.append(points(A, "a3"))
+    assert await lease(buffer) == ["a1", "a3"]
+
+
+async def test_damage_found_while_running_replaces_the_file_and_the_line_goes_on(
+    buffer, path, monkeypatch
+):
+    await buffer.append(points(A, "a1"))
+    with monkeypatch.context() as patch:
+        failing(buffer, patch, error(sqlite3.SQLITE_CORRUPT))
+        with pytest.raises(BufferRefused):
+            await buffer.append(points(A, "a2"))
+    await buffer.append(points(A, "a2"))
+    assert await lease(buffer) == ["a2"]
+    stats = await buffer.stats()
+    assert [path.with_name(name).exists() for name in stats["set_aside"]] == [True]
+
+
+async def test_a_buffer_that_cannot_be_opened_leaves_no_thread_behind(tmp_path):
+    (tmp_path / "buffer.db").mkdir()
+    with pytest.raises(Fatal):
+        async with open_buffer(tmp_path / "buffer.db", OPTIONS, SINKS):
+            pytest.fail("it must not open")
+    assert not [t for t in threading.enumerate() if t.name.startswith("buffer")]
+
+
+async def test_the_figures_say_what_waits_and_what_was_lost(buffer):
+    await buffer.append(points(A, "a1") + points(S, "s1", "s2") + points(G, "g1"))
+    found = await buffer.lease("cloud", 1, 10**9)
+    await buffer.reject("cloud", found, "no")
+    stats = await buffer.stats()
+    waiting = {name: stats[name] for name in ("alerts", "summaries", "gateway", "oldest_at")}
+    assert waiting == {"alerts": 1, "summaries": 2, "gateway": 1, "oldest_at": 1}
+    assert (stats["dropped"], stats["dropped_by"]) == (1, {"alert.rejected": 1})

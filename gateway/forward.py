@@ -1,0 +1,230 @@
+"""Forwarding: one loop per sink takes points from the buffer and forgets them once they arrived.
+
+Promises
+- Alerts go first and alone; an alert that comes while the sink is idle leaves at once, summaries
+  are gathered for up to a second.
+- Nothing is acknowledged before the sink took it. What failed is sent again, the same bytes.
+- While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
+  link's return. Only a server that names a longer wait, or a fault that a human must mend, is
+  tried more slowly.
+- What a sink will never take goes to the dead letters and holds up nobody.
+- A sink that goes away is one line in the log, and one when it is back.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from gateway.backoff import Backoff
+from gateway.buffer.errors import BufferRefused
+from gateway.contracts import Sink, SinkRejected, SinkUnavailable
+from gateway.model import Envelope, Kind, Nanos
+
+log = structlog.get_logger()
+
+LINGER_S = 1.0
+"""Summaries that are stored within this time of each other travel together."""
+MAX_ROWS = 2_000
+MIN_ROWS = 100
+MAX_BYTES = 512 * 1024
+LONGEST_WAIT_S = 600.0
+"""A server that asks for more is tried again after this all the same."""
+
+
+class Pace:
+    """How fast to go on: how long to wait after a failure, how much to send at once. Pure."""
+
+    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+        self._away = Backoff(first=0.5, cap=5.0, draw=draw)
+        self._human = Backoff(first=5.0, cap=60.0, draw=draw)
+        self._draw = draw
+        self.rows = MAX_ROWS
+
+    def after_failure(self, error: SinkUnavailable) -> float:
+        """Seconds to leave the sink alone.
+
+        What the server asked for is the least, with up to a tenth more so that gateways which
+        were all told the same do not come back together. Batches shrink: over a bad link a small
+        one may arrive where a big one times out.
+        """
+        self.rows = max(MIN_ROWS, self.rows // 2)
+        backoff = self._human if error.needs_human else self._away
+        asked = min(error.wait, LONGEST_WAIT_S) * (1 + 0.1 * self._draw())
+        return max(asked, backoff.next())
+
+    def after_success(self) -> None:
+        """The sink answered: start over, and send more at once again."""
+        self.rows = min(MAX_ROWS, self.rows * 2)
+        self._away.reset()
+        self._human.reset()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the points of one sink; times in ns since 1970. Plain facts, no clock."""
+
+    up: bool = True
+    error: str = ""
+    needs_human: bool = False
+    sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
+    sent_bytes: int = 0
+    rejected: int = 0
+    failures: int = 0
+    retries: int = 0
+    last_success_at: Nanos = 0
+    away_since: Nanos = 0
+
+    def note_sent(self, batch: Sequence[Envelope], now: Nanos) -> None:
+        """These points are with the sink."""
+        for envelope in batch:
+            self.sent[envelope.kind] += 1
+        self.last_success_at = now
+
+    def note_answer(self, now: Nanos) -> float | None:
+        """The sink answers; the seconds that it was away, if that is news."""
+        if self.up:
+            return None
+        self.up, self.error, self.needs_human = True, "", False
+        return round((now - self.away_since) / 1e9, 1)
+
+    def note_failure(self, why: str, now: Nanos, *, needs_human: bool = False) -> bool:
+        """The sink did not take a batch; True if that is news, or that a human must help is."""
+        news = self.up or needs_human != self.needs_human
+        if self.up:
+            self.failures += 1
+            self.away_since = now
+        else:
+            self.retries += 1
+        self.up, self.error, self.needs_human = False, why, needs_human
+        return news
+
+
+class Source(Protocol):
+    """What a forwarder needs of the buffer."""
+
+    async def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> Sequence[Envelope]: ...
+
+    async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None: ...
+
+    async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None: ...
+
+    async def wait_for_news(self, sink: str) -> frozenset[Kind]: ...
+
+
+class Forwarder:
+    """The loop of one sink, which must be open. `run` never returns."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        buffer: Source,
+        *,
+        pace: Pace | None = None,
+        clock: Callable[[], Nanos] = time.time_ns,
+        linger: float = LINGER_S,
+    ) -> None:
+        self.name, self.tally = name, Tally()
+        self._sink, self._buffer = sink, buffer
+        self._pace, self._clock, self._linger = pace or Pace(), clock, linger
+
+    @property
+    def up(self) -> bool:
+        """Whether the sink took the last batch, or has not been tried yet."""
+        return self.tally.up
+
+    @property
+    def error(self) -> str:
+        """The sink's last words while it is away."""
+        return self.tally.error
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that left for the sink, what failed included."""
+        return self.tally.sent_bytes
+
+    def facts(self) -> Mapping[str, object]:
+        """Everything about this delivery as plain values."""
+        tally = self.tally
+        return {
+            "name": self.name,
+            "up": tally.up,
+            "error": tally.error,
+            "needs_human": tally.needs_human,
+            "sent": {kind.name.lower(): count for kind, count in tally.sent.items()},
+            "sent_bytes": tally.sent_bytes,
+            "rejected": tally.rejected,
+            "failures": tally.failures,
+            "retries": tally.retries,
+            "last_success_at": tally.last_success_at,
+        }
+
+    async def run(self) -> None:
+        """Deliver whatever the buffer has for this sink, for ever."""
+        while True:
+            try:
+                batch = await self._buffer.lease(self.name, self._pace.rows, MAX_BYTES)
+                if batch:
+                    await self._deliver(batch)
+                else:
+                    await self._wait_for_work()
+            except BufferRefused as refused:
+                # What was sent but could not be forgotten is sent again, which changes nothing.
+                log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
+                await asyncio.sleep(1.0)
+
+    async def _wait_for_work(self) -> None:
+        news = await self._buffer.wait_for_news(self.name)
+        try:
+            async with asyncio.timeout(self._linger):
+                while Kind.ALERT not in news:
+                    news = await self._buffer.wait_for_news(self.name)
+        except TimeoutError:
+            pass
+
+    async def _deliver(self, batch: Sequence[Envelope]) -> None:
+        try:
+            self.tally.sent_bytes += await self._sink.write(batch)
+        except SinkUnavailable as error:
+            self.tally.sent_bytes += error.sent_bytes
+            await self._stay_away(error)
+        except SinkRejected as error:
+            self.tally.sent_bytes += error.sent_bytes
+            await self._write_off(batch, error)
+        except Exception as error:
+            # A bug in the sink: the supervisor logs it and starts this loop again.
+            self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
+            raise
+        else:
+            await self._arrived(batch)
+
+    async def _arrived(self, batch: Sequence[Envelope]) -> None:
+        self._answered()
+        self._pace.after_success()
+        await self._buffer.ack(self.name, batch)
+        self.tally.note_sent(batch, self._clock())
+
+    def _answered(self) -> None:
+        away = self.tally.note_answer(self._clock())
+        if away is not None:
+            log.info("sink.back", sink=self.name, away_s=away)
+
+    async def _stay_away(self, error: SinkUnavailable) -> None:
+        human = error.needs_human
+        if self.tally.note_failure(str(error), self._clock(), needs_human=human):
+            say = log.error if human else log.warning
+            say("sink.away", sink=self.name, why=str(error), needs_human=human)
+        await asyncio.sleep(self._pace.after_failure(error))
+
+    async def _write_off(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
+        which = set(error.which)
+        refused = [envelope for number, envelope in enumerate(batch) if number in which]
+        log.error("sink.rejected", sink=self.name, points=len(refused), why=str(error))
+        await self._buffer.reject(self.name, refused, str(error))
+        self.tally.rejected += len(refused)
+        await self._arrived([e for number, e in enumerate(batch) if number not in which])

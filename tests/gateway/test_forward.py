@@ -1,0 +1,264 @@
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from gateway.backoff import FLOOR
+from gateway.buffer import BufferRefused, open_buffer
+from gateway.contracts import SinkRejected, SinkUnavailable
+from gateway.forward import LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Forwarder, Pace, Tally
+from gateway.model import SECOND, Envelope, Kind
+
+A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
+AWAY = SinkUnavailable("no route")
+HUMAN = SinkUnavailable("401", needs_human=True)
+
+
+def points(kind, *bodies):
+    return [Envelope(kind, at, body.encode()) for at, body in enumerate(bodies, 1)]
+
+
+# The pace: pure.
+
+
+def waits(pace, error, times=20):
+    return [pace.after_failure(error) for _ in range(times)]
+
+
+def test_a_plain_outage_is_tried_again_within_five_seconds_for_ever():
+    found = waits(Pace(draw=lambda: 1.0), AWAY, 200)
+    assert found[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert set(found[4:]) == {5.0}
+
+
+def test_the_whole_wait_is_jitter():
+    assert waits(Pace(draw=lambda: 0.5), AWAY, 4) == [0.25, 0.5, 1.0, 2.0]
+    assert set(waits(Pace(draw=lambda: 0.0), AWAY)) == {FLOOR}
+
+
+def test_what_a_human_must_mend_is_tried_at_least_once_a_minute():
+    assert waits(Pace(draw=lambda: 1.0), HUMAN)[-1] == 60.0
+
+
+def test_the_server_decides_how_long_it_is_left_alone():
+    asked = SinkUnavailable("429", wait=30.0)
+    assert waits(Pace(draw=lambda: 0.0), asked, 1) == [30.0]
+    assert waits(Pace(draw=lambda: 1.0), asked, 1) == [33.0]
+    forever = SinkUnavailable("429", wait=1e9)
+    assert waits(Pace(draw=lambda: 0.0), forever, 1) == [LONGEST_WAIT_S]
+
+
+def test_a_success_starts_the_back_off_over():
+    pace = Pace(draw=lambda: 1.0)
+    waits(pace, AWAY)
+    pace.after_success()
+    assert waits(pace, AWAY, 1) == [0.5]
+
+
+def test_batches_shrink_while_the_link_fails_and_grow_again():
+    pace = Pace(draw=lambda: 0.0)
+    waits(pace, AWAY)
+    assert pace.rows == MIN_ROWS
+    for _ in range(10):
+        pace.after_success()
+    assert pace.rows == MAX_ROWS
+
+
+# The tally: pure.
+
+
+def test_going_away_is_news_once_and_coming_back_tells_how_long_it_was():
+    tally = Tally()
+    assert tally.note_failure("refused", 10 * SECOND) is True
+    assert tally.note_failure("timed out", 12 * SECOND) is False
+    assert tally.note_answer(25 * SECOND) == 15.0
+    assert tally.note_answer(26 * SECOND) is None
+    assert (tally.up, tally.error, tally.failures, tally.retries) == (True, "", 1, 1)
+
+
+def test_that_a_human_must_help_is_news_even_while_it_is_away():
+    tally = Tally()
+    tally.note_failure("refused", 0)
+    assert tally.note_failure("401", 1, needs_human=True) is True
+    assert tally.note_failure("401", 2, needs_human=True) is False
+
+
+# The loop, on a real buffer.
+
+
+class FakeSink:
+    """Answers from a script, then takes everything; sets `wrote` at each call."""
+
+    accepts = frozenset(Kind)
+
+    def __init__(self, *script):
+        self.script, self.batches, self.calls = list(script), [], asyncio.Queue()
+
+    async def write(self, batch):
+        bodies = [e.body.decode() for e in batch]
+        self.calls.put_nowait(bodies)
+        answer = self.script.pop(0) if self.script else None
+        if callable(answer):
+            answer = answer(bodies)
+        if isinstance(answer, Exception):
+            raise answer
+        self.batches.append(bodies)
+        return 10 * len(batch)
+
+
+@pytest.fixture
+async def buffer(tmp_path):
+    options = SimpleNamespace(max_bytes=10**9)
+    async with open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def forwarding(buffer, sink, **options):
+    options = {"pace": Pace(draw=lambda: 0.0), "linger": 0.05, **options}
+    forwarder = Forwarder("cloud", sink, buffer, **options)
+    task = asyncio.create_task(forwarder.run())
+    try:
+        yield forwarder
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def next_call(sink):
+    async with asyncio.timeout(10):
+        return await sink.calls.get()
+
+
+async def idle(buffer):
+    """The forwarder has found nothing to do and waits for news."""
+    await until(lambda: buffer._events["cloud"]._waiters)
+
+
+async def empty(buffer):
+    async with asyncio.timeout(10):
+        while await buffer.lease("cloud", 1, 10**6):
+            await asyncio.sleep(0.005)
+
+
+async def test_what_the_sink_took_is_forgotten_and_counted(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, clock=lambda: 77) as forwarder:
+        await buffer.append(points(A, "a1") + points(S, "s1", "s2") + points(G, "g1"))
+        await empty(buffer)
+        await until(lambda: forwarder.tally.sent[G])
+    assert sink.batches == [["a1"], ["s1", "s2", "g1"]]
+    facts = forwarder.facts()
+    assert facts["sent"] == {"alert": 1, "summary": 2, "gateway": 1}
+    assert (facts["sent_bytes"], facts["last_success_at"], facts["up"]) == (40, 77, True)
+
+
+async def test_nothing_is_forgotten_while_the_sink_is_away(buffer):
+    sink = FakeSink(AWAY, SinkUnavailable("cut", sent_bytes=7))
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert not forwarder.up
+        assert forwarder.error == "no route"
+        assert (await buffer.stats())["alerts"] == 1
+        await empty(buffer)
+    assert sink.batches == [["a1"]]
+    assert (forwarder.up, forwarder.error, forwarder.sent_bytes) == (True, "", 17)
+
+
+async def test_alerts_overtake_a_backlog_that_is_being_sent(buffer):
+    await buffer.append(points(S, *(f"s{n}" for n in range(3 * MAX_ROWS))))
+    sink = FakeSink()
+    async with forwarding(buffer, sink):
+        await next_call(sink)
+        await buffer.append(points(A, "a1"))
+        await empty(buffer)
+    assert ["a1"] in sink.batches
+    assert sink.batches.index(["a1"]) < len(sink.batches) - 1
+
+
+async def test_an_alert_does_not_wait_for_the_summaries_to_gather(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, linger=3600):
+        await idle(buffer)
+        await buffer.append(points(S, "s1"))
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert await next_call(sink) == ["s1"]
+
+
+async def test_summaries_gather_before_they_leave(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, linger=0.3):
+        await idle(buffer)
+        for n in range(4):
+            await buffer.append(points(S, f"s{n}"))
+        assert await next_call(sink) == ["s0", "s1", "s2", "s3"]
+
+
+async def test_a_rejected_point_is_kept_apart_and_the_rest_is_done(buffer):
+    sink = FakeSink(SinkRejected([1], "422: field type conflict", sent_bytes=5))
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1", "poison", "a3"))
+        await empty(buffer)
+        await until(lambda: forwarder.tally.sent[A])
+    assert (await buffer.stats())["dead_letters"] == 1
+    assert (forwarder.tally.rejected, forwarder.tally.sent[A]) == (1, 2)
+    assert forwarder.sent_bytes == 5
+    assert sink.calls.qsize() == 1
+
+
+async def test_the_log_says_once_that_a_sink_is_away_and_once_that_it_is_back(buffer):
+    sink = FakeSink(AWAY, SinkUnavailable("other words"), AWAY)
+    with structlog.testing.capture_logs() as said:
+        async with forwarding(buffer, sink):
+            await buffer.append(points(A, "a1"))
+            await empty(buffer)
+    assert [(entry["event"], entry["log_level"]) for entry in said] == [
+        ("sink.away", "warning"),
+        ("sink.back", "info"),
+    ]
+    assert said[0]["why"] == "no route"
+    assert said[1]["away_s"] >= 0
+
+
+async def test_what_a_human_must_mend_is_an_error_in_the_log(buffer):
+    sink = FakeSink(HUMAN)
+    with structlog.testing.capture_logs() as said:
+        async with forwarding(buffer, sink):
+            await buffer.append(points(A, "a1"))
+            await empty(buffer)
+    assert (said[0]["event"], said[0]["log_level"]) == ("sink.away", "error")
+
+
+async def test_a_bug_in_a_sink_is_for_the_supervisor_and_loses_nothing(buffer):
+    forwarder = Forwarder("cloud", FakeSink(ZeroDivisionError("oops")), buffer)
+    await buffer.append(points(A, "a1"))
+    with pytest.raises(ZeroDivisionError):
+        await forwarder.run()
+    assert (forwarder.up, forwarder.error) == (False, "ZeroDivisionError: oops")
+    assert (await buffer.stats())["alerts"] == 1
+
+
+async def test_an_ack_that_the_buffer_refuses_sends_the_same_again(buffer, monkeypatch):
+    sink, ack, refusals = FakeSink(), buffer.ack, [BufferRefused("full")]
+
+    async def refusing(name, envelopes):
+        if refusals:
+            raise refusals.pop()
+        await ack(name, envelopes)
+
+    monkeypatch.setattr(buffer, "ack", refusing)
+    async with forwarding(buffer, sink):
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == await next_call(sink) == ["a1"]
+        await empty(buffer)

@@ -6,6 +6,7 @@ Promises
 - Without a good sample the last cell's value is held while the last good sample is younger than
   the tag's hold limit, and never past a bad one. After that the cell is NaN and not observed.
 - A window closes `lateness` after its end by the clock, so a silent source still closes windows.
+- A detector sees windows from the first cell on; what was before is not observed.
 - What comes later than that is counted, not used for closed cells; a sample from the future is
   counted and dropped. A clock that steps back or far ahead starts the grid anew.
 - Live alignment and `resample` of a recording are the same code.
@@ -196,20 +197,18 @@ def resample(
 class _Stream:
     """One grid with the history that its detectors' windows need."""
 
-    def __init__(self, period: Nanos, tags: Sequence[Tag], hold: Times, now: Nanos) -> None:
-        self.period = period
-        self._hold, self._tags = hold, len(tags)
-        self.keep = 1
+    def __init__(self, period: Nanos, hold: Times, keep: int, now: Nanos) -> None:
+        self.period, self.keep = period, keep
+        self._hold, self._tags = hold, len(hold)
         self.late = 0
         self.start(now)
 
     def start(self, now: Nanos) -> None:
         self.grid = Grid(self._tags, self.period, self._hold, now // self.period + 1)
-        self.history = Rows(
-            np.zeros(0, dtype=np.int64),
-            np.zeros((0, self._tags)),
-            np.zeros((0, self._tags), dtype=np.bool_),
-        )
+        # Rows before the start were not observed: a detector sees at once what there is.
+        past = np.arange(self.grid.next_cell - self.keep, self.grid.next_cell, dtype=np.int64)
+        shape = (self.keep, self._tags)
+        self.history = Rows(past * self.period, np.full(shape, np.nan), np.zeros(shape, np.bool_))
 
     def advance(self, due: Nanos) -> int:
         """Close the cells that end at or before `due`; how many rows are new."""
@@ -249,11 +248,13 @@ class Aligner:
         self._columns = {
             name: np.array([index[tag] for tag in spec.tags]) for name, spec in specs.items()
         }
-        self._streams: dict[Nanos, _Stream] = {}
+        longest: dict[Nanos, int] = {}
         for spec in specs.values():
-            hold = hold_limits(tags, spec.period, hold_periods)
-            stream = self._streams.setdefault(spec.period, _Stream(spec.period, tags, hold, now))
-            stream.keep = max(stream.keep, spec.length - 1)
+            longest[spec.period] = max(longest.get(spec.period, 0), spec.length - 1)
+        self._streams = {
+            period: _Stream(period, hold_limits(tags, period, hold_periods), keep, now)
+            for period, keep in longest.items()
+        }
 
     @property
     def late(self) -> int:

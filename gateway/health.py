@@ -67,6 +67,8 @@ class DetectorHealth:
 
     name: str
     alarms: Sequence[Alarm] = ()
+    warm_up: int = 0
+    """Windows until the first full one; until then it is starting, not blind."""
     state: str = "starting"
     reason: str = "no full window yet"
     model: str = ""
@@ -88,7 +90,9 @@ class DetectorHealth:
         before = self.state
         self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
         judged = not score.blind and bool(np.isfinite(score.values).any())
-        self.state, self.reason = ("ok", "") if judged else ("blind", score.blind or "no data")
+        starting = not self.scored and self.refused < self.warm_up
+        dark = "starting" if starting else "blind"
+        self.state, self.reason = ("ok", "") if judged else (dark, score.blind or "no data")
         if judged:
             self.scored += 1
             self.score = float(np.nanmax(score.values))

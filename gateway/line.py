@@ -26,7 +26,7 @@ from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
 from gateway.inbox import Inbox
 from gateway.metrics import Timings
-from gateway.model import SECOND, Alert, Envelope, Kind, Nanos, Score, Window
+from gateway.model import SECOND, Alert, Envelope, Kind, Nanos, Score, Window, WindowSpec
 from gateway.summary import Summariser
 from gateway.supervise import Fatal
 
@@ -36,6 +36,11 @@ UNSTORED_LIMIT = 20_000
 """Points kept in memory while the buffer refuses them, some 4 MB."""
 
 Scored = Mapping[str, Sequence[Score] | Exception]
+
+
+def warm_up(spec: WindowSpec) -> int:
+    """Windows that close before the first whole one after a start."""
+    return spec.length // spec.hop + 1
 
 
 class Store(Protocol):
@@ -85,7 +90,8 @@ class Line:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors")
         self.health = Health(config.line, config.site, tags, self._watch)
         self.health.detectors = {
-            name: DetectorHealth(name, detector.alarms) for name, detector in detectors.items()
+            name: DetectorHealth(name, detector.alarms, warm_up(detector.spec))
+            for name, detector in detectors.items()
         }
 
     async def restore(self) -> None:

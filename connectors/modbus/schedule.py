@@ -1,7 +1,9 @@
 """Which request is next, on an absolute schedule (pure: the time is an argument).
 
 Promises
-- Slots are at `start + k * period`, whatever a read took: nothing drifts.
+- Slots are at `start + k * period`, whatever a read took: nothing drifts. With the wall clock
+  given, the first is at once and the others lie at (k + 1/2) * period since 1970: in the middle
+  of the cells that samples are aligned to, so that jitter never moves one to a neighbour.
 - Of the requests that are due, the one whose next slot comes first goes first, so a long list of
   slow requests does not hold up a fast one.
 - After an overrun the missed slots are skipped and counted, never caught up in a burst.
@@ -28,13 +30,17 @@ class Slot:
 class Schedule:
     """All requests of a session, from `start` on, in any clock that only goes forward."""
 
-    def __init__(self, requests: Sequence[Request], start: Nanos) -> None:
+    def __init__(
+        self, requests: Sequence[Request], start: Nanos, wall: Nanos | None = None
+    ) -> None:
         self.missed = 0
         self._serial = 0
         self._waiting: list[tuple[Nanos, Slot]] = []
         self._due: list[Slot] = []
         for request in requests:
-            self._add(request, start)
+            period = request.period
+            lead = period if wall is None else (period // 2 - wall) % period or period
+            self._add(request, start, start + lead)
 
     def next(self, now: Nanos) -> Slot | None:
         """The slot to serve now, or None before `next_due`."""
@@ -55,11 +61,12 @@ class Schedule:
         period = slot.request.period
         missed = max(0, -((slot.deadline - now) // period))
         for request in instead or (slot.request,):
-            self._add(request, slot.deadline + missed * period)
+            due = slot.deadline + missed * period
+            self._add(request, due, due + request.period)
         self.missed += missed
         return missed
 
-    def _add(self, request: Request, due: Nanos) -> None:
+    def _add(self, request: Request, due: Nanos, deadline: Nanos) -> None:
         self._serial += 1
-        slot = Slot(due + request.period, self._serial, due, request)
+        slot = Slot(deadline, self._serial, due, request)
         heapq.heappush(self._waiting, (due, slot))

@@ -42,7 +42,7 @@ class Session:
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
         """Without end; SourceLost when the device is gone."""
-        schedule = Schedule(self.requests, time.monotonic_ns())
+        schedule = Schedule(self.requests, time.monotonic_ns(), time.time_ns())
         while True:
             now = time.monotonic_ns()
             slot = schedule.next(now)

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,3 +78,14 @@ def test_a_slot_is_never_early_never_twice_and_always_on_the_grid(periods, cost)
     assert all(start >= due for start, _, due in log)
     assert all((due - 1000) % request.period == 0 for _, request, due in log)
     assert len({(id(request), due) for _, request, due in log}) == len(log)
+
+
+@pytest.mark.parametrize("wall", [0, 1, 499, 500, 501, 999, 123_456_789])
+def test_with_the_wall_clock_slots_lie_in_the_middle_of_the_grids_cells(wall):
+    period, start = 1000, 77
+    schedule = Schedule(requests(period), start, wall)
+    first = schedule.next(start)
+    assert first is not None
+    schedule.done(first, start)
+    assert 0 < schedule.next_due - start <= period
+    assert (wall + schedule.next_due - start) % period == period // 2

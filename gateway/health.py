@@ -118,9 +118,15 @@ class Delivery(Protocol):
     """What health wants to know of a sink's forwarder."""
 
     name: str
-    up: bool
-    error: str
-    sent_bytes: int
+
+    @property
+    def up(self) -> bool: ...
+
+    @property
+    def error(self) -> str: ...
+
+    @property
+    def sent_bytes(self) -> int: ...
 
     def facts(self) -> Mapping[str, object]: ...
 

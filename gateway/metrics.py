@@ -5,6 +5,7 @@ timestamps instead of ages, `line` on every series, no label per tag. docs/metri
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -217,12 +218,73 @@ class HealthCollector(Collector):
             _COMPONENT,
             [(name, d.sent_bytes) for name, d in sinks],
         )
+        facts = [(name, d.facts()) for name, d in sinks]
+        yield self._counter(
+            "andon_sink_retries",
+            "Batches that were sent again.",
+            _COMPONENT,
+            [(name, _number(f["retries"])) for name, f in facts],
+        )
+        yield self._gauge(
+            "andon_sink_last_success_timestamp_seconds",
+            "When the sink last took a batch.",
+            _COMPONENT,
+            [(name, _number(f["last_success_at"]) / SECOND) for name, f in facts],
+        )
+        yield self._counter(
+            "andon_component_sent_events",
+            "Points that arrived, by class.",
+            [*_COMPONENT, "lane"],
+            [
+                ((*name, lane), count)
+                for name, f in facts
+                for lane, count in cast("dict[str, int]", f["sent"]).items()
+            ],
+        )
         yield self._counter(
             "andon_raw_bytes",
             "Bytes that forwarding every sample as line protocol would have sent.",
             [],
             [((), self._health.raw_bytes)],
         )
+        yield from self._buffer()
+
+    def _buffer(self) -> Iterator[Metric]:
+        found = self._health.buffer
+        yield self._gauge(
+            "andon_buffer_events",
+            "Points that wait for a sink, by class.",
+            ["lane"],
+            [((lane,), _number(found.get(lane))) for lane in ("alerts", "summaries", "gateway")],
+        )
+        yield self._gauge(
+            "andon_buffer_size_bytes",
+            "Bytes that they cost.",
+            [],
+            [((), _number(found.get("bytes")))],
+        )
+        yield self._gauge(
+            "andon_buffer_oldest_event_timestamp_seconds",
+            "Time of the oldest point that waits; 0 if none does.",
+            [],
+            [((), _number(found.get("oldest_at")) / SECOND)],
+        )
+        yield self._counter(
+            "andon_buffer_discarded_events",
+            "Points that the buffer gave up.",
+            [],
+            [((), _number(found.get("dropped")))],
+        )
+        yield self._gauge(
+            "andon_buffer_dead_letters",
+            "Points that a sink refused for good.",
+            [],
+            [((), _number(found.get("dead_letters")))],
+        )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def exposition(timings: Timings, collector: HealthCollector) -> Callable[[], bytes]:

@@ -13,6 +13,7 @@ from fakes import LastValue, batch, tag
 from gateway.client import ask
 from gateway.contracts import ConfigError
 from gateway.control import SOCKET, serve
+from gateway.forward import Forwarder
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
 from gateway.metrics import HealthCollector, Timings, exposition
@@ -28,6 +29,8 @@ def health():
     found = Health("press-3", "berlin", tags, watch)
     detector = LastValue("flow")
     found.detectors = {"pump": DetectorHealth("pump", detector.alarms)}
+    found.deliveries = {"cloud": Forwarder("cloud", None, None)}
+    found.buffer = {"alerts": 2, "summaries": 7, "dropped": 1, "oldest_at": NOW}
     return found
 
 
@@ -85,6 +88,8 @@ async def test_the_metrics_pass_prometheus_own_check(daemon, health):
     assert 'andon_source_up{component_id="plc",component_kind="source"' in text
     assert 'andon_model_threshold{detector="pump",line="press-3"} 10.0' in text
     assert "andon_decision_duration_seconds_bucket" in text
+    assert 'andon_buffer_events{lane="summaries",line="press-3"} 7.0' in text
+    assert 'andon_sink_up{component_id="cloud"' in text
 
 
 async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, health):

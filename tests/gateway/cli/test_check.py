@@ -1,5 +1,6 @@
 """`andon check` refuses each bad file at the right line and accepts every example."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from connectors.simulator.modbus_server import ModbusServer
 from gateway.cli.check import command
 
 ROOT = Path(__file__).parents[3]
@@ -177,3 +179,44 @@ def test_json_is_one_object_with_everything():
     assert report["line"] == "press-3"
     assert report["resolved"]["sources"]["plc"]["period"] == "1s"
     assert report["problems"] == []
+
+
+async def test_connect_asks_a_real_device_and_says_how_each_part_answered(tmp_path):
+    server = ModbusServer("127.0.0.1", 0)
+    await server.start()
+    try:
+        port = server.port
+        alive = await connect(tmp_path, port)
+    finally:
+        await server.stop()
+    dead = await connect(tmp_path, port)
+
+    assert alive["ok"] is True
+    assert [(part["part"], part["ok"]) for part in alive["parts"]] == [
+        ("source plc", True),
+        ("detector guard", True),
+        ("sink archive", True),
+    ]
+    assert dead["ok"] is False
+    assert [part["ok"] for part in dead["parts"]] == [False, True, True]
+
+
+async def connect(folder, port):
+    """What `andon check --connect --json` says, in a process of its own, with its exit code."""
+    path = folder / "line.yaml"
+    path.write_text(
+        "version: 1\nline: press-3\nsite: demo-plant\n"
+        f"state: {folder}/state\n"
+        "sources:\n"
+        f"  plc: {{type: modbus, host: 127.0.0.1, port: {port}, tags: {{oil: {{address: 0}}}}}}\n"
+        "detectors:\n  guard: {type: limits, tags: {oil: {high: 65}}}\n"
+        "sinks:\n  archive: {type: file}\n"
+    )
+    command = ["-m", "gateway", "check", "--connect", "--json", str(path)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    report = json.loads(output)["files"][0]
+    assert process.returncode == (0 if report["ok"] else 1)
+    return report

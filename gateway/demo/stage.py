@@ -63,11 +63,15 @@ class Plant:
                 return event
         raise AndonError(f"the plant ended with {await self._process.wait()} before it said {name}")
 
+    async def say(self, words: str) -> None:
+        """Type a line into the plant's terminal."""
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        self._process.stdin.write(f"{words}\n".encode())
+        await self._process.stdin.drain()
+
     async def inject(self, fault: str) -> int:
         """Let a fault begin; the time of its onset in ns."""
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
-        self._process.stdin.write(f"fault {fault}\n".encode())
-        await self._process.stdin.drain()
+        await self.say(f"fault {fault}")
         return int((await self.event("fault"))["at"])
 
 

@@ -113,6 +113,8 @@ def victoria_metrics(folder: Path) -> Server:
     path, port = program("victoria-metrics"), free_port()
     command = [path, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder / 'vm'}"]
     command += ["-retentionPeriod=100y", "-search.latencyOffset=0s"]
+    # InfluxDB overwrites a point that comes again; this server does so only when asked.
+    command += ["-dedup.minScrapeInterval=1ms"]
     return Server(command, port, lambda: _answers(f"http://127.0.0.1:{port}/health"), folder)
 
 

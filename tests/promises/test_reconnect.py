@@ -1,0 +1,46 @@
+"""A source that goes away and comes back: said while it is away, read again when it is back."""
+
+import pytest
+from rig import detector, rig, source, states
+
+FAST = "summaries: {every: 5s}\n"
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "reads"), [("modbus", "plc", 8), ("opcua", "monitor", 5)]
+)
+async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
+    tmp_path, bundle, server, name, reads
+):
+    async with rig(tmp_path, bundle, FAST) as plant, plant.daemon():
+        await plant.until(lambda f: f["health"] == "ok" and detector(f, "pump")["scored"] > 3)
+        await plant.say(f"stop {server}")
+        away = await plant.until(
+            lambda f: states(f, name) == {"stale"} and detector(f, "pump")["state"] == "blind"
+        )
+        assert not source(away, name)["up"]
+        assert source(away, name)["error"]
+        assert sum(tag["state"] == "stale" for tag in away["tags"]) == reads
+        assert "no data for" in detector(away, "pump")["reason"]
+        assert away["health"] == "blind"
+        silent = await plant.until(lambda f: f["active"])
+        assert [alert["alarm"] for alert in silent["active"]] == [f"{name}.no_data"]
+
+        await plant.say(f"start {server}")
+        back = await plant.until(
+            lambda f: states(f, name) == {"fresh"} and detector(f, "pump")["state"] == "ok"
+        )
+        assert source(back, name)["connects"] == 2
+        await plant.until(lambda f: not f["active"])
+
+
+async def test_a_line_starts_with_its_plant_away_and_finds_it_later(tmp_path, bundle):
+    async with rig(tmp_path, bundle) as plant:
+        await plant.say("stop modbus")
+        await plant.say("stop opcua")
+        async with plant.daemon():
+            lonely = await plant.until(lambda f: f["active"])
+            assert states(lonely, "plc", "monitor") == {"never_seen"}
+            await plant.say("start modbus")
+            await plant.say("start opcua")
+            await plant.until(lambda f: f["health"] == "ok" and not f["active"])

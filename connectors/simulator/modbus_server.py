@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from connectors.simulator.accepting import stop_accepting
 from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import MODBUS, SIGNALS, UNIT_ID, Register
 from gateway.contracts import ConfigError
@@ -80,6 +81,7 @@ class ModbusServer:
         """Close the listener and every connection."""
         server, self._server = self._server, None
         if server is not None:
+            await stop_accepting(server.transport.sockets)
             await server.shutdown()
 
     async def publish(self, at: int, readings: Readings) -> None:  # noqa: ARG002 - one verb for all servers

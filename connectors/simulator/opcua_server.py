@@ -11,6 +11,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors.simulator.accepting import stop_accepting
 from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import NAMESPACE, OPCUA, OPCUA_PATH, SIGNALS, Node
 from gateway.contracts import ConfigError
@@ -116,6 +117,9 @@ class OpcUaServer:
 
 async def _end(server: Any) -> None:
     """Stop a server with all it keeps for clients that may come back."""
-    for session in list(server.iserver._external_sessions.values()):  # noqa: SLF001 - no public list
-        await session.close_session()
+    listener = server.bserver._server  # noqa: SLF001 - asyncua keeps it to itself
+    if listener is not None:
+        await stop_accepting(listener.sockets)
     await server.stop()
+    for session in list(server.iserver._external_sessions.values()):  # noqa: SLF001 - as above
+        await session.close_session()

@@ -69,6 +69,7 @@ def test_it_serves_obeys_and_ends_with_clients_connected():
             socket.create_connection(("127.0.0.1", ready["modbus"])) as client,
             socket.create_connection(("127.0.0.1", opcua_port)),
         ):
+            client.settimeout(10)
             plant.type("fault plc_gone")
             told = plant.event()
             assert (told["event"], told["name"]) == ("fault", "plc_gone")

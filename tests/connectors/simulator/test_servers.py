@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
 import pytest
@@ -131,6 +132,28 @@ async def test_a_stopped_plc_closes_its_connections_and_refuses_new_ones(modbus,
     writer.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(HOST, modbus.port)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_in_the_making_is_closed_too(modbus, turns):
+    await closes_a_connection_in_the_making(modbus, turns)
+
+
+@pytest.mark.parametrize("turns", [2, 3])
+async def test_a_session_in_the_making_is_closed_too(opcua, turns):
+    await closes_a_connection_in_the_making(opcua, turns)
+
+
+async def closes_a_connection_in_the_making(server, turns):
+    """Accepting takes some turns of the loop; the server stops after so many of them."""
+    with socket.create_connection((HOST, server.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.stop()
+        client.setblocking(False)
+        async with asyncio.timeout(5):
+            with suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
 
 async def test_a_plc_comes_back_on_its_port_with_what_is_true_now(modbus, plant):

@@ -27,7 +27,6 @@ _WORDS = {
     "stopped": "{server} stopped",
     "error": "{message}",
     "help": "{message}",
-    "stopping": "stopping",
 }
 
 

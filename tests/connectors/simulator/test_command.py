@@ -12,10 +12,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from connectors.modbus import ModbusOptions
 from connectors.simulator.command import simulate
 from connectors.simulator.configuration import line_file
 from connectors.simulator.signals import MODBUS, MQTT, OPCUA, TAGS
 from connectors.simulator.skid import Skid
+from detectors.limits import LimitsOptions
 from gateway.model import SECOND
 
 
@@ -154,6 +156,14 @@ def test_the_line_file_watches_only_tags_that_it_reads():
     parts = yaml.safe_load(line_file())
     read = {tag for source in parts["sources"].values() for tag in source["tags"]}
     assert set(parts["detectors"]["guard"]["tags"]) <= read
+
+
+def test_the_line_file_says_only_what_modbus_and_limits_understand():
+    parts = yaml.safe_load(line_file())
+    plc = ModbusOptions.model_validate(parts["sources"]["plc"])
+    guard = LimitsOptions.model_validate(parts["detectors"]["guard"])
+    assert set(plc.tags) == {signal.name for signal in MODBUS}
+    assert guard.tags["level"].low == 20
 
 
 def test_the_line_file_can_do_without_a_model():

@@ -29,3 +29,19 @@ def load(group: str, name: str) -> Any:
         return entry.load()
     except ImportError as error:
         raise ConfigError(f"the plugin {name!r} of {group} cannot be loaded: {error}") from error
+
+
+def usable(group: str) -> dict[str, Any]:
+    """The plugins of a group that can be loaded, by name; a broken one stops only its own users."""
+    names = sorted(installed(group))
+    return {name: load(group, name) for name in names if not why_broken(group, name)}
+
+
+def why_broken(group: str, name: str) -> str:
+    """Why that plugin cannot be loaded; empty if it can be, or is not installed."""
+    try:
+        if name in installed(group):
+            load(group, name)
+    except ConfigError as error:
+        return str(error)
+    return ""

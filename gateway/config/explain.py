@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from gateway import registry
 from gateway.config.document import Document, Where, dotted
 from gateway.config.locate import Model, Spot, fields, find, is_model, plain, types_of
 from gateway.config.problems import SECRET_KEY, Problem
@@ -171,12 +172,21 @@ def _no_type(document: Document, spot: Spot, _detail: Mapping[str, Any]) -> Prob
     return document.problem((*spot.where, "type"), 'required: "type" is missing', hint)
 
 
+_GROUPS = {
+    "sources": registry.CONNECTORS,
+    "detectors": registry.DETECTORS,
+    "sinks": registry.SINKS,
+}
+
+
 def _unknown_type(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
     expected = re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"])
     where = (*spot.where, detail["ctx"]["discriminator"].strip("'"))
     tag = detail["ctx"]["tag"]
     near = _near(tag, expected)
     hint = f"{near} installed: {', '.join(expected)}".strip()
+    group = _GROUPS.get(str(where[0]), "")
+    hint = registry.why_broken(group, str(tag)) or hint
     return document.problem(where, f'unknown type "{tag}"', hint, at="value")
 
 

@@ -100,8 +100,8 @@ class LineFileBase(Strict):
 
 
 def _options(group: str) -> Any:
-    """The options of every plugin of a group as one union, told apart by `type`."""
-    models = tuple(registry.load(group, name).Options for name in sorted(registry.installed(group)))
+    """The options of every usable plugin of a group as one union, told apart by `type`."""
+    models = tuple(plugin.Options for plugin in registry.usable(group).values())
     return Annotated[Union[models], Field(discriminator="type")]  # noqa: UP007 - built at run time
 
 

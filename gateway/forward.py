@@ -63,6 +63,10 @@ class Pace:
         self._away.reset()
         self._human.reset()
 
+    def after_rejection(self) -> None:
+        """Finding wrong lines takes many requests: small batches let alerts in between."""
+        self.rows = MIN_ROWS
+
 
 @dataclass(slots=True)
 class Tally:
@@ -228,3 +232,4 @@ class Forwarder:
         await self._buffer.reject(self.name, refused, str(error))
         self.tally.rejected += len(refused)
         await self._arrived([e for number, e in enumerate(batch) if number not in which])
+        self._pace.after_rejection()

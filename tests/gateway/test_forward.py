@@ -66,6 +66,12 @@ def test_batches_shrink_while_the_link_fails_and_grow_again():
     assert pace.rows == MAX_ROWS
 
 
+def test_after_a_rejection_batches_are_small_so_that_alerts_get_between_them():
+    pace = Pace()
+    pace.after_rejection()
+    assert pace.rows == MIN_ROWS
+
+
 # The tally: pure.
 
 

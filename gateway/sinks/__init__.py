@@ -1,0 +1,1 @@
+"""Where points go: InfluxDB, the plant's own MQTT broker, a local file."""

@@ -1,0 +1,160 @@
+"""Alerts to the plant's own MQTT broker, for panels, lamps and sirens.
+
+Promises
+- Only alerts. Each is acknowledged by the broker (QoS 1) before it is forgotten.
+- The connection is made by the first alert and kept; a lost one is said, never repaired here.
+"""
+
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from string import Formatter
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from gateway.codec import decode
+from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.model import SECOND, Envelope, Kind, Point, Probe
+from gateway.options import PositiveDuration, Secret, Strict
+from gateway.sinks.file import iso
+
+PLACES = ("site", "line", "detector", "severity")
+# MQTT 3.1.1: bad user name or password, not authorised; MQTT 5: the same as reason codes.
+_REFUSED = (4, 5, 134, 135)
+_NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
+
+
+class MqttOptions(Strict):
+    """Alerts to an MQTT broker."""
+
+    type: Literal["mqtt"] = "mqtt"
+    host: str
+    """The broker."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """1883, or 8883 with tls, if not given."""
+    username: str | None = None
+    """Whom to log in as; anonymous if not given."""
+    password: Secret | None = None
+    """As ${env:NAME} or ${credential:NAME}."""
+    tls: bool = False
+    """Encrypt, and check the broker's certificate."""
+    ca: str | None = None
+    """A file with the certificates that may sign the broker's; the system's if not given."""
+    topic: str = "andon/{site}/{line}/alerts"
+    """May hold {site}, {line}, {detector} and {severity}."""
+    retain: bool = False
+    """Whether the broker keeps the last alert of a topic for those who subscribe later."""
+    timeout: PositiveDuration = 10 * SECOND
+    """For connecting, and for the acknowledgement of one alert."""
+
+    @field_validator("topic")
+    @classmethod
+    def _is_topic(cls, topic: str) -> str:
+        for _, name, spec, conversion in Formatter().parse(topic):
+            if name is not None and (name not in PLACES or spec or conversion):
+                known = ", ".join(f"{{{place}}}" for place in PLACES)
+                raise ValueError(f"{{{name}}} is unknown here: a topic may hold {known}")
+        if not topic or set(topic) & set("+#\0"):
+            raise ValueError("a topic to publish to is not empty and holds no + and no #")
+        return topic
+
+
+def to_message(point: Point, template: str) -> tuple[str, bytes]:
+    """The topic and the JSON payload of an alert: tags, fields and `time` side by side."""
+    levels = {name: point.tags.get(name, "").translate(_NOT_IN_A_LEVEL) for name in PLACES}
+    found: Mapping[str, Any] = {"time": iso(point.at), **point.tags, **point.fields}
+    return template.format_map(levels), json.dumps(found, ensure_ascii=False).encode()
+
+
+class MqttSink:
+    """Keeps one connection, made by the first write."""
+
+    Options: ClassVar[type[MqttOptions]] = MqttOptions
+    accepts = frozenset({Kind.ALERT})
+
+    def __init__(self, name: str, options: Any, places: Places) -> None:
+        self.name, self._options = name, options
+        self._ca = str(places.config / options.ca) if options.ca else None
+        self._port = options.port or (8883 if options.tls else 1883)
+        self._client: Any = None
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Nothing before the first write; disconnects at the end."""
+        try:
+            yield
+        finally:
+            await self._disconnect()
+
+    async def write(self, batch: Sequence[Envelope]) -> int:
+        """Publish each alert; the bytes of topics and payloads. SinkUnavailable, SinkRejected."""
+        import aiomqtt
+
+        sent, foreign = 0, list[int]()
+        try:
+            client = self._client or await self._connect()
+            for index, envelope in enumerate(batch):
+                try:
+                    topic, payload = to_message(decode(envelope.body), self._options.topic)
+                except ValueError:
+                    foreign.append(index)
+                    continue
+                await client.publish(topic, payload, qos=1, retain=self._options.retain)
+                sent += len(topic.encode()) + len(payload)
+        except aiomqtt.MqttError as error:
+            await self._disconnect()
+            raise self._away(error, sent) from error
+        if foreign:
+            raise SinkRejected(foreign, "not a line of line protocol", sent_bytes=sent)
+        return sent
+
+    def _away(self, error: Exception, sent: int = 0) -> SinkUnavailable:
+        code = getattr(error, "rc", None)
+        refused = getattr(code, "value", code) in _REFUSED
+        where = f"{self._options.host}:{self._port}"
+        return SinkUnavailable(f"{where}: {error}", needs_human=refused, sent_bytes=sent)
+
+    async def _connect(self) -> Any:
+        import aiomqtt
+
+        options = self._options
+        try:
+            password = options.password.resolve() if options.password else None
+            context = ssl.create_default_context(cafile=self._ca) if options.tls else None
+        except (ConfigError, OSError) as error:
+            raise SinkUnavailable(str(error), needs_human=True) from error
+        client = aiomqtt.Client(
+            options.host,
+            self._port,
+            username=options.username,
+            password=password,
+            tls_context=context,
+            timeout=options.timeout / SECOND,
+        )
+        await client.__aenter__()
+        self._client = client
+        return client
+
+    async def _disconnect(self) -> None:
+        import aiomqtt
+
+        client, self._client = self._client, None
+        if client is not None:
+            # The link may be gone already, and then it cannot be left politely.
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.__aexit__(None, None, None)
+
+    async def probe(self) -> Probe:
+        """Connect and disconnect."""
+        import aiomqtt
+
+        try:
+            await self._connect()
+        except aiomqtt.MqttError as error:
+            return Probe(ok=False, said=str(self._away(error)))
+        except SinkUnavailable as error:
+            return Probe(ok=False, said=str(error))
+        await self._disconnect()
+        return Probe(ok=True, said=f"{self._options.host}:{self._port} accepts the connection")

@@ -1,0 +1,141 @@
+import errno
+import json
+import os
+
+import pytest
+
+from gateway import codec
+from gateway.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.model import Envelope, Kind, Point
+from gateway.sinks.file import FileOptions, FileSink, drop_torn_line, to_json
+
+AT = 1_700_000_000_123_456_789
+
+
+def envelope(value, kind=Kind.SUMMARY):
+    point = Point("andon_summary", {"tag": "flöw"}, {"mean": value, "count": 3}, AT)
+    return Envelope(kind, AT, codec.encode(point))
+
+
+def sink(tmp_path, **options):
+    return FileSink("local", FileOptions(**options), Places(tmp_path, tmp_path))
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def means(path):
+    return [line["fields"]["mean"] for line in lines(path)]
+
+
+def test_a_point_is_one_line_of_json():
+    found = to_json(envelope(1.5).body)
+    assert json.loads(found) == {
+        "time": "2023-11-14T22:13:20.123456789Z",
+        "measurement": "andon_summary",
+        "tags": {"tag": "flöw"},
+        "fields": {"mean": 1.5, "count": 3},
+    }
+    assert found.count(b"\n") == 1
+
+
+async def test_a_batch_is_appended_and_synced_before_write_returns(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def noting(file):
+        synced.append(os.fstat(file).st_size)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    local = sink(tmp_path)
+    async with local.open():
+        first = await local.write([envelope(1.0), envelope(2.0)])
+        assert first in synced
+        second = await local.write([envelope(3.0)])
+        assert first + second in synced
+    assert means(tmp_path / "points.jsonl") == [1.0, 2.0, 3.0]
+    assert (tmp_path / "points.jsonl").stat().st_size == first + second
+
+
+async def test_a_file_that_grew_too_large_is_put_aside_and_old_ones_go(tmp_path):
+    size = len(to_json(envelope(1.0).body))
+    local = sink(tmp_path, max_bytes=f"{2 * size}B", keep=2)
+    async with local.open():
+        for value in range(1, 9):
+            await local.write([envelope(float(value))])
+    found = {path.name: means(path) for path in tmp_path.iterdir()}
+    assert found == {
+        "points.jsonl": [7.0, 8.0],
+        "points.jsonl.1": [5.0, 6.0],
+        "points.jsonl.2": [3.0, 4.0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"", b""),
+        (b"one\ntwo\n", b"one\ntwo\n"),
+        (b"one\ntw", b"one\n"),
+        (b"on", b""),
+        (b"one\n" + b"x" * 200_000, b"one\n"),
+    ],
+)
+def test_a_line_that_was_cut_by_a_crash_is_dropped(tmp_path, content, kept):
+    path = tmp_path / "p"
+    path.write_bytes(content)
+    drop_torn_line(path)
+    assert path.read_bytes() == kept
+
+
+async def test_after_a_crash_only_whole_lines_stand_in_the_file(tmp_path):
+    path = tmp_path / "points.jsonl"
+    path.write_bytes(to_json(envelope(1.0).body) + b'{"time": "20')
+    local = sink(tmp_path)
+    async with local.open():
+        await local.write([envelope(2.0)])
+    assert means(path) == [1.0, 2.0]
+
+
+async def test_a_full_disk_is_unavailable_and_leaves_no_half_line(tmp_path, monkeypatch):
+    local, write, full = sink(tmp_path), os.write, [True]
+
+    def half(file, data):
+        if full and full.pop():
+            return write(file, bytes(data)[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with local.open():
+        await local.write([envelope(1.0)])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", half)
+            with pytest.raises(SinkUnavailable, match="No space left"):
+                await local.write([envelope(2.0), envelope(3.0)])
+        assert means(local.path) == [1.0]
+        await local.write([envelope(2.0)])
+    assert means(local.path) == [1.0, 2.0]
+
+
+async def test_a_place_that_cannot_be_written_is_unavailable_and_probed_so(tmp_path):
+    (tmp_path / "taken").write_text("a file, no folder")
+    local = sink(tmp_path, path="taken/points.jsonl")
+    async with local.open():
+        with pytest.raises(SinkUnavailable, match="taken"):
+            await local.write([envelope(1.0)])
+    (tmp_path / "folder").mkdir()
+    assert not (await sink(tmp_path, path="folder").probe()).ok
+
+
+async def test_probing_creates_nothing(tmp_path):
+    assert (await sink(tmp_path, path="deep/down/points.jsonl").probe()).ok
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_foreign_line_is_rejected_and_the_others_are_written(tmp_path):
+    local = sink(tmp_path)
+    async with local.open():
+        with pytest.raises(SinkRejected) as caught:
+            await local.write([envelope(1.0), Envelope(Kind.ALERT, 1, b"nonsense"), envelope(2.0)])
+    assert caught.value.which == (1,)
+    assert means(local.path) == [1.0, 2.0]

@@ -12,6 +12,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -289,6 +290,7 @@ def _number(value: object) -> float:
 
 def exposition(timings: Timings, collector: HealthCollector) -> Callable[[], bytes]:
     """A function that renders everything in Prometheus's text format."""
+    disable_created_metrics()  # their `_created` series double every histogram for no use
     timings.registry.register(collector)
     ProcessCollector(registry=timings.registry)
     PlatformCollector(registry=timings.registry)

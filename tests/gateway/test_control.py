@@ -5,6 +5,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import servers
@@ -19,6 +20,7 @@ from gateway.health import DetectorHealth, Health
 from gateway.metrics import HealthCollector, Timings, exposition
 from gateway.model import SECOND, AlarmState, Alert, Severity
 
+ROOT = Path(__file__).parents[2]
 NOW = 1_700_000_000 * SECOND
 
 
@@ -126,3 +128,11 @@ async def test_a_taken_port_is_said_with_what_to_do(daemon, health, tmp_path):
             health, lambda: b"", lambda: NOW, host="127.0.0.1", port=port, socket=tmp_path / "s"
         ):
             pytest.fail("it may not start")
+
+
+async def test_every_metric_is_in_the_documentation(daemon, health):
+    make_well(health)
+    _, text = await get(daemon[0] + "/metrics")
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE andon")}
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    assert [name for name in sorted(names) if f"`{name}`" not in documented] == []

@@ -290,7 +290,7 @@ def _number(value: object) -> float:
 
 def exposition(timings: Timings, collector: HealthCollector) -> Callable[[], bytes]:
     """A function that renders everything in Prometheus's text format."""
-    disable_created_metrics()  # their `_created` series double every histogram for no use
+    disable_created_metrics()  # type: ignore[no-untyped-call] # their `_created` series double every histogram for no use
     timings.registry.register(collector)
     ProcessCollector(registry=timings.registry)
     PlatformCollector(registry=timings.registry)

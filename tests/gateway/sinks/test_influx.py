@@ -1,0 +1,390 @@
+import asyncio
+import gzip
+import json
+import math
+import time
+import urllib.parse
+import urllib.request
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+import servers
+from aiohttp import web
+
+from gateway.buffer import open_buffer
+from gateway.codec import encode
+from gateway.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.forward import Forwarder, Pace
+from gateway.model import Envelope, Kind, Point
+from gateway.options import Secret
+from gateway.sinks.influx import MOST_LINES, InfluxOptions, InfluxSink
+
+TOKEN = "s3cret-token"
+
+
+def envelopes(count, prefix="ok"):
+    return [
+        Envelope(Kind.SUMMARY, n, encode(Point("m", {"n": f"{prefix}{n}"}, {"x": 1.0}, n + 1)))
+        for n in range(count)
+    ]
+
+
+class FakeInflux:
+    """Stores whole lines like a server that refuses a body for the first line it dislikes.
+
+    `script` are answers to give first: a status, or a function of the request. `poison` marks
+    lines that are refused, `most_bytes` bodies that are too large.
+    """
+
+    def __init__(self):
+        self.script, self.requests, self.stored = [], [], []
+        self.poison, self.most_bytes, self.url = b"poison", math.inf, ""
+
+    async def answer(self, request):
+        wire = await request.read()
+        zipped = request.headers.get("Content-Encoding") == "gzip"
+        body = gzip.decompress(wire) if zipped else wire
+        self.requests.append(SimpleNamespace(request=request, wire=wire, body=body, zipped=zipped))
+        if self.script:
+            step = self.script.pop(0)
+            return step if isinstance(step, web.Response) else await step(request)
+        if len(body) > self.most_bytes:
+            return web.Response(status=413)
+        for line in body.split(b"\n"):
+            if self.poison in line:
+                return web.json_response({"message": f"bad: {line.decode()}"}, status=400)
+        self.stored += [line for line in body.split(b"\n") if not line.startswith(b"#")]
+        return web.Response(status=204)
+
+
+@pytest.fixture
+async def fake():
+    server = FakeInflux()
+    app = web.Application(client_max_size=2**30)
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
+    await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch):
+    monkeypatch.setenv("INFLUX_TOKEN", TOKEN)
+
+
+@asynccontextmanager
+async def opened(url, places=None, **options):
+    options = {"org": "plant", "bucket": "lines", "token": Secret("${env:INFLUX_TOKEN}")} | options
+    places = places or Places(None, None)
+    sink = InfluxSink("cloud", InfluxOptions(url=url, **options), places)
+    async with sink.open():
+        yield sink
+
+
+async def refused(sink, batch=None, match=None):
+    with pytest.raises(SinkUnavailable, match=match) as caught:
+        await sink.write(batch or envelopes(3))
+    assert TOKEN not in str(caught.value)
+    return caught.value
+
+
+def status(code, **options):
+    return web.Response(status=code, **options)
+
+
+async def test_the_lines_arrive_as_they_were_encoded(fake):
+    batch = envelopes(3)
+    async with opened(fake.url) as sink:
+        await sink.write(batch)
+    (only,) = fake.requests
+    assert fake.stored == [e.body for e in batch]
+    assert only.request.path == "/api/v2/write"
+    assert dict(only.request.query) == {"org": "plant", "bucket": "lines", "precision": "ns"}
+    assert only.request.headers["Authorization"] == f"Token {TOKEN}"
+    assert only.zipped
+
+
+async def test_the_bytes_are_counted_as_they_went_over_the_wire(fake):
+    batch = envelopes(500)
+    plain = len(b"\n".join(e.body for e in batch))
+    async with opened(fake.url) as sink:
+        zipped = await sink.write(batch)
+    async with opened(fake.url, gzip=False) as sink:
+        assert await sink.write(batch) == plain
+    assert [len(r.wire) for r in fake.requests] == [zipped, plain]
+    assert zipped < plain / 3
+    assert not fake.requests[1].zipped
+
+
+async def test_the_same_batch_is_the_same_bytes(fake):
+    async with opened(fake.url) as sink:
+        for _ in range(2):
+            await sink.write(envelopes(50))
+    assert fake.requests[0].wire == fake.requests[1].wire
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 405])
+async def test_what_a_human_must_mend_is_said_and_nothing_is_rejected(fake, code):
+    fake.script = [web.json_response({"message": f"no, {TOKEN}!"}, status=code)]
+    async with opened(fake.url) as sink:
+        error = await refused(sink, match=rf"^{code} .*: no, \*\*\*!$")
+        assert error.needs_human
+        await sink.write(envelopes(1))
+
+
+async def test_a_token_is_read_anew_after_a_refusal(fake, monkeypatch):
+    fake.script = [status(401)]
+    async with opened(fake.url) as sink:
+        await refused(sink)
+        monkeypatch.setenv("INFLUX_TOKEN", "fresh")
+        await sink.write(envelopes(1))
+    assert fake.requests[-1].request.headers["Authorization"] == "Token fresh"
+
+
+async def test_a_token_that_is_missing_is_for_a_human_and_may_come_later(fake, monkeypatch):
+    monkeypatch.delenv("INFLUX_TOKEN")
+    async with opened(fake.url) as sink:
+        assert (await refused(sink, match="INFLUX_TOKEN")).needs_human
+        monkeypatch.setenv("INFLUX_TOKEN", TOKEN)
+        await sink.write(envelopes(1))
+    assert len(fake.stored) == 1
+
+
+async def test_a_token_of_two_lines_is_not_sent(fake, monkeypatch):
+    monkeypatch.setenv("INFLUX_TOKEN", f"{TOKEN}\nX-Evil: 1")
+    async with opened(fake.url) as sink:
+        assert (await refused(sink)).needs_human
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_the_server_says_how_long_to_wait(fake, code):
+    fake.script = [status(code, headers={"Retry-After": "17"})]
+    async with opened(fake.url) as sink:
+        error = await refused(sink)
+    assert (error.wait, error.needs_human) == (17.0, False)
+
+
+@pytest.mark.parametrize("code", [408, 500, 502, 504])
+async def test_an_unknown_outcome_sends_the_same_bytes_again(fake, code):
+    fake.script = [status(code)]
+    async with opened(fake.url) as sink:
+        error = await refused(sink)
+        assert (error.wait, error.needs_human) == (0.0, False)
+        await sink.write(envelopes(3))
+    assert fake.requests[0].wire == fake.requests[1].wire
+    assert error.sent_bytes == len(fake.requests[0].wire)
+
+
+async def test_a_redirect_is_not_followed_and_its_target_gets_no_token(fake):
+    fake.script = [status(307, headers={"Location": f"{fake.url}/elsewhere"})]
+    async with opened(fake.url) as sink:
+        error = await refused(sink, match="elsewhere")
+    assert error.needs_human
+    assert len(fake.requests) == 1
+
+
+async def test_a_captive_portal_does_not_swallow_points(fake):
+    fake.script = [status(200, text="<html>log in</html>")]
+    async with opened(fake.url) as sink:
+        assert (await refused(sink)).needs_human
+
+
+async def test_a_server_that_does_not_answer_is_unavailable(fake):
+    hung = asyncio.Event()
+
+    async def hang(request):
+        await hung.wait()
+        return status(204)
+
+    fake.script = [hang]
+    async with opened(fake.url, timeout="200ms") as sink:
+        error = await refused(sink, match="0.2 s")
+    hung.set()
+    assert error.sent_bytes > 0
+
+
+async def test_a_reply_that_is_cut_is_unavailable(fake):
+    async def cut(request):
+        request.transport.abort()
+        return status(204)
+
+    fake.script = [cut]
+    async with opened(fake.url) as sink:
+        assert not (await refused(sink)).needs_human
+
+
+async def test_nobody_listening_is_unavailable():
+    async with opened(f"http://127.0.0.1:{servers.free_port()}") as sink:
+        assert not (await refused(sink)).needs_human
+
+
+async def test_certificates_that_cannot_be_read_are_for_a_human(fake, tmp_path):
+    async with opened(fake.url, Places(tmp_path, tmp_path), ca="none.pem") as sink:
+        assert (await refused(sink, match="none.pem")).needs_human
+
+
+@pytest.mark.parametrize("at", [0, 1, 999, 1234, 1999])
+async def test_one_poison_line_is_found_in_at_most_13_more_requests(fake, at):
+    batch = envelopes(MOST_LINES)
+    batch[at] = envelopes(1, "poison")[0]
+    async with opened(fake.url) as sink:
+        await sink.write(envelopes(1, "before"))
+        fake.stored.clear()
+        fake.requests.clear()
+        with pytest.raises(SinkRejected, match="400 Bad Request: bad: m,n=poison0") as caught:
+            await sink.write(batch)
+    assert caught.value.which == (at,)
+    assert set(fake.stored) == {e.body for n, e in enumerate(batch) if n != at}
+    assert len(fake.requests) - 1 <= 13
+    assert caught.value.sent_bytes == sum(len(r.wire) for r in fake.requests)
+
+
+async def test_every_poison_line_is_found_and_every_other_stored(fake):
+    batch = envelopes(300)
+    bad = {0, 1, 2, 50, 51, 100, 200, 298, 299}
+    for n in bad:
+        batch[n] = envelopes(n + 1, "poison")[n]
+    async with opened(fake.url) as sink:
+        with pytest.raises(SinkRejected) as caught:
+            await sink.write(batch)
+    assert set(caught.value.which) == bad
+    assert set(fake.stored) == {e.body for n, e in enumerate(batch) if n not in bad}
+
+
+async def test_a_batch_that_is_all_poison_costs_about_a_request_a_line(fake):
+    async with opened(fake.url) as sink:
+        with pytest.raises(SinkRejected) as caught:
+            await sink.write(envelopes(100, "poison"))
+    assert caught.value.which == tuple(range(100))
+    assert len(fake.requests) < 130
+
+
+async def test_a_server_that_refuses_even_a_comment_condemns_no_line(fake):
+    missing = {"message": "organization is missing"}
+    fake.script = [web.json_response(missing, status=400) for _ in range(50)]
+    async with opened(fake.url) as sink:
+        error = await refused(sink, match="organization is missing")
+    assert error.needs_human
+
+
+async def test_a_body_that_is_too_large_is_halved_and_that_is_remembered(fake):
+    batch = envelopes(64)
+    fake.most_bytes = len(b"\n".join(e.body for e in batch)) // 3
+    async with opened(fake.url) as sink:
+        await sink.write(batch)
+        first = len(fake.requests)
+        await sink.write(batch)
+    assert fake.stored == [e.body for e in batch] * 2
+    assert len(fake.requests) - first < first
+    assert all(len(r.body) <= fake.most_bytes for r in fake.requests[first:])
+
+
+async def test_a_single_line_that_is_too_large_is_rejected(fake):
+    fake.most_bytes = 100
+    huge = Envelope(Kind.ALERT, 1, encode(Point("m", {}, {"s": "x" * 200}, 1)))
+    async with opened(fake.url) as sink:
+        with pytest.raises(SinkRejected) as caught:
+            await sink.write([*envelopes(2), huge])
+    assert caught.value.which == (2,)
+    assert len(fake.stored) == 2
+
+
+async def test_a_probe_stores_nothing_and_tells_a_wrong_token(fake):
+    async with opened(fake.url) as sink:
+        assert (await sink.probe()).ok
+        fake.script = [web.json_response({"message": "unauthorized access"}, status=401)]
+        probe = await sink.probe()
+    assert (probe.ok, probe.said) == (False, "401 Unauthorized: unauthorized access")
+    assert fake.stored == []
+
+
+async def test_a_server_that_misses_points_in_a_comment_is_reached(fake):
+    fake.script = [web.json_response({"message": "writing requires points"}, status=400)]
+    async with opened(fake.url) as sink:
+        probe = await sink.probe()
+    assert (probe.ok, probe.said) == (
+        True,
+        "bucket lines answers: 400 Bad Request: writing requires points",
+    )
+
+
+# A real server.
+
+
+def _series(server, selector):
+    """How many samples the server has of each series."""
+    query = urllib.parse.urlencode({"match[]": selector})
+    with urllib.request.urlopen(f"{server.url}/internal/force_flush", timeout=10):
+        pass
+    with urllib.request.urlopen(f"{server.url}/api/v1/export?{query}", timeout=10) as answer:
+        found = [json.loads(line) for line in answer]
+    return {tuple(sorted(entry["metric"].items())): entry["timestamps"] for entry in found}
+
+
+@pytest.fixture
+def victoria(tmp_path):
+    with servers.victoria_metrics(tmp_path) as server:
+        yield server
+
+
+def alerts(count, first=0):
+    """Alerts that are a second apart, as the server keeps milliseconds."""
+    start = (time.time_ns() // 10**9 - 1000) * 10**9
+    return [
+        Envelope(
+            Kind.ALERT,
+            n,
+            encode(Point("andon_alert", {"line": "skid"}, {"value": 1.0}, start + n * 10**9)),
+        )
+        for n in range(first, first + count)
+    ]
+
+
+async def test_sending_twice_to_a_real_server_changes_nothing(victoria):
+    batch = alerts(50)
+    async with opened(victoria.url) as sink:
+        assert (await sink.probe()).ok
+        await sink.write(batch)
+        before = await asyncio.to_thread(_series, victoria, "andon_alert_value")
+        await sink.write(batch)
+    after = await asyncio.to_thread(_series, victoria, "andon_alert_value")
+    assert {key: sorted(set(times)) for key, times in after.items()} == before
+    assert [len(times) for times in before.values()] == [50]
+
+
+async def test_after_an_outage_a_real_server_has_every_point_once(victoria, tmp_path):
+    everything = alerts(60)
+    options = SimpleNamespace(max_bytes=10**9)
+    async with (
+        open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as buffer,
+        opened(victoria.url, timeout="1s") as sink,
+    ):
+        forwarder = Forwarder("cloud", sink, buffer, pace=Pace(draw=lambda: 0.1))
+        task = asyncio.create_task(forwarder.run())
+        await buffer.append(everything[:20])
+        await until(lambda: forwarder.tally.sent[Kind.ALERT] == 20)
+        await asyncio.to_thread(victoria.stop)
+        await buffer.append(everything[20:])
+        await until(lambda: forwarder.tally.retries >= 2)
+        assert (await buffer.stats())["alerts"] == 40
+        assert not forwarder.up
+        await asyncio.to_thread(victoria.start)
+        await until(lambda: forwarder.tally.sent[Kind.ALERT] == 60)
+        assert (await buffer.stats())["alerts"] == 0
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    found = await asyncio.to_thread(_series, victoria, "andon_alert_value")
+    assert [len(set(times)) for times in found.values()] == [60]
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -71,20 +71,28 @@ def is_model(kind: Any) -> bool:
 
 
 def plain(kind: Any) -> Any:
-    """The type without Annotated and without `| None`."""
-    while get_origin(kind) is Annotated:
+    """The type without Annotated and without `| None`; a choice by discriminator stays one."""
+    while get_origin(kind) is Annotated and not _is_tagged(kind):
         kind = get_args(kind)[0]
-    if _is_union(kind):
+    if _is_union(kind) and not _is_tagged(kind):
         members = [member for member in get_args(kind) if member is not type(None)]
         return plain(members[0]) if len(members) == 1 else kind
     return kind
 
 
+def _is_tagged(kind: Any) -> bool:
+    """Whether a discriminator chooses, if only from one: where one plugin is installed."""
+    return any(getattr(fact, "discriminator", None) for fact in getattr(kind, "__metadata__", ()))
+
+
 def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in (Union, types.UnionType)
+    return get_origin(kind) in (Union, types.UnionType) or _is_tagged(kind)
 
 
 def _models(kind: Any) -> list[Model]:
+    if _is_tagged(kind):
+        choice = get_args(kind)[0]
+        return [choice] if is_model(choice) else _models(choice)
     return [member for member in map(plain, get_args(kind)) if is_model(member)]
 
 

@@ -1,5 +1,5 @@
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, Union
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -34,6 +34,7 @@ class Plant(Strict):
     severity: Severity = Severity.LOW
     parts: dict[Name, Annotated[Pump | Valve, Field(discriminator="type")]] = {}
     order: tuple[str, ...] = ()
+    only: dict[Name, Annotated[Union[(Pump,)], Field(discriminator="type")]] = {}  # noqa: UP007
     low: float = 0.0
     high: float = 1.0
 
@@ -60,6 +61,12 @@ def test_a_key_named_like_a_discriminator_is_not_mistaken_for_it():
         (5, "parts.p.pump"),
         (6, "parts.p.host"),
     ]
+
+
+def test_a_choice_of_one_is_still_a_choice():
+    text = "version: 1\nonly:\n  p:\n    type: pump\n    hots: x\n"
+
+    assert said(text) == [(5, 5, "only.p.hots", "unknown key", 'did you mean "host"?')]
 
 
 def test_an_error_of_the_whole_file_has_a_place():

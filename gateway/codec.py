@@ -9,6 +9,7 @@ Promises
 docs/influx-schema.md describes the measurements; they are fixed.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -69,6 +70,8 @@ def _is_unsayable(value: Value) -> bool:
     return isinstance(value, float | np.floating) and not math.isfinite(value)
 
 
+# The names of a line are few and come again in every point.
+@functools.lru_cache(8192)
 def _name(text: str) -> str:
     if not text:
         raise ValueError("an empty name")

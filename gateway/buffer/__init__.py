@@ -152,7 +152,7 @@ class Buffer:
             log.error("buffer.damaged", why=str(error), set_aside=str(self._store.start_over()))
             return BufferRefused(f"the buffer was damaged ({error}) and has been replaced")
         if code in _NO_ROOM or code & 0xFF in _NO_ROOM:
-            return BufferFull(f"no room on the disk: {error}")
+            return BufferFull(f"the disk takes nothing: {error}")
         if code & 0xFF == sqlite3.SQLITE_IOERR:
             self._store.reopen()
             return BufferRefused(f"the disk failed: {error}")

@@ -57,9 +57,20 @@ class Progress:
         return max((seq for (_, k), seq in self._cursor.items() if k == kind), default=0)
 
     def settle(self, sink: str, rows: Rows, numbers: AbstractSet[int]) -> None:
-        """The sink is done with these rows: move its cursor as far as there is no gap."""
+        """The sink is done with these rows."""
+        self._done[sink, rows.kind] |= numbers
+        self._advance(sink, rows)
+
+    def close_gaps(self, rows: Rows) -> None:
+        """Rows have gone: a cursor that stood before them may have nothing to wait for any more."""
+        for (sink, kind), done in self._done.items():
+            if kind == rows.kind and done:
+                self._advance(sink, rows)
+
+    def _advance(self, sink: str, rows: Rows) -> None:
+        """Move the sink's cursor over the rows that it is done with, without a gap."""
         pair = sink, rows.kind
-        done, cursor = self._done[pair] | numbers, self._cursor[pair]
+        done, cursor = self._done[pair], self._cursor[pair]
         for seq in rows.numbers(cursor):
             if seq not in done:
                 break

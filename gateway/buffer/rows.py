@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from gateway.buffer.database import TABLES, Damaged
 from gateway.model import Envelope, Kind, Nanos
 
-ROW_BYTES = 48
-"""What a row costs on disk beside its body."""
+ROW_BYTES = 40
+"""What a row costs on disk beside its body (measured: 39 with bodies of 165 bytes)."""
 ALL = 2**63 - 1
 
 

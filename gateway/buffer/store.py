@@ -91,6 +91,8 @@ class Store:
             rows = self._rows[kind]
             while (excess := self.used_bytes - self._max_bytes) > 0 and rows.count:
                 dropped[kind, "evicted"] += rows.delete(rows.enough(excess))
+            if dropped[kind, "evicted"]:
+                self._forget(rows)
 
     @property
     def used_bytes(self) -> int:
@@ -128,6 +130,7 @@ class Store:
             if found.damaged:
                 with self._transaction() as dropped:
                     rows.bury(found.damaged, now)
+                    self._forget(rows)
                     dropped[kind, "corrupt"] += len(found.damaged)
             if found.sound or not found.damaged:
                 return found.sound
@@ -149,7 +152,12 @@ class Store:
         for kind in {envelope.kind for envelope in envelopes}:
             rows = self._rows[kind]
             self._progress.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
-            rows.delete(self._progress.slowest(kind))
+            self._forget(rows)
+
+    def _forget(self, rows: Rows) -> None:
+        """Drop what every sink that accepts it is done with."""
+        self._progress.close_gaps(rows)
+        rows.delete(self._progress.slowest(rows.kind))
 
     def load_checkpoint(self, name: str) -> bytes | None:
         """The state last stored under this name; None if there is none or it is damaged."""

@@ -88,6 +88,7 @@ class BufferModel(RuleBasedStateMachine):
             while self.used() > MAX_BYTES and self.rows[kind]:
                 del self.rows[kind][min(self.rows[kind])]
                 self.dropped[kind, "evicted"] += 1
+        self.forget()
 
     @rule(sink=sinks, rows=st.integers(1, 12), data=st.data())
     def deliver(self, sink, rows, data):

@@ -179,6 +179,15 @@ def test_what_was_evicted_under_a_lease_may_still_be_acknowledged(path):
         assert bodies(lease(opened)) == ["s3"]
 
 
+def test_a_gap_that_was_evicted_holds_nothing_back(path):
+    with closing(store(path, max_bytes=3 * cost(b"s1"))) as opened:
+        opened.append(points(S, "s1", "s2", "s3"), {})
+        opened.ack("cloud", lease(opened)[1:])
+        opened.append(points(S, "s4"), {})
+        assert bodies(lease(opened)) == ["s4"]
+        assert opened.stats()["summaries"] == 1
+
+
 def test_a_checkpoint_is_stored_with_its_points(path):
     with closing(store(path)) as opened:
         assert opened.load_checkpoint("pump") is None

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from gateway.contracts import ConfigError
-from gateway.model import SECOND, Nanos, Severity
+from gateway.model import SECOND, Nanos, Severity, Tag
 
 _UNITS: dict[str, Nanos] = {
     "us": 1_000,
@@ -213,6 +213,18 @@ class TagOptions(Strict):
     """Expected time between two samples; the source's own period if not given."""
     description: str = ""
     """What it is, for people."""
+
+    def as_tag(self, name: str, source: str, period: Nanos) -> Tag:
+        """The tag that these options declare; `period` is the source's own."""
+        return Tag(
+            name=name,
+            source=source,
+            period=self.period or period,
+            unit=self.unit,
+            low=self.low,
+            high=self.high,
+            description=self.description,
+        )
 
 
 class AlarmOptions(Strict):

@@ -37,16 +37,7 @@ class ModbusConnector:
     def declared_tags(cls, name: str, options: ModbusOptions) -> Sequence[Tag]:
         """The tags in the order of the file."""
         return [
-            Tag(
-                name=tag_name,
-                source=name,
-                period=tag.period or options.period,
-                unit=tag.unit,
-                low=tag.low,
-                high=tag.high,
-                description=tag.description,
-            )
-            for tag_name, tag in options.tags.items()
+            tag.as_tag(tag_name, name, options.period) for tag_name, tag in options.tags.items()
         ]
 
     @asynccontextmanager

@@ -22,7 +22,7 @@ Model = type[BaseModel]
 class Spot:
     """Where an error stands in the file, and what the schema has there.
 
-    `field` is the innermost field on the way; `models` are the models on the way, outermost
+    `field` is the field that it concerns, None for an entry of a section; `models` are the models on the way, outermost
     first, each with its place; `choices` are the models one of which stands there.
     """
 
@@ -47,6 +47,8 @@ def find(document: Document, model: Model, loc: Iterable[str | int]) -> Spot:
             models.append((where, kind))
             field = fields(kind).get(str(part))
             choices = choices if kind in choices else ()
+        elif get_origin(kind) in (dict, Mapping):
+            field = None  # a section's docstring says nothing about one of its entries
         kind, is_written = _inner(kind, part)
         if is_written or (*where, part) in document.keys:
             where = (*where, part)

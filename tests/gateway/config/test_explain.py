@@ -33,6 +33,7 @@ class Plant(Strict):
     name: Name = "plant"
     severity: Severity = Severity.LOW
     parts: dict[Name, Annotated[Pump | Valve, Field(discriminator="type")]] = {}
+    """The parts of the plant."""
     order: tuple[str, ...] = ()
     only: dict[Name, Annotated[Union[(Pump,)], Field(discriminator="type")]] = {}  # noqa: UP007
     low: float = 0.0
@@ -61,6 +62,11 @@ def test_a_key_named_like_a_discriminator_is_not_mistaken_for_it():
         (5, "parts.p.pump"),
         (6, "parts.p.host"),
     ]
+
+
+def test_a_sections_docstring_is_no_hint_for_its_entries():
+    assert said("version: 1\nparts:\n  p: 5\n")[0][4] == ""
+    assert said("version: 1\nparts: 5\n")[0][4] == "The parts of the plant."
 
 
 def test_a_choice_of_one_is_still_a_choice():

@@ -22,8 +22,9 @@ Model = type[BaseModel]
 class Spot:
     """Where an error stands in the file, and what the schema has there.
 
-    `field` is the field that it concerns, None for an entry of a section; `models` are the models on the way, outermost
-    first, each with its place; `choices` are the models one of which stands there.
+    `field` is the field that it concerns, None for an entry of a section; `models` are the models
+    on the way, outermost first, each with its place; `choices` are the models one of which stands
+    there.
     """
 
     where: Where

@@ -1,0 +1,176 @@
+"""Bytes to columns: what a message says about the tags of its topic (pure).
+
+Promises
+- Never an exception, whatever the bytes are, and never a value that is not in them: text, null,
+  NaN, infinity, a missing key, broken JSON or UTF-8, a payload beyond 256 KiB are BAD.
+- A payload is decoded once for all tags of its topic.
+- Where a tag has its own time and the payload does not bring one that can be read, the sample is
+  BAD at the time of reception: a measurement of unknown age is none of now.
+- A retained message is of unknown age as well: UNCERTAIN unless it brings its own time.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf, isfinite, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
+from connectors.mqtt.options import MqttOptions, TimeFormat
+from gateway.model import SECOND, Nanos, Quality, SampleBatch
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_UNITS: dict[TimeFormat, Nanos] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND}
+# NaN and Infinity are no JSON, but Python's own encoder writes them: they cost only their own tag.
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where tag number `tag` stands in a payload, and what is possible for it."""
+
+    tag: int
+    path: Path = ()
+    time_path: Path | None = None
+    time_format: TimeFormat = "ns"
+    low: float = -inf
+    high: float = inf
+
+
+class Reading(NamedTuple):
+    """What a payload says about one tag; `at` is None where it says no time, or none is asked."""
+
+    value: float
+    at: Nanos | None
+    quality: Quality
+
+
+_BAD = Reading(nan, None, Quality.BAD)
+
+
+def fields_of(options: MqttOptions) -> dict[str, list[Field]]:
+    """The fields of each topic; tags are numbered in the order of the file."""
+    fields: dict[str, list[Field]] = {}
+    for number, tag in enumerate(options.tags.values()):
+        field = Field(
+            tag=number,
+            path=_steps(tag.path),
+            time_path=None if tag.time_path is None else _steps(tag.time_path),
+            time_format=tag.time_format or "ns",
+            low=-inf if tag.low is None else tag.low,
+            high=inf if tag.high is None else tag.high,
+        )
+        fields.setdefault(tag.topic, []).append(field)
+    return fields
+
+
+def _steps(path: str) -> Path:
+    return tuple(path.split(".")) if path else ()
+
+
+def decode(payload: bytes | None, fields: Iterable[Field]) -> list[Reading]:
+    """One reading for each field; a payload of None was too long to be kept."""
+    document = _parse(payload)
+    return [_read(document, field) for field in fields]
+
+
+def _parse(payload: bytes | None) -> Any:
+    """The JSON document; None, which no path leads out of, if it is none."""
+    if payload is None or len(payload) > MAX_PAYLOAD:
+        return None
+    try:
+        return _DECODER.decode(payload.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(document: Any, field: Field) -> Reading:
+    value = _number(_follow(document, field.path))
+    if value is None or not field.low <= value <= field.high:
+        return _BAD
+    if field.time_path is None:
+        return Reading(value, None, Quality.GOOD)
+    at = _time(_follow(document, field.time_path), field.time_format)
+    return _BAD if at is None else Reading(value, at, Quality.GOOD)
+
+
+def _follow(found: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isascii() and step.isdecimal():
+            # A list within 256 KiB has fewer places than six digits can count.
+            index = int(step) if len(step) < 7 else len(found)
+            found = found[index] if index < len(found) else None
+        else:
+            return None
+    return found
+
+
+def _number(found: Any) -> float | None:
+    if not isinstance(found, int | float):  # a bool is an int, 0 or 1
+        return None
+    try:
+        value = float(found)
+    except OverflowError:
+        return None
+    return value if isfinite(value) else None
+
+
+def _time(found: Any, form: TimeFormat) -> Nanos | None:
+    if form == "iso":
+        at = _from_iso(found)
+    elif isinstance(found, bool) or _number(found) is None:
+        return None
+    else:
+        at = round(found * _UNITS[form]) if abs(found) < 2**63 else None
+    return at if at is not None and 0 <= at < 2**63 else None
+
+
+def _from_iso(found: Any) -> Nanos | None:
+    if not isinstance(found, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(found)
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
+
+
+def to_batch(
+    arrivals: Sequence[Arrival], fields: Mapping[str, Sequence[Field]], lost: int = 0
+) -> SampleBatch:
+    """Columns of all that these messages say, in the order in which they came."""
+    rows: list[tuple[int, Nanos, float, Quality]] = []
+    for arrival in arrivals:
+        mine = fields.get(arrival.topic, ())
+        for field, reading in zip(mine, decode(arrival.payload, mine), strict=True):
+            at = arrival.at if reading.at is None else reading.at
+            is_old = arrival.is_retained and reading.at is None
+            quality = max(reading.quality, Quality.UNCERTAIN) if is_old else reading.quality
+            rows.append((field.tag, at, reading.value, quality))
+    return _columns(rows, sum(arrival.size for arrival in arrivals), lost)
+
+
+def nothing(fields: Iterable[Field], at: Nanos) -> SampleBatch:
+    """A bad sample for each of them."""
+    return _columns([(field.tag, at, nan, Quality.BAD) for field in fields])
+
+
+def _columns(
+    rows: Sequence[tuple[int, Nanos, float, Quality]], wire_bytes: int = 0, lost: int = 0
+) -> SampleBatch:
+    tag, at, value, quality = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return SampleBatch(
+        tag=np.array(tag, dtype=np.int32),
+        at=np.array(at, dtype=np.int64),
+        value=np.array(value, dtype=np.float64),
+        quality=np.array(quality, dtype=np.uint8),
+        wire_bytes=wire_bytes,
+        lost=lost,
+    )

@@ -1,0 +1,87 @@
+"""A real broker, a publisher that speaks to it, and connectors for it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiomqtt
+import pytest
+import servers
+
+from connectors.mqtt import MqttConnector, MqttOptions
+from gateway.contracts import Places
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with servers.mosquitto(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def connector():
+    """Builds a connector for a port on loopback from the options of a line file."""
+
+    def build(port, tags, config=None, **options):
+        given = {"type": "mqtt", "host": HOST, "port": port, "tags": tags}
+        valid = MqttOptions.model_validate(given | options)
+        declared = MqttConnector.declared_tags("broker", valid)
+        return MqttConnector("broker", valid, declared, Places(config or Path(), Path()))
+
+    return build
+
+
+@pytest.fixture
+def publish(broker):
+    """`await publish((topic, payload), ..., retain=False)` returns when the broker has them."""
+
+    async def send(*messages, retain=False):
+        async with aiomqtt.Client(HOST, broker.port) as client:
+            for topic, payload in messages:
+                await client.publish(topic, payload, qos=1, retain=retain)
+
+    return send
+
+
+@pytest.fixture
+def samples():
+    """`await samples(batches, n)`: at least n samples as (tag, value, quality, at), and batches."""
+
+    async def take(batches, count):
+        rows, taken = [], []
+        async with asyncio.timeout(10):
+            while len(rows) < count:
+                batch = await anext(batches)
+                taken.append(batch)
+                columns = (batch.tag, batch.value, batch.quality, batch.at)
+                rows += zip(*(column.tolist() for column in columns), strict=True)
+        return rows, taken
+
+    return take
+
+
+@pytest.fixture
+def accepting():
+    """`async with accepting() as port`: takes connections and never says a word."""
+
+    @asynccontextmanager
+    async def serve():
+        talks = []
+
+        async def hold(reader, writer):
+            talks.append(writer)
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(hold, HOST, 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            async with asyncio.timeout(10):
+                for writer in talks:
+                    await writer.wait_closed()
+
+    return serve

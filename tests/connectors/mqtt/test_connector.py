@@ -1,0 +1,309 @@
+import asyncio
+import gc
+import json
+import logging
+import math
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import servers
+
+from connectors.mqtt import client
+from gateway.contracts import SourceLost
+from gateway.model import Quality
+
+# After a failed handshake the library leaves its socket to the garbage collector.
+LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+NOON = 1_767_268_800 * 10**9
+
+
+async def collected():
+    await asyncio.sleep(0)  # the task that closed the connection is let go
+    gc.collect()
+
+
+async def test_values_arrive_with_their_own_time_and_their_bytes(
+    broker, connector, publish, samples
+):
+    tags = {"t": {"topic": "plant/t", "time_path": "at", "time_format": "iso"}}
+    payload = b'{"value": 21.5, "at": "2026-01-01T12:00:00Z"}'
+    async with connector(broker.port, tags).open() as batches:
+        await publish(("plant/t", payload))
+        rows, taken = await samples(batches, 1)
+    assert rows == [(0, 21.5, Quality.GOOD, NOON)]
+    assert taken[0].wire_bytes == len("plant/t") + len(payload)
+    assert taken[0].lost == 0
+
+
+async def test_without_its_own_time_the_time_of_reception_counts(
+    broker, connector, publish, samples
+):
+    async with connector(broker.port, {"t": {"topic": "t", "path": ""}}).open() as batches:
+        before = time.time_ns()
+        await publish(("t", b"1.5"))
+        rows, _ = await samples(batches, 1)
+    ((_, value, quality, at),) = rows
+    assert (value, quality) == (1.5, Quality.GOOD)
+    assert before <= at <= time.time_ns()
+
+
+async def test_two_tags_are_read_from_one_topic_and_others_are_not_heard(
+    broker, connector, publish, samples
+):
+    tags = {
+        "a": {"topic": "plant/both", "path": "a"},
+        "c": {"topic": "plant/c"},
+        "b": {"topic": "plant/both", "path": "b.0"},
+    }
+    async with connector(broker.port, tags).open() as batches:
+        await publish(
+            ("plant/other", b'{"value": 9}'),
+            ("plant/both", b'{"a": 1, "b": [2]}'),
+            ("plant/c", b'{"value": 3}'),
+        )
+        rows, _ = await samples(batches, 3)
+    assert [(tag, value) for tag, value, _, _ in rows] == [(0, 1.0), (2, 2.0), (1, 3.0)]
+
+
+async def test_what_is_queued_already_comes_in_one_batch(broker, connector, publish, samples):
+    async with connector(broker.port, {"t": {"topic": "t", "path": ""}}).open() as batches:
+        await publish(*(("t", str(n)) for n in range(50)), ("t", b"end"))
+        rows, taken = await samples(batches, 51)
+    assert [value for _, value, _, _ in rows[:50]] == list(range(50))
+    assert len(taken) < 51
+
+
+async def test_a_retained_message_is_old_unless_it_brings_its_own_time(
+    broker, connector, publish, samples
+):
+    payload = json.dumps({"value": 1, "at": NOON}).encode()
+    await publish(("t", payload), retain=True)
+    tags = {
+        "undated": {"topic": "t"},
+        "dated": {"topic": "t", "time_path": "at", "time_format": "ns"},
+    }
+    async with connector(broker.port, tags).open() as batches:
+        rows, _ = await samples(batches, 2)
+        assert [row[2] for row in rows] == [Quality.UNCERTAIN, Quality.GOOD]
+        assert rows[1][3] == NOON
+        await publish(("t", payload), retain=True)
+        rows, _ = await samples(batches, 2)
+    assert [row[2] for row in rows] == [Quality.GOOD, Quality.GOOD]
+
+
+async def test_bad_payloads_are_bad_samples_and_the_good_ones_around_them_come_through(
+    broker, connector, publish, samples
+):
+    bad = [b"", b"\xff", b"{", b'{"value": NaN}', b'{"value": "1"}', b"[" * 200_000, b" " * 300_000]
+    messages = [b'{"value": 1}', *bad, b'{"value": 151}', b'{"value": 2}']
+    tags = {"t": {"topic": "t", "high": 150}}
+    async with connector(broker.port, tags).open() as batches:
+        await publish(*(("t", payload) for payload in messages))
+        rows, _ = await samples(batches, len(messages))
+    assert [row[2] for row in rows] == [Quality.GOOD, *[Quality.BAD] * 8, Quality.GOOD]
+    assert [row[1] for row in rows if row[2] == Quality.GOOD] == [1, 2]
+    assert all(math.isnan(row[1]) for row in rows if row[2] == Quality.BAD)
+
+
+async def test_many_topics_are_all_subscribed_to(broker, connector, publish, samples):
+    tags = {f"t{n}": {"topic": f"t/{n}", "path": ""} for n in range(50)}
+    async with connector(broker.port, tags).open() as batches:
+        await publish(*((f"t/{n}", str(n)) for n in range(50)))
+        rows, _ = await samples(batches, 50)
+    assert [(tag, value) for tag, value, _, _ in rows] == [(n, n) for n in range(50)]
+
+
+async def test_a_broker_that_stops_is_lost_and_read_again_when_it_is_back(
+    broker, connector, publish, samples
+):
+    source = connector(broker.port, {"t": {"topic": "t"}})
+    async with source.open() as batches:
+        await publish(("t", b'{"value": 1}'))
+        await samples(batches, 1)
+        broker.stop()
+        with pytest.raises(SourceLost, match=f"127.0.0.1:{broker.port}: "):
+            await asyncio.wait_for(anext(batches), 10)
+    with pytest.raises(SourceLost, match="refused"):
+        async with source.open():
+            pytest.fail("nobody listens")
+    broker.start()
+    async with source.open() as batches:
+        await publish(("t", b'{"value": 2}'))
+        rows, _ = await samples(batches, 1)
+    assert rows[0][1] == 2
+
+
+async def test_somebody_who_takes_the_connection_and_says_nothing_is_lost_in_time(
+    accepting, connector, monkeypatch
+):
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.5)
+    async with accepting() as port:
+        with pytest.raises(SourceLost, match=r"no connection within 0.5s|timed out"):
+            async with asyncio.timeout(10), connector(port, {"t": {"topic": "t"}}).open():
+                pytest.fail("nobody speaks")
+
+
+async def test_leaving_a_frozen_broker_does_not_take_long(broker, connector):
+    async with connector(broker.port, {"t": {"topic": "t"}}).open():
+        broker.signal(signal.SIGSTOP)
+        left = time.monotonic()
+    assert time.monotonic() - left < 3
+
+
+async def test_a_cancelled_connection_is_closed_all_the_same(accepting, connector, monkeypatch):
+    monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
+    async with accepting() as port:  # waits on leaving for the other side to close
+        source = connector(port, {"t": {"topic": "t"}})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), source.open():
+                pytest.fail("nobody speaks")
+
+
+async def test_a_broker_that_ends_between_two_reads_leaves_nothing_in_the_log(
+    broker, connector, caplog
+):
+    async with connector(broker.port, {"t": {"topic": "t"}}).open() as batches:
+        broker.stop()
+        with pytest.raises(SourceLost):
+            await anext(batches)
+    gc.collect()
+    assert caplog.records == []
+
+
+@pytest.fixture
+def closed_broker(tmp_path):
+    # As root, mosquitto would become somebody who cannot read the folder; others it ignores.
+    passwords = tmp_path / "passwords"
+    passwords.touch(0o600)
+    extra = f"user root\npassword_file {passwords}\nallow_anonymous false"
+    with servers.mosquitto(tmp_path, extra) as server:
+        yield server
+
+
+async def test_a_login_that_the_broker_refuses_is_said_without_the_password(
+    closed_broker, connector, monkeypatch
+):
+    monkeypatch.setenv("BROKER_PASSWORD", "open-sesame")
+    login = {"username": "andon", "password": "${env:BROKER_PASSWORD}"}
+    source = connector(closed_broker.port, {"t": {"topic": "t"}}, **login)
+    with pytest.raises(SourceLost, match=r"[Nn]ot authori[sz]ed|[Bb]ad user name") as caught:
+        async with source.open():
+            pytest.fail("refused")
+    assert "open-sesame" not in str(caught.value) + repr(source)
+
+
+async def test_a_secret_that_is_missing_is_said_by_its_name(broker, connector, monkeypatch):
+    monkeypatch.delenv("BROKER_PASSWORD", raising=False)
+    login = {"username": "andon", "password": "${env:BROKER_PASSWORD}"}
+    with pytest.raises(SourceLost, match="BROKER_PASSWORD is not set"):
+        async with connector(broker.port, {"t": {"topic": "t"}}, **login).open():
+            pytest.fail("no password")
+
+
+async def test_a_certificate_file_that_is_missing_is_said_by_its_name(broker, connector, tmp_path):
+    source = connector(
+        broker.port, {"t": {"topic": "t"}}, config=tmp_path, tls={"ca": "authority.pem"}
+    )
+    with pytest.raises(SourceLost, match=r"authority\.pem"):
+        async with source.open():
+            pytest.fail("no certificate")
+
+
+@pytest.fixture
+def encrypted_broker(tmp_path):
+    """Speaks TLS only, with a certificate that nobody but itself has signed."""
+    make = [servers.program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    make += ["-days", "2", "-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, "-keyout", "key.pem", "-out", "ca.pem"], cwd=tmp_path, check=True)
+    files = f"certfile {tmp_path / 'ca.pem'}\nkeyfile {tmp_path / 'key.pem'}"
+    with servers.mosquitto(tmp_path, f"user root\n{files}") as server:
+        yield server
+
+
+@LEAVES_A_SOCKET
+async def test_a_broker_with_the_pinned_authority_is_read_encrypted_and_no_other_is(
+    encrypted_broker, connector, tmp_path
+):
+    tags, port = {"t": {"topic": "t"}}, encrypted_broker.port
+    trusting = connector(port, tags, config=tmp_path, tls={"ca": "ca.pem"})
+    assert (await trusting.probe()).ok
+    with pytest.raises(SourceLost, match="certificate verify failed"):
+        async with connector(port, tags, tls={}).open():
+            pytest.fail("not an authority of the system")
+    await collected()
+
+
+@LEAVES_A_SOCKET
+async def test_encryption_is_never_given_up_for_a_broker_without_it(broker, connector):
+    with pytest.raises(SourceLost):
+        async with connector(broker.port, {"t": {"topic": "t"}}, tls={}).open():
+            pytest.fail("in clear text")
+    await collected()
+
+
+@pytest.fixture
+def guarded_broker(tmp_path):
+    """Lets anybody subscribe to `open`, and to nothing else."""
+    servers.program("mosquitto")  # brings the plugin along
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    may = {"acltype": "subscribeLiteral", "topic": "open", "priority": 0, "allow": True}
+    access = {"publishClientSend": True, "publishClientReceive": True, "unsubscribe": True}
+    rules = {
+        "defaultACLAccess": access | {"subscribe": False},
+        "roles": [{"rolename": "reader", "acls": [may]}],
+        "groups": [{"groupname": "anybody", "roles": [{"rolename": "reader"}]}],
+        "anonymousGroup": "anybody",
+    }
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps(rules))
+    extra = f"user root\nplugin {plugin}\nplugin_opt_config_file {path}"
+    with servers.mosquitto(tmp_path, extra) as server:
+        yield server
+
+
+async def test_a_topic_that_the_broker_refuses_is_bad_and_the_others_are_read(
+    guarded_broker, connector, samples, caplog
+):
+    tags = {"open": {"topic": "open", "path": ""}, "secret": {"topic": "secret"}}
+    source = connector(guarded_broker.port, tags)
+    with caplog.at_level(logging.WARNING):
+        async with source.open() as batches:
+            rows, _ = await samples(batches, 1)
+    assert [(tag, quality) for tag, _, quality, _ in rows] == [(1, Quality.BAD)]
+    assert "subscribe to secret" in caplog.text
+    probe = await source.probe()
+    assert not probe.ok
+    assert probe.said == "connected, but the broker refuses to give secret"
+
+
+async def test_a_probe_counts_the_tags_it_has_seen(broker, connector, publish):
+    tags = {"a": {"topic": "a", "path": ""}, "b": {"topic": "b", "path": ""}}
+    await publish(("a", b"1"), retain=True)
+    probe = await connector(broker.port, tags).probe()
+    assert probe.ok
+    assert probe.said.endswith("2 topics subscribed, 1 of 2 tags seen within 2 s")
+    assert dict(probe.details) == {"topics": 2, "tags": 2, "seen": 1}
+
+
+async def test_a_probe_waits_no_longer_than_for_the_last_tag_and_disturbs_no_session(
+    broker, connector, publish, samples
+):
+    source = connector(broker.port, {"a": {"topic": "a", "path": ""}})
+    await publish(("a", b"1"), retain=True)
+    async with source.open() as batches:
+        await samples(batches, 1)
+        probe = await source.probe()
+        await publish(("a", b"2"))
+        rows, _ = await samples(batches, 1)
+    assert probe.ok
+    assert "1 topic subscribed, 1 of 1 tags seen" in probe.said
+    assert rows[0][1] == 2
+
+
+async def test_a_probe_of_nobody_says_so(connector):
+    probe = await connector(servers.free_port(), {"a": {"topic": "a"}}).probe()
+    assert not probe.ok
+    assert "refused" in probe.said

@@ -1,0 +1,82 @@
+import pytest
+from pydantic import ValidationError
+
+from connectors.mqtt import MqttConnector, MqttOptions
+from gateway.model import SECOND
+
+
+def source(tag=None, **options):
+    tags = {"tags": {"t": {"topic": "plant/t"} | (tag or {})}}
+    return MqttOptions.model_validate({"type": "mqtt", "host": "broker"} | tags | options)
+
+
+def refusal(tag=None, **options):
+    with pytest.raises(ValidationError) as caught:
+        source(tag, **options)
+    return {error["loc"]: error["msg"] for error in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("tag", "field", "said"),
+    [
+        ({"topic": "plant/+/t"}, "topic", "name it"),
+        ({"topic": "plant/#"}, "topic", "name it"),
+        ({"topic": "$share/g/plant/t"}, "topic", "somebody else"),
+        ({"topic": "plant\0"}, "topic", "NUL"),
+        ({"topic": "ü" * 32768}, "topic", "65535 bytes"),
+        ({"topic": ""}, "topic", "at least 1 character"),
+        ({"path": "a..b"}, "path", "a step is empty"),
+        ({"path": ".a"}, "path", "a step is empty"),
+        ({"time_path": "at"}, "time_format", "how is the time written?"),
+        ({"time_path": "", "time_format": "s"}, "time_path", "brings no time"),
+        ({"time_format": "iso"}, "time_format", "which time?"),
+        ({"time_path": "at", "time_format": "min"}, "time_format", "Input should be"),
+        ({"low": 5, "high": 1}, "high", "is below low (5)"),
+        ({"patch": "v"}, "patch", "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, said):
+    problems = refusal(tag)
+    assert list(problems) == [("tags", "t", field)]
+    assert said in problems["tags", "t", field]
+
+
+@pytest.mark.parametrize(
+    ("options", "place", "said"),
+    [
+        ({"host": "mqtt://broker"}, ("host",), "bare name"),
+        ({"host": ""}, ("host",), "at least 1"),
+        ({"keepalive": "1500ms"}, ("keepalive",), "whole seconds"),
+        ({"keepalive": "1d"}, ("keepalive",), "65535s"),
+        ({"qos": 3}, ("qos",), "0, 1 or 2"),
+        ({"password": "${env:P}"}, ("password",), "without a `username`"),
+        ({"username": "u", "password": "secret"}, ("password",), "clear text"),
+        ({"tls": {"certificate": "c.pem"}}, ("tls", "key"), "belong together"),
+        ({"tls": {"key": "k.pem"}}, ("tls", "key"), "belong together"),
+        ({"tags": {}}, ("tags",), "at least 1"),
+    ],
+)
+def test_what_a_broker_cannot_be_is_refused_at_the_field_that_is_wrong(options, place, said):
+    problems = refusal(**options)
+    assert list(problems) == [place]
+    assert said in problems[place]
+
+
+def test_the_port_follows_from_encryption_unless_it_is_given():
+    assert source().resolved_port == 1883
+    assert source(tls={}).resolved_port == 8883
+    assert source(tls={}, port=1).resolved_port == 1
+
+
+def test_a_tag_is_expected_every_five_seconds_unless_it_says_otherwise():
+    (slow,) = MqttConnector.declared_tags("broker", source())
+    (fast,) = MqttConnector.declared_tags("broker", source({"period": "1s"}))
+    assert (slow.period, fast.period) == (5 * SECOND, SECOND)
+
+
+def test_every_field_explains_itself_to_an_editor():
+    schema = MqttOptions.model_json_schema()
+    shown = schema["properties"].copy()
+    for part in ("MqttTag", "Tls"):
+        shown |= schema["$defs"][part]["properties"]
+    assert [name for name, field in shown.items() if "description" not in field] == ["type"]

@@ -1,0 +1,211 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
+from connectors.mqtt.payloads import Field, decode, fields_of, nothing, to_batch
+from gateway.model import SECOND, Quality
+
+VALUE = Field(0, ("value",))
+ROOT = Field(0)
+TIMED = Field(0, ("value",), ("at",), "iso")
+NOON = 1_767_268_800 * SECOND  # 2026-01-01T12:00:00Z
+
+
+def one(payload, field=VALUE):
+    (reading,) = decode(payload, [field])
+    return reading
+
+
+def is_bad(reading):
+    return math.isnan(reading.value) and reading.at is None and reading.quality is Quality.BAD
+
+
+@pytest.mark.parametrize(
+    ("payload", "path", "value"),
+    [
+        (b'{"value": 21.5}', "value", 21.5),
+        (b'\xef\xbb\xbf{"value": 21.5}', "value", 21.5),
+        (b'{"a": {"b": [1, {"c": -3}]}}', "a.b.1.c", -3.0),
+        (b'{"0": 7}', "0", 7.0),
+        (b'{"value": true}', "value", 1.0),
+        (b"false", "", 0.0),
+        (b"21.5", "", 21.5),
+        (b" 1e3\n", "", 1000.0),
+        (b'{"value": 1, "other": NaN}', "value", 1.0),
+    ],
+)
+def test_a_value_is_found_where_its_path_leads(payload, path, value):
+    field = Field(0, tuple(path.split(".")) if path else ())
+    assert one(payload, field) == (value, None, Quality.GOOD)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b'{"value": 1',
+        b'{"value": 1} trailing',
+        b'{"value": "\xff"}',
+        b"\xff\xfe1\0",
+        b"\0" * 10,
+        b'{"value": NaN}',
+        b'{"value": Infinity}',
+        b'{"value": -Infinity}',
+        b'{"value": 1e999}',
+        b'{"value": ' + b"9" * 400 + b"}",
+        b'{"value": ' + b"9" * 5000 + b"}",
+        b'{"value": "21.5"}',
+        b'{"value": null}',
+        b'{"value": {}}',
+        b'{"value": [1]}',
+        b'{"other": 1}',
+        b"[1]",
+        b"21.5",
+        b"[" * 100_000,
+        b'{"value":' * 20_000,
+        b'{"value": 1}' + b" " * MAX_PAYLOAD,
+        None,
+    ],
+)
+def test_a_payload_without_the_value_is_bad_and_nothing_else(payload):
+    assert is_bad(one(payload))
+
+
+@pytest.mark.parametrize("step", ["2", "-1", "x", "1.", "²", "9" * 6000])
+def test_a_place_that_a_list_does_not_have_is_bad(step):
+    assert is_bad(one(b"[1, 2]", Field(0, (step,))))
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(payload):
+    for field in (ROOT, VALUE, TIMED, Field(0, (), (), "ns"), Field(0, (), (), "iso")):
+        reading = one(payload, field)
+        assert math.isfinite(reading.value) is (reading.quality is Quality.GOOD)
+        assert math.isnan(reading.value) is (reading.quality is Quality.BAD)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["value", "at", "0"]), inner),
+    max_leaves=8,
+)
+
+
+@given(_json, st.sampled_from(["ns", "us", "ms", "s", "iso"]))
+def test_any_json_gives_the_value_that_is_in_it_or_none(document, form):
+    reading = one(json.dumps(document).encode(), Field(0, ("value",), ("at",), form))
+    if reading.quality is Quality.GOOD:
+        assert reading.value == float(document["value"])
+        assert 0 <= reading.at < 2**63
+    else:
+        assert is_bad(reading)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_comes_back_as_it_was_sent(value):
+    assert one(json.dumps({"value": value}).encode()).value == value
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "expected"),
+    [
+        (NOON + 1, "ns", NOON + 1),
+        (NOON // 1000 + 1, "us", NOON + 1000),
+        (NOON // 10**6 + 1, "ms", NOON + 10**6),
+        (NOON // SECOND, "s", NOON),
+        (NOON / SECOND + 0.5, "s", NOON + SECOND // 2),
+        ("2026-01-01T12:00:00Z", "iso", NOON),
+        ("2026-01-01T14:00:00.25+02:00", "iso", NOON + SECOND // 4),
+        ("2026-01-01T12:00:00", "iso", NOON),
+    ],
+)
+def test_the_time_of_the_measurement_is_read_in_its_format(at, form, expected):
+    payload = json.dumps({"value": 1, "at": at}).encode()
+    assert one(payload, Field(0, ("value",), ("at",), form)) == (1.0, expected, Quality.GOOD)
+
+
+@pytest.mark.parametrize("form", ["ns", "us", "ms", "s", "iso"])
+@pytest.mark.parametrize(
+    "at", [None, True, "", "noon", "0001-01-01T00:00:00+23:59", -1, 10**30, 1e300, [], {}]
+)
+def test_a_time_that_cannot_be_read_makes_the_sample_bad_and_is_not_replaced(at, form):
+    payload = json.dumps({"value": 1, "at": at}).encode()
+    assert is_bad(one(payload, Field(0, ("value",), ("at",), form)))
+
+
+@pytest.mark.parametrize(("value", "is_good"), [(9, False), (10, True), (20, True), (21, False)])
+def test_limits_belong_to_the_valid_range(value, is_good):
+    field = Field(0, low=10, high=20)
+    assert is_bad(one(str(value).encode(), field)) is not is_good
+
+
+def arrival(payload, topic="t", *, at=5, is_retained=False):
+    size = len(topic) + len(payload)
+    return Arrival(at, topic, payload, size, is_retained)
+
+
+def test_several_messages_and_tags_become_one_batch_in_the_order_in_which_they_came():
+    fields = {"t": [Field(2, ("a",)), Field(0, ("b",))], "u": [Field(1)]}
+    batch = to_batch(
+        [arrival(b'{"a": 1, "b": 2}', at=10), arrival(b"3", "u", at=20), arrival(b"?", "v", at=30)],
+        fields,
+        lost=4,
+    )
+    assert batch.tag.tolist() == [2, 0, 1]
+    assert batch.value.tolist() == [1, 2, 3]
+    assert batch.at.tolist() == [10, 10, 20]
+    assert (batch.lost, batch.wire_bytes) == (4, 17 + 2 + 2)
+    columns = (batch.tag, batch.at, batch.value, batch.quality)
+    assert [column.dtype for column in columns] == [np.int32, np.int64, np.float64, np.uint8]
+
+
+def test_no_message_for_us_is_an_empty_batch_of_the_right_types():
+    batch = to_batch([arrival(b"1", "elsewhere")], {})
+    assert len(batch) == 0
+    assert (batch.tag.dtype, batch.at.dtype) == (np.int32, np.int64)
+
+
+def test_a_retained_message_is_uncertain_unless_it_brings_its_own_time():
+    fields = {"t": [VALUE, TIMED, Field(0, ("none",))]}
+    payload = b'{"value": 1, "at": "2026-01-01T12:00:00Z"}'
+    batch = to_batch([arrival(payload, is_retained=True)], fields)
+    assert batch.quality.tolist() == [Quality.UNCERTAIN, Quality.GOOD, Quality.BAD]
+    assert batch.at.tolist() == [5, NOON, 5]
+
+
+def test_nothing_is_a_bad_sample_for_each_tag():
+    batch = nothing([Field(3), Field(1)], 7)
+    assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 1], [7, 7])
+    assert np.isnan(batch.value).all()
+    assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
+
+
+def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
+    from connectors.mqtt import payloads
+
+    calls = []
+    real = payloads._parse
+    monkeypatch.setattr(payloads, "_parse", lambda given: calls.append(given) or real(given))
+    assert len(decode(b"{}", [VALUE, VALUE, ROOT])) == 3
+    assert calls == [b"{}"]
+
+
+def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
+    from connectors.mqtt import MqttOptions
+
+    tags = {
+        "a": {"topic": "x", "path": "p.q", "low": 0},
+        "b": {"topic": "y", "path": ""},
+        "c": {"topic": "x", "time_path": "at", "time_format": "ms"},
+    }
+    options = MqttOptions.model_validate({"type": "mqtt", "host": "h", "tags": tags})
+    assert fields_of(options) == {
+        "x": [Field(0, ("p", "q"), low=0), Field(2, ("value",), ("at",), "ms")],
+        "y": [Field(1)],
+    }

@@ -1,0 +1,38 @@
+"""No code path of a connector can publish: proven over the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import connectors
+
+FOLDER = Path(connectors.__file__).parent
+
+
+def modules():
+    return [path for path in FOLDER.rglob("*.py") if "simulator" not in path.parts]
+
+
+def test_no_connector_publishes():
+    found = {
+        path.name
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("publish", "will_set", "Will")
+    }
+    assert found == set()
+    assert FOLDER / "mqtt" / "client.py" in modules()
+
+
+def test_only_one_module_imports_aiomqtt_and_not_before_a_connection_is_opened():
+    importing = {
+        path.name
+        for path in (FOLDER / "mqtt").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        and "mqtt" in ast.unparse(node).split(".")[0]
+    }
+    assert importing == {"client.py"}
+    command = "import sys, connectors.mqtt; sys.exit(bool({'aiomqtt', 'paho'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0

@@ -1,91 +1,251 @@
-"""A connected, activated session of asyncua, closed again whatever happens.
+"""The only code that touches asyncua: one connection that subscribes and reads, and nothing else.
 
 Promises
-- Every error of the library or the network is SourceLost in words that name the server.
-- Leaving closes the session on the server if it still answers, and never takes longer than 2 s.
-- The library's own reconnect is off: the gateway reopens.
+- Of the services of OPC UA it uses sessions, subscriptions, monitored items and Read. No method
+  of this module can write a value or call a method.
+- Nothing is retried and nothing reconnects: `SourceLost` ends the connection, and whoever opened
+  it decides what then.
+- Closing takes a second at most, whatever state the server is in; a server that lives is told, so
+  no session or subscription stays behind.
+- A publish response is handed over whole. asyncua's own subscription object, which wraps every
+  value in three more and may repair itself behind our back, is not used.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.contracts import ConfigError, SourceLost
 from gateway.model import SECOND
+from gateway.options import format_duration
 
-CLOSE_S = 2.0
-_PROBE_S = 5.0
-"""asyncua asks the server's state this often; 1 s, its default, is too tight for slow PLCs."""
-
-
-@contextlib.asynccontextmanager
-async def translated(url: str) -> AsyncIterator[None]:
-    """Whatever goes wrong inside is SourceLost."""
-    from asyncua.ua.uaerrors import UaError
-
-    try:
-        yield
-    except (UaError, OSError, ConnectionError) as error:
-        raise SourceLost(f"{url}: {_words(error)}") from error
-    except TimeoutError as error:
-        raise SourceLost(f"{url}: no answer in time") from error
+KEEP_ALIVES, LIFETIME, MOST_NOTIFICATIONS = 10, 60, 10_000
+"""Of a subscription, in publishing intervals and in notifications for each publish response."""
+_AT_ONCE = 100
+"""Nodes in one request; small controllers take no more."""
+_SESSION_MS = 60_000
+_CLOSE_S = 1.0
+_LOCKED_OUT_S = 30.0
+"""Left alone for this long after a refused login: many servers lock a user who tries too often."""
+_REFUSALS = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
 
 
-def _words(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text.split("(")[-1].rstrip(")") if text.startswith("The ") else text
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A variable to be monitored: its tag's index, its node id, and how (in ms)."""
+
+    tag: int
+    node: str
+    sampling_ms: float
+    queue_size: int
+    deadband: float | None
 
 
-@contextlib.asynccontextmanager
-async def connected(options: OpcUaOptions, config: Path) -> AsyncIterator[Any]:
-    """An `asyncua.Client` with an activated session; `config` is where certificates are."""
-    from asyncua.client.client import Client
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What the server made of it. `fault` is empty when the item is monitored."""
 
-    # Every hiccup that it logs comes to the gateway as SourceLost, once.
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
-    timeout = options.timeout / SECOND
-    client = Client(options.url, timeout=timeout, watchdog_intervall=max(_PROBE_S, timeout))
-    client.application_uri = "urn:andon"
-    client.name = client.description = "andon"
-    if options.username is not None and options.password is not None:
-        client.set_user(options.username)
-        client.set_password(options.password.resolve())
-    try:
-        async with translated(options.url), asyncio.timeout(2 * timeout):
-            await _secure(client, options, config)
+    fault: str
+    sampling_ms: float = 0.0
+    queue_size: int = 0
+
+
+class ReadOnlyClient:
+    """One connection. `lost` is called, once, when it breaks."""
+
+    def __init__(self, options: OpcUaOptions, config: Path, lost: Callable[[str], None]) -> None:
+        from asyncua import ua
+        from asyncua.client.client import Client
+        from asyncua.ua.uaerrors import UaError
+
+        _quieten_asyncua()
+        self._ua, self._failed = ua, (OSError, struct.error, UaError)
+        self._options, self._config = options, config
+        self._where = urlsplit(options.url).netloc
+        self._subscription = 0
+        seconds = options.timeout / SECOND
+        client = self._client = Client(_with_port(options.url), seconds, watchdog_intervall=seconds)
+        client.name = client.description = "andon"
+        client.application_uri = "urn:andon:gateway"
+        client.session_timeout = _SESSION_MS
+
+        async def broken(_why: Exception) -> None:
+            lost(f"{self._where}: the connection broke")
+
+        client.connection_lost_callback = broken
+
+    async def connect(self) -> None:
+        """Open a session; SourceLost or ConfigError say why it cannot be done."""
+        options, client = self._options, self._client
+        if options.username is not None and options.password is not None:
+            client.set_user(options.username)
+            client.set_password(options.password.resolve())
+        if options.security is not None:
+            await self._secure(options.security)
+        with self._translated():
             await client.connect()
+
+    async def namespaces(self) -> list[str]:
+        """The server's namespace URIs by index."""
+        with self._translated():
+            return list(await self._client.get_namespace_array())
+
+    async def subscribe(self, interval_ms: float, publish: Callable[[Any], None]) -> float:
+        """Have every publish response handed to `publish`; the seconds between keep-alives."""
+        wanted = self._ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=interval_ms,
+            RequestedLifetimeCount=LIFETIME,
+            RequestedMaxKeepAliveCount=KEEP_ALIVES,
+            MaxNotificationsPerPublish=MOST_NOTIFICATIONS,
+        )
+        with self._translated():
+            got = await self._client.uaclient.create_subscription(wanted, publish)
+        self._subscription = got.SubscriptionId
+        return float(got.RevisedPublishingInterval * got.RevisedMaxKeepAliveCount / 1000)
+
+    async def monitor(self, items: Sequence[Item]) -> list[Revised]:
+        """Monitor these, each for itself; notifications carry the tag's index as client handle."""
+        ua, results = self._ua, []
+        for part in _parts(items):
+            wanted = ua.CreateMonitoredItemsParameters(
+                SubscriptionId=self._subscription,
+                TimestampsToReturn=ua.TimestampsToReturn.Both,
+                ItemsToCreate=[self._request(item) for item in part],
+            )
+            with self._translated():
+                results += await self._client.uaclient.create_monitored_items(wanted)
+        return [
+            Revised("", got.RevisedSamplingInterval, got.RevisedQueueSize)
+            if got.StatusCode.is_good()
+            else Revised(got.StatusCode.name)
+            for got in results
+        ]
+
+    async def read(self, nodes: Sequence[str]) -> list[Any]:
+        """The DataValue of each node, as the server has it now."""
+        ua, results = self._ua, []
+        for part in _parts(nodes):
+            wanted = ua.ReadParameters(
+                TimestampsToReturn=ua.TimestampsToReturn.Both,
+                NodesToRead=[self._value_of(node) for node in part],
+            )
+            with self._translated():
+                results += await self._client.uaclient.read(wanted)
+        if len(results) != len(nodes):
+            raise SourceLost(f"{self._where}: {len(nodes)} nodes read, {len(results)} answered")
+        return results
+
+    async def close(self) -> None:
+        """Say goodbye to a server that listens; hang up in any case."""
+        protocol = self._client.uaclient.protocol
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._client.disconnect()
+        self._client.disconnect_socket()
+        transport = None if protocol is None else protocol.transport
+        if transport is not None:
+            transport.abort()
+        # The transport closes its socket in the loop's next turn.
+        await asyncio.sleep(0)
+
+    def _value_of(self, node: str) -> Any:
+        ua = self._ua
+        return ua.ReadValueId(NodeId=ua.NodeId.from_string(node), AttributeId=ua.AttributeIds.Value)
+
+    def _request(self, item: Item) -> Any:
+        ua = self._ua
+        how = ua.MonitoringParameters(
+            ClientHandle=item.tag, SamplingInterval=item.sampling_ms, QueueSize=item.queue_size
+        )
+        if item.deadband is not None:
+            how.Filter = ua.DataChangeFilter(
+                Trigger=ua.DataChangeTrigger.StatusValue,
+                DeadbandType=ua.DeadbandType.Absolute,
+                DeadbandValue=item.deadband,
+            )
+        return ua.MonitoredItemCreateRequest(
+            ItemToMonitor=self._value_of(item.node),
+            MonitoringMode=ua.MonitoringMode.Reporting,
+            RequestedParameters=how,
+        )
+
+    async def _secure(self, security: SecurityOptions) -> None:
+        from asyncua.crypto import security_policies, uacrypto
+
+        ours, key, theirs = (
+            str(self._config / path)
+            for path in (security.certificate, security.private_key, security.server_certificate)
+        )
+        policy = getattr(security_policies, "SecurityPolicy" + security.policy.replace("_", ""))
+        mode = getattr(self._ua.MessageSecurityMode, security.mode)
+        try:
+            self._client.application_uri = _uri_in(await uacrypto.load_certificate(ours))
+            await self._client.set_security(policy, ours, key, None, theirs, mode)
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {error.strerror}") from error
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"the certificates or the key cannot be used: {error}") from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            why = f"no answer within {format_duration(self._options.timeout)}"
+            raise SourceLost(f"{self._where}: {why}") from error
+        except ConnectionRefusedError as error:
+            raise SourceLost(f"{self._where}: connection refused") from error
+        except self._failed as error:
+            refused = type(error).__name__.startswith(_REFUSALS)
+            why = str(error) or type(error).__name__
+            raise SourceLost(f"{self._where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
+
+
+@asynccontextmanager
+async def connected(
+    options: OpcUaOptions, config: Path, lost: Callable[[str], None]
+) -> AsyncIterator[ReadOnlyClient]:
+    """A session for as long as the context lasts; SourceLost on entry if there is none."""
+    client = ReadOnlyClient(options, config, lost)
+    try:
+        await client.connect()
         yield client
     finally:
-        await _close(client)
+        await client.close()
 
 
-async def _secure(client: Any, options: OpcUaOptions, config: Path) -> None:
-    if options.security is None:
-        return
-    from asyncua import ua
-    from asyncua.crypto import security_policies
+def _parts(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (things[start : start + _AT_ONCE] for start in range(0, len(things), _AT_ONCE))
 
-    wanted = options.security
+
+def _with_port(url: str) -> str:
+    parts = urlsplit(url)
+    return url if parts.port else parts._replace(netloc=f"{parts.netloc}:4840").geturl()
+
+
+def _uri_in(certificate: Any) -> str:
+    """The application URI that a certificate is for; servers compare it with what we say we are."""
+    from cryptography import x509
+
     try:
-        await client.set_security(
-            getattr(security_policies, f"SecurityPolicy{wanted.policy.replace('_', '')}"),
-            certificate=config / wanted.certificate,
-            private_key=config / wanted.private_key,
-            server_certificate=str(config / wanted.server_certificate),
-            mode=getattr(ua.MessageSecurityMode, wanted.mode),
-        )
-    except FileNotFoundError as error:
-        raise ConfigError(f"{error.filename} does not exist") from error
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except x509.ExtensionNotFound:
+        uris = []
+    if not uris:
+        raise ConfigError("our certificate names no application URI (subject alternative name)")
+    return str(uris[0])
 
 
-async def _close(client: Any) -> None:
-    # A server that is gone cannot be told; its session times out there.
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(CLOSE_S):
-            await client.disconnect()
-    with contextlib.suppress(Exception):
-        client.disconnect_socket()
+def _quieten_asyncua() -> None:
+    """Everything that it would log is raised or reported here; a level that somebody set stays."""
+    log = logging.getLogger("asyncua")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)

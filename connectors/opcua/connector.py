@@ -1,13 +1,16 @@
 """The connector that the gateway knows: options in, sample batches out."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import BaseModel
 
-from connectors.opcua.client import connected
+from connectors.opcua.client import ReadOnlyClient, connected
+from connectors.opcua.columns import Columns, is_good, numbers
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.session import Session
 from gateway.contracts import ConfigError, Places, SourceLost
@@ -22,40 +25,79 @@ class OpcUaConnector:
     def __init__(
         self, name: str, options: OpcUaOptions, tags: Sequence[Tag], places: Places
     ) -> None:
+        del tags  # the options say it all
         self.name, self.options = name, options
-        self._tags, self._places = tuple(tags), places
+        self._config = places.config
+        self._columns = Columns(self.declared_tags(name, options), options.timestamp)
+        self._faults: dict[int, str] = {}
 
     @classmethod
     def declared_tags(cls, name: str, options: OpcUaOptions) -> Sequence[Tag]:
         """The tags in the order of the file."""
-        period = options.publishing_interval
-        return [tag.as_tag(tag_name, name, period) for tag_name, tag in options.tags.items()]
+        return [
+            Tag(
+                name=tag_name,
+                source=name,
+                period=options.period_of(tag),
+                unit=tag.unit,
+                low=tag.low,
+                high=tag.high,
+                description=tag.description,
+            )
+            for tag_name, tag in options.tags.items()
+        ]
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
-        """One session with one subscription; raises SourceLost."""
-        async with connected(self.options, self._places.config) as client:
-            session = Session(client, self.options, self._tags)
-            await session.start()
-            async with aclosing(session.batches()) as batches:
-                yield batches
+        """One session with one subscription; raises SourceLost or ConfigError."""
+        session = Session(self.name, self.options, self._columns, self._faults)
+        async with connected(self.options, self._config, session.lost) as client:
+            await session.start(client)
+            beat = asyncio.create_task(session.heartbeat(), name=f"{self.name}: heartbeat")
+            try:
+                async with aclosing(session.batches()) as batches:
+                    yield batches
+            finally:
+                beat.cancel()
+                await asyncio.wait([beat])
 
     async def probe(self) -> Probe:
         """Connect and read every node once."""
-        started = time.monotonic()
+        started = time.monotonic_ns()
         try:
-            async with connected(self.options, self._places.config) as client:
-                took = 1000 * (time.monotonic() - started)
-                session = Session(client, self.options, self._tags)
-                await session.read_all()
-                bad = dict(session.bad) | session.unreadable
+            async with connected(self.options, self._config, lambda _why: None) as client:
+                took = (time.monotonic_ns() - started) / 1e6
+                faults = await self._read_once(client)
         except (SourceLost, ConfigError) as error:
             return Probe(ok=False, said=str(error))
-        names = [tag.name for tag in self._tags]
-        if bad:
-            said = ", ".join(f"{names[number]}: {why}" for number, why in sorted(bad.items()))
-            return Probe(ok=False, said=f"connected, but {said}")
-        return Probe(ok=True, said=f"connected in {took:.0f} ms, {len(names)} nodes readable")
+        count = len(self.options.tags)
+        said = f"connected in {took:.0f} ms, {count - len(faults)} of {count} nodes readable"
+        if faults:
+            said += "; " + ", ".join(f"{tag}: {fault}" for tag, fault in faults.items())
+        return Probe(ok=not faults, said=said, details={"tags": count, "unreadable": len(faults)})
+
+    async def _read_once(self, client: ReadOnlyClient) -> dict[str, str]:
+        """What is wrong, by tag."""
+        namespaces = await client.namespaces()
+        names = {tag: each.name_of_node for tag, each in self.options.tags.items()}
+        nodes = {tag: name.on(namespaces) for tag, name in names.items()}
+        faults = {
+            tag: f"no namespace {names[tag].uri}" for tag, node in nodes.items() if node is None
+        }
+        known = {tag: node for tag, node in nodes.items() if node is not None}
+        data = await client.read(list(known.values()))
+        found = {tag: _fault(each) for tag, each in zip(known, data, strict=True)}
+        return faults | {tag: fault for tag, fault in found.items() if fault}
 
     def __repr__(self) -> str:
         return f"<{self.name}: opcua {self.options.url}>"
+
+
+def _fault(data: Any) -> str:
+    """Why a DataValue is no good, empty if it is."""
+    if not is_good(data):
+        return str(data.StatusCode.name)
+    raw = None if data.Value is None else data.Value.Value
+    if np.isnan(numbers([raw])[0]):
+        return "no value" if raw is None else f"{type(raw).__name__}, not a number"
+    return ""

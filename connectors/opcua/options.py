@@ -1,104 +1,135 @@
-"""What a line file may say of an OPC UA source."""
+"""What a line file may say about an OPC UA server.
 
-import re
+Promises
+- A connection without security happens only where the file says `insecure: true`.
+- Deprecated security policies are not among the choices, and a server's certificate is pinned:
+  one fetched over an open channel would prove nothing.
+"""
+
+import math
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from gateway.model import SECOND
-from gateway.options import Duration, Name, PositiveDuration, Secret, Strict, TagOptions, Url
+from connectors.opcua.nodes import NodeName, parse_node
+from gateway.model import SECOND, Nanos
+from gateway.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
 
-_NODE = re.compile(r"(?:(?:nsu=(?P<uri>[^;]+)|ns=(?P<index>\d+));)?(?P<kind>[isgb])=(?P<id>.+)")
+Clock = Literal["source", "server", "receive"]
+QueueSize = Annotated[int, Field(ge=1, le=100_000)]
+LEAST_QUEUE = 20
+SILENCE_PERIODS = 1.5
+"""A tag is asked when it was silent for this many of its periods."""
 
 
 class OpcUaTag(TagOptions):
     """One variable of the server."""
 
     node: str
-    """Its node id with the namespace's URI: nsu=urn:vendor:plc;s=Pump.Flow."""
-    sampling_interval: Duration | None = None
-    """How often the server looks at it; the tag's period if not given."""
-    queue_size: Annotated[int, Field(ge=1, le=100_000)] = 20
-    """Changes that the server keeps for us: an outage up to queue_size x sampling_interval loses
-    none."""
-    deadband: Annotated[float, Field(gt=0)] | None = None
-    """Changes smaller than this are not reported, in the tag's unit."""
+    """Its node id with the namespace's URI, as in nsu=urn:plant;s=Pump.Speed."""
+    sampling_interval: PositiveDuration | None = None
+    """How often the server looks at it; its period if not given."""
+    queue_size: QueueSize | None = None
+    """Changes that the server keeps until they are fetched; a loss-free outage lasts this many
+    sampling intervals. If not given, twice what one publishing interval brings, 20 at least."""
+    deadband: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Changes up to this, in the variable's own unit, are not reported by the server."""
 
     @field_validator("node")
     @classmethod
-    def _is_a_node_id(cls, text: str) -> str:
-        match = _NODE.fullmatch(text)
-        if not match:
-            raise ValueError(f"{text!r} is not a node id: write nsu=URI;s=NAME or nsu=URI;i=NUMBER")
-        if match["kind"] == "i" and not match["id"].isdigit():
-            raise ValueError(f"{text!r} is not a node id: after i= comes a number")
-        if match["index"] and match["index"] != "0":
-            raise ValueError(
-                f"{text!r} names its namespace by index, and a server may renumber them: "
-                "write nsu=URI; instead of ns=INDEX;"
-            )
-        return text
+    def _is_node(cls, node: str) -> str:
+        parse_node(node)
+        return node
+
+    @field_validator("high")
+    @classmethod
+    def _is_above_low(cls, high: float | None, info: ValidationInfo) -> float | None:
+        low = info.data.get("low")
+        if high is not None and low is not None and low > high:
+            raise ValueError(f"is below low ({low:g}): exchange them")
+        return high
 
     @property
-    def parts(self) -> tuple[str | None, str, str]:
-        """The namespace's URI (None for OPC UA's own), the kind of id (i, s, g or b), the id."""
-        match = _NODE.fullmatch(self.node)
-        assert match is not None  # noqa: S101 - validated
-        return match["uri"], match["kind"], match["id"]
+    def name_of_node(self) -> NodeName:
+        """The node, parsed."""
+        return parse_node(self.node)
 
 
-class Security(Strict):
-    """A signed and encrypted channel; paths are relative to the line file."""
+class SecurityOptions(Strict):
+    """Who we are, whom we trust, and how the connection is protected."""
 
     policy: Literal["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"] = (
         "Basic256Sha256"
     )
-    """The security policy; the deprecated ones are not offered."""
+    """The security policy that the server offers."""
     mode: Literal["SignAndEncrypt", "Sign"] = "SignAndEncrypt"
+    """Sign leaves the values readable on the wire."""
     certificate: str
-    """Our application certificate (.der or .pem); its URI must be urn:andon."""
+    """Our certificate (.pem or .der), relative to the line file; the server must trust it."""
     private_key: str
-    """Its private key."""
+    """Its private key (.pem or .der), relative to the line file."""
     server_certificate: str
-    """The server's certificate, pinned: any other is refused."""
+    """The server's certificate (.pem or .der), relative to the line file; no other is accepted."""
 
 
 class OpcUaOptions(Strict):
-    """Variables of one OPC UA server, by subscription."""
+    """An OPC UA server whose variables are subscribed to. Only ever read."""
 
     type: Literal["opcua"]
     url: Url
-    """Where it listens: opc.tcp://192.168.10.30:4840."""
-    security: Security | None = None
+    """Its endpoint, as in opc.tcp://192.168.0.12:4840."""
     insecure: bool = False
-    """Connect without signing and encryption; must be said where `security` is not given."""
+    """Whether to connect without any security. Either this or `security`."""
+    security: SecurityOptions | None = None
+    """How the connection is protected."""
     username: str | None = None
+    """The server's user; anonymous if not given."""
     password: Secret | None = None
+    """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}."""
     publishing_interval: PositiveDuration = SECOND // 2
-    """How often the server sends what has changed."""
+    """How often the server sends what has changed; not longer than the period of the tags."""
     timeout: PositiveDuration = 5 * SECOND
-    """How long an answer may take."""
-    timestamp: Literal["source", "server", "receive"] = "source"
-    """Whose time a sample carries."""
-    items_per_request: Annotated[int, Field(ge=1, le=10_000)] = 1000
-    """Monitored items or reads in one request; an S7-1200 wants 100."""
+    """How long to wait for the connection and for each answer."""
+    timestamp: Clock = "source"
+    """Whose time a change has: the source's, the server's, or that of its arrival here. Without
+    the first, the next is taken."""
     tags: Annotated[dict[Name, OpcUaTag], Field(min_length=1)]
+    """What to read, by name."""
 
     @field_validator("url")
     @classmethod
-    def _is_binary(cls, url: str) -> str:
-        if not url.startswith("opc.tcp://"):
-            raise ValueError(f"{url!r} is not an OPC UA address: write opc.tcp://HOST:PORT")
+    def _is_opc_tcp(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "opc.tcp" or not parts.hostname:
+            raise ValueError("write it as in opc.tcp://192.168.0.12:4840")
+        if parts.username:
+            raise ValueError("holds a user name: use `username:` and `password: ${env:NAME}`")
         return url
 
     @model_validator(mode="after")
-    def _security_is_decided(self) -> Self:
+    def _says_how_it_is_protected(self) -> Self:
         if self.security is None and not self.insecure:
-            raise ValueError(
-                "needs `security:` with certificates, or `insecure: true` to do without"
-            )
+            raise ValueError("add `security:` with certificates, or say `insecure: true`")
         if self.security is not None and self.insecure:
-            raise ValueError("has `security:` and `insecure: true`: take one away")
+            raise ValueError("`insecure: true` and `security:` exclude each other: remove one")
         if (self.username is None) != (self.password is None):
-            raise ValueError("needs both `username` and `password`, or neither")
+            raise ValueError("`username` and `password` go together")
         return self
+
+    def period_of(self, tag: OpcUaTag) -> Nanos:
+        """The expected time between two samples of a tag, in ns."""
+        return tag.period or self.publishing_interval
+
+    def sampling_of(self, tag: OpcUaTag) -> Nanos:
+        """How often the server is asked to look at a tag, in ns."""
+        return tag.sampling_interval or self.period_of(tag)
+
+    def queue_of(self, tag: OpcUaTag) -> int:
+        """How many changes of a tag the server is asked to keep."""
+        per_publish = math.ceil(self.publishing_interval / self.sampling_of(tag))
+        return tag.queue_size or max(LEAST_QUEUE, 2 * per_publish)
+
+    def silence_of(self, tag: OpcUaTag) -> Nanos:
+        """After how many ns without a sample a tag is read."""
+        return round(SILENCE_PERIODS * max(self.period_of(tag), self.publishing_interval))

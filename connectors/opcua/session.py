@@ -1,244 +1,198 @@
-"""One session: a subscription to all tags, and reads of those that are silent.
+"""One subscription and its heartbeat, on one connection.
 
 Promises
-- Columns are handed over as they come, one batch for everything that arrived together.
-- A tag that was silent for its period is read; a bad node is tried again after 2, 4, 8 ... 60 s
-  and is BAD meanwhile.
-- No publish response within three keep-alives, or no answer to a read, ends the session.
+- One batch for each publish response, in the order of arrival.
+- A tag that was silent for one and a half of its periods is read. What the server answers is the
+  sample, with the server's idea of now as its time: a value that stands still is confirmed, a
+  node that is gone is bad. After opening, every tag is read once, however old its last change.
+- A node that cannot be monitored is read all the same; monitoring is tried again with growing
+  pauses. Its neighbours do not notice.
+- SourceLost as soon as the connection breaks, the server ends the subscription, a read is not
+  answered in time, or publish responses and keep-alives stay away.
+- If nobody takes the batches, the oldest are dropped and counted.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from connectors.opcua.client import translated
-from connectors.opcua.columns import Columns
-from connectors.opcua.nodes import resolve
+import numpy as np
+
+from connectors.opcua.client import Item, ReadOnlyClient, Revised
+from connectors.opcua.columns import Columns, is_good, nothing, seconds
 from connectors.opcua.options import OpcUaOptions
 from gateway.contracts import SourceLost
-from gateway.model import SECOND, SampleBatch, Tag
+from gateway.model import SECOND, Floats, Indices, Nanos, SampleBatch
 
-KEEP_ALIVE = 10
-"""Publishing intervals without news after which the server says that it lives."""
-FIRST_RETRY_S = 2.0
-LONGEST_RETRY_S = 60.0
-_GONE = ("BadNodeIdUnknown", "BadNodeIdInvalid")
-
-_Item = TypeVar("_Item")
+log = logging.getLogger(__name__)
+_MOST_BATCHES = 1000
+_FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 300.0
+_UNKNOWN = frozenset(("BadNodeIdUnknown", "BadNodeIdInvalid"))
 
 
 class Session:
-    """A subscription on a connected client; `batches` runs until the server is lost."""
+    """Call `start` once, then run `heartbeat` beside `batches`.
 
-    def __init__(self, client: Any, options: OpcUaOptions, tags: Sequence[Tag]) -> None:
-        self.bad: dict[int, str] = {}
-        self.unreadable: dict[int, str] = {}
-        self._client, self._options = client, options
-        self._wanted = list(options.tags.values())
-        self._periods = [tag.period / SECOND for tag in tags]
-        self._columns = Columns(tags, options.timestamp)
-        self._seen = [0.0] * len(tags)
-        self._retry_at: dict[int, float] = {}
-        self._retry_after: dict[int, float] = {}
-        self._nodes: list[Any] = []
-        self._subscription = 0
+    `faults` says by tag index why a node is not monitored; it outlives the session, so that a
+    change is logged and a repetition is not.
+    """
+
+    def __init__(
+        self, name: str, options: OpcUaOptions, columns: Columns, faults: dict[int, str]
+    ) -> None:
+        self._name, self._options, self._columns, self._faults = name, options, columns, faults
+        self._tags = list(options.tags.values())
+        self._names = [tag.name_of_node for tag in self._tags]
+        self._nodes: list[str | None] = [None] * len(self._tags)
+        self._unmonitored = set(range(len(self._tags)))
+        silences = [options.silence_of(tag) / SECOND for tag in self._tags]
+        self._silence: Floats = np.array(silences, dtype=np.float64)
+        self._heard: Floats = np.full(len(silences), -np.inf)
+        self._tick = min(1.0, max(0.05, min(silences) / 3))
+        self._ready: deque[SampleBatch] = deque()
         self._news = asyncio.Event()
-        self._published = time.monotonic()
-        self._ended = ""
+        self._failure: Exception | None = None
+        self._is_confirmed = False
+        self._dropped, self._server_ahead = 0, 0
+        self._published_at, self._allowance = 0.0, 0.0
+        self._retry_at, self._retry_pause = 0.0, _FIRST_RETRY_S
 
-    async def start(self) -> None:
-        """Subscribe to every tag; SourceLost if the server does not take part."""
-        from asyncua import ua
-
-        async with translated(self._options.url):
-            self._nodes = await resolve(self._client, self._wanted)
-            parameters = ua.CreateSubscriptionParameters()
-            parameters.RequestedPublishingInterval = self._options.publishing_interval / 1e6
-            parameters.RequestedMaxKeepAliveCount = KEEP_ALIVE
-            parameters.RequestedLifetimeCount = 6 * KEEP_ALIVE
-            parameters.MaxNotificationsPerPublish = 10_000
-            parameters.PublishingEnabled = True
-            result = await self._client.uaclient.create_subscription(parameters, self._on_publish)
-            self._subscription = result.SubscriptionId
-            self._patience = 3 * KEEP_ALIVE * result.RevisedPublishingInterval / 1000
-            await self._monitor(range(len(self._nodes)))
-
-    async def _monitor(self, tags: Sequence[int]) -> None:
-        """Create monitored items; what the server refuses is bad, and tried again later."""
-        from asyncua import ua
-
-        for number in tags:
-            if self._nodes[number] is None:
-                self._mark_bad(number, "the server has no such namespace")
-        known = [number for number in tags if self._nodes[number] is not None]
-        for some in _chunks(known, self._options.items_per_request):
-            parameters = ua.CreateMonitoredItemsParameters()
-            parameters.SubscriptionId = self._subscription
-            parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-            parameters.ItemsToCreate = [self._item(number) for number in some]
-            results = await self._client.uaclient.create_monitored_items(parameters)
-            for number, result in zip(some, results, strict=True):
-                if result.StatusCode.is_good():
-                    self._mark_good(number)
-                else:
-                    self._mark_bad(number, result.StatusCode.name)
-
-    def _item(self, number: int) -> Any:
-        from asyncua import ua
-
-        tag = self._wanted[number]
-        interval = tag.sampling_interval
-        wanted = ua.MonitoringParameters()
-        wanted.ClientHandle = number
-        wanted.SamplingInterval = (
-            interval / 1e6 if interval is not None else self._periods[number] * 1000
-        )
-        wanted.QueueSize = tag.queue_size
-        wanted.DiscardOldest = True
-        if tag.deadband is not None:
-            wanted.Filter = ua.DataChangeFilter(
-                Trigger=ua.DataChangeTrigger.StatusValue,
-                DeadbandType=ua.DeadbandType.Absolute,
-                DeadbandValue=tag.deadband,
-            )
-        request = ua.MonitoredItemCreateRequest()
-        request.ItemToMonitor = self._read_value_id(number)
-        request.MonitoringMode = ua.MonitoringMode.Reporting
-        request.RequestedParameters = wanted
-        return request
-
-    def _read_value_id(self, number: int) -> Any:
-        from asyncua import ua
-        from asyncua.ua.attribute_ids import AttributeIds
-
-        return ua.ReadValueId(NodeId=self._nodes[number], AttributeId=AttributeIds.Value)
-
-    def _mark_bad(self, number: int, why: str) -> None:
-        after = min(2 * self._retry_after.get(number, FIRST_RETRY_S / 2), LONGEST_RETRY_S)
-        self.bad[number] = why
-        self._retry_after[number] = after
-        self._retry_at[number] = time.monotonic() + after
-
-    def _mark_good(self, number: int) -> None:
-        for memory in (self.bad, self._retry_after, self._retry_at):
-            memory.pop(number, None)
-
-    async def _on_publish(self, result: Any) -> None:
-        from asyncua import ua
-
-        self._published, now = time.monotonic(), time.time_ns()
-        self._columns.add_message()
-        for part in result.NotificationMessage.NotificationData or ():
-            if isinstance(part, ua.DataChangeNotification):
-                for item in part.MonitoredItems:
-                    self._columns.add(item.ClientHandle, item.Value, now)
-                    self._seen[item.ClientHandle] = self._published
-            elif isinstance(part, ua.StatusChangeNotification):
-                self._end(f"the server ended the subscription: {part.Status.name}")
-        if len(self._columns):
-            self._news.set()
-
-    def _end(self, why: str) -> None:
-        self._ended = self._ended or why
-        self._news.set()
+    async def start(self, client: ReadOnlyClient) -> None:
+        """Subscribe to whatever the server lets us."""
+        self._client = client
+        interval_ms = self._options.publishing_interval / 1e6
+        keep_alive = await client.subscribe(interval_ms, self._published)
+        self._allowance = keep_alive + self._options.timeout / SECOND
+        self._published_at = time.monotonic()
+        await self._monitor()
+        self._retry_at = time.monotonic() + self._retry_pause
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
-        """Without end; SourceLost when the server is gone."""
-        async with self._beating():
-            while True:
-                await self._news.wait()
-                self._news.clear()
-                if len(self._columns):
-                    yield self._columns.take()
-                if self._ended:
-                    raise SourceLost(f"{self._options.url}: {self._ended}")
+        """Without end; SourceLost when the server is gone, after all that it had sent."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._ready:
+                yield self._ready.popleft()
+            if self._failure is not None:
+                raise self._failure
 
-    @asynccontextmanager
-    async def _beating(self) -> AsyncGenerator[None, None]:
-        task = asyncio.create_task(self._heartbeat(), name="opcua.heartbeat")
-        self._client.connection_lost_callback = self._on_lost
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _on_lost(self, error: Exception) -> None:
-        self._end(f"connection lost: {error}")
-
-    async def _heartbeat(self) -> None:
-        """Read what is silent, retry what is bad, and notice when nobody answers."""
-        beat = max(0.2, min(self._periods))
+    async def heartbeat(self) -> None:
+        """Ask what is silent, until something is wrong; `batches` then raises it."""
         try:
             while True:
-                await asyncio.sleep(beat)
-                async with translated(self._options.url):
-                    async with asyncio.timeout(self._options.timeout / SECOND):
-                        await self._beat(time.monotonic())
-        except SourceLost as lost:
-            self._end(str(lost).removeprefix(f"{self._options.url}: "))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session must end with it
-            self._end(f"{type(error).__name__}: {error}")
+                await self._beat(time.monotonic())
+                await asyncio.sleep(self._tick)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
+            self._fail(error)
+
+    def lost(self, why: str) -> None:
+        """The connection is gone."""
+        self._fail(SourceLost(why))
 
     async def _beat(self, now: float) -> None:
-        if now - self._published > self._patience:
-            self._end(f"the subscription was silent for {now - self._published:.0f} s")
-            return
-        due = [number for number, at in self._retry_at.items() if at <= now]
-        if due:
-            self._nodes = await resolve(self._client, self._wanted)
-            await self._monitor(due)
-        for number in self.bad:
-            self._columns.add_bad(number, time.time_ns())
-        silent = [
-            number
-            for number, (seen, period) in enumerate(zip(self._seen, self._periods, strict=True))
-            if now - seen >= period and number not in self.bad
-        ]
-        for some in _chunks(silent, self._options.items_per_request):
-            await self._read(some)
-        if len(self._columns):
-            self._news.set()
+        if now - self._published_at > self._allowance:
+            raise SourceLost(f"no sign of the subscription for {self._allowance:.0f} s")
+        if self._unmonitored and now >= self._retry_at:
+            await self._monitor()
+            self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY_S)
+            self._retry_at = now + self._retry_pause
+        due = np.flatnonzero(now - self._heard > self._silence).astype(np.int32)
+        if len(due):
+            await self._confirm(due)
 
-    async def _read(self, tags: Sequence[int]) -> None:
-        """Ask for the value of silent tags: it is confirmed as of the server's time."""
-        from asyncua import ua
+    async def _confirm(self, due: Indices) -> None:
+        nodes = [self._nodes[index] for index in due]
+        known = np.array([node is not None for node in nodes])
+        data = await self._client.read([node for node in nodes if node is not None])
+        at = time.time_ns() + self._server_ahead
+        self._heard[due], self._is_confirmed = time.monotonic(), True
+        if known.any():
+            self._put(self._columns.readings(due[known], data, at))
+            self._note_vanished(due[known], data)
+        if not known.all():
+            self._put(nothing(due[~known], at))
 
-        parameters = ua.ReadParameters()
-        parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        parameters.NodesToRead = [self._read_value_id(number) for number in tags]
-        answers = await self._client.uaclient.read(parameters)
-        now, seen = time.time_ns(), time.monotonic()
-        self._columns.add_message()
-        for number, data in zip(tags, answers, strict=True):
-            # The source's time is that of the last change; what is confirmed is confirmed now.
-            data.SourceTimestamp = data.ServerTimestamp
-            self._columns.add(number, data, now)
-            self._seen[number] = seen
-            self._judge(number, data.StatusCode)
+    def _note_vanished(self, read: Indices, data: Sequence[Any]) -> None:
+        # A server drops the monitored items of a node that it deletes, and does not say so.
+        for index, each in zip(read.tolist(), data, strict=True):
+            if not is_good(each) and each.StatusCode.name in _UNKNOWN:
+                self._unmonitored.add(index)
 
-    def _judge(self, number: int, status: Any) -> None:
-        """A node that is gone needs a new monitored item when it is back."""
-        if status is None or not status.is_bad():
-            self.unreadable.pop(number, None)
-            return
-        self.unreadable[number] = status.name
-        if status.name in _GONE:
-            self._mark_bad(number, status.name)
+    async def _monitor(self) -> None:
+        """Try to monitor what is not, by the namespaces as they are now."""
+        namespaces = await self._client.namespaces()
+        wanted = []
+        for index in sorted(self._unmonitored):
+            self._nodes[index] = node = self._names[index].on(namespaces)
+            if node is None:
+                self._note(index, f"the server has no namespace {self._names[index].uri}")
+            else:
+                wanted.append(self._item(index, node))
+        for item, got in zip(wanted, await self._client.monitor(wanted), strict=True):
+            self._note(item.tag, got.fault or self._shortfall(got))
+            if not got.fault:
+                self._unmonitored.discard(item.tag)
 
-    async def read_all(self) -> None:
-        """Read every tag once; `bad` then names what cannot be read."""
-        async with translated(self._options.url):
-            self._nodes = await resolve(self._client, self._wanted)
-            for number, node in enumerate(self._nodes):
-                if node is None:
-                    self._mark_bad(number, "the server has no such namespace")
-            known = [number for number, node in enumerate(self._nodes) if node is not None]
-            for some in _chunks(known, self._options.items_per_request):
-                await self._read(some)
+    def _item(self, index: int, node: str) -> Item:
+        tag, options = self._tags[index], self._options
+        sampling_ms = options.sampling_of(tag) / 1e6
+        return Item(index, node, sampling_ms, options.queue_of(tag), tag.deadband)
 
+    def _shortfall(self, got: Revised) -> str:
+        # A sampling interval of 0 means as fast as it changes: nothing to compare with.
+        if 0 < got.queue_size * got.sampling_ms < self._options.publishing_interval / 1e6:
+            return f"the server keeps {got.queue_size} changes only, so some will be lost"
+        return ""
 
-def _chunks(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+    def _note(self, index: int, fault: str) -> None:
+        if fault != self._faults.get(index, ""):
+            tag = list(self._options.tags)[index]
+            if fault:
+                log.warning("%s: %s: %s", self._name, tag, fault)
+            else:
+                log.info("%s: %s is monitored", self._name, tag)
+        self._faults[index] = fault
+
+    def _published(self, result: Any) -> None:
+        # asyncua would log what is raised here, and go on.
+        try:
+            self._take(result.NotificationMessage, time.time_ns())
+        except Exception as error:  # noqa: BLE001 - the reader must hear of it
+            self._fail(error)
+
+    def _take(self, message: Any, arrived: Nanos) -> None:
+        self._published_at = time.monotonic()
+        sent = seconds(message.PublishTime)
+        self._server_ahead = self._ahead(sent, arrived)
+        for part in message.NotificationData or ():
+            if hasattr(part, "MonitoredItems"):
+                batch = self._columns.changes(part.MonitoredItems, arrived)
+                if self._is_confirmed:
+                    self._heard[batch.tag] = self._published_at
+                self._put(batch)
+            elif hasattr(part, "Status"):
+                raise SourceLost(f"the server ended the subscription ({part.Status.name})")
+
+    def _ahead(self, sent: float, arrived: Nanos) -> Nanos:
+        """How far the server's clock is ahead of ours, in ns: the clock of its confirmations."""
+        if self._options.timestamp == "receive" or np.isnan(sent):
+            return 0
+        return round(sent * 1e6) * 1000 - arrived
+
+    def _put(self, batch: SampleBatch) -> None:
+        if len(self._ready) >= _MOST_BATCHES:
+            oldest = self._ready.popleft()
+            self._dropped += len(oldest) + oldest.lost
+        if self._dropped:
+            batch, self._dropped = replace(batch, lost=batch.lost + self._dropped), 0
+        self._ready.append(batch)
+        self._news.set()
+
+    def _fail(self, why: Exception) -> None:
+        self._failure = self._failure or why
+        self._news.set()

@@ -1,0 +1,1 @@
+from opcua_plant import asked, plant  # noqa: F401 - fixtures

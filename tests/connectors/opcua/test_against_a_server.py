@@ -1,0 +1,184 @@
+"""Against a real server: what a subscription and its reads bring, and what ends a session."""
+
+import asyncio
+import math
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from asyncua import ua
+from asyncua.server.internal_session import InternalSession
+from opcua_plant import URI, connector
+
+from gateway.contracts import SourceLost
+from gateway.model import Quality
+
+
+async def seen(batches, until, within=10.0):
+    """The samples as {tag: [(at, value, quality)]} once `until` is true of them."""
+    found = {}
+    async with asyncio.timeout(within):
+        async for batch in batches:
+            for tag, *sample in zip(batch.tag, batch.at, batch.value, batch.quality, strict=True):
+                found.setdefault(int(tag), []).append(sample)
+            if until(found):
+                return found
+    raise AssertionError(found)
+
+
+async def test_numbers_come_with_the_sources_time_and_the_rest_is_bad(plant):
+    moment = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    await plant.show("flow", 7.25, at=moment)
+    at = round(moment.timestamp() * 1e6) * 1000
+    async with connector(plant, "flow", "speed", "on", "text").open() as batches:
+        found = await seen(batches, lambda f: len(f) == 4 and [at, 7.25, Quality.GOOD] in f[0])
+    assert found[1][0][1:] == [1450.0, Quality.GOOD]
+    assert found[2][0][1:] == [1.0, Quality.GOOD]
+    assert math.isnan(found[3][0][1])
+    assert found[3][0][2] == Quality.BAD
+
+
+async def test_changes_come_in_order_and_none_is_left_out(plant):
+    async with connector(plant, "flow", tags={
+        "flow": {"node": f"nsu={URI};s=flow", "sampling_interval": "1ms", "queue_size": 100}
+    }).open() as batches:  # fmt: skip
+        await seen(batches, lambda f: len(f[0]) >= 2)
+        for k in range(50):
+            await plant.show("flow", float(k))
+        found = await seen(batches, lambda f: f[0][-1][1] == 49.0)
+    changes = [sample[1] for sample in found[0]]
+    assert changes[-50:] == [float(k) for k in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [
+        (ua.StatusCodes.UncertainLastUsableValue, Quality.UNCERTAIN),
+        (ua.StatusCodes.BadSensorFailure, Quality.BAD),
+    ],
+)
+async def test_the_servers_status_is_the_samples_quality(plant, status, quality):
+    async with connector(plant, "flow").open() as batches:
+        await seen(batches, lambda f: f)
+        await plant.show("flow", 9.0, status)
+        found = await seen(batches, lambda f: f[0][-1][2] == quality)
+    assert math.isnan(found[0][-1][1]) == (quality is Quality.BAD)
+
+
+async def test_what_is_physically_impossible_is_bad(plant):
+    limits = {"flow": {"node": f"nsu={URI};s=flow", "low": 0.0, "high": 100.0}}
+    async with connector(plant, tags=limits).open() as batches:
+        await plant.show("flow", 250.0)
+        await seen(batches, lambda f: f[0][-1][2] == Quality.BAD)
+
+
+async def test_a_silent_tag_is_confirmed_by_reading_it(plant):
+    before = time.time_ns()
+    async with connector(plant, "flow").open() as batches:
+        found = await seen(batches, lambda f: len(f[0]) >= 4)
+    assert {sample[1] for sample in found[0]} == {1.5}
+    confirmed = [sample[0] for sample in found[0][1:]]
+    assert all(at > before - 10**9 for at in confirmed)
+    assert confirmed == sorted(set(confirmed))
+
+
+async def test_a_node_that_does_not_exist_does_not_stop_its_neighbours(plant):
+    async with connector(plant, "gone", "flow").open() as batches:
+        found = await seen(batches, lambda f: len(f.get(0, [])) > 1 and len(f.get(1, [])) > 1)
+        assert {sample[2] for sample in found[0]} == {Quality.BAD}
+        assert {sample[2] for sample in found[1]} == {Quality.GOOD}
+        await plant.add("gone", 5.0)
+        found = await seen(batches, lambda f: f.get(0, [[0, 0, 2]])[-1][1] == 5.0)
+    assert found[0][-1][2] == Quality.GOOD
+
+
+# asyncua's server forgets to await its own callback when a monitored node is deleted.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine 'MonitoredItemService:RuntimeWarning")
+async def test_a_node_that_goes_away_is_bad_until_it_is_back(plant):
+    async with connector(plant, "flow", "speed").open() as batches:
+        await seen(batches, lambda f: set(f) == {0, 1})
+        await plant.remove("speed")
+        await seen(batches, lambda f: f.get(1, [[0, 0, 0]])[-1][2] == Quality.BAD)
+        await plant.add("speed", 900)
+        await seen(batches, lambda f: f.get(1, [[0, 0, 0]])[-1][1] == 900.0)
+
+
+async def test_a_server_that_stops_ends_the_session_and_can_be_opened_again(plant):
+    found = connector(plant, "flow")
+    async with found.open() as batches:
+        await seen(batches, lambda f: f)
+        await plant.stop()
+        with pytest.raises(SourceLost):
+            await seen(batches, lambda _: False, within=8)
+    with pytest.raises(SourceLost, match=str(plant.port)):
+        async with found.open():
+            pytest.fail("nobody listens")
+    await plant.start()
+    async with found.open() as batches:
+        assert (await seen(batches, lambda f: f))[0][0][1] == 1.5
+
+
+async def test_a_namespace_with_another_index_after_a_restart_is_found_by_its_uri(plant):
+    found = connector(plant, "flow")
+    async with found.open() as batches:
+        await seen(batches, lambda f: f)
+    before = plant.index
+    await plant.stop()
+    await plant.start("urn:new:one", "urn:new:two")
+    assert plant.index == before + 2
+    async with found.open() as batches:
+        assert (await seen(batches, lambda f: f))[0][0][1] == 1.5
+
+
+async def test_leaving_leaks_no_session_on_the_server(plant):
+    before = InternalSession._current_connections
+    for _ in range(3):
+        async with connector(plant, "flow").open() as batches:
+            await seen(batches, lambda f: f)
+            assert InternalSession._current_connections == before + 1
+    async with asyncio.timeout(5):
+        while InternalSession._current_connections != before:
+            await asyncio.sleep(0.05)
+
+
+async def test_the_server_is_never_asked_to_write_or_to_call(plant, asked):
+    async with connector(plant, "gone", "flow").open() as batches:
+        await seen(batches, lambda f: len(f.get(1, [])) >= 4)
+    await connector(plant, "flow").probe()
+    numbers = {name: getattr(ua.ObjectIds, name) for name in dir(ua.ObjectIds)}
+    names = {number: name for name, number in numbers.items() if isinstance(number, int)}
+    requests = {names[number].split("Request")[0] for number in asked}
+    assert {"Read", "CreateSubscription", "CreateMonitoredItems", "Publish"} <= requests
+    assert requests <= {
+        "CreateSession", "ActivateSession", "CloseSession", "Read", "CreateSubscription",
+        "CreateMonitoredItems", "Publish", "DeleteSubscriptions", "GetEndpoints",
+    }  # fmt: skip
+
+
+async def test_a_probe_says_what_it_found(plant):
+    good = await connector(plant, "flow", "speed").probe()
+    assert good.ok
+    assert "2 nodes readable" in good.said
+    some = await connector(plant, "flow", "gone").probe()
+    assert not some.ok
+    assert "gone: BadNodeIdUnknown" in some.said
+    await plant.stop()
+    none = await connector(plant, "flow").probe()
+    assert not none.ok
+    assert str(plant.port) in none.said
+
+
+async def test_a_wire_count_is_kept(plant):
+    async with connector(plant, "flow").open() as batches, asyncio.timeout(10):
+        async for batch in batches:
+            assert batch.wire_bytes > 0
+            break
+
+
+async def test_time_goes_by_the_choice_of_the_file(plant):
+    old = datetime.now(UTC) - timedelta(hours=1)
+    await plant.show("flow", 3.0, at=old)
+    async with connector(plant, "flow", timestamp="receive").open() as batches:
+        found = await seen(batches, lambda f: f)
+    assert abs(found[0][0][0] - time.time_ns()) < 60 * 10**9

@@ -47,6 +47,8 @@ lock: $(DEV) ## resolve the dependencies anew into both lock files
 schema: $(DEV) ## write the JSON Schema that editors use for line files
 	@$(BIN)/andon schema > $(VENV)/schema.json
 	@mv $(VENV)/schema.json configs/andon.schema.json
+	@$(BIN)/andon schema --site > $(VENV)/schema.json
+	@mv $(VENV)/schema.json configs/andon-site.schema.json
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,6 +1,7 @@
-"""The servers of the benchmark, in a process of their own: many registers, many nodes.
+"""The servers of the benchmark, in a process of their own: many registers, many nodes, a cloud.
 
-Prints one JSON line with the ports when ready and runs until it is terminated.
+The cloud takes every write and keeps nothing. Prints one JSON line when ready and runs until it is
+terminated.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import math
 import sys
 import time
 
+from aiohttp import web
 from asyncua import Server, ua
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -19,7 +21,21 @@ UPDATE_S = 0.1
 URI = "urn:andon:bench"
 
 
-async def main(modbus_port, opcua_port):
+async def cloud(port):
+    async def take(request):
+        await request.read()
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/api/v2/write", take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+
+
+async def main(modbus_port, opcua_port, cloud_port):
+    await cloud(cloud_port)
+
     async def wave(_function, _start, _address, _count, registers, _set):
         # A square wave of 10 s, so that a limit is crossed and left again and again.
         registers[0] = 900 if time.time() % 10 < 5 else 100
@@ -49,4 +65,4 @@ async def main(modbus_port, opcua_port):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(*map(int, sys.argv[1:4])))

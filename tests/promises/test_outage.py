@@ -11,11 +11,18 @@ import servers
 from rig import rig
 
 OUTAGE_S = float(os.environ.get("ANDON_OUTAGE_S", "3"))
-SINKS = """
-summaries: {{every: 5s}}
+SINK = """
+    type: influx
+    url: {url}
+    org: plant
+    bucket: lines
+    token: ${{env:ANDON_TEST_TOKEN}}
+"""
+SINKS = f"""
+summaries: {{{{every: 5s}}}}
 sinks:
-  cloud: {{type: influx, url: "{url}", org: plant, bucket: lines, token: "${{env:ANDON_TEST_TOKEN}}"}}
-  again: {{type: influx, url: "{url}", org: plant, bucket: lines, token: "${{env:ANDON_TEST_TOKEN}}"}}
+  cloud:{SINK}
+  again:{SINK}
 """
 
 

@@ -12,7 +12,7 @@ import time
 import structlog
 
 from gateway.backoff import Backoff
-from gateway.contracts import Connector, SourceLost
+from gateway.contracts import ConfigError, Connector, SourceLost
 from gateway.health import SourceHealth
 from gateway.inbox import Inbox
 
@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 STEADY_S = 10.0
 """A session that delivered this long resets the back-off."""
+HUMAN_S = 30.0
+"""What only a human can mend is tried this often."""
 
 
 async def keep_reading(
@@ -35,6 +37,11 @@ async def keep_reading(
             if health.note_lost(str(lost)):
                 log.warning("source.lost", source=health.name, why=str(lost))
             wait = lost.wait
+        except ConfigError as wrong:
+            # A certificate or a secret that somebody may put right while the line runs on.
+            if health.note_lost(str(wrong)):
+                log.error("source.misconfigured", source=health.name, why=str(wrong))
+            wait = HUMAN_S
         if time.monotonic() - opened > STEADY_S:
             backoff.reset()
         await asyncio.sleep(max(wait, backoff.next()))

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from fakes import ScriptedConnector, batch
 
-from gateway.contracts import SourceLost
+from gateway.contracts import ConfigError, SourceLost
 from gateway.health import SourceHealth
 from gateway.inbox import Inbox
 from gateway.source import keep_reading
@@ -50,3 +50,10 @@ async def test_a_bug_in_a_connector_is_not_swallowed():
     _, _, task = await read(connector, lambda *_: False)
     with pytest.raises(ZeroDivisionError):
         await task
+
+
+async def test_what_a_human_must_mend_is_said_and_does_not_end_the_task():
+    connector = ScriptedConnector([ConfigError("client.pem does not exist")])
+    _, health, task = await read(connector, lambda _, health: health.error)
+    assert health.error == "client.pem does not exist"
+    assert task.cancelled()

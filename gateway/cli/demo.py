@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -44,18 +45,29 @@ def command(fault: str, length: str, seed: int, as_json: bool, keep: Path | None
     with tempfile.TemporaryDirectory(prefix="andon-demo-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        result = asyncio.run(_play(Play(fault, seconds, seed, folder.absolute()), as_json))
+        try:
+            result = asyncio.run(_play(Play(fault, seconds, seed, folder.absolute()), as_json))
+        except asyncio.CancelledError:
+            raise click.Abort from None
     _report(result, as_json)
     sys.exit(0 if result.ended_well else 1)
 
 
 async def _play(play: Play, as_json: bool) -> Result:
+    # Told to end, it ends its plant and its daemon first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, _cancel, asyncio.current_task())
+
     def tell(text: str) -> None:
         click.echo(text, err=as_json)
 
     if sys.stdout.isatty() and not as_json:
         return await _on_a_terminal(play)
     return await perform(play, tell, _plain(tell))
+
+
+def _cancel(task: asyncio.Task[object]) -> None:
+    task.cancel()
 
 
 async def _on_a_terminal(play: Play) -> Result:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,8 +67,9 @@ async def _play(play: Play, as_json: bool) -> Result:
     return await perform(play, tell, _plain(tell))
 
 
-def _cancel(task: asyncio.Task[object]) -> None:
-    task.cancel()
+def _cancel(task: asyncio.Task[Any] | None) -> None:
+    if task is not None:
+        task.cancel()
 
 
 async def _on_a_terminal(play: Play) -> Result:

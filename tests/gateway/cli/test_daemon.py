@@ -1,0 +1,160 @@
+"""`andon run`, `andon status` and `andon once` as processes, against a real plant."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from rig import rig
+
+ANDON = [sys.executable, "-m", "gateway"]
+LIMITS_ONLY = """
+version: 1
+line: lonely
+site: here
+state: state
+health: {port: 0}
+sources:
+  plc:
+    type: modbus
+    host: 127.0.0.1
+    port: 1
+    tags: {flow: {address: 0}}
+detectors:
+  guard: {type: limits, tags: {flow: {high: 5}}}
+"""
+
+
+def run(*words, **options):
+    command = [*ANDON, *map(str, words)]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=60, **options
+    )
+
+
+@pytest.fixture
+def lonely(tmp_path):
+    """A line whose plant is not there."""
+    file = tmp_path / "lonely.yaml"
+    file.write_text(LIMITS_ONLY)
+    return file
+
+
+def test_a_wrong_file_ends_the_daemon_with_78_and_names_the_line(lonely):
+    lonely.write_text(LIMITS_ONLY.replace("port: 1\n", "prot: 1\n"))
+    ended = run("run", lonely)
+    assert ended.returncode == 78
+    assert "lonely.yaml:11:5: sources.plc.prot: unknown key" in ended.stderr
+    assert 'did you mean "port"?' in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broken_model_ends_the_daemon_with_78(lonely, tmp_path):
+    bundle = tmp_path / "models" / "pump"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest.json").write_text("{}")
+    lonely.write_text(LIMITS_ONLY + "  pump: {type: onnx, bundle: models/pump}\n")
+    ended = run("run", lonely)
+    assert ended.returncode == 78
+    assert "manifest.json" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_file_is_wrong_usage(tmp_path):
+    assert run("run", tmp_path / "nothing.yaml").returncode == 2
+
+
+def test_nobody_running_is_said_with_the_command_to_start(lonely):
+    ended = run("status", lonely)
+    assert ended.returncode == 1
+    assert "andon run" in ended.stderr
+
+
+async def started(file, **environment):
+    return await asyncio.create_subprocess_exec(
+        *ANDON, "run", str(file), env={**os.environ, **environment},
+        stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+async def heard(manager, words, within=20):
+    """Datagrams to the service manager until one of them says `words`."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(within):
+        while words not in (said := (await loop.sock_recv(manager, 4096)).decode()):
+            pass
+    return said
+
+
+async def test_systemd_hears_ready_status_watchdog_and_a_polite_end(lonely, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        daemon = await started(
+            lonely, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="3000000"
+        )
+        assert "STATUS=lonely" in await heard(manager, "READY=1")
+        await heard(manager, "WATCHDOG=1")
+        daemon.send_signal(signal.SIGTERM)
+        await heard(manager, "STOPPING=1")
+        async with asyncio.timeout(10):
+            log = (await daemon.stderr.read()).decode()
+            assert await daemon.wait() == 0
+    events = [json.loads(line)["event"] for line in log.splitlines()]
+    assert events[0] == "line.started"
+    assert events[-1] == "line.stopped"
+    assert events.count("source.lost") == 1, "a dead PLC is said once"
+
+
+async def test_a_line_runs_only_once(lonely, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        first = await started(lonely, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        await heard(manager, "READY=1")
+        second = await started(lonely)
+        said = (await second.stderr.read()).decode()
+        assert await second.wait() == 78
+        assert "already runs this line" in said
+        first.terminate()
+        await first.communicate()
+
+
+async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle):
+    async with rig(tmp_path, bundle) as plant:
+        once = await asyncio.to_thread(run, "once", plant.file, "--json")
+        facts = json.loads(once.stdout)
+        assert once.returncode == 0
+        assert {tag["quality"] for tag in facts["tags"]} == {"good"}
+        assert [each["name"] for each in facts["detectors"]] == ["pump", "guard"]
+        assert not (tmp_path / "state").exists(), "once leaves no trace"
+        async with plant.daemon():
+            await plant.until(lambda f: f["health"] == "ok")
+            shown = await asyncio.to_thread(run, "status", plant.file)
+            assert shown.returncode == 0
+            assert "bearing_temperature_de" in shown.stdout
+            assert "no alarms" in shown.stdout
+            await plant.say("stop modbus")
+            await plant.until(lambda f: f["health"] == "blind")
+            shown = await asyncio.to_thread(run, "status", plant.file)
+            assert shown.returncode == 1
+            assert "stale" in shown.stdout
+            assert "blind" in shown.stdout
+        once = await asyncio.to_thread(run, "once", plant.file, "--timeout", "2")
+        assert once.returncode == 1
+        assert "plc:" in once.stdout
+
+
+async def test_the_demo_raises_an_alert_for_its_fault_and_none_before():
+    ended = await asyncio.to_thread(run, "demo", "--for", "30s", "--fault", "cavitation", "--json")
+    facts = json.loads(ended.stdout.splitlines()[-1])
+    assert ended.returncode == 0, ended.stderr
+    assert facts["alerts_before_fault"] == 0
+    assert facts["alerts_after_fault"] >= 1
+    assert {"suction_pressure", "vibration_de", "vibration_nde"} & set(facts["top_tags"])
+    assert facts["summaries_forwarded"] > 0
+    assert 0 < facts["forwarded_bytes"] < facts["raw_bytes"]

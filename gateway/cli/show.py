@@ -1,13 +1,18 @@
 """A running line on a terminal: the tables that `andon status` and `andon demo` share."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from gateway.model import Severity
 
 Facts = Mapping[str, Any]
 
@@ -36,9 +41,28 @@ _BAR = 24
 def show_status(facts: Facts) -> None:
     """Print it all once."""
     console = Console()
-    console.print(overview(facts))
-    for part in (tags(facts), detectors(facts), sources(facts), sinks(facts), alerts(facts)):
+    for part in _parts(facts):
         console.print(part)
+
+
+def draw_status(facts: Facts, path: Path) -> None:
+    """Write it all as an SVG picture."""
+    console = Console(record=True, width=118, file=StringIO())
+    console.print(Group(*_parts(facts)))
+    picture = console.export_svg(title=f"andon status {facts['line']}")
+    # A picture must not ask the internet for its fonts.
+    path.write_text(re.sub(r"@font-face\s*\{.*?\}\s*", "", picture, flags=re.DOTALL))
+
+
+def _parts(facts: Facts) -> list[RenderableType]:
+    return [
+        overview(facts),
+        tags(facts),
+        detectors(facts),
+        sources(facts),
+        sinks(facts),
+        alerts(facts),
+    ]
 
 
 def word(text: str) -> Text:
@@ -54,11 +78,20 @@ def overview(facts: Facts) -> RenderableType:
         (facts["line"], "bold"),
         f" at {facts['site']}  ",
         word(facts["health"]),
+        "  ",
+        _alarms(facts["active"]),
         f"  up {_span(up)}  {counters['values_read']:,} values read, "
-        f"{counters['windows_scored']:,} windows scored, {counters['alerts_raised']} alarms raised",
+        f"{counters['windows_scored']:,} windows scored",
     )
     reasons = [Text(f"  {why}", style="yellow") for why in facts["not_ready"]]
     return Group(head, *reasons)
+
+
+def _alarms(active: Sequence[Facts]) -> Text:
+    if not active:
+        return Text("no active alarm", style="dim")
+    worst = max((alert["severity"] for alert in active), key=lambda s: Severity(s).rank)
+    return Text(f" {len(active)} ACTIVE, {worst} ", style=_STYLE[worst])
 
 
 def tags(facts: Facts) -> Table:
@@ -156,7 +189,7 @@ def page(facts: Facts, title: str, extra: RenderableType = "") -> RenderableType
 
 def plain_table(*columns: str) -> Table:
     """A table without lines; numbers to the right."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim underline", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in ("value", "samples") else "left")
     return table

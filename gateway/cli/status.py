@@ -14,7 +14,12 @@ SERVICE_STATE = Path("/var/lib/andon")
 @click.command("status")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything the daemon knows, as JSON.")
-def command(file: Path, as_json: bool) -> None:
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw it into this file, for a report.",
+)
+def command(file: Path, as_json: bool, svg: Path | None) -> None:
     """Show what the running daemon of FILE knows.
 
     Exit code 0 when the whole line works, 1 when a part of it does not or no daemon answers.
@@ -32,6 +37,10 @@ def command(file: Path, as_json: bool) -> None:
         socket = config.places.state / SOCKET
         click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)
         sys.exit(1)
+    if svg is not None:
+        from gateway.cli.show import draw_status
+
+        draw_status(facts, svg)
     if as_json:
         click.echo(json.dumps(facts))
     else:

@@ -137,7 +137,7 @@ async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle)
             shown = await asyncio.to_thread(run, "status", plant.file)
             assert shown.returncode == 0
             assert "bearing_temperature_de" in shown.stdout
-            assert "no alarms" in shown.stdout
+            assert "no active alarm" in shown.stdout
             await plant.say("stop modbus")
             await plant.until(lambda f: f["health"] == "blind")
             shown = await asyncio.to_thread(run, "status", plant.file)

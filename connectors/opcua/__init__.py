@@ -2,7 +2,7 @@
 
 The way of a value, one module each:
 `options` (what the file may say) and `nodes` (how a node is named there) → `client` (asyncua, and
-only what reads) → `columns` (notifications to columns) → `session` (subscription, heartbeat and
+only what reads; `certificates` are read for it) → `columns` (notifications to columns) → `session` (subscription, heartbeat and
 liveness on one connection) → `connector` (what the gateway knows). `options`, `nodes` and
 `columns` are pure.
 

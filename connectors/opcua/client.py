@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from connectors.opcua.certificates import application_uri, load_certificate, load_key_of
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.contracts import ConfigError, SourceLost
 from gateway.model import SECOND
@@ -64,9 +65,10 @@ class ReadOnlyClient:
         from asyncua import ua
         from asyncua.client.client import Client
         from asyncua.ua.uaerrors import UaError
+        from cryptography.exceptions import InvalidSignature
 
         _quieten_asyncua()
-        self._ua, self._failed = ua, (OSError, struct.error, UaError)
+        self._ua, self._failed = ua, (OSError, struct.error, UaError, InvalidSignature)
         self._options, self._config = options, config
         self._where = urlsplit(options.url).netloc
         self._subscription = 0
@@ -88,8 +90,8 @@ class ReadOnlyClient:
             client.set_user(options.username)
             client.set_password(options.password.resolve())
         if options.security is not None:
-            await self._secure(options.security)
-        with self._translated():
+            self._secure(options.security)
+        with self._explained(), self._translated():
             await client.connect()
 
     async def namespaces(self) -> list[str]:
@@ -176,22 +178,34 @@ class ReadOnlyClient:
             RequestedParameters=how,
         )
 
-    async def _secure(self, security: SecurityOptions) -> None:
-        from asyncua.crypto import security_policies, uacrypto
+    def _secure(self, security: SecurityOptions) -> None:
+        from asyncua.crypto import security_policies
 
-        ours, key, theirs = (
-            str(self._config / path)
-            for path in (security.certificate, security.private_key, security.server_certificate)
-        )
+        path = self._config / security.certificate
+        ours = load_certificate(path)
+        key = load_key_of(ours, self._config / security.private_key)
+        theirs = load_certificate(self._config / security.server_certificate)
         policy = getattr(security_policies, "SecurityPolicy" + security.policy.replace("_", ""))
         mode = getattr(self._ua.MessageSecurityMode, security.mode)
+        client = self._client
+        client.application_uri = application_uri(ours, path)
+        client.security_policy = policy(theirs, ours, key, mode)
+        client.uaclient.set_security(client.security_policy)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A server that cannot read what we send, or does not trust us, just hangs up or is silent."""
+        security = self._options.security
         try:
-            self._client.application_uri = _uri_in(await uacrypto.load_certificate(ours))
-            await self._client.set_security(policy, ours, key, None, theirs, mode)
-        except OSError as error:
-            raise ConfigError(f"{error.filename}: {error.strerror}") from error
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"the certificates or the key cannot be used: {error}") from error
+            yield
+        except SourceLost as lost:
+            if security is None or isinstance(lost.__cause__, ConnectionRefusedError) or lost.wait:
+                raise
+            doubt = (
+                f"is {security.server_certificate} still its certificate, "
+                f"and does it trust {security.certificate}?"
+            )
+            raise SourceLost(f"{lost}; {doubt}") from lost
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -228,20 +242,6 @@ def _parts(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def _with_port(url: str) -> str:
     parts = urlsplit(url)
     return url if parts.port else parts._replace(netloc=f"{parts.netloc}:4840").geturl()
-
-
-def _uri_in(certificate: Any) -> str:
-    """The application URI that a certificate is for; servers compare it with what we say we are."""
-    from cryptography import x509
-
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except x509.ExtensionNotFound:
-        uris = []
-    if not uris:
-        raise ConfigError("our certificate names no application URI (subject alternative name)")
-    return str(uris[0])
 
 
 def _quieten_asyncua() -> None:

@@ -66,6 +66,8 @@ def _check(kind: str, identifier: str) -> None:
         except ValueError as error:
             raise ValueError(f"'g={identifier}' is not a GUID") from error
     if kind == "b":
+        if identifier.startswith("0x"):
+            raise ValueError(f"'b={identifier}' looks like hexadecimal: write it as base64")
         try:
             base64.b64decode(identifier, validate=True)
         except (binascii.Error, ValueError) as error:

@@ -101,7 +101,8 @@ class OpcUaOptions(Strict):
     @classmethod
     def _is_opc_tcp(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme != "opc.tcp" or not parts.hostname:
+        # A port out of range is a ValueError of its own here.
+        if parts.scheme != "opc.tcp" or not parts.hostname or parts.port == 0:
             raise ValueError("write it as in opc.tcp://192.168.0.12:4840")
         if parts.username:
             raise ValueError("holds a user name: use `username:` and `password: ${env:NAME}`")
@@ -115,6 +116,8 @@ class OpcUaOptions(Strict):
             raise ValueError("`insecure: true` and `security:` exclude each other: remove one")
         if (self.username is None) != (self.password is None):
             raise ValueError("`username` and `password` go together")
+        if self.username == "":
+            raise ValueError("`username` is empty: leave it out to log in as nobody in particular")
         return self
 
     def period_of(self, tag: OpcUaTag) -> Nanos:

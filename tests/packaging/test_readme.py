@@ -10,10 +10,8 @@ from gateway.config.load import load
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = [
-    textwrap.dedent(block)
-    for block in re.findall(r"^ *```yaml\n(.*?)^ *```", README, re.DOTALL | re.MULTILINE)
-]
+_FENCED = re.compile(r"^ *```yaml\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+BLOCKS = [textwrap.dedent(block) for block in _FENCED.findall(README)]
 
 
 def test_the_first_line_file_is_accepted(tmp_path):

@@ -1,10 +1,10 @@
 """OPC UA: monitored items with source time and status, and reads of what stays silent.
 
 The way of a value, one module each:
-`options` (what the file may say) and `nodes` (how a node is named there) → `client` (asyncua, and
-only what reads; `certificates` are read for it) → `columns` (notifications to columns) → `session` (subscription, heartbeat and
-liveness on one connection) → `connector` (what the gateway knows). `options`, `nodes` and
-`columns` are pure.
+`options` (what the file may say), `nodes` (how a node is named there) and `certificates` (the
+files that it names) → `client` (asyncua, and only what reads) → `columns` (notifications to
+columns) → `session` (subscription, heartbeat and liveness on one connection) → `connector` (what
+the gateway knows). `options`, `nodes` and `columns` are pure.
 
 Promises
 - Nothing is ever written to a server and no method is called: no code here names such a service.

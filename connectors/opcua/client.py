@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from connectors.opcua.certificates import application_uri, load_certificate, load_key_of
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
-from gateway.contracts import ConfigError, SourceLost
+from gateway.contracts import SourceLost
 from gateway.model import SECOND
 from gateway.options import format_duration
 
@@ -194,12 +194,14 @@ class ReadOnlyClient:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """A server that cannot read what we send, or does not trust us, just hangs up or is silent."""
+        # A server that cannot read what we send, or does not trust us, hangs up or keeps silent.
         security = self._options.security
         try:
             yield
         except SourceLost as lost:
-            if security is None or isinstance(lost.__cause__, ConnectionRefusedError) or lost.wait:
+            why = lost.__cause__
+            is_speechless = isinstance(why, TimeoutError | ConnectionError)
+            if security is None or not is_speechless or isinstance(why, ConnectionRefusedError):
                 raise
             doubt = (
                 f"is {security.server_certificate} still its certificate, "

@@ -117,7 +117,7 @@ class OpcUaOptions(Strict):
         if (self.username is None) != (self.password is None):
             raise ValueError("`username` and `password` go together")
         if self.username == "":
-            raise ValueError("`username` is empty: leave it out to log in as nobody in particular")
+            raise ValueError("`username` is empty: leave both out for an anonymous login")
         return self
 
     def period_of(self, tag: OpcUaTag) -> Nanos:

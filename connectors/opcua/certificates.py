@@ -1,0 +1,79 @@
+"""Reads the certificates and the key that a line file names.
+
+Promises
+- A file that cannot be used is a ConfigError that names it and says what is wrong.
+- PEM and DER are told apart by what is in the file, not by its name.
+- Nothing of a key ever stands in a message.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.contracts import ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.x509 import Certificate
+
+_PEM = b"-----BEGIN "
+
+
+def load_certificate(path: Path) -> "Certificate":
+    """The certificate in a file; of a chain, the first."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    content = _content(path)
+    load = x509.load_pem_x509_certificate if _PEM in content else x509.load_der_x509_certificate
+    try:
+        found = load(content)
+        is_rsa = isinstance(found.public_key(), RSAPublicKey)
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise ConfigError(f"{path}: is not a certificate in PEM or DER form") from error
+    if not is_rsa:
+        raise ConfigError(f"{path}: the security policies need a certificate with an RSA key")
+    return found
+
+
+def load_key_of(certificate: "Certificate", path: Path) -> "RSAPrivateKey":
+    """The private key in a file; ConfigError if it is not the certificate's."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_private_key,
+        load_pem_private_key,
+    )
+
+    content = _content(path)
+    load = load_pem_private_key if _PEM in content else load_der_private_key
+    try:
+        found = load(content, password=None)
+    except TypeError as error:
+        raise ConfigError(f"{path}: is protected by a password: store it without one") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{path}: is not a private key in PEM or DER form") from error
+    if not isinstance(found, RSAPrivateKey) or found.public_key() != certificate.public_key():
+        raise ConfigError(f"{path}: is not the private key of our certificate")
+    return found
+
+
+def application_uri(certificate: "Certificate", path: Path) -> str:
+    """The application that a certificate is for; servers compare it with what we say we are."""
+    from cryptography import x509
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (x509.ExtensionNotFound, ValueError):
+        uris = []
+    if not uris:
+        raise ConfigError(f"{path}: names no application URI (subject alternative name)")
+    return str(uris[0])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

@@ -32,15 +32,16 @@ class Timings:
     def __init__(self, line: str) -> None:
         self.registry = CollectorRegistry()
         self._line = line
+        # With their labels already, a histogram shows its zeros before the first observation.
         self._decision = self._histogram(
             "andon_decision_duration_seconds", "From a due window to its durable append."
-        )
+        ).labels(line)
         self._commit = self._histogram(
             "andon_buffer_commit_duration_seconds", "One durable append."
         )
         self._latency = self._histogram(
             "andon_alert_latency_seconds", "From a window's close to its alert on disk."
-        )
+        ).labels(line)
         self._inference = self._histogram(
             "andon_model_inference_duration_seconds",
             "One call of a detector with the windows that closed together.",
@@ -51,13 +52,13 @@ class Timings:
         return Histogram(name, text, ["line", *labels], buckets=_FAST, registry=self.registry)
 
     def decided(self, seconds: float) -> None:
-        self._decision.labels(self._line).observe(seconds)
+        self._decision.observe(seconds)
 
     def committed(self, seconds: float) -> None:
-        self._commit.labels(self._line).observe(seconds)
+        self._commit.observe(seconds)
 
     def alerted(self, seconds: float) -> None:
-        self._latency.labels(self._line).observe(seconds)
+        self._latency.observe(seconds)
 
     def scored(self, detector: str, seconds: float) -> None:
         self._inference.labels(self._line, detector).observe(seconds)

@@ -63,7 +63,6 @@ class ReadOnlyClient:
 
     def __init__(self, options: OpcUaOptions, config: Path, lost: Callable[[str], None]) -> None:
         from asyncua import ua
-        from asyncua.client.client import Client
         from asyncua.ua.uaerrors import UaError
         from cryptography.exceptions import InvalidSignature
 
@@ -73,7 +72,7 @@ class ReadOnlyClient:
         self._where = urlsplit(options.url).netloc
         self._subscription = 0
         seconds = options.timeout / SECOND
-        client = self._client = Client(_with_port(options.url), seconds, watchdog_intervall=seconds)
+        client = self._client = _tidy_client(_with_port(options.url), seconds)
         client.name = client.description = "andon"
         client.application_uri = "urn:andon:gateway"
         client.session_timeout = _SESSION_MS
@@ -235,6 +234,23 @@ async def connected(
         yield client
     finally:
         await client.close()
+
+
+def _tidy_client(url: str, seconds: float) -> Any:
+    from asyncua.client.client import Client
+
+    class TidyClient(Client):
+        # asyncua forgets a session that the server has made and that it then does not want, for
+        # the certificate or the endpoints: one would stay behind for each attempt to connect.
+        async def create_session(self) -> Any:
+            try:
+                return await super().create_session()
+            except Exception:
+                with suppress(Exception):
+                    await self.uaclient.close_session(delete_subscriptions=True)
+                raise
+
+    return TidyClient(url, seconds, watchdog_intervall=seconds)
 
 
 def _parts(things: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -38,7 +38,7 @@ class Timings:
         ).labels(line)
         self._commit = self._histogram(
             "andon_buffer_commit_duration_seconds", "One durable append."
-        )
+        ).labels(line)
         self._latency = self._histogram(
             "andon_alert_latency_seconds", "From a window's close to its alert on disk."
         ).labels(line)

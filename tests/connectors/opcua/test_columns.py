@@ -1,0 +1,203 @@
+"""What becomes of everything that a server may report."""
+
+import math
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from asyncua import ua
+from fakes import tag
+
+from connectors.opcua.columns import Columns, is_good, nothing, numbers, seconds
+from gateway.model import SECOND, Quality
+
+ARRIVED = 1_772_366_400 * SECOND
+MOMENT = datetime(2026, 3, 1, 11, 59, 58, 123_456, tzinfo=UTC)
+MOMENT_NS = 1_772_366_398_123_456_000
+LIMITS = [tag("free"), tag("level", low=0.0, high=100.0)]
+NEVER = datetime(1601, 1, 1, tzinfo=UTC)
+ENDLESS = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def data(value, status=ua.StatusCodes.Good, source=MOMENT, server=None):
+    return ua.DataValue(ua.Variant(value), ua.StatusCode(status), source, server)
+
+
+def changes(*values, clock="source", index=0):
+    items = [ua.MonitoredItemNotification(index, each) for each in values]
+    return Columns(LIMITS, clock).changes(items, ARRIVED)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [(1.5, 1.5), (7, 7.0), (True, 1.0), (False, 0.0), (-(2**63), -(2.0**63)), (2**64 - 1, 2.0**64)],
+)
+def test_a_number_is_a_value(raw, value):
+    batch = changes(data(raw))
+    assert batch.value.tolist() == [value]
+    assert batch.quality.tolist() == [Quality.GOOD]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        math.nan,
+        math.inf,
+        -math.inf,
+        "1450",
+        "",
+        b"\x01",
+        [1.0, 2.0],
+        MOMENT,
+        ua.NodeId(1),
+    ],
+)
+def test_whatever_is_not_a_finite_number_is_bad_and_its_neighbour_is_not(raw):
+    batch = changes(data(raw), data(2.5))
+    assert math.isnan(batch.value[0])
+    assert batch.value[1] == 2.5
+    assert batch.quality.tolist() == [Quality.BAD, Quality.GOOD]
+
+
+def test_a_data_value_without_anything_is_bad_at_its_arrival():
+    batch = changes(ua.DataValue(Value=None, StatusCode=None))
+    assert (batch.at.tolist(), batch.quality.tolist()) == ([ARRIVED], [Quality.BAD])
+    assert math.isnan(batch.value[0])
+
+
+def test_a_status_that_is_left_out_is_good():
+    silent = ua.DataValue(Value=ua.Variant(3.0), StatusCode=None)
+    assert changes(silent).quality.tolist() == [Quality.GOOD]
+    assert is_good(silent)
+    assert not is_good(data(3.0, ua.StatusCodes.BadSensorFailure))
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [
+        (0x00000000, Quality.GOOD),
+        (0x00960000, Quality.GOOD),  # good, local override
+        (0x40900000, Quality.UNCERTAIN),  # uncertain, last usable value
+        (0x80000000, Quality.BAD),
+        (0x808C0000, Quality.BAD),  # bad, sensor failure
+        (0xC0000000, Quality.BAD),  # a severity that the standard reserves
+    ],
+)
+def test_the_severity_of_a_status_is_the_quality(status, quality):
+    batch = changes(data(4.0, status))
+    assert batch.quality.tolist() == [quality]
+    assert np.isnan(batch.value[0]) == (quality is Quality.BAD)
+
+
+@pytest.mark.parametrize(
+    ("value", "quality"),
+    [(0.0, Quality.GOOD), (100.0, Quality.GOOD), (-0.1, Quality.BAD), (100.1, Quality.BAD)],
+)
+def test_the_limits_themselves_are_possible_and_what_is_beyond_is_bad(value, quality):
+    batch = changes(data(value), index=1)
+    assert batch.quality.tolist() == [quality]
+    assert np.isnan(batch.value[0]) == (quality is Quality.BAD)
+
+
+def test_a_value_outside_its_limits_is_bad_however_uncertain_it_was():
+    assert changes(data(250.0, 0x40900000), index=1).quality.tolist() == [Quality.BAD]
+
+
+@pytest.mark.parametrize(
+    ("status", "lost"),
+    [
+        (0x00000480, 1),
+        (0x40900480, 1),
+        (0x00000400, 0),  # a data value's info bits without the overflow
+        (0x00000080, 0),  # the same bit where it means something else
+        (0x00000880, 0),
+    ],
+)
+def test_only_the_overflow_mark_of_a_data_value_counts_as_lost(status, lost):
+    assert changes(data(1.0, status), data(2.0)).lost == lost
+
+
+@pytest.mark.parametrize("wrong", [None, NEVER, ENDLESS, datetime(1999, 12, 31, tzinfo=UTC)])
+def test_a_time_that_cannot_be_right_is_replaced_by_the_next_best(wrong):
+    later = MOMENT + timedelta(seconds=1)
+    assert changes(data(1.0, source=wrong, server=later)).at.tolist() == [MOMENT_NS + SECOND]
+    assert changes(data(1.0, source=wrong, server=wrong)).at.tolist() == [ARRIVED]
+
+
+@pytest.mark.parametrize(
+    ("clock", "at"),
+    [("source", MOMENT_NS), ("server", MOMENT_NS + SECOND), ("receive", ARRIVED)],
+)
+def test_the_clock_is_the_one_that_was_chosen(clock, at):
+    both = data(1.0, server=MOMENT + timedelta(seconds=1))
+    assert changes(both, clock=clock).at.tolist() == [at]
+
+
+def test_times_are_exact_to_the_microsecond_and_each_has_its_own():
+    moments = [MOMENT + timedelta(microseconds=k) for k in range(500)]
+    found = changes(*(data(1.0, source=each) for each in moments), data(1.0, source=None)).at
+    assert found.tolist() == [*(MOMENT_NS + 1000 * k for k in range(500)), ARRIVED]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
+def test_the_zone_of_the_machine_does_not_matter(monkeypatch, zone):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        wire = ua.datetime_to_win_epoch(MOMENT)
+        assert seconds(ua.win_epoch_to_datetime(wire)) == MOMENT_NS / SECOND
+        assert math.isnan(seconds(ua.win_epoch_to_datetime(0)))
+        assert math.isnan(seconds(ua.win_epoch_to_datetime(2**63 - 1)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert os.environ.get("TZ") != zone
+
+
+def test_a_notification_that_is_not_ours_or_empty_is_left_out():
+    items = [
+        ua.MonitoredItemNotification(2, data(1.0)),
+        ua.MonitoredItemNotification(0, None),
+        ua.MonitoredItemNotification(1, data(50.0)),
+    ]
+    batch = Columns(LIMITS, "source").changes(items, ARRIVED)
+    assert (batch.tag.tolist(), batch.value.tolist()) == ([1], [50.0])
+
+
+def test_an_empty_response_is_an_empty_batch():
+    batch = changes()
+    assert len(batch) == len(batch.at) == len(batch.value) == len(batch.quality) == 0
+
+
+def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
+    tags = np.array([1, 0], dtype=np.int32)
+    answers = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
+    batch = Columns(LIMITS, "source").readings(tags, answers, ARRIVED)
+    assert batch.at.tolist() == [ARRIVED, ARRIVED]
+    assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
+
+
+def test_nothing_is_one_bad_sample_for_each_tag():
+    batch = nothing(np.array([3, 5], dtype=np.int32), ARRIVED)
+    assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 5], [ARRIVED, ARRIVED])
+    assert np.isnan(batch.value).all()
+    assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
+
+
+def test_columns_have_the_types_of_the_model():
+    for batch in (
+        changes(),
+        changes(data(1)),
+        changes(data("x")),
+        nothing(np.array([0], np.int32), 0),
+    ):
+        kinds = [batch.tag.dtype, batch.at.dtype, batch.value.dtype, batch.quality.dtype]
+        assert kinds == [np.int32, np.int64, np.float64, np.uint8]
+
+
+def test_numbers_are_the_same_whether_or_not_something_else_is_among_them():
+    plain = [1.5, 2, True]
+    assert numbers(plain).tolist() == numbers([*plain, "x"])[:3].tolist() == [1.5, 2.0, 1.0]

@@ -1,0 +1,129 @@
+"""What a line file may say about a server, and what it is told when it may not."""
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.opcua import OpcUaConnector, OpcUaOptions
+from connectors.opcua.options import LEAST_QUEUE, SecurityOptions
+from gateway.model import SECOND
+
+FILES = {"certificate": "us.der", "private_key": "us.pem", "server_certificate": "plc.der"}
+MS = SECOND // 1000
+
+
+def options(tag=None, **said):
+    known = {"type": "opcua", "url": "opc.tcp://plc:4840", "insecure": True}
+    tags = {"speed": {"node": "nsu=urn:plant;s=Speed", **(tag or {})}}
+    return OpcUaOptions.model_validate({**known, "tags": tags, **said})
+
+
+def test_a_server_is_subscribed_to_twice_a_second_by_the_sources_time_if_nothing_else_is_said():
+    found = options()
+    assert (found.publishing_interval, found.timeout) == (500 * MS, 5 * SECOND)
+    assert found.timestamp == "source"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"insecure": False}, "insecure: true"),
+        ({"security": FILES}, "exclude each other"),
+        ({"username": "andon"}, "go together"),
+        ({"password": "${env:PLC}"}, "go together"),
+        ({"username": "", "password": "${env:PLC}"}, "`username` is empty"),
+        ({"username": "andon", "password": "secret"}, "may not stand here in clear text"),
+        ({"url": "http://plc:4840"}, r"opc\.tcp://192"),
+        ({"url": "opc.tcp://"}, r"opc\.tcp://192"),
+        ({"url": "plc"}, r"opc\.tcp://192"),
+        ({"url": "opc.tcp://plc:0"}, r"opc\.tcp://192"),
+        ({"url": "opc.tcp://plc:99999"}, "out of range"),
+        ({"url": "opc.tcp://andon@plc"}, "holds a user name"),
+        ({"url": "opc.tcp://andon:secret@plc"}, "password in clear text"),
+        ({"tags": {}}, "at least 1"),
+        ({"timestamp": "sever"}, "'source', 'server' or 'receive'"),
+        ({"publishing_interval": "0s"}, "publishing_interval"),
+        ({"auto_reconnect": True}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_would_be_right(said, why):
+    with pytest.raises(ValidationError, match=why):
+        options(**said)
+
+
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        ({"node": "ns=2;s=Speed"}, "name it by its URI"),
+        ({"low": 10.0, "high": 5.0}, "is below low"),
+        ({"deadband": 0}, "greater than 0"),
+        ({"deadband": float("inf")}, "finite"),
+        ({"queue_size": 0}, "greater than or equal to 1"),
+        ({"sampling_interval": 100}, "sampling_interval"),
+        ({"sampling": "1s"}, "Extra inputs"),
+    ],
+)
+def test_a_tag_that_cannot_be_read_is_refused(tag, why):
+    with pytest.raises(ValidationError, match=why):
+        options(tag)
+
+
+def test_a_protected_connection_needs_all_three_files_and_is_encrypted_unless_told():
+    found = options(insecure=False, security=FILES).security
+    assert (found.policy, found.mode) == ("Basic256Sha256", "SignAndEncrypt")
+    for missing in FILES:
+        some = {name: path for name, path in FILES.items() if name != missing}
+        with pytest.raises(ValidationError, match=missing):
+            options(insecure=False, security=some)
+
+
+@pytest.mark.parametrize("policy", ["Basic128Rsa15", "Basic256", "None", ""])
+def test_a_deprecated_policy_cannot_be_chosen(policy):
+    with pytest.raises(ValidationError, match="Basic256Sha256"):
+        options(insecure=False, security={**FILES, "policy": policy})
+
+
+def test_a_mode_without_signatures_cannot_be_chosen():
+    with pytest.raises(ValidationError, match="SignAndEncrypt"):
+        options(insecure=False, security={**FILES, "mode": "None"})
+
+
+def test_every_policy_of_the_choice_is_known_to_the_protocol_library():
+    from asyncua.crypto import security_policies
+
+    choice = SecurityOptions.model_json_schema()["properties"]["policy"]["enum"]
+    names = {f"SecurityPolicy{policy.replace('_', '')}" for policy in choice}
+    assert len(names) == 3
+    assert names <= set(dir(security_policies))
+
+
+def test_a_login_is_possible_with_and_without_certificates():
+    login = {"username": "andon", "password": "${env:PLC}"}
+    assert "PLC" in repr(options(**login).password)
+    assert options(insecure=False, security=FILES, **login).username == "andon"
+
+
+def test_a_tag_is_sampled_queued_and_asked_by_its_period():
+    found = options({"period": "2s"})
+    tag = found.tags["speed"]
+    assert (found.period_of(tag), found.sampling_of(tag)) == (2 * SECOND, 2 * SECOND)
+    assert found.queue_of(tag) == LEAST_QUEUE
+    assert found.silence_of(tag) == 3 * SECOND
+
+
+def test_without_a_period_a_tag_comes_with_every_publish_response():
+    found = options(publishing_interval="250ms")
+    tag = found.tags["speed"]
+    assert found.period_of(tag) == found.sampling_of(tag) == 250 * MS
+    assert OpcUaConnector.declared_tags("plc", found)[0].period == 250 * MS
+
+
+def test_a_queue_holds_twice_what_one_publishing_interval_brings():
+    found = options({"sampling_interval": "10ms"}, publishing_interval="1s")
+    assert found.queue_of(found.tags["speed"]) == 200
+    said = options({"sampling_interval": "10ms", "queue_size": 5}, publishing_interval="1s")
+    assert said.queue_of(said.tags["speed"]) == 5
+
+
+def test_a_tag_faster_than_the_publishing_interval_is_not_asked_between_two_responses():
+    found = options({"period": "10ms"}, publishing_interval="1s")
+    assert found.silence_of(found.tags["speed"]) == 1.5 * SECOND

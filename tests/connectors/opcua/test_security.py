@@ -1,0 +1,258 @@
+"""Against a real server with certificates and users: who gets in, and what the others are told."""
+
+import shutil
+
+import opcua_certificates as certificates
+import pytest
+from asyncua import ua
+from asyncua.crypto.permission_rules import User, UserRole
+from cryptography.hazmat.primitives.asymmetric import ec
+from opcua_certificates import identity, key_bytes
+from opcua_plant import Plant, connector
+from servers import free_port
+
+from connectors.opcua import OpcUaConnector
+from gateway.contracts import ConfigError, Places, SourceLost
+from gateway.model import Quality
+
+Policies = ua.SecurityPolicyType
+FILES = {
+    "certificate": "gateway.der",
+    "private_key": "gateway.pem",
+    "server_certificate": "server.der",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("gateway", "server", "other"):
+        identity(name).write(tmp_path)
+    return tmp_path
+
+
+class Operators:
+    """The users of the server, who all have to log in."""
+
+    def get_user(self, _server, username=None, password=None, certificate=None):
+        return User(UserRole.User) if (username, password) == ("andon", "right") else None
+
+
+@pytest.fixture
+async def start(folder):
+    """Starts a server that offers these policies and nothing else."""
+    found = Plant(free_port())
+
+    async def prepare(server):
+        await server.set_application_uri("urn:test:server")
+        await server.load_certificate(folder / "server.der")
+        await server.load_private_key(folder / "server.pem")
+
+    async def started(*policies, users=None):
+        await found.start(policies=policies, prepare=prepare)
+        if users is not None:
+            found.server.iserver.set_user_manager(users)
+        return found
+
+    yield started
+    await found.stop()
+
+
+def secured(plant, folder, *, files=FILES, **said):
+    """A connector with certificates whose paths start in `folder`."""
+    options = connector(plant, "flow", insecure=False, security=files, **said).options
+    tags = OpcUaConnector.declared_tags("plc", options)
+    return OpcUaConnector("plc", options, tags, Places(folder, folder))
+
+
+def sessions(plant):
+    return len(plant.server.iserver._external_sessions)
+
+
+async def first(found):
+    async with found.open() as batches:
+        async for batch in batches:
+            return batch
+    raise AssertionError
+
+
+async def refusal(found):
+    with pytest.raises((SourceLost, ConfigError)) as refused:
+        async with found.open():
+            pytest.fail("this must not get in")
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("offered", "policy", "mode"),
+    [
+        (Policies.Basic256Sha256_SignAndEncrypt, "Basic256Sha256", "SignAndEncrypt"),
+        (Policies.Basic256Sha256_Sign, "Basic256Sha256", "Sign"),
+        (Policies.Aes128Sha256RsaOaep_SignAndEncrypt, "Aes128_Sha256_RsaOaep", "SignAndEncrypt"),
+        (Policies.Aes256Sha256RsaPss_SignAndEncrypt, "Aes256_Sha256_RsaPss", "SignAndEncrypt"),
+    ],
+)
+async def test_a_server_with_the_pinned_certificate_is_read(start, folder, offered, policy, mode):
+    plant = await start(offered)
+    batch = await first(secured(plant, folder, files={**FILES, "policy": policy, "mode": mode}))
+    assert batch.value.tolist() == [1.5]
+    assert batch.quality.tolist() == [Quality.GOOD]
+    assert sessions(plant) == 0
+
+
+async def test_the_server_is_told_the_application_that_our_certificate_is_for(start, folder):
+    plant, told = await start(Policies.Basic256Sha256_SignAndEncrypt), []
+
+    async def look(certificate, application):
+        told.append((certificate, application.ApplicationUri))
+
+    plant.server.set_certificate_validator(look)
+    await first(secured(plant, folder))
+    assert told == [(identity("gateway").certificate, "urn:test:gateway")]
+
+
+async def test_pem_and_der_are_told_apart_by_what_is_in_the_file(start, folder):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+    shutil.copy(folder / "gateway.pem", folder / "gateway.key")
+    files = {
+        "certificate": "gateway.crt",
+        "private_key": "gateway.key",
+        "server_certificate": "server.crt",
+    }
+    assert (await first(secured(plant, folder, files=files))).value.tolist() == [1.5]
+
+
+async def test_another_servers_certificate_lets_no_session_begin_and_is_named(start, folder, asked):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+    files = {**FILES, "server_certificate": "other.der"}
+    refused = await refusal(secured(plant, folder, files=files, timeout="1s"))
+    assert isinstance(refused, SourceLost)
+    assert "is other.der still its certificate, and does it trust gateway.der?" in str(refused)
+    assert str(plant.port) in str(refused)
+    assert (asked, sessions(plant)) == ([], 0)
+
+
+async def test_a_renewed_certificate_with_the_same_key_is_still_another_one(start, folder):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+    renewed = certificates.signed("renewed", identity("server").key, "urn:test:server")
+    (folder / "renewed.der").write_bytes(renewed.public_bytes(certificates.Encoding.DER))
+    files = {**FILES, "server_certificate": "renewed.der"}
+    refused = await refusal(secured(plant, folder, files=files))
+    assert isinstance(refused, SourceLost)
+    assert "Server certificate mismatch" in str(refused)
+    assert sessions(plant) == 0
+
+
+async def test_a_policy_that_the_server_does_not_offer_is_no_way_in(start, folder, asked):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+    files = {**FILES, "policy": "Aes256_Sha256_RsaPss"}
+    refused = await refusal(secured(plant, folder, files=files, timeout="1s"))
+    assert isinstance(refused, SourceLost)
+    assert (asked, sessions(plant)) == ([], 0)
+
+
+async def test_an_insecure_connection_is_no_way_into_a_server_that_wants_certificates(start):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+    refused = await refusal(connector(plant, "flow", timeout="1s"))
+    assert isinstance(refused, SourceLost)
+    assert "certificate" not in str(refused)
+    assert sessions(plant) == 0
+
+
+async def test_a_server_that_does_not_trust_us_says_so(start, folder):
+    plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
+
+    async def distrust(_certificate, _application):
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadCertificateUntrusted)
+
+    plant.server.set_certificate_validator(distrust)
+    refused = await refusal(secured(plant, folder))
+    assert isinstance(refused, SourceLost)
+    assert "BadCertificateUntrusted" in str(refused)
+
+
+@pytest.mark.parametrize("which", list(FILES))
+async def test_a_missing_file_is_named(start, folder, which):
+    (folder / FILES[which]).unlink()
+    refused = await refusal(secured(Plant(free_port()), folder))
+    assert isinstance(refused, ConfigError)
+    assert str(folder / FILES[which]) in str(refused)
+    assert "No such file" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\xff garbage", b"-----BEGIN CERTIFICATE-----\n?\n", b"0\x82"]
+)
+@pytest.mark.parametrize("which", list(FILES))
+async def test_a_damaged_file_is_named(folder, which, content):
+    (folder / FILES[which]).write_bytes(content)
+    refused = await refusal(secured(Plant(free_port()), folder))
+    assert isinstance(refused, ConfigError)
+    assert str(folder / FILES[which]) in str(refused)
+    assert "PEM or DER" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (key_bytes(identity("other").key), "is not the private key of our certificate"),
+        (key_bytes(identity("gateway").key, b"word"), "is protected by a password"),
+        (key_bytes(ec.generate_private_key(ec.SECP256R1())), "is not the private key of our"),
+    ],
+)
+async def test_a_key_that_is_no_use_is_named_and_never_shown(folder, content, why):
+    (folder / "gateway.pem").write_bytes(content)
+    probe = await secured(Plant(free_port()), folder).probe()
+    assert not probe.ok
+    assert probe.said.startswith(f"{folder / 'gateway.pem'}: {why}")
+    assert content.decode().splitlines()[1] not in probe.said
+
+
+async def test_a_certificate_without_an_application_uri_is_named(folder):
+    nameless = certificates.signed("gateway", identity("gateway").key, None)
+    (folder / "gateway.der").write_bytes(nameless.public_bytes(certificates.Encoding.DER))
+    refused = await refusal(secured(Plant(free_port()), folder))
+    assert isinstance(refused, ConfigError)
+    assert f"{folder / 'gateway.der'}: names no application URI" in str(refused)
+
+
+async def test_a_certificate_with_an_elliptic_curve_is_named(folder):
+    curved = certificates.signed("server", ec.generate_private_key(ec.SECP256R1()), "urn:x")
+    (folder / "server.der").write_bytes(curved.public_bytes(certificates.Encoding.DER))
+    refused = await refusal(secured(Plant(free_port()), folder))
+    assert isinstance(refused, ConfigError)
+    assert f"{folder / 'server.der'}: the security policies need" in str(refused)
+
+
+@pytest.mark.parametrize("is_secured", [True, False])
+async def test_the_right_password_is_let_in_and_a_wrong_one_waits(
+    start, folder, monkeypatch, is_secured
+):
+    policy = Policies.Basic256Sha256_SignAndEncrypt if is_secured else Policies.NoSecurity
+    plant = await start(policy, users=Operators())
+    login = {"username": "andon", "password": "${env:PLC_PASSWORD}"}
+    found = secured(plant, folder, **login) if is_secured else connector(plant, "flow", **login)
+    monkeypatch.setenv("PLC_PASSWORD", "wrong")
+    refused = await refusal(found)
+    assert isinstance(refused, SourceLost)
+    assert refused.wait >= 30
+    assert "BadUserAccessDenied" in str(refused)
+    assert "wrong" not in str(refused)
+    assert sessions(plant) == 0
+    monkeypatch.setenv("PLC_PASSWORD", "right")
+    assert (await first(found)).value.tolist() == [1.5]
+    assert sessions(plant) == 0
+
+
+async def test_nobody_in_particular_waits_too_where_a_login_is_wanted(start):
+    plant = await start(Policies.NoSecurity, users=Operators())
+    refused = await refusal(connector(plant, "flow"))
+    assert isinstance(refused, SourceLost)
+    assert refused.wait >= 30
+
+
+async def test_a_password_that_is_not_set_is_the_files_fault(start, monkeypatch):
+    monkeypatch.delenv("PLC_PASSWORD", raising=False)
+    login = {"username": "andon", "password": "${env:PLC_PASSWORD}"}
+    refused = await refusal(connector(Plant(free_port()), "flow", **login))
+    assert isinstance(refused, ConfigError)
+    assert "PLC_PASSWORD is not set" in str(refused)

@@ -21,6 +21,8 @@ DETECTOR = "data"
 """The name under which sensor alarms appear."""
 ON_DELAY = 2 * SECOND
 OFF_DELAY = 2 * SECOND
+START_UP = 10 * SECOND
+"""A source may take this long to deliver after the start before its silence is an alarm."""
 LEAST_STALE = 2 * SECOND
 """A fast tag is not stale before this: schedulers and networks jitter."""
 
@@ -44,6 +46,7 @@ class FreshnessWatch:
         self._stale = np.maximum(period * stale_periods, LEAST_STALE)
         self._late = np.minimum(np.maximum(period * hold_periods, SECOND), self._stale)
         self._seen = np.full(len(tags), NEVER, dtype=np.int64)
+        self._started: Nanos | None = None
         self._bad = np.zeros(len(tags), dtype=np.bool_)
         self._sources: dict[str, NDArray[np.int64]] = {
             source: np.array([n for n, tag in enumerate(tags) if tag.source == source])
@@ -82,7 +85,12 @@ class FreshnessWatch:
 
     def score(self, now: Nanos) -> Score:
         """How many tags of each source deliver nothing usable; an alarm a source."""
-        silent = self.states(now) >= Freshness.STALE
+        if self._started is None:
+            self._started = now
+        state = self.states(now)
+        silent = state >= Freshness.STALE
+        if now - self._started < START_UP:
+            silent &= state != Freshness.NEVER_SEEN
         values = [float(silent[members].sum()) for members in self._sources.values()]
         return Score(
             at=now,

@@ -59,3 +59,13 @@ def test_a_silent_source_raises_one_alarm_that_names_its_tags():
         found.push(seen(0, 1, 2), T0 + second * S)
         alerts += machine.step(found.score(T0 + second * S))
     assert [alert.is_active for alert in alerts] == [True, False]
+
+
+def test_a_source_gets_time_to_deliver_after_the_start():
+    found = watch()
+    machine = AlertMachine("data", found.alarms, [tag.name for tag in TAGS])
+    alerts = [a for second in range(14) for a in machine.step(found.score(T0 + second * S))]
+    assert [(alert.alarm, (alert.at - T0) // S) for alert in alerts] == [
+        ("plc.no_data", 12),
+        ("monitor.no_data", 12),
+    ]

@@ -171,7 +171,7 @@ async def test_a_server_that_does_not_trust_us_says_so(start, folder):
 
 
 @pytest.mark.parametrize("which", list(FILES))
-async def test_a_missing_file_is_named(start, folder, which):
+async def test_a_missing_file_is_named(folder, which):
     (folder / FILES[which]).unlink()
     refused = await refusal(secured(Plant(free_port()), folder))
     assert isinstance(refused, ConfigError)
@@ -250,7 +250,7 @@ async def test_nobody_in_particular_waits_too_where_a_login_is_wanted(start):
     assert refused.wait >= 30
 
 
-async def test_a_password_that_is_not_set_is_the_files_fault(start, monkeypatch):
+async def test_a_password_that_is_not_set_is_the_files_fault(monkeypatch):
     monkeypatch.delenv("PLC_PASSWORD", raising=False)
     login = {"username": "andon", "password": "${env:PLC_PASSWORD}"}
     refused = await refusal(connector(Plant(free_port()), "flow", **login))

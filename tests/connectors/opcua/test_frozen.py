@@ -1,0 +1,169 @@
+"""A server that stands still with its connections open, and sessions that must not stay behind."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from opcua_plant import connector
+
+from gateway.contracts import SourceLost
+
+VIBRATION = {"vibration": {"node": "nsu=urn:andon:plant;s=Pump.VibrationDE", "period": "200ms"}}
+
+
+class Simulated:
+    """`andon simulate` as a process, as the connector's helper wants a plant."""
+
+    def __init__(self):
+        command = [sys.executable, "-m", "gateway", "simulate", "--json"]
+        self.process = subprocess.Popen(
+            [*command, "--modbus", "0", "--opcua", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.url = json.loads(self.process.stdout.readline())["opcua"]
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self):
+        self.thaw()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def simulated():
+    found = Simulated()
+    yield found
+    found.end()
+
+
+async def one_of(batches):
+    async with asyncio.timeout(10):
+        async for batch in batches:
+            return batch
+    raise AssertionError
+
+
+async def drain(batches):
+    async for _ in batches:
+        pass
+
+
+async def leave(session):
+    async with asyncio.timeout(3):
+        await session.__aexit__(None, None, None)
+
+
+async def test_a_frozen_server_ends_the_session_and_a_thawed_one_is_opened_again(simulated):
+    found = connector(simulated, tags=VIBRATION, timeout="1s")
+    session = found.open()
+    batches = await session.__aenter__()
+    await one_of(batches)
+    simulated.freeze()
+    # Silence (0.3 s), then an answer's time (1 s), then room for a busy machine.
+    async with asyncio.timeout(5):
+        with pytest.raises(SourceLost, match=r"no answer within 1s|the connection broke"):
+            await drain(batches)
+    await leave(session)
+    async with asyncio.timeout(5):
+        with pytest.raises(SourceLost, match="no answer within 1s"):
+            await found.open().__aenter__()
+    assert not (await found.probe()).ok
+    simulated.thaw()
+    async with found.open() as batches:
+        assert len(await one_of(batches)) == 1
+
+
+async def test_a_frozen_server_that_nobody_has_noticed_is_left_as_fast(simulated):
+    session = connector(simulated, tags=VIBRATION, timeout="60s").open()
+    await one_of(await session.__aenter__())
+    simulated.freeze()
+    await leave(session)
+
+
+def sessions(plant):
+    return len(plant.server.iserver._external_sessions)
+
+
+def subscriptions(plant):
+    return len(plant.server.iserver.subscription_service.subscriptions)
+
+
+async def nothing_stays(plant):
+    async with asyncio.timeout(5):
+        while sessions(plant) or subscriptions(plant) or plant.server.bserver.clients:
+            await asyncio.sleep(0.02)
+
+
+async def test_nothing_stays_on_the_server_when_its_reader_fails(plant):
+    async def read():
+        async with connector(plant, "flow").open() as batches:
+            await one_of(batches)
+            assert (sessions(plant), subscriptions(plant)) == (1, 1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
+    await nothing_stays(plant)
+
+
+async def test_nothing_stays_on_the_server_when_its_reader_is_cancelled(plant):
+    is_reading = asyncio.Event()
+
+    async def read():
+        async with connector(plant, "flow").open() as batches:
+            async for _ in batches:
+                is_reading.set()
+
+    task = asyncio.create_task(read())
+    await is_reading.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    await nothing_stays(plant)
+
+
+@pytest.mark.parametrize("request_of_session", ["ActivateSession", "Read", "CreateMonitoredItems"])
+async def test_nothing_stays_on_the_server_when_opening_is_cancelled(
+    plant, asked, request_of_session
+):
+    from asyncua import ua
+
+    number = getattr(ua.ObjectIds, f"{request_of_session}Request_Encoding_DefaultBinary")
+
+    async def read():
+        async with connector(plant, "flow").open():
+            pytest.fail("it is cancelled before")
+
+    task = asyncio.create_task(read())
+    async with asyncio.timeout(5):
+        while number not in asked:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    await nothing_stays(plant)
+
+
+async def test_nothing_stays_on_the_server_after_a_probe_or_a_lost_subscription(plant):
+    assert (await connector(plant, "flow").probe()).ok
+    await nothing_stays(plant)
+    async with connector(plant, "flow", timeout="1s").open() as batches:
+        await one_of(batches)
+        (subscription,) = plant.server.iserver.subscription_service.subscriptions
+        await plant.server.iserver.subscription_service.delete_subscriptions([subscription])
+        async with asyncio.timeout(10):
+            with pytest.raises(SourceLost, match="subscription"):
+                await drain(batches)
+    await nothing_stays(plant)

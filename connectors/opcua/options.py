@@ -86,7 +86,8 @@ class OpcUaOptions(Strict):
     username: str | None = None
     """The server's user; anonymous if not given."""
     password: Secret | None = None
-    """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}."""
+    """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}. With `insecure: true`
+    a server may want it readable on the wire."""
     publishing_interval: PositiveDuration = SECOND // 2
     """How often the server sends what has changed; not longer than the period of the tags."""
     timeout: PositiveDuration = 5 * SECOND

@@ -26,7 +26,7 @@ def _duration(_context: Any, parameter: Any, value: str) -> Nanos:
 def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
     """What a line file says of an `onnx` detector's alarm, with the same defaults."""
     for option in (
-        click.option("--threshold", type=float, help="Alarm above this; the bundle's if not given."),
+        click.option("--threshold", type=float, help="Alarm above this; the bundle's if none."),
         click.option("--hysteresis", type=float, default=0.1, show_default=True,
                      help="How far below it the score must fall, as a fraction."),
         click.option("--on-delay", default="0s", show_default=True,
@@ -86,7 +86,7 @@ def backtest(
 
     With labels also: events found and how late, F1 with what alarming always and at random would
     reach, false and missed alarm rates with and without a grace for recovery, average precision
-    and VUS-PR. No point adjustment; the threshold is the bundle's, never chosen on this data.
+    and VUS-PR. No point adjustment; no threshold is chosen on this data.
     """
     import numpy as np
 

@@ -77,7 +77,10 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     """The report as lines."""
     yield f"{report['rows']} rows, {report['first']} to {report['last']}"
     yield f"  blind         {report['blind_rows']} rows could not be judged"
-    yield f"  scores        highest {_shown(report['highest_score'])}, threshold {report['threshold']:.4g}"
+    yield (
+        f"  scores        highest {_shown(report['highest_score'])}, "
+        f"threshold {report['threshold']:.4g}"
+    )
     yield (
         f"  alarms        {len(report['alarms'])}, of which {report['false_alarms']} false in "
         f"{report['normal_hours']:.4g} normal hours: {_shown(report['false_alarms_per_hour'])} an "

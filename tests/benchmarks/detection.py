@@ -1,9 +1,9 @@
 """Detection on labelled data of real and simulated plants, as a table.
 
-Every model is learnt by `andon train`'s own code with the same defaults for every data set, from the
-normal part alone, and judged by the code that runs live, with the alarms that the bundle itself
-calibrated. Nothing in a run is chosen on the judged part; all files had been looked at, and judged
-with other detectors, before the settings in use were made, so none is untouched. The data lies outside the project: in $ANDON_DATA,
+Every model is learnt by `andon train`'s own code with the same defaults for every data set, from
+the normal part alone, and judged by the code that runs live, with the threshold of its own bundle.
+Nothing in a run is chosen on the judged part; but all files had been looked at before the settings
+in use were made, so none is an untouched test. The data lies outside the project: in $ANDON_DATA,
 or in ../shared/data or shared/data beside it. What is absent is skipped, with the reason.
 
     make bench-detection            # JSON=FILE also writes the table as JSON
@@ -92,7 +92,7 @@ def table(path, delimiter=",", form=None):
     texts = [line[0] for line in lines]
     # Read as UTC: only differences of times matter here.
     moments = [
-        (datetime.strptime(text, form) if form else datetime.fromisoformat(text))  # noqa: DTZ007
+        datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007 - see above
         for text in texts
     ]
     times = np.array([int(m.replace(tzinfo=UTC).timestamp()) * SECOND for m in moments])

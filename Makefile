@@ -17,10 +17,10 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench lock schema
+.PHONY: help setup demo test check bench bench-detection lock schema
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(DEV) ## make .venv with everything for development, exactly as locked
 
@@ -39,6 +39,9 @@ check: $(DEV) ## linters, types, and the directions of imports
 
 bench: $(DEV) ## measure; JSON=FILE also writes the table as JSON
 	@$(BIN)/python tests/benchmarks/line.py
+
+bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA); JSON=FILE as well
+	@$(BIN)/python tests/benchmarks/detection.py $(ARGS)
 
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

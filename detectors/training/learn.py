@@ -140,6 +140,8 @@ def _usable_tags(
     part = windows[: round(len(windows) * FITTED_SHARE)]
     if not part:
         raise ConfigError(_too_short(0))
+    # A pause of the whole line is no fault of any tag.
+    part = [window for window in part if window.observed[-1].any()] or part[:1]
     # Last rows are enough to judge a tag by, and far less memory than whole windows.
     seen = np.stack([window.observed[-1] for window in part])
     values = np.where(seen, np.stack([window.values[-1] for window in part]), np.nan)
@@ -151,9 +153,9 @@ def _usable_tags(
         elif found.min() == found.max():
             dropped[name] = f"constant at {found[0]:g}"
     usable = tuple(name for name in names if name not in dropped)
-    if len(usable) < 2:
+    if not usable:
         why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
-        raise ConfigError(f"at least two tags that vary are needed ({why or 'one was given'})")
+        raise ConfigError(f"at least one tag that varies is needed ({why})")
     return usable, dropped
 
 

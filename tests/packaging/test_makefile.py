@@ -42,7 +42,7 @@ def _program(checkout, body):
 
 def test_make_alone_lists_every_target(checkout):
     listed = _make(checkout).stdout
-    for target in ("setup", "demo", "test", "check", "bench", "lock", "schema"):
+    for target in ("setup", "demo", "test", "check", "bench", "bench-detection", "lock", "schema"):
         assert f"make {target} " in listed
 
 

@@ -80,10 +80,26 @@ def test_long_windows_need_longer_data():
         bundles.learnt(bundles.recording(1000), window=100 * SECOND)
 
 
-def test_without_two_tags_that_vary_nothing_is_learnt():
+def test_a_pause_of_the_whole_line_is_no_fault_of_its_tags():
+    source = bundles.recording()
+    times = source.times.copy()
+    times[400:] += 900 * SECOND
+    assert bundles.learnt(source._replace(times=times)).names == bundles.NAMES
+
+
+def test_a_single_tag_can_be_learnt_and_its_jumps_are_strange():
+    learnt = bundles.learnt(bundles.recording().only(["flow"]))
+    assert learnt.names == ("flow",)
+    jump = learnt.examples[:1].copy()
+    jump[:, 5:] += 4 * learnt.pca.std
+    assert judged(learnt).score[0] < learnt.threshold
+    assert learnt.pca.score(jump)[0] > learnt.threshold
+
+
+def test_without_a_tag_that_varies_nothing_is_learnt():
     source = bundles.recording()
     flat = source._replace(values=np.ones_like(source.values))
-    with pytest.raises(ConfigError, match=r"at least two tags that vary .*speed: constant at 1"):
+    with pytest.raises(ConfigError, match=r"at least one tag that varies .*speed: constant at 1"):
         bundles.learnt(flat)
 
 

@@ -1,0 +1,81 @@
+"""Runs a bundle over a recording by exactly the code that runs live.
+
+Promises
+- Windows are cut by the line's alignment, scored by the line's detector, and turned into alarms
+  by the line's alarm machine with its delays and hysteresis: nothing is done again here.
+- What is known at a time depends on nothing that was recorded later.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
+
+from detectors.bundle import load
+from detectors.onnx import OnnxDetector, OnnxOptions
+from detectors.training.data import Recording
+from detectors.training.resample import cut_windows
+from gateway.alerts import AlertMachine
+from gateway.contracts import ConfigError, Places
+from gateway.model import Bools, Floats, Tag, Times
+
+CHUNK = 4096
+"""Windows scored in one call, which bounds the memory."""
+
+
+class Judged(NamedTuple):
+    """One row for each window: its end int64 ns, score (NaN where blind), and alarm bool."""
+
+    at: Times
+    score: Floats
+    alarm: Bools
+    threshold: float
+
+    def at_times(self, times: Times) -> "Judged":
+        """The same on other times, each with the window whose last cell holds it.
+
+        Before the first window and in gaps there is no score and no alarm.
+        """
+        row = np.searchsorted(self.at, times)
+        held = np.minimum(row, len(self.at) - 1)
+        step = int(np.median(np.diff(self.at))) if len(self.at) > 1 else 0
+        known = (row < len(self.at)) & (self.at[held] - times < max(step, 1))
+        score = np.where(known, self.score[held], np.nan)
+        return Judged(times, score, self.alarm[held] & known, self.threshold)
+
+
+def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
+    """The detector a line would build from this bundle, on a line that has just its tags.
+
+    `alarm` is what a line file may say beside the bundle: threshold, hysteresis, on_delay and
+    off_delay, with their units as text. ConfigError or ModelError as there.
+    """
+    fields = {"type": "onnx", "bundle": str(bundle.absolute()), **alarm}
+    try:
+        options = OnnxOptions.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise ConfigError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+    manifest = load(bundle).manifest
+    tags = {t.name: Tag(t.name, "recording", manifest.period, t.unit) for t in manifest.tags}
+    return OnnxDetector(manifest.id, options, tags, Places(bundle, bundle))
+
+
+def judge(detector: OnnxDetector, recording: Recording) -> Judged:
+    """Every window of the recording; ConfigError if it lacks a tag or is shorter than a window."""
+    spec = detector.spec
+    missing = sorted(set(spec.tags) - set(recording.names))
+    if missing:
+        raise ConfigError(f"the data has no column for the model's {', '.join(missing)}")
+    windows = cut_windows(recording.only(spec.tags), spec.period, spec.length, spec.hop, {})
+    if not windows:
+        raise ConfigError(f"the data is shorter than one window of the model, {spec.length} rows")
+    machine = AlertMachine(detector.name, detector.alarms, spec.tags)
+    scores, alarms = np.empty(len(windows)), np.empty(len(windows), dtype=np.bool_)
+    for start in range(0, len(windows), CHUNK):
+        for row, found in enumerate(detector.score(windows[start : start + CHUNK]), start):
+            machine.step(found)
+            scores[row], alarms[row] = found.values[0], bool(machine.active)
+    at = np.array([window.end for window in windows], dtype=np.int64)
+    return Judged(at, scores, alarms, detector.alarms[0].threshold)

@@ -1,0 +1,119 @@
+"""What a bundle would have done on recorded data, as plain values and for people."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from detectors.evaluation.apply import Judged
+from detectors.evaluation.metrics import (
+    average_precision,
+    baselines,
+    count,
+    delays,
+    false_episodes,
+    hours,
+    spans,
+    vus_pr,
+    without_recovery,
+)
+from gateway.model import SECOND, Bools, Nanos
+
+WEEK_HOURS = 168.0
+LONGEST_TOLERANCE = 60
+"""Rows by which VUS-PR widens an event at the most."""
+
+
+def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, Any]:
+    """The report; one row of `judged` for each row of `labels`. What has no number is None."""
+    none = np.zeros(len(judged.at), dtype=np.bool_)
+    normal = ~(none if labels is None else labels)
+    false = false_episodes(~normal, judged.alarm)
+    length = hours(judged.at, normal)
+    report = {
+        "first": _moment(int(judged.at[0])),
+        "last": _moment(int(judged.at[-1])),
+        "rows": len(judged.at),
+        "blind_rows": int(np.isnan(judged.score).sum()),
+        "threshold": judged.threshold,
+        "highest_score": _number(np.nanmax(judged.score, initial=-np.inf)),
+        "alarms": [
+            {"raised": _moment(int(judged.at[start])), "rows": end - start}
+            for start, end in spans(judged.alarm)
+        ],
+        "normal_hours": length,
+        "false_alarms": false,
+        "false_alarms_per_hour": _number(false / length if length else np.nan),
+        "false_alarms_per_week": _number(false / length * WEEK_HOURS if length else np.nan),
+    }
+    return report if labels is None else report | _labelled(judged, labels, grace)
+
+
+def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
+    came = delays(judged.at, labels, judged.alarm)
+    kept = without_recovery(labels, judged.at, grace)
+    return {
+        "events": len(came),
+        "events_found": sum(delay is not None for delay in came),
+        "delays_s": [None if delay is None else delay / SECOND for delay in came],
+        "rates": _rates(labels, judged.alarm),
+        "grace_s": grace / SECOND,
+        "rates_without_recovery": _rates(labels[kept], judged.alarm[kept]),
+        "average_precision": _number(average_precision(labels, judged.score)),
+        "vus_pr": _number(vus_pr(labels, judged.score, LONGEST_TOLERANCE)),
+    }
+
+
+def _rates(labels: Bools, alarms: Bools) -> dict[str, float | None]:
+    counts = count(labels, alarms)
+    least = baselines(counts)
+    found = {"f1": counts.f1, "far": counts.far, "mar": counts.mar}
+    found |= {"f1_always": least.always, "f1_random": least.random}
+    return {name: _number(value) for name, value in found.items()}
+
+
+def as_text(report: dict[str, Any]) -> Iterator[str]:
+    """The report as lines."""
+    yield f"{report['rows']} rows, {report['first']} to {report['last']}"
+    yield f"  blind         {report['blind_rows']} rows could not be judged"
+    yield (
+        f"  scores        highest {_shown(report['highest_score'])}, "
+        f"threshold {report['threshold']:.4g}"
+    )
+    yield (
+        f"  alarms        {len(report['alarms'])}, of which {report['false_alarms']} false in "
+        f"{report['normal_hours']:.4g} normal hours: {_shown(report['false_alarms_per_hour'])} an "
+        f"hour, {_shown(report['false_alarms_per_week'])} a week"
+    )
+    if "events" not in report:
+        yield "  labels        none given (--labels COLUMN), so each alarm counts as false"
+        return
+    yield f"  events        {report['events_found']} of {report['events']} found"
+    yield f"  delays        {', '.join(_seconds(delay) for delay in report['delays_s']) or '-'}"
+    for name, title in (("rates", "rows"), ("rates_without_recovery", "with grace")):
+        rates = {key: _shown(value) for key, value in report[name].items()}
+        yield (
+            f"  {title:13} F1 {rates['f1']} (always alarm {rates['f1_always']}, random "
+            f"{rates['f1_random']}), FAR {rates['far']}, MAR {rates['mar']}"
+        )
+    yield (
+        f"  ranking       average precision {_shown(report['average_precision'])}, VUS-PR "
+        f"{_shown(report['vus_pr'])}"
+    )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _seconds(delay: float | None) -> str:
+    return "missed" if delay is None else f"{delay:g} s"
+
+
+def _moment(at: Nanos) -> str:
+    return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="milliseconds")

@@ -94,6 +94,8 @@ class ReadOnlyClient:
         self._timeout = format_duration(options.timeout)
         self._refused: Exception | None = None
         self._is_waiting = False
+        self._client: Any = None
+        self._frames: _Frames | None = None
         self._last: tuple[int, Table] | None = None
 
     async def connect(self) -> None:
@@ -113,10 +115,12 @@ class ReadOnlyClient:
     async def reopen(self) -> None:
         """Another connection, and nobody listens to this one any more; errors as `connect`."""
         await self.close()
+        self._refused = None
         await self.connect()
 
     async def close(self) -> None:
-        self._client.close()
+        if self._client:
+            self._client.close()
         # The transport closes its socket in the loop's next turn.
         await asyncio.sleep(0)
 
@@ -188,11 +192,12 @@ class ReadOnlyClient:
         async def remembering() -> Any:
             try:
                 return await create()
-            except ValueError as error:
-                raise ConfigError(f"{self._where}: {error}") from error
             except OSError as error:
                 self._refused = error
                 raise
+            except ValueError as error:
+                # A rate that the serial port does not have.
+                raise ConfigError(f"{self._where}: {error}") from error
 
         return remembering
 
@@ -281,6 +286,7 @@ def _context(options: Connection, config: Path) -> ssl.SSLContext:
 
 
 def _closed() -> type[Exception]:
+    """The exception of a connection that is gone; imported no sooner than a line needs it."""
     from pymodbus.exceptions import ConnectionException
 
     return ConnectionException

@@ -2,7 +2,8 @@
 
 Promises
 - One read with function code 1 to 4, then the connection is closed.
-- Exit code 0 when something was read, 1 when not, 2 when called wrongly; `--json` prints one object.
+- Exit code 0 when something was read, 1 when not, 2 when called wrongly.
+- `--json` prints one object and nothing else.
 """
 
 import asyncio

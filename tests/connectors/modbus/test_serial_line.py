@@ -1,4 +1,4 @@
-"""Sixteen units of a real pymodbus RTU server on one line, and one more test each for its dangers."""
+"""Sixteen units of a real pymodbus RTU server on one serial line, which is two pseudo-terminals."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ def on_the_line(connector, device, units=UNITS, **options):
 async def test_one_dead_unit_of_sixteen_leaves_the_others_95_percent_of_their_schedule(
     connector, caplog
 ):
-    """Counted in slots: the schedule is absolute, so a slot that is missed is a gap in the times."""
+    """Counted in slots of an absolute schedule: one that is missed is a gap in the times."""
     caplog.set_level("INFO")
     period, cycles = 0.5, 12
     good, bad = Counter(), Counter()

@@ -13,9 +13,11 @@ Promises
 """
 
 import asyncio
+import errno
 import logging
 import secrets
 import ssl
+import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -195,6 +197,13 @@ class ReadOnlyClient:
             except OSError as error:
                 self._refused = error
                 raise
+            except termios.error as error:
+                # The one error of a serial port that is no OSError.
+                if error.args[0] == errno.EINVAL:
+                    why = "the port cannot do this baudrate, parity or stopbits"
+                    raise ConfigError(f"{self._where}: {why}") from error
+                self._refused = OSError(*error.args)
+                raise self._refused from error
             except ValueError as error:
                 # A rate that the serial port does not have.
                 raise ConfigError(f"{self._where}: {error}") from error

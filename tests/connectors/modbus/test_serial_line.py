@@ -11,7 +11,7 @@ import pytest
 
 from connectors.modbus.plan import Limits, make_plan, readings_of
 from connectors.modbus.registers import Encoding
-from gateway.contracts import SourceLost
+from gateway.contracts import ConfigError, SourceLost
 from gateway.model import Quality
 
 DEAD = 7
@@ -148,3 +148,23 @@ def test_the_plan_of_the_line_is_one_request_a_unit(connector):
     assert len(plan) == 16
     assert plan[0].readings[0].encoding == Encoding()
     assert "serial line busy" in reader.plan()[1]
+
+
+async def test_a_port_that_is_pulled_out_is_a_lost_source_at_once(connector):
+    ours, end = os.openpty()
+    tty.setraw(end)
+    name = os.ttyname(end)
+    os.close(end)
+    reader = on_the_line(connector, name, units=(1,), timeout="60s")
+    async with asyncio.timeout(10), reader.open() as batches:
+        asyncio.get_running_loop().call_later(0.1, os.close, ours)
+        with pytest.raises(SourceLost, match="closed the connection"):
+            await anext(batches)
+
+
+async def test_settings_that_a_port_cannot_do_are_somebodys_to_put_right(connector):
+    """A pseudo-terminal has no parity."""
+    async with bus(()) as device:
+        with pytest.raises(ConfigError, match="cannot do this baudrate, parity or stopbits"):
+            async with on_the_line(connector, device, units=(1,), parity="even").open():
+                pass

@@ -83,7 +83,7 @@ class Wire(asyncio.Transport):
         pass
 
 
-async def one_read(transport, answer, monkeypatch):
+async def one_read(transport, answer):
     """What a session makes of it: the batch or SourceLost, and the wire with what was sent."""
     options = ModbusOptions.model_validate(
         {
@@ -107,7 +107,7 @@ async def one_read(transport, answer, monkeypatch):
         built.ctx.call_create = create
         return built
 
-    monkeypatch.setattr(module, "_client", client)
+    module._client = client  # not monkeypatch: it would remember each of 100,000
     try:
         requests = make_plan(readings_of(options), Limits())
         async with module.connected(options, Path(), Doubts(options.timeout)) as reader:
@@ -115,7 +115,7 @@ async def one_read(transport, answer, monkeypatch):
     except SourceLost:
         return None, wires[-1]
     finally:
-        monkeypatch.setattr(module, "_client", build)
+        module._client = build
     return batches, wires[-1]
 
 
@@ -127,9 +127,9 @@ def runner():
         yield running, failures
 
 
-def check(runner, transport, answer, monkeypatch):
+def check(runner, transport, answer):
     running, failures = runner
-    batches, wire = running.run(one_read(transport, answer, monkeypatch))
+    batches, wire = running.run(one_read(transport, answer))
     assert failures == []
     for batch in batches or ():
         is_good = batch.quality == Quality.GOOD
@@ -151,17 +151,15 @@ fuzzing = settings(
 @pytest.mark.parametrize("transport", sorted(HEADER))
 @fuzzing
 @given(changes=edits, cut=st.integers(0, 30), noise=st.none() | st.binary(max_size=300))
-def test_no_malformed_frame_raises_or_becomes_a_value(
-    runner, monkeypatch, transport, changes, cut, noise
-):
+def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, changes, cut, noise):
     def answer(tid):
         frame = HEADER[transport](tid) + noise if noise else edited(right(transport, tid), changes)
         return [piece for piece in (frame[:cut], frame[cut:]) if piece]
 
-    check(runner, transport, answer, monkeypatch)
+    check(runner, transport, answer)
 
 
 @pytest.mark.parametrize("transport", sorted(HEADER))
-def test_the_right_frame_is_a_value_here_too(runner, monkeypatch, transport):
-    batches = check(runner, transport, lambda tid: [right(transport, tid)], monkeypatch)
+def test_the_right_frame_is_a_value_here_too(runner, transport):
+    batches = check(runner, transport, lambda tid: [right(transport, tid)])
     assert list(batches[0].value) == [0x1234, 0x5678]

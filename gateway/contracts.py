@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -100,6 +100,15 @@ class Connector(Protocol):
 
     async def probe(self) -> Probe:
         """Try the source once, read-only, for `andon check --connect`; never raises SourceLost."""
+        ...
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """What a connector may add: it polls, and can say beforehand what that costs."""
+
+    def plan(self) -> Sequence[str]:
+        """Lines for people, the sum first, for `andon check --plan`; touches nothing."""
         ...
 
 

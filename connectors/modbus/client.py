@@ -2,28 +2,41 @@
 
 Promises
 - There are four reads (function codes 1 to 4); no method of this module can write.
-- Nothing is retried and nothing reconnects: `SourceLost` ends the connection, and whoever opened
-  it decides what then. After a time-out it is never used again, so a late answer meets nobody.
+- Nothing is retried. After a time-out a connection is never used again: `reopen` makes another,
+  so a late answer meets nobody. Where answers carry no number (RTU, ASCII) the unit must prove
+  first that it owes none; see `doubts`.
 - A connection that the other side closes is noticed at once, also while an answer is awaited.
 - Answers with another transaction id or unit id than the request are not taken. pymodbus skips most
   of them by itself, but lets transaction id 0, and any unit for unit 0, pass.
 - Answers are handed over as bytes: pymodbus's own decoding, a Python loop over all registers that
-  overlooks wrong lengths, is replaced.
+  overlooks wrong lengths, is replaced; so are its frames of RTU, which it hunts for in garbage.
 """
 
 import asyncio
+import errno
 import logging
 import secrets
+import ssl
+import termios
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from connectors.modbus.options import ModbusOptions, Table
-from connectors.modbus.plan import MBAP_BYTES, Request
-from gateway.contracts import SourceLost
+from connectors.modbus import framing
+from connectors.modbus.connection import UNTAGGED, Connection
+from connectors.modbus.doubts import Doubts
+from connectors.modbus.options import Table
+from connectors.modbus.plan import FUNCTIONS, Request
+from gateway.contracts import ConfigError, SourceLost
 from gateway.model import SECOND
 from gateway.options import format_duration
+
+
+class UnitSilent(SourceLost):
+    """One unit gave no answer that is its own; others on the connection may well."""
 
 
 @dataclass(slots=True)
@@ -38,11 +51,6 @@ class Answer:
     transaction_id: int = 0
     retries: int = 0
 
-    @property
-    def wire_bytes(self) -> int:
-        """Length of the whole frame, header included."""
-        return MBAP_BYTES + len(self.pdu)
-
 
 class _Uninterpreted:
     """Takes the place of pymodbus's decoder; it never fails, so no answer kills the connection."""
@@ -51,77 +59,135 @@ class _Uninterpreted:
         return Answer(bytes(frame))
 
 
+class _Frames:
+    """Takes the place of pymodbus's framers of RTU and ASCII; `framing` decides."""
+
+    MAX_SIZE = 516
+
+    def __init__(self, take: framing.Take, make: Callable[[int, bytes], bytes]) -> None:
+        self._take, self._make = take, make
+        self.expected: framing.Expected | None = None
+        self.is_unasked = False
+        self.why = ""
+
+    def buildFrame(self, message: Any) -> bytes:  # noqa: N802 - pymodbus's name
+        pdu = bytes((message.function_code,)) + message.encode()
+        return self._make(message.dev_id, pdu)
+
+    def handleFrame(self, data: bytes, unit: int, tid: int) -> tuple[int, Any]:  # noqa: N802 - as above
+        if self.expected is None:
+            self.is_unasked = True
+            return len(data), None
+        taken = self._take(bytes(data), self.expected)
+        self.why = taken.why
+        if not taken.pdu:
+            return taken.used, None
+        self.expected = None
+        return taken.used, Answer(taken.pdu, unit, tid)
+
+
 class ReadOnlyClient:
-    """One connection; requests go one after the other."""
+    """One connection; requests go one after the other. Built, it is not connected yet."""
 
-    def __init__(self, options: ModbusOptions) -> None:
-        from pymodbus.client import AsyncModbusTcpClient
-        from pymodbus.exceptions import ConnectionException, ModbusException
-
+    def __init__(self, options: Connection, config: Path, doubts: Doubts) -> None:
         _quieten_pymodbus()
-        self._where = f"{options.host}:{options.port}"
+        self._options, self._config, self._doubts = options, config, doubts
+        self._where = options.where
         self._timeout = format_duration(options.timeout)
-        self._closed, self._failed = ConnectionException, ModbusException
         self._refused: Exception | None = None
         self._is_waiting = False
-        client = self._client = AsyncModbusTcpClient(
-            options.host,
-            port=options.port,
-            timeout=options.timeout / SECOND,
-            retries=0,
-            reconnect_delay=0,
-            trace_connect=self._connection_changed,
-        )
-        client.ctx.framer.decoder = _Uninterpreted()  # type: ignore[assignment] # decode is all it needs
-        client.ctx.call_create = self._remembering(client.ctx.call_create)
-        self._reads: dict[Table, Callable[..., Awaitable[Any]]] = {
-            "coil": client.read_coils,
-            "discrete": client.read_discrete_inputs,
-            "holding": client.read_holding_registers,
-            "input": client.read_input_registers,
-        }
+        self._client: Any = None
+        self._frames: _Frames | None = None
+        self._last: tuple[int, Table] | None = None
 
     async def connect(self) -> None:
-        """SourceLost says why it cannot be done."""
-        if not await self._client.connect():
+        """SourceLost says why it cannot be done; ConfigError what somebody has to put right."""
+        client = self._client = _client(self._options, self._config, self._connection_changed)
+        self._frames = _put_frames(client, self._options)
+        client.ctx.call_create = self._remembering(client.ctx.call_create)
+        if not await client.connect():
             why = self._refused or f"no connection within {self._timeout}"
             raise SourceLost(f"{self._where}: {_in_words(why)}") from self._refused
         # pymodbus counts from 1 on every connection; a gateway that delivers an answer to the
         # connection before this one must not hit the right number.
-        self._client.ctx.next_tid = secrets.randbelow(60_000)
+        client.ctx.next_tid = secrets.randbelow(60_000)
+        # A serial port is set up in the loop's next turn, and breaks if it is closed before.
+        await asyncio.sleep(0)
+
+    async def reopen(self) -> None:
+        """Another connection, and nobody listens to this one any more; errors as `connect`."""
+        await self.close()
+        self._refused = None
+        await self.connect()
+
+    async def close(self) -> None:
+        if self._client:
+            self._client.close()
+        # The transport closes its socket in the loop's next turn.
+        await asyncio.sleep(0)
 
     async def read(self, request: Request) -> Answer:
-        """The device's answer, be it an exception; SourceLost if there is none that is ours."""
-        self._is_waiting = True
-        try:
-            answer: Answer = await self._reads[request.table](
-                request.address, count=request.count, device_id=request.unit
-            )
-        except self._closed as error:
-            raise SourceLost(f"{self._where}: the other side closed the connection") from error
-        except self._failed as error:
-            why = f"no answer from unit {request.unit} within {self._timeout}"
-            raise SourceLost(f"{self._where}: {why}") from error
-        finally:
-            self._is_waiting = False
-        self._check_sender(request, answer)
+        """The device's answer, be it an exception.
+
+        UnitSilent if there is none that is ours: then `reopen` before the next read. SourceLost if
+        the connection is gone.
+        """
+        if self._frames is None:
+            return await self._ask(request.table, request.unit, request.address, request.count)
+        await self._settle(self._frames, request)
+        self._doubts.asked(request.unit, request.table, time.monotonic_ns())
+        self._last = request.unit, request.table
+        answer = await self._ask(request.table, request.unit, request.address, request.count)
+        self._doubts.answered(request.unit)
         return answer
 
-    def close(self) -> None:
-        self._client.close()
+    async def _settle(self, frames: _Frames, request: Request) -> None:
+        """Make sure that what comes next answers what is asked next."""
+        now = time.monotonic_ns()
+        if frames.is_unasked and self._last:
+            self._doubts.asked(*self._last, now)
+        frames.is_unasked = False
+        table = self._doubts.proof(request.unit, now)
+        if table:
+            await self._ask(table, request.unit, request.address, 1)
+            self._doubts.answered(request.unit)
+            await asyncio.sleep(self._options.rest / SECOND)
 
-    def _check_sender(self, request: Request, answer: Answer) -> None:
+    async def _ask(self, table: Table, unit: int, address: int, count: int) -> Answer:
+        client = self._client
+        if self._frames:
+            size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
+            self._frames.expected = framing.Expected(unit, FUNCTIONS[table], size)
+            self._frames.why = ""
+        self._is_waiting = True
+        try:
+            answer = await _reads(client)[table](address, count=count, device_id=unit)
+        except _closed() as error:
+            raise SourceLost(f"{self._where}: the other side closed the connection") from error
+        except _failed() as error:
+            raise UnitSilent(f"{self._where}: {self._silence(unit)}") from error
+        finally:
+            self._is_waiting = False
+            if self._frames:
+                self._frames.expected = None
+        self._check_sender(unit, answer)
+        return answer
+
+    def _silence(self, unit: int) -> str:
+        why = self._frames.why if self._frames else ""
+        return f"no answer from unit {unit} within {self._timeout}" + (f": {why}" if why else "")
+
+    def _check_sender(self, unit: int, answer: Answer) -> None:
         if answer.transaction_id != self._client.ctx.request_transaction_id:
             raise SourceLost(f"{self._where}: an answer to another request arrived")
-        if answer.dev_id != request.unit:
-            why = f"unit {answer.dev_id} answered for unit {request.unit}"
-            raise SourceLost(f"{self._where}: {why}")
+        if answer.dev_id != unit:
+            raise SourceLost(f"{self._where}: unit {answer.dev_id} answered for unit {unit}")
 
     def _connection_changed(self, is_connected: bool) -> None:
         # pymodbus lets a request on a connection that is gone wait for its time-out.
         waiting = self._client.ctx.response_future
         if not is_connected and self._is_waiting and not waiting.done():
-            waiting.set_exception(self._closed("closed by the other side"))
+            waiting.set_exception(_closed()("closed by the other side"))
 
     def _remembering(self, create: Callable[[], Any]) -> Callable[[], Any]:
         # pymodbus logs why a connection failed and returns False.
@@ -131,21 +197,114 @@ class ReadOnlyClient:
             except OSError as error:
                 self._refused = error
                 raise
+            except termios.error as error:
+                # The one error of a serial port that is no OSError.
+                if error.args[0] == errno.EINVAL:
+                    why = "the port cannot do this baudrate, parity or stopbits"
+                    raise ConfigError(f"{self._where}: {why}") from error
+                self._refused = OSError(*error.args)
+                raise self._refused from error
+            except ValueError as error:
+                # A rate that the serial port does not have.
+                raise ConfigError(f"{self._where}: {error}") from error
 
         return remembering
 
 
 @asynccontextmanager
-async def connected(options: ModbusOptions) -> AsyncIterator[ReadOnlyClient]:
+async def connected(
+    options: Connection, config: Path, doubts: Doubts
+) -> AsyncIterator[ReadOnlyClient]:
     """A connection for as long as the context lasts; SourceLost on entry if there is none."""
-    client = ReadOnlyClient(options)
+    client = ReadOnlyClient(options, config, doubts)
     try:
         await client.connect()
         yield client
     finally:
-        client.close()
-        # The transport closes its socket in the loop's next turn.
-        await asyncio.sleep(0)
+        await client.close()
+
+
+def _client(options: Connection, config: Path, changed: Callable[[bool], None]) -> Any:
+    from pymodbus import FramerType
+    from pymodbus.client import (
+        AsyncModbusSerialClient,
+        AsyncModbusTcpClient,
+        AsyncModbusTlsClient,
+    )
+
+    common: dict[str, Any] = {
+        "timeout": options.timeout / SECOND,
+        "retries": 0,
+        "reconnect_delay": 0,
+        "trace_connect": changed,
+    }
+    if options.transport == "rtu":
+        common |= {"baudrate": options.baudrate, "stopbits": options.stopbits}
+        try:
+            return AsyncModbusSerialClient(
+                str(options.device), parity=options.parity[0].upper(), **common
+            )
+        except RuntimeError as error:
+            raise ConfigError(
+                "a serial port needs pyserial: pip install 'andon[serial]'"
+            ) from error
+    common["port"] = options.tcp_port
+    if options.transport == "tls":
+        context = _context(options, config)
+        return AsyncModbusTlsClient(str(options.host), sslctx=context, **common)
+    is_ascii = options.transport == "ascii_over_tcp"
+    framer = FramerType.ASCII if is_ascii else FramerType.SOCKET
+    return AsyncModbusTcpClient(str(options.host), framer=framer, **common)
+
+
+def _put_frames(client: Any, options: Connection) -> _Frames | None:
+    """Ours for RTU and ASCII; pymodbus's for the others, made to hand over bytes."""
+    from pymodbus.framer import FramerSocket
+
+    frames = None
+    if options.transport in UNTAGGED:
+        is_ascii = options.transport == "ascii_over_tcp"
+        frames = (
+            _Frames(framing.take_ascii, framing.ascii_frame)
+            if is_ascii
+            else _Frames(framing.take_rtu, framing.rtu_frame)
+        )
+    # pymodbus's own framer of TLS ignores the length of an answer.
+    client.ctx.framer = frames or FramerSocket(cast(Any, _Uninterpreted()))
+    return frames
+
+
+def _reads(client: Any) -> dict[Table, Callable[..., Awaitable[Answer]]]:
+    return {
+        "coil": client.read_coils,
+        "discrete": client.read_discrete_inputs,
+        "holding": client.read_holding_registers,
+        "input": client.read_input_registers,
+    }
+
+
+def _context(options: Connection, config: Path) -> ssl.SSLContext:
+    given = [path for path in (options.ca, options.certificate, options.key) if path]
+    try:
+        context = ssl.create_default_context(cafile=config / options.ca if options.ca else None)
+        if options.certificate and options.key:
+            context.load_cert_chain(config / options.certificate, config / options.key)
+    except OSError as error:
+        raise ConfigError(f"{' or '.join(given)} cannot be used: {error}") from error
+    return context
+
+
+def _closed() -> type[Exception]:
+    """The exception of a connection that is gone; imported no sooner than a line needs it."""
+    from pymodbus.exceptions import ConnectionException
+
+    return ConnectionException
+
+
+def _failed() -> type[Exception]:
+    from pymodbus.exceptions import ModbusException
+
+    return ModbusException
 
 
 def _in_words(why: Exception | str) -> str:

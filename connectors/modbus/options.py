@@ -1,4 +1,4 @@
-"""What a line file may say about a Modbus TCP source.
+"""What a line file may say about the values of a Modbus source.
 
 Promises
 - Whatever cannot be read is refused here, at the field that is wrong and with what would be right;
@@ -6,15 +6,16 @@ Promises
 - Addresses count from 0, as they travel on the wire.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, model_validator
 
+from connectors.modbus.connection import UNTAGGED, Connection
+from connectors.modbus.refusal import Problem, refuse
 from connectors.modbus.registers import DataType, Encoding, Order
 from gateway.model import SECOND
-from gateway.options import Duration, Name, PositiveDuration, Strict, TagOptions
+from gateway.options import Name, PositiveDuration, TagOptions
 
 Table = Literal["holding", "input", "coil", "discrete"]
 BIT_TABLES: frozenset[Table] = frozenset(("coil", "discrete"))
@@ -54,7 +55,7 @@ class ModbusTag(TagOptions):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        _refuse(_problems(self))
+        refuse(_problems(self))
         return self
 
     @property
@@ -81,20 +82,14 @@ class ModbusTag(TagOptions):
         )
 
 
-class ModbusOptions(Strict):
-    """A Modbus TCP device, or a gateway with several units behind it. Only ever read."""
+class ModbusOptions(Connection):
+    """A Modbus device, or several units on one line or behind one gateway. Only ever read."""
 
     type: Literal["modbus"]
-    host: Annotated[str, Field(min_length=1)]
-    """Name or address of the device."""
-    port: Annotated[int, Field(ge=1, le=65535)] = 502
-    """TCP port."""
     unit_id: UnitId = 1
     """The unit (slave) that tags are in unless they say otherwise."""
     period: PositiveDuration = SECOND
     """How often tags are read unless they say otherwise."""
-    timeout: PositiveDuration = SECOND
-    """How long to wait for the connection and for each answer."""
     byte_order: Order = "big"
     """Order of the two bytes in a register; big is what Modbus prescribes."""
     word_order: Order = "big"
@@ -106,19 +101,12 @@ class ModbusOptions(Strict):
     max_gap: Annotated[int, Field(ge=0, le=124)] = 8
     """Registers between two tags that are read for nothing to fetch both in one request. For coils
     and discrete inputs, sixteen times as many bits."""
-    pause: Duration = 0
-    """Rest for slow devices between an answer and the next request."""
+    park_after: Annotated[int, Field(ge=1)] = 3
+    """Where several units share the line: failed cycles in a row after which one is parked."""
+    park_for: PositiveDuration = 30 * SECOND
+    """How long a parked unit is left in peace before it is asked again."""
     tags: Annotated[dict[Name, ModbusTag], Field(min_length=1)]
     """What to read, by name."""
-
-    @field_validator("host")
-    @classmethod
-    def _is_bare(cls, host: str) -> str:
-        if "/" in host or host != host.strip():
-            raise ValueError(
-                "write the bare name or address, as in 192.168.0.10; `port` is its own field"
-            )
-        return host
 
     @model_validator(mode="after")
     def _fits_in_a_request(self) -> Self:
@@ -126,11 +114,19 @@ class ModbusOptions(Strict):
         words = self.tags[widest].encoding().words
         if words > self.max_registers:
             message = f"must be at least {words}: {widest} takes {words} registers"
-            _refuse([("max_registers", message, self.max_registers)])
+            refuse([("max_registers", message, self.max_registers)])
         return self
 
+    @model_validator(mode="after")
+    def _asks_nobody_who_never_answers(self) -> Self:
+        if self.transport in UNTAGGED and 0 in {self.unit_of(tag) for tag in self.tags.values()}:
+            message = "0 calls all units of a serial line, and none of them answers: use 1 to 247"
+            refuse([("unit_id", message, self.unit_id)])
+        return self
 
-Problem = tuple[str, str, Any]
+    def unit_of(self, tag: ModbusTag) -> int:
+        """The unit that a tag is in, with the source's own filled in."""
+        return self.unit_id if tag.unit_id is None else tag.unit_id
 
 
 def _problems(tag: ModbusTag) -> Iterator[Problem]:
@@ -173,15 +169,3 @@ def _no_value_problems(tag: ModbusTag) -> Iterator[Problem]:
         encoding.no_value_patterns()
     except (ValueError, OverflowError) as error:
         yield "no_value", f"{error} ({encoding.data_type})", tag.no_value
-
-
-def _refuse(problems: Iterable[Problem]) -> None:
-    """Raise all of them at once, each at its own field."""
-    errors = [
-        InitErrorDetails(
-            type=PydanticCustomError("value_error", message), loc=(field,), input=given
-        )
-        for field, message, given in problems
-    ]
-    if errors:
-        raise ValidationError.from_exception_data("Modbus", errors)

@@ -1,4 +1,4 @@
-"""From tags to requests: which registers are read together, and what that costs (pure).
+"""From tags to requests: which registers are read together (pure).
 
 Promises
 - Every tag is in exactly one request, and the whole of its value is: a wide value is never put
@@ -14,11 +14,9 @@ from itertools import groupby
 
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.registers import Decoder, Encoding, Place
-from gateway.model import SECOND, Nanos
+from gateway.model import Nanos
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
-MBAP_BYTES = 7
-REQUEST_BYTES = MBAP_BYTES + 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +103,12 @@ class Request:
         return f"unit {self.unit} {self.table} {self.address}..{self.address + self.count - 1}"
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a plan asks of the device and of the network, for people to read."""
-
-    requests: int
-    tags: int
-    requests_per_second: float
-    bytes_per_second: float
-    registers_idle: int
-    bits_idle: int
-
-    @property
-    def tags_per_request(self) -> float:
-        return self.tags / self.requests if self.requests else 0.0
-
-
 def readings_of(options: ModbusOptions) -> list[Reading]:
     """The tags of a source in the file's order, with the source's defaults filled in."""
     return [
         Reading(
             tag=index,
-            unit=options.unit_id if tag.unit_id is None else tag.unit_id,
+            unit=options.unit_of(tag),
             table=tag.table,
             address=tag.address,
             period=tag.period or options.period,
@@ -144,22 +126,6 @@ def make_plan(readings: Iterable[Reading], limits: Limits) -> list[Request]:
         for (_, _, table), members in groupby(ordered, key=_kind)
         for run in _runs(list(members), limits.span_of(table), limits.gap_of(table))
     ]
-
-
-def cost_of(plan: Sequence[Request]) -> Cost:
-    """Sums over one plan; headers of Modbus TCP included, those of TCP/IP not."""
-    traffic = sum(
-        (REQUEST_BYTES + MBAP_BYTES + 2 + request.data_bytes) * SECOND / request.period
-        for request in plan
-    )
-    return Cost(
-        requests=len(plan),
-        tags=sum(len(request.readings) for request in plan),
-        requests_per_second=sum(SECOND / request.period for request in plan),
-        bytes_per_second=traffic,
-        registers_idle=sum(request.idle for request in plan if not request.are_bits),
-        bits_idle=sum(request.idle for request in plan if request.are_bits),
-    )
 
 
 def _kind(reading: Reading) -> tuple[Nanos, int, Table]:

@@ -2,7 +2,9 @@
 
 Promises
 - A device exception, or an answer of the wrong shape, makes the tags of that request bad and
-  nothing else. No answer at all, or somebody else's, raises SourceLost.
+  nothing else.
+- A unit that does not answer has bad tags and is then parked (see `parking`); the others are read
+  on their schedule. Nobody answering, or a connection that is gone, raises SourceLost.
 - If the device refuses a range of addresses, the request is parted until the addresses it does not
   have stand alone; their neighbours are read in the same slot. The finding is kept if it won
   anything; if not, it is sought again at the 2nd, 4th, 8th ... refusal.
@@ -18,10 +20,15 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from connectors.modbus.answers import Verdict, judge
-from connectors.modbus.client import ReadOnlyClient
+from connectors.modbus.client import ReadOnlyClient, UnitSilent
+from connectors.modbus.framing import frame_bytes
+from connectors.modbus.options import ModbusOptions
+from connectors.modbus.parking import Parking
 from connectors.modbus.plan import Request
-from connectors.modbus.schedule import Schedule
-from gateway.model import SECOND, Nanos, SampleBatch
+from connectors.modbus.schedule import Schedule, Slot
+from gateway.contracts import SourceLost
+from gateway.model import SECOND, SampleBatch
+from gateway.options import format_duration
 
 log = logging.getLogger(__name__)
 Found = tuple[Request, SampleBatch, Verdict]
@@ -31,13 +38,16 @@ class Session:
     """One connection and the plan it serves; `requests` is changed in place by what is learnt."""
 
     def __init__(
-        self, name: str, client: ReadOnlyClient, requests: list[Request], pause: Nanos = 0
+        self, name: str, client: ReadOnlyClient, requests: list[Request], options: ModbusOptions
     ) -> None:
         self.requests = requests
         self.troubles: dict[Request, str] = {}
         self._name = name
         self._client = client
-        self._pause = pause / SECOND
+        self._options = options
+        self._rest = options.rest / SECOND
+        units = {request.unit for request in requests}
+        self._parking = Parking(units, options.park_after, options.park_for)
         self._refusals: dict[Request, int] = {}
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
@@ -49,12 +59,35 @@ class Session:
             if slot is None:
                 await asyncio.sleep((schedule.next_due - now) / SECOND)
                 continue
-            parts, batches = await self.serve(slot.request)
+            parts, batches = await self._attend(slot, now)
             for batch in batches:
                 yield batch
             first = schedule.missed == 0
             if schedule.done(slot, time.monotonic_ns(), parts) and first:
                 log.warning("%s: %s cannot be read as often as asked", self._name, slot.request)
+
+    async def _attend(self, slot: Slot, now: int) -> tuple[list[Request], list[SampleBatch]]:
+        """Serve a slot unless its unit is left in peace; what changes and what came."""
+        request = slot.request
+        if not self._parking.is_resting(request.unit, now):
+            try:
+                return await self.serve(request)
+            except UnitSilent as silent:
+                await self._without(slot, silent)
+        known = self._parking.has_heard and not self._parking.is_parked(request.unit)
+        return [request], [_nothing(request)] if known else []
+
+    async def _without(self, slot: Slot, silent: UnitSilent) -> None:
+        """Go on without that unit, if any other is left."""
+        unit, parking = slot.request.unit, self._parking
+        is_news = parking.failed(unit, time.monotonic_ns(), slot.deadline)
+        self._note(slot.request, str(silent))
+        if parking.are_all_silent:
+            raise SourceLost(str(silent)) from silent
+        if is_news:
+            often = format_duration(self._options.park_for)
+            log.warning("%s: unit %d is parked, asked again every %s", self._name, unit, often)
+        await self._client.reopen()
 
     async def serve(self, request: Request) -> tuple[list[Request], list[SampleBatch]]:
         """Read once: the requests to read from now on, and what came."""
@@ -71,14 +104,17 @@ class Session:
     async def _read(self, request: Request) -> tuple[SampleBatch, Verdict]:
         sent = time.monotonic_ns()
         answer = await self._client.read(request)
+        if self._parking.answered(request.unit):
+            log.info("%s: unit %d is read on its schedule again", self._name, request.unit)
         at = time.time_ns() - (time.monotonic_ns() - sent) // 2
         verdict = judge(request, answer.pdu)
         decoder = request.decoder
         value, quality = decoder.nothing() if verdict.fault else decoder.decode(verdict.data)
-        if self._pause:
-            await asyncio.sleep(self._pause)
+        if self._rest:
+            await asyncio.sleep(self._rest)
         times = np.full(len(value), at, dtype=np.int64)
-        return SampleBatch(decoder.tag, times, value, quality, answer.wire_bytes), verdict
+        size = frame_bytes(self._options.transport, len(answer.pdu))
+        return SampleBatch(decoder.tag, times, value, quality, size), verdict
 
     def _is_time_to_narrow(self, request: Request) -> bool:
         count = self._refusals[request] = self._refusals.get(request, 0) + 1
@@ -120,3 +156,10 @@ class Session:
         else:
             del self.troubles[request]
             log.info("%s: %s answers again", self._name, request)
+
+
+def _nothing(request: Request) -> SampleBatch:
+    """A bad sample for each of its tags, now."""
+    value, quality = request.decoder.nothing()
+    times = np.full(len(value), time.time_ns(), dtype=np.int64)
+    return SampleBatch(request.decoder.tag, times, value, quality)

@@ -9,16 +9,18 @@ Promises
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gateway import registry
 from gateway.config.load import LineConfig, build_detectors, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
 from gateway.config.try_out import Outcome, count, try_out
+from gateway.contracts import Planned
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class _Report:
     problems: Sequence[Problem]
     config: LineConfig | None = None
     outcomes: Sequence[Outcome] = ()
+    plans: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -45,6 +48,7 @@ class _Report:
 )
 @click.option("--connect", is_flag=True, help="Also try each source, model and sink once.")
 @click.option("--timeout", default=10.0, show_default=True, help="Seconds for each of them.")
+@click.option("--plan", is_flag=True, help="Print what polling asks of devices and lines.")
 @click.option("--show", is_flag=True, help="Print the resolved file, secrets as references.")
 @click.option("--strict", is_flag=True, help="A warning is a problem too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -53,6 +57,7 @@ def command(
     *,
     connect: bool,
     timeout: float,
+    plan: bool,
     show: bool,
     strict: bool,
     as_json: bool,
@@ -62,7 +67,9 @@ def command(
     Prints every problem as file:line:column: path: message, the line and a hint. Exit code 0 when
     all is well, 1 when a problem was found, 2 when called wrongly.
     """
-    reports = [_report(path, strict=strict, timeout=timeout if connect else 0) for path in files]
+    reports = [
+        _report(path, strict=strict, timeout=timeout if connect else 0, plan=plan) for path in files
+    ]
     if as_json:
         click.echo(json.dumps({"files": [_plain(report, show) for report in reports]}, indent=2))
     else:
@@ -71,7 +78,7 @@ def command(
     sys.exit(0 if all(report.is_ok for report in reports) else 1)
 
 
-def _report(path: Path, *, strict: bool, timeout: float) -> _Report:
+def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
     config = None
     try:
         config = load(path)
@@ -82,7 +89,19 @@ def _report(path: Path, *, strict: bool, timeout: float) -> _Report:
         return _Report(path, as_errors(found) if strict else found)
     problems = as_errors(config.warnings) if strict else config.warnings
     outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
-    return _Report(path, problems, config, outcomes)
+    return _Report(path, problems, config, outcomes, _plans(config) if plan else {})
+
+
+def _plans(config: LineConfig) -> dict[str, Sequence[str]]:
+    """By source, for those that poll by a plan."""
+    plans: dict[str, Sequence[str]] = {}
+    for name, options in config.sources.items():
+        connector = registry.load(registry.CONNECTORS, options.type)(
+            name, options, config.tags_of(name), config.places
+        )
+        if isinstance(connector, Planned):
+            plans[name] = connector.plan()
+    return plans
 
 
 def _print(report: _Report, *, show: bool) -> None:
@@ -91,6 +110,8 @@ def _print(report: _Report, *, show: bool) -> None:
         click.echo(f"{prefix}{problem}")
     for outcome in report.outcomes:
         click.echo(f"{'ok    ' if outcome.ok else 'FAILED'}  {outcome.part:24}  {outcome.said}")
+    for name, lines in report.plans.items():
+        click.echo("\n  ".join((f"plan of {name}", *lines)))
     summary = f"{report.path}: {_summary(report)}"
     if show and report.config:
         click.echo(f"# {summary}\n{_resolved_yaml(report.config)}", nl=False)
@@ -134,6 +155,8 @@ def _plain(report: _Report, show: bool) -> dict[str, Any]:
     }
     if config:
         plain |= {"line": config.line, "site": config.site, "digest": config.digest}
+    if report.plans:
+        plain["plans"] = {name: list(lines) for name, lines in report.plans.items()}
     if config and show:
         plain["resolved"] = config.resolved()
     return plain

@@ -14,10 +14,11 @@ from gateway.contracts import Places
 
 @pytest.fixture
 def connector():
-    """Builds a connector for a port on loopback from the options of a line file."""
+    """Builds a connector from a line file's options, for a port on loopback or a serial device."""
 
     def build(port, tags, **options):
-        given = {"type": "modbus", "host": "127.0.0.1", "port": port, "period": "20ms"}
+        there = {"device": port} if isinstance(port, str) else {"host": "127.0.0.1", "port": port}
+        given = {"type": "modbus", "period": "20ms"} | there
         valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
         declared = ModbusConnector.declared_tags("plc", valid)
         return ModbusConnector("plc", valid, declared, Places(Path(), Path()))

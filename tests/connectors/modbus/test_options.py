@@ -68,7 +68,7 @@ def test_a_source_without_tags_is_refused():
 
 def test_the_defaults_are_those_of_modbus():
     options = source()
-    assert (options.port, options.unit_id, options.max_registers) == (502, 1, 125)
+    assert (options.tcp_port, options.unit_id, options.max_registers) == (502, 1, 125)
     assert (options.period, options.timeout, options.pause) == (SECOND, SECOND, 0)
     encoding = options.tags["t"].encoding()
     assert (encoding.byte_order, encoding.word_order) == ("big", "big")
@@ -96,3 +96,45 @@ def test_every_field_explains_itself_to_an_editor():
     schema = ModbusOptions.model_json_schema()
     shown = schema["properties"] | schema["$defs"]["ModbusTag"]["properties"]
     assert [name for name, field in shown.items() if "description" not in field] == ["type"]
+
+
+SERIAL = {"type": "modbus", "transport": "rtu", "device": "/dev/ttyUSB0"}
+TAGS = {"tags": {"t": {"address": 0}}}
+
+
+def refusal_of(given):
+    with pytest.raises(ValidationError) as caught:
+        ModbusOptions.model_validate(TAGS | given)
+    return {error["loc"]: error["msg"] for error in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"type": "modbus"}, "host", "Field required"),
+        ({"type": "modbus", "transport": "rtu"}, "device", "Field required"),
+        ({"type": "modbus", "host": "plc", "device": "/dev/ttyUSB0"}, "device", "this is tcp"),
+        ({"type": "modbus", "host": "plc", "baudrate": 9600}, "baudrate", "belongs to `transport:"),
+        ({"type": "modbus", "host": "plc", "ca": "ca.pem"}, "ca", "belongs to `transport: tls`"),
+        (SERIAL | {"host": "plc"}, "host", "a serial port has none"),
+        (SERIAL | {"parity": "E"}, "parity", "'none', 'even' or 'odd'"),
+        (SERIAL | {"unit_id": 0}, "unit_id", "none of them answers"),
+        ({"type": "modbus", "host": "h", "transport": "tls", "key": "k"}, "key", "belong together"),
+    ],
+)
+def test_what_a_transport_lacks_or_cannot_use_is_refused_at_its_field(given, field, said):
+    assert said in refusal_of(given)[field,]
+
+
+def test_the_defaults_of_a_serial_line_and_of_tls_are_those_of_modbus():
+    line = ModbusOptions.model_validate(SERIAL | TAGS)
+    assert (line.baudrate, line.parity, line.stopbits, line.bits_per_character) == (
+        19200,
+        "even",
+        1,
+        11,
+    )
+    assert line.rest == round(3.5 * 11 / 19200 * SECOND)
+    assert ModbusOptions.model_validate(SERIAL | TAGS | {"pause": "5ms"}).rest == 5_000_000
+    assert ModbusOptions.model_validate(SERIAL | TAGS | {"baudrate": 115200}).rest == 1_750_000
+    assert source(transport="tls").tcp_port == 802

@@ -1,9 +1,7 @@
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.modbus.options import ModbusOptions
-from connectors.modbus.plan import Limits, Reading, cost_of, make_plan, readings_of
+from connectors.modbus.plan import Limits, Reading, make_plan
 from connectors.modbus.registers import DTYPES, Encoding
 from gateway.model import SECOND
 
@@ -115,26 +113,3 @@ def test_tags_on_the_same_register_cannot_be_parted():
 
 def test_a_request_shows_itself_as_operators_know_it():
     assert str(make_plan(holding(0, 5), Limits())[0]) == "unit 1 holding 0..5"
-
-
-def test_the_cost_of_a_plan_adds_up():
-    options = ModbusOptions.model_validate(
-        {
-            "type": "modbus",
-            "host": "plc",
-            "period": "500ms",
-            "tags": {
-                "a": {"address": 0},
-                "b": {"address": 3, "data_type": "float32"},
-                "c": {"address": 40, "period": "2s"},
-                "d": {"address": 2, "table": "coil", "unit_id": 9},
-                "e": {"address": 4, "table": "coil", "unit_id": 9},
-            },
-        }
-    )
-    plan = make_plan(readings_of(options), Limits())
-    cost = cost_of(plan)
-    assert (cost.requests, cost.tags, cost.registers_idle, cost.bits_idle) == (3, 5, 2, 1)
-    assert cost.requests_per_second == pytest.approx(2 + 0.5 + 2)
-    assert cost.bytes_per_second == pytest.approx(2 * (12 + 19) + 0.5 * (12 + 11) + 2 * (12 + 10))
-    assert cost.tags_per_request == pytest.approx(5 / 3)

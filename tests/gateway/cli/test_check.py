@@ -220,3 +220,16 @@ async def connect(folder, port):
     report = json.loads(output)["files"][0]
     assert process.returncode == (0 if report["ok"] else 1)
     return report
+
+
+def test_the_plan_says_what_polling_asks_of_a_serial_line():
+    said = check(ROOT / "configs/serial-line.yaml", "--plan")
+    assert said.exit_code == 0
+    assert "plan of rs485\n  1.517 requests/s" in said.output
+    assert "serial line busy 2.09 % at 19200 bit/s" in said.output
+    told = json.loads(check(ROOT / "configs/serial-line.yaml", "--plan", "--json").output)
+    assert "every 2s  unit 1 holding 0..1  2 tags, 0 idle" in told["files"][0]["plans"]["rs485"]
+
+
+def test_a_source_that_does_not_poll_has_no_plan():
+    assert "plan of" not in check(ROOT / "configs/mqtt.yaml", "--plan").output

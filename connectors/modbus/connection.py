@@ -1,0 +1,120 @@
+"""What a line file may say about the way to the devices.
+
+Promises
+- Whatever a transport has no use for, or lacks, is refused at its own field.
+- Nothing is encrypted by half: with `tls` the device's certificate is always checked.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from connectors.modbus.refusal import Problem, missing, refuse
+from gateway.model import SECOND, Nanos
+from gateway.options import Duration, PositiveDuration, Strict
+
+Transport = Literal["tcp", "tls", "rtu", "rtu_over_tcp", "ascii_over_tcp"]
+Parity = Literal["none", "even", "odd"]
+UNTAGGED: frozenset[Transport] = frozenset(("rtu", "rtu_over_tcp", "ascii_over_tcp"))
+"""Answers carry no number of the request they belong to."""
+_OF_TLS = ("ca", "certificate", "key")
+_OF_SERIAL = ("device", "baudrate", "parity", "stopbits")
+
+
+class Connection(Strict):
+    """One TCP connection or one serial line, and how patient to be with it."""
+
+    transport: Transport = "tcp"
+    """tcp; tls (Modbus/TCP Security); rtu on a serial port; rtu_over_tcp or ascii_over_tcp through
+    a serial server that passes the bytes on as they are."""
+    host: Annotated[str, Field(min_length=1)] | None = None
+    """Name or address of the device."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """TCP port; 502, or 802 for tls, if not given."""
+    device: Annotated[str, Field(min_length=1)] | None = None
+    """The serial port, best by its stable name, as in /dev/serial/by-id/usb-FTDI_..."""
+    baudrate: Annotated[int, Field(ge=300, le=4_000_000)] = 19200
+    """Bits per second on the serial line."""
+    parity: Parity = "even"
+    """none, even or odd. Modbus prescribes even; many devices are delivered with none."""
+    stopbits: Literal[1, 2] = 1
+    """Stop bits, 1 or 2. Modbus prescribes 2 where there is no parity."""
+    ca: str | None = None
+    """For tls: certificates that may sign the device's, relative to the line file; the system's if
+    not given."""
+    certificate: str | None = None
+    """For tls: our own certificate, where the device wants to see one."""
+    key: str | None = None
+    """The private key of our certificate."""
+    timeout: PositiveDuration = SECOND
+    """How long to wait for the connection and for each answer."""
+    pause: Duration = 0
+    """Rest for slow devices between an answer and the next request. On a serial port it is never
+    less than the silence between two frames that Modbus prescribes."""
+
+    @field_validator("host")
+    @classmethod
+    def _is_bare(cls, host: str | None) -> str | None:
+        if host is not None and ("/" in host or host != host.strip()):
+            raise ValueError(
+                "write the bare name or address, as in 192.168.0.10; `port` is its own field"
+            )
+        return host
+
+    @model_validator(mode="after")
+    def _fits_its_transport(self) -> Self:
+        needed = "device" if self.transport == "rtu" else "host"
+        if getattr(self, needed) is None:
+            raise missing(needed, self.model_dump(mode="json", exclude_unset=True))
+        refuse(_useless(self))
+        if (self.key is None) != (self.certificate is None):
+            message = "`certificate` and `key` belong together: give both or none"
+            refuse([("key", message, self.key)])
+        return self
+
+    @property
+    def tcp_port(self) -> int:
+        """The port, with the default filled in."""
+        return self.port or (802 if self.transport == "tls" else 502)
+
+    @property
+    def where(self) -> str:
+        """As an operator knows it: 192.168.0.10:502 or /dev/ttyUSB0."""
+        return self.device or f"{self.host}:{self.tcp_port}"
+
+    @property
+    def bits_per_character(self) -> int:
+        """On the serial line: start bit, eight data bits, parity and stop bits."""
+        return 9 + (self.parity != "none") + self.stopbits
+
+    @property
+    def frame_gap(self) -> Nanos:
+        """Silence between two frames: 3.5 characters, 1.75 ms above 19200 bit/s; 0 over TCP."""
+        if self.transport != "rtu":
+            return 0
+        if self.baudrate > 19200:
+            return 1_750_000
+        return round(3.5 * self.bits_per_character * SECOND / self.baudrate)
+
+    @property
+    def rest(self) -> Nanos:
+        """From an answer to the next request."""
+        return max(self.pause, self.frame_gap)
+
+
+def _useless(given: Connection) -> Iterator[Problem]:
+    """What differs from the defaults and has no meaning for that transport."""
+    unused = [("tls", name) for name in _OF_TLS if given.transport != "tls"]
+    unused += [("rtu", name) for name in _OF_SERIAL if given.transport != "rtu"]
+    for transport, name in unused:
+        if _is_said(given, name):
+            message = f"belongs to `transport: {transport}`, and this is {given.transport}"
+            yield name, message, getattr(given, name)
+    for name in ("host", "port") if given.transport == "rtu" else ():
+        if _is_said(given, name):
+            yield name, "a serial port has none; `device` names it", getattr(given, name)
+
+
+def _is_said(given: Connection, name: str) -> bool:
+    return bool(getattr(given, name) != Connection.model_fields[name].default)

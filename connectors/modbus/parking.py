@@ -1,0 +1,48 @@
+"""Which units of a shared line are asked, and which are left in peace (pure: time is an argument).
+
+Promises
+- A unit that does not answer costs its neighbours one time-out a cycle, not one for each request.
+- After `after` failed cycles in a row it is parked: asked once every `every`, silent in between.
+- The answer that it then gives ends it all: it is read on its own schedule again.
+- Alone on its line, a unit is never parked: then the line is what is lost.
+"""
+
+from collections.abc import Iterable
+
+from gateway.model import Nanos
+
+
+class Parking:
+    """The units of one connection."""
+
+    def __init__(self, units: Iterable[int], after: int, every: Nanos) -> None:
+        self._units = frozenset(units)
+        self._after, self._every = after, every
+        self._failures: dict[int, int] = {}
+        self._until: dict[int, Nanos] = {}
+        self.has_heard = False
+
+    def failed(self, unit: int, now: Nanos, next_cycle: Nanos) -> bool:
+        """It gave no answer in this cycle; True if that parks it."""
+        count = self._failures[unit] = self._failures.get(unit, 0) + 1
+        self._until[unit] = now + self._every if self.is_parked(unit) else next_cycle
+        return count == self._after and self.is_parked(unit)
+
+    def answered(self, unit: int) -> bool:
+        """True if it was parked until now."""
+        self.has_heard = True
+        was_parked = self.is_parked(unit)
+        self._failures.pop(unit, None)
+        self._until.pop(unit, None)
+        return was_parked
+
+    def is_parked(self, unit: int) -> bool:
+        return len(self._units) > 1 and self._failures.get(unit, 0) >= self._after
+
+    def is_resting(self, unit: int, now: Nanos) -> bool:
+        """It is not to be asked now."""
+        return now < self._until.get(unit, now)
+
+    @property
+    def are_all_silent(self) -> bool:
+        return all(self._failures.get(unit) for unit in self._units)

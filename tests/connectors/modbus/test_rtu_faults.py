@@ -1,0 +1,198 @@
+"""RTU against devices that answer late, twice, for others or wrongly: no value is ever shifted."""
+
+import asyncio
+import struct
+
+import numpy as np
+import pytest
+
+from connectors.modbus.framing import ascii_frame, rtu_frame
+from gateway.contracts import SourceLost
+from gateway.model import Quality
+
+TAGS = {"a": {"address": 10}, "b": {"address": 500}, "c": {"address": 1000}}
+RIGHT = {0: 10, 1: 500, 2: 1000}
+FRAMES = {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}
+
+
+class Device:
+    """Every register holds its own address; `answers(unit, pdu)` says what is sent, and when.
+
+    Answers leave in the order of the requests, as from any device that does one thing at a time.
+    """
+
+    def __init__(self, transport):
+        self.frame = FRAMES[transport]
+        self.is_ascii = transport == "ascii_over_tcp"
+        self.answers = lambda unit, pdu: [(0, self.right(unit, pdu))]
+        self.asked = []
+        self.writer = None
+        self.free_at = 0.0
+
+    def right(self, unit, pdu):
+        function, address, count = struct.unpack(">BHH", pdu)
+        if function < 3:
+            return self.frame(unit, bytes([function | 0x80, 1]))
+        registers = b"".join(struct.pack(">H", address + i) for i in range(count))
+        return self.frame(unit, bytes([function, 2 * count]) + registers)
+
+    async def talk(self, reader, writer):
+        self.writer = writer
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                if self.is_ascii:
+                    body = bytes.fromhex((await reader.readuntil(b"\r\n"))[1:-2].decode())
+                    unit, pdu = body[0], body[1:-1]
+                else:
+                    frame = await reader.readexactly(8)
+                    unit, pdu = frame[0], frame[1:6]
+                self.asked.append((unit, pdu[0]))
+                for delay, data in self.answers(unit, pdu):
+                    # A late answer goes to whoever is connected by then, as serial servers do it.
+                    self.free_at = max(self.free_at + 0.0005, loop.time() + delay)
+                    loop.call_at(self.free_at, lambda data=data: self.writer.write(data))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture(params=sorted(FRAMES))
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+async def device(transport):
+    device, talks = Device(transport), set()
+    server = await asyncio.start_server(
+        lambda r, w: talks.add(asyncio.ensure_future(device.talk(r, w))), "127.0.0.1", 0
+    )
+    device.port = server.sockets[0].getsockname()[1]
+    yield device
+    server.close()
+    await asyncio.wait_for(asyncio.gather(*talks), 5)
+    await server.wait_closed()
+
+
+@pytest.fixture
+def reader(connector, device, transport):
+    return connector(device.port, TAGS, transport=transport, timeout="60ms", period="20ms")
+
+
+async def collect(reader, count, sessions=40):
+    """Good values by tag over as many sessions as it takes, as the gateway would reopen."""
+    got = []
+    for _ in range(sessions):
+        try:
+            async with reader.open() as batches:
+                async for batch in batches:
+                    for tag, value, quality in zip(
+                        batch.tag, batch.value, batch.quality, strict=True
+                    ):
+                        assert np.isnan(value) == (quality == Quality.BAD)
+                        if quality == Quality.GOOD:
+                            got.append((int(tag), float(value)))
+                    if len(got) >= count:
+                        return got
+        except SourceLost:
+            await asyncio.sleep(0.02)
+    return got
+
+
+async def test_the_right_answers_arrive(reader):
+    got = await collect(reader, 9)
+    assert dict(got) == RIGHT
+
+
+@pytest.mark.parametrize("lateness", [0.07, 0.1])
+async def test_late_answers_are_never_values_of_the_next_request(device, reader, lateness):
+    """Every third answer is late, whatever is asked: it reaches the connection after it."""
+    count = 0
+
+    def sometimes_late(unit, pdu):
+        nonlocal count
+        count += 1
+        return [(lateness if count % 3 == 0 else 0, device.right(unit, pdu))]
+
+    device.answers = sometimes_late
+    got = await collect(reader, 8, sessions=40)
+    assert got
+    assert all(RIGHT[tag] == value for tag, value in got)
+    assert {3} < {function for _, function in device.asked} <= {1, 2, 3, 4}  # it asked for a proof
+
+
+async def test_a_second_answer_within_the_pause_does_not_shift_what_follows(
+    connector, device, transport
+):
+    options = {"transport": transport, "timeout": "60ms", "pause": "12ms"}
+    reader = connector(device.port, TAGS, **options)
+    device.answers = lambda unit, pdu: [
+        (0, device.right(unit, pdu)),
+        (0.002, device.right(unit, pdu)),
+    ]
+    got = await collect(reader, 6)
+    assert got
+    assert all(RIGHT[tag] == value for tag, value in got)
+
+
+async def test_a_unit_that_came_back_after_ten_timeouts_needs_no_proof(device, reader):
+    """For a device that answers nothing at all to a function it does not have."""
+    is_on = False
+
+    def answers(unit, pdu):
+        return [(0, device.right(unit, pdu))] if is_on and pdu[0] == 3 else []
+
+    device.answers = answers
+    assert await collect(reader, 1, sessions=2) == []
+    is_on = True
+    got = await collect(reader, 3, sessions=60)
+    assert dict(got) == RIGHT
+
+
+def changed(right, at, by):
+    return right[:at] + bytes([right[at] ^ by]) + right[at + 1 :]
+
+
+WRONG = {
+    "short": lambda d, u, p: d.frame(u, bytes([3, 0])),
+    "long": lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1, 0, 2])),
+    "length byte too large": lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1])),
+    "another function": lambda d, u, p: d.frame(u, bytes([4, 2, 0, 1])),
+    "another unit": lambda d, u, p: d.frame(u + 1, bytes([3, 2, 0, 1])),
+    "exception of another function": lambda d, u, p: d.frame(u, bytes([0x84, 2])),
+    "half": lambda d, u, p: d.right(u, p)[:4],
+    "wrong checksum": lambda d, u, p: changed(d.right(u, p), 5, 1),
+    "garbage": lambda d, u, p: b"\xfe\x03garbage" * 3,
+    "two answers at once": lambda d, u, p: d.right(u, p) + d.frame(u, bytes([3, 2, 0, 1])),
+    "garbage behind": lambda d, u, p: d.right(u, p) + b"\x01",
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+async def test_a_wrong_answer_is_no_value_and_is_named(device, reader, fault):
+    device.answers = lambda unit, pdu: [(0, WRONG[fault](device, unit, pdu))]
+    async with reader.open() as batches:
+        with pytest.raises(
+            SourceLost, match=r"no answer from unit 1 within 60ms: .* (came|instead)"
+        ):
+            await anext(batches)
+
+
+async def test_a_device_exception_marks_just_its_tags(device, reader):
+    def answers(unit, pdu):
+        address = int.from_bytes(pdu[1:3], "big")
+        refused = device.frame(unit, bytes([pdu[0] | 0x80, 4]))
+        return [(0, refused if address == 500 else device.right(unit, pdu))]
+
+    device.answers = answers
+    async with reader.open() as batches:
+        got = [await anext(batches) for _ in range(6)]
+    quality = {int(batch.tag[0]): int(batch.quality[0]) for batch in got}
+    assert quality == {0: Quality.GOOD, 1: Quality.BAD, 2: Quality.GOOD}
+
+
+async def test_zeros_of_a_line_that_turns_round_are_no_part_of_an_answer(device, reader):
+    device.answers = lambda unit, pdu: [(0, b"\0" + device.right(unit, pdu))]
+    assert dict(await collect(reader, 9)) == RIGHT

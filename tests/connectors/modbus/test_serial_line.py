@@ -1,0 +1,170 @@
+"""Sixteen units of a real pymodbus RTU server on one serial line, which is two pseudo-terminals."""
+
+import asyncio
+import os
+import tty
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from connectors.modbus.plan import Limits, make_plan, readings_of
+from connectors.modbus.registers import Encoding
+from gateway.contracts import ConfigError, SourceLost
+from gateway.model import Quality
+
+DEAD = 7
+UNITS = range(1, 17)
+
+
+@asynccontextmanager
+async def line():
+    """Two pseudo-terminals and what bridges them: the names of both ends."""
+    loop = asyncio.get_running_loop()
+    (ours, our_end), (theirs, their_end) = os.openpty(), os.openpty()
+    pairs = {ours: theirs, theirs: ours}
+    for descriptor in (our_end, their_end):
+        tty.setraw(descriptor)
+    for source, target in pairs.items():
+        loop.add_reader(source, lambda s=source, t=target: os.write(t, os.read(s, 4096)))
+    try:
+        yield os.ttyname(our_end), os.ttyname(their_end)
+    finally:
+        for source in pairs:
+            loop.remove_reader(source)
+        for descriptor in (ours, our_end, theirs, their_end):
+            os.close(descriptor)
+
+
+@asynccontextmanager
+async def bus(silent, units=UNITS):
+    """A pymodbus RTU server; every register of a unit holds its id. Who is in `silent` is dead."""
+    from pymodbus.server import ModbusSerialServer
+    from pymodbus.simulator import DataType, SimData, SimDevice
+
+    def cut(is_sent, packet):
+        return b"" if is_sent and packet[0] in silent else packet
+
+    async with line() as (ours, theirs):
+        values = {"count": 1, "datatype": DataType.REGISTERS}
+        devices = [
+            SimDevice(unit, simdata=[SimData(0, values=[unit] * 20, **values)]) for unit in units
+        ]
+        server = ModbusSerialServer(devices, port=theirs, trace_packet=cut)
+        await server.serve_forever(background=True)
+        await asyncio.sleep(0)
+        try:
+            yield ours
+        finally:
+            await server.shutdown()
+            await asyncio.sleep(0)
+
+
+def on_the_line(connector, device, units=UNITS, **options):
+    tags = {f"unit_{unit}": {"address": 0, "unit_id": unit} for unit in units}
+    serial = {"transport": "rtu", "baudrate": 115200, "parity": "none"}
+    given = {"timeout": "60ms", "park_for": "1h"}
+    return connector(device, tags, **(given | serial | options))
+
+
+async def test_one_dead_unit_of_sixteen_leaves_the_others_95_percent_of_their_schedule(
+    connector, caplog
+):
+    """Counted in slots of an absolute schedule: one that is missed is a gap in the times."""
+    caplog.set_level("INFO")
+    period, cycles = 0.5, 12
+    good, bad = Counter(), Counter()
+    times = {unit: [] for unit in UNITS}
+    async with bus({DEAD}) as device:
+        reader = on_the_line(connector, device, period="500ms", timeout="100ms")
+        async with reader.open() as batches, asyncio.timeout(60):
+            while good[16] < cycles:
+                batch = await anext(batches)
+                for tag, value, quality, at in zip(
+                    batch.tag, batch.value, batch.quality, batch.at, strict=True
+                ):
+                    unit = int(tag) + 1
+                    if quality == Quality.GOOD:
+                        assert value == unit
+                        good[unit] += 1
+                        times[unit].append(at / 1e9)
+                    else:
+                        assert np.isnan(value)
+                        bad[unit] += 1
+    assert good[DEAD] == 0
+    assert 1 <= bad[DEAD] <= 2  # the third failure parks it: silent from then on
+    assert sum(bad.values()) == bad[DEAD]
+    assert "unit 7 is parked, asked again every 1h" in caplog.text
+    for unit in set(UNITS) - {DEAD}:
+        slots = round((times[16][-1] - times[16][0]) / period) + 1
+        assert good[unit] >= 0.95 * slots, (unit, good[unit], slots)
+
+
+async def test_a_parked_unit_that_answers_again_is_read_on_its_schedule(connector, caplog):
+    caplog.set_level("INFO")
+    silent = {2}
+    async with bus(silent) as device:
+        reader = on_the_line(
+            connector, device, units=(1, 2), period="50ms", park_after=1, park_for="200ms"
+        )
+        async with reader.open() as batches, asyncio.timeout(30):
+            while "unit 2 is parked" not in caplog.text:
+                await anext(batches)
+            assert [int((await anext(batches)).tag[0]) for _ in range(8)] == [0] * 8
+            silent.clear()
+            while (await anext(batches)).value[0] != 2:
+                pass
+    assert "unit 2 is read on its schedule again" in caplog.text
+
+
+async def test_a_line_on_which_nobody_answers_is_lost(connector):
+    async with bus({1, 2, 3}) as device:
+        reader = on_the_line(connector, device, units=(1, 2, 3), timeout="30ms")
+        async with reader.open() as batches:
+            with pytest.raises(SourceLost, match="no answer from unit 3 within 30ms"):
+                await anext(batches)
+
+
+async def test_a_port_that_is_not_there_is_a_lost_source(connector):
+    reader = on_the_line(connector, "/dev/no-such-port")
+    with pytest.raises(SourceLost, match="/dev/no-such-port"):
+        async with reader.open():
+            pass
+    assert not (await reader.probe()).ok
+
+
+async def test_one_probe_of_a_line_leaves_it_usable(connector):
+    async with bus(()) as device:
+        reader = on_the_line(connector, device, units=(1,), period="20ms", timeout="1s")
+        assert (await reader.probe()).ok
+        async with reader.open() as batches:
+            assert (await anext(batches)).value[0] == 1
+
+
+def test_the_plan_of_the_line_is_one_request_a_unit(connector):
+    reader = on_the_line(connector, "/dev/ttyUSB0")
+    plan = make_plan(readings_of(reader.options), Limits())
+    assert len(plan) == 16
+    assert plan[0].readings[0].encoding == Encoding()
+    assert "serial line busy" in reader.plan()[1]
+
+
+async def test_a_port_that_is_pulled_out_is_a_lost_source_at_once(connector):
+    ours, end = os.openpty()
+    tty.setraw(end)
+    name = os.ttyname(end)
+    os.close(end)
+    reader = on_the_line(connector, name, units=(1,), timeout="60s")
+    async with asyncio.timeout(10), reader.open() as batches:
+        asyncio.get_running_loop().call_later(0.1, os.close, ours)
+        with pytest.raises(SourceLost, match="closed the connection"):
+            await anext(batches)
+
+
+async def test_settings_that_a_port_cannot_do_are_somebodys_to_put_right(connector):
+    """A pseudo-terminal has no parity."""
+    async with bus(()) as device:
+        with pytest.raises(ConfigError, match="cannot do this baudrate, parity or stopbits"):
+            async with on_the_line(connector, device, units=(1,), parity="even").open():
+                pass

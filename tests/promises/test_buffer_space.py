@@ -15,7 +15,7 @@ from gateway import codec
 from gateway.buffer.merge import merged
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
-from gateway.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
+from gateway.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
 
 SINKS = {"cloud": frozenset(Kind)}
 MINUTE = 60 * SECOND

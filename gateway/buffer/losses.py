@@ -9,7 +9,7 @@ Promises
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gateway.model import Envelope, Kind, Nanos
 
@@ -39,6 +39,10 @@ class Loss:
     count: int
     since: Nanos = 0
     until: Nanos = 0
+
+    def facts(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self) | {"kind": self.kind.name.lower()}
 
 
 Marker = Callable[[Loss, Nanos], Envelope]

@@ -7,17 +7,20 @@ Promises
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from gateway.buffer.database import TABLES
+from gateway.buffer.ballast import Ballast
+from gateway.buffer.database import TABLES, Opened, is_full, open_or_set_aside
 from gateway.buffer.losses import Loss
 from gateway.buffer.marks import Mark
 from gateway.buffer.progress import Progress
 from gateway.buffer.rows import Rows
 from gateway.buffer.salvage import salvage
-from gateway.model import Kind
+from gateway.model import Kind, Nanos
+from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
@@ -25,6 +28,28 @@ _UNMARKED = 1_000
 """Rows that a crash may have kept from being marked."""
 _UNKNOWN = (1, 200_000)
 """What is searched where no mark says what there was."""
+
+
+def open_with(ballast: Ballast, path: Path, now: Nanos) -> Opened:
+    """The database, at the ballast's cost on a full disk. Raises Fatal."""
+    try:
+        return open_or_set_aside(path, now)
+    except Fatal as error:
+        if not is_full(error.__cause__) or not ballast.release():
+            raise
+        return open_or_set_aside(path, now)
+
+
+def mark_of(rows: Rows, leased: int) -> Mark:
+    """What is to be remembered of a class."""
+    return Mark(rows.first(), rows.next, rows.count, rows.newest_at() or 0, leased)
+
+
+def without(rows: Rows, next_before: int, old: Mark | None) -> Mark:
+    """The old mark, less what a transaction deletes; what it inserts is not yet sure."""
+    old = old or Mark()
+    kept = max(rows.count - (rows.next - next_before), 0)
+    return replace(old, first=min(rows.first(), old.next), count=min(kept, old.count))
 
 
 def take_over(

@@ -14,19 +14,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
 
 from gateway.buffer.ballast import Ballast
-from gateway.buffer.database import TABLES, Opened, is_full, open_or_set_aside, set_aside
+from gateway.buffer.database import TABLES, is_full, set_aside
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.letters import Letter, Letters
 from gateway.buffer.losses import Journal, Loss, Marker
 from gateway.buffer.marks import Mark, Marks
 from gateway.buffer.progress import Progress
-from gateway.buffer.recovery import missing, take_over
+from gateway.buffer.recovery import mark_of, missing, open_with, take_over, without
 from gateway.buffer.rows import ALL, Rows, checksum
 from gateway.buffer.space import Space
 from gateway.model import Envelope, Kind, Nanos
@@ -38,8 +37,7 @@ FOLD_S = 30.0
 """The log is folded in at least this often: damage to a log costs everything behind it."""
 TELL_S = 60.0
 """Losses are told to the cloud at most this often."""
-MERGE_ABOVE = 0.8
-"""Summaries are merged ahead of need when the buffer is this full."""
+MERGE_ABOVE = 0.8  # of max_bytes: summaries are merged ahead of need
 
 
 class Store:
@@ -70,7 +68,7 @@ class Store:
 
     def _open(self, marks: Mapping[Kind, Mark], aside: Path | None = None) -> None:
         """Open the file; `marks` say what it should hold, `aside` is its damaged predecessor."""
-        opened = self._open_file()
+        opened = open_with(self._ballast, self.path, self._clock())
         aside = opened.set_aside or aside
         self._db = opened.db
         self._rows = {kind: Rows(self._db, kind) for kind in Kind}
@@ -90,14 +88,6 @@ class Store:
             known = marks.get(kind, Mark()).next
             rows.next = max(rows.next, known, self._progress.furthest(kind) + 1)
         self._space = Space(self._rows, self._leased.__getitem__)
-
-    def _open_file(self) -> Opened:
-        try:
-            return open_or_set_aside(self.path, self._clock())
-        except Fatal as error:
-            if not is_full(error.__cause__) or not self._ballast.release():
-                raise
-            return open_or_set_aside(self.path, self._clock())
 
     @contextmanager
     def _transaction(self) -> Iterator[list[Loss]]:
@@ -133,20 +123,14 @@ class Store:
 
     def _mark_deletions(self, before: Mapping[Kind, int]) -> None:
         """Before they are committed, so that a crash right after it makes no loss of them."""
-        said = {}
-        for kind, rows in self._rows.items():
-            old = self._marks.said.get(kind, Mark())
-            kept = max(rows.count - (rows.next - before[kind]), 0)
-            said[kind] = replace(old, first=min(rows.first(), old.next), count=min(kept, old.count))
+        old = self._marks.said
+        said = {
+            kind: without(rows, before[kind], old.get(kind)) for kind, rows in self._rows.items()
+        }
         self._marks.write(said, durable=False)
 
     def _mark(self, *, durable: bool) -> None:
-        found = {
-            kind: Mark(
-                rows.first(), rows.next, rows.count, rows.newest_at() or 0, self._leased[kind]
-            )
-            for kind, rows in self._rows.items()
-        }
+        found = {kind: mark_of(rows, self._leased[kind]) for kind, rows in self._rows.items()}
         self._marks.write(found, durable=durable)
 
     def append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> set[Kind]:
@@ -177,18 +161,13 @@ class Store:
                 "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
                 [(name, state, checksum(name, state)) for name, state in checkpoint.items()],
             )
-            if self.used_bytes > self._max_bytes:
+            if self._space.used > self._max_bytes:
                 self._give_up(self._space.make(self._max_bytes), lost)
 
     def _give_up(self, losses: Iterator[Loss], lost: list[Loss]) -> None:
         lost += losses
         for rows in self._rows.values():
             self._forget(rows)
-
-    @property
-    def used_bytes(self) -> int:
-        """What all stored points cost."""
-        return self._space.used
 
     def _forget_unwanted(self) -> None:
         unwanted = [kind for kind in set(Kind) - self._wanted if self._rows[kind].count]
@@ -202,7 +181,6 @@ class Store:
         except sqlite3.Error as error:
             if not is_full(error):
                 raise
-            log.warning("buffer.full", why=str(error))
 
     def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> list[Envelope]:
         """What this sink has to send next, oldest first; at least one point if there is any.
@@ -285,7 +263,7 @@ class Store:
         """
         self._ballast.restore()
         self._age()
-        if self.used_bytes > MERGE_ABOVE * self._max_bytes:
+        if self._space.used > MERGE_ABOVE * self._max_bytes:
             with self._transaction():
                 self._space.merge()
         told = self._tell()
@@ -316,7 +294,7 @@ class Store:
             self._journal.settle()
         self._told_at = time.monotonic()
         for loss in losses:
-            log.error("buffer.lost", **_said(loss))
+            log.error("buffer.lost", **loss.facts())
         return {Kind.GATEWAY} & self._wanted
 
     def letters(self, limit: int) -> list[Letter]:
@@ -338,7 +316,7 @@ class Store:
             "alerts": self._rows[Kind.ALERT].count,
             "summaries": self._rows[Kind.SUMMARY].count,
             "gateway": self._rows[Kind.GATEWAY].count,
-            "bytes": self.used_bytes,
+            "bytes": self._space.used,
             "max_bytes": self._max_bytes,
             "oldest_at": min(oldest, default=None),
             "dropped": self.dropped.total(),
@@ -347,13 +325,11 @@ class Store:
             "dead_letters": self._letters.count(),
             "set_aside": [path.name for path in self.set_aside],
             "ballast_held": not self._ballast.released,
-            "losses": [_said(loss) for loss in self._journal.newest(10)],
+            "losses": [loss.facts() for loss in self._journal.newest(10)],
         }
 
     def start_over(self) -> Path:
-        """The file is damaged: set it aside, under the name returned, and go on with a fresh one
-        that holds what could be salvaged.
-        """
+        """The file is damaged: set it aside, and go on with what could be salvaged of it."""
         marks = self._marks.said
         self._db.close()
         try:
@@ -372,8 +348,3 @@ class Store:
         """Close the file, the log folded into it."""
         self._db.close()
         self._marks.close()
-
-
-def _said(loss: Loss) -> dict[str, object]:
-    """A loss as plain facts."""
-    return asdict(loss) | {"kind": TABLES[loss.kind]}

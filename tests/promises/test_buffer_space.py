@@ -1,4 +1,4 @@
-"""Promise: short of space summaries are merged, then dropped; alerts stay; a full disk takes them."""
+"""Promise: short of space summaries merge before any goes; a full disk still takes alerts."""
 
 import math
 import shutil

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import structlog
 
-from gateway import registry
-from gateway.buffer import Buffer, open_buffer
+from gateway import codec, registry
+from gateway.buffer import Buffer, BufferRefused, open_buffer
+from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
 from gateway.forward import Forwarder
+from gateway.letters import routes
 from gateway.line import Line
 from gateway.metrics import HealthCollector, exposition
+from gateway.model import Envelope, Nanos
 from gateway.notify import notify, watchdog_interval
 from gateway.source import keep_reading
 from gateway.supervise import supervise
@@ -82,10 +85,9 @@ async def run(config: LineConfig) -> None:
     _stop_on_signal(task)
     detectors, sinks = build_detectors(config), build_sinks(config)
     connectors = build_connectors(config)
-    accepts = {name: sink.accepts for name, sink in sinks.items()}
     with only_daemon(config.places.state):
         async with (
-            open_buffer(config.places.state / "buffer.db", config.file.buffer, accepts) as buffer,
+            _buffer(config, sinks) as buffer,
             _opened(sinks),
         ):
             line = Line(config, detectors, buffer, time.time_ns())
@@ -96,6 +98,18 @@ async def run(config: LineConfig) -> None:
                 await _run_tasks(config, line, connectors, forwarders, buffer)
     log.info("line.stopped")
     notify("STOPPING=1")
+
+
+def _buffer(
+    config: LineConfig, sinks: Mapping[str, Sink]
+) -> contextlib.AbstractAsyncContextManager[Buffer]:
+    def gap(loss: Loss, at: Nanos) -> Envelope:
+        span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
+        return codec.gap_envelope(*span, config.site, config.line, at)
+
+    accepts = {name: sink.accepts for name, sink in sinks.items()}
+    path = config.places.state / "buffer.db"
+    return open_buffer(path, config.file.buffer, accepts, marker=gap)
 
 
 async def _run_tasks(
@@ -120,6 +134,7 @@ async def _run_tasks(
         host=config.file.health.host,
         port=config.file.health.port,
         socket=config.places.state / SOCKET,
+        routes=routes(buffer),
     )
     async with web as port, asyncio.TaskGroup() as tasks:
         health.http_port = port
@@ -146,10 +161,14 @@ async def _run_tasks(
 
 
 async def _heartbeat(line: Line, buffer: Buffer) -> None:
-    """Feed the watchdog, keep systemd's status line and the buffer's figures fresh."""
+    """Feed the watchdog, look after the buffer, keep its figures and systemd's words fresh."""
     interval = min(watchdog_interval() or 2.0, 2.0)
     while True:
-        line.health.buffer = await buffer.stats()
+        # A full disk must not stop the watchdog's food: the daemon works on without.
+        with contextlib.suppress(BufferRefused):
+            await buffer.tend()
+        with contextlib.suppress(BufferRefused):
+            line.health.buffer = await buffer.stats()
         stuck = time.monotonic() - line.health.ticked > STUCK_S
         words = f"STATUS={line.health.line}: {'stuck' if stuck else line.health.overall}"
         notify(words, *([] if stuck else ["WATCHDOG=1"]))

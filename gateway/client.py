@@ -6,14 +6,19 @@ from typing import Any
 import aiohttp
 
 
-async def ask(socket: Path, path: str = "/status") -> Any:
-    """The daemon's answer as plain data; None when nobody answers."""
+async def ask(socket: Path, path: str = "/status", tell: Any = None) -> Any:
+    """The daemon's answer as plain data; None when nobody answers.
+
+    With `tell` it is told that, instead of asked.
+    """
     connector = aiohttp.UnixConnector(str(socket))
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         async with (
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.get(f"http://andon{path}") as answer,
+            session.request(
+                "GET" if tell is None else "POST", f"http://andon{path}", json=tell
+            ) as answer,
         ):
             return await answer.json()
     except (OSError, aiohttp.ClientError, TimeoutError):

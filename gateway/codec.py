@@ -181,6 +181,20 @@ def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
     return Envelope(Kind.SUMMARY, summary.end, body)
 
 
+def gap_envelope(
+    kind: Kind, reason: str, count: int, since: Nanos, until: Nanos, site: str, line: str, at: Nanos
+) -> Envelope:
+    """That points were lost, as an andon_gateway point; the times are those of the points."""
+    fields: dict[str, Value] = {
+        "gap_class": kind.name.lower(),
+        "gap_reason": reason,
+        "gap_count": count,
+        "gap_from": since,
+        "gap_to": until,
+    }
+    return gateway_envelope(fields, site, line, at)
+
+
 def gateway_envelope(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
     """The daemon's own state as an andon_gateway point."""
     body = encode(Point(GATEWAY, {"site": site, "line": line}, fields, at))

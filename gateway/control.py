@@ -9,7 +9,7 @@ Promises
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -43,12 +43,15 @@ def _for_machines(health: Health, metrics: Callable[[], bytes]) -> web.Applicati
     return application
 
 
-def _for_people(health: Health, clock: Callable[[], Nanos]) -> web.Application:
+def _for_people(
+    health: Health, clock: Callable[[], Nanos], routes: Sequence[web.RouteDef]
+) -> web.Application:
     async def status(_request: web.Request) -> web.Response:
         return web.json_response(snapshot(health, clock()))
 
     application = web.Application()
     application.router.add_get("/status", status)
+    application.router.add_routes(routes)
     return application
 
 
@@ -61,9 +64,10 @@ async def serve(
     host: str,
     port: int,
     socket: Path,
+    routes: Sequence[web.RouteDef] = (),
 ) -> AsyncIterator[int]:
-    """Serve until the context is left; yields the HTTP port."""
-    machines, people = _for_machines(health, metrics), _for_people(health, clock)
+    """Serve until the context is left; yields the HTTP port. `routes` are for the socket."""
+    machines, people = _for_machines(health, metrics), _for_people(health, clock, routes)
     async with _runner(machines) as runner, _runner(people) as local:
         site = web.TCPSite(runner, host, port)
         try:

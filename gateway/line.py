@@ -19,6 +19,8 @@ import structlog
 from gateway import codec
 from gateway.alerts import AlertMachine
 from gateway.align import Aligner
+from gateway.buffer.errors import BufferFull
+from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig
 from gateway.contracts import AndonError, Detector
 from gateway.freshness import DETECTOR as DATA
@@ -51,6 +53,8 @@ class Store(Protocol):
     ) -> None: ...
 
     async def load_checkpoint(self, name: str) -> bytes | None: ...
+
+    def note(self, loss: Loss) -> None: ...
 
 
 class Line:
@@ -199,7 +203,7 @@ class Line:
             return
         started = time.perf_counter()
         try:
-            await self._store.append(self._unstored, changed)
+            await self._store_it(changed)
         except Fatal:
             raise
         except AndonError as error:
@@ -212,12 +216,25 @@ class Line:
             return
         self.timings.committed(time.perf_counter() - started)
         self._saved |= changed
-        self._unstored.clear()
         closed = self._clock() - self._config.file.timing.lateness
         for alert in self._unsaid:
             self.timings.alerted(max(closed - alert.at, 0) / SECOND)
             self._announce(alert)
         self._unsaid.clear()
+
+    async def _store_it(self, changed: Mapping[str, bytes]) -> None:
+        """All that waits; on a full disk the alerts alone, and the rest is kept for later."""
+        try:
+            await self._store.append(self._unstored, changed)
+        except BufferFull:
+            alerts = [e for e in self._unstored if e.kind is Kind.ALERT]
+            if len(alerts) == len(self._unstored):
+                raise
+            await self._store.append(alerts, changed)
+            self._unstored = [e for e in self._unstored if e.kind is not Kind.ALERT]
+            self._bound_unstored()
+        else:
+            self._unstored.clear()
 
     def _bound_unstored(self) -> None:
         """A buffer that refuses for days must not fill the memory: summaries go first, counted."""
@@ -226,8 +243,13 @@ class Line:
             return
         alerts = [e for e in self._unstored if e.kind is Kind.ALERT]
         others = [e for e in self._unstored if e.kind is not Kind.ALERT]
-        self._unstored = alerts[-UNSTORED_LIMIT:] + others[excess:]
-        self.health.dropped_points += excess
+        # Should there ever be more alerts than that, they are kept: they are few by nature.
+        self._unstored = alerts + others[excess:]
+        for kind in (Kind.SUMMARY, Kind.GATEWAY):
+            gone = [envelope.at for envelope in others[:excess] if envelope.kind is kind]
+            if gone:
+                self._store.note(Loss(kind, "no_room", len(gone), min(gone), max(gone)))
+                self.health.dropped_points += len(gone)
 
     def _announce(self, alert: Alert) -> None:
         self.health.note_alert(alert)

@@ -273,9 +273,12 @@ class HealthCollector(Collector):
         )
         yield self._counter(
             "andon_buffer_discarded_events",
-            "Points that the buffer gave up.",
-            [],
-            [((), _number(found.get("dropped")))],
+            "Points that the buffer gave up, by class and reason.",
+            ["lane", "reason"],
+            [
+                (tuple(name.split(".", 1)), count)
+                for name, count in cast("dict[str, int]", found.get("dropped_by", {})).items()
+            ],
         )
         yield self._gauge(
             "andon_buffer_dead_letters",

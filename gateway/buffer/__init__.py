@@ -19,23 +19,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
-import structlog
-
-from gateway.buffer.database import Damaged, is_damage
+from gateway.buffer.database import Damaged, is_damage, is_full
 from gateway.buffer.errors import BufferFull, BufferRefused
+from gateway.buffer.letters import Letter
+from gateway.buffer.losses import Loss, Marker
 from gateway.buffer.store import Store
 from gateway.model import Envelope, Kind, Nanos
 from gateway.supervise import Fatal
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
 
-log = structlog.get_logger()
-
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# A file-size limit or a lost mount shows as a write error rather than as a full disk.
-_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READONLY)
 
 
 class BufferOptions(Protocol):
@@ -44,6 +39,9 @@ class BufferOptions(Protocol):
     @property
     def max_bytes(self) -> int: ...
 
+    @property
+    def max_age(self) -> Nanos: ...
+
 
 @asynccontextmanager
 async def open_buffer(
@@ -51,8 +49,11 @@ async def open_buffer(
     options: BufferOptions,
     sinks: Mapping[str, frozenset[Kind]],
     clock: Callable[[], Nanos] = time.time_ns,
+    marker: Marker | None = None,
 ) -> AsyncIterator["Buffer"]:
     """The buffer at `path`; `sinks` says which classes each sink accepts. Raises Fatal.
+
+    `marker` makes the points that tell the cloud what was lost.
 
     A sink that is new here gets everything that is still stored; one that is gone is waited for
     no longer.
@@ -62,10 +63,11 @@ async def open_buffer(
     loop = asyncio.get_running_loop()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        opening = thread.submit(Store, path, options.max_bytes, sinks, clock)
+        max_bytes, max_age = options.max_bytes, options.max_age
+        opening = thread.submit(
+            Store, path, max_bytes, sinks, clock, max_age=max_age, marker=marker
+        )
         store = await asyncio.wrap_future(opening)
-        for aside in store.set_aside:
-            log.error("buffer.damaged", set_aside=str(aside))
         try:
             yield Buffer(store, thread, loop)
         finally:
@@ -124,6 +126,28 @@ class Buffer:
         """The state last stored under this name, None if there is none that is sound."""
         return await self._run(self._store.load_checkpoint, name)
 
+    def note(self, loss: Loss) -> None:
+        """Points were lost before they reached the buffer: counted and told all the same."""
+        self._thread.submit(self._store.note, loss)
+
+    async def tend(self) -> None:
+        """Look after the file; wants to be called every few seconds. Raises BufferRefused."""
+        await self._run(self._tend)
+
+    def _tend(self) -> None:
+        kinds = self._store.tend()
+        self._loop.call_soon_threadsafe(self._announce, kinds)
+
+    async def letters(self, limit: int) -> Sequence[Letter]:
+        """The newest dead letters."""
+        return await self._run(self._store.letters, limit)
+
+    async def requeue(self, wanted: Sequence[int] | None) -> int:
+        """Send these dead letters, or all, once more to every sink; how many there were."""
+        count = await self._run(self._store.requeue, wanted)
+        self._announce(set(Kind))
+        return count
+
     async def stats(self) -> Mapping[str, object]:
         """Rows by class, bytes, the oldest point's time, and what was dropped since the start."""
         return await self._run(self._store.stats)
@@ -149,9 +173,11 @@ class Buffer:
         """Bring the store back into a usable state; what to raise for the call that failed."""
         code = getattr(error, "sqlite_errorcode", 0)
         if is_damage(error):
-            log.error("buffer.damaged", why=str(error), set_aside=str(self._store.start_over()))
-            return BufferRefused(f"the buffer was damaged ({error}) and has been replaced")
-        if code in _NO_ROOM or code & 0xFF in _NO_ROOM:
+            self._store.start_over()
+            return BufferRefused(
+                f"the buffer was damaged ({error}), what could be salvaged is in a fresh file"
+            )
+        if is_full(error):
             return BufferFull(f"the disk takes nothing: {error}")
         if code & 0xFF == sqlite3.SQLITE_IOERR:
             self._store.reopen()

@@ -16,10 +16,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.buffer.losses import TABLE as LOSS
 from gateway.model import SECOND, Kind, Nanos
 from gateway.supervise import Fatal
 
-FORMAT = 1
+FORMAT = 2
 CHECK_S = 10.0
 """The check of a large file at the start may take this long; what is left is found by the CRCs."""
 
@@ -64,6 +65,16 @@ def is_damage(error: Exception) -> bool:
     """Whether the file is broken, as against full, locked or forbidden."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, Damaged) or code & 0xFF in _DAMAGE
+
+
+# A file-size limit or a lost mount shows as a write error rather than as a full disk.
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READONLY)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the disk has no room, or may not be written to."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in _NO_ROOM or code & 0xFF in _NO_ROOM
 
 
 def open_or_set_aside(path: Path, now: Nanos) -> Opened:
@@ -137,10 +148,13 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found > FORMAT:
         raise Fatal(f"the buffer {path} has format {found}, this andon knows {FORMAT} at the most")
+    if found == FORMAT:
+        # Nothing is written that need not be: the disk may be full.
+        return
     db.execute("BEGIN IMMEDIATE")
     for name in TABLES.values():
         db.execute(_ROWS.format(name=name))
-    for statement in (_CHECKPOINT, _CURSOR, _DEAD_LETTER):
+    for statement in (_CHECKPOINT, _CURSOR, _DEAD_LETTER, LOSS):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {FORMAT}")
     db.execute("COMMIT")

@@ -6,14 +6,11 @@ ones survive a restart as dead letters, the others are then sent once more, whic
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from gateway.buffer.rows import Rows, checksum
-from gateway.model import Envelope, Kind, Nanos
-
-DEAD_LETTERS = 10_000
-"""The newest ones are kept."""
+from gateway.model import Kind
 
 
 class Progress:
@@ -81,20 +78,3 @@ class Progress:
             "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)",
             (sink, int(rows.kind), cursor, checksum(sink, int(rows.kind), cursor)),
         )
-
-    def write_off(self, sink: str, envelopes: Sequence[Envelope], why: str, now: Nanos) -> None:
-        """Keep points that the sink will never take as dead letters, with its words."""
-        self._db.executemany(
-            "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(sink, int(e.kind), e.key, e.at, e.body, why, now) for e in envelopes],
-        )
-        self._db.execute(
-            "DELETE FROM dead_letter WHERE id <= (SELECT MAX(id) FROM dead_letter) - ?",
-            (DEAD_LETTERS,),
-        )
-
-    def dead_letters(self) -> int:
-        """How many are kept, of all sinks."""
-        (count,) = self._db.execute("SELECT COUNT(*) FROM dead_letter").fetchone()
-        return int(count)

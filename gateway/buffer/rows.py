@@ -7,9 +7,9 @@ SQLite in one case of six only. Columns are cast as they are read: damage may ch
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.buffer.database import TABLES, Damaged
 from gateway.model import Envelope, Kind, Nanos
@@ -19,9 +19,24 @@ ROW_BYTES = 40
 ALL = 2**63 - 1
 
 
+_SELECT = (
+    "SELECT seq, CAST(at AS INTEGER), CAST(version AS INTEGER), CAST(body AS BLOB), "
+    "CAST(crc AS INTEGER)"
+)
+
+
 def checksum(*columns: object) -> int:
     """CRC32 over every column of a row."""
     return zlib.crc32(repr(columns).encode())
+
+
+def _crc(kind: Kind, seq: int, at: Nanos, version: int, body: bytes) -> int:
+    return checksum(int(kind), seq, at, version, body)
+
+
+def _up_to(spare: AbstractSet[int]) -> str:
+    """A condition for the rows up to a number, but for some."""
+    return f"seq <= ? AND seq NOT IN ({', '.join('?' * len(spare))})" if spare else "seq <= ?"
 
 
 def cost(body: bytes) -> int:
@@ -37,68 +52,149 @@ class Found:
     damaged: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some rows of a class: how many, what they cost, and the times they cover."""
+
+    count: int
+    bytes: int
+    since: Nanos
+    until: Nanos
+
+
 class Rows:
-    """One class's table. Inside the caller's transaction; `measure` again after a rollback."""
+    """One class's table, inside the caller's transaction.
+
+    `measure` at the start and again after a rollback.
+    """
 
     def __init__(self, db: sqlite3.Connection, kind: Kind) -> None:
         self._db, self.kind, self.table = db, kind, TABLES[kind]
-        self.next = 1
-        self.measure()
+        self.next, self.count, self.bytes = 1, 0, 0
 
     def measure(self) -> None:
         """Count everything anew from the file, never from a counter that a crash may have cut."""
-        self.count, self.bytes = self._size(ALL)
+        whole = self.span(ALL)
+        self.count, self.bytes = whole.count, whole.bytes
         query = "SELECT TOTAL(seq) FROM sqlite_sequence WHERE name = ?"
         (last,) = self._db.execute(query, (self.table,)).fetchone()
         self.next = max(self.next, int(last) + 1)
 
-    def _size(self, until: int) -> tuple[int, int]:
-        query = f"SELECT COUNT(*), TOTAL(LENGTH(body)) FROM {self.table} WHERE seq <= ?"
-        rows, body = self._db.execute(query, (until,)).fetchone()
-        return rows, int(body) + rows * ROW_BYTES
+    def span(self, until: int, spare: AbstractSet[int] = frozenset()) -> Span:
+        """The rows up to a number, but for those in `spare`."""
+        query = (
+            "SELECT COUNT(*), TOTAL(LENGTH(body)), MIN(CAST(at AS INTEGER)), "
+            f"MAX(CAST(at AS INTEGER)) FROM {self.table} WHERE {_up_to(spare)}"
+        )
+        count, body, since, until = self._db.execute(query, (until, *spare)).fetchone()
+        return Span(count, int(body) + count * ROW_BYTES, since or 0, until or 0)
 
-    def insert(self, envelopes: Sequence[Envelope]) -> None:
-        """Store points of this class under the next numbers."""
-        rows = [
-            (seq, e.at, e.version, e.body, checksum(int(self.kind), seq, e.at, e.version, e.body))
-            for seq, e in enumerate(envelopes, self.next)
-        ]
-        self._db.executemany(f"INSERT INTO {self.table} VALUES (?, ?, ?, ?, ?)", rows)
-        self.next += len(rows)
-        self.count += len(rows)
+    def claim_numbers(self) -> None:
+        """Write down how far the numbers have come, where no row says so."""
+        query = "SELECT TOTAL(seq) FROM sqlite_sequence WHERE name = ?"
+        (last,) = self._db.execute(query, (self.table,)).fetchone()
+        if int(last) + 1 < self.next:
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name = ?", (self.table,))
+            row = (self.table, self.next - 1)
+            self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
+
+    def insert(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """Store points of this class under the next numbers; returns them with these."""
+        stored = [replace(e, key=seq) for seq, e in enumerate(envelopes, self.next)]
+        self.put(stored)
+        return stored
+
+    def put(self, envelopes: Sequence[Envelope]) -> None:
+        """Store points of this class under the numbers that they carry, in place of what is there.
+
+        What stands there already is not counted off: `measure` afterwards.
+        """
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?, ?, ?)",
+            [
+                (e.key, e.at, e.version, e.body, _crc(self.kind, e.key, e.at, e.version, e.body))
+                for e in envelopes
+            ],
+        )
+        self.next = max([self.next, *(e.key + 1 for e in envelopes)])
+        self.count += len(envelopes)
         self.bytes += sum(cost(e.body) for e in envelopes)
 
-    def delete(self, until: int) -> int:
-        """Forget the rows up to a number; returns how many there were."""
-        rows, size = self._size(until)
-        if rows:
-            self._db.execute(f"DELETE FROM {self.table} WHERE seq <= ?", (until,))
-            self.count -= rows
-            self.bytes -= size
-        return rows
+    def delete(self, until: int, spare: AbstractSet[int] = frozenset()) -> Span:
+        """Forget the rows up to a number, but for those in `spare`; returns what they were."""
+        gone = self.span(until, spare)
+        if gone.count:
+            where = (until, *spare)
+            self._db.execute(f"DELETE FROM {self.table} WHERE {_up_to(spare)}", where)
+            self.count -= gone.count
+            self.bytes -= gone.bytes
+        return gone
 
-    def enough(self, excess: int) -> int:
-        """The number up to which the oldest rows free `excess` bytes, or a good part of it."""
-        query = f"SELECT seq, LENGTH(body) FROM {self.table} ORDER BY seq LIMIT 1000"
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Forget these rows; `measure` afterwards."""
+        query = f"DELETE FROM {self.table} WHERE seq = ?"
+        for seq in numbers:
+            if self._db.execute(query, (seq,)).rowcount != 1:
+                raise Damaged(f"row {seq} of {self.table} cannot be found by its number")
+
+    def enough(self, excess: int, spare: AbstractSet[int] = frozenset()) -> int:
+        """The number up to which the oldest rows free `excess` bytes, or a good part of it.
+
+        0 when nothing may go.
+        """
+        query = (
+            f"SELECT seq, LENGTH(body) FROM {self.table} WHERE {_up_to(spare)} "
+            "ORDER BY seq LIMIT 1000"
+        )
         until = 0
-        for seq, body in self._db.execute(query).fetchall():
+        for seq, body in self._db.execute(query, (ALL, *spare)).fetchall():
             until, excess = seq, excess - body - ROW_BYTES
             if excess <= 0:
                 break
         return until
 
+    def older(self, than: Nanos) -> int:
+        """The number up to which every row's time is before `than`; 0 if the first one's is not."""
+        query = (
+            f"SELECT COALESCE((SELECT MIN(seq) FROM {self.table} WHERE at >= ?) - 1, MAX(seq), 0) "
+            f"FROM {self.table}"
+        )
+        return int(self._db.execute(query, (than,)).fetchone()[0])
+
+    def above(self, start: int, at: Nanos) -> int:
+        """The first number from `start` on whose time is beyond `at`, or the next one."""
+        query = f"SELECT MIN(seq) FROM {self.table} WHERE seq >= ? AND at > ?"
+        (found,) = self._db.execute(query, (start, at)).fetchone()
+        return self.next if found is None else int(found)
+
+    def first(self) -> int:
+        """The lowest number that is stored, or the next one."""
+        (found,) = self._db.execute(f"SELECT MIN(seq) FROM {self.table}").fetchone()
+        return self.next if found is None else int(found)
+
+    def between(self, low: int, high: int, limit: int = -1) -> Found:
+        """Rows with numbers from `low` to `high`, sound and damaged."""
+        query = f"{_SELECT} FROM {self.table} WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+        return self._sort_out(self._db.execute(query, (low, high, limit)))
+
+    def _sort_out(self, rows: Iterable[tuple[int, int, int, bytes, int]]) -> Found:
+        found = Found()
+        for seq, at, version, body, crc in rows:
+            if crc == _crc(self.kind, seq, at, version, body):
+                found.sound.append(Envelope(self.kind, at, body, version, seq))
+            else:
+                found.damaged.append(seq)
+        return found
+
     def read(self, after: int, skip: AbstractSet[int], limit_rows: int, limit_bytes: int) -> Found:
         """The oldest rows beyond `after` that are not in `skip`; at least one if there is any."""
         found = Found()
-        query = (
-            f"SELECT seq, CAST(at AS INTEGER), CAST(version AS INTEGER), CAST(body AS BLOB), "
-            f"CAST(crc AS INTEGER) FROM {self.table} WHERE seq > ? ORDER BY seq LIMIT ?"
-        )
+        query = f"{_SELECT} FROM {self.table} WHERE seq > ? ORDER BY seq LIMIT ?"
         rows = self._db.execute(query, (after, limit_rows + len(skip))).fetchall()
         for seq, at, version, body, crc in rows:
             if seq in skip:
                 continue
-            if crc != checksum(int(self.kind), seq, at, version, body):
+            if crc != _crc(self.kind, seq, at, version, body):
                 found.damaged.append(seq)
                 continue
             limit_bytes -= len(body)
@@ -112,22 +208,15 @@ class Rows:
         query = f"SELECT seq FROM {self.table} WHERE seq > ? ORDER BY seq"
         return (seq for (seq,) in self._db.execute(query, (after,)))
 
-    def bury(self, numbers: Sequence[int], now: Nanos) -> None:
-        """Move damaged rows to the dead letters, under no sink's name."""
-        for seq in numbers:
-            self._db.execute(
-                "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
-                "SELECT '', ?, seq, TOTAL(at), CAST(body AS BLOB), 'damaged on disk', ? "
-                f"FROM {self.table} WHERE seq = ?",
-                (int(self.kind), now, seq),
-            )
-            gone = self._db.execute(f"DELETE FROM {self.table} WHERE seq = ?", (seq,))
-            if gone.rowcount != 1:
-                raise Damaged(f"row {seq} of {self.table} cannot be found by its number")
-        self.measure()
-
     def oldest_at(self) -> Nanos | None:
         """The time of the oldest row."""
-        query = f"SELECT CAST(at AS INTEGER) FROM {self.table} ORDER BY seq LIMIT 1"
+        return self._end_at("ASC")
+
+    def newest_at(self) -> Nanos | None:
+        """The time of the newest row."""
+        return self._end_at("DESC")
+
+    def _end_at(self, order: str) -> Nanos | None:
+        query = f"SELECT CAST(at AS INTEGER) FROM {self.table} ORDER BY seq {order} LIMIT 1"
         row = self._db.execute(query).fetchone()
         return row[0] if row else None

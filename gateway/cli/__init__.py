@@ -9,6 +9,7 @@ from gateway import __version__, registry
 from gateway.contracts import AndonError
 
 _COMMANDS = {
+    "buffer": "gateway.cli.buffer",
     "check": "gateway.cli.check",
     "demo": "gateway.cli.demo",
     "once": "gateway.cli.once",

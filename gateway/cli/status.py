@@ -4,11 +4,27 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 SERVICE_STATE = Path("/var/lib/andon")
 """Where the service of systemd/ keeps its lines."""
+
+
+async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any:
+    """What the daemon of this line file answers; None when there is none."""
+    from gateway.client import ask
+    from gateway.config.load import load
+    from gateway.control import SOCKET
+
+    config = load(file)
+    # A person's shell does not have the service's $STATE_DIRECTORY.
+    for place in dict.fromkeys((config.places.state, SERVICE_STATE / config.line)):
+        answer = await ask(place / SOCKET, path, tell)
+        if answer is not None:
+            return answer
+    return None
 
 
 @click.command("status")
@@ -24,17 +40,12 @@ def command(file: Path, as_json: bool, svg: Path | None) -> None:
 
     Exit code 0 when the whole line works, 1 when a part of it does not or no daemon answers.
     """
-    from gateway.client import ask
-    from gateway.config.load import load
-    from gateway.control import SOCKET
-
-    config = load(file)
-    # A person's shell does not have the service's $STATE_DIRECTORY.
-    places = (config.places.state, SERVICE_STATE / config.line)
-    answers = (asyncio.run(ask(place / SOCKET)) for place in dict.fromkeys(places))
-    facts = next((answer for answer in answers if answer is not None), None)
+    facts = asyncio.run(ask_daemon(file))
     if facts is None:
-        socket = config.places.state / SOCKET
+        from gateway.config.load import load
+        from gateway.control import SOCKET
+
+        socket = load(file).places.state / SOCKET
         click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)
         sys.exit(1)
     if svg is not None:

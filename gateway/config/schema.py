@@ -40,7 +40,9 @@ class Buffer(Strict):
     """The durable store between the line and the sinks."""
 
     max_bytes: Size = 2 * 2**30
-    """The oldest summaries are dropped, and counted, beyond this."""
+    """Beyond this the oldest summaries are merged to 15 minutes, then dropped, and counted."""
+    max_age: PositiveDuration = 90 * 24 * 60 * MINUTE
+    """Summaries that are older than this are dropped, and counted; alerts never are."""
 
 
 class Health(Strict):

@@ -116,7 +116,7 @@ class FakeSink:
 
 @pytest.fixture
 async def buffer(tmp_path):
-    options = SimpleNamespace(max_bytes=10**9)
+    options = SimpleNamespace(max_bytes=10**9, max_age=2**62)
     async with open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as opened:
         yield opened
 

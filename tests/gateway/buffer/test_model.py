@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.buffer.rows import cost
-from gateway.buffer.store import EVICTED, Store
+from gateway.buffer.space import EVICTED
+from gateway.buffer.store import Store
 from gateway.model import Envelope, Kind
 
 SINKS = {

@@ -325,7 +325,7 @@ def test_the_file_is_opened_for_durability(path):
 
 
 def test_only_the_newest_dead_letters_are_kept(path, monkeypatch):
-    monkeypatch.setattr("gateway.buffer.progress.DEAD_LETTERS", 3)
+    monkeypatch.setattr("gateway.buffer.letters.KEPT", 3)
     with closing(store(path)) as opened:
         opened.append(points(S, "s1", "s2", "s3", "s4", "s5"), {})
         opened.reject("cloud", lease(opened), "no")

@@ -149,7 +149,7 @@ def test_resolved_options_are_written_as_in_the_file(plant):
 
     assert resolved["sources"]["plc"]["period"] == "500ms"
     assert resolved["summaries"] == {"every": "1min"}
-    assert resolved["buffer"] == {"max_bytes": "1GiB"}
+    assert resolved["buffer"] == {"max_bytes": "1GiB", "max_age": "90d"}
     assert resolved["sinks"]["cloud"]["token"] == "${env:T}"
 
 

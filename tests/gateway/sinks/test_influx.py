@@ -360,7 +360,7 @@ async def test_sending_twice_to_a_real_server_changes_nothing(victoria):
 
 async def test_after_an_outage_a_real_server_has_every_point_once(victoria, tmp_path):
     everything = alerts(60)
-    options = SimpleNamespace(max_bytes=10**9)
+    options = SimpleNamespace(max_bytes=10**9, max_age=2**62)
     async with (
         open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as buffer,
         opened(victoria.url, timeout="1s") as sink,

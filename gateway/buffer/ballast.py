@@ -1,0 +1,67 @@
+"""A file that does nothing but take room, so that a full disk still has some for alerts.
+
+On a full disk SQLite can neither delete nor fold its log in: only room that was put aside
+beforehand helps.
+
+Promises
+- Released for alerts only, and taken back when the disk has clearly more room than that again.
+- While it is released nothing but alerts may be stored.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+SIZE = 8 * 2**20
+
+
+class Ballast:
+    """The ballast file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.released = True
+        """Whether the disk is too full for anything but alerts."""
+        self.restore()
+
+    def restore(self) -> bool:
+        """Take the room back if it is there to be taken; whether it is held."""
+        if self.released:
+            self.released = not (self._present() or (self._is_roomy() and self._take()))
+        return not self.released
+
+    def _present(self) -> bool:
+        try:
+            return self._path.stat().st_blocks * 512 >= SIZE
+        except OSError:
+            return False
+
+    def _is_roomy(self) -> bool:
+        """Twice the ballast must be free, or it would be taken and released in turns."""
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize >= 2 * SIZE
+
+    def _take(self) -> bool:
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, SIZE)
+            finally:
+                os.close(file)
+        except OSError:
+            self._remove()
+            return False
+        return True
+
+    def release(self) -> bool:
+        """Give the room up for alerts; whether there was any to give."""
+        was_held, self.released = not self.released, True
+        self._remove()
+        return was_held
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""What was lost, in the database's own journal, and told to the cloud as gap markers.
+
+Promises
+- A loss is journalled in the transaction that loses: no crash can fall between them.
+- Losses of one class and reason are one entry until they are told: an eviction with every append
+  does not fill the buffer with news of itself.
+- Telling is one transaction too: the marker is stored, and the entry is settled, or neither.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+
+from gateway.model import Envelope, Kind, Nanos
+
+KEPT = 1_000
+"""Entries of the journal that are kept."""
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS loss (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`count` points of a class, with times from `since` to `until`, were given up for a reason.
+
+    evicted: no room in the buffer; expired: older than max_age; corrupt: a row's CRC was wrong;
+    damaged: not salvaged from a damaged file; lost_tail: vanished from the end of the log;
+    rejected: the sink will never take it; no_sink: nobody accepts the class any more; no_room:
+    the disk was full and so was the memory.
+    """
+
+    kind: Kind
+    reason: str
+    count: int
+    since: Nanos = 0
+    until: Nanos = 0
+
+    def facts(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self) | {"kind": self.kind.name.lower()}
+
+
+Marker = Callable[[Loss, Nanos], Envelope]
+"""Makes the point that tells the cloud about a loss, at the given time."""
+
+
+class Journal:
+    """The table of losses. Inside the caller's transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def note(self, losses: Iterable[Loss], now: Nanos) -> None:
+        """Add to what has not been told yet."""
+        for loss in losses:
+            known = self._db.execute(
+                "UPDATE loss SET count = count + ?, since = MIN(since, ?), until = MAX(until, ?) "
+                "WHERE kind = ? AND reason = ? AND told = 0",
+                (loss.count, loss.since, loss.until, int(loss.kind), loss.reason),
+            )
+            if not known.rowcount:
+                self._db.execute(
+                    "INSERT INTO loss (kind, reason, count, since, until, noted_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (int(loss.kind), loss.reason, loss.count, loss.since, loss.until, now),
+                )
+
+    def untold(self) -> list[Loss]:
+        """What the cloud has not been told yet."""
+        return self._read("WHERE told = 0 ORDER BY id")
+
+    def settle(self) -> None:
+        """All of it has been told; forget what is older than anybody will ask for."""
+        self._db.execute("UPDATE loss SET told = 1 WHERE told = 0")
+        self._db.execute("DELETE FROM loss WHERE id <= (SELECT MAX(id) FROM loss) - ?", (KEPT,))
+
+    def newest(self, limit: int) -> list[Loss]:
+        """The last entries, the newest first."""
+        return self._read("ORDER BY id DESC LIMIT ?", limit)
+
+    def _read(self, condition: str, *values: int) -> list[Loss]:
+        query = f"SELECT kind, reason, count, since, until FROM loss {condition}"  # noqa: S608 - our own words
+        return [Loss(Kind(kind), *rest) for kind, *rest in self._db.execute(query, values)]

@@ -1,0 +1,93 @@
+"""Several summaries of one tag as one of a longer interval. Pure.
+
+Promises
+- count, bad, min and max merge exactly; mean and std as if they had been taken of all samples at
+  once, to rounding. `last` is the newest, coverage the mean.
+- The merged point carries the time of its newest part. So its key at the server is that of a
+  point which it replaces, never that of another: sent twice it is still stored once.
+- A body that is no summary is left alone.
+"""
+
+import math
+from collections.abc import Sequence
+
+from gateway import codec
+from gateway.model import SECOND, Envelope, Kind, Nanos, Point
+
+INTERVAL: Nanos = 15 * 60 * SECOND
+"""What summaries are merged to when space runs short."""
+
+Key = tuple[str, int]
+"""What belongs together: the series, and the number of the interval since 1970."""
+
+
+def summary_of(envelope: Envelope) -> Point | None:
+    """The summary in this envelope, None if it is something else."""
+    try:
+        point = codec.decode(envelope.body)
+    except ValueError:
+        return None
+    return point if point.measurement == codec.SUMMARY and "count" in point.fields else None
+
+
+def key_of(point: Point) -> Key:
+    """Points with the same key may be merged; the time of a summary is its interval's end."""
+    return ",".join(f"{k}={v}" for k, v in sorted(point.tags.items())), (point.at - 1) // INTERVAL
+
+
+def merged(points: Sequence[Point]) -> Point:
+    """One summary for these of the same series, at least one."""
+    ordered = sorted(points, key=lambda point: point.at)
+    newest = ordered[-1]
+    fields: dict[str, codec.Value] = {
+        "count": sum(int(point.fields["count"]) for point in ordered),
+        "bad": sum(int(point.fields.get("bad", 0)) for point in ordered),
+    }
+    spoken = [point for point in ordered if int(point.fields["count"])]
+    if spoken:
+        fields |= _values(spoken)
+    coverage = [float(point.fields.get("coverage", 0.0)) for point in ordered]
+    fields["coverage"] = math.fsum(coverage) / len(coverage)
+    return Point(newest.measurement, newest.tags, fields, newest.at)
+
+
+def _values(points: Sequence[Point]) -> dict[str, codec.Value]:
+    """Mean and spread around the common mean: no difference of large squares."""
+    weights = [int(point.fields["count"]) for point in points]
+    means = [float(point.fields["mean"]) for point in points]
+    spreads = [float(point.fields["std"]) for point in points]
+    # Relative to the first mean, so that a level of 1e6 does not eat a spread of 1e-3.
+    offsets = [mean - means[0] for mean in means]
+    total = sum(weights)
+    offset = math.fsum(w * o for w, o in zip(weights, offsets, strict=True)) / total
+    squares = math.fsum(
+        w * (s * s + (o - offset) ** 2) for w, s, o in zip(weights, spreads, offsets, strict=True)
+    )
+    return {
+        "mean": means[0] + offset,
+        "std": math.sqrt(squares / total),
+        "min": min(float(point.fields["min"]) for point in points),
+        "max": max(float(point.fields["max"]) for point in points),
+        "last": float(points[-1].fields["last"]),
+    }
+
+
+def fold(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
+    """What is to be written in place of these, and which numbers are to go.
+
+    A merged summary stands under the highest number of its parts.
+    """
+    groups: dict[Key, list[tuple[Envelope, Point]]] = {}
+    for envelope in envelopes:
+        point = summary_of(envelope)
+        if point is not None:
+            groups.setdefault(key_of(point), []).append((envelope, point))
+    written: list[Envelope] = []
+    gone: list[int] = []
+    for parts in groups.values():
+        if len(parts) > 1:
+            whole = merged([point for _, point in parts])
+            numbers = sorted(envelope.key for envelope, _ in parts)
+            written.append(Envelope(Kind.SUMMARY, whole.at, codec.encode(whole), key=numbers[-1]))
+            gone += numbers[:-1]
+    return written, gone

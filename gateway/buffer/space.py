@@ -1,0 +1,114 @@
+"""Who goes when space runs short or points grow old.
+
+Promises
+- Old summaries are first merged to a coarser interval, then dropped, oldest first; then the
+  gateway's own points. An alert goes only when neither is left, and that of an active alarm never.
+- Nothing that a sink may have got already is merged: parts and whole would both be stored there.
+- Age takes summaries and the gateway's own points, never alerts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from gateway import codec
+from gateway.buffer import merge
+from gateway.buffer.losses import Loss
+from gateway.buffer.rows import Rows, Span
+from gateway.model import Envelope, Kind, Nanos
+
+EVICTED = (Kind.SUMMARY, Kind.GATEWAY, Kind.ALERT)
+"""Who goes first."""
+MERGED_AT_ONCE = 20_000
+"""Rows of one interval; what is more is merged by itself."""
+
+
+class OpenAlarms:
+    """The stored activations whose return to normal has not been stored."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._number: dict[str, int] = {}
+        self.note(rows.between(0, rows.next).sound)
+
+    def note(self, alerts: list[Envelope]) -> None:
+        """Alerts that are stored, with their numbers."""
+        for envelope in alerts:
+            try:
+                fields = codec.decode(envelope.body).fields
+            except ValueError:
+                continue
+            name = str(fields.get("id", ""))
+            if fields.get("active"):
+                self._number.setdefault(name, envelope.key)
+            else:
+                self._number.pop(name, None)
+
+    def numbers(self) -> frozenset[int]:
+        """The rows that must stay."""
+        return frozenset(self._number.values())
+
+
+class Space:
+    """Makes room in the rows of all classes, inside the caller's transaction."""
+
+    def __init__(self, rows: Mapping[Kind, Rows], leased: Callable[[Kind], int]) -> None:
+        self._rows, self._leased = rows, leased
+        self._unmerged = 0
+        self.merged = 0
+        """Summaries that went into coarser ones."""
+        self.alarms = OpenAlarms(rows[Kind.ALERT])
+
+    @property
+    def used(self) -> int:
+        """What all stored points cost."""
+        return sum(rows.bytes for rows in self._rows.values())
+
+    def make(self, limit: int) -> Iterator[Loss]:
+        """Bring the cost under `limit` as far as that is allowed; what was lost."""
+        while self.used > limit and self.merge():
+            pass
+        for kind in EVICTED:
+            rows = self._rows[kind]
+            spare = self.alarms.numbers() if kind is Kind.ALERT else frozenset()
+            while (excess := self.used - limit) > 0:
+                until = rows.enough(excess, spare)
+                if not until:
+                    break
+                yield _loss(kind, "evicted", rows.delete(until, spare))
+
+    def expire(self, before: Nanos) -> Iterator[Loss]:
+        """Give up what is older than that."""
+        for kind in (Kind.SUMMARY, Kind.GATEWAY):
+            rows = self._rows[kind]
+            gone = rows.delete(rows.older(before))
+            if gone.count:
+                yield _loss(kind, "expired", gone)
+
+    def merge(self) -> bool:
+        """Merge the oldest summaries that still can be, one interval of them; whether any could."""
+        rows = self._rows[Kind.SUMMARY]
+        while True:
+            start = max(self._unmerged, self._leased(Kind.SUMMARY)) + 1
+            found = _one_interval(rows, start)
+            if not found:
+                return False
+            self._unmerged = found[-1].key
+            written, gone = merge.fold(found)
+            if written:
+                rows.remove(gone)
+                rows.put(written)
+                rows.measure()
+                self.merged += len(gone)
+                return True
+
+
+def _one_interval(rows: Rows, start: int) -> list[Envelope]:
+    """Summaries from a number on that belong to the interval of the first one; sound ones."""
+    found = rows.between(start, 2**62, 1).sound
+    if not found:
+        return []
+    end = ((found[0].at - 1) // merge.INTERVAL + 1) * merge.INTERVAL
+    beyond = rows.above(start, end)
+    return rows.between(start, beyond - 1, MERGED_AT_ONCE).sound
+
+
+def _loss(kind: Kind, reason: str, gone: Span) -> Loss:
+    return Loss(kind, reason, gone.count, gone.since, gone.until)

@@ -1,0 +1,87 @@
+"""Promise: what a sink refused can be seen, exported and sent once more, by asking the daemon."""
+
+import asyncio
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from fakes import tag
+
+from gateway.buffer import open_buffer
+from gateway.control import SOCKET, serve
+from gateway.freshness import FreshnessWatch
+from gateway.health import Health
+from gateway.letters import routes
+from gateway.model import Envelope, Kind
+
+OPTIONS = SimpleNamespace(max_bytes=10**9, max_age=2**62)
+LINE = """
+version: 1
+line: press-3
+site: plant
+sources:
+  plc: {type: modbus, host: 127.0.0.1, tags: {flow: {address: 0, data_type: uint16}}}
+state: state
+"""
+
+
+@pytest.fixture
+async def daemon(tmp_path):
+    """A buffer with one refused point, behind the socket; the command to ask it."""
+    (tmp_path / "line.yaml").write_text(LINE)
+    state = tmp_path / "state"
+    tags = [tag("flow")]
+    health = Health("press-3", "plant", tags, FreshnessWatch(tags, 5.0, 3.0))
+    async with open_buffer(state / "buffer.db", OPTIONS, {"cloud": frozenset(Kind)}) as buffer:
+        await buffer.append([Envelope(Kind.ALERT, n, b"m f=%d %d" % (n, n)) for n in (1, 2)])
+        found = await buffer.lease("cloud", 10, 10**6)
+        await buffer.ack("cloud", found[:1])
+        await buffer.reject("cloud", found[1:], "field type conflict")
+        socket = serve(
+            health,
+            lambda: b"",
+            lambda: 0,
+            host="127.0.0.1",
+            port=0,
+            socket=state / SOCKET,
+            routes=routes(buffer),
+        )
+        async with socket:
+            yield buffer, tmp_path / "line.yaml"
+
+
+async def ask(file, *words):
+    command = (sys.executable, "-m", "gateway", "buffer", str(file), *words)
+    done = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, complained = await done.communicate()
+    return done.returncode, said.decode() + complained.decode()
+
+
+async def test_a_refused_point_is_listed_exported_and_sent_once_more(daemon):
+    buffer, file = daemon
+    code, said = await ask(file, "stat", "--json")
+    assert (code, json.loads(said)["dead_letters"]) == (0, 1)
+    _, said = await ask(file, "list", "--json")
+    letter = json.loads(said)
+    assert (letter["sink"], letter["why"], letter["line"]) == (
+        "cloud",
+        "field type conflict",
+        "m f=2 2",
+    )
+    _, said = await ask(file, "export")
+    assert said == "# cloud: field type conflict\nm f=2 2\n"
+    assert await ask(file, "requeue", str(letter["id"])) == (0, "1 requeued\n")
+    assert [e.body for e in await buffer.lease("cloud", 10, 10**6)] == [b"m f=2 2"]
+    assert (await buffer.stats())["dead_letters"] == 0
+    _, said = await ask(file, "stat")
+    assert "rejected" in said
+
+
+async def test_without_a_daemon_it_says_so(tmp_path):
+    (tmp_path / "line.yaml").write_text(LINE)
+    code, said = await ask(tmp_path / "line.yaml", "stat")
+    assert code == 1
+    assert "no andon answers" in said

@@ -1,0 +1,148 @@
+"""Promise: short of space summaries merge before any goes; a full disk still takes alerts."""
+
+import math
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import codec
+from gateway.buffer.merge import merged
+from gateway.buffer.rows import cost
+from gateway.buffer.store import Store
+from gateway.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
+
+SINKS = {"cloud": frozenset(Kind)}
+MINUTE = 60 * SECOND
+values = st.lists(st.floats(-1e6, 1e6), max_size=20)
+
+
+def summary(samples, minute, tag="flow"):
+    end = minute * MINUTE
+    if not samples:
+        return codec.summary_envelope(Summary(tag, end - MINUTE, end, 0, 1, 0.0), "plant", "line")
+    numbers = (np.mean(samples), np.std(samples), min(samples), max(samples), samples[-1])
+    found = Summary(tag, end - MINUTE, end, len(samples), 0, 1.0, *map(float, numbers))
+    return codec.summary_envelope(found, "plant", "line")
+
+
+def alert(name, at, state):
+    found = Alert(name, "pump", "score", state, Severity.HIGH, 1, at, 1.0, 0.5, 1.0)
+    return codec.alert_envelope(found, "plant", "line", 0, {})
+
+
+@given(st.lists(values, min_size=1, max_size=15), st.sampled_from([0.0, 1e6]))
+def test_a_merged_summary_is_that_of_all_samples(minutes, level):
+    minutes = [[level + v / 1e3 for v in samples] for samples in minutes]
+    points = [codec.decode(summary(samples, n).body) for n, samples in enumerate(minutes, 1)]
+    whole, samples = merged(points), [v for minute in minutes for v in minute]
+    assert whole.at == len(minutes) * MINUTE
+    assert whole.fields["count"] == len(samples)
+    assert whole.fields["bad"] == sum(not minute for minute in minutes)
+    if samples:
+        assert whole.fields["min"] == min(samples)
+        assert whole.fields["max"] == max(samples)
+        assert whole.fields["last"] == samples[-1]
+        assert math.isclose(whole.fields["mean"], np.mean(samples), rel_tol=1e-9, abs_tol=1e-9)
+        assert math.isclose(whole.fields["std"], np.std(samples), rel_tol=1e-6, abs_tol=1e-6)
+
+
+def test_summaries_are_merged_before_any_is_dropped(tmp_path):
+    batch = [summary([n, n + 2.0], n) for n in range(1, 46)]
+    limit = sum(cost(e.body) for e in batch) // 2
+    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0)) as store:
+        store.append(batch, {})
+        assert not store.dropped
+        kept = [codec.decode(e.body) for e in store.lease("cloud", 1000, 10**9)]
+        assert sum(point.fields["count"] for point in kept) == 90
+        assert len(kept) < 45
+
+
+def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
+    batch = [summary([1.0], n) for n in range(1, 31)]
+    limit = sum(cost(e.body) for e in batch)
+    path = tmp_path / "b.db"
+    with closing(Store(path, limit, SINKS, lambda: 0)) as store:
+        store.append(batch, {})
+        leased = store.lease("cloud", 10, 10**9)
+    with closing(Store(path, limit, SINKS, lambda: 0)) as store:
+        store.tend()
+        assert store.stats()["merged"] > 0
+        assert store.lease("cloud", 10, 10**9) == leased
+
+
+def test_the_alert_of_an_active_alarm_outlives_every_other(tmp_path):
+    raised = alert("standing", 1, AlarmState.UNACKNOWLEDGED)
+    size = cost(raised.body)
+    with closing(Store(tmp_path / "b.db", 4 * size, SINKS, lambda: 0)) as store:
+        store.append([raised], {})
+        for n in range(10, 30):
+            store.append([summary([1.0], n), alert(f"gone-{n}", n, AlarmState.UNACKNOWLEDGED)], {})
+            store.append([alert(f"gone-{n}", n, AlarmState.NORMAL)], {})
+        kept = [e.body for e in store.lease("cloud", 100, 10**9)]
+        assert kept[0] == raised.body
+        assert store.stats()["summaries"] == 0
+
+
+# A disk of its own, filled to the last byte, then alerts and summaries in turn.
+CHILD = """
+import sys, time
+from pathlib import Path
+from gateway.buffer import BufferFull
+from gateway.buffer.database import is_full
+from gateway.buffer.store import Store
+from gateway.model import Envelope, Kind
+import sqlite3
+folder = Path(sys.argv[1])
+store = Store(folder / "b.db", 10**9, {"cloud": frozenset(Kind)}, lambda: 0)
+assert store.stats()["ballast_held"]
+store.append([Envelope(Kind.SUMMARY, 1, b"s" * 1000)], {})
+with open(folder / "filler", "wb", buffering=0) as filler:
+    try:
+        while filler.write(b"x" * 4096):
+            pass
+    except OSError:
+        pass
+slowest, refused = 0.0, 0
+for n in range(200):
+    started = time.monotonic()
+    store.append([Envelope(Kind.ALERT, n, b"a%d" % n + b"x" * 500)], {"pump": b"%d" % n})
+    slowest = max(slowest, time.monotonic() - started)
+    try:
+        store.append([Envelope(Kind.SUMMARY, n, b"s" * 1000)], {})
+    except (BufferFull, sqlite3.Error) as error:
+        assert isinstance(error, BufferFull) or is_full(error)
+        refused += 1
+(folder / "filler").unlink()
+store.append([Envelope(Kind.SUMMARY, 1, b"s")], {})
+store.close()
+store = Store(folder / "b.db", 10**9, {"cloud": frozenset(Kind)}, lambda: 0)
+stats = store.stats()
+assert stats["ballast_held"] and not stats["set_aside"], stats
+print("said", stats["alerts"], refused, slowest)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not there")
+def test_a_full_disk_takes_alerts_within_a_second_and_summaries_when_there_is_room(tmp_path):
+    mount = f"mount -t tmpfs -o size=24m tmpfs {tmp_path}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk of its own")
+    command = f'{mount} && exec "$0" -c "$1" {tmp_path}'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command, sys.executable, CHILD],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    alerts, refused, slowest = done.stdout.splitlines()[-1].split()[1:]
+    assert int(alerts) == 200
+    assert int(refused) >= 199
+    assert float(slowest) < 1

@@ -13,16 +13,18 @@ SERVICE_STATE = Path("/var/lib/andon")
 
 @click.command("status")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Every tag and source, however many.")
 @click.option("--json", "as_json", is_flag=True, help="Everything the daemon knows, as JSON.")
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also draw it into this file, for a report.",
 )
-def command(file: Path, as_json: bool, svg: Path | None) -> None:
+def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
     """Show what the running daemon of FILE knows.
 
-    Exit code 0 when the whole line works, 1 when a part of it does not or no daemon answers.
+    With more than 60 tags or sources, it counts them and lists those that are not well. Exit code
+    0 when the whole line works, 1 when a part of it does not or no daemon answers.
     """
     from gateway.client import ask
     from gateway.config.load import load
@@ -46,5 +48,5 @@ def command(file: Path, as_json: bool, svg: Path | None) -> None:
     else:
         from gateway.cli.show import show_status
 
-        show_status(facts)
+        show_status(facts, every=every)
     sys.exit(0 if facts["health"] == "ok" else 1)

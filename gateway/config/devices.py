@@ -7,6 +7,7 @@ Promises
   its type, so that `unit_id: "{n}"` is a number. `{n:03}` pads with zeros, `{{` is a brace.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from gateway.config.table import Place, read_table, typed
 from gateway.options import Name
 
 MAX_DEVICES = 10_000
-PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::(\d+))?\}")
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::(\d{1,2}))?\}")
 _RANGE = re.compile(r"(\d{1,9})\s*(?:-|\.\.)\s*(\d{1,9})")
 _NAME = re.compile(next(fact.pattern for fact in get_args(Name)[1].metadata))
 _SHAPES = "a range (1-300), a list of names, or a list of mappings with a name each"
@@ -92,7 +93,8 @@ def devices_of(document: Document, source: str, folder: Path) -> list[Device]:
 def _from_file(document: Document, source: str, folder: Path) -> Iterator[Device]:
     where: Where = ("sources", source, "devices_file")
     named = document.get(*where)
-    if not isinstance(named, str) or not (folder / named).is_file():
+    # os.path says no, and does not raise, for any odd name.
+    if not isinstance(named, str) or not os.path.isfile(folder / named):  # noqa: PTH113
         message = f"there is no file {folder / str(named)}"
         raise ConfigProblems([document.problem(where, message, at="value")])
     for number, row in enumerate(read_table(folder / named, required="name"), 1):

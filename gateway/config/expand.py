@@ -6,6 +6,7 @@ Promises
 - A tag of a template whose name holds no placeholder gets the device's name in front.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway.config.locate import fields, is_model, plain
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.table import Row, read_table, typed_cells
 
+MAX_TAGS = 100_000
 _OF_THE_USE = ("template", "devices", "devices_file")
 
 
@@ -69,7 +71,8 @@ class _Expansion:
         where: Where = (section, name, "tags_file")
         rest = {key: value for key, value in part.items() if key != "tags_file"}
         path = self.folder / str(part["tags_file"])
-        if not isinstance(part["tags_file"], str) or not path.is_file():
+        # os.path says no, and does not raise, for any odd name.
+        if not isinstance(part["tags_file"], str) or not os.path.isfile(path):  # noqa: PTH113
             self._flaw(where, f"there is no file {path}", at="value")
             return rest
         tags = dict(part["tags"]) if isinstance(part.get("tags"), dict) else {}
@@ -160,6 +163,11 @@ class _Expansion:
         except ConfigProblems as error:
             self.flaws += error.problems
             return {}
+        size = len(devices) * max(_size(template.get("tags")), _size(use.get("tags")), 1)
+        if size > MAX_TAGS:
+            message = f"{len(devices):,} devices would have {size:,} tags, {MAX_TAGS:,} at most"
+            self._flaw(("sources", name), message, "a line this long is several lines")
+            return {}
         return {
             device.name: self._source(device, (wanted, template), (name, use)) for device in devices
         }
@@ -227,6 +235,10 @@ class _Expansion:
         self.flaws.append(replace(found, device=device.name))
 
 
+def _size(tags: Any) -> int:
+    return len(tags) if isinstance(tags, dict) else 0
+
+
 def _is_used(template: str, sources: Any) -> bool:
     parts = sources.values() if isinstance(sources, dict) else ()
     return any(isinstance(part, dict) and part.get("template") == template for part in parts)
@@ -234,7 +246,7 @@ def _is_used(template: str, sources: Any) -> bool:
 
 def _text_options(kind: Any) -> set[str]:
     """The options of a tag that hold text, so that a cell with digits stays text."""
-    if kind not in registry.usable(registry.CONNECTORS):
+    if not isinstance(kind, str) or kind not in registry.usable(registry.CONNECTORS):
         return set()
     section = fields(registry.load(registry.CONNECTORS, kind).Options).get("tags")
     options = get_args(plain(section.annotation)) if section else ()

@@ -125,6 +125,7 @@ def test_a_mistake_of_some_devices_names_them(line):
         (("{n}", "{m}"), "devices: 1-2", 3, "nothing is known for the placeholder {m}"),
         (('"{n}"', "{n}"), "devices: 1-2", 4, "a placeholder stands in quotes"),
         (("", ""), "devices: 2-1", 9, "must run upwards"),
+        (("", ""), "devices: 1-10001", 9, "at most 10000 devices"),
         (("", ""), "devices: 3", 9, "must be a range (1-300), a list of names"),
         (("", ""), "devices: [a, a]", 9, "a device a stands above already"),
         (("", ""), "devices: [a b]", 9, '"a b" is not a name'),

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 DEVICES, TAGS = 300, 25
-WARM_UP_S, MEASURED_S = 20, 30
+WARM_UP_S, MEASURED_S = 20, 60
 
 
 async def serve(first):

@@ -22,8 +22,8 @@ EXAMPLES.append(
 )
 EXAMPLES.append(
     EXAMPLES[0].partition("sources:")[0] + "templates:\n  press:\n    type: modbus\n"
-    "    host: 10.0.3.{n}\n    unit_id: \"{unit}\"\n    tags_file: tags.csv\n    tags:\n"
-    "      oil: {address: 0}\n      \"{name}_x\": {address: 1, description: \"{n:03}\"}\n"
+    '    host: 10.0.3.{n}\n    unit_id: "{unit}"\n    tags_file: tags.csv\n    tags:\n'
+    '      oil: {address: 0}\n      "{name}_x": {address: 1, description: "{n:03}"}\n'
     "sources:\n  press:\n    template: press\n    devices:\n      - {name: a, unit: 1}\n"
     "      - {name: b, unit: 2}\n  hall:\n    template: press\n    devices: 1-3\n"
 )

@@ -58,6 +58,15 @@ class Revised:
     queue_size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What stands below a node: its id on this server, its name, and whether it has a value."""
+
+    node: str
+    name: str
+    is_variable: bool
+
+
 class ReadOnlyClient:
     """One connection. `lost` is called, once, when it breaks."""
 
@@ -97,6 +106,23 @@ class ReadOnlyClient:
         """The server's namespace URIs by index."""
         with self._translated():
             return list(await self._client.get_namespace_array())
+
+    async def children(self, node: str) -> list[Child]:
+        """The objects and variables right below a node."""
+        ua = self._ua
+        wanted = ua.NodeClass.Object | ua.NodeClass.Variable
+        with self._translated():
+            below = await self._client.get_node(node).get_children_descriptions(
+                nodeclassmask=wanted
+            )
+        return [
+            Child(
+                child.NodeId.to_string(),
+                child.BrowseName.Name or "",
+                child.NodeClass == ua.NodeClass.Variable,
+            )
+            for child in below
+        ]
 
     async def subscribe(self, interval_ms: float, publish: Callable[[Any], None]) -> float:
         """Have every publish response handed to `publish`; the seconds between keep-alives."""

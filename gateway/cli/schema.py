@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.template_schema import with_templates
 from gateway.config.schema import line_file, site_file
 from gateway.options import format_duration, format_size
 
@@ -26,7 +27,8 @@ def schema_text(*, site: bool) -> str:
     """The schema as it is printed and shipped."""
     model = site_file() if site else line_file()
     title = "andon site file" if site else "andon line file"
-    schema = {"$schema": _DIALECT, "title": title, **_as_written(model.model_json_schema())}
+    written = _as_written(model.model_json_schema())
+    schema = {"$schema": _DIALECT, "title": title, **(written if site else with_templates(written))}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

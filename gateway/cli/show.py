@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,16 @@ _STYLE = {
     "critical": "bold white on red",
 }
 _BAR = 24
+REASONS = 12
+"""Reasons for not being ready that a page names; the tables below hold the rest."""
+MANY = 60
+"""Beyond this many rows, of tags or of sources, a page shows only those that are not well."""
 
 
-def show_status(facts: Facts) -> None:
-    """Print it all once."""
+def show_status(facts: Facts, *, every: bool = False) -> None:
+    """Print it all once; `every` tag and source, however many there are."""
     console = Console()
-    for part in _parts(facts):
+    for part in _parts(facts, every=every):
         console.print(part)
 
 
@@ -54,12 +58,12 @@ def draw_status(facts: Facts, path: Path) -> None:
     path.write_text(re.sub(r"@font-face\s*\{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
-def _parts(facts: Facts) -> list[RenderableType]:
+def _parts(facts: Facts, *, every: bool = False) -> list[RenderableType]:
     return [
         overview(facts),
-        tags(facts),
+        tags(facts, every=every),
         detectors(facts),
-        sources(facts),
+        sources(facts, every=every),
         sinks(facts),
         alerts(facts),
     ]
@@ -83,7 +87,10 @@ def overview(facts: Facts) -> RenderableType:
         f"  up {_span(up)}  {counters['values_read']:,} values read, "
         f"{counters['windows_scored']:,} windows scored",
     )
-    reasons = [Text(f"  {why}", style="yellow") for why in facts["not_ready"]]
+    reasons = [Text(f"  {why}", style="yellow") for why in facts["not_ready"][:REASONS]]
+    if len(facts["not_ready"]) > REASONS:
+        left_out = len(facts["not_ready"]) - REASONS
+        reasons.append(Text(f"  and {left_out:,} more", style="yellow"))
     return Group(head, *reasons)
 
 
@@ -94,13 +101,32 @@ def _alarms(active: Sequence[Facts]) -> Text:
     return Text(f" {len(active)} ACTIVE, {worst} ", style=_STYLE[worst])
 
 
-def tags(facts: Facts) -> Table:
-    """Each tag with its last value and the state of its data."""
+def tags(facts: Facts, *, every: bool = False) -> RenderableType:
+    """Each tag with its last value and the state of its data; of many, those that are not fresh."""
     table = plain_table("tag", "value", "unit", "data", "source")
-    for tag in facts["tags"]:
+    shown, unwell = _worth_showing(facts["tags"], lambda tag: tag["state"] == "fresh", every)
+    for tag in shown:
         value = "–" if tag["value"] is None else f"{tag['value']:.4g}"
         table.add_row(tag["tag"], value, tag["unit"], word(tag["state"]), tag["source"])
-    return table
+    if len(shown) == len(facts["tags"]):
+        return table
+    states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
+    return _shortened(f"{len(facts['tags']):,} tags: {states}", table, len(shown), unwell)
+
+
+def _worth_showing(
+    rows: Sequence[Facts], is_well: Callable[[Facts], bool], every: bool
+) -> tuple[Sequence[Facts], int]:
+    """The rows for a page, and how many are not well."""
+    unwell = [row for row in rows if not is_well(row)]
+    return (rows if every or len(rows) <= MANY else unwell[:MANY]), len(unwell)
+
+
+def _shortened(head: str, table: Table, shown: int, unwell: int) -> RenderableType:
+    """The count of all, the rows that are not well, and how to see what is left out."""
+    rest = f"{unwell - shown:,} more of these; " if unwell > shown else ""
+    parts: list[RenderableType] = [Text(head), *([table] if shown else [])]
+    return Group(*parts, Text(f"({rest}--all shows every one)", style="dim"))
 
 
 def detectors(facts: Facts) -> Table:
@@ -131,14 +157,18 @@ def _bar(score: float | None, threshold: float | None) -> Text:
     )
 
 
-def sources(facts: Facts) -> Table:
-    """Each source: up or not, how long, what it brought."""
+def sources(facts: Facts, *, every: bool = False) -> RenderableType:
+    """Each source: up or not, how long, what it brought; of many, those that are down."""
     table = plain_table("source", "state", "since", "samples", "why")
-    for source in facts["sources"]:
+    shown, down = _worth_showing(facts["sources"], lambda source: bool(source["up"]), every)
+    for source in shown:
         state = word("up" if source["up"] else "down")
         since = _span(source["since_s"])
         table.add_row(source["name"], state, since, f"{source['samples']:,}", source["error"])
-    return table
+    total = len(facts["sources"])
+    if len(shown) == total:
+        return table
+    return _shortened(f"{total:,} sources: {total - down:,} up", table, len(shown), down)
 
 
 def sinks(facts: Facts) -> Table:

@@ -29,16 +29,18 @@ async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any
 
 @click.command("status")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Every tag and source, however many.")
 @click.option("--json", "as_json", is_flag=True, help="Everything the daemon knows, as JSON.")
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also draw it into this file, for a report.",
 )
-def command(file: Path, as_json: bool, svg: Path | None) -> None:
+def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
     """Show what the running daemon of FILE knows.
 
-    Exit code 0 when the whole line works, 1 when a part of it does not or no daemon answers.
+    With more than 60 tags or sources, it counts them and lists those that are not well. Exit code
+    0 when the whole line works, 1 when a part of it does not or no daemon answers.
     """
     facts = asyncio.run(ask_daemon(file))
     if facts is None:
@@ -57,5 +59,5 @@ def command(file: Path, as_json: bool, svg: Path | None) -> None:
     else:
         from gateway.cli.show import show_status
 
-        show_status(facts)
+        show_status(facts, every=every)
     sys.exit(0 if facts["health"] == "ok" else 1)

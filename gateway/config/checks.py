@@ -7,7 +7,7 @@ Promises
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -95,13 +95,18 @@ def doubled_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Itera
 
 def unknown_tags(document: Document, known: Iterable[str]) -> Iterator[Problem]:
     """Detectors that name a tag no source reads."""
-    known = list(known)
+    known = dict.fromkeys(known)
     for detector in document.mapping("detectors"):
         for where, tag in _named_tags(document, ("detectors", detector, "tags")):
             if tag not in known:
                 near = get_close_matches(tag, known, 1, 0.6)
-                hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
+                hint = f'did you mean "{near[0]}"?' if near else _listed(list(known))
                 yield document.problem(where, f"no source reads a tag {tag}", hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
+    return f"known: {', '.join(names[:20])}{more}"
 
 
 def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:

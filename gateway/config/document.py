@@ -1,10 +1,11 @@
 """A file's data together with the line and column of every key and value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gateway.config.problems import Problem, conceal
+from gateway.config.table import Place
 
 Where = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -12,13 +13,21 @@ Mark = tuple[int, int]
 
 @dataclass
 class Document:
-    """A file's data with the place of every key and value (line and column from 1)."""
+    """A file's data with the place of every key and value (line and column from 1).
+
+    Where templates and tables were expanded, `data` holds the result, and the rest says whence it
+    came: `origins` the way to what was written for the way to what it became, `places` what stands
+    in another file, `devices` the template of each source that was made from one.
+    """
 
     file: str
     lines: Sequence[str]
     data: Any = None
     keys: dict[Where, Mark] = field(default_factory=dict)
     values: dict[Where, Mark] = field(default_factory=dict)
+    origins: dict[Where, Where] = field(default_factory=dict)
+    places: dict[Where, Place] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
 
     def problem(
         self,
@@ -30,8 +39,14 @@ class Document:
         level: Literal["error", "warning"] = "error",
     ) -> Problem:
         """A problem at the nearest place that stands in the file: itself, else what encloses it."""
-        mark = self.mark(where, at)
-        return self.flaw(mark, dotted(where), message, hint, level)
+        written = self.origin(where)
+        place = self._place(written)
+        if place is None:
+            found = self.flaw(self.mark(where, at), dotted(written), message, hint, level)
+        else:
+            found = replace(place.problem(dotted(written), message, hint), level=level)
+        is_made = where[:1] == ("sources",) and len(where) > 1 and where[1] in self.devices
+        return replace(found, device=str(where[1])) if is_made else found
 
     def flaw(
         self,
@@ -48,11 +63,29 @@ class Document:
 
     def mark(self, where: Where, at: Literal["key", "value"] = "key") -> Mark:
         """Line and column of the key, or of the value where that is a single one."""
+        where = self.origin(where)
         if at == "value" and where in self.values:
             return self.values[where]
         while where and where not in self.keys:
             where = where[:-1]
         return self.keys.get(where, (1, 1))
+
+    def origin(self, where: Where) -> Where:
+        """Where that was written, before templates were expanded."""
+        if not self.origins:
+            return where
+        for end in range(len(where), 0, -1):
+            if where[:end] in self.origins:
+                return (*self.origins[where[:end]], *where[end:])
+        return where
+
+    def stands(self, where: Where) -> bool:
+        """Whether that key was written."""
+        return self.origin(where) in self.keys
+
+    def _place(self, written: Where) -> Place | None:
+        ends = range(len(written), 0, -1) if self.places else ()
+        return next((self.places[written[:n]] for n in ends if written[:n] in self.places), None)
 
     def mapping(self, *where: str | int) -> Mapping[str, Any]:
         """The mapping that stands there; an empty one where it is missing or something else."""

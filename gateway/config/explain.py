@@ -50,9 +50,10 @@ def explain(error: ValidationError, document: Document, model: Model) -> list[Pr
 
 def _joined(problems: Sequence[Problem]) -> list[Problem]:
     """Where a value may be one of several types, pydantic complains once for each of them."""
-    same: dict[tuple[str, int, int, str], Problem] = {}
+    same: dict[tuple[str, str, int, int, str], Problem] = {}
     for problem in problems:
         place = (
+            problem.device,
             problem.path,
             problem.line,
             problem.column,

@@ -17,8 +17,9 @@ from typing import Any
 from gateway import registry
 from gateway.config import checks
 from gateway.config.document import Document
+from gateway.config.expand import expand
 from gateway.config.parse import read
-from gateway.config.problems import ConfigProblems, Problem, errors, in_order
+from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, Security, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
 from gateway.contracts import ConfigError, Detector, ModelError, Places
@@ -77,14 +78,19 @@ def load(path: Path) -> LineConfig:
     document = read(path)
     if too_new := checks.version(document):
         raise ConfigProblems(too_new)
+    written = document
+    document, expansion = expand(written, path.parent)
     site = read_site(path, document)
+    if errors(expansion):
+        # What could not be expanded would only be complained about a second time.
+        raise ConfigProblems(joined([*expansion, *checks.clear_text(written)], document.devices))
     file, problems = validated(document, line_file())
     found = [*problems, *site.problems, *checks.of_line(document, site.security)]
-    found += check_name(document, site)
+    found += [*check_name(document, site), *checks.clear_text(written), *expansion]
     tags, tag_problems = _tags(document, file)
     found += tag_problems
     if file is None or errors(found):
-        raise ConfigProblems(found)
+        raise ConfigProblems(joined(found, document.devices))
     resolved = merged(file, site)
     return LineConfig(
         path=path,
@@ -95,7 +101,7 @@ def load(path: Path) -> LineConfig:
         tags=tags,
         places=Places(config=path.parent, state=state_folder(resolved, path.parent)),
         digest=_digest(resolved),
-        warnings=_warnings(document, site, resolved),
+        warnings=in_order([*_warnings(document, site, resolved), *expansion]),
         document=document,
     )
 
@@ -163,7 +169,7 @@ def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Pr
     if not file.detectors:
         message = "no detectors: this line will never raise an alert"
         found.append(document.problem(("detectors",), message, level="warning"))
-    return in_order(found)
+    return joined(found, document.devices)
 
 
 def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception) -> Problem:

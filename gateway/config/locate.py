@@ -51,7 +51,7 @@ def find(document: Document, model: Model, loc: Iterable[str | int]) -> Spot:
         elif get_origin(kind) in (dict, Mapping):
             field = None  # a section's docstring says nothing about one of its entries
         kind, is_written = _inner(kind, part)
-        if is_written or (*where, part) in document.keys:
+        if is_written or document.stands((*where, part)):
             where = (*where, part)
     choices = _models(kind) if _is_union(kind) else choices
     return Spot(where, field, models or [((), model)], choices)

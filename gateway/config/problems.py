@@ -6,7 +6,8 @@ Promises
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,7 @@ class Problem:
     """One mistake. `line` and `column` count from 1; `text` is the line as it stands in the file.
 
     `path` is the dotted way to it (`sources.plc.port`), empty when it concerns the whole file.
+    `device` is the source for which it was found, where a template made many of one text.
     """
 
     file: str
@@ -46,6 +48,7 @@ class Problem:
     hint: str = ""
     text: str = ""
     level: Literal["error", "warning"] = "error"
+    device: str = ""
 
     @property
     def headline(self) -> str:
@@ -74,6 +77,35 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Sorted by file and line; a second problem that says the same is left out."""
     unique = dict.fromkeys(problems)
     return tuple(sorted(unique, key=lambda p: (p.file, p.line, p.column, p.path, p.message)))
+
+
+def joined(problems: Iterable[Problem], devices: Mapping[str, str]) -> list[Problem]:
+    """What is wrong in a template is said once, what is wrong with a device names it.
+
+    `devices` is the template of each source that was made from one.
+    """
+    found: list[Problem] = []
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    for problem in problems:
+        if problem.device:
+            # What stands behind ", not" differs from device to device.
+            said = problem.message.rpartition(", not ")[0] or problem.message
+            place = (problem.file, problem.line, problem.column, problem.path)
+            groups.setdefault((*place, said, problem.level), []).append(problem)
+        else:
+            found.append(problem)
+    sizes = Counter(devices.values())
+    return found + [_joined(group, sizes[devices[group[0].device]]) for group in groups.values()]
+
+
+def _joined(group: Sequence[Problem], all_of_them: int) -> Problem:
+    first = group[0]
+    names = list(dict.fromkeys(problem.device for problem in group))
+    if len(names) == all_of_them and all_of_them > 1 and len({p.message for p in group}) == 1:
+        return replace(first, device="")
+    others = len(names) - 1
+    more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
+    return replace(first, message=f"{first.message} (device {first.device}{more})")
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

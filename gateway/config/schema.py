@@ -86,6 +86,9 @@ class LineFileBase(Strict):
     site_file: str | None = None
     """A file with what all lines of the plant share, relative to this one."""
     description: str = ""
+    templates: Annotated[dict[Name, Any], Field(exclude=True)] = {}
+    """Options of a source that several devices share; {n}, {name} and the devices' own columns are
+    placeholders in them."""
     sources: dict[Name, Any]
     """Where tags are read from, by name."""
     detectors: dict[Name, Any] = {}

@@ -32,7 +32,14 @@ def test_the_schema_accepts_every_example(schema, files):
 
 
 @pytest.mark.parametrize(
-    "name", ["unknown_key", "wrong_type", "token_in_clear_text", "name_with_a_space"]
+    "name",
+    [
+        "unknown_key",
+        "wrong_type",
+        "token_in_clear_text",
+        "name_with_a_space",
+        "mistake_in_a_template",
+    ],
 )
 def test_the_schema_refuses_what_an_editor_can_see(name):
     assert _check("andon.schema.json", [ROOT / f"tests/configs/{name}.bad.yaml"]).returncode == 1

@@ -20,6 +20,13 @@ EXAMPLES.append(
     "sinks:\n  cloud:\n    type: influx\n    url: https://influx.example.com\n    bucket: b\n"
     "    token: ${env:TOKEN}\nsite_file: site.yaml\n"
 )
+EXAMPLES.append(
+    EXAMPLES[0].partition("sources:")[0] + "templates:\n  press:\n    type: modbus\n"
+    '    host: 10.0.3.{n}\n    unit_id: "{unit}"\n    tags_file: tags.csv\n    tags:\n'
+    '      oil: {address: 0}\n      "{name}_x": {address: 1, description: "{n:03}"}\n'
+    "sources:\n  press:\n    template: press\n    devices:\n      - {name: a, unit: 1}\n"
+    "      - {name: b, unit: 2}\n  hall:\n    template: press\n    devices: 1-3\n"
+)
 SCALARS = ["", "~", "5", "-1", "1e999", ".nan", "true", "yes", "[]", "{}", "x", "*x", "&x", "5s"]
 SCALARS += ["${env:NOWHERE}", "!!int a", "'", '"\\ud800"', "9" * 5000, "http://[", "a@b:c", "0x1F"]
 SCALARS += ["x" * 5000, '"\\0"', "~nobody/x", "/", "."]

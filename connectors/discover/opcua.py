@@ -1,0 +1,96 @@
+"""Browses an OPC UA server for variables that can be tags.
+
+Promises
+- Reads references and values only; stops at the depth and the count it was given.
+- Nodes are named by namespace URI, tags by their browse names, each name once.
+"""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors.opcua.client import Child, connected
+from connectors.opcua.nodes import STANDARD
+from connectors.opcua.options import OpcUaOptions
+
+OBJECTS, SERVER = "i=85", "i=2253"
+LOOKED_AT = 20
+"""Nodes that are browsed for each variable that is wanted, so that a huge server ends too."""
+
+
+async def browse(options: OpcUaOptions, depth: int, most: int) -> list[tuple[str, str]]:
+    """Browse name and node id with namespace URI of the numeric variables; raises SourceLost."""
+    async with connected(options, Path(), lambda _why: None) as client:
+        namespaces = await client.namespaces()
+        variables: list[Child] = []
+        level, seen = [OBJECTS], {OBJECTS, SERVER}
+        for _ in range(depth):
+            below: list[str] = []
+            for node in level:
+                if len(variables) >= most or len(seen) > most * LOOKED_AT:
+                    break
+                new = [child for child in await client.children(node) if child.node not in seen]
+                seen |= {child.node for child in new}
+                variables += [child for child in new if child.is_variable]
+                below += [child.node for child in new]
+            level = below
+        values = await client.read([child.node for child in variables]) if variables else []
+    numeric = [
+        (child.name, _with_uri(child.node, namespaces))
+        for child, value in zip(variables, values, strict=True)
+        if _is_numeric(value)
+    ]
+    return numeric[:most]
+
+
+def _is_numeric(answer: object) -> bool:
+    variant = getattr(answer, "Value", None)
+    value = getattr(variant, "Value", None)
+    return isinstance(value, int | float) and not (isinstance(value, float) and math.isinf(value))
+
+
+def _with_uri(node: str, namespaces: Sequence[str]) -> str:
+    """'ns=2;s=Pump' -> 'nsu=urn:plant;s=Pump'."""
+    match = re.fullmatch(r"ns=(\d+);(.+)", node, re.DOTALL)
+    uri = namespaces[int(match[1])] if match else STANDARD
+    if match is None or uri == STANDARD:
+        return node.removeprefix("ns=0;")
+    return f"nsu={uri.replace('%', '%25').replace(';', '%3B')};{match[2]}"
+
+
+def tag_names(names: Sequence[str]) -> list[str]:
+    """Browse names as tag names, each only once."""
+    found: dict[str, None] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-") or "tag"
+        plain = (plain if re.match(r"[A-Za-z_]", plain) else f"tag_{plain}")[:56]
+        number, unique = 2, plain
+        while unique in found:
+            number, unique = number + 1, f"{plain}_{number}"
+        found[unique] = None
+    return list(found)
+
+
+def line_file(url: str, found: Sequence[tuple[str, str]]) -> str:
+    """A line file with these variables as tags, to edit."""
+    names = tag_names([name for name, _ in found])
+    tags = "\n".join(
+        # JSON's quotes are YAML's, whatever stands between them.
+        f"      {name}: {{node: {json.dumps(node, ensure_ascii=False)}}}"
+        for name, (_, node) in zip(names, found, strict=True)
+    )
+    return f"""\
+# What `andon discover opcua` found. Delete what is not needed; give tags a unit, low and high.
+version: 1
+line: my-line
+site: my-plant
+sources:
+  server:
+    type: opcua
+    url: {json.dumps(url)}
+    insecure: true      # found without security; see `security:` for a connection with it
+    tags:
+{tags}
+"""

@@ -1,0 +1,75 @@
+"""The page of `andon status` stays a page, however many tags a line has."""
+
+import pytest
+from rich.console import Console
+
+from gateway.cli.show import MANY, overview, sources, tags
+
+
+def text(part):
+    console = Console(width=120, color_system=None)
+    with console.capture() as captured:
+        console.print(part)
+    return captured.get()
+
+
+def line_of(count, stale=()):
+    """Facts of a line with `count` tags and sources, those in `stale` without data."""
+    rows = [
+        {"tag": f"t{k}", "value": 1.0, "unit": "", "state": state(k, stale), "source": f"s{k}"}
+        for k in range(count)
+    ]
+    up = [{"name": f"s{k}", "up": k not in stale, "since_s": 5, "samples": 1, "error": "gone"}
+          for k in range(count)]  # fmt: skip
+    states = {"fresh": count - len(stale), "late": 0, "stale": len(stale)}
+    return {"tags": rows, "sources": up, "tag_states": states}
+
+
+def state(number, stale):
+    return "stale" if number in stale else "fresh"
+
+
+def test_a_line_with_few_tags_shows_each():
+    page = text(tags(line_of(MANY)))
+
+    assert page.count("fresh") == MANY
+    assert "--all" not in page
+
+
+def test_a_line_with_thousands_of_tags_shows_the_counts_and_what_is_not_fresh():
+    page = text(tags(line_of(7500, stale={7, 4000})))
+
+    assert "7,500 tags: 7,498 fresh, 2 stale" in page
+    assert [line.split()[0] for line in page.splitlines() if " stale " in line] == [
+        "t7",
+        "t4000",
+    ]
+    assert len(page.splitlines()) == 5
+
+
+def test_what_is_left_out_is_counted_and_can_be_had():
+    facts = line_of(500, stale=set(range(100)))
+
+    assert "(40 more of these; --all shows every one)" in text(tags(facts))
+    assert text(tags(facts, every=True)).count("\n") == 501
+
+
+@pytest.mark.parametrize("gone", [set(), {3}])
+def test_of_many_sources_those_that_are_down_are_shown(gone):
+    page = text(sources(line_of(300, stale=gone)))
+
+    assert f"300 sources: {300 - len(gone)} up" in page
+    assert page.count("gone") == len(gone)
+
+
+def test_reasons_without_end_are_cut_short():
+    facts = line_of(3) | {
+        "line": "l", "site": "s", "now": 0, "started": 0, "health": "degraded", "active": [],
+        "counters": {"values_read": 0, "windows_scored": 0},
+        "not_ready": [f"source s{k}: gone" for k in range(300)],
+    }  # fmt: skip
+
+    page = text(overview(facts))
+
+    assert page.count("gone") == 12
+    assert "and 288 more" in page

@@ -90,6 +90,15 @@ async def heard(manager, words, within=20):
     return said
 
 
+async def logged(daemon, event):
+    """The events in the daemon's log up to this one."""
+    found = []
+    async with asyncio.timeout(20):
+        while event not in found:
+            found.append(json.loads(await daemon.stderr.readline())["event"])
+    return found
+
+
 async def test_systemd_hears_ready_status_watchdog_and_a_polite_end(lonely, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -99,14 +108,13 @@ async def test_systemd_hears_ready_status_watchdog_and_a_polite_end(lonely, tmp_
         )
         assert "STATUS=lonely" in await heard(manager, "READY=1")
         await heard(manager, "WATCHDOG=1")
+        events = await logged(daemon, "source.lost")
         daemon.send_signal(signal.SIGTERM)
         await heard(manager, "STOPPING=1")
+        events += await logged(daemon, "line.stopped")
         async with asyncio.timeout(10):
-            log = (await daemon.stderr.read()).decode()
             assert await daemon.wait() == 0
-    events = [json.loads(line)["event"] for line in log.splitlines()]
-    assert events[0] == "line.started"
-    assert events[-1] == "line.stopped"
+    assert "line.started" in events
     assert events.count("source.lost") == 1, "a dead PLC is said once"
 
 

@@ -60,7 +60,7 @@ def _give(text: str, out: Path | None) -> None:
         return
     try:
         with out.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            print(text, end="", file=stream)
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror}") from error
     click.echo(f"written: {out}; now edit it, then: andon check {out}", err=True)

@@ -36,18 +36,7 @@ class MqttConnector:
     @classmethod
     def declared_tags(cls, name: str, options: MqttOptions) -> Sequence[Tag]:
         """The tags in the order of the file."""
-        return [
-            Tag(
-                name=tag_name,
-                source=name,
-                period=tag.period or PERIOD,
-                unit=tag.unit,
-                low=tag.low,
-                high=tag.high,
-                description=tag.description,
-            )
-            for tag_name, tag in options.tags.items()
-        ]
+        return [tag.as_tag(tag_name, name, PERIOD) for tag_name, tag in options.tags.items()]
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:

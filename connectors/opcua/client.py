@@ -1,8 +1,8 @@
 """The only code that touches asyncua: one connection that subscribes and reads, and nothing else.
 
 Promises
-- Of the services of OPC UA it uses sessions, subscriptions, monitored items and Read. No method
-  of this module can write a value or call a method.
+- Of the services of OPC UA it uses sessions, subscriptions, monitored items, Read and Browse.
+  Nothing here can write a value or call a method.
 - Nothing is retried and nothing reconnects: `SourceLost` ends the connection, and whoever opened
   it decides what then.
 - Closing takes a second at most, whatever state the server is in; a server that lives is told, so

@@ -35,15 +35,7 @@ class OpcUaConnector:
     def declared_tags(cls, name: str, options: OpcUaOptions) -> Sequence[Tag]:
         """The tags in the order of the file."""
         return [
-            Tag(
-                name=tag_name,
-                source=name,
-                period=options.period_of(tag),
-                unit=tag.unit,
-                low=tag.low,
-                high=tag.high,
-                description=tag.description,
-            )
+            tag.as_tag(tag_name, name, options.publishing_interval)
             for tag_name, tag in options.tags.items()
         ]
 

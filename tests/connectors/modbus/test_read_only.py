@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from source_words import words_of
+
 import connectors
 from connectors.modbus.plan import FUNCTIONS
 
@@ -18,19 +20,6 @@ def client_methods():
 
     names = {name for name, _ in inspect.getmembers(ModbusClientMixin, inspect.isfunction)}
     return {name for name in names if not name.startswith(("_", "convert_"))}
-
-
-def words_of(path):
-    """Every name, attribute and string of a module that could name a method."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.alias):
-            yield node.name
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
 
 
 def test_pymodbus_has_the_write_calls_that_this_test_looks_for():

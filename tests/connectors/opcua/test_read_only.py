@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from source_words import words_of
+
 import connectors
 
 FOLDER = Path(connectors.__file__).parent
@@ -47,7 +49,9 @@ OTHERS = {
     "connect",
     "disconnect",
     "disconnect_socket",
+    "get_children_descriptions",
     "get_namespace_array",
+    "get_node",
     "set_password",
     "set_security",
     "set_user",
@@ -68,19 +72,6 @@ def methods_of_asyncua():
 
 def modules():
     return [path for path in FOLDER.rglob("*.py") if "simulator" not in path.parts]
-
-
-def words_of(path):
-    """Every attribute and name of a module, and every string of it that could name a method."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.alias):
-            yield node.name
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
 
 
 def test_asyncua_has_the_calls_that_this_test_looks_for():

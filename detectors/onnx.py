@@ -63,12 +63,13 @@ class OnnxDetector:
         self._id = manifest.model
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
-        """One value per window; NaN and `blind` where a tag had too little data."""
+        """One value per window; NaN and `blind` where a tag had too little data, or none now."""
         if not windows:
             return []
         values, observed = stack(windows)
         seen = observed.mean(axis=1)
-        missing = (seen < self._min_coverage) | (seen == 0)
+        # The newest row decides too: a tag that has just fallen silent must not look strange.
+        missing = (seen < self._min_coverage) | ~observed[:, -1]
         blind = missing.any(axis=1)
         judged = iter(
             self._judged(

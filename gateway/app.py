@@ -145,12 +145,14 @@ async def _run_tasks(
         start(f"line[{config.line}]", line.run)
         first = 0
         for name, connector in connectors.items():
-            source = health.sources[name]
+            mine = range(first, first + len(config.tags_of(name)))
+            first = mine.stop
             start(
                 f"source[{name}]",
-                lambda c=connector, f=first, s=source: keep_reading(c, f, line.inbox, s),
+                lambda c=connector, m=mine, s=health.sources[name]: keep_reading(
+                    c, m, line.inbox, s
+                ),
             )
-            first += len(config.tags_of(name))
         for forwarder in forwarders:
             start(f"sink[{forwarder.name}]", forwarder.run)
         start("heartbeat", lambda: _heartbeat(line, buffer))

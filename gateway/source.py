@@ -4,17 +4,21 @@ Promises
 - A connector never retries; every reconnect, its back-off and its log line are here.
 - Data flows again within the back-off's cap (3 s) of the source's return.
 - Change is logged, not repetition: once when the source is lost, once when it is back.
+- A source that is lost makes its tags bad at once: the last values are not held as if they stood
+  still, so its silence is never taken for a strange process.
 """
 
 import asyncio
 import time
 
+import numpy as np
 import structlog
 
 from gateway.backoff import Backoff
 from gateway.contracts import ConfigError, Connector, SourceLost
 from gateway.health import SourceHealth
 from gateway.inbox import Inbox
+from gateway.model import Nanos, Quality, SampleBatch
 
 log = structlog.get_logger()
 
@@ -25,14 +29,17 @@ HUMAN_S = 30.0
 
 
 async def keep_reading(
-    connector: Connector, first_tag: int, inbox: Inbox, health: SourceHealth
+    connector: Connector, tags: range, inbox: Inbox, health: SourceHealth
 ) -> None:
-    """Read for ever; returns only by cancellation or by a bug in the connector."""
+    """Read for ever; returns only by cancellation or by a bug in the connector.
+
+    `tags` are the connector's own among the line's.
+    """
     backoff = Backoff(first=0.25, cap=3.0)
     while True:
-        opened = time.monotonic()
+        opened, delivered = time.monotonic(), health.samples
         try:
-            await _read_session(connector, first_tag, inbox, health)
+            await _read_session(connector, tags.start, inbox, health)
         except SourceLost as lost:
             if health.note_lost(str(lost)):
                 log.warning("source.lost", source=health.name, why=str(lost))
@@ -42,9 +49,21 @@ async def keep_reading(
             if health.note_lost(str(wrong)):
                 log.error("source.misconfigured", source=health.name, why=str(wrong))
             wait = HUMAN_S
+        if health.samples != delivered:
+            inbox.put(nothing(len(tags), time.time_ns()), tags.start)
         if time.monotonic() - opened > STEADY_S:
             backoff.reset()
         await asyncio.sleep(max(wait, backoff.next()))
+
+
+def nothing(tags: int, now: Nanos) -> SampleBatch:
+    """One bad sample of each tag: what is known of a source that is away."""
+    return SampleBatch(
+        np.arange(tags, dtype=np.int32),
+        np.full(tags, now, dtype=np.int64),
+        np.full(tags, np.nan),
+        np.full(tags, Quality.BAD, dtype=np.uint8),
+    )
 
 
 async def _read_session(

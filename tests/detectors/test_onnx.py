@@ -121,6 +121,14 @@ def test_coverage_is_judged_per_tag_and_at_the_limit_it_suffices(folder, normal)
     assert strict.blind == "no data for flow"
 
 
+def test_a_tag_that_has_just_fallen_silent_makes_it_blind_however_much_came_before(
+    detector, normal
+):
+    (score,) = detector.score([without(normal[0], "flow", [-1])])
+    assert score.blind == "no data for flow"
+    assert np.isnan(score.values).all()
+
+
 def test_blind_windows_keep_their_place_among_the_others(detector, normal):
     some = [normal[0], without(normal[1], "flow", slice(None)), normal[2]]
     scores = detector.score(some)

@@ -1,5 +1,6 @@
 import asyncio
 
+import numpy as np
 import pytest
 from fakes import ScriptedConnector, batch
 
@@ -11,7 +12,7 @@ from gateway.source import keep_reading
 
 async def read(connector, until):
     inbox, health = Inbox(), SourceHealth("plc")
-    task = asyncio.create_task(keep_reading(connector, 5, inbox, health))
+    task = asyncio.create_task(keep_reading(connector, range(5, 6), inbox, health))
     async with asyncio.timeout(20):
         while not until(inbox, health) and not task.done():
             await asyncio.sleep(0.01)
@@ -26,8 +27,11 @@ async def read(connector, until):
 async def test_a_lost_session_is_opened_again_and_its_samples_go_on():
     lost = SourceLost("connection reset")
     connector = ScriptedConnector([batch(1, 1.0), lost], [batch(2, 2.0), lost])
-    inbox, health, _ = await read(connector, lambda inbox, _: len(inbox) == 2)
-    assert inbox.drain().tag.tolist() == [5, 5]
+    inbox, health, _ = await read(connector, lambda inbox, _: len(inbox) == 4)
+    found = inbox.drain()
+    assert found.tag.tolist() == [5, 5, 5, 5]
+    assert found.quality.tolist() == [0, 2, 0, 2], "bad as soon as the source is lost"
+    assert np.isnan(found.value[1])
     assert health.connects == 2
     assert health.samples == 2
 

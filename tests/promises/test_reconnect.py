@@ -31,7 +31,8 @@ async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
             lambda f: states(f, name) == {"fresh"} and detector(f, "pump")["state"] == "ok"
         )
         assert source(back, name)["connects"] == 2
-        await plant.until(lambda f: not f["active"])
+        calm = await plant.until(lambda f: not f["active"])
+        assert {alert["detector"] for alert in calm["alerts"]} == {"data"}, "no process anomaly"
 
 
 async def test_a_line_starts_with_its_plant_away_and_finds_it_later(tmp_path, bundle):

@@ -15,7 +15,7 @@ VIBRATION = {"vibration": {"node": "nsu=urn:andon:plant;s=Pump.VibrationDE", "pe
 
 
 class Simulated:
-    """`andon simulate` as a process, as the connector's helper wants a plant."""
+    """`andon simulate` as a process, with what these tests want of a plant."""
 
     def __init__(self):
         command = [sys.executable, "-m", "gateway", "simulate", "--json"]

@@ -72,8 +72,9 @@ class FreshnessWatch:
     def states(self, now: Nanos) -> NDArray[np.int64]:
         """`Freshness` of each tag, int64[tag]."""
         age = now - self._seen
-        state = np.where(self._bad, Freshness.BAD, Freshness.FRESH).astype(np.int64)
-        state[age > self._late] = Freshness.LATE
+        state = np.where(age > self._late, Freshness.LATE, Freshness.FRESH).astype(np.int64)
+        # A bad value does not become merely late on its way to stale.
+        state[self._bad] = Freshness.BAD
         state[age > self._stale] = Freshness.STALE
         state[self._seen == NEVER] = Freshness.NEVER_SEEN
         return state

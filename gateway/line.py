@@ -91,6 +91,7 @@ class Line:
         self._saved: dict[str, bytes] = {}
         self._unstored: list[Envelope] = []
         self._unsaid: list[Alert] = []
+        self._refused = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors")
         self.health = Health(config.line, config.site, tags, self._watch)
         self.health.detectors = {
@@ -207,13 +208,17 @@ class Line:
         except Fatal:
             raise
         except AndonError as error:
-            if not self.health.append_failures:
+            if not self._refused:
                 log.error("buffer.refused", why=str(error), kept=len(self._unstored))
+            self._refused = True
             self.health.append_failures += 1
             # The store may have been replaced: everything worth keeping is written again.
             self._saved.clear()
             self._bound_unstored()
             return
+        if self._refused:
+            log.info("buffer.accepts", failures=self.health.append_failures)
+        self._refused = False
         self.timings.committed(time.perf_counter() - started)
         self._saved |= changed
         closed = self._clock() - self._config.file.timing.lateness

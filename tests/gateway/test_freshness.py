@@ -69,3 +69,10 @@ def test_a_source_gets_time_to_deliver_after_the_start():
         ("plc.no_data", 12),
         ("monitor.no_data", 12),
     ]
+
+
+def test_a_bad_value_stays_unusable_until_it_is_stale():
+    found = watch()
+    found.push(seen(0, quality=Quality.BAD), T0)
+    said = [names(found, T0 + second * S)[0] for second in range(7)]
+    assert said == ["bad"] * 6 + ["stale"]

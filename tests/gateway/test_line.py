@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import structlog
 from fakes import Broken, LastValue, MemoryStore, batch, tag
 
 from gateway import codec
@@ -66,6 +67,19 @@ async def test_what_was_not_stored_is_neither_shown_nor_forgotten():
     await play(found, [20], start=T0 + 2 * S)
     assert len(points(store, Kind.ALERT)) == 1
     assert found.health.raised == 1
+
+
+async def test_each_time_that_the_store_refuses_is_said_once_and_its_end_too():
+    store = MemoryStore()
+    found = line(store, pump=LastValue("flow"))
+    with structlog.testing.capture_logs() as said:
+        for k, (refuse, value) in enumerate(
+            [(True, 20), (True, 20), (False, 20), (True, 5), (False, 5)]
+        ):
+            store.refuse = refuse
+            await play(found, [value], start=T0 + k * S)
+    events = [each["event"] for each in said if each["event"].startswith("buffer.")]
+    assert events == ["buffer.refused", "buffer.accepts"] * 2
 
 
 async def test_a_restart_raises_nothing_twice():

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gateway.model import Alert, Envelope, Kind, Nanos, Point, Summary, TopTag
+from gateway.model import Alert, Envelope, Kind, Nanos, Point, Summary, Tag, TopTag
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 
@@ -121,12 +121,12 @@ def _plain_value(text: bytes) -> Value:
 
 
 def alert_envelope(
-    alert: Alert, site: str, line: str, alarm_index: int, units: Mapping[str, str]
+    alert: Alert, site: str, line: str, alarm_index: int, line_tags: Mapping[str, Tag]
 ) -> Envelope:
     """An alarm's transition as an andon_alert point.
 
     `alarm_index` (the alarm's place in its detector) is added to the time in nanoseconds, so two
-    alarms that change at the same instant do not overwrite each other. `units` by tag name.
+    alarms that change at the same instant do not overwrite each other. `line_tags` by name.
     """
     at = alert.at + alarm_index
     tags = {
@@ -147,18 +147,19 @@ def alert_envelope(
         "coverage": float(alert.coverage),
         "opened_at": int(alert.opened_at),
         "top_tags": ",".join(top.tag for top in alert.top_tags),
-        "cause": "; ".join(_cause(top, units.get(top.tag, "")) for top in alert.top_tags),
+        "cause": "; ".join(_cause(top, line_tags.get(top.tag)) for top in alert.top_tags),
         "model": alert.model,
         "message": alert.message,
     }
     return Envelope(Kind.ALERT, at, encode(Point(ALERT, tags, fields, at)))
 
 
-def _cause(top: TopTag, unit: str) -> str:
-    """'vibration_de 5.1 mm/s (expected 2.3) 61 %'"""
+def _cause(top: TopTag, tag: Tag | None) -> str:
+    """'vibration_de 5.1 mm/s (expected 2.3) 61 %', or 'valve_state 2 jammed 100 %'."""
     words = [top.tag]
     if top.actual is not None:
-        words.append(f"{top.actual:.4g} {unit}".rstrip())
+        said = (tag.name_of(top.actual) or tag.unit) if tag else ""
+        words.append(f"{top.actual:.4g} {said}".rstrip())
     if top.expected is not None:
         words.append(f"(expected {top.expected:.4g})")
     return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
@@ -176,6 +177,8 @@ def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
         "coverage": summary.coverage,
     }
     fields |= {name: float(value) for name, value in numbers.items() if value is not None}
+    if summary.last_name:
+        fields["last_name"] = summary.last_name
     tags = {"site": site, "line": line, "tag": summary.tag}
     body = encode(Point(SUMMARY, tags, fields, summary.end))
     return Envelope(Kind.SUMMARY, summary.end, body)

@@ -242,6 +242,7 @@ class Health:
                 "source": tag.source,
                 "unit": tag.unit,
                 "value": None if np.isnan(value) else float(value),
+                "name": tag.name_of(float(value)),
                 "state": Freshness(int(state)).name.lower(),
             }
             for tag, value, state in zip(self.tags, self._last, states, strict=True)

@@ -72,7 +72,7 @@ class Line:
         self.inbox = Inbox()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
-        self._units = {tag.name: tag.unit for tag in tags}
+        self._tags = {tag.name: tag for tag in tags}
         self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
         self._aligner = Aligner(
             {name: detector.spec for name, detector in detectors.items()},
@@ -179,7 +179,7 @@ class Line:
             self._config.site,
             self._config.line,
             names.index(alert.alarm),
-            self._units,
+            self._tags,
         )
 
     def _routine(self, now: Nanos) -> list[Envelope]:

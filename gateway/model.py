@@ -66,7 +66,8 @@ class Tag:
     """One measured value of the line; its address is the connector's business.
 
     `period` is the expected time between two samples in ns: freshness, holding and coverage are
-    judged by it. `low` and `high` bound what is physically possible, in `unit`.
+    judged by it. `low` and `high` bound what is physically possible, in `unit`. `names` says what
+    the numbers of an enumeration stand for.
     """
 
     name: str
@@ -76,6 +77,11 @@ class Tag:
     low: float | None = None
     high: float | None = None
     description: str = ""
+    names: Mapping[float, str] = field(default_factory=dict, hash=False)
+
+    def name_of(self, value: float | None) -> str:
+        """What this number stands for; empty where it has no name."""
+        return "" if value is None else self.names.get(value, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +233,7 @@ class Summary:
     """One interval [start, end) of one tag. Silence is a summary with coverage 0 and no values.
 
     `count` good samples gave mean, std (population), min, max and last; `bad` samples gave none.
+    `last_name` is what `last` stands for where the tag is an enumeration.
     """
 
     tag: str
@@ -240,6 +247,7 @@ class Summary:
     min: float | None = None
     max: float | None = None
     last: float | None = None
+    last_name: str = ""
 
 
 class Kind(IntEnum):

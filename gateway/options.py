@@ -213,6 +213,11 @@ class TagOptions(Strict):
     """Expected time between two samples; the source's own period if not given."""
     description: str = ""
     """What it is, for people."""
+    enumeration: dict[
+        Annotated[str, Field(min_length=1)], Annotated[float, Field(allow_inf_nan=False)]
+    ] = {}
+    """Names of the numbers that stand for states, as in {stopped: 0, running: 1}: shown beside the
+    number. A number without a name is shown bare; `low` and `high` can make it bad."""
 
     def as_tag(self, name: str, source: str, period: Nanos) -> Tag:
         """The tag that these options declare; `period` is the source's own."""
@@ -224,6 +229,8 @@ class TagOptions(Strict):
             low=self.low,
             high=self.high,
             description=self.description,
+            # Of two names for one number the first is shown.
+            names={number: name for name, number in reversed(self.enumeration.items())},
         )
 
 

@@ -38,6 +38,7 @@ class Reading:
             "source": tag.source,
             "unit": tag.unit,
             "value": value if usable else None,
+            "name": tag.name_of(value),
             "quality": quality.name.lower() if quality is not None else "never_seen",
         }
 

@@ -115,4 +115,5 @@ class Summariser:
             min=float(sums.min[number]),
             max=float(sums.max[number]),
             last=float(sums.last[number]),
+            last_name=tag.name_of(float(sums.last[number])),
         )

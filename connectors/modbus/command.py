@@ -112,6 +112,8 @@ def _show(request: Request, data: bytes, *, wide: bool) -> None:
     console.print(_raw_grid(request, data))
     for grid in _order_grids(request, data, wide=wide):
         console.print(grid)
+    for order, text in _texts(data).items():
+        console.print(f"As text, byte_order {order}: {text}", markup=False)
     console.print(
         "Orders as the line file has them: word_order/byte_order. big/big is the default."
     )
@@ -150,6 +152,16 @@ def _order_grids(request: Request, data: bytes, *, wide: bool) -> list[Grid]:
     return grids
 
 
+def _texts(data: bytes) -> dict[str, str]:
+    """By byte order; a dot where there is no printable character."""
+    swapped = bytes(data[at ^ 1] for at in range(len(data)))
+    return {order: _printable(raw) for order, raw in (("big", data), ("little", swapped))}
+
+
+def _printable(raw: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in raw)
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.17g}" if value.is_integer() else f"{value:.6g}"
 
@@ -163,6 +175,7 @@ def _plain(request: Request, data: bytes, *, wide: bool) -> dict[str, Any]:
     if request.table in BIT_TABLES:
         return plain | {"bits": _bits(request, data)}
     types = (*NARROW, *WIDE, *(WIDEST if wide else ()))
+    plain["text"] = _texts(data)
     return plain | {"guesses": [_row(guess) for guess in guesses(data, request.address, types)]}
 
 

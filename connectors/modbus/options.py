@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from connectors.modbus.connection import UNTAGGED, Connection
 from connectors.modbus.refusal import Problem, refuse
 from connectors.modbus.registers import DataType, Encoding, Order
+from connectors.modbus.texts import trimmed
 from gateway.model import SECOND
 from gateway.options import Name, PositiveDuration, TagOptions
 
@@ -32,9 +33,11 @@ class ModbusTag(TagOptions):
     table: Table = "holding"
     """holding (function code 3), input (4), coil (1) or discrete (2)."""
     data_type: DataType | None = None
-    """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32 or float64.
-    If not given: bool for coils, discrete inputs and `bit`, otherwise uint16. 64-bit integers are
-    exact up to 2^53."""
+    """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64, or
+    string with `length` and `enumeration`. If not given: bool for coils, discrete inputs and `bit`,
+    otherwise uint16. 64-bit integers are exact up to 2^53."""
+    length: Annotated[int, Field(ge=1, le=125)] | None = None
+    """How many registers a string takes, of two characters each."""
     bit: Annotated[int, Field(ge=0, le=15)] | None = None
     """Which bit of the register, 0 being the least significant."""
     byte: Literal["high", "low"] | None = None
@@ -79,6 +82,8 @@ class ModbusTag(TagOptions):
             low=self.low,
             high=self.high,
             no_value=tuple(absent),
+            length=self.length or 1,
+            texts=tuple(self.enumeration.items()),
         )
 
 
@@ -133,6 +138,7 @@ def _problems(tag: ModbusTag) -> Iterator[Problem]:
     """Field, what would be right, and what stands there, for everything that does not fit."""
     kind, words = tag.resolved_type, tag.encoding().words
     yield from _bit_problems(tag)
+    yield from _text_problems(tag)
     if tag.byte is not None and kind not in ("int8", "uint8"):
         yield "byte", f"picks half a register for int8 or uint8; this is {kind}", tag.byte
     if tag.address + words > 65536:
@@ -160,8 +166,31 @@ def _bit_problems(tag: ModbusTag) -> Iterator[Problem]:
         yield "data_type", "which bit of the register? add `bit: 0` to `bit: 15`", tag.data_type
 
 
+def _text_problems(tag: ModbusTag) -> Iterator[Problem]:
+    if tag.resolved_type != "string":
+        if tag.length is not None:
+            yield "length", f"is that of a string; this is {tag.resolved_type}", tag.length
+        return
+    if tag.length is None:
+        yield "data_type", "how long? add `length`, in registers of two characters", tag.data_type
+    if not tag.enumeration:
+        message = "which numbers do the texts stand for? add `enumeration: {AUTO: 1, MANUAL: 2}`"
+        yield "data_type", message, tag.data_type
+    for text in map(str.encode, tag.enumeration):
+        if len(text) > 2 * (tag.length or 125):
+            yield "enumeration", f"{tag.length} registers have no room for this", text.decode()
+        elif trimmed(text) != text:
+            yield "enumeration", "spaces around a text are not compared", text.decode()
+    for name, plain in (("scale", 1), ("offset", 0), ("word_order", None), ("no_value", [])):
+        given = getattr(tag, name)
+        if given != plain:
+            yield name, "has no meaning for a string; leave it out", given
+
+
 def _no_value_problems(tag: ModbusTag) -> Iterator[Problem]:
     encoding = tag.encoding()
+    if encoding.is_text:
+        return
     if encoding.no_value and encoding.data_type == "bool":
         yield "no_value", "a single bit has no pattern left for this", tag.no_value
         return

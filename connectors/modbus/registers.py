@@ -6,7 +6,7 @@ Promises
 - What the device did not say is never made up: NaN, an infinity, a "no value" pattern or a value
   outside `low`..`high` comes out as NaN with quality BAD.
 - Values are float64. Integers of 64 bits are exact up to 2**53 (9.0e15); beyond that they are
-  rounded to the nearest float64.
+  rounded to the nearest float64. A text is the number that it stands for (see `texts`).
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,12 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.modbus.texts import Text
 from gateway.model import Floats, Indices, Qualities, Quality
 
 DataType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64",
+    "float16", "float32", "float64", "string",
 ]  # fmt: skip
 Order = Literal["big", "little"]
 
@@ -48,7 +49,8 @@ class Encoding:
     """How one value lies in its registers and what it means: `raw * scale + offset`, in units.
 
     `low` and `high` bound the scaled value. `no_value` holds raw values: for integers the number
-    or the bit pattern (-32768 and 0x8000 are the same int16), for floats the number.
+    or the bit pattern (-32768 and 0x8000 are the same int16), for floats the number. `length` is
+    that of a string, in registers, and `texts` what it may say with the numbers that stand for it.
     """
 
     data_type: DataType = "uint16"
@@ -61,11 +63,17 @@ class Encoding:
     low: float | None = None
     high: float | None = None
     no_value: tuple[int | float, ...] = ()
+    length: int = 1
+    texts: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        return self.data_type == "string"
 
     @property
     def words(self) -> int:
         """Registers that one value takes."""
-        return max(1, DTYPES[self.data_type].itemsize // 2)
+        return self.length if self.is_text else max(1, DTYPES[self.data_type].itemsize // 2)
 
     def byte_places(self) -> list[int]:
         """Where its bytes are, counted from its first register, least significant byte first."""
@@ -75,6 +83,11 @@ class Encoding:
         if DTYPES[self.data_type].itemsize == 1:
             return places[:1] if self.byte == "low" else places[1:]
         return places
+
+    def text_places(self) -> list[int]:
+        """Where the characters of a string are, first to last; no word order turns them round."""
+        sides = (0, 1) if self.byte_order == "big" else (1, 0)
+        return [2 * word + side for word in range(self.words) for side in sides]
 
     def no_value_patterns(self) -> list[int]:
         """`no_value` as the unsigned integers that the device sends; ValueError if it cannot."""
@@ -124,12 +137,16 @@ class Decoder:
     """
 
     def __init__(self, places: Sequence[Place], *, are_bits: bool = False) -> None:
+        numbers = [place for place in places if not place.encoding.is_text]
+        texts = [place for place in places if place.encoding.is_text]
         # Wide types first keeps every block aligned to its own size.
-        order = sorted(places, key=lambda p: (-_dtype(p, are_bits).itemsize, p.encoding.data_type))
+        numbers.sort(key=lambda p: (-_dtype(p, are_bits).itemsize, p.encoding.data_type))
+        order = [*numbers, *texts]
         self.tag: Indices = np.array([place.tag for place in order], dtype=np.int32)
         self._are_bits = are_bits
-        self._take = np.array([b for p in order for b in _bytes_of(p, are_bits)], dtype=np.intp)
-        self._blocks = _blocks(order, are_bits)
+        self._take = np.array([b for p in numbers for b in _bytes_of(p, are_bits)], dtype=np.intp)
+        self._blocks = _blocks(numbers, are_bits)
+        self._texts = [_text(place) for place in texts]
         self._scale = np.array([place.encoding.scale for place in order])
         self._offset = np.array([place.encoding.offset for place in order])
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
@@ -151,6 +168,8 @@ class Decoder:
         with np.errstate(all="ignore"):
             for block in self._blocks:
                 self._fill(block, taken, value, absent)
+            for column, text in enumerate(self._texts, start=len(value) - len(self._texts)):
+                value[column] = text.number(data)
             if self._is_scaled:
                 value = value * self._scale + self._offset
             good = (value >= self._low) & (value <= self._high)
@@ -187,6 +206,10 @@ def _bytes_of(place: Place, are_bits: bool) -> list[int]:
     if are_bits:
         return [place.at]
     return [2 * place.at + byte for byte in place.encoding.byte_places()]
+
+
+def _text(place: Place) -> Text:
+    return Text([2 * place.at + at for at in place.encoding.text_places()], place.encoding.texts)
 
 
 def _bounds(limits: Sequence[float | None], default: float) -> Floats:

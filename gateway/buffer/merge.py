@@ -63,13 +63,17 @@ def _values(points: Sequence[Point]) -> dict[str, codec.Value]:
     squares = math.fsum(
         w * (s * s + (o - offset) ** 2) for w, s, o in zip(weights, spreads, offsets, strict=True)
     )
-    return {
+    newest = points[-1].fields
+    values: dict[str, codec.Value] = {
         "mean": means[0] + offset,
         "std": math.sqrt(squares / total),
         "min": min(float(point.fields["min"]) for point in points),
         "max": max(float(point.fields["max"]) for point in points),
-        "last": float(points[-1].fields["last"]),
+        "last": float(newest["last"]),
     }
+    if "last_name" in newest:
+        values["last_name"] = newest["last_name"]
+    return values
 
 
 def fold(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:

@@ -54,12 +54,12 @@ async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC10
 def _show(facts: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from gateway.cli.show import causes, plain_table, word
+    from gateway.cli.show import causes, plain_table, reading, word
 
     console = Console()
     table = plain_table("tag", "value", "unit", "quality", "source")
     for tag in facts["tags"]:
-        value = "–" if tag["value"] is None else f"{tag['value']:.6g}"
+        value = reading(tag, digits=6)
         table.add_row(tag["tag"], value, tag["unit"], word(tag["quality"]), tag["source"])
     console.print(table)
     for source, why in facts["errors"].items():

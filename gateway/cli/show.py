@@ -106,12 +106,19 @@ def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     table = plain_table("tag", "value", "unit", "data", "source")
     shown, unwell = _worth_showing(facts["tags"], lambda tag: tag["state"] == "fresh", every)
     for tag in shown:
-        value = "–" if tag["value"] is None else f"{tag['value']:.4g}"
+        value = reading(tag, digits=4)
         table.add_row(tag["tag"], value, tag["unit"], word(tag["state"]), tag["source"])
     if len(shown) == len(facts["tags"]):
         return table
     states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
     return _shortened(f"{len(facts['tags']):,} tags: {states}", table, len(shown), unwell)
+
+
+def reading(tag: Facts, digits: int) -> str:
+    """A tag's value for people: '230.4', '2 (jammed)', or a dash where there is none."""
+    if tag["value"] is None:
+        return "–"
+    return f"{tag['value']:.{digits}g}" + (f" ({tag['name']})" if tag.get("name") else "")
 
 
 def _worth_showing(

@@ -171,14 +171,25 @@ ALERT = Alert(
 SUMMARY = Summary("flow", AT - 60, AT, 60, 1, 0.98, 4.0, 0.5, 3.0, 5.0, 4.5)
 
 
+TAGS = {
+    "vibration_de": Tag("vibration_de", "plc", 1, "mm/s"),
+    "valve": Tag("valve", "plc", 1, names={2.0: "jammed"}),
+}
+
+
 def _alert(alert=ALERT, index=0):
-    return codec.alert_envelope(alert, "demo", "skid", index, {"vibration_de": "mm/s"})
+    return codec.alert_envelope(alert, "demo", "skid", index, TAGS)
 
 
 def test_an_alert_names_its_cause_in_words():
     point = decode(_alert().body)
     assert point.fields["cause"] == "vibration_de 5.1 mm/s (expected 2.3) 61 %; current 12 20 %"
     assert point.fields["top_tags"] == "vibration_de,current"
+
+
+def test_a_state_in_a_cause_has_its_name():
+    alert = replace(ALERT, top_tags=(TopTag("valve", 0.9, 2.0), TopTag("valve", 0.1, 3.0)))
+    assert decode(_alert(alert).body).fields["cause"] == "valve 2 jammed 90 %; valve 3 10 %"
 
 
 def test_an_alert_is_timed_by_its_transition():
@@ -210,6 +221,12 @@ def test_a_returned_alarm_is_not_active():
 def test_a_summary_is_timed_by_its_end():
     envelope = codec.summary_envelope(SUMMARY, "demo", "skid")
     assert (envelope.kind, envelope.at, decode(envelope.body).at) == (Kind.SUMMARY, AT, AT)
+
+
+def test_a_summary_of_states_names_the_last_one():
+    named = replace(SUMMARY, last_name="jammed")
+    fields = decode(codec.summary_envelope(named, "demo", "skid").body).fields
+    assert (fields["last"], fields["last_name"]) == (4.5, "jammed")
 
 
 def test_silence_is_a_summary_with_coverage_zero_and_no_values():
@@ -249,7 +266,10 @@ def _gateway_body():
     ("measurement", "body"),
     [
         ("andon_alert", _alert().body),
-        ("andon_summary", codec.summary_envelope(SUMMARY, "demo", "skid").body),
+        (
+            "andon_summary",
+            codec.summary_envelope(replace(SUMMARY, last_name="jammed"), "demo", "skid").body,
+        ),
     ],
 )
 def test_the_schema_page_lists_exactly_what_is_written(measurement, body):

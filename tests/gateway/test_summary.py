@@ -10,6 +10,7 @@ S = SECOND
 MINUTE = 60 * S
 START = 1_700_000_040 * S  # a whole minute
 TAGS = [Tag("flow", "plc", S), Tag("level", "plc", 10 * S)]
+VALVE = Tag("valve", "plc", S, names={1.0: "open", 2.0: "jammed"})
 
 
 def batch(*rows):
@@ -24,6 +25,13 @@ def batch(*rows):
 
 def summariser():
     return Summariser(TAGS, MINUTE, S // 2, START)
+
+
+@pytest.mark.parametrize(("last", "name"), [(2.0, "jammed"), (7.0, "")])
+def test_the_last_state_of_an_interval_has_its_name_where_it_has_one(last, name):
+    sums = Summariser([VALVE], MINUTE, 0, START)
+    sums.push(batch((0, 1, 1.0), (0, 2, last)))
+    assert [summary.last_name for summary in sums.advance(START + MINUTE)] == [name]
 
 
 def test_an_interval_is_summed_up_once_it_is_over_and_the_late_have_come():

@@ -60,6 +60,8 @@ def test_a_value_is_found_in_the_column_of_its_order_and_only_reads_are_sent(ser
     assert found[3, "int16"]["big/big"] == -1
     assert (0, "float64") in found
     assert (3, "float32") not in found
+    assert json.loads(told.output)["text"] == {"big": "....Cf..", "little": "....fC.."}
+    assert "As text, byte_order big: ....Cf.." in shown.output
     assert {function for function, _, _ in plc.asked} == {3}
 
 

@@ -16,6 +16,9 @@ def refusal(tag=None, **options):
     return {error["loc"]: error["msg"] for error in caught.value.errors()}
 
 
+STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
+
+
 @pytest.mark.parametrize(
     ("tag", "field", "said"),
     [
@@ -37,6 +40,16 @@ def refusal(tag=None, **options):
         ({"no_value": float("inf")}, "no_value", "infinity"),
         ({"no_value": 1e300, "data_type": "float32"}, "no_value", "a float of 32 bits"),
         ({"no_value": 1, "bit": 0}, "no_value", "a single bit"),
+        ({"length": 2}, "length", "is that of a string; this is uint16"),
+        ({"data_type": "string", "length": 2}, "data_type", "enumeration: {AUTO: 1"),
+        ({"data_type": "string", "enumeration": {"A": 1}}, "data_type", "how long?"),
+        (STRING | {"enumeration": {"ABCDE": 1}}, "enumeration", "no room"),
+        (STRING | {"enumeration": {" A": 1}}, "enumeration", "spaces around"),
+        (STRING | {"scale": 2}, "scale", "no meaning for a string"),
+        (STRING | {"word_order": "little"}, "word_order", "no meaning for a string"),
+        (STRING | {"no_value": 0}, "no_value", "no meaning for a string"),
+        (STRING | {"table": "coil"}, "data_type", "a coil is a single bit"),
+        (STRING | {"address": 65535}, "address", "ends beyond the last address"),
         ({"bit": 16}, "bit", "less than or equal to 15"),
         ({"adress": 0}, "adress", "Extra inputs"),
     ],

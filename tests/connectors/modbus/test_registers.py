@@ -161,6 +161,44 @@ def test_64_bit_integers_are_exact_to_2_to_the_53_and_rounded_beyond():
     assert one((2**53 + 1).to_bytes(8, "big"), data_type="uint64")[0] == 2**53
 
 
+TEXT = {"data_type": "string", "length": 4, "texts": (("AUTO", 1.0), ("MANUAL", 2.0))}
+
+
+@pytest.mark.parametrize(
+    ("data", "order", "number"),
+    [
+        (b"AUTO\0\0\0\0", "big", 1),
+        (b"AUTO    ", "big", 1),
+        (b"AUTO\0old", "big", 1),
+        (b"MANUAL\0\0", "big", 2),
+        (b"UAOT\0\0\0\0", "little", 1),
+    ],
+)
+def test_a_text_is_the_number_it_stands_for(data, order, number):
+    assert one(data, **TEXT, byte_order=order, word_order="little") == (number, Quality.GOOD)
+
+
+@pytest.mark.parametrize("data", [b"auto\0\0\0\0", b"AUT\0\0\0\0\0", bytes(8), b"\xff" * 8])
+def test_a_text_that_nobody_gave_a_number_to_is_bad(data):
+    value, quality = one(data, **TEXT)
+    assert np.isnan(value)
+    assert quality is Quality.BAD
+
+
+def test_a_text_among_numbers_moves_none_of_them():
+    places = [
+        Place(0, 0, Encoding()),
+        Place(1, 1, Encoding(**TEXT)),
+        Place(2, 5, Encoding("float64", scale=2.0)),
+        Place(3, 9, Encoding("bool", bit=0)),
+    ]
+    data = b"\0\x07" + b"MANUAL\0\0" + np.array(1.5, ">f8").tobytes() + b"\0\x01"
+    decoder = Decoder(places)
+    value, quality = decoder.decode(data)
+    assert dict(zip(decoder.tag.tolist(), value, strict=True)) == {0: 7, 1: 2, 2: 3, 3: 1}
+    assert not quality.any()
+
+
 def test_an_answer_that_never_came_is_nan_and_bad_for_every_tag():
     value, quality = Decoder([Place(0, 0, Encoding()), Place(1, 1, Encoding())]).nothing()
     assert np.isnan(value).all()

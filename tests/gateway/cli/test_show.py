@@ -36,6 +36,13 @@ def test_a_line_with_few_tags_shows_each():
     assert "--all" not in page
 
 
+def test_a_state_is_shown_with_its_name():
+    facts = line_of(1)
+    facts["tags"][0] |= {"value": 2.0, "name": "jammed"}
+
+    assert "2 (jammed)" in text(tags(facts))
+
+
 def test_a_line_with_thousands_of_tags_shows_the_counts_and_what_is_not_fresh():
     page = text(tags(line_of(7500, stale={7, 4000})))
 

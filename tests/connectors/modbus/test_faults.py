@@ -72,9 +72,10 @@ async def test_an_answer_of_the_wrong_shape_is_bad_and_the_next_is_good(
         assert batch.wire_bytes > 7
     assert list(good.value) == [10, 12]
     assert faulty.connections == 1
-    # Said once when it begins and once when it is over.
-    assert [said in record.getMessage() for record in caplog.records] == [True, False]
-    assert caplog.messages[1] == "plc: unit 1 holding 10..12 answers again"
+    # Said once when it begins and once when it is over; a busy machine may say that it is late.
+    began, over = [text for text in caplog.messages if "as often as asked" not in text]
+    assert said in began
+    assert over == "plc: unit 1 holding 10..12 answers again"
 
 
 async def test_a_connection_that_is_closed_while_we_wait_is_noticed_at_once(faulty, connector):

@@ -32,6 +32,7 @@ from gateway.model import Envelope, Nanos
 from gateway.notify import notify, watchdog_interval
 from gateway.source import keep_reading
 from gateway.supervise import supervise
+from gateway.warm import Windows
 
 log = structlog.get_logger()
 
@@ -92,10 +93,12 @@ async def run(config: LineConfig) -> None:
         ):
             line = Line(config, detectors, buffer, time.time_ns())
             await line.restore()
+            windows = Windows(config)
+            line.recall(windows.load())
             forwarders = [Forwarder(name, sink, buffer) for name, sink in sinks.items()]
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             with contextlib.suppress(asyncio.CancelledError):
-                await _run_tasks(config, line, connectors, forwarders, buffer)
+                await _run_tasks(config, line, connectors, forwarders, buffer, windows)
     log.info("line.stopped")
     notify("STOPPING=1")
 
@@ -118,6 +121,7 @@ async def _run_tasks(
     connectors: Mapping[str, Connector],
     forwarders: list[Forwarder],
     buffer: Buffer,
+    windows: Windows,
 ) -> None:
     health = line.health
 
@@ -155,6 +159,7 @@ async def _run_tasks(
             )
         for forwarder in forwarders:
             start(f"sink[{forwarder.name}]", forwarder.run)
+        start("windows", lambda: windows.keep(line.memory))
         start("heartbeat", lambda: _heartbeat(line, buffer))
         notify("READY=1", f"STATUS={config.line}: started, http on port {port}")
         log.info(

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.align import NEVER
+from gateway.grid import NEVER
 from gateway.model import SECOND, Alarm, Nanos, Quality, SampleBatch, Score, Severity, Tag
 
 DETECTOR = "data"

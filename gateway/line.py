@@ -18,7 +18,7 @@ import structlog
 
 from gateway import codec
 from gateway.alerts import AlertMachine
-from gateway.align import Aligner
+from gateway.align import Aligner, Memory
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig
@@ -107,6 +107,14 @@ class Line:
                 machine.restore(state)
                 self._saved[name] = machine.checkpoint()
                 self.health.active |= {alert.id: alert for alert in machine.standing()}
+
+    def memory(self) -> Memory:
+        """The windows so far, for `recall` in the next run."""
+        return self._aligner.memory()
+
+    def recall(self, memory: Memory) -> None:
+        """Take up the windows where the last run left them; before the first tick."""
+        self._aligner.recall(memory)
 
     async def run(self) -> None:
         """Tick for ever, each time a window is due and at least once a second."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from detectors.training.data import Recording
-from gateway import align
+from gateway import grid
 from gateway.contracts import ConfigError
 from gateway.model import Nanos, Quality, Times, Window
 
@@ -64,7 +64,7 @@ def _stretch(
     missing = np.isnan(values).ravel()
     # A cell that the recording leaves empty is no sample: another tag was sampled at that time.
     kept = ~missing
-    times, cells, observed = align.resample(
+    times, cells, observed = grid.resample(
         np.tile(np.arange(tags, dtype=np.int32), count)[kept],
         np.repeat(recording.times[rows], tags)[kept],
         values.ravel()[kept],
@@ -73,4 +73,4 @@ def _stretch(
         period,
         hold,
     )
-    return align.windows(times, cells, observed, length, hop, period=period)
+    return grid.windows(times, cells, observed, length, hop, period=period)

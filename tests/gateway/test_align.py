@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.align import Aligner, hold_limits, resample, windows
+from gateway.align import Aligner
+from gateway.grid import hold_limits, resample, windows
 from gateway.model import SECOND, Quality, SampleBatch, Tag, WindowSpec
 
 S = SECOND
@@ -179,3 +180,48 @@ def test_live_alignment_and_resampling_of_the_recording_agree(rows):
         np.testing.assert_array_equal(one.observed, other.observed)
         np.testing.assert_allclose(one.values, other.values)
         assert np.isnan(one.values[~one.observed]).all()
+
+
+def test_a_window_survives_a_restart_and_what_was_missed_is_held_or_not_observed():
+    tags, spec = [tag("a"), tag("b")], WindowSpec(("b",), S, 7)
+    before = aligner(tags, spec)
+    before.push(batch(*[(n, k + 0.5, 10 * n + k) for n in (0, 1) for k in range(4)]))
+    before.advance(START + 4 * S)
+
+    after = aligner(tags, spec, hold=2.0, now=START + 7 * S)
+    after.recall(before.memory())
+    after.push(batch((1, 7.5, 99.0)))
+    (window,) = after.advance(START + 8 * S)["d"]
+    assert window.observed[:, 0].tolist() == [True] * 3 + [True] + [False] * 2 + [True]
+    assert window.values[[0, 1, 2, 3, 6], 0].tolist() == [11.0, 12.0, 13.0, 13.0, 99.0]
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(1, 12))
+def test_after_a_restart_the_windows_are_those_of_a_run_that_went_on(seconds, before, after):
+    """A run that saw nothing while the other one was down."""
+    tags, start = [tag("a", 2 * S)], START + 100 * S
+    samples = [(0, 100 + k + 0.5, float(k)) for k in range(before)]
+    whole = aligner(tags, WindowSpec(("a",), S, before), now=start)
+    stopped = aligner(tags, WindowSpec(("a",), S, after), now=start)
+    for line in (whole, stopped):
+        line.push(batch(*samples))
+        line.advance(start + before * S)
+    again = aligner(tags, WindowSpec(("a",), S, before), now=start + (before + seconds) * S)
+    again.recall(stopped.memory())
+    whole.advance(start + (before + seconds) * S)
+    late = start + (before + seconds + 1) * S
+    (wants,), (has,) = whole.advance(late)["d"], again.advance(late)["d"]
+    rows = min(after + seconds, before)
+    assert np.array_equal(has.values[-rows:], wants.values[-rows:], equal_nan=True)
+    assert np.array_equal(has.observed[-rows:], wants.observed[-rows:])
+
+
+@pytest.mark.parametrize("later", [-3600, 3600])
+def test_a_window_of_another_hour_is_forgotten(later):
+    before = aligner([tag("a")], WindowSpec(("a",), S, 4))
+    before.push(batch((0, 0.5, 7.0)))
+    before.advance(START + S)
+    after = aligner([tag("a")], WindowSpec(("a",), S, 4), now=START + later * S)
+    after.recall(before.memory())
+    (window,) = after.advance(START + (later + 1) * S)["d"]
+    assert not window.observed.any()

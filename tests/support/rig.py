@@ -14,8 +14,8 @@ from gateway.demo.stage import Plant, andon, daemon
 TRAINING_SEED = 1001
 
 
-def learn(folder: Path) -> Path:
-    """A model of the plant's normal running; the bundle's path."""
+def learn(folder: Path, *wishes: str) -> Path:
+    """A model of the plant's normal running, `wishes` for `andon train`; the bundle's path."""
     recording, bundle = folder / "normal.parquet", folder / "models" / "pump"
     file = folder / "train.yaml"
     command = [sys.executable, "-m", "gateway"]
@@ -25,7 +25,7 @@ def learn(folder: Path) -> Path:
         [*command, "simulate", "--print-config"], check=True, capture_output=True, text=True
     )
     file.write_text(printed.stdout)
-    train = ["train", str(file), "--data", str(recording), "--out", str(bundle)]
+    train = ["train", str(file), "--data", str(recording), "--out", str(bundle), *wishes]
     subprocess.run([*command, *train], check=True, capture_output=True)
     return bundle
 

@@ -21,7 +21,7 @@ import structlog
 from gateway import codec, registry
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
-from gateway.config.load import LineConfig, build_detectors
+from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
 from gateway.forward import Forwarder
@@ -45,16 +45,6 @@ def build_sinks(config: LineConfig) -> dict[str, Sink]:
     return {
         name: registry.load(registry.SINKS, options.type)(name, options, config.places)
         for name, options in config.sinks.items()
-    }
-
-
-def build_connectors(config: LineConfig) -> dict[str, Connector]:
-    """The connectors of a line by name."""
-    return {
-        name: registry.load(registry.CONNECTORS, options.type)(
-            name, options, config.tags_of(name), config.places
-        )
-        for name, options in config.sources.items()
     }
 
 

@@ -2,9 +2,9 @@
 
 Promises
 - There are four reads (function codes 1 to 4); no method of this module can write.
-- Nothing is retried. After a time-out a connection is never used again: `reopen` makes another,
-  so a late answer meets nobody. Where answers carry no number (RTU, ASCII) the unit must prove
-  first that it owes none; see `doubts`.
+- Nothing is retried. After a time-out a connection is never used again (see `bus`), so a late
+  answer meets nobody. Where answers carry no number (RTU, ASCII) the unit must prove first that it
+  owes none; see `doubts`.
 - A connection that the other side closes is noticed at once, also while an answer is awaited.
 - Answers with another transaction id or unit id than the request are not taken. pymodbus skips most
   of them by itself, but lets transaction id 0, and any unit for unit 0, pass.
@@ -19,8 +19,7 @@ import secrets
 import ssl
 import termios
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -43,13 +42,14 @@ class UnitSilent(SourceLost):
 class Answer:
     """One answer as it came: `pdu` is the function code and all that follows, unchecked.
 
-    The other fields are filled in by pymodbus.
+    `sent` is when its request left, by the monotonic clock. The other fields are pymodbus's.
     """
 
     pdu: bytes
     dev_id: int = 0
     transaction_id: int = 0
     retries: int = 0
+    sent: int = 0
 
 
 class _Uninterpreted:
@@ -99,6 +99,7 @@ class ReadOnlyClient:
         self._client: Any = None
         self._frames: _Frames | None = None
         self._last: tuple[int, Table] | None = None
+        self._free_at = 0
 
     async def connect(self) -> None:
         """SourceLost says why it cannot be done; ConfigError what somebody has to put right."""
@@ -114,12 +115,6 @@ class ReadOnlyClient:
         # A serial port is set up in the loop's next turn, and breaks if it is closed before.
         await asyncio.sleep(0)
 
-    async def reopen(self) -> None:
-        """Another connection, and nobody listens to this one any more; errors as `connect`."""
-        await self.close()
-        self._refused = None
-        await self.connect()
-
     async def close(self) -> None:
         if self._client:
             self._client.close()
@@ -129,8 +124,8 @@ class ReadOnlyClient:
     async def read(self, request: Request) -> Answer:
         """The device's answer, be it an exception.
 
-        UnitSilent if there is none that is ours: then `reopen` before the next read. SourceLost if
-        the connection is gone.
+        UnitSilent if there is none that is ours, SourceLost if the connection is gone: the client
+        is then to be closed.
         """
         if self._frames is None:
             return await self._ask(request.table, request.unit, request.address, request.count)
@@ -151,17 +146,20 @@ class ReadOnlyClient:
         if table:
             await self._ask(table, request.unit, request.address, 1)
             self._doubts.answered(request.unit)
-            await asyncio.sleep(self._options.rest / SECOND)
 
     async def _ask(self, table: Table, unit: int, address: int, count: int) -> Answer:
+        rest = self._free_at - time.monotonic_ns()
+        if rest > 0:
+            await asyncio.sleep(rest / SECOND)
         client = self._client
         if self._frames:
             size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
             self._frames.expected = framing.Expected(unit, FUNCTIONS[table], size)
             self._frames.why = ""
         self._is_waiting = True
+        sent = time.monotonic_ns()
         try:
-            answer = await _reads(client)[table](address, count=count, device_id=unit)
+            answer: Answer = await _reads(client)[table](address, count=count, device_id=unit)
         except _closed() as error:
             raise SourceLost(f"{self._where}: the other side closed the connection") from error
         except _failed() as error:
@@ -170,7 +168,9 @@ class ReadOnlyClient:
             self._is_waiting = False
             if self._frames:
                 self._frames.expected = None
+            self._free_at = time.monotonic_ns() + self._options.rest
         self._check_sender(unit, answer)
+        answer.sent = sent
         return answer
 
     def _silence(self, unit: int) -> str:
@@ -209,19 +209,6 @@ class ReadOnlyClient:
                 raise ConfigError(f"{self._where}: {error}") from error
 
         return remembering
-
-
-@asynccontextmanager
-async def connected(
-    options: Connection, config: Path, doubts: Doubts
-) -> AsyncIterator[ReadOnlyClient]:
-    """A connection for as long as the context lasts; SourceLost on entry if there is none."""
-    client = ReadOnlyClient(options, config, doubts)
-    try:
-        await client.connect()
-        yield client
-    finally:
-        await client.close()
 
 
 def _client(options: Connection, config: Path, changed: Callable[[bool], None]) -> Any:

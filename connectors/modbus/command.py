@@ -19,9 +19,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from connectors.modbus.answers import judge
-from connectors.modbus.client import connected
+from connectors.modbus.bus import Bus
 from connectors.modbus.connection import Parity, Transport
-from connectors.modbus.doubts import Doubts
 from connectors.modbus.guesses import NARROW, ORDERS, WIDE, WIDEST, Guess, guesses
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.plan import Request
@@ -64,8 +63,8 @@ def peek(host: str, *, address: int, count: int, wide: bool, as_json: bool, **sa
 
 
 async def _read(options: ModbusOptions, request: Request) -> bytes:
-    async with connected(options, Path.cwd(), Doubts(options.timeout)) as client:
-        verdict = judge(request, (await client.read(request)).pdu)
+    async with Bus(options, Path.cwd()).joined() as bus:
+        verdict = judge(request, (await bus.read(request)).pdu)
     if verdict.fault:
         raise SourceLost(f"{options.where}: {request}: {verdict.fault}")
     return verdict.data

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from connectors.modbus.client import connected
+from connectors.modbus.bus import bus_of
+from connectors.modbus.client import UnitSilent
 from connectors.modbus.cost import in_words
-from connectors.modbus.doubts import Doubts
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Limits, Request, make_plan, readings_of
 from connectors.modbus.session import Session
 from gateway.contracts import Places, SourceLost
-from gateway.model import Probe, SampleBatch, Tag
+from gateway.model import SECOND, Probe, SampleBatch, Tag
 
 
 class ModbusConnector:
@@ -32,11 +32,10 @@ class ModbusConnector:
         del tags  # the options say it all
         self.name = name
         self.options = options
-        self._config = places.config
-        # What a unit may owe outlives the connection it was asked over.
-        self._doubts = Doubts(options.timeout)
         limits = Limits(options.max_registers, options.max_bits, options.max_gap)
         self.requests: list[Request] = make_plan(readings_of(options), limits)
+        self._bus = bus_of(name, options, places.config, self.requests)
+        self._silent_sessions = 0
 
     @classmethod
     def declared_tags(cls, name: str, options: ModbusOptions) -> Sequence[Tag]:
@@ -47,20 +46,30 @@ class ModbusConnector:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
-        """One connection that polls for as long as it is iterated; raises SourceLost."""
-        async with connected(self.options, self._config, self._doubts) as client:
-            session = Session(self.name, client, self.requests, self.options)
-            async with aclosing(session.batches()) as batches:
-                yield batches
+        """One session that polls for as long as it is iterated; raises SourceLost."""
+        async with self._bus.joined() as bus:
+            session = Session(self.name, bus, self.requests, self.options)
+            try:
+                async with aclosing(session.batches()) as batches:
+                    yield batches
+            except UnitSilent as silent:
+                silent.wait = self._rest_after(session)
+                raise
+
+    def _rest_after(self, session: Session) -> float:
+        """Seconds to leave a silent source alone: others on its bus wait for it meanwhile."""
+        self._silent_sessions = 1 if session.has_heard else self._silent_sessions + 1
+        is_parked = self._bus.is_shared and self._silent_sessions >= self.options.park_after
+        return self.options.park_for / SECOND if is_parked else 0.0
 
     async def probe(self) -> Probe:
         """Connect and do the first request of the plan."""
         requests = list(self.requests)
         started = time.monotonic_ns()
         try:
-            async with connected(self.options, self._config, self._doubts) as client:
+            async with self._bus.joined() as bus:
                 took = (time.monotonic_ns() - started) / 1e6
-                session = Session(self.name, client, requests, self.options)
+                session = Session(self.name, bus, requests, self.options)
                 await session.serve(requests[0])
         except SourceLost as lost:
             return Probe(ok=False, said=str(lost))
@@ -72,7 +81,7 @@ class ModbusConnector:
 
     def plan(self) -> Sequence[str]:
         """The requests and what they cost, for `andon check --plan`."""
-        return in_words(self.requests, self.options)
+        return in_words(self.requests, self.options, self._bus.plans)
 
     def __repr__(self) -> str:
         return f"<{self.name}: modbus {self.options.where}>"

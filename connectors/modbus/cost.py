@@ -6,7 +6,7 @@ Promises
   between frames. The time that a device takes to think comes on top: nobody knows it beforehand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.modbus.framing import REQUEST_PDU_BYTES, frame_bytes
@@ -52,14 +52,24 @@ def cost_of(plan: Sequence[Request], options: ModbusOptions) -> Cost:
     )
 
 
-def in_words(plan: Sequence[Request], options: ModbusOptions) -> list[str]:
-    """A line for the sum, and one for each request; what is wrong with it is said as well."""
+def in_words(
+    plan: Sequence[Request],
+    options: ModbusOptions,
+    on_the_bus: Mapping[str, Sequence[Request]] | None = None,
+) -> list[str]:
+    """A line for the sum, and one for each request; what is wrong with it is said as well.
+
+    `on_the_bus` are the plans of all sources that share the connection, this one among them.
+    """
     cost = cost_of(plan, options)
     idle = f"{cost.registers_idle} registers and {cost.bits_idle} bits"
     speed = f"{cost.requests_per_second:.4g} requests/s, {cost.bytes_per_second:.4g} bytes/s"
     sums = [f"{speed}, {cost.tags_per_request:.3g} tags per request; read for nothing: {idle}"]
     if options.transport == "rtu":
-        sums.append(_line(cost.utilisation * 100, options.baudrate))
+        sources = on_the_bus or {"": plan}
+        polled = [request for requests in sources.values() for request in requests]
+        busy = _line(cost_of(polled, options).utilisation * 100, options.baudrate)
+        sums.append(busy + (f"; shared by {len(sources)} sources" if len(sources) > 1 else ""))
     return sums + [
         f"every {format_duration(request.period)}  {request}  "
         f"{len(request.readings)} tags, {request.idle} idle"

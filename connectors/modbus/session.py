@@ -20,13 +20,13 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from connectors.modbus.answers import Verdict, judge
-from connectors.modbus.client import ReadOnlyClient, UnitSilent
+from connectors.modbus.bus import Bus
+from connectors.modbus.client import UnitSilent
 from connectors.modbus.framing import frame_bytes
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.parking import Parking
 from connectors.modbus.plan import Request
-from connectors.modbus.schedule import Schedule, Slot
-from gateway.contracts import SourceLost
+from connectors.modbus.schedule import Schedule, Slot, place_in_period
 from gateway.model import SECOND, SampleBatch
 from gateway.options import format_duration
 
@@ -38,21 +38,26 @@ class Session:
     """One connection and the plan it serves; `requests` is changed in place by what is learnt."""
 
     def __init__(
-        self, name: str, client: ReadOnlyClient, requests: list[Request], options: ModbusOptions
+        self, name: str, bus: Bus, requests: list[Request], options: ModbusOptions
     ) -> None:
         self.requests = requests
         self.troubles: dict[Request, str] = {}
         self._name = name
-        self._client = client
+        self._bus = bus
         self._options = options
-        self._rest = options.rest / SECOND
         units = {request.unit for request in requests}
         self._parking = Parking(units, options.park_after, options.park_for)
         self._refusals: dict[Request, int] = {}
 
+    @property
+    def has_heard(self) -> bool:
+        """Some unit answered since the connection was opened."""
+        return self._parking.has_heard
+
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
         """Without end; SourceLost when the device is gone."""
-        schedule = Schedule(self.requests, time.monotonic_ns(), time.time_ns())
+        now, wall = time.monotonic_ns(), time.time_ns()
+        schedule = Schedule(self.requests, now, wall, place_in_period(self._name))
         while True:
             now = time.monotonic_ns()
             slot = schedule.next(now)
@@ -83,11 +88,10 @@ class Session:
         is_news = parking.failed(unit, time.monotonic_ns(), slot.deadline)
         self._note(slot.request, str(silent))
         if parking.are_all_silent:
-            raise SourceLost(str(silent)) from silent
+            raise silent
         if is_news:
             often = format_duration(self._options.park_for)
             log.warning("%s: unit %d is parked, asked again every %s", self._name, unit, often)
-        await self._client.reopen()
 
     async def serve(self, request: Request) -> tuple[list[Request], list[SampleBatch]]:
         """Read once: the requests to read from now on, and what came."""
@@ -102,16 +106,13 @@ class Session:
         return [request], [batch]
 
     async def _read(self, request: Request) -> tuple[SampleBatch, Verdict]:
-        sent = time.monotonic_ns()
-        answer = await self._client.read(request)
+        answer = await self._bus.read(request)
         if self._parking.answered(request.unit):
             log.info("%s: unit %d is read on its schedule again", self._name, request.unit)
-        at = time.time_ns() - (time.monotonic_ns() - sent) // 2
+        at = time.time_ns() - (time.monotonic_ns() - answer.sent) // 2
         verdict = judge(request, answer.pdu)
         decoder = request.decoder
         value, quality = decoder.nothing() if verdict.fault else decoder.decode(verdict.data)
-        if self._rest:
-            await asyncio.sleep(self._rest)
         times = np.full(len(value), at, dtype=np.int64)
         size = frame_bytes(self._options.transport, len(answer.pdu))
         return SampleBatch(decoder.tag, times, value, quality, size), verdict

@@ -16,11 +16,10 @@ from typing import Any
 
 import click
 
-from gateway import registry
-from gateway.config.load import LineConfig, build_detectors, load
+from gateway.config.load import LineConfig, build_connectors, build_detectors, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
 from gateway.config.try_out import Outcome, count, try_out
-from gateway.contracts import Planned
+from gateway.contracts import Connector, Detector, Planned
 
 
 @dataclass(frozen=True)
@@ -82,26 +81,36 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
     config = None
     try:
         config = load(path)
-        detectors = build_detectors(config)
+        connectors, detectors = _parts(config)
     except ConfigProblems as error:
         # A warning is worth a line even beside errors: it may be their reason.
         found = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(found) if strict else found)
     problems = as_errors(config.warnings) if strict else config.warnings
     outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
-    return _Report(path, problems, config, outcomes, _plans(config) if plan else {})
+    return _Report(path, problems, config, outcomes, _plans(connectors) if plan else {})
 
 
-def _plans(config: LineConfig) -> dict[str, Sequence[str]]:
+def _parts(config: LineConfig) -> tuple[Mapping[str, Connector], Mapping[str, Detector]]:
+    """What reads and what judges; ConfigProblems names what is wrong with either."""
+    connectors: Mapping[str, Connector] = {}
+    found: list[Problem] = []
+    try:
+        connectors = build_connectors(config)
+    except ConfigProblems as error:
+        found += error.problems
+    try:
+        detectors = build_detectors(config)
+    except ConfigProblems as error:
+        raise ConfigProblems([*found, *error.problems]) from error
+    if found:
+        raise ConfigProblems(found)
+    return connectors, detectors
+
+
+def _plans(connectors: Mapping[str, Connector]) -> dict[str, Sequence[str]]:
     """By source, for those that poll by a plan."""
-    plans: dict[str, Sequence[str]] = {}
-    for name, options in config.sources.items():
-        connector = registry.load(registry.CONNECTORS, options.type)(
-            name, options, config.tags_of(name), config.places
-        )
-        if isinstance(connector, Planned):
-            plans[name] = connector.plan()
-    return plans
+    return {name: c.plan() for name, c in connectors.items() if isinstance(c, Planned)}
 
 
 def _print(report: _Report, *, show: bool) -> None:

@@ -35,8 +35,7 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
 
 async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109 - of the reading
-    from gateway.app import build_connectors
-    from gateway.config.load import build_detectors
+    from gateway.config.load import build_connectors, build_detectors
     from gateway.reading import read_once, score_once
 
     detectors = build_detectors(config)

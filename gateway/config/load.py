@@ -22,7 +22,7 @@ from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, Security, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
-from gateway.contracts import ConfigError, Detector, ModelError, Places
+from gateway.contracts import ConfigError, Connector, Detector, ModelError, Places
 from gateway.model import Tag
 
 
@@ -117,6 +117,21 @@ def build_detectors(config: LineConfig) -> dict[str, Detector]:
             built[name] = detector(name, options, tags, config.places)
         except (ConfigError, ModelError) as error:
             found.append(_part_problem(config, ("detectors", name), error))
+    if found:
+        raise ConfigProblems(found)
+    return built
+
+
+def build_connectors(config: LineConfig) -> dict[str, Connector]:
+    """The connectors of a line by name, nothing opened; ConfigProblems names the failing."""
+    built: dict[str, Connector] = {}
+    found: list[Problem] = []
+    for name, options in config.sources.items():
+        connector = registry.load(registry.CONNECTORS, options.type)
+        try:
+            built[name] = connector(name, options, config.tags_of(name), config.places)
+        except ConfigError as error:
+            found.append(_part_problem(config, ("sources", name), error))
     if found:
         raise ConfigProblems(found)
     return built

@@ -9,19 +9,26 @@ from pathlib import Path
 import pytest
 
 from connectors.modbus import ModbusConnector, ModbusOptions
+from connectors.modbus.bus import _SHARED
 from gateway.contracts import Places
+
+
+@pytest.fixture(autouse=True)
+def _no_bus_of_another_test():
+    """Pseudo-terminals get the names of those before them."""
+    _SHARED.clear()
 
 
 @pytest.fixture
 def connector():
     """Builds a connector from a line file's options, for a port on loopback or a serial device."""
 
-    def build(port, tags, **options):
+    def build(port, tags, name="plc", **options):
         there = {"device": port} if isinstance(port, str) else {"host": "127.0.0.1", "port": port}
         given = {"type": "modbus", "period": "20ms"} | there
         valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
-        declared = ModbusConnector.declared_tags("plc", valid)
-        return ModbusConnector("plc", valid, declared, Places(Path(), Path()))
+        declared = ModbusConnector.declared_tags(name, valid)
+        return ModbusConnector(name, valid, declared, Places(Path(), Path()))
 
     return build
 

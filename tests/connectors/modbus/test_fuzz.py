@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus import client as module
-from connectors.modbus.doubts import Doubts
+from connectors.modbus.bus import Bus
 from connectors.modbus.framing import ascii_frame, rtu_frame
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Limits, make_plan, readings_of
@@ -110,8 +110,8 @@ async def one_read(transport, answer):
     module._client = client  # not monkeypatch: it would remember each of 100,000
     try:
         requests = make_plan(readings_of(options), Limits())
-        async with module.connected(options, Path(), Doubts(options.timeout)) as reader:
-            _, batches = await Session("plc", reader, requests, options).serve(requests[0])
+        async with Bus(options, Path()).joined() as bus:
+            _, batches = await Session("plc", bus, requests, options).serve(requests[0])
     except SourceLost:
         return None, wires[-1]
     finally:

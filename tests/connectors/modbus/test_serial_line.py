@@ -1,6 +1,7 @@
 """Sixteen units of a real pymodbus RTU server on one serial line, which is two pseudo-terminals."""
 
 import asyncio
+import contextlib
 import os
 import tty
 from collections import Counter
@@ -99,6 +100,68 @@ async def test_one_dead_unit_of_sixteen_leaves_the_others_95_percent_of_their_sc
     for unit in set(UNITS) - {DEAD}:
         slots = round((times[16][-1] - times[16][0]) / period) + 1
         assert good[unit] >= 0.95 * slots, (unit, good[unit], slots)
+
+
+async def test_sixteen_sources_on_one_port_take_turns_and_a_dead_one_starves_nobody(connector):
+    """As from one template for sixteen meters; each is reopened after a loss, as andon does it."""
+    period, cycles = 0.5, 12
+    times, enough = {unit: [] for unit in UNITS}, asyncio.Event()
+
+    async def follow(unit, reader):
+        while not enough.is_set():
+            try:
+                async with reader.open() as batches:
+                    async for batch in batches:
+                        assert batch.value[0] == unit
+                        times[unit].append(int(batch.at[0]) / 1e9)
+                        if unit == 16 and len(times[unit]) == cycles:
+                            enough.set()
+            except SourceLost as lost:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(enough.wait(), max(lost.wait, 0.25))
+
+    async with bus({DEAD}) as device:
+        readers = {
+            unit: on_the_line(
+                connector, device, units=(unit,), name=f"meter-{unit}", period="500ms",
+                timeout="100ms", park_after=2,
+            )
+            for unit in UNITS
+        }  # fmt: skip
+        tasks = [asyncio.create_task(follow(*each)) for each in readers.items()]
+        async with asyncio.timeout(60):
+            await enough.wait()
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [error for error in ended if isinstance(error, AssertionError)] == []
+    assert times[DEAD] == []
+    assert "shared by 16 sources" in readers[1].plan()[1]
+    for unit in set(UNITS) - {DEAD}:
+        slots = round((times[unit][-1] - times[unit][0]) / period) + 1
+        assert len(times[unit]) >= 0.95 * slots, (unit, len(times[unit]), slots)
+
+
+async def test_a_silent_source_on_a_shared_port_is_parked_but_not_one_that_is_alone(connector):
+    async with bus({1}) as device:
+        alone = on_the_line(connector, device, units=(1,), name="a", park_after=2, timeout="20ms")
+        assert await waits(alone, 3) == [0, 0, 0]
+        dead = on_the_line(connector, device, units=(1,), name="a", park_after=2, timeout="20ms")
+        live = on_the_line(connector, device, units=(2,), name="b", park_after=2, timeout="20ms")
+        async with live.open() as batches:
+            assert await waits(dead, 3) == [0, 3600, 3600]
+            assert (await anext(batches)).value[0] == 2
+
+
+async def waits(reader, times):
+    """How long it asks to be left alone after each of so many silent sessions."""
+    asked = []
+    for _ in range(times):
+        with pytest.raises(SourceLost) as lost:
+            async with reader.open() as batches:
+                await anext(batches)
+        asked.append(lost.value.wait)
+    return asked
 
 
 async def test_a_parked_unit_that_answers_again_is_read_on_its_schedule(connector, caplog):

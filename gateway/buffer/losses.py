@@ -8,8 +8,9 @@ Promises
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from gateway.model import Envelope, Kind, Nanos
 
@@ -43,6 +44,14 @@ class Loss:
     def facts(self) -> dict[str, object]:
         """As plain values."""
         return asdict(self) | {"kind": self.kind.name.lower()}
+
+
+@dataclass(slots=True)
+class Lost:
+    """What was lost since the start, by class and reason, and what is not yet journalled."""
+
+    counted: Counter[tuple[Kind, str]] = field(default_factory=Counter)
+    noted: list[Loss] = field(default_factory=list)
 
 
 Marker = Callable[[Loss, Nanos], Envelope]

@@ -13,21 +13,18 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from gateway.buffer.ballast import Ballast
+from gateway.buffer.contents import Contents
 from gateway.buffer.database import TABLES, is_full, set_aside
 from gateway.buffer.errors import BufferFull
-from gateway.buffer.letters import Letter, Letters
-from gateway.buffer.losses import Journal, Loss, Marker
-from gateway.buffer.marks import Mark, Marks
-from gateway.buffer.progress import Progress
-from gateway.buffer.recovery import mark_of, missing, open_with, take_over, without
-from gateway.buffer.rows import ALL, Rows, checksum
-from gateway.buffer.space import Space
+from gateway.buffer.letters import Letter
+from gateway.buffer.losses import Loss, Lost, Marker
+from gateway.buffer.marks import Marks
+from gateway.buffer.rows import ALL
 from gateway.model import Envelope, Kind, Nanos
 from gateway.supervise import Fatal
 
@@ -54,84 +51,34 @@ class Store:
         marker: Marker | None = None,
     ) -> None:
         self.path, self.sinks = path, dict(sinks)
-        self.dropped: Counter[tuple[Kind, str]] = Counter()
         self.set_aside: list[Path] = []
         self._max_bytes, self._max_age = max_bytes, max_age
         self._clock, self._marker = clock, marker
         self._wanted = frozenset[Kind]().union(*self.sinks.values())
         self._folded_at, self._told_at = time.monotonic(), float("-inf")
-        self._noted: list[Loss] = []
+        self._lost = Lost()
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
         self._marks = Marks(path.with_name(path.name + ".marks"))
-        self._open(self._marks.found)
+        self._open()
         self._forget_unwanted()
 
-    def _open(self, marks: Mapping[Kind, Mark], aside: Path | None = None) -> None:
-        """Open the file; `marks` say what it should hold, `aside` is its damaged predecessor."""
-        opened = open_with(self._ballast, self.path, self._clock())
-        aside = opened.set_aside or aside
-        self._db = opened.db
-        self._rows = {kind: Rows(self._db, kind) for kind in Kind}
-        if aside is not None:
-            self.set_aside.append(aside)
-            take_over(self._db, self._rows, aside, marks)
-        for rows in self._rows.values():
-            rows.measure()
-        self._progress = Progress(self._db, self.sinks)
-        self._journal, self._letters = Journal(self._db), Letters(self._db)
-        self._noted += missing(
-            self._rows, self._progress, marks, "damaged" if aside else "lost_tail"
+    def _open(self, aside: Path | None = None) -> None:
+        self._contents = Contents(
+            self.path,
+            self.sinks,
+            self._clock,
+            ballast=self._ballast,
+            marks=self._marks,
+            lost=self._lost,
+            aside=aside,
         )
-        self._leased = {kind: marks.get(kind, Mark()).leased for kind in Kind}
-        for kind, rows in self._rows.items():
-            # Numbers that no row ever had, so that no late ack can hit a new row.
-            known = marks.get(kind, Mark()).next
-            rows.next = max(rows.next, known, self._progress.furthest(kind) + 1)
-        self._space = Space(self._rows, self._leased.__getitem__)
+        if self._contents.set_aside is not None:
+            self.set_aside.append(self._contents.set_aside)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[list[Loss]]:
-        """Commits at the end; what the block puts on the list is lost only then."""
-        before = {kind: rows.next for kind, rows in self._rows.items()}
-        lost, self._noted = self._noted, []
-        told = len(lost)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield lost
-            self._journal.note(lost, self._clock())
-            for rows in self._rows.values():
-                rows.claim_numbers()
-            self._mark_deletions(before)
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._roll_back(before)
-            self._noted = lost[:told] + self._noted
-            raise
-        for loss in lost:
-            self.dropped[loss.kind, loss.reason] += loss.count
-        self._mark(durable=any(rows.next != before[kind] for kind, rows in self._rows.items()))
-
-    def _roll_back(self, before: Mapping[Kind, int]) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-        for kind, rows in self._rows.items():
-            rows.measure()
-            rows.next = before[kind]
-        self._progress.load()
-        self._space = Space(self._rows, self._leased.__getitem__)
-        self._mark(durable=False)
-
-    def _mark_deletions(self, before: Mapping[Kind, int]) -> None:
-        """Before they are committed, so that a crash right after it makes no loss of them."""
-        old = self._marks.said
-        said = {
-            kind: without(rows, before[kind], old.get(kind)) for kind, rows in self._rows.items()
-        }
-        self._marks.write(said, durable=False)
-
-    def _mark(self, *, durable: bool) -> None:
-        found = {kind: mark_of(rows, self._leased[kind]) for kind, rows in self._rows.items()}
-        self._marks.write(found, durable=durable)
+    @property
+    def dropped(self) -> Counter[tuple[Kind, str]]:
+        """Points that were lost since the start, by class and reason."""
+        return self._lost.counted
 
     def append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> set[Kind]:
         """Store all of it durably; returns the classes of what was stored.
@@ -152,31 +99,28 @@ class Store:
         return {envelope.kind for envelope in wanted}
 
     def _insert(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
-        with self._transaction() as lost:
-            for kind, rows in self._rows.items():
+        with self._contents.transaction() as lost:
+            for kind, rows in self._contents.rows.items():
                 stored = rows.insert([e for e in envelopes if e.kind == kind])
                 if kind is Kind.ALERT:
-                    self._space.alarms.note(stored)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
-                [(name, state, checksum(name, state)) for name, state in checkpoint.items()],
-            )
-            if self._space.used > self._max_bytes:
-                self._give_up(self._space.make(self._max_bytes), lost)
+                    self._contents.space.alarms.note(stored)
+            self._contents.save_checkpoints(checkpoint)
+            if self._contents.space.used > self._max_bytes:
+                self._give_up(self._contents.space.make(self._max_bytes), lost)
 
     def _give_up(self, losses: Iterator[Loss], lost: list[Loss]) -> None:
         lost += losses
-        for rows in self._rows.values():
-            self._forget(rows)
+        for rows in self._contents.rows.values():
+            self._contents.forget(rows)
 
     def _forget_unwanted(self) -> None:
-        unwanted = [kind for kind in set(Kind) - self._wanted if self._rows[kind].count]
-        if not unwanted and not self._noted:
+        unwanted = [kind for kind in set(Kind) - self._wanted if self._contents.rows[kind].count]
+        if not unwanted and not self._lost.noted:
             return
         try:
-            with self._transaction() as lost:
+            with self._contents.transaction() as lost:
                 for kind in unwanted:
-                    gone = self._rows[kind].delete(ALL)
+                    gone = self._contents.rows[kind].delete(ALL)
                     lost.append(Loss(kind, "no_sink", gone.count, gone.since, gone.until))
         except sqlite3.Error as error:
             if not is_full(error):
@@ -202,22 +146,23 @@ class Store:
 
     def _note_leased(self, found: Sequence[Envelope]) -> None:
         newest = max((e.key for e in found if e.kind is Kind.SUMMARY), default=0)
-        if newest > self._leased[Kind.SUMMARY]:
-            self._leased[Kind.SUMMARY] = newest
+        if newest > self._contents.leased[Kind.SUMMARY]:
+            self._contents.leased[Kind.SUMMARY] = newest
             # On disk before it is sent: what may have arrived is never merged.
-            self._mark(durable=True)
+            self._contents.mark(durable=True)
 
     def _pending(self, sink: str, kind: Kind, limit_rows: int, limit_bytes: int) -> list[Envelope]:
-        rows, now = self._rows[kind], self._clock()
+        rows, progress = self._contents.rows[kind], self._contents.progress
+        now = self._clock()
         while limit_rows > 0:
-            after, skip = self._progress.cursor(sink, kind), self._progress.done(sink, kind)
+            after, skip = progress.cursor(sink, kind), progress.done(sink, kind)
             found = rows.read(after, skip, limit_rows, limit_bytes)
             if found.damaged:
-                with self._transaction() as lost:
-                    self._letters.bury(kind, found.damaged, now)
+                with self._contents.transaction() as lost:
+                    self._contents.letters.bury(kind, found.damaged, now)
                     rows.remove(found.damaged)
                     rows.measure()
-                    self._forget(rows)
+                    self._contents.forget(rows)
                     lost.append(Loss(kind, "corrupt", len(found.damaged), now, now))
             if found.sound or not found.damaged:
                 return found.sound
@@ -225,36 +170,29 @@ class Store:
 
     def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
         """The sink has these: never lease them to it again."""
-        with self._transaction():
+        with self._contents.transaction():
             self._settle(sink, envelopes)
 
     def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
         """The sink will never take these: keep them as dead letters with its words."""
-        with self._transaction() as lost:
-            self._letters.add(sink, envelopes, why, self._clock())
+        with self._contents.transaction() as lost:
+            self._contents.letters.add(sink, envelopes, why, self._clock())
             self._settle(sink, envelopes)
             lost += [Loss(e.kind, "rejected", 1, e.at, e.at) for e in envelopes]
 
     def _settle(self, sink: str, envelopes: Sequence[Envelope]) -> None:
         for kind in {envelope.kind for envelope in envelopes}:
-            rows = self._rows[kind]
-            self._progress.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
-            self._forget(rows)
-
-    def _forget(self, rows: Rows) -> None:
-        """Drop what every sink that accepts it is done with."""
-        self._progress.close_gaps(rows)
-        rows.delete(self._progress.slowest(rows.kind))
+            rows = self._contents.rows[kind]
+            self._contents.progress.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
+            self._contents.forget(rows)
 
     def load_checkpoint(self, name: str) -> bytes | None:
         """The state last stored under this name; None if there is none or it is damaged."""
-        query = "SELECT CAST(state AS BLOB), CAST(crc AS INTEGER) FROM checkpoint WHERE name = ?"
-        row = self._db.execute(query, (name,)).fetchone()
-        return row[0] if row and row[1] == checksum(name, row[0]) else None
+        return self._contents.load_checkpoint(name)
 
     def note(self, loss: Loss) -> None:
         """Points were lost before they could be stored: journalled with the next transaction."""
-        self._noted.append(loss)
+        self._lost.noted.append(loss)
 
     def tend(self) -> set[Kind]:
         """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
@@ -263,35 +201,35 @@ class Store:
         """
         self._ballast.restore()
         self._age()
-        if self._space.used > MERGE_ABOVE * self._max_bytes:
-            with self._transaction():
-                self._space.merge()
+        if self._contents.space.used > MERGE_ABOVE * self._max_bytes:
+            with self._contents.transaction():
+                self._contents.space.merge()
         told = self._tell()
         if time.monotonic() - self._folded_at >= FOLD_S:
             self._folded_at = time.monotonic()
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._contents.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return told
 
     def _age(self) -> None:
-        oldest = [at for rows in self._rows.values() if (at := rows.oldest_at()) is not None]
+        oldest = self._contents.oldest_at()
         before = self._clock() - self._max_age if self._max_age else 0
-        if min(oldest, default=before) < before:
-            with self._transaction() as lost:
-                self._give_up(self._space.expire(before), lost)
+        if oldest is not None and oldest < before:
+            with self._contents.transaction() as lost:
+                self._give_up(self._contents.space.expire(before), lost)
 
     def _tell(self) -> set[Kind]:
-        if self._noted:
-            with self._transaction():
+        if self._lost.noted:
+            with self._contents.transaction():
                 pass
-        losses, now = self._journal.untold(), self._clock()
+        losses, now = self._contents.journal.untold(), self._clock()
         if not losses or time.monotonic() - self._told_at < TELL_S:
             return set()
-        with self._transaction():
+        with self._contents.transaction():
             if self._marker and Kind.GATEWAY in self._wanted:
                 # A nanosecond apart, so that no marker overwrites another.
                 made = [self._marker(loss, now + n) for n, loss in enumerate(losses, 1)]
-                self._rows[Kind.GATEWAY].insert(made)
-            self._journal.settle()
+                self._contents.rows[Kind.GATEWAY].insert(made)
+            self._contents.journal.settle()
         self._told_at = time.monotonic()
         for loss in losses:
             log.error("buffer.lost", **loss.facts())
@@ -299,52 +237,51 @@ class Store:
 
     def letters(self, limit: int) -> list[Letter]:
         """The newest dead letters."""
-        return self._letters.newest(limit)
+        return self._contents.letters.newest(limit)
 
     def requeue(self, wanted: Sequence[int] | None) -> int:
         """Store dead letters anew, for all sinks, under new numbers; how many there were."""
-        with self._transaction():
-            found = self._letters.take(wanted)
-            for kind, rows in self._rows.items():
+        with self._contents.transaction():
+            found = self._contents.letters.take(wanted)
+            for kind, rows in self._contents.rows.items():
                 rows.insert([e for e in found if e.kind == kind])
         return len(found)
 
     def stats(self) -> dict[str, object]:
         """What waits, and what was lost since the start; plain values."""
-        oldest = [at for rows in self._rows.values() if (at := rows.oldest_at()) is not None]
+        rows = self._contents.rows
         return {
-            "alerts": self._rows[Kind.ALERT].count,
-            "summaries": self._rows[Kind.SUMMARY].count,
-            "gateway": self._rows[Kind.GATEWAY].count,
-            "bytes": self._space.used,
+            "alerts": rows[Kind.ALERT].count,
+            "summaries": rows[Kind.SUMMARY].count,
+            "gateway": rows[Kind.GATEWAY].count,
+            "bytes": self._contents.space.used,
             "max_bytes": self._max_bytes,
-            "oldest_at": min(oldest, default=None),
+            "oldest_at": self._contents.oldest_at(),
             "dropped": self.dropped.total(),
             "dropped_by": {f"{TABLES[k]}.{why}": n for (k, why), n in self.dropped.items()},
-            "merged": self._space.merged,
-            "dead_letters": self._letters.count(),
+            "merged": self._contents.space.merged,
+            "dead_letters": self._contents.letters.count(),
             "set_aside": [path.name for path in self.set_aside],
             "ballast_held": not self._ballast.released,
-            "losses": [loss.facts() for loss in self._journal.newest(10)],
+            "losses": [loss.facts() for loss in self._contents.journal.newest(10)],
         }
 
     def start_over(self) -> Path:
         """The file is damaged: set it aside, and go on with what could be salvaged of it."""
-        marks = self._marks.said
-        self._db.close()
+        self._contents.db.close()
         try:
             aside = set_aside(self.path, self._clock())
         except OSError as error:
             raise Fatal(f"the damaged {self.path} cannot be set aside: {error}") from error
-        self._open(marks, aside)
+        self._open(aside)
         return aside
 
     def reopen(self) -> None:
         """After a failed fsync nothing written since the last one is sure: read the file anew."""
-        self._db.close()
-        self._open(self._marks.said)
+        self._contents.db.close()
+        self._open()
 
     def close(self) -> None:
         """Close the file, the log folded into it."""
-        self._db.close()
+        self._contents.db.close()
         self._marks.close()

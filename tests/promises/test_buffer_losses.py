@@ -55,7 +55,7 @@ def image(tmp_path_factory):
     path = tmp_path_factory.mktemp("image") / "buffer.db"
     store = opened(path)
     store.append(points(A, 100), {})
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     store.append(points(S, 100), {"pump": b"state"})
     files = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     store.close()
@@ -90,7 +90,7 @@ def test_a_tail_that_vanished_from_the_log_is_reported(tmp_path):
     path = tmp_path / "buffer.db"
     store = opened(path)
     store.append(points(A, 3), {})
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     kept = path.read_bytes()
     store.append(points(A, 5), {})
     store.close()

@@ -42,7 +42,7 @@ def opened(folder: Path, max_bytes: int) -> Store:
 def write(folder: Path, first: int, max_bytes: int, synchronous: str) -> None:
     """One alert, two summaries and a checkpoint with each append; says each when it is durable."""
     with closing(opened(folder, max_bytes)) as store:
-        store._db.execute(f"PRAGMA synchronous = {synchronous}")
+        store._contents.db.execute(f"PRAGMA synchronous = {synchronous}")
         for serial in range(first, first + APPENDS):
             store.append(points(serial), {"machine": b"%d" % serial})
             say("stored", [serial])
@@ -126,7 +126,7 @@ def look(folder: Path, said: Said, max_bytes: int) -> Found:
 
 def in_it(store: Store) -> dict[Kind, Counter[int]]:
     return {
-        kind: Counter(e.at // SECOND for e in store._rows[kind].between(0, BIG).sound)
+        kind: Counter(e.at // SECOND for e in store._contents.rows[kind].between(0, BIG).sound)
         for kind in Kind
     }
 

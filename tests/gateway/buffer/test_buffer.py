@@ -120,7 +120,7 @@ async def test_leaving_the_context_closes_the_file(path):
 
 
 async def test_a_full_disk_is_said_and_over_as_soon_as_there_is_room(buffer):
-    db, thread = buffer._store._db, buffer._thread
+    db, thread = buffer._store._contents.db, buffer._thread
 
     def limit(pages):
         thread.submit(lambda: db.execute(f"PRAGMA max_page_count = {pages}").fetchall()).result()
@@ -156,12 +156,12 @@ async def test_every_failure_has_its_verdict(buffer, monkeypatch, code, kind):
 
 async def test_after_a_failed_fsync_the_file_is_read_anew(buffer, monkeypatch):
     await buffer.append(points(A, "a1"))
-    before = buffer._store._db
+    before = buffer._store._contents.db
     with monkeypatch.context() as patch:
         failing(buffer, patch, error(sqlite3.SQLITE_IOERR_FSYNC))
         with pytest.raises(BufferRefused):
             await buffer.append(points(A, "a2"))
-    assert buffer._store._db is not before
+    assert buffer._store._contents.db is not before
     await buffer.append(points(A, "a3"))
     assert await lease(buffer) == ["a1", "a3"]
 

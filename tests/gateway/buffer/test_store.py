@@ -312,7 +312,7 @@ def test_no_second_connection_can_open_the_file(path):
 def test_the_file_is_opened_for_durability(path):
     with closing(store(path)) as opened:
         asked = {
-            name: opened._db.execute(f"PRAGMA {name}").fetchone()[0]
+            name: opened._contents.db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "page_size", "wal_autocheckpoint")
         }
     full = 2

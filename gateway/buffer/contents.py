@@ -1,0 +1,129 @@
+"""One opened file: its tables, and the transactions that change them.
+
+Promises
+- A transaction keeps all of its changes or none: what is counted in memory goes back with it.
+- What a transaction gives up is journalled in it, and counted once it is committed.
+- The marks never claim a row that was not durable, nor one that a commit may have deleted.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.buffer.ballast import Ballast
+from gateway.buffer.letters import Letters
+from gateway.buffer.losses import Journal, Loss, Lost
+from gateway.buffer.marks import Mark, Marks
+from gateway.buffer.progress import Progress
+from gateway.buffer.recovery import mark_of, missing, open_with, take_over, without
+from gateway.buffer.rows import Rows, checksum
+from gateway.buffer.space import Space
+from gateway.model import Kind, Nanos
+
+
+class Contents:
+    """The file at `path`, opened; raises Fatal if it cannot be.
+
+    `marks` say what it should hold, `aside` is a damaged predecessor of which something may be
+    had. What is missing is noted in `lost`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sinks: Mapping[str, frozenset[Kind]],
+        clock: Callable[[], Nanos],
+        *,
+        ballast: Ballast,
+        marks: Marks,
+        lost: Lost,
+        aside: Path | None = None,
+    ) -> None:
+        self._clock, self._marks, self._lost = clock, marks, lost
+        said = dict(marks.said)
+        opened = open_with(ballast, path, clock())
+        self.set_aside = opened.set_aside or aside
+        self.db = opened.db
+        self.rows = {kind: Rows(self.db, kind) for kind in Kind}
+        if self.set_aside is not None:
+            take_over(self.db, self.rows, self.set_aside, said)
+        for rows in self.rows.values():
+            rows.measure()
+        self.progress = Progress(self.db, sinks)
+        self.journal, self.letters = Journal(self.db), Letters(self.db)
+        reason = "damaged" if self.set_aside else "lost_tail"
+        lost.noted += missing(self.rows, self.progress, said, reason)
+        self.leased = {kind: said.get(kind, Mark()).leased for kind in Kind}
+        for kind, rows in self.rows.items():
+            # Numbers that no row ever had, so that no late ack can hit a new row.
+            known = said.get(kind, Mark()).next
+            rows.next = max(rows.next, known, self.progress.furthest(kind) + 1)
+        self.space = Space(self.rows, self.leased.__getitem__)
+
+    @contextmanager
+    def transaction(self) -> Iterator[list[Loss]]:
+        """Commits at the end; what the block puts on the list is lost only then."""
+        before = {kind: rows.next for kind, rows in self.rows.items()}
+        lost, self._lost.noted = self._lost.noted, []
+        told = len(lost)
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield lost
+            self.journal.note(lost, self._clock())
+            for rows in self.rows.values():
+                rows.claim_numbers()
+            self._mark_deletions(before)
+            self.db.execute("COMMIT")
+        except BaseException:
+            self._roll_back(before)
+            self._lost.noted = lost[:told] + self._lost.noted
+            raise
+        for loss in lost:
+            self._lost.counted[loss.kind, loss.reason] += loss.count
+        self.mark(durable=any(rows.next != before[kind] for kind, rows in self.rows.items()))
+
+    def _roll_back(self, before: Mapping[Kind, int]) -> None:
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+        for kind, rows in self.rows.items():
+            rows.measure()
+            rows.next = before[kind]
+        self.progress.load()
+        self.space = Space(self.rows, self.leased.__getitem__)
+        self.mark(durable=False)
+
+    def _mark_deletions(self, before: Mapping[Kind, int]) -> None:
+        """Before they are committed, so that a crash right after it makes no loss of them."""
+        old = self._marks.said
+        said = {
+            kind: without(rows, before[kind], old.get(kind)) for kind, rows in self.rows.items()
+        }
+        self._marks.write(said, durable=False)
+
+    def mark(self, *, durable: bool) -> None:
+        """Write down how far each class has come."""
+        found = {kind: mark_of(rows, self.leased[kind]) for kind, rows in self.rows.items()}
+        self._marks.write(found, durable=durable)
+
+    def forget(self, rows: Rows) -> None:
+        """Drop what every sink that accepts it is done with."""
+        self.progress.close_gaps(rows)
+        rows.delete(self.progress.slowest(rows.kind))
+
+    def oldest_at(self) -> Nanos | None:
+        """The time of the oldest point of any class."""
+        found = [at for rows in self.rows.values() if (at := rows.oldest_at()) is not None]
+        return min(found, default=None)
+
+    def load_checkpoint(self, name: str) -> bytes | None:
+        """The state last stored under this name; None if there is none or it is damaged."""
+        query = "SELECT CAST(state AS BLOB), CAST(crc AS INTEGER) FROM checkpoint WHERE name = ?"
+        row = self.db.execute(query, (name,)).fetchone()
+        return row[0] if row and row[1] == checksum(name, row[0]) else None
+
+    def save_checkpoints(self, states: Mapping[str, bytes]) -> None:
+        """Store states under their names, in place of what is there."""
+        self.db.executemany(
+            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
+            [(name, state, checksum(name, state)) for name, state in states.items()],
+        )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from gateway.contracts import SourceLost
+from connectors.discover.access import access_options, make_missing, parsed, source
+from gateway.contracts import AndonError, Places
 
 OUT = click.option(
     "--out",
@@ -30,28 +31,44 @@ def discover() -> None:
 @click.option("--depth", default=8, show_default=True, help="Levels below the Objects folder.")
 @click.option("--most", default=500, show_default=True, help="Variables to write at most.")
 @click.option("--timeout", default=10, show_default=True, help="Seconds for each answer.")
+@access_options
+@click.option(
+    "--fetch-certificate",
+    "fetched",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Only store the server's certificate in this file, and say whose it is.",
+)
 @OUT
-def opcua(url: str, depth: int, most: int, timeout: int, out: Path | None) -> None:
+def opcua(
+    url: str,
+    depth: int,
+    most: int,
+    timeout: int,
+    fetched: Path | None,
+    out: Path | None,
+    **access: str | None,
+) -> None:
     """Browse the OPC UA server at URL and write its numeric variables as tags.
 
-    Connects without security and anonymously, reads, and writes nothing to the server. Exit code
-    1 when the server cannot be reached or has no such variable.
+    Connects without security and anonymously unless told how, reads, and writes nothing to the
+    server. Exit code 1 when the server cannot be reached or has no such variable.
     """
-    from connectors.discover.opcua import browse, line_file
-    from connectors.opcua.options import OpcUaOptions
+    from connectors.discover.opcua import browse, fetch_certificate, line_file
 
-    # A source needs a tag; every server has its clock.
-    clock = {"clock": {"node": "i=2258"}}
-    options = {"type": "opcua", "url": url, "insecure": True, "timeout": f"{timeout}s"}
+    folder = out.parent if out else Path()
+    said = source(url, timeout, access, folder)
     try:
-        found = asyncio.run(
-            browse(OpcUaOptions.model_validate({**options, "tags": clock}), depth, most)
-        )
-    except (SourceLost, ValueError) as error:
+        options = parsed(said)
+        if fetched is not None:
+            click.echo(asyncio.run(fetch_certificate(options, fetched)))
+            return
+        make_missing(access)
+        found = asyncio.run(browse(options, Places(folder, Path()), depth, most))
+    except AndonError as error:
         raise click.ClickException(str(error)) from error
     if not found:
         raise click.ClickException(f"{url} has no numeric variable within {depth} levels")
-    _give(line_file(url, found), out)
+    _give(line_file(said, found), out)
 
 
 def _give(text: str, out: Path | None) -> None:

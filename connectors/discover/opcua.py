@@ -8,21 +8,28 @@ Promises
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import Child, connected
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.security import endpoints_of, offered
+from connectors.opcua.trust import described
+from gateway.contracts import ConfigError, Places, SourceLost
 
 OBJECTS, SERVER = "i=85", "i=2253"
 LOOKED_AT = 20
 """Nodes that are browsed for each variable that is wanted, so that a huge server ends too."""
 
 
-async def browse(options: OpcUaOptions, depth: int, most: int) -> list[tuple[str, str]]:
-    """Browse name and node id with namespace URI of the numeric variables; raises SourceLost."""
-    async with connected(options, Path(), lambda _why: None) as client:
+async def browse(
+    options: OpcUaOptions, places: Places, depth: int, most: int
+) -> list[tuple[str, str]]:
+    """Browse name and node id with namespace URI of the numeric variables; raises AndonError."""
+    async with connected(options, places, lambda _why: None) as client:
         namespaces = await client.namespaces()
         variables: list[Child] = []
         level, seen = [OBJECTS], {OBJECTS, SERVER}
@@ -43,6 +50,29 @@ async def browse(options: OpcUaOptions, depth: int, most: int) -> list[tuple[str
         if _is_numeric(value)
     ]
     return numeric[:most]
+
+
+async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
+    """Store what the server shows in a new file; what it is, for people. Raises AndonError."""
+    endpoints = await endpoints_of(options)
+    shown = next((each.ServerCertificate for each in endpoints if each.ServerCertificate), None)
+    try:
+        if shown is None:
+            raise SourceLost(f"{options.url} shows no certificate; it offers {offered(endpoints)}")
+        certificate = first_in(shown)
+        with path.open("xb") as stream:
+            stream.writelines([encoded(certificate)])
+    except ValueError as error:
+        raise SourceLost(f"{options.url} shows a certificate that cannot be read") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return (
+        f"{path}: {described(certificate)}\n"
+        f"SHA-256 {fingerprint(certificate)}\n"
+        f"The server offers {offered(endpoints)}.\n"
+        "Anybody may have shown this: compare it with what the server's own tool says "
+        "before it is trusted."
+    )
 
 
 def _is_numeric(answer: object) -> bool:
@@ -73,14 +103,16 @@ def tag_names(names: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def line_file(url: str, found: Sequence[tuple[str, str]]) -> str:
-    """A line file with these variables as tags, to edit."""
+def line_file(said: Mapping[str, Any], found: Sequence[tuple[str, str]]) -> str:
+    """A line file with these variables as tags of a source as it was `said`, to edit."""
     names = tag_names([name for name, _ in found])
     tags = "\n".join(
         # JSON's quotes are YAML's, whatever stands between them.
         f"      {name}: {{node: {json.dumps(node, ensure_ascii=False)}}}"
         for name, (_, node) in zip(names, found, strict=True)
     )
+    # JSON is YAML, except for how it begins a mapping in a block.
+    options = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in said.items())
     return f"""\
 # What `andon discover opcua` found. Delete what is not needed; give tags a unit, low and high.
 version: 1
@@ -88,9 +120,7 @@ line: my-line
 site: my-plant
 sources:
   server:
-    type: opcua
-    url: {json.dumps(url)}
-    insecure: true      # found without security; see `security:` for a connection with it
+{options}
     tags:
 {tags}
 """

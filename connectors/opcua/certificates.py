@@ -6,6 +6,7 @@ Promises
 - Nothing of a key ever stands in a message.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,14 @@ def load_certificate(path: Path) -> "Certificate":
     return found
 
 
+def first_in(chain: bytes) -> "Certificate":
+    """The first certificate of a chain in DER form, one after the other; ValueError if none."""
+    from cryptography import x509
+
+    # 30 82 and two bytes of length: every certificate is longer than 255 bytes.
+    return x509.load_der_x509_certificate(chain[: 4 + int.from_bytes(chain[2:4])])
+
+
 def load_key_of(certificate: "Certificate", path: Path) -> "RSAPrivateKey":
     """The private key in a file; ConfigError if it is not the certificate's."""
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -60,16 +69,56 @@ def load_key_of(certificate: "Certificate", path: Path) -> "RSAPrivateKey":
 
 def application_uri(certificate: "Certificate", path: Path) -> str:
     """The application that a certificate is for; servers compare it with what we say we are."""
-    from cryptography import x509
-
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (x509.ExtensionNotFound, ValueError):
-        uris = []
+    uris = subject_names(certificate).uris
     if not uris:
         raise ConfigError(f"{path}: names no application URI (subject alternative name)")
-    return str(uris[0])
+    return uris[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Whom a certificate is for: its common name, application URIs, host names and addresses."""
+
+    common: str
+    uris: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+def subject_names(certificate: "Certificate") -> Names:
+    """What it says; of a subject alternative name that is missing or broken, nothing."""
+    from cryptography import x509
+
+    commons = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    common = str(commons[0].value) if commons else "nobody"
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return Names(common)
+    hosts = names.get_values_for_type(x509.DNSName)
+    addresses = names.get_values_for_type(x509.IPAddress)
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return Names(common, tuple(uris), (*hosts, *map(str, addresses)))
+
+
+def encoded(certificate: "Certificate") -> bytes:
+    """As a .der file holds it."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
+
+
+def fingerprint(certificate: "Certificate") -> str:
+    """The SHA-256 of the certificate."""
+    from cryptography.hazmat.primitives import hashes
+
+    return certificate.fingerprint(hashes.SHA256()).hex().upper()
+
+
+def thumbprint(certificate: "Certificate") -> str:
+    """The SHA-1 of the certificate, by which OPC UA names it (part 6, 6.2.2)."""
+    from cryptography.hazmat.primitives import hashes
+
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, no proof
 
 
 def _content(path: Path) -> bytes:

@@ -12,20 +12,17 @@ Promises
 """
 
 import asyncio
-import logging
-import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.opcua.certificates import application_uri, load_certificate, load_key_of
-from connectors.opcua.options import OpcUaOptions, SecurityOptions
-from gateway.contracts import SourceLost
+from connectors.opcua.faults import quieten_asyncua, translated
+from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.security import explained, secure
+from gateway.contracts import Places, SourceLost
 from gateway.model import SECOND
-from gateway.options import format_duration
 
 KEEP_ALIVES, LIFETIME, MOST_NOTIFICATIONS = 10, 60, 10_000
 """Of a subscription, in publishing intervals and in notifications for each publish response."""
@@ -33,9 +30,6 @@ _AT_ONCE = 100
 """Nodes in one request; small controllers take no more."""
 _SESSION_MS = 60_000
 _CLOSE_S = 1.0
-_LOCKED_OUT_S = 30.0
-"""Left alone for this long after a refused login: many servers lock a user who tries too often."""
-_REFUSALS = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +64,16 @@ class Child:
 class ReadOnlyClient:
     """One connection. `lost` is called, once, when it breaks."""
 
-    def __init__(self, options: OpcUaOptions, config: Path, lost: Callable[[str], None]) -> None:
+    def __init__(self, options: OpcUaOptions, places: Places, lost: Callable[[str], None]) -> None:
         from asyncua import ua
-        from asyncua.ua.uaerrors import UaError
-        from cryptography.exceptions import InvalidSignature
 
-        _quieten_asyncua()
-        self._ua, self._failed = ua, (OSError, struct.error, UaError, InvalidSignature)
-        self._options, self._config = options, config
+        quieten_asyncua()
+        self._ua = ua
+        self._options, self._places = options, places
         self._where = urlsplit(options.url).netloc
         self._subscription = 0
         seconds = options.timeout / SECOND
-        client = self._client = _tidy_client(_with_port(options.url), seconds)
+        client = self._client = _tidy_client(options.url_with_port, seconds)
         client.name = client.description = "andon"
         client.application_uri = "urn:andon:gateway"
         client.session_timeout = _SESSION_MS
@@ -94,24 +86,20 @@ class ReadOnlyClient:
     async def connect(self) -> None:
         """Open a session; SourceLost or ConfigError say why it cannot be done."""
         options, client = self._options, self._client
-        if options.username is not None and options.password is not None:
-            client.set_user(options.username)
-            client.set_password(options.password.resolve())
-        if options.security is not None:
-            self._secure(options.security)
-        with self._explained(), self._translated():
+        await secure(client, options, self._places)
+        with explained(options, self._places), translated(self._where, options.timeout):
             await client.connect()
 
     async def namespaces(self) -> list[str]:
         """The server's namespace URIs by index."""
-        with self._translated():
+        with translated(self._where, self._options.timeout):
             return list(await self._client.get_namespace_array())
 
     async def children(self, node: str) -> list[Child]:
         """The objects and variables right below a node."""
         ua = self._ua
         wanted = ua.NodeClass.Object | ua.NodeClass.Variable
-        with self._translated():
+        with translated(self._where, self._options.timeout):
             below = await self._client.get_node(node).get_children_descriptions(
                 nodeclassmask=wanted
             )
@@ -132,7 +120,7 @@ class ReadOnlyClient:
             RequestedMaxKeepAliveCount=KEEP_ALIVES,
             MaxNotificationsPerPublish=MOST_NOTIFICATIONS,
         )
-        with self._translated():
+        with translated(self._where, self._options.timeout):
             got = await self._client.uaclient.create_subscription(wanted, publish)
         self._subscription = got.SubscriptionId
         return float(got.RevisedPublishingInterval * got.RevisedMaxKeepAliveCount / 1000)
@@ -146,7 +134,7 @@ class ReadOnlyClient:
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
                 ItemsToCreate=[self._request(item) for item in part],
             )
-            with self._translated():
+            with translated(self._where, self._options.timeout):
                 results += await self._client.uaclient.create_monitored_items(wanted)
         return [
             Revised("", got.RevisedSamplingInterval, got.RevisedQueueSize)
@@ -163,7 +151,7 @@ class ReadOnlyClient:
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
                 NodesToRead=[self._value_of(node) for node in part],
             )
-            with self._translated():
+            with translated(self._where, self._options.timeout):
                 results += await self._client.uaclient.read(wanted)
         if len(results) != len(nodes):
             raise SourceLost(f"{self._where}: {len(nodes)} nodes read, {len(results)} answered")
@@ -203,58 +191,13 @@ class ReadOnlyClient:
             RequestedParameters=how,
         )
 
-    def _secure(self, security: SecurityOptions) -> None:
-        from asyncua.crypto import security_policies
-
-        path = self._config / security.certificate
-        ours = load_certificate(path)
-        key = load_key_of(ours, self._config / security.private_key)
-        theirs = load_certificate(self._config / security.server_certificate)
-        policy = getattr(security_policies, "SecurityPolicy" + security.policy.replace("_", ""))
-        mode = getattr(self._ua.MessageSecurityMode, security.mode)
-        client = self._client
-        client.application_uri = application_uri(ours, path)
-        client.security_policy = policy(theirs, ours, key, mode)
-        client.uaclient.set_security(client.security_policy)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        # A server that cannot read what we send, or does not trust us, hangs up or keeps silent.
-        security = self._options.security
-        try:
-            yield
-        except SourceLost as lost:
-            why = lost.__cause__
-            is_speechless = isinstance(why, TimeoutError | ConnectionError)
-            if security is None or not is_speechless or isinstance(why, ConnectionRefusedError):
-                raise
-            doubt = (
-                f"is {security.server_certificate} still its certificate, "
-                f"and does it trust {security.certificate}?"
-            )
-            raise SourceLost(f"{lost}; {doubt}") from lost
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError as error:
-            why = f"no answer within {format_duration(self._options.timeout)}"
-            raise SourceLost(f"{self._where}: {why}") from error
-        except ConnectionRefusedError as error:
-            raise SourceLost(f"{self._where}: connection refused") from error
-        except self._failed as error:
-            refused = type(error).__name__.startswith(_REFUSALS)
-            why = str(error) or type(error).__name__
-            raise SourceLost(f"{self._where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
-
 
 @asynccontextmanager
 async def connected(
-    options: OpcUaOptions, config: Path, lost: Callable[[str], None]
+    options: OpcUaOptions, places: Places, lost: Callable[[str], None]
 ) -> AsyncIterator[ReadOnlyClient]:
     """A session for as long as the context lasts; SourceLost on entry if there is none."""
-    client = ReadOnlyClient(options, config, lost)
+    client = ReadOnlyClient(options, places, lost)
     try:
         await client.connect()
         yield client
@@ -281,15 +224,3 @@ def _tidy_client(url: str, seconds: float) -> Any:
 
 def _parts(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (things[start : start + _AT_ONCE] for start in range(0, len(things), _AT_ONCE))
-
-
-def _with_port(url: str) -> str:
-    parts = urlsplit(url)
-    return url if parts.port else parts._replace(netloc=f"{parts.netloc}:4840").geturl()
-
-
-def _quieten_asyncua() -> None:
-    """Everything that it would log is raised or reported here; a level that somebody set stays."""
-    log = logging.getLogger("asyncua")
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.CRITICAL)

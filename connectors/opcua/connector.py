@@ -27,7 +27,7 @@ class OpcUaConnector:
     ) -> None:
         del tags  # the options say it all
         self.name, self.options = name, options
-        self._config = places.config
+        self._places = places
         self._columns = Columns(self.declared_tags(name, options), options.timestamp)
         self._faults: dict[int, str] = {}
 
@@ -43,7 +43,7 @@ class OpcUaConnector:
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
         """One session with one subscription; raises SourceLost or ConfigError."""
         session = Session(self.name, self.options, self._columns, self._faults)
-        async with connected(self.options, self._config, session.lost) as client:
+        async with connected(self.options, self._places, session.lost) as client:
             await session.start(client)
             beat = asyncio.create_task(session.heartbeat(), name=f"{self.name}: heartbeat")
             try:
@@ -57,7 +57,7 @@ class OpcUaConnector:
         """Connect and read every node once."""
         started = time.monotonic_ns()
         try:
-            async with connected(self.options, self._config, lambda _why: None) as client:
+            async with connected(self.options, self._places, lambda _why: None) as client:
                 took = (time.monotonic_ns() - started) / 1e6
                 faults = await self._read_once(client)
         except (SourceLost, ConfigError) as error:

@@ -2,8 +2,8 @@
 
 Promises
 - A connection without security happens only where the file says `insecure: true`.
-- Deprecated security policies are not among the choices, and a server's certificate is pinned:
-  one fetched over an open channel would prove nothing.
+- Deprecated security policies are not among the choices, and a server's certificate is pinned or
+  in a folder: one fetched over an open channel would prove nothing.
 """
 
 import math
@@ -65,12 +65,32 @@ class SecurityOptions(Strict):
     """The security policy that the server offers."""
     mode: Literal["SignAndEncrypt", "Sign"] = "SignAndEncrypt"
     """Sign leaves the values readable on the wire."""
-    certificate: str
-    """Our certificate (.pem or .der), relative to the line file; the server must trust it."""
-    private_key: str
+    certificate: str | None = None
+    """Our certificate (.pem or .der), relative to the line file; the server must trust it. If not
+    given, one is made at the first start and kept in the line's state folder, under opcua/."""
+    private_key: str | None = None
     """Its private key (.pem or .der), relative to the line file."""
-    server_certificate: str
-    """The server's certificate (.pem or .der), relative to the line file; no other is accepted."""
+    server_certificate: str | None = None
+    """The server's certificate (.pem or .der), relative to the line file; no other is accepted.
+    Either this or `trusted`."""
+    trusted: str | None = None
+    """A folder with the certificates of all servers that are trusted, relative to the line file;
+    the one that is shown must also name the host in `url`."""
+
+    @model_validator(mode="after")
+    def _says_whom_to_trust(self) -> Self:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError(
+                "`certificate` and `private_key` go together; without both, "
+                "one is made in the state folder"
+            )
+        if self.server_certificate is None and self.trusted is None:
+            raise ValueError(
+                "add `server_certificate:` with the server's, or `trusted:` with a folder of them"
+            )
+        if self.server_certificate is not None and self.trusted is not None:
+            raise ValueError("`server_certificate` and `trusted` exclude each other: remove one")
+        return self
 
 
 class OpcUaOptions(Strict):
@@ -88,6 +108,10 @@ class OpcUaOptions(Strict):
     password: Secret | None = None
     """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}. With `insecure: true`
     a server may want it readable on the wire."""
+    user_certificate: str | None = None
+    """The user as a certificate (.pem or .der) instead of a name, relative to the line file."""
+    user_key: str | None = None
+    """The private key of `user_certificate`, relative to the line file."""
     publishing_interval: PositiveDuration = SECOND // 2
     """How often the server sends what has changed; not longer than the period of the tags."""
     timeout: PositiveDuration = 5 * SECOND
@@ -120,6 +144,22 @@ class OpcUaOptions(Strict):
         if self.username == "":
             raise ValueError("`username` is empty: leave both out for an anonymous login")
         return self
+
+    @model_validator(mode="after")
+    def _says_one_user(self) -> Self:
+        if (self.user_certificate is None) != (self.user_key is None):
+            raise ValueError("`user_certificate` and `user_key` go together")
+        if self.user_certificate is not None and self.username is not None:
+            raise ValueError("`user_certificate` and `username` exclude each other: remove one")
+        if self.user_certificate is not None and self.security is None:
+            raise ValueError("a `user_certificate` needs `security:`, or it proves nothing")
+        return self
+
+    @property
+    def url_with_port(self) -> str:
+        """The endpoint with the standard's port if it names none."""
+        parts = urlsplit(self.url)
+        return self.url if parts.port else parts._replace(netloc=f"{parts.netloc}:4840").geturl()
 
     def period_of(self, tag: OpcUaTag) -> Nanos:
         """The expected time between two samples of a tag, in ns."""

@@ -1,5 +1,6 @@
 """Self-signed certificates as OPC UA applications have them, made for one test run."""
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -26,7 +27,7 @@ class Identity:
     key: rsa.RSAPrivateKey
 
     def write(self, folder: Path) -> None:
-        (folder / f"{self.name}.der").write_bytes(self.certificate.public_bytes(Encoding.DER))
+        (folder / f"{self.name}.der").write_bytes(encoded(self.certificate))
         (folder / f"{self.name}.crt").write_bytes(self.certificate.public_bytes(Encoding.PEM))
         (folder / f"{self.name}.pem").write_bytes(key_bytes(self.key))
 
@@ -37,25 +38,37 @@ def key_bytes(key, password=None, encoding=Encoding.PEM):
     return key.private_bytes(encoding, PrivateFormat.PKCS8, protection)
 
 
+def encoded(certificate):
+    """A certificate as a .der file holds it."""
+    return certificate.public_bytes(Encoding.DER)
+
+
 @cache
-def rsa_key(name):
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def rsa_key(name, bits=2048):
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
-def signed(name, key, uri):
-    """A certificate that says whose it is by its URI; None leaves the name out."""
+def signed(name, key, uri, hosts=("localhost",), days=(-1, 1)):
+    """A certificate valid for these days from now; a URI of None leaves all other names out."""
     now, who = datetime.now(UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder(who, who, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1))
-    builder = builder.not_valid_after(now + timedelta(days=1))
+    builder = builder.not_valid_before(now + timedelta(days=days[0]))
+    builder = builder.not_valid_after(now + timedelta(days=days[1]))
     if uri is not None:
-        names = [x509.UniformResourceIdentifier(uri), x509.DNSName("localhost")]
+        names = [x509.UniformResourceIdentifier(uri), *map(_host, hosts)]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
+def _host(name):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 @cache
-def identity(name):
+def identity(name, hosts=("localhost",), days=(-1, 1)):
     """The same one for the same name, over all tests."""
     key = rsa_key(name)
-    return Identity(name, signed(name, key, f"urn:test:{name}"), key)
+    return Identity(name, signed(name, key, f"urn:test:{name}", hosts, days), key)

@@ -67,13 +67,58 @@ def test_a_tag_that_cannot_be_read_is_refused(tag, why):
         options(tag)
 
 
-def test_a_protected_connection_needs_all_three_files_and_is_encrypted_unless_told():
+def test_a_protected_connection_is_encrypted_unless_told():
     found = options(insecure=False, security=FILES).security
     assert (found.policy, found.mode) == ("Basic256Sha256", "SignAndEncrypt")
-    for missing in FILES:
-        some = {name: path for name, path in FILES.items() if name != missing}
-        with pytest.raises(ValidationError, match=missing):
-            options(insecure=False, security=some)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"certificate": "us.der", "server_certificate": "plc.der"}, "go together"),
+        ({"private_key": "us.pem", "trusted": "trusted"}, "go together"),
+        ({}, "add `server_certificate:`"),
+        ({"certificate": "us.der", "private_key": "us.pem"}, "or `trusted:` with a folder"),
+        ({"server_certificate": "plc.der", "trusted": "trusted"}, "remove one"),
+    ],
+)
+def test_whom_to_trust_is_said_once(files, why):
+    with pytest.raises(ValidationError, match=why):
+        options(insecure=False, security=files)
+
+
+def test_without_a_certificate_of_ours_one_will_be_made():
+    assert options(insecure=False, security={"trusted": "certs"}).security.certificate is None
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ({"user_certificate": "me.der"}, "go together"),
+        ({"user_key": "me.pem"}, "go together"),
+        (
+            {
+                "user_certificate": "me.der",
+                "user_key": "me.pem",
+                "username": "a",
+                "password": "${env:P}",
+            },
+            "remove one",
+        ),
+        (
+            {
+                "user_certificate": "me.der",
+                "user_key": "me.pem",
+                "security": None,
+                "insecure": True,
+            },
+            "needs `security:`",
+        ),
+    ],
+)
+def test_there_is_one_user_and_a_certificate_of_his_needs_a_protected_connection(user, why):
+    with pytest.raises(ValidationError, match=why):
+        options(**{"insecure": False, "security": FILES, **user})
 
 
 @pytest.mark.parametrize("policy", ["Basic128Rsa15", "Basic256", "None", ""])

@@ -37,17 +37,27 @@ class Operators:
         return User(UserRole.User) if (username, password) == ("andon", "right") else None
 
 
+class Badges:
+    """Users who log in with a certificate."""
+
+    def get_user(self, _server, username=None, password=None, certificate=None):
+        known = certificate == certificates.encoded(identity("badge").certificate)
+        return User(UserRole.User) if known else None
+
+
 @pytest.fixture
 async def start(folder):
     """Starts a server that offers these policies and nothing else."""
     found = Plant(free_port())
 
-    async def prepare(server):
-        await server.set_application_uri("urn:test:server")
-        await server.load_certificate(folder / "server.der")
-        await server.load_private_key(folder / "server.pem")
+    async def started(*policies, users=None, shows="server", uri="urn:test:server"):
+        async def prepare(server):
+            await server.set_application_uri(uri)
+            await server.load_certificate(folder / f"{shows}.der")
+            await server.load_private_key(folder / "server.pem")
+            if isinstance(users, Badges):
+                server.set_identity_tokens([ua.X509IdentityToken])
 
-    async def started(*policies, users=None):
         await found.start(policies=policies, prepare=prepare)
         if users is not None:
             found.server.iserver.set_user_manager(users)
@@ -134,7 +144,7 @@ async def test_another_servers_certificate_lets_no_session_begin_and_is_named(st
 async def test_a_renewed_certificate_with_the_same_key_is_still_another_one(start, folder):
     plant = await start(Policies.Basic256Sha256_SignAndEncrypt)
     renewed = certificates.signed("renewed", identity("server").key, "urn:test:server")
-    (folder / "renewed.der").write_bytes(renewed.public_bytes(certificates.Encoding.DER))
+    (folder / "renewed.der").write_bytes(certificates.encoded(renewed))
     files = {**FILES, "server_certificate": "renewed.der"}
     refused = await refusal(secured(plant, folder, files=files))
     assert isinstance(refused, SourceLost)
@@ -209,7 +219,7 @@ async def test_a_key_that_is_no_use_is_named_and_never_shown(folder, content, wh
 
 async def test_a_certificate_without_an_application_uri_is_named(folder):
     nameless = certificates.signed("gateway", identity("gateway").key, None)
-    (folder / "gateway.der").write_bytes(nameless.public_bytes(certificates.Encoding.DER))
+    (folder / "gateway.der").write_bytes(certificates.encoded(nameless))
     refused = await refusal(secured(Plant(free_port()), folder))
     assert isinstance(refused, ConfigError)
     assert f"{folder / 'gateway.der'}: names no application URI" in str(refused)
@@ -217,7 +227,7 @@ async def test_a_certificate_without_an_application_uri_is_named(folder):
 
 async def test_a_certificate_with_an_elliptic_curve_is_named(folder):
     curved = certificates.signed("server", ec.generate_private_key(ec.SECP256R1()), "urn:x")
-    (folder / "server.der").write_bytes(curved.public_bytes(certificates.Encoding.DER))
+    (folder / "server.der").write_bytes(certificates.encoded(curved))
     refused = await refusal(secured(Plant(free_port()), folder))
     assert isinstance(refused, ConfigError)
     assert f"{folder / 'server.der'}: the security policies need" in str(refused)
@@ -256,3 +266,121 @@ async def test_a_password_that_is_not_set_is_the_files_fault(monkeypatch):
     refused = await refusal(connector(Plant(free_port()), "flow", **login))
     assert isinstance(refused, ConfigError)
     assert "PLC_PASSWORD is not set" in str(refused)
+
+
+SECURED = Policies.Basic256Sha256_SignAndEncrypt
+
+
+@pytest.fixture
+def trusted(folder):
+    """A folder of trusted certificates with this one in it."""
+    (folder / "trusted").mkdir()
+
+    def put(certificate):
+        (folder / "trusted" / "plc.der").write_bytes(certificates.encoded(certificate))
+        (folder / "shown.der").write_bytes(certificates.encoded(certificate))
+
+    return put
+
+
+def own_and_trusted(plant, folder):
+    return secured(plant, folder, files={"trusted": "trusted"})
+
+
+async def test_a_server_in_the_folder_is_read_with_a_certificate_made_for_it(
+    start, folder, trusted, caplog
+):
+    trusted(certificates.signed("plc", identity("server").key, "urn:test:server", ["127.0.0.1"]))
+    plant, told = await start(SECURED, shows="shown"), []
+
+    async def look(certificate, application):
+        told.append((certificates.encoded(certificate), application.ApplicationUri))
+
+    plant.server.set_certificate_validator(look)
+    found = own_and_trusted(plant, folder)
+    assert (await first(found)).value.tolist() == [1.5]
+    assert (await first(found)).value.tolist() == [1.5]
+    assert sessions(plant) == 0
+    ours = (folder / "opcua/own.der").read_bytes()
+    assert [certificate for certificate, _ in told] == [ours, ours]
+    assert told[0][1].endswith(f":andon:{folder.name}")
+    assert caplog.text.count("let the server trust it") == 1
+
+
+async def test_a_server_that_is_not_in_the_folder_sees_no_session(start, folder, trusted, asked):
+    trusted(identity("other").certificate)
+    plant = await start(SECURED)
+    refused = await refusal(own_and_trusted(plant, folder))
+    assert isinstance(refused, SourceLost)
+    assert "its certificate is not in" in str(refused)
+    assert "it shows server, valid until" in str(refused)
+    assert {ua.ObjectIds.GetEndpointsRequest_Encoding_DefaultBinary} == set(asked)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "days", "why"),
+    [
+        (["plc-2", "10.0.0.7"], (-1, 1), "is for plc-2, 10.0.0.7, not for 127.0.0.1"),
+        (["127.0.0.1"], (-9, -2), "expired on"),
+        (["127.0.0.1"], (2, 9), "is our clock right"),
+    ],
+)
+async def test_a_trusted_certificate_of_another_host_or_time_is_refused(
+    start, folder, trusted, asked, hosts, days, why
+):
+    key = identity("server").key
+    trusted(certificates.signed("plc", key, "urn:test:server", hosts, days))
+    plant = await start(SECURED, shows="shown")
+    refused = await refusal(own_and_trusted(plant, folder))
+    assert isinstance(refused, SourceLost)
+    assert why in str(refused)
+    assert ua.ObjectIds.CreateSessionRequest_Encoding_DefaultBinary not in asked
+
+
+async def test_an_expired_certificate_is_refused_though_it_is_pinned(start, folder, trusted, asked):
+    key = identity("server").key
+    trusted(certificates.signed("plc", key, "urn:test:server", ["127.0.0.1"], (-9, -2)))
+    plant = await start(SECURED, shows="shown")
+    refused = await refusal(
+        secured(plant, folder, files={**FILES, "server_certificate": "shown.der"})
+    )
+    assert "its certificate expired on" in str(refused)
+    assert asked == []
+
+
+async def test_a_certificate_of_another_application_leaves_no_session(start, folder):
+    plant = await start(SECURED, uri="urn:test:evil")
+    refused = await refusal(secured(plant, folder))
+    assert isinstance(refused, SourceLost)
+    assert "its certificate is for urn:test:server, but it says that it is urn:test:evil" in str(
+        refused
+    )
+    assert sessions(plant) == 0
+
+
+async def test_a_server_that_offers_something_else_is_asked_for_nothing(start, folder, trusted):
+    trusted(identity("server").certificate)
+    plant = await start(Policies.Basic256Sha256_Sign, Policies.NoSecurity)
+    refused = await refusal(own_and_trusted(plant, folder))
+    assert "does not offer Basic256Sha256 SignAndEncrypt, but Basic256Sha256 Sign, None" in str(
+        refused
+    )
+
+
+@pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes256_Sha256_RsaPss"])
+async def test_a_user_is_let_in_by_a_certificate_and_another_waits(start, folder, policy):
+    for name in ("badge", "lost-badge"):
+        identity(name).write(folder)
+    offered = getattr(Policies, policy.replace("_", "") + "_SignAndEncrypt")
+    plant = await start(offered, users=Badges())
+    files = {**FILES, "policy": policy}
+    badge = {"user_certificate": "badge.der", "user_key": "badge.pem"}
+    assert (await first(secured(plant, folder, files=files, **badge))).value.tolist() == [1.5]
+    lost = {"user_certificate": "lost-badge.der", "user_key": "lost-badge.pem"}
+    refused = await refusal(secured(plant, folder, files=files, **lost))
+    assert isinstance(refused, SourceLost)
+    assert refused.wait >= 30
+    wrong = {"user_certificate": "badge.der", "user_key": "lost-badge.pem"}
+    refused = await refusal(secured(plant, folder, files=files, **wrong))
+    assert isinstance(refused, ConfigError)
+    assert sessions(plant) == 0

@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +26,7 @@ from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
 from gateway.forward import Forwarder
+from gateway.history import FOLDER
 from gateway.letters import routes
 from gateway.line import Line
 from gateway.metrics import HealthCollector, exposition
@@ -33,6 +35,9 @@ from gateway.notify import notify, watchdog_interval
 from gateway.source import keep_reading
 from gateway.supervise import supervise
 from gateway.warm import Windows
+
+if TYPE_CHECKING:
+    from gateway.history.recorder import Recorder
 
 log = structlog.get_logger()
 
@@ -76,21 +81,42 @@ async def run(config: LineConfig) -> None:
     _stop_on_signal(task)
     detectors, sinks = build_detectors(config), build_sinks(config)
     connectors = build_connectors(config)
-    with only_daemon(config.places.state):
+    started = time.time_ns()
+    with only_daemon(config.places.state), _history(config, started) as history:
         async with (
             _buffer(config, sinks) as buffer,
             _opened(sinks),
         ):
-            line = Line(config, detectors, buffer, time.time_ns())
+            line = Line(config, detectors, buffer, started, recorder=history)
+            line.health.history = history.facts if history else None
             await line.restore()
             windows = Windows(config)
             line.recall(windows.load())
             forwarders = [Forwarder(name, sink, buffer) for name, sink in sinks.items()]
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             with contextlib.suppress(asyncio.CancelledError):
-                await _run_tasks(config, line, connectors, forwarders, buffer, windows)
+                await _run_tasks(config, line, connectors, forwarders, buffer, windows, history)
     log.info("line.stopped")
     notify("STOPPING=1")
+
+
+@contextlib.contextmanager
+def _history(config: LineConfig, started: Nanos) -> Iterator["Recorder | None"]:
+    """The recorder of a line that keeps history; None for others, which need no pyarrow."""
+    options = config.file.history
+    if options is None:
+        yield None
+        return
+    from gateway.history.archive import Archive
+    from gateway.history.recorder import Recorder
+
+    facts = {"line": config.line, "site": config.site, "config": config.digest}
+    facts["started"] = str(started)
+    tags, folder = [tag.name for tag in config.tags], config.places.state / FOLDER
+    with contextlib.closing(
+        Recorder(lambda: Archive(folder, options, facts, tags), options.flush)
+    ) as recorder:
+        yield recorder
 
 
 def _buffer(
@@ -112,6 +138,7 @@ async def _run_tasks(
     forwarders: list[Forwarder],
     buffer: Buffer,
     windows: Windows,
+    history: "Recorder | None",
 ) -> None:
     health = line.health
 
@@ -150,6 +177,8 @@ async def _run_tasks(
         for forwarder in forwarders:
             start(f"sink[{forwarder.name}]", forwarder.run)
         start("windows", lambda: windows.keep(line.memory))
+        if history is not None:
+            start("history", history.run)
         start("heartbeat", lambda: _heartbeat(line, buffer))
         notify("READY=1", f"STATUS={config.line}: started, http on port {port}")
         log.info(

@@ -7,7 +7,7 @@ Promises
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -145,6 +145,7 @@ class Health:
         self.detectors: dict[str, DetectorHealth] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.buffer: Mapping[str, object] = {}
+        self.history: Callable[[], Mapping[str, object]] | None = None
         self.alerts: deque[Alert] = deque(maxlen=RECENT)
         self.active: dict[str, Alert] = {}
         self.raised = 0

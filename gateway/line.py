@@ -28,7 +28,17 @@ from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
 from gateway.inbox import Inbox
 from gateway.metrics import Timings
-from gateway.model import SECOND, Alert, Envelope, Kind, Nanos, Score, Window, WindowSpec
+from gateway.model import (
+    SECOND,
+    Alert,
+    Envelope,
+    Kind,
+    Nanos,
+    SampleBatch,
+    Score,
+    Window,
+    WindowSpec,
+)
 from gateway.summary import Summariser
 from gateway.supervise import Fatal
 
@@ -57,6 +67,12 @@ class Store(Protocol):
     def note(self, loss: Loss) -> None: ...
 
 
+class Recorder(Protocol):
+    """What the line needs of the history."""
+
+    def note(self, now: Nanos, batch: SampleBatch | None) -> None: ...
+
+
 class Line:
     """The aligner, detectors, alarm machines and summaries of one line."""
 
@@ -67,12 +83,14 @@ class Line:
         store: Store,
         now: Nanos,
         clock: Callable[[], Nanos] = time.time_ns,
+        recorder: Recorder | None = None,
     ) -> None:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
         self._tags = {tag.name: tag for tag in tags}
+        self._recorder = recorder
         self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
         self._aligner = Aligner(
             {name: detector.spec for name, detector in detectors.items()},
@@ -143,6 +161,8 @@ class Line:
 
     def _take_in(self, now: Nanos) -> None:
         batch = self.inbox.drain()
+        if self._recorder is not None:
+            self._recorder.note(now, batch)
         if batch is not None:
             self._watch.push(batch, now)
             self._aligner.push(batch)

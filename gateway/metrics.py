@@ -81,6 +81,8 @@ class HealthCollector(Collector):
         yield from self._sources()
         yield from self._detectors()
         yield from self._delivery()
+        if self._health.history is not None:
+            yield from self._history(self._health.history())
 
     def _gauge(self, name: str, text: str, labels: list[str], rows: Rows) -> Metric:
         return self._fill(GaugeMetricFamily(name, text, labels=["line", *labels]), rows)
@@ -285,6 +287,26 @@ class HealthCollector(Collector):
             "Points that a sink refused for good.",
             [],
             [((), _number(found.get("dead_letters")))],
+        )
+
+    def _history(self, facts: Mapping[str, object]) -> Iterator[Metric]:
+        yield self._counter(
+            "andon_history_samples",
+            "Samples written to the history, and samples that the disk did not take.",
+            ["result"],
+            [((result,), _number(facts[result])) for result in ("written", "dropped")],
+        )
+        yield self._gauge(
+            "andon_history_size_bytes",
+            "Bytes that its files take.",
+            [],
+            [((), _number(facts.get("bytes")))],
+        )
+        yield self._gauge(
+            "andon_history_oldest_sample_timestamp_seconds",
+            "Time of its oldest sample; 0 if there is none.",
+            [],
+            [((), _number(facts.get("oldest_at")) / SECOND)],
         )
 
 

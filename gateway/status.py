@@ -49,6 +49,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
         "detectors": [_detector(detector) for detector in health.detectors.values()],
         "sinks": [dict(d.facts()) for d in health.deliveries.values()],
         "buffer": dict(health.buffer),
+        "history": dict(health.history()) if health.history else None,
         "active": [alert_facts(alert) for alert in health.active.values()],
         "alerts": [alert_facts(alert) for alert in health.alerts],
     }

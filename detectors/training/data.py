@@ -1,4 +1,5 @@
-"""Reads recorded data: CSV or Parquet, wide, with a column of times and one column per tag.
+"""Reads recorded data: CSV or Parquet, wide, with a column of times and one column per tag, or the
+gateway's own history.
 
 Promises
 - The column of times is the one named timestamp, time, datetime or at, or else the first; ISO 8601
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from detectors.training import history
 from gateway.contracts import ConfigError
 from gateway.model import Floats, Times
 
@@ -40,10 +42,14 @@ class Recording(NamedTuple):
 
 
 def read(paths: Sequence[Path]) -> Recording:
-    """One recording from one or more files with the same columns."""
-    parts = [_read_file(path) for path in paths]
+    """One recording from one or more files with the same columns, or a folder of history."""
+    own = history.files(paths)
+    wide = [path for path in paths if path not in own and not path.is_dir()]
+    parts = [_read_file(path) for path in wide]
+    if own:
+        parts.append(Recording(*history.read(own), {}))
     first = parts[0]
-    for path, part in zip(paths, parts, strict=True):
+    for path, part in zip([*wide, *own[:1]], parts, strict=True):
         if set(part.names) != set(first.names):
             odd = ", ".join(sorted(set(part.names) ^ set(first.names)))
             raise ConfigError(f"{path} has not the same columns as {paths[0]}: {odd}")

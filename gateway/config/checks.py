@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
@@ -32,6 +33,7 @@ def of_line(document: Document, security: Security) -> list[Problem]:
             _crossed_limits(document),
             _insecure(document, security),
             _remote_health(document, security),
+            _history_extra(document),
         )
     )
 
@@ -145,6 +147,12 @@ def _remote_health(document: Document, security: Security) -> Iterator[Problem]:
         message = f"{host} can be reached from the network"
         hint = "use 127.0.0.1, or set security.allow_remote_health in the site file"
         yield document.problem(("health", "host"), message, hint, at="value")
+
+
+def _history_extra(document: Document) -> Iterator[Problem]:
+    if document.get("history") is not None and find_spec("pyarrow") is None:
+        hint = "install andon[history], or leave history out"
+        yield document.problem(("history",), "history needs pyarrow, which is not installed", hint)
 
 
 def _is_loopback(host: str) -> bool:

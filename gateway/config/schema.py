@@ -45,6 +45,17 @@ class Buffer(Strict):
     """Summaries that are older than this are dropped, and counted; alerts never are."""
 
 
+class History(Strict):
+    """Raw samples of the last days in local Parquet files; never forwarded."""
+
+    max_bytes: Size = 2**30
+    """Beyond this the oldest files are deleted."""
+    max_age: PositiveDuration = 7 * 24 * 60 * MINUTE
+    """Files whose first sample is older than this are deleted."""
+    flush: PositiveDuration = MINUTE
+    """How often samples are written: a crash costs those of at most this long."""
+
+
 class Health(Strict):
     """The local web server for /healthz, /readyz and /metrics."""
 
@@ -98,6 +109,8 @@ class LineFileBase(Strict):
     summaries: Summaries = Summaries()
     timing: Timing = Timing()
     buffer: Buffer = Buffer()
+    history: History | None = None
+    """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
     health: Health = Health()
     state: str | None = None
     """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from gateway.codec import decode
 from gateway.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.durable import sync_folder
 from gateway.model import SECOND, Envelope, Kind, Nanos, Probe
 from gateway.options import Size, Strict
 
@@ -106,7 +107,7 @@ class FileSink:
                     file.truncate(start)
                 raise
         if is_new:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return len(data)
 
     def _make_room(self, size: int) -> bool:
@@ -169,11 +170,3 @@ def _write_all(file: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(file, left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -164,3 +164,17 @@ async def test_a_clock_step_neither_stops_nor_alarms_the_line(step):
     await play(found, [5, 5, 20], start=start)
     alarms = [alert.fields["alarm"] for alert in points(store, Kind.ALERT)]
     assert alarms == ["anomaly"]
+
+
+async def test_the_recorder_hears_of_every_look_and_with_which_time_it_was_decided():
+    class Heard(list):
+        def note(self, now, found):
+            self.append((now, found))
+
+    heard = Heard()
+    found = Line(config(), {}, MemoryStore(), T0, clock=lambda: T0, recorder=heard)
+    await play(found, [5.0])
+    await found.tick(T0 + 3 * S)
+    (first, arrived), silence = heard
+    assert (first, arrived.value.tolist()) == (T0 + S + S // 2, [5.0, 1.0])
+    assert silence == (T0 + 3 * S, None)

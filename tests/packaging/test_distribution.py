@@ -53,6 +53,7 @@ def _locked(name):
 RUN = [
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["train"],
+    *PROJECT["project"]["optional-dependencies"]["history"],
     *PROJECT["project"]["optional-dependencies"]["serial"],
     *PROJECT["dependency-groups"]["build"],
 ]

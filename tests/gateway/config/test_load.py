@@ -184,3 +184,11 @@ def test_a_secret_that_is_not_there_is_only_a_warning(plant, monkeypatch):
 
     monkeypatch.setenv("T", "x")
     assert plant().warnings == ()
+
+
+def test_history_without_its_extra_is_refused_with_the_extra_to_install(plant, monkeypatch):
+    monkeypatch.setattr("gateway.config.checks.find_spec", lambda _name: None)
+    with pytest.raises(ConfigProblems, match=r"install andon\[history\]") as caught:
+        plant(line=[("detectors:", "history: {}\ndetectors:")])
+    assert [(p.line, p.path) for p in caught.value.problems] == [(12, "history")]
+    assert plant().file.history is None

@@ -1,0 +1,72 @@
+"""The names of history files, which say what is in them, so that no file need be opened to know.
+
+A run, from one start of the daemon to the next, writes flushes that are numbered over all runs.
+`20260131T120000Z_run12_12-71_c0ffee12.parquet` holds flushes 12 to 71 of the run that began with
+flush 12; the last word is the CRC of its content, since Parquet does not protect its own footer.
+"""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.contracts import ConfigError
+from gateway.model import SECOND, Nanos
+
+_NAME = re.compile(r"(\d{8}T\d{6}Z)_run(\d+)_(\d+)-(\d+)_([0-9a-f]{8})\.parquet")
+
+
+class Name(NamedTuple):
+    """What a name says. Names sort in the order of recording, whatever the clock did."""
+
+    run: int
+    first: int
+    last: int
+    at: Nanos
+    """Time of the first arrival, in whole seconds."""
+    crc: int
+    """CRC-32 of the file."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it holds one flush, and not many that were joined."""
+        return self.first == self.last
+
+    def holds(self, other: "Name") -> bool:
+        """Whether all of the other's flushes, and more, are in this one."""
+        is_longer = self.last - self.first > other.last - other.first
+        return is_longer and self.first <= other.first and other.last <= self.last
+
+    def __str__(self) -> str:
+        stamp = datetime.fromtimestamp(self.at // SECOND, UTC).strftime("%Y%m%dT%H%M%SZ")
+        return f"{stamp}_run{self.run}_{self.first}-{self.last}_{self.crc:08x}.parquet"
+
+
+def name_of(path: Path) -> Name | None:
+    """What the file's name says; None where it is not a file of history."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    at = datetime.strptime(match[1], "%Y%m%dT%H%M%S%z")
+    run, first, last = int(match[2]), int(match[3]), int(match[4])
+    return Name(run, first, last, round(at.timestamp()) * SECOND, int(match[5], 16))
+
+
+def listed(folder: Path) -> list[tuple[Name, Path]]:
+    """The history files of a folder in the order of recording."""
+    return sorted((name, path) for path in folder.iterdir() if (name := name_of(path)))
+
+
+def superseded(files: list[tuple[Name, Path]]) -> list[tuple[Name, Path]]:
+    """Those whose flushes are all in another one: what a crash left of a join."""
+    joined = [name for name, _ in files if not name.is_part]
+    return [(name, path) for name, path in files if any(j.holds(name) for j in joined)]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files that hold a folder's history, each flush once; ConfigError where there is none."""
+    files = listed(folder)
+    doubled = {path for _, path in superseded(files)}
+    if not files:
+        raise ConfigError(f"{folder} holds no history files")
+    return [path for _, path in files if path not in doubled]

@@ -1,0 +1,129 @@
+"""Takes samples from the line and hands them to a thread that writes them.
+
+Promises
+- The line never waits: `note` appends to a list, everything else happens in the thread.
+- What was noted longer ago than the flush interval is on disk, fsync'd, if the disk takes it;
+  a crash costs what was noted since.
+- A disk that refuses costs history alone: samples wait in memory, up to `LIMIT` of them, then the
+  oldest are dropped and counted.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from gateway.history.archive import Archive
+from gateway.history.table import Arrival
+from gateway.model import SECOND, Nanos, SampleBatch
+
+log = structlog.get_logger()
+
+EARLY = 250_000
+"""Samples that are worth a flush before its time, some 8 MB."""
+LIMIT = 8 * EARLY
+"""Samples that wait in memory for a disk that refuses."""
+
+
+class Recorder:
+    """The history of one line; `open_archive` is called in the thread, where it may take long."""
+
+    def __init__(
+        self,
+        open_archive: Callable[[], Archive],
+        flush: Nanos,
+        clock: Callable[[], Nanos] = time.time_ns,
+    ) -> None:
+        self._open, self._flush, self._clock = open_archive, flush / SECOND, clock
+        self._archive: Archive | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._waiting: deque[Arrival] = deque()
+        self._samples = 0
+        self._full = asyncio.Event()
+        self.written = 0
+        self.dropped = 0
+        self.error = ""
+        self._facts: Mapping[str, object] = {}
+
+    def note(self, now: Nanos, batch: SampleBatch | None) -> None:
+        """The line looked at `now`, and this is what had arrived; its own tag indices."""
+        self._waiting.append((now, batch))
+        self._samples += _count(batch)
+        if self._samples >= EARLY and not self.error:
+            self._full.set()
+        while self._samples > LIMIT:
+            lost = _count(self._waiting.popleft()[1])
+            self._samples -= lost
+            self.dropped += lost
+
+    async def run(self) -> None:
+        """Flush for ever."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self._flush)
+            self._full.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits; what the disk refuses waits on."""
+        arrivals = self._take()
+        if not arrivals:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._store, arrivals)
+        except OSError as error:
+            self._refused(error, arrivals)
+        except Exception:
+            self.dropped += sum(_count(batch) for _, batch in arrivals)
+            raise
+        else:
+            if self.error:
+                log.info("history.accepts", dropped=self.dropped)
+            self.error = ""
+
+    def _refused(self, error: OSError, arrivals: list[Arrival]) -> None:
+        if not self.error:
+            log.warning("history.refused", why=str(error))
+        self.error = str(error)
+        self._waiting.extendleft(reversed(arrivals))
+        self._samples += sum(_count(batch) for _, batch in arrivals)
+
+    def _take(self) -> list[Arrival]:
+        arrivals = list(self._waiting)
+        self._waiting.clear()
+        self._samples = 0
+        return arrivals
+
+    def _store(self, arrivals: list[Arrival]) -> None:
+        if self._archive is None:
+            self._archive = self._open()
+        self._archive.store(arrivals)
+        self.written += sum(_count(batch) for _, batch in arrivals)
+        self._archive.tend(self._clock())
+        self._facts = self._archive.facts()
+
+    def close(self) -> None:
+        """Write the rest, as far as the disk takes it, and end the thread."""
+        arrivals = self._take()
+        if arrivals:
+            self._thread.submit(self._store, arrivals)
+        self._thread.shutdown(wait=True)
+
+    def facts(self) -> dict[str, object]:
+        """What status and metrics show."""
+        return {
+            "written": self.written,
+            "waiting": self._samples,
+            "dropped": self.dropped,
+            "error": self.error,
+            **self._facts,
+        }
+
+
+def _count(batch: SampleBatch | None) -> int:
+    return len(batch) if batch is not None else 0

@@ -1,0 +1,101 @@
+"""Promise: a crash costs history one flush at most, and a full disk takes history first."""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rig import rig, source
+
+from gateway.history import table
+from gateway.history.names import files_in
+from gateway.model import SECOND
+
+SUPPORT = str(Path(__file__).parents[1] / "support")
+HISTORY = "history: {flush: 500ms}\n"
+
+
+def samples(folder):
+    """(arrival, time, tag) of everything that is on disk."""
+    found = []
+    for path in files_in(folder):
+        rows = table.read(path)
+        columns = (rows[name].cast("int64").to_pylist() for name in ("arrived", "time"))
+        found += zip(*columns, rows["tag"].to_pylist(), strict=True)
+    return found
+
+
+async def test_kill_minus_9_costs_history_only_what_was_not_flushed(tmp_path, bundle):
+    async with rig(tmp_path, bundle, HISTORY) as line:
+        folder = tmp_path / "state" / "history"
+        for _ in range(2):
+            async with line.daemon() as process:
+                facts = await line.until(lambda f: f["history"]["written"] > 200)
+                process.send_signal(signal.SIGKILL)
+                await process.wait()
+            found = samples(folder)
+            assert sum(tag is not None for _, _, tag in found) >= facts["history"]["written"]
+        assert len({(at, tag) for _, at, tag in found if tag}) == sum(bool(t) for *_, t in found)
+        assert {tag for *_, tag in found if tag} == {tag["tag"] for tag in facts["tags"]}
+        assert [arrived for arrived, *_ in found] == sorted(arrived for arrived, *_ in found)
+
+
+async def test_a_polite_end_writes_what_the_line_took_in(tmp_path, bundle):
+    async with rig(tmp_path, bundle, "history: {}\n") as line:
+        async with line.daemon() as process:
+            facts = await line.until(lambda f: source(f, "plc")["samples"] > 50)
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await process.wait() == 0
+        assert facts["history"]["written"] == 0
+        newest = samples(tmp_path / "state" / "history")[-1][0]
+        assert newest > facts["now"] - 2 * SECOND
+
+
+CHILD = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from fakes import batch
+from gateway.history.archive import Archive
+
+folder = Path(sys.argv[1])
+options = SimpleNamespace(max_bytes=10**9, max_age=10**18)
+archive = Archive(folder / "history", options, {}, ["flow"], reserve=8 * 2**20)
+for k in range(1, 6):
+    archive.store([(k, batch(k, 1.0))])
+    archive.tend(k)
+with open(folder / "filler", "wb") as filler:
+    while os.statvfs(folder).f_bavail * 4096 > 10 * 2**20:
+        filler.write(bytes(2**16))
+        filler.flush()
+archive.store([(6, batch(6, 1.0))])
+print("kept", archive.facts()["files"])
+with open(folder / "filler", "ab") as filler:
+    filler.write(bytes(4 * 2**20))
+try:
+    archive.store([(7, batch(7, 1.0))])
+except OSError as refused:
+    print("refused", refused.errno)
+print("left", archive.facts()["files"])
+os.unlink(folder / "filler")
+archive.store([(8, batch(8, 1.0))])
+print("again", archive.facts()["files"])
+"""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not there")
+def test_short_of_disk_history_is_the_first_to_go(tmp_path):
+    mount = f"mount -t tmpfs -o size=24m tmpfs {tmp_path}"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk of its own")
+    command = f'{mount} && exec "$0" -c "$1" {tmp_path}'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command, sys.executable, CHILD],
+        capture_output=True, text=True, timeout=60, check=False, env={"PYTHONPATH": SUPPORT},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["kept 6", "refused 28", "left 0", "again 1"]

@@ -2,7 +2,8 @@
 
 Promises
 - The lines are sent as they were stored; the same batch is the same bytes.
-- A line that the server will never take is found by bisection and named; the others are stored.
+- A line that the server will never take is found (sinks/sorting.py) and named; the others are
+  stored.
 - Redirects are not followed, and the token never appears in a message.
 - Nothing is retried here; sinks/answers.py says what each answer means.
 """
@@ -13,18 +14,13 @@ import gzip
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.model import SECOND, Envelope, Kind, Probe
 from gateway.options import PositiveDuration, Secret, Strict, Url
-from gateway.sinks.answers import Verdict, judge, retry_after, words
-
-MOST_LINES = 2_000
-"""In one request, so that eleven halvings find a wrong line."""
-COMMENT = b"# andon asks whether it may write here"
-"""Line protocol that stores nothing."""
+from gateway.sinks.answers import Answer, Verdict, judge, retry_after, words
+from gateway.sinks.sorting import COMMENT, Sorter
 
 
 class InfluxOptions(Strict):
@@ -47,25 +43,6 @@ class InfluxOptions(Strict):
     """A file with the certificates that may sign the server's; the system's if not given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one request came to."""
-
-    verdict: Verdict
-    said: str = ""
-    wait: float = 0.0
-
-
-@dataclass(slots=True)
-class _Batch:
-    """One batch on its way: what is left to send, what was found to be wrong, bytes sent."""
-
-    lines: Sequence[bytes]
-    wrong: list[int] = field(default_factory=list)
-    said: str = ""
-    sent_bytes: int = 0
-
-
 class InfluxSink:
     """Keeps one HTTP client, made at the first write and anew after a refusal."""
 
@@ -77,9 +54,8 @@ class InfluxSink:
         self._ca = str(places.config / options.ca) if options.ca else None
         self._client: Any = None
         self._token = ""
-        self._most_bytes = 2**63
-        """The largest body that the server has not called too large."""
-        self._has_stored = False
+        self._sorter = Sorter(self._send)
+        self._sent_bytes = 0
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -93,85 +69,25 @@ class InfluxSink:
 
     async def write(self, batch: Sequence[Envelope]) -> int:
         """Store all lines; the bytes sent, compressed. SinkUnavailable or SinkRejected."""
-        job = _Batch([envelope.body for envelope in batch])
+        self._sent_bytes = 0
         try:
-            await self._store(job, 0, len(job.lines))
+            wrong = await self._sorter.store([envelope.body for envelope in batch])
         except SinkUnavailable as error:
-            error.sent_bytes = job.sent_bytes
+            error.sent_bytes = self._sent_bytes
             raise
-        if job.wrong:
-            raise SinkRejected(job.wrong, job.said, sent_bytes=job.sent_bytes)
-        return job.sent_bytes
+        if wrong:
+            first = next(iter(wrong.values()))
+            raise SinkRejected(list(wrong), first, sent_bytes=self._sent_bytes)
+        return self._sent_bytes
 
-    async def _store(self, job: _Batch, start: int, end: int) -> None:
-        """Store the lines [start, end), the wrong ones excepted."""
-        reach = MOST_LINES
-        while start < end:
-            middle = self._fits(job, start, min(end, start + reach))
-            answer = await self._send(job, job.lines[start:middle])
-            if answer.verdict is Verdict.STORED:
-                start, reach = middle, min(reach * 2, MOST_LINES)
-            elif middle - start == 1:
-                await self._give_up(job, start, answer)
-                start = middle
-            elif answer.verdict is Verdict.TOO_LARGE:
-                self._most_bytes = _size(job.lines[start:middle]) // 2
-            else:
-                start = await self._find_wrong(job, start, middle)
-                # Neighbours are often wrong for the same reason: then ask one by one for a while.
-                reach = 1 if _ends_in_a_run(job.wrong) else reach
-
-    async def _find_wrong(self, job: _Batch, start: int, end: int) -> int:
-        """Find the first wrong line of [start, end), which was refused; the index to go on from.
-
-        Only first halves are sent: when one is stored the wrong line is in the second, which need
-        not be asked. That is one request for each halving, not two. The last line is asked alone,
-        so that no good line is given up by inference.
-        """
-        while end - start > 1:
-            middle = (start + end) // 2
-            answer = await self._send(job, job.lines[start:middle])
-            if answer.verdict is Verdict.STORED:
-                start = middle
-            elif answer.verdict is Verdict.TOO_LARGE:
-                return start
-            else:
-                end = middle
-        answer = await self._send(job, job.lines[start:end])
-        if answer.verdict is not Verdict.STORED:
-            await self._give_up(job, start, answer)
-        return end
-
-    async def _give_up(self, job: _Batch, index: int, answer: Answer) -> None:
-        """The server refuses this line alone, so it is the line that is wrong.
-
-        Unless a mere comment is refused with the same words: then it is the request, which would
-        condemn every line, and a human must help.
-        """
-        if not self._has_stored:
-            comment = await self._send(job, [COMMENT])
-            if comment.said == answer.said:
-                raise SinkUnavailable(answer.said, needs_human=True)
-        job.wrong.append(index)
-        job.said = job.said or answer.said
-
-    def _fits(self, job: _Batch, start: int, end: int) -> int:
-        """The end of the longest run of lines that the server may take at once; at least one."""
-        size = 0
-        for index in range(start, end):
-            size += len(job.lines[index]) + 1
-            if size > self._most_bytes and index > start:
-                return index
-        return end
-
-    async def _send(self, job: _Batch, lines: Sequence[bytes]) -> Answer:
+    async def _send(self, lines: Sequence[bytes]) -> Answer:
         """One request; SinkUnavailable unless the server decided about these lines."""
         body = b"\n".join(lines)
         if self._options.gzip:
             # mtime=0: the same lines are the same bytes. In a thread: it takes milliseconds.
             body = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
         # Counted before it is known whether it arrived: it is paid for either way.
-        job.sent_bytes += len(body)
+        self._sent_bytes += len(body)
         answer = await self._post(body)
         if answer.verdict is Verdict.NEEDS_HUMAN:
             # Perhaps the token was changed: read it anew next time.
@@ -201,13 +117,12 @@ class InfluxSink:
         except (aiohttp.ClientError, OSError) as error:
             raise SinkUnavailable(self._masked(f"{type(error).__name__}: {error}")) from error
         if stored:
-            self._has_stored = True
             return Answer(Verdict.STORED)
         return Answer(Verdict.NEEDS_HUMAN, "an answer that InfluxDB does not give; check the url")
 
     def _answer(self, error: Any) -> Answer:
-        verdict = judge(error.status)
         said = words(error.status, error.reason, error.body, self._token)
+        verdict = judge(error.status, said)
         headers = error.headers or {}
         if 300 <= error.status < 400:
             said = self._masked(f"{said}; it is now at {headers.get('Location')}")
@@ -254,7 +169,7 @@ class InfluxSink:
     async def probe(self) -> Probe:
         """Send a comment: that asks for the token, the bucket and the path, and stores nothing."""
         try:
-            answer = await self._send(_Batch([COMMENT]), [COMMENT])
+            answer = await self._send([COMMENT])
         except SinkUnavailable as error:
             return Probe(ok=False, said=str(error))
         finally:
@@ -262,11 +177,3 @@ class InfluxSink:
         # A refusal of the comment itself came from behind the door: "there are no points in it".
         said = f"bucket {self._options.bucket} answers"
         return Probe(ok=True, said=f"{said}: {answer.said}" if answer.said else said)
-
-
-def _ends_in_a_run(numbers: Sequence[int]) -> bool:
-    return len(numbers) > 1 and numbers[-1] == numbers[-2] + 1
-
-
-def _size(lines: Sequence[bytes]) -> int:
-    return sum(len(line) + 1 for line in lines)

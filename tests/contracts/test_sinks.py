@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import servers
+from fake_influx import LyingInflux
 from pydantic import BaseModel, ValidationError
 
 from gateway import registry
@@ -16,6 +17,7 @@ from gateway.model import Envelope, Kind, Point, Probe
 
 AT = 1_700_000_000_000_000_000
 NAMES = sorted(registry.installed(registry.SINKS))
+ANSWERING = "influx, and a server that answers"
 
 # The least that each built-in needs to be built; a stranger's sink must do with nothing.
 NEEDED = {
@@ -24,9 +26,20 @@ NEEDED = {
 }
 
 
-@pytest.fixture(params=NAMES)
-def name(request):
-    return request.param
+@pytest.fixture(params=[*NAMES, ANSWERING])
+async def harness(request):
+    """A sink's name, and what it needs to be built."""
+    if request.param == ANSWERING:
+        # The server that lies elsewhere is held here to what a server does that does not.
+        async with LyingInflux(seed=0, share=0.0).serving() as server:
+            yield "influx", {"url": server.url, "bucket": "lines"}
+    else:
+        yield request.param, NEEDED.get(request.param, dict)()
+
+
+@pytest.fixture
+def name(harness):
+    return harness[0]
 
 
 @pytest.fixture
@@ -35,8 +48,9 @@ def sink_class(name):
 
 
 @pytest.fixture
-def options(name, sink_class):
-    return sink_class.Options.model_validate({"type": name, **NEEDED.get(name, dict)()})
+def options(harness, sink_class):
+    name, needed = harness
+    return sink_class.Options.model_validate({"type": name, **needed})
 
 
 @pytest.fixture

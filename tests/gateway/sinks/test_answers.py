@@ -2,7 +2,7 @@ from email.utils import formatdate
 
 import pytest
 
-from gateway.sinks.answers import Verdict, judge, retry_after, words
+from gateway.sinks.answers import Answer, Verdict, judge, retry_after, words
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,23 @@ def test_a_captive_portal_has_stored_nothing():
     assert judge(200) is Verdict.NEEDS_HUMAN
 
 
+def test_an_old_servers_partial_write_does_not_stand_in_the_way_for_ever():
+    assert judge(500, "500: partial write: points beyond retention policy") is Verdict.WRONG_LINE
+    assert judge(502, "502: partial write") is Verdict.LATER
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("partial write: points beyond retention policy dropped=24", 24),
+        ("partial write: dropped 550 points outside retention policy of duration 24h", 550),
+        ("unable to parse 'dropped': missing fields", 0),
+    ],
+)
+def test_a_server_may_say_how_many_lines_it_dropped(said, count):
+    assert Answer(Verdict.WRONG_LINE, said).dropped == count
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -55,6 +72,15 @@ def test_a_server_may_ask_for_time_in_seconds_or_by_a_date(header, seconds):
     [
         (b'{"code":"invalid","message":"bad line"}', "400 Bad Request: bad line"),
         (b'{"error":"partial write"}', "400 Bad Request: partial write"),
+        (
+            b'{"error":"partial write","data":[{"line_number":2,"error_message":"no field"}]}',
+            "400 Bad Request: partial write: no field",
+        ),
+        (
+            b'{"error":"parsing failed","data":{"line_number":1,"error_message":"no time"}}',
+            "400 Bad Request: parsing failed: no time",
+        ),
+        (b'{"error":"no","data":null}', "400 Bad Request: no"),
         (b"<html>\n no\n</html>", "400 Bad Request: <html> no </html>"),
         (b"[]", "400 Bad Request: []"),
         (b"\xff", "400 Bad Request: �"),

@@ -1,7 +1,8 @@
 import asyncio
-import gzip
+import functools
+import itertools
 import json
-import math
+import random
 import time
 import urllib.parse
 import urllib.request
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import servers
 from aiohttp import web
+from fake_influx import FakeInflux, cuts_the_reply, drops_the_reply
 
 from gateway.buffer import open_buffer
 from gateway.codec import encode
@@ -18,7 +20,8 @@ from gateway.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.forward import Forwarder, Pace
 from gateway.model import Envelope, Kind, Point
 from gateway.options import Secret
-from gateway.sinks.influx import MOST_LINES, InfluxOptions, InfluxSink
+from gateway.sinks.influx import InfluxOptions, InfluxSink
+from gateway.sinks.sorting import MOST_LINES, PATIENCE
 
 TOKEN = "s3cret-token"
 
@@ -30,46 +33,10 @@ def envelopes(count, prefix="ok"):
     ]
 
 
-class FakeInflux:
-    """Stores whole lines like a server that refuses a body for the first line it dislikes.
-
-    `script` are answers to give first: a status, or a function of the request. `poison` marks
-    lines that are refused, `most_bytes` bodies that are too large.
-    """
-
-    def __init__(self):
-        self.script, self.requests, self.stored = [], [], []
-        self.poison, self.most_bytes, self.url = b"poison", math.inf, ""
-
-    async def answer(self, request):
-        wire = await request.read()
-        zipped = request.headers.get("Content-Encoding") == "gzip"
-        body = gzip.decompress(wire) if zipped else wire
-        self.requests.append(SimpleNamespace(request=request, wire=wire, body=body, zipped=zipped))
-        if self.script:
-            step = self.script.pop(0)
-            return step if isinstance(step, web.Response) else await step(request)
-        if len(body) > self.most_bytes:
-            return web.Response(status=413)
-        for line in body.split(b"\n"):
-            if self.poison in line:
-                return web.json_response({"message": f"bad: {line.decode()}"}, status=400)
-        self.stored += [line for line in body.split(b"\n") if not line.startswith(b"#")]
-        return web.Response(status=204)
-
-
 @pytest.fixture
 async def fake():
-    server = FakeInflux()
-    app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
+    async with FakeInflux().serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +60,14 @@ async def refused(sink, batch=None, match=None):
     return caught.value
 
 
+async def outcome(sink, batch):
+    """The bytes that were sent, or why they were not."""
+    try:
+        return await sink.write(batch)
+    except (SinkUnavailable, SinkRejected) as error:
+        return error
+
+
 def status(code, **options):
     return web.Response(status=code, **options)
 
@@ -102,7 +77,7 @@ async def test_the_lines_arrive_as_they_were_encoded(fake):
     async with opened(fake.url) as sink:
         await sink.write(batch)
     (only,) = fake.requests
-    assert fake.stored == [e.body for e in batch]
+    assert fake.lines == [e.body for e in batch]
     assert only.request.path == "/api/v2/write"
     assert dict(only.request.query) == {"org": "plant", "bucket": "lines", "precision": "ns"}
     assert only.request.headers["Authorization"] == f"Token {TOKEN}"
@@ -209,12 +184,9 @@ async def test_a_server_that_does_not_answer_is_unavailable(fake):
     assert error.sent_bytes > 0
 
 
-async def test_a_reply_that_is_cut_is_unavailable(fake):
-    async def cut(request):
-        request.transport.abort()
-        return status(204)
-
-    fake.script = [cut]
+@pytest.mark.parametrize("fault", [drops_the_reply, cuts_the_reply])
+async def test_a_reply_that_is_cut_is_unavailable(fake, fault):
+    fake.script = [functools.partial(fault, fake)]
     async with opened(fake.url) as sink:
         assert not (await refused(sink)).needs_human
 
@@ -229,20 +201,65 @@ async def test_certificates_that_cannot_be_read_are_for_a_human(fake, tmp_path):
         assert (await refused(sink, match="none.pem")).needs_human
 
 
-@pytest.mark.parametrize("at", [0, 1, 999, 1234, 1999])
-async def test_one_poison_line_is_found_in_at_most_13_more_requests(fake, at):
-    batch = envelopes(MOST_LINES)
+@pytest.mark.parametrize(
+    "at", [0, 1, 999, 1000, 2600, 4999, *random.Random(5).sample(range(5000), 4)]
+)
+async def test_one_poison_line_among_5000_costs_at_most_13_more_requests(fake, at):
+    batch = envelopes(5000)
     batch[at] = envelopes(1, "poison")[0]
     async with opened(fake.url) as sink:
-        await sink.write(envelopes(1, "before"))
-        fake.stored.clear()
-        fake.requests.clear()
         with pytest.raises(SinkRejected, match="400 Bad Request: bad: m,n=poison0") as caught:
             await sink.write(batch)
     assert caught.value.which == (at,)
-    assert set(fake.stored) == {e.body for n, e in enumerate(batch) if n != at}
-    assert len(fake.requests) - 1 <= 13
+    assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n != at}
+    assert len(fake.requests) - 5000 / MOST_LINES <= 13
     assert caught.value.sent_bytes == sum(len(r.wire) for r in fake.requests)
+
+
+async def test_a_line_that_is_refused_for_a_moment_is_not_given_up(fake):
+    for alone in range(6):
+        # The run, the halvings and the question are all refused; the second question is not.
+        fake.script = [status(400) for _ in range(alone)]
+        async with opened(fake.url) as sink:
+            await sink.write(envelopes(16, f"moment{alone}"))
+        assert not fake.script
+    assert len(fake.stored) == 6 * 16
+
+
+@pytest.mark.parametrize("code", [400, 422, 500])
+async def test_lines_that_the_server_dropped_all_are_not_asked_for_one_by_one(fake, code):
+    late = {"message": "partial write: points beyond retention policy dropped=40"}
+    fake.script = [web.json_response(late, status=code)]
+    async with opened(fake.url) as sink:
+        with pytest.raises(SinkRejected, match="retention") as caught:
+            await sink.write(envelopes(40))
+    assert caught.value.which == tuple(range(40))
+    assert len(fake.requests) == 1
+
+
+async def test_a_refusal_of_everything_condemns_no_line_even_later(fake):
+    async with opened(fake.url) as sink:
+        await sink.write(envelopes(3))
+        words = "plain HTTP was sent to an HTTPS port"
+        fake.script = [status(400, text=words) for _ in range(50)]
+        assert (await refused(sink, match="HTTPS port")).needs_human
+
+
+async def test_what_is_settled_before_the_link_fails_is_not_asked_again(fake):
+    batch = envelopes(64)
+    batch[40] = envelopes(1, "poison")[0]
+    answers = itertools.cycle([False, True, True])
+
+    async def every_third_one_fails(_request):
+        fake.script.append(every_third_one_fails)
+        return fake.honest(fake.requests[-1].body) if next(answers) else status(503)
+
+    fake.script = [every_third_one_fails]
+    async with opened(fake.url) as sink:
+        found = [await outcome(sink, batch) for _ in range(20)]
+    last = next(error for error in found if not isinstance(error, SinkUnavailable))
+    assert last.which == (40,)
+    assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n != 40}
 
 
 async def test_every_poison_line_is_found_and_every_other_stored(fake):
@@ -254,10 +271,11 @@ async def test_every_poison_line_is_found_and_every_other_stored(fake):
         with pytest.raises(SinkRejected) as caught:
             await sink.write(batch)
     assert set(caught.value.which) == bad
-    assert set(fake.stored) == {e.body for n, e in enumerate(batch) if n not in bad}
+    assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n not in bad}
 
 
 async def test_a_batch_that_is_all_poison_costs_about_a_request_a_line(fake):
+    fake.words = "field type conflict"
     async with opened(fake.url) as sink:
         with pytest.raises(SinkRejected) as caught:
             await sink.write(envelopes(100, "poison"))
@@ -280,9 +298,29 @@ async def test_a_body_that_is_too_large_is_halved_and_that_is_remembered(fake):
         await sink.write(batch)
         first = len(fake.requests)
         await sink.write(batch)
-    assert fake.stored == [e.body for e in batch] * 2
+    assert fake.lines == [e.body for e in batch]
     assert len(fake.requests) - first < first
     assert all(len(r.body) <= fake.most_bytes for r in fake.requests[first:])
+
+
+async def test_a_limit_that_is_gone_is_forgotten_in_time(fake):
+    fake.script = [status(413)]
+    async with opened(fake.url) as sink:
+        for n in range(PATIENCE + 2):
+            await sink.write(envelopes(8, f"b{n}x"))
+    lines = [len(r.body.splitlines()) for r in fake.requests]
+    assert lines[:3] == [8, 4, 4]
+    assert lines[-1] == 8
+
+
+async def test_a_limit_that_stays_is_asked_about_less_and_less(fake):
+    batch = envelopes(8)
+    fake.most_bytes = len(b"\n".join(e.body for e in batch)) // 2 + 1
+    async with opened(fake.url) as sink:
+        for _ in range(100):
+            await sink.write(batch)
+    too_large = [n for n, r in enumerate(fake.requests) if len(r.body) > fake.most_bytes]
+    assert len(too_large) < 8
 
 
 async def test_a_single_line_that_is_too_large_is_rejected(fake):
@@ -301,7 +339,7 @@ async def test_a_probe_stores_nothing_and_tells_a_wrong_token(fake):
         fake.script = [web.json_response({"message": "unauthorized access"}, status=401)]
         probe = await sink.probe()
     assert (probe.ok, probe.said) == (False, "401 Unauthorized: unauthorized access")
-    assert fake.stored == []
+    assert fake.stored == {}
 
 
 async def test_a_server_that_misses_points_in_a_comment_is_reached(fake):

@@ -33,6 +33,7 @@ class SourceHealth:
     samples: int = 0
     bad: int = 0
     lost_samples: int = 0
+    unmatched: int = 0
     wire_bytes: int = 0
     last_sample_at: Nanos = 0
 
@@ -40,6 +41,7 @@ class SourceHealth:
         self.samples += len(batch)
         self.bad += int(np.count_nonzero(batch.quality))
         self.lost_samples += batch.lost
+        self.unmatched += batch.unmatched
         self.wire_bytes += batch.wire_bytes
         if len(batch):
             self.last_sample_at = int(batch.at.max())

@@ -168,7 +168,7 @@ class HealthCollector(Collector):
         health, line = self._health, self._id(self._health.line, "line")
         yield self._counter(
             "andon_component_discarded_events",
-            "Samples or points given up, by reason.",
+            "Samples, messages or points given up, by reason.",
             [*_COMPONENT, "reason"],
             [
                 ((*line, "late"), health.late),
@@ -176,6 +176,7 @@ class HealthCollector(Collector):
                 ((*line, "inbox_full"), health.dropped),
                 ((*line, "buffer_refused"), health.dropped_points),
                 *(((*name, "lost_at_source"), s.lost_samples) for name, s in sources),
+                *(((*name, "unmatched"), s.unmatched) for name, s in sources),
             ],
         )
 

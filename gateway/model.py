@@ -92,7 +92,7 @@ class SampleBatch:
     line renumbers it); at: int64[n] ns, the source's time where the protocol has it; value:
     float64[n], NaN where quality is BAD; quality: uint8[n], see `Quality`. `wire_bytes` is what
     the protocol carried for it, as far as the library can tell; `lost` counts samples the source
-    itself says it dropped (OPC UA overflow).
+    itself says it dropped (OPC UA overflow); `unmatched` counts messages that no tag is read from.
     """
 
     tag: Indices
@@ -101,6 +101,7 @@ class SampleBatch:
     quality: Qualities
     wire_bytes: int = 0
     lost: int = 0
+    unmatched: int = 0
 
     def __len__(self) -> int:
         return len(self.tag)

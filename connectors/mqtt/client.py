@@ -1,24 +1,28 @@
 """The only code that touches aiomqtt: one connection that subscribes, and nothing else.
 
 Promises
-- Nothing is published and nothing reconnects: `SourceLost` ends the connection.
+- Nothing is published and nothing reconnects: `SourceLost` ends the connection, and `ConfigError`
+  says what only a human can put right.
 - Connecting and subscribing take 5 s each at most; leaving takes 1 s at most.
 - A connection that could not be finished is closed as well, be it in the background: the library
   connects in a thread, which cannot be stopped.
 """
 
 import asyncio
+import errno
 import logging
 import secrets
+import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.mqtt.mailbox import Arrival, Mailbox
 from connectors.mqtt.options import MqttOptions, Tls
-from gateway.contracts import ConfigError, SourceLost
+from connectors.mqtt.refusals import ended, refusal, turned_away
+from gateway.contracts import AndonError, ConfigError, SourceLost
 from gateway.model import SECOND
 
 if TYPE_CHECKING:
@@ -29,32 +33,48 @@ _LEAVE_S = 1.0
 # Some brokers in the cloud take no more topics than this in one request.
 _TOPICS_AT_ONCE = 8
 _FAILURE = 0x80
+_HUNG_UP = "closed before the answer"
+_HANG_UPS = (_HUNG_UP, f"[Errno {errno.ECONNRESET}]", f"[Errno {errno.EPIPE}]")
 _leaving: set[asyncio.Task[None]] = set()
 
 
 class Feed:
-    """The messages of one connection; `refused` are the topics that the broker does not give."""
+    """The messages of one connection; `refused` are the filters that the broker does not grant."""
 
-    def __init__(self, client: "aiomqtt.Client", mailbox: Mailbox, where: str) -> None:
-        self.refused: set[str] = set()
+    def __init__(self, client: "aiomqtt.Client", mailbox: Mailbox, options: MqttOptions) -> None:
+        self.refused: list[str] = []
         self._client = client
         self._mailbox = mailbox
-        self._where = where
+        self._options = options
 
-    async def subscribe(self, topics: Sequence[str], qos: int) -> None:
-        """SourceLost if the broker does not answer."""
+    async def subscribe(self, subscriptions: Mapping[str, int]) -> None:
+        """Ask for these filters, each with its QoS; SourceLost if the broker does not answer."""
+        asked = list(subscriptions.items())
+        for start in range(0, len(asked), _TOPICS_AT_ONCE):
+            some = asked[start : start + _TOPICS_AT_ONCE]
+            answers: Any = await self._subscribed(_as_wanted(some, self._options))
+            codes = (getattr(answer, "value", answer) for answer in answers)
+            self.refused += [
+                topic for (topic, _), code in zip(some, codes, strict=True) if code >= _FAILURE
+            ]
+
+    async def _subscribed(self, wanted: list[tuple[str, Any]]) -> Any:
+        """The broker's answers. Some brokers hang up on whoever asks for what he may not have."""
         import aiomqtt
 
-        for start in range(0, len(topics), _TOPICS_AT_ONCE):
-            some = topics[start : start + _TOPICS_AT_ONCE]
-            try:
-                answers: Any = await self._client.subscribe([(topic, qos) for topic in some])
-            except aiomqtt.MqttError as error:
-                raise SourceLost(f"{self._where}: cannot subscribe: {error}") from error
-            codes = (getattr(answer, "value", answer) for answer in answers)
-            self.refused.update(
-                topic for topic, code in zip(some, codes, strict=True) if code >= _FAILURE
-            )
+        asking = asyncio.ensure_future(self._client.subscribe(wanted))
+        gone: asyncio.Future[None] = self._client._disconnected  # noqa: SLF001 - told nowhere else
+        try:
+            await asyncio.wait((asking, gone), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                return asking.result()
+        except aiomqtt.MqttError as error:
+            raise ended(*self._end(f"cannot subscribe: {error}"), self._options) from error
+        finally:
+            asking.cancel()
+        code, said = self._end("the broker closed the connection")
+        topics = ", ".join(topic for topic, _ in wanted)
+        raise ended(code, f"{said}, when asked for {topics}", self._options)
 
     async def arrivals(self) -> list[Arrival]:
         """What has come, at least one; waits for it. SourceLost if the connection ends."""
@@ -63,36 +83,62 @@ class Feed:
         try:
             first: Any = await anext(self._client.messages)
         except aiomqtt.MqttError as error:
-            why = error.__cause__ or "the broker closed the connection"
-            raise SourceLost(f"{self._where}: {why}") from error
+            raise ended(*self._end("the broker closed the connection"), self._options) from error
         return self._mailbox.rest(first)
+
+    def _end(self, otherwise: str) -> tuple[int, str]:
+        """The reason code and words with which the connection ended, if it has."""
+        disconnected = self._client._disconnected  # noqa: SLF001 - as above
+        error = disconnected.exception() if disconnected.done() else None
+        return _reason(error) if error else (0, otherwise)
 
     def take_lost(self) -> int:
         """Samples that came too fast and were dropped since the last time this was asked."""
         return self._mailbox.take_lost()
 
 
+def _as_wanted(some: list[tuple[str, int]], options: MqttOptions) -> list[tuple[str, Any]]:
+    if options.protocol == "3.1.1":
+        return list(some)
+    from paho.mqtt.subscribeoptions import SubscribeOptions
+
+    return [(topic, SubscribeOptions(qos=qos)) for topic, qos in some]
+
+
+def _reason(error: BaseException) -> tuple[int, str]:
+    """The reason code of MQTT 5 and its name; 0 and the error's own words if it has none."""
+    reason = getattr(error, "rc", None)
+    code = getattr(reason, "value", None)
+    return (code, str(reason)) if isinstance(code, int) else (0, str(error))
+
+
 @asynccontextmanager
 async def subscribed(
-    name: str, options: MqttOptions, tags_of: Mapping[str, int], config: Path
+    client_id: str,
+    options: MqttOptions,
+    subscriptions: Mapping[str, int],
+    mailbox: Mailbox,
+    config: Path,
 ) -> AsyncIterator[Feed]:
-    """A connection that is subscribed to the topics of `tags_of`; SourceLost on entry."""
-    where = f"{options.host}:{options.resolved_port}"
-    mailbox = Mailbox(tags_of)
+    """A connection that is subscribed to these filters; SourceLost or ConfigError on entry."""
+    client = _client(client_id, options, mailbox, config)
+    await _connect(client, options)
     try:
-        client = _client(name, options, mailbox, config)
-    except ConfigError as error:
-        raise SourceLost(f"{where}: {error}") from error
-    await _connect(client, where)
-    try:
-        feed = Feed(client, mailbox, where)
-        await feed.subscribe(list(tags_of), options.qos)
+        feed = Feed(client, mailbox, options)
+        await feed.subscribe(subscriptions)
         yield feed
     finally:
         await _leave(client, _LEAVE_S)
 
 
-def _client(name: str, options: MqttOptions, mailbox: Mailbox, config: Path) -> "aiomqtt.Client":
+def new_client_id(name: str) -> str:
+    """One that nobody else uses."""
+    return f"andon-{name}-{secrets.token_hex(4)}"
+
+
+def _client(
+    client_id: str, options: MqttOptions, mailbox: Mailbox, config: Path
+) -> "aiomqtt.Client":
     import aiomqtt
 
     # What the library would log is raised here as well.
@@ -104,13 +150,32 @@ def _client(name: str, options: MqttOptions, mailbox: Mailbox, config: Path) -> 
         options.resolved_port,
         username=options.username,
         password=options.password.resolve() if options.password else None,
-        identifier=options.client_id or f"andon-{name}-{secrets.token_hex(4)}",
+        identifier=client_id,
         keepalive=options.keepalive // SECOND,
         tls_context=_context(options.tls, config) if options.tls else None,
         queue_type=make_queue,
         timeout=TIMEOUT_S,
         logger=quiet,
+        # What was sent and is not acknowledged by then, a ping at the latest, was not received.
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TIMEOUT_S * 1000))],
+        **_session(options),
     )
+
+
+def _session(options: MqttOptions) -> dict[str, Any]:
+    """How each version of the protocol says whether the session outlives the connection."""
+    import aiomqtt
+
+    keeps = options.session_expiry is not None
+    if options.protocol == "3.1.1":
+        return {"clean_session": not keeps}
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = (options.session_expiry or 0) // SECOND
+    version = aiomqtt.ProtocolVersion.V5
+    return {"protocol": version, "clean_start": not keeps, "properties": properties}
 
 
 def _context(tls: Tls, config: Path) -> ssl.SSLContext:
@@ -124,9 +189,11 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
     return context
 
 
-async def _connect(client: "aiomqtt.Client", where: str) -> None:
+async def _connect(client: "aiomqtt.Client", options: MqttOptions) -> None:
     import aiomqtt
 
+    where = f"{options.host}:{options.resolved_port}"
+    _notice_hang_up(client)
     entering = asyncio.ensure_future(client.__aenter__())
     try:
         async with asyncio.timeout(TIMEOUT_S):
@@ -134,7 +201,7 @@ async def _connect(client: "aiomqtt.Client", where: str) -> None:
     except TimeoutError as error:
         raise SourceLost(f"{where}: no connection within {TIMEOUT_S:g}s") from error
     except (aiomqtt.MqttError, ValueError) as error:  # ValueError: a name that cannot be one
-        raise SourceLost(f"{where}: {error}") from error
+        raise _refused(error, options, client.identifier) from error
     finally:
         is_open = entering.done() and not entering.cancelled() and entering.exception() is None
         if not is_open:
@@ -143,6 +210,31 @@ async def _connect(client: "aiomqtt.Client", where: str) -> None:
             leaving.add_done_callback(_leaving.discard)
             if entering.done():
                 await leaving
+
+
+def _refused(error: Exception, options: MqttOptions, client_id: str) -> AndonError:
+    where = f"{options.host}:{options.resolved_port}"
+    if str(error).startswith(_HANG_UPS):
+        return turned_away(where)
+    code, said = _reason(error)
+    return refusal(code, said, options, client_id) if code else SourceLost(f"{where}: {said}")
+
+
+def _notice_hang_up(client: Any) -> None:
+    """Let a connection that is closed before the broker's answer fail at once.
+
+    The library waits for the answer until its time is up.
+    """
+    import aiomqtt
+
+    told = client._client.on_disconnect  # noqa: SLF001 - there is no other way to hear of it
+
+    def tell(*given: Any) -> None:
+        if not client._connected.done():  # noqa: SLF001
+            client._connected.set_exception(aiomqtt.MqttError(_HUNG_UP))  # noqa: SLF001
+        told(*given)
+
+    client._client.on_disconnect = tell  # noqa: SLF001
 
 
 async def _abandon(client: "aiomqtt.Client", entering: "asyncio.Future[Any]") -> None:

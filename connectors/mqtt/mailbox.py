@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway.model import Nanos
 
-MAX_PAYLOAD = 256 * 1024
+MAX_PAYLOAD = 1024 * 1024
 MAX_MESSAGES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
 # What is taken at once is decoded at once, while the whole gateway waits: at most some 100 ms.

@@ -7,68 +7,20 @@ Promises
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
+from connectors.mqtt.tags import MqttTag, Qos
 from gateway.model import SECOND, Nanos
-from gateway.options import Name, PositiveDuration, Secret, Strict, TagOptions
+from gateway.options import Name, PositiveDuration, Secret, Strict
 
+Protocol = Annotated[
+    Literal["3.1.1", "5"],
+    BeforeValidator(lambda given: str(given) if type(given) is int else given),
+    WithJsonSchema({"enum": ["3.1.1", "5", 5]}),
+]
 PERIOD: Nanos = 5 * SECOND
-TimeFormat = Literal["ns", "us", "ms", "s", "iso"]
-
-
-class MqttTag(TagOptions):
-    """One value in the messages of a topic."""
-
-    topic: Annotated[str, Field(min_length=1)]
-    """The topic it is published to, in full."""
-    path: str = "value"
-    """Where it stands in the JSON payload, steps joined by dots, as in motor.phases.0.current; a
-    number counts in a list, from 0. Empty if the payload is nothing but the number."""
-    time_path: str | None = None
-    """Where the time of the measurement stands; the time of reception counts if not given."""
-    time_format: TimeFormat | None = Field(default=None, validate_default=True)
-    """ns, us, ms or s since 1970, or iso, as in 2026-01-31T12:00:00.5Z; UTC if it names no zone."""
-    period: PositiveDuration | None = None
-    """Expected time between two messages; 5s if not given."""
-
-    @field_validator("topic")
-    @classmethod
-    def _is_topic(cls, topic: str) -> str:
-        if set(topic) & set("+#"):
-            raise ValueError("+ and # stand for many topics; a tag is read from one: name it")
-        if topic.startswith("$share/"):
-            raise ValueError("messages of a shared subscription go to somebody else as well")
-        if "\0" in topic or len(topic.encode()) > 65535:
-            raise ValueError("a topic holds no NUL and at most 65535 bytes")
-        return topic
-
-    @field_validator("path", "time_path")
-    @classmethod
-    def _has_no_empty_step(cls, path: str | None, info: ValidationInfo) -> str | None:
-        if path and not all(path.split(".")):
-            raise ValueError("a step is empty: write the keys with one dot in between")
-        if info.field_name == "time_path" and path == "":
-            raise ValueError("a payload that is nothing but a number brings no time: leave it out")
-        return path
-
-    @field_validator("time_format")
-    @classmethod
-    def _belongs_to_a_time(cls, form: TimeFormat | None, info: ValidationInfo) -> TimeFormat | None:
-        if "time_path" not in info.data:  # wrong itself, and said there
-            return form
-        if info.data["time_path"] is None and form is not None:
-            raise ValueError("which time? add `time_path`")
-        if info.data["time_path"] is not None and form is None:
-            raise ValueError("how is the time written? ns, us, ms, s (since 1970) or iso")
-        return form
-
-    @field_validator("high")
-    @classmethod
-    def _is_not_below_low(cls, high: float | None, info: ValidationInfo) -> float | None:
-        low = info.data.get("low")
-        if high is not None and low is not None and low > high:
-            raise ValueError(f"is below low ({low:g}): exchange them")
-        return high
+MOST_EXPIRY: Nanos = 49710 * 86400 * SECOND
+"""Whole days that fit the 32 bits of seconds that MQTT 5 has for it."""
 
 
 class Tls(Strict):
@@ -106,15 +58,21 @@ class MqttOptions(Strict):
     """Needs a user name; as ${env:NAME}, ${credential:NAME} or ${file:/path}."""
     tls: Tls | None = None
     """Encrypt, and check the broker's certificate."""
+    protocol: Protocol = "3.1.1"
+    """The version of MQTT, 3.1.1 or 5."""
     client_id: Annotated[str, Field(min_length=1)] | None = None
     """A broker ends the session of whoever had the same one before, so each reader needs its own;
     andon-, the source's name and a random number if not given."""
-    qos: Literal[0, 1, 2] = 1
+    qos: Qos = 1
     """0 a message may get lost on its way, 1 it arrives at least once, 2 exactly once."""
-    keepalive: PositiveDuration = 30 * SECOND
+    keepalive: PositiveDuration = 5 * SECOND
     """A broker that is silent for twice as long counts as gone."""
     tags: Annotated[dict[Name, MqttTag], Field(min_length=1)]
     """What to read, by name."""
+    session_expiry: PositiveDuration | None = None
+    """How long the broker keeps our session, and the messages of QoS 1 and 2 that it could not
+    deliver, after the connection was lost; not at all if not given. A broker that speaks 3.1.1
+    decides itself how long."""
 
     @field_validator("host")
     @classmethod
@@ -136,6 +94,34 @@ class MqttOptions(Strict):
         if keepalive % SECOND or keepalive > 65535 * SECOND:
             raise ValueError("MQTT counts this in whole seconds, 1s to 65535s")
         return keepalive
+
+    @field_validator("tags")
+    @classmethod
+    def _have_names_of_their_own(cls, tags: dict[str, MqttTag]) -> dict[str, MqttTag]:
+        made: set[str] = set()
+        for written, entry in tags.items():
+            for name, _ in entry.topics(written):
+                if name in made:
+                    raise ValueError(f"{name} is made twice: by {written}, and by another entry")
+                if len(name) > 64:
+                    raise ValueError(f"{name} is longer than 64 characters")
+                made.add(name)
+        return tags
+
+    @field_validator("session_expiry")
+    @classmethod
+    def _can_be_taken_up(cls, expiry: Nanos | None, info: ValidationInfo) -> Nanos | None:
+        if expiry is None or not {"client_id", "tags"} <= info.data.keys():
+            return expiry
+        if expiry % SECOND or expiry > MOST_EXPIRY:
+            raise ValueError("MQTT counts this in whole seconds, 1s to 49710d")
+        if info.data["client_id"] is None:
+            raise ValueError("needs a `client_id` of its own, by which the broker knows us again")
+        undated = [name for name, tag in info.data["tags"].items() if not tag.brings_time]
+        if undated:
+            some = ", ".join(undated[:3]) + (", …" if len(undated) > 3 else "")
+            raise ValueError(f"what waited at the broker would pass for new: give {some} a time")
+        return expiry
 
     @property
     def resolved_port(self) -> int:

@@ -1,12 +1,15 @@
 """Bytes to columns: what a message says about the tags of its topic (pure).
 
 Promises
-- Never an exception, whatever the bytes are, and never a value that is not in them: text, null,
-  NaN, infinity, a missing key, broken JSON or UTF-8, a payload beyond 256 KiB are BAD.
+- Never an exception, whatever the bytes are, and never a value that is not in them: null, NaN,
+  infinity, a missing key, broken JSON or UTF-8, a payload that is too long are BAD, and so is text
+  that the tag's enumeration does not name.
 - A payload is decoded once for all tags of its topic.
 - Where a tag has its own time and the payload does not bring one that can be read, the sample is
   BAD at the time of reception: a measurement of unknown age is none of now.
-- A retained message is of unknown age as well: UNCERTAIN unless it brings its own time.
+- Where the payload says of what quality the value is, anything but what was named as good is BAD.
+- A retained message is UNCERTAIN unless it brings its own time and is younger than the tag's
+  period: what a broker kept is never taken for fresh.
 """
 
 import json
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
-from connectors.mqtt.options import MqttOptions, TimeFormat
+from connectors.mqtt.tags import TimeFormat
 from gateway.model import SECOND, Nanos, Quality, SampleBatch
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -27,11 +30,16 @@ _UNITS: dict[TimeFormat, Nanos] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": S
 # NaN and Infinity are no JSON, but Python's own encoder writes them: they cost only their own tag.
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 Path = tuple[str, ...]
+Row = tuple[int, Nanos, float, Quality]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where tag number `tag` stands in a payload, and what is possible for it."""
+    """Where tag number `tag` stands in a payload, and what is possible for it.
+
+    `period` is the expected time between two messages; `quality_good` is what stands at
+    `quality_path` when the value is good; `texts` are the numbers that texts stand for.
+    """
 
     tag: int
     path: Path = ()
@@ -39,6 +47,10 @@ class Field:
     time_format: TimeFormat = "ns"
     low: float = -inf
     high: float = inf
+    period: Nanos = 5 * SECOND
+    quality_path: Path | None = None
+    quality_good: tuple[bool | float | str, ...] = ()
+    texts: Mapping[str, float] | None = None
 
 
 class Reading(NamedTuple):
@@ -52,23 +64,10 @@ class Reading(NamedTuple):
 _BAD = Reading(nan, None, Quality.BAD)
 
 
-def fields_of(options: MqttOptions) -> dict[str, list[Field]]:
-    """The fields of each topic; tags are numbered in the order of the file."""
-    fields: dict[str, list[Field]] = {}
-    for number, tag in enumerate(options.tags.values()):
-        field = Field(
-            tag=number,
-            path=_steps(tag.path),
-            time_path=None if tag.time_path is None else _steps(tag.time_path),
-            time_format=tag.time_format or "ns",
-            low=-inf if tag.low is None else tag.low,
-            high=inf if tag.high is None else tag.high,
-        )
-        fields.setdefault(tag.topic, []).append(field)
-    return fields
-
-
-def _steps(path: str) -> Path:
+def steps(path: str) -> Path:
+    """The steps of a path with dots, or of a JSON pointer (RFC 6901, section 4)."""
+    if path.startswith("/"):
+        return tuple(step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/"))
     return tuple(path.split(".")) if path else ()
 
 
@@ -79,18 +78,23 @@ def decode(payload: bytes | None, fields: Iterable[Field]) -> list[Reading]:
 
 
 def _parse(payload: bytes | None) -> Any:
-    """The JSON document; None, which no path leads out of, if it is none."""
+    """The JSON document, or the text that stands there instead; None if it is neither."""
     if payload is None or len(payload) > MAX_PAYLOAD:
         return None
     try:
-        return _DECODER.decode(payload.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        text = payload.decode("utf-8-sig")
+    except ValueError:
         return None
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return text.strip()
 
 
 def _read(document: Any, field: Field) -> Reading:
-    value = _number(_follow(document, field.path))
-    if value is None or not field.low <= value <= field.high:
+    found = _follow(document, field.path)
+    value = field.texts.get(found) if field.texts and isinstance(found, str) else _number(found)
+    if value is None or not field.low <= value <= field.high or not _is_good(document, field):
         return _BAD
     if field.time_path is None:
         return Reading(value, None, Quality.GOOD)
@@ -98,12 +102,23 @@ def _read(document: Any, field: Field) -> Reading:
     return _BAD if at is None else Reading(value, at, Quality.GOOD)
 
 
+def _is_good(document: Any, field: Field) -> bool:
+    if field.quality_path is None:
+        return True
+    said = _follow(document, field.quality_path)
+    # Python holds 1 and true for the same, and an engineer does not.
+    return any(
+        said == good and isinstance(said, bool) is isinstance(good, bool)
+        for good in field.quality_good
+    )
+
+
 def _follow(found: Any, path: Path) -> Any:
     for step in path:
         if isinstance(found, dict):
             found = found.get(step)
         elif isinstance(found, list) and step.isascii() and step.isdecimal():
-            # A list within 256 KiB has fewer places than six digits can count.
+            # A list within 1 MiB has fewer places than six digits can count.
             index = int(step) if len(step) < 7 else len(found)
             found = found[index] if index < len(found) else None
         else:
@@ -146,25 +161,32 @@ def to_batch(
     arrivals: Sequence[Arrival], fields: Mapping[str, Sequence[Field]], lost: int = 0
 ) -> SampleBatch:
     """Columns of all that these messages say, in the order in which they came."""
-    rows: list[tuple[int, Nanos, float, Quality]] = []
+    rows: list[Row] = []
+    unmatched = 0
     for arrival in arrivals:
         mine = fields.get(arrival.topic, ())
+        unmatched += not mine
         for field, reading in zip(mine, decode(arrival.payload, mine), strict=True):
-            at = arrival.at if reading.at is None else reading.at
-            is_old = arrival.is_retained and reading.at is None
-            quality = max(reading.quality, Quality.UNCERTAIN) if is_old else reading.quality
-            rows.append((field.tag, at, reading.value, quality))
-    return _columns(rows, sum(arrival.size for arrival in arrivals), lost)
+            rows.append(_row(arrival, field, reading))
+    return columns(rows, sum(arrival.size for arrival in arrivals), lost, unmatched)
+
+
+def _row(arrival: Arrival, field: Field, reading: Reading) -> Row:
+    at = arrival.at if reading.at is None else reading.at
+    is_old = arrival.is_retained and (reading.at is None or arrival.at - at > field.period)
+    quality = max(reading.quality, Quality.UNCERTAIN) if is_old else reading.quality
+    return field.tag, at, reading.value, quality
 
 
 def nothing(fields: Iterable[Field], at: Nanos) -> SampleBatch:
     """A bad sample for each of them."""
-    return _columns([(field.tag, at, nan, Quality.BAD) for field in fields])
+    return columns([(field.tag, at, nan, Quality.BAD) for field in fields])
 
 
-def _columns(
-    rows: Sequence[tuple[int, Nanos, float, Quality]], wire_bytes: int = 0, lost: int = 0
+def columns(
+    rows: Sequence[Row], wire_bytes: int = 0, lost: int = 0, unmatched: int = 0
 ) -> SampleBatch:
+    """A batch of these rows: tag, time, value, quality."""
     tag, at, value, quality = zip(*rows, strict=True) if rows else ((), (), (), ())
     return SampleBatch(
         tag=np.array(tag, dtype=np.int32),
@@ -173,4 +195,5 @@ def _columns(
         quality=np.array(quality, dtype=np.uint8),
         wire_bytes=wire_bytes,
         lost=lost,
+        unmatched=unmatched,
     )

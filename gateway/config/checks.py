@@ -7,7 +7,7 @@ Promises
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import chain
@@ -95,15 +95,25 @@ def doubled_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Itera
                 yield document.problem(("sources", source, "tags", name), message, hint)
 
 
-def unknown_tags(document: Document, known: Iterable[str]) -> Iterator[Problem]:
-    """Detectors that name a tag no source reads."""
+def unknown_tags(
+    document: Document, known: Iterable[str], *, may_be_made: bool = False
+) -> Iterator[Problem]:
+    """Detectors that name a tag no source reads.
+
+    With `may_be_made`, north.flow is not doubted where an entry flow is known, which may make it.
+    """
     known = dict.fromkeys(known)
     for detector in document.mapping("detectors"):
         for where, tag in _named_tags(document, ("detectors", detector, "tags")):
-            if tag not in known:
+            if tag not in known and not (may_be_made and _ends_with_one_of(known, tag)):
                 near = get_close_matches(tag, known, 1, 0.6)
                 hint = f'did you mean "{near[0]}"?' if near else _listed(list(known))
                 yield document.problem(where, f"no source reads a tag {tag}", hint)
+
+
+def _ends_with_one_of(names: Container[str], tag: str) -> bool:
+    steps = tag.split(".")
+    return any(".".join(steps[at:]) in names for at in range(1, len(steps)))
 
 
 def _listed(names: Sequence[str]) -> str:

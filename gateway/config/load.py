@@ -168,7 +168,7 @@ def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag],
         known = None if found else [tag.name for tag in tags]
     found += checks.doubled_tags(document, names)
     if known is not None:
-        found += checks.unknown_tags(document, known)
+        found += checks.unknown_tags(document, known, may_be_made=file is None)
     return tuple(tags), found
 
 

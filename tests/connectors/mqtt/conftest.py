@@ -1,6 +1,7 @@
 """A real broker, a publisher that speaks to it, and connectors for it."""
 
 import asyncio
+import subprocess
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +18,17 @@ HOST = "127.0.0.1"
 @pytest.fixture
 def broker(tmp_path):
     with servers.mosquitto(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def encrypted_broker(tmp_path):
+    """Speaks TLS only, with a certificate that nobody but itself has signed."""
+    make = [servers.program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    make += ["-days", "2", "-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, "-keyout", "key.pem", "-out", "ca.pem"], cwd=tmp_path, check=True)
+    files = f"certfile {tmp_path / 'ca.pem'}\nkeyfile {tmp_path / 'key.pem'}"
+    with servers.mosquitto(tmp_path, f"user root\n{files}") as server:
         yield server
 
 
@@ -64,14 +76,17 @@ def samples():
 
 @pytest.fixture
 def accepting():
-    """`async with accepting() as port`: takes connections and never says a word."""
+    """`async with accepting(*answers) as port`: gives one answer to whatever is sent, each time."""
 
     @asynccontextmanager
-    async def serve():
+    async def serve(*answers):
         talks = []
 
         async def hold(reader, writer):
             talks.append(writer)
+            for answer in answers:
+                await reader.read(4096)
+                writer.write(answer)
             await reader.read()
             writer.close()
 

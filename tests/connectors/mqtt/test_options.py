@@ -19,8 +19,14 @@ def refusal(tag=None, **options):
 @pytest.mark.parametrize(
     ("tag", "field", "said"),
     [
-        ({"topic": "plant/+/t"}, "topic", "name it"),
-        ({"topic": "plant/#"}, "topic", "name it"),
+        ({"topic": "plant/+/t"}, "levels", "what may stand for the +"),
+        ({"topic": "plant/a+/t", "levels": ["b"]}, "topic", "a whole level"),
+        ({"topic": "plant/#"}, "topic", "write a + for each"),
+        ({"levels": ["north"]}, "levels", "holds no +"),
+        ({"topic": "+/t", "levels": {"a": "b/c"}}, "levels", "write one level"),
+        ({"topic": "+/+", "levels": ["a"]}, "levels", "write 2 levels, joined by /"),
+        ({"topic": "+/t", "levels": {"a": "+"}}, "levels", "cannot stand for"),
+        ({"topic": "+/t", "levels": {"a": "x", "b": "x"}}, "levels", "the same"),
         ({"topic": "$share/g/plant/t"}, "topic", "somebody else"),
         ({"topic": "plant\0"}, "topic", "NUL"),
         ({"topic": "ü" * 32768}, "topic", "65535 bytes"),
@@ -28,7 +34,11 @@ def refusal(tag=None, **options):
         ({"path": "a..b"}, "path", "a step is empty"),
         ({"path": ".a"}, "path", "a step is empty"),
         ({"time_path": "at"}, "time_format", "how is the time written?"),
-        ({"time_path": "", "time_format": "s"}, "time_path", "brings no time"),
+        ({"time_path": "", "time_format": "s"}, "time_path", "says no more"),
+        ({"quality_path": "", "quality_good": [1]}, "quality_path", "says no more"),
+        ({"quality_path": "q"}, "quality_good", "what stands there"),
+        ({"quality_good": [192]}, "quality_good", "where does it stand?"),
+        ({"qos": 3}, "qos", "0, 1 or 2"),
         ({"time_format": "iso"}, "time_format", "which time?"),
         ({"time_path": "at", "time_format": "min"}, "time_format", "Input should be"),
         ({"low": 5, "high": 1}, "high", "is below low (5)"),
@@ -54,12 +64,28 @@ def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, s
         ({"tls": {"certificate": "c.pem"}}, ("tls", "key"), "belong together"),
         ({"tls": {"key": "k.pem"}}, ("tls", "key"), "belong together"),
         ({"tags": {}}, ("tags",), "at least 1"),
+        ({"protocol": 4}, ("protocol",), "'3.1.1' or '5'"),
+        ({"session_expiry": "1h"}, ("session_expiry",), "needs a `client_id`"),
+        ({"session_expiry": "1h", "client_id": "a"}, ("session_expiry",), "give t a time"),
+        ({"session_expiry": "1500ms", "client_id": "a"}, ("session_expiry",), "whole seconds"),
     ],
 )
 def test_what_a_broker_cannot_be_is_refused_at_the_field_that_is_wrong(options, place, said):
     problems = refusal(**options)
     assert list(problems) == [place]
     assert said in problems[place]
+
+
+def test_a_session_that_is_kept_needs_a_time_of_every_tag():
+    dated = {"time_path": "at", "time_format": "s"}
+    assert source(dated, session_expiry="1h", client_id="a").session_expiry == 3600 * SECOND
+
+
+def test_two_entries_never_make_the_same_tag():
+    tags = {"north.t": {"topic": "x"}, "t": {"topic": "p/+", "levels": ["north"]}}
+    assert "north.t is made twice" in refusal(tags=tags)["tags",]
+    long = {"t" * 60: {"topic": "p/+", "levels": ["north"]}}
+    assert "longer than 64" in refusal(tags=long)["tags",]
 
 
 def test_the_port_follows_from_encryption_unless_it_is_given():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
-from connectors.mqtt.payloads import Field, decode, fields_of, nothing, to_batch
+from connectors.mqtt.payloads import Field, decode, nothing, steps, to_batch
 from gateway.model import SECOND, Quality
 
 VALUE = Field(0, ("value",))
@@ -171,12 +171,14 @@ def test_no_message_for_us_is_an_empty_batch_of_the_right_types():
     assert (batch.tag.dtype, batch.at.dtype) == (np.int32, np.int64)
 
 
-def test_a_retained_message_is_uncertain_unless_it_brings_its_own_time():
-    fields = {"t": [VALUE, TIMED, Field(0, ("none",))]}
+def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_period():
     payload = b'{"value": 1, "at": "2026-01-01T12:00:00Z"}'
-    batch = to_batch([arrival(payload, is_retained=True)], fields)
-    assert batch.quality.tolist() == [Quality.UNCERTAIN, Quality.GOOD, Quality.BAD]
-    assert batch.at.tolist() == [5, NOON, 5]
+    fields = {"t": [VALUE, TIMED, Field(0, ("none",))]}
+    young, old = NOON + TIMED.period, NOON + TIMED.period + 1
+    for at, quality in ((young, Quality.GOOD), (old, Quality.UNCERTAIN)):
+        batch = to_batch([arrival(payload, at=at, is_retained=True)], fields)
+        assert batch.quality.tolist() == [Quality.UNCERTAIN, quality, Quality.BAD]
+        assert batch.at.tolist() == [at, NOON, at]
 
 
 def test_nothing_is_a_bad_sample_for_each_tag():
@@ -196,16 +198,68 @@ def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
     assert calls == [b"{}"]
 
 
-def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
-    from connectors.mqtt import MqttOptions
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", ()),
+        ("a.0.b", ("a", "0", "b")),
+        ("/a.b/0", ("a.b", "0")),
+        ("/a~1b/~0c/~01", ("a/b", "~c", "~1")),
+        ("/", ("",)),
+    ],
+)
+def test_a_path_has_dots_or_is_a_json_pointer(path, expected):
+    assert steps(path) == expected
 
-    tags = {
-        "a": {"topic": "x", "path": "p.q", "low": 0},
-        "b": {"topic": "y", "path": ""},
-        "c": {"topic": "x", "time_path": "at", "time_format": "ms"},
-    }
-    options = MqttOptions.model_validate({"type": "mqtt", "host": "h", "tags": tags})
-    assert fields_of(options) == {
-        "x": [Field(0, ("p", "q"), low=0), Field(2, ("value",), ("at",), "ms")],
-        "y": [Field(1)],
-    }
+
+@pytest.mark.parametrize(
+    ("said", "good", "is_good"),
+    [
+        ("192", (192,), True),
+        ("192.0", (192,), True),
+        ("0", (192,), False),
+        ('"ok"', ("ok", True), True),
+        ('"OK"', ("ok",), False),
+        ("true", ("ok", True), True),
+        ("1", (True,), False),
+        ("true", (1,), False),
+        ("null", (192,), False),
+        ("[192]", (192,), False),
+        ("NaN", (192,), False),
+    ],
+)
+def test_a_value_is_good_only_where_the_payload_says_one_of_the_words_for_it(said, good, is_good):
+    field = Field(0, ("value",), quality_path=("q",), quality_good=good)
+    assert is_bad(one(b'{"value": 1, "q": ' + said.encode() + b"}", field)) is not is_good
+
+
+def test_a_value_without_the_quality_it_should_have_is_bad():
+    assert is_bad(
+        one(b'{"value": 1}', Field(0, ("value",), quality_path=("q",), quality_good=(1,)))
+    )
+
+
+def test_messages_that_no_tag_is_read_from_are_counted():
+    batch = to_batch(
+        [arrival(b"1", "u"), arrival(b'{"value": 1}'), arrival(b"2", "u")], {"t": [VALUE]}
+    )
+    assert (len(batch), batch.unmatched) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("payload", "path", "value"),
+    [
+        (b'{"value": "ON"}', "value", 1),
+        (b'{"value": 1}', "value", 1),
+        (b'"OFF"', "", 0),
+        (b" ON\n", "", 1),
+        (b"on", "", None),
+        (b"ONE", "", None),
+        (b'{"value": "HALF"}', "value", None),
+        (b"ON\xff", "", None),
+        (b"ON", "value", None),
+    ],
+)
+def test_a_text_is_the_number_that_the_enumeration_has_for_it_and_no_other(payload, path, value):
+    reading = one(payload, Field(0, steps(path), texts={"ON": 1.0, "OFF": 0.0}))
+    assert is_bad(reading) if value is None else reading.value == value

@@ -192,3 +192,24 @@ def test_history_without_its_extra_is_refused_with_the_extra_to_install(plant, m
         plant(line=[("detectors:", "history: {}\ndetectors:")])
     assert [(p.line, p.path) for p in caught.value.problems] == [(12, "history")]
     assert plant().file.history is None
+
+
+def test_a_mistake_elsewhere_does_not_cast_doubt_on_tags_that_an_entry_makes(tmp_path):
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        """\
+version: 1
+line: press-3
+site: plant
+sources:
+  broker: {type: mqtt, host: h, qos: 7, tags: {flow: {topic: +/flow, levels: [north]}}}
+detectors:
+  guard: {type: limits, tags: {north.flow: {high: 65}, north.fold: {high: 1}}}
+"""
+    )
+    with pytest.raises(ConfigProblems) as caught:
+        load(path)
+    assert [problem.path for problem in caught.value.problems] == [
+        "sources.broker.qos",
+        "detectors.guard.tags.north.fold",
+    ]

@@ -1,0 +1,163 @@
+"""What a line file may say about one tag, or several alike, of an MQTT broker.
+
+Promises
+- Tags are declared: a wildcard comes with the levels that may stand for it, and no message can
+  bring a tag into being.
+- Whatever cannot be subscribed to is refused here, at the field that is wrong and with what would
+  be right.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from gateway.options import Name, PositiveDuration, TagOptions
+
+TimeFormat = Literal["ns", "us", "ms", "s", "iso"]
+Qos = Literal[0, 1, 2]
+
+
+def _named(levels: object) -> object:
+    """A list of levels is short for levels that are names themselves."""
+    if not isinstance(levels, list):
+        return levels
+    wrong = [level for level in levels if not isinstance(level, str)]
+    if wrong:
+        raise ValueError(f'must be text, not {wrong[0]}: put it in quotes, as in {{n1: "1"}}')
+    return {level: level for level in levels}
+
+
+_LEVEL = {"type": "string", "minLength": 1}
+_LEVELS = {
+    "anyOf": [
+        {"type": "array", "items": _LEVEL, "minItems": 1},
+        {"type": "object", "additionalProperties": _LEVEL, "minProperties": 1},
+    ]
+}
+Levels = Annotated[
+    dict[Name, Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(_named),
+    WithJsonSchema(_LEVELS),
+]
+
+
+class MqttTag(TagOptions):
+    """One value in the messages of a topic, or of several topics with the same payload."""
+
+    topic: Annotated[str, Field(min_length=1)]
+    """The topic it is published to; a + stands for each of `levels`, as in plant/+/climate."""
+    levels: Levels | None = Field(default=None, validate_default=True)
+    """What may stand for the + in the topic. Each makes a tag of its own, named after it: north
+    and temperature make north.temperature. A list of names, or keys and values where the level
+    is not fit to be a name, as in {north: "00:1A:2B"}."""
+    path: str = "value"
+    """Where it stands in the JSON payload, steps joined by dots, as in motor.phases.0.current; a
+    number counts in a list, from 0. With a slash in front, a JSON pointer (RFC 6901), for keys that
+    hold dots. Empty if the payload is nothing but the number."""
+    time_path: str | None = None
+    """Where the time of the measurement stands; the time of reception counts if not given."""
+    time_format: TimeFormat | None = Field(default=None, validate_default=True)
+    """ns, us, ms or s since 1970, or iso, as in 2026-01-31T12:00:00.5Z; UTC if it names no zone."""
+    quality_path: str | None = None
+    """Where the payload says whether the value is good; it always is if not given."""
+    quality_good: Annotated[list[bool | int | float | str], Field(min_length=1)] | None = Field(
+        default=None, validate_default=True
+    )
+    """What stands there when it is good, as in [192] or [ok, true]; anything else is bad."""
+    qos: Qos | None = None
+    """0, 1 or 2; the source's own if not given."""
+    period: PositiveDuration | None = None
+    """Expected time between two messages; 5s if not given."""
+
+    @field_validator("topic")
+    @classmethod
+    def _is_topic(cls, topic: str) -> str:
+        levels = topic.split("/")
+        if "#" in topic:
+            raise ValueError("# stands for any number of levels: write a + for each, or name them")
+        if any("+" in level and level != "+" for level in levels):
+            raise ValueError("a + stands for a whole level, as in plant/+/climate")
+        if topic.startswith("$share/"):
+            raise ValueError("messages of a shared subscription go to somebody else as well")
+        if "\0" in topic or len(topic.encode()) > 65535:
+            raise ValueError("a topic holds no NUL and at most 65535 bytes")
+        return topic
+
+    @field_validator("levels")
+    @classmethod
+    def _stand_for_the_wildcards(
+        cls, levels: dict[str, str] | None, info: ValidationInfo
+    ) -> dict[str, str] | None:
+        if "topic" not in info.data:  # wrong itself, and said there
+            return levels
+        wildcards = info.data["topic"].split("/").count("+")
+        if levels is None and wildcards:
+            raise ValueError("what may stand for the + in the topic? As in [north, south]")
+        if levels is not None and not wildcards:
+            raise ValueError("the topic holds no + that these could stand for")
+        given = list((levels or {}).values())
+        for level in given:
+            if set(level) & set("+#\0") or level.count("/") != wildcards - 1:
+                right = "one level" if wildcards == 1 else f"{wildcards} levels, joined by /"
+                raise ValueError(f"{level} cannot stand for the + in the topic: write {right}")
+        if len(set(given)) < len(given):
+            raise ValueError("two of them are the same")
+        return levels
+
+    @field_validator("path", "time_path", "quality_path")
+    @classmethod
+    def _has_no_empty_step(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path and not path.startswith("/") and not all(path.split(".")):
+            raise ValueError("a step is empty: write the keys with one dot in between")
+        if path == "" and info.field_name != "path":
+            raise ValueError("a payload that is nothing but a number says no more: leave it out")
+        return path
+
+    @field_validator("time_format")
+    @classmethod
+    def _belongs_to_a_time(cls, form: TimeFormat | None, info: ValidationInfo) -> TimeFormat | None:
+        if "time_path" not in info.data:  # wrong itself, and said there
+            return form
+        if info.data["time_path"] is None and form is not None:
+            raise ValueError("which time? add `time_path`")
+        if info.data["time_path"] is not None and form is None:
+            raise ValueError("how is the time written? ns, us, ms, s (since 1970) or iso")
+        return form
+
+    @field_validator("quality_good")
+    @classmethod
+    def _belongs_to_a_quality(
+        cls, good: list[bool | int | float | str] | None, info: ValidationInfo
+    ) -> list[bool | int | float | str] | None:
+        if "quality_path" not in info.data:  # wrong itself, and said there
+            return good
+        if info.data["quality_path"] is None and good is not None:
+            raise ValueError("where does it stand? add `quality_path`")
+        if info.data["quality_path"] is not None and good is None:
+            raise ValueError("what stands there when the value is good? As in [192] or [ok, true]")
+        return good
+
+    @field_validator("high")
+    @classmethod
+    def _is_not_below_low(cls, high: float | None, info: ValidationInfo) -> float | None:
+        low = info.data.get("low")
+        if high is not None and low is not None and low > high:
+            raise ValueError(f"is below low ({low:g}): exchange them")
+        return high
+
+    @property
+    def brings_time(self) -> bool:
+        """Whether its samples have a time of their own."""
+        return self.time_path is not None
+
+    def topics(self, name: str) -> Iterator[tuple[str, str]]:
+        """The tags that this entry makes, each with its topic."""
+        if self.levels is None:
+            yield name, self.topic
+            return
+        for prefix, level in self.levels.items():
+            steps = iter(level.split("/"))
+            parts = (next(steps) if part == "+" else part for part in self.topic.split("/"))
+            yield f"{prefix}.{name}", "/".join(parts)

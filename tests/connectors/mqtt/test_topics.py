@@ -1,0 +1,133 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.mqtt import MqttConnector, MqttOptions
+from connectors.mqtt.payloads import Field
+from connectors.mqtt.topics import (
+    covers,
+    fields_of,
+    refused_topics,
+    subscriptions_of,
+    without_overlap,
+)
+
+
+def source(tags, **options):
+    return MqttOptions.model_validate({"type": "mqtt", "host": "h", "tags": tags} | options)
+
+
+def names(options):
+    return [tag.name for tag in MqttConnector.declared_tags("broker", options)]
+
+
+def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
+    options = source(
+        {
+            "a": {"topic": "x", "path": "p.q", "low": 0},
+            "b": {"topic": "y", "path": "", "period": "1s"},
+            "c": {"topic": "x", "time_path": "at", "time_format": "ms"},
+        }
+    )
+    assert fields_of(options) == {
+        "x": [Field(0, ("p", "q"), low=0), Field(2, ("value",), ("at",), "ms")],
+        "y": [Field(1, period=10**9)],
+    }
+
+
+def test_one_entry_with_a_wildcard_makes_a_tag_of_each_level_that_is_named():
+    options = source(
+        {
+            "first": {"topic": "x"},
+            "temperature": {"topic": "plant/+/t", "levels": ["north", "south"], "unit": "°C"},
+            "flow": {"topic": "+/+/f", "levels": {"boiler": "hall 1/00:1A", "pump": "hall 2/7"}},
+        }
+    )
+    assert names(options) == [
+        "first",
+        "north.temperature",
+        "south.temperature",
+        "boiler.flow",
+        "pump.flow",
+    ]
+    numbers = {topic: [field.tag for field in read] for topic, read in fields_of(options).items()}
+    assert numbers == {
+        "x": [0],
+        "plant/north/t": [1],
+        "plant/south/t": [2],
+        "hall 1/00:1A/f": [3],
+        "hall 2/7/f": [4],
+    }
+    assert list(subscriptions_of(options)) == ["x", "plant/+/t", "+/+/f"]
+
+
+def test_each_filter_is_asked_for_once_with_the_highest_quality_of_service_it_needs():
+    options = source(
+        {
+            "a": {"topic": "p/a", "qos": 2},
+            "b": {"topic": "q/b", "qos": 0},
+            "wide": {"topic": "p/+", "levels": ["c"]},
+            "again": {"topic": "q/b", "path": "x"},
+        },
+        qos=0,
+    )
+    assert subscriptions_of(options) == {"p/+": 2, "q/b": 0}
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "does"),
+    [
+        ("a/+", "a/b", True),
+        ("a/+", "a", False),
+        ("a/+", "a/b/c", False),
+        ("a/#", "a", True),
+        ("a/#", "a/b/+", True),
+        ("#", "a/b", True),
+        ("#", "$SYS/a", False),
+        ("+/a", "$SYS/a", False),
+        ("$SYS/#", "$SYS/a", True),
+        ("+/b", "a/+", False),
+        ("a/+", "a/#", False),
+        ("a/+/c", "a/b/c", True),
+        ("a/b", "a/b", True),
+        ("a/b", "a/+", False),
+        ("a/+", "a/", True),
+    ],
+)
+def test_a_filter_covers_another_as_the_standard_says(wide, narrow, does):
+    assert covers(wide, narrow) is does
+
+
+def matches(topic, each):
+    """A second opinion, from the library."""
+    from paho.mqtt.client import topic_matches_sub
+
+    return topic_matches_sub(each, topic)
+
+
+_level = st.sampled_from(["a", "b", "+"])
+_filter = st.tuples(st.lists(_level, min_size=1, max_size=3), st.booleans()).map(
+    lambda made: "/".join([*made[0], "#"] if made[1] else made[0])
+)
+_topic = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.dictionaries(_filter, st.integers(0, 2), min_size=1, max_size=5), _topic)
+def test_nothing_is_missed_by_leaving_out_what_another_filter_covers(asked, topic):
+    kept = without_overlap(asked)
+    heard = [qos for each, qos in asked.items() if matches(topic, each)]
+    still = [qos for each, qos in kept.items() if matches(topic, each)]
+    assert bool(heard) is bool(still)
+    assert max(still, default=0) >= max(heard, default=0)
+    assert not any(a != b and covers(a, b) for a in kept for b in kept)
+
+
+@given(_filter, _topic)
+def test_covering_a_topic_is_matching_it(wide, topic):
+    assert covers(wide, topic) is matches(topic, wide)
+
+
+def test_a_refused_filter_takes_its_topics_with_it():
+    topics = ["p/a", "p/b", "q"]
+    assert refused_topics(["p/+"], topics) == ["p/a", "p/b"]
+    assert refused_topics([], topics) == []

@@ -15,11 +15,12 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gateway import codec, registry
+from gateway.budget import Budget
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig, build_connectors, build_detectors
@@ -92,7 +93,10 @@ async def run(config: LineConfig) -> None:
             await line.restore()
             windows = Windows(config)
             line.recall(windows.load())
-            forwarders = [Forwarder(name, sink, buffer) for name, sink in sinks.items()]
+            forwarders = [
+                Forwarder(name, sink, buffer, budget=_budget(config.sinks[name]))
+                for name, sink in sinks.items()
+            ]
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             with contextlib.suppress(asyncio.CancelledError):
                 await _run_tasks(config, line, connectors, forwarders, buffer, windows, history)
@@ -117,6 +121,11 @@ def _history(config: LineConfig, started: Nanos) -> Iterator["Recorder | None"]:
         Recorder(lambda: Archive(folder, options, facts, tags), options.flush)
     ) as recorder:
         yield recorder
+
+
+def _budget(options: Any) -> Budget:
+    # A sink for which bytes cost nothing has no such option.
+    return Budget(getattr(options, "budget", None))
 
 
 def _buffer(

@@ -7,11 +7,14 @@ Promises
 - While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
   link's return. Only a server that names a longer wait, or a fault that a human must mend, is
   tried more slowly.
+- A byte budget (gateway/budget.py) shapes summaries, never alerts: when it is spent they wait for
+  the next full hour, and a backlog that would not fit into that either is merged.
 - What a sink will never take goes to the dead letters and holds up nobody.
 - A sink that goes away is one line in the log, and one when it is back.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,7 @@ from typing import Protocol
 import structlog
 
 from gateway.backoff import Backoff
+from gateway.budget import Budget
 from gateway.buffer.errors import BufferRefused
 from gateway.contracts import Sink, SinkRejected, SinkUnavailable
 from gateway.model import Envelope, Kind, Nanos
@@ -32,6 +36,8 @@ LINGER_S = 1.0
 MAX_ROWS = 2_000
 MIN_ROWS = 100
 MAX_BYTES = 512 * 1024
+MERGE_S = 10.0
+"""How often some of a backlog is merged that is beyond the budget."""
 LONGEST_WAIT_S = 600.0
 """A server that asks for more is tried again after this all the same."""
 
@@ -111,13 +117,19 @@ class Tally:
 class Source(Protocol):
     """What a forwarder needs of the buffer."""
 
-    async def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> Sequence[Envelope]: ...
+    async def lease(
+        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+    ) -> Sequence[Envelope]: ...
 
     async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None: ...
 
     async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None: ...
 
     async def wait_for_news(self, sink: str) -> frozenset[Kind]: ...
+
+    async def stats(self) -> Mapping[str, object]: ...
+
+    async def merge(self) -> bool: ...
 
 
 class Forwarder:
@@ -129,13 +141,15 @@ class Forwarder:
         sink: Sink,
         buffer: Source,
         *,
+        budget: Budget | None = None,
         pace: Pace | None = None,
         clock: Callable[[], Nanos] = time.time_ns,
         linger: float = LINGER_S,
     ) -> None:
         self.name, self.tally = name, Tally()
         self._sink, self._buffer = sink, buffer
-        self._pace, self._clock, self._linger = pace or Pace(), clock, linger
+        self._budget, self._pace = budget or Budget(), pace or Pace()
+        self._clock, self._linger = clock, linger
 
     @property
     def up(self) -> bool:
@@ -166,39 +180,55 @@ class Forwarder:
             "failures": tally.failures,
             "retries": tally.retries,
             "last_success_at": tally.last_success_at,
+            "budget": self._budget.per_hour,
+            "spent": self._budget.spent(self._clock()),
         }
 
     async def run(self) -> None:
         """Deliver whatever the buffer has for this sink, for ever."""
         while True:
             try:
-                batch = await self._buffer.lease(self.name, self._pace.rows, MAX_BYTES)
-                if batch:
-                    await self._deliver(batch)
-                else:
-                    await self._wait_for_work()
+                await self._step()
             except BufferRefused as refused:
                 # What was sent but could not be forgotten is sent again, which changes nothing.
                 log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
                 await asyncio.sleep(1.0)
 
+    async def _step(self) -> None:
+        room = self._budget.room(self._clock(), MAX_BYTES)
+        size = room or MAX_BYTES
+        batch = await self._buffer.lease(self.name, self._pace.rows, size, urgent=not room)
+        if batch:
+            await self._deliver(batch)
+        elif room:
+            await self._wait_for_work()
+        else:
+            await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        """Until the next full hour, or an alert: there is always room for that."""
+        if self._budget.is_beyond(int(str((await self._buffer.stats())["bytes"]))):
+            await self._buffer.merge()
+        await self._wait_for_alert(min(self._budget.renewed_in(self._clock()), MERGE_S))
+
     async def _wait_for_work(self) -> None:
-        news = await self._buffer.wait_for_news(self.name)
-        try:
-            async with asyncio.timeout(self._linger):
-                while Kind.ALERT not in news:
-                    news = await self._buffer.wait_for_news(self.name)
-        except TimeoutError:
-            pass
+        if Kind.ALERT not in await self._buffer.wait_for_news(self.name):
+            await self._wait_for_alert(self._linger)
+
+    async def _wait_for_alert(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while Kind.ALERT not in await self._buffer.wait_for_news(self.name):
+                    pass
 
     async def _deliver(self, batch: Sequence[Envelope]) -> None:
         try:
-            self.tally.sent_bytes += await self._sink.write(batch)
+            self._count(await self._sink.write(batch), batch)
         except SinkUnavailable as error:
-            self.tally.sent_bytes += error.sent_bytes
+            self._count(error.sent_bytes, batch)
             await self._stay_away(error)
         except SinkRejected as error:
-            self.tally.sent_bytes += error.sent_bytes
+            self._count(error.sent_bytes, batch)
             await self._write_off(batch, error)
         except Exception as error:
             # A bug in the sink: the supervisor logs it and starts this loop again.
@@ -206,6 +236,10 @@ class Forwarder:
             raise
         else:
             await self._arrived(batch)
+
+    def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
+        self.tally.sent_bytes += sent
+        self._budget.spend(sent, sum(len(envelope.body) for envelope in batch), self._clock())
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:
         self._answered()

@@ -236,6 +236,19 @@ class HealthCollector(Collector):
             _COMPONENT,
             [(name, _number(f["last_success_at"]) / SECOND) for name, f in facts],
         )
+        limited = [(name, f) for name, f in facts if f["budget"]]
+        yield self._gauge(
+            "andon_sink_budget_bytes",
+            "Bytes an hour that summaries may bring a sink's traffic to, where that is limited.",
+            _COMPONENT,
+            [(name, _number(f["budget"])) for name, f in limited],
+        )
+        yield self._gauge(
+            "andon_sink_budget_spent_bytes",
+            "Bytes that left since the full hour, where they are limited.",
+            _COMPONENT,
+            [(name, _number(f["spent"])) for name, f in limited],
+        )
         yield self._counter(
             "andon_component_sent_events",
             "Points that arrived, by class.",

@@ -107,12 +107,19 @@ class Buffer:
                 self._news[sink] |= kinds & accepted
                 self._events[sink].set()
 
-    async def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> Sequence[Envelope]:
+    async def lease(
+        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+    ) -> Sequence[Envelope]:
         """What the sink has to send next, alerts first, without removing it.
 
         At least one point if there is any, else at most `limit_rows` and `limit_bytes` of bodies.
+        Nothing but alerts if `urgent`.
         """
-        return await self._run(self._store.lease, sink, limit_rows, limit_bytes)
+        return await self._run(self._store.lease, sink, limit_rows, limit_bytes, urgent=urgent)
+
+    async def merge(self) -> bool:
+        """Merge the oldest summaries that no sink can have got; whether there were any."""
+        return await self._run(self._store.merge)
 
     async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
         """The sink has these for good."""

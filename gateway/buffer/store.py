@@ -30,6 +30,8 @@ from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
+URGENT = ((Kind.ALERT,),)
+LANES = (*URGENT, (Kind.SUMMARY, Kind.GATEWAY))
 FOLD_S = 30.0
 """The log is folded in at least this often: damage to a log costs everything behind it."""
 TELL_S = 60.0
@@ -126,12 +128,15 @@ class Store:
             if not is_full(error):
                 raise
 
-    def lease(self, sink: str, limit_rows: int, limit_bytes: int) -> list[Envelope]:
+    def lease(
+        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+    ) -> list[Envelope]:
         """What this sink has to send next, oldest first; at least one point if there is any.
 
-        Alerts go alone: on a slow link they must not wait for the summaries beside them.
+        Alerts go alone: on a slow link they must not wait for the summaries beside them. If
+        `urgent`, nothing else goes.
         """
-        for kinds in ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY)):
+        for kinds in URGENT if urgent else LANES:
             found: list[Envelope] = []
             left = limit_bytes
             for kind in kinds:
@@ -194,6 +199,11 @@ class Store:
         """Points were lost before they could be stored: journalled with the next transaction."""
         self._lost.noted.append(loss)
 
+    def merge(self) -> bool:
+        """Merge the oldest interval of summaries that no sink can have got; whether any could."""
+        with self._contents.transaction():
+            return self._contents.space.merge()
+
     def tend(self) -> set[Kind]:
         """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
 
@@ -202,8 +212,7 @@ class Store:
         self._ballast.restore()
         self._age()
         if self._contents.space.used > MERGE_ABOVE * self._max_bytes:
-            with self._contents.transaction():
-                self._contents.space.merge()
+            self.merge()
         told = self._tell()
         if time.monotonic() - self._folded_at >= FOLD_S:
             self._folded_at = time.monotonic()

@@ -179,11 +179,12 @@ def sources(facts: Facts, *, every: bool = False) -> RenderableType:
 
 
 def sinks(facts: Facts) -> Table:
-    """Each sink and the bytes that left."""
-    table = plain_table("sink", "state", "sent", "why")
+    """Each sink, the bytes that left, and what the present hour allows."""
+    table = plain_table("sink", "state", "sent", "this hour", "why")
     for sink in facts["sinks"]:
         state = word("up" if sink["up"] else "down")
-        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", sink["error"])
+        hour = f"{sink['spent']:,} of {sink['budget']:,} B" if sink["budget"] else "–"
+        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", hour, sink["error"])
     return table
 
 

@@ -14,11 +14,13 @@ import gzip
 import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.model import SECOND, Envelope, Kind, Probe
-from gateway.options import PositiveDuration, Secret, Strict, Url
+from gateway.options import PositiveDuration, Secret, Size, Strict, Url
 from gateway.sinks.answers import Answer, Verdict, judge, retry_after, words
 from gateway.sinks.sorting import COMMENT, Sorter
 
@@ -37,6 +39,8 @@ class InfluxOptions(Strict):
     """A token that may write to the bucket, as ${env:NAME} or ${credential:NAME}."""
     timeout: PositiveDuration = 10 * SECOND
     """For one whole request."""
+    budget: Annotated[Size, Field(ge=16 * 1024)] | None = None
+    """At most so many bytes an hour for summaries and reports; alerts leave all the same."""
     gzip: bool = True
     """Compress what is sent."""
     ca: str | None = None

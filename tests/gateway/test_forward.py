@@ -6,10 +6,12 @@ import pytest
 import structlog
 
 from gateway.backoff import FLOOR
+from gateway.budget import HOUR, LEAST, Budget
 from gateway.buffer import BufferRefused, open_buffer
+from gateway.codec import summary_envelope
 from gateway.contracts import SinkRejected, SinkUnavailable
 from gateway.forward import LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Forwarder, Pace, Tally
-from gateway.model import SECOND, Envelope, Kind
+from gateway.model import SECOND, Envelope, Kind, Summary
 
 A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
 AWAY = SinkUnavailable("no route")
@@ -140,6 +142,12 @@ async def until(condition):
             await asyncio.sleep(0.005)
 
 
+async def until_async(fits, buffer):
+    async with asyncio.timeout(10):
+        while not fits(await buffer.stats()):
+            await asyncio.sleep(0.005)
+
+
 async def next_call(sink):
     async with asyncio.timeout(10):
         return await sink.calls.get()
@@ -190,6 +198,50 @@ async def test_alerts_overtake_a_backlog_that_is_being_sent(buffer):
         await empty(buffer)
     assert ["a1"] in sink.batches
     assert sink.batches.index(["a1"]) < len(sink.batches) - 1
+
+
+async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
+    sink, now = FakeSink(), [12 * HOUR]
+    budget = Budget(2_000)
+    budget.spend(1_500, 1_500, now[0])
+    async with forwarding(buffer, sink, budget=budget, clock=lambda: now[0]) as forwarder:
+        await buffer.append(points(S, "s1"))
+        await until(lambda: buffer._events["cloud"]._waiters)
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert (await buffer.stats())["summaries"] == 1
+        assert forwarder.facts()["spent"] == 1_510
+        now[0] += HOUR
+        await buffer.append(points(A, "a2"))
+        assert await next_call(sink) == ["a2"]
+        assert await next_call(sink) == ["s1"]
+    assert forwarder.facts()["spent"] == 20
+
+
+async def test_batches_are_cut_to_what_is_left_of_the_budget(buffer):
+    sink = FakeSink()
+    await buffer.append(points(S, *(f"{n:0100}" for n in range(100))))
+    async with forwarding(buffer, sink, budget=Budget(1_500), clock=lambda: 0) as forwarder:
+        await until(lambda: forwarder.facts()["spent"] > 1_500 - LEAST)
+    assert len(sink.batches[0]) == 15
+    assert forwarder.facts()["spent"] <= 1_500
+    assert (await buffer.stats())["summaries"] > 0
+
+
+async def test_a_backlog_beyond_the_budget_is_merged(buffer):
+    start = 100 * HOUR
+    summaries = [
+        summary_envelope(
+            Summary("t", at - 60 * SECOND, at, 1, 0, 1.0, 2.0, 0.0, 2.0, 2.0, 2.0), "s", "l"
+        )
+        for at in range(start + 60 * SECOND, start + HOUR + 1, 60 * SECOND)
+    ]
+    await buffer.append(summaries)
+    budget = Budget(1_500)
+    budget.spend(1_000, 1_000, start)
+    async with forwarding(buffer, FakeSink(), budget=budget, clock=lambda: start):
+        await until_async(lambda s: s["merged"], buffer)
+    assert (await buffer.stats())["summaries"] == 60 - 14
 
 
 async def test_an_alert_does_not_wait_for_the_summaries_to_gather(buffer):

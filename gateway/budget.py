@@ -1,0 +1,51 @@
+"""How many bytes may leave for a sink in an hour. Pure.
+
+Promises
+- Between two full hours (UTC), summaries and the gateway's own points leave only while there is
+  room. What alerts need counts, and so does what was sent in vain; but an alert is never asked.
+- No batch can burst the budget: it is cut to what is left as if nothing could be compressed.
+- A backlog that the next hour could not carry either is to be made coarser.
+"""
+
+from gateway.model import SECOND, Nanos
+
+HOUR: Nanos = 3600 * SECOND
+LEAST = 1024
+"""Less room than this is none: it would hold a handful of points."""
+
+
+class Budget:
+    """What one sink has spent in the present hour; `per_hour` None is no limit."""
+
+    def __init__(self, per_hour: int | None = None) -> None:
+        self.per_hour = per_hour
+        self._hour, self._spent = 0, 0
+        self._sent = self._bodies = 0
+
+    def spent(self, now: Nanos) -> int:
+        """Bytes of the present hour."""
+        # Also when the clock was set back: another hour is another hour.
+        return self._spent if now // HOUR == self._hour else 0
+
+    def spend(self, sent: int, bodies: int, now: Nanos) -> None:
+        """`sent` bytes left, for points of `bodies` bytes before compression."""
+        self._spent = self.spent(now) + sent
+        self._hour = now // HOUR
+        self._sent += sent
+        self._bodies += bodies
+
+    def room(self, now: Nanos, most: int) -> int:
+        """Bytes of points, up to `most`, that may be sent; 0 when summaries have to wait."""
+        if self.per_hour is None:
+            return most
+        left = self.per_hour - self.spent(now)
+        return min(left, most) if left >= LEAST else 0
+
+    def renewed_in(self, now: Nanos) -> float:
+        """Seconds to the next full hour."""
+        return (HOUR - now % HOUR) / SECOND
+
+    def is_beyond(self, waiting: int) -> bool:
+        """Whether points of so many bytes would not fit into an hour either."""
+        share = self._sent / self._bodies if self._bodies else 1.0
+        return self.per_hour is not None and waiting * share > self.per_hour

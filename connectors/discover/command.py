@@ -7,10 +7,12 @@ Promises
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import click
 
 from connectors.discover.access import access_options, make_missing, parsed, source
+from connectors.modbus.place import checked, place, place_options
 from gateway.contracts import AndonError, Places
 
 OUT = click.option(
@@ -69,6 +71,42 @@ def opcua(
     if not found:
         raise click.ClickException(f"{url} has no numeric variable within {depth} levels")
     _give(line_file(said, found), out)
+
+
+@discover.command()
+@place_options
+@click.option("--units", default="1-32", show_default=True, help="Unit ids to try, as in 1-20,255.")
+@click.option("--requests", default=2000, show_default=True, help="Requests to send at most.")
+@click.option("--most", default=200, show_default=True, help="Tags to write at most.")
+@click.option("--timeout", default="300ms", show_default=True, help="For each answer.")
+@click.option("--pause", default="20ms", show_default=True, help="Between an answer and a request.")
+@OUT
+def modbus(
+    host: str, *, units: str, requests: int, most: int, out: Path | None, **said: Any
+) -> None:
+    """Look for units, tables and addresses that answer over Modbus, and write them as tags.
+
+    HOST is a name or address, DEVICE a serial port such as /dev/ttyUSB0. Sends reads only, one
+    after the other with a pause. Interrupt it with ctrl-C: what was found until then is written.
+    Exit code 1 when no address answers.
+    """
+    from connectors.discover.modbus import scanned, units_of
+    from connectors.discover.modbus_file import line_file
+    from connectors.modbus.connection import Connection
+
+    there = place(host, said)
+    patience = {"timeout": said["timeout"], "pause": said["pause"]}
+    options = checked(Connection, there | patience)
+    try:
+        wanted = units_of(units, options.transport)
+    except ValueError as error:
+        raise click.UsageError(f"--units: {error}") from error
+    scan = scanned(options, wanted, requests)
+    click.echo(f"{scan.asked:,} requests sent. {scan.note}".rstrip(), err=True)
+    if not scan.has_found:
+        there_are = ", ".join(str(unit.unit) for unit in scan.units) or "none"
+        raise click.ClickException(f"no address answers; units that do: {there_are}")
+    _give(line_file(there, scan, most), out)
 
 
 def _give(text: str, out: Path | None) -> None:

@@ -9,7 +9,7 @@ Promises
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakSet
@@ -58,10 +58,17 @@ class Bus:
 
     async def read(self, request: Request) -> Answer:
         """The device's answer, be it an exception; UnitSilent or SourceLost as the client's."""
+        return await self._in_turn(lambda client: client.read(request))
+
+    async def identify(self, unit: int) -> Answer:
+        """What the device says of itself, or its refusal; errors as `read`."""
+        return await self._in_turn(lambda client: client.identify(unit))
+
+    async def _in_turn(self, ask: Callable[[ReadOnlyClient], Awaitable[Answer]]) -> Answer:
         async with self._turn:
             client = await self._connected()
             try:
-                return await client.read(request)
+                return await ask(client)
             except BaseException:
                 # Also when cancelled: the answer may still come, and must meet nobody.
                 await self._close()

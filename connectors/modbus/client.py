@@ -1,7 +1,8 @@
 """The only code that touches pymodbus: one connection that can read, and nothing else.
 
 Promises
-- There are four reads (function codes 1 to 4); no method of this module can write.
+- There are four reads (function codes 1 to 4) and the reading of a device's identification (43/14);
+  no method of this module can write.
 - Nothing is retried. After a time-out a connection is never used again (see `bus`), so a late
   answer meets nobody. Where answers carry no number (RTU, ASCII) the unit must prove first that it
   owes none; see `doubts`.
@@ -21,10 +22,11 @@ import termios
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from connectors.modbus import framing
+from connectors.modbus import framing, identification
 from connectors.modbus.connection import UNTAGGED, Connection
 from connectors.modbus.doubts import Doubts
 from connectors.modbus.options import Table
@@ -86,6 +88,15 @@ class _Frames:
         return taken.used, Answer(taken.pdu, unit, tid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One request: how it is sent, and what its answer must look like."""
+
+    expected: framing.Expected
+    ask: Callable[..., Awaitable[Answer]]
+    address: int = 0
+
+
 class ReadOnlyClient:
     """One connection; requests go one after the other. Built, it is not connected yet."""
 
@@ -98,7 +109,7 @@ class ReadOnlyClient:
         self._is_waiting = False
         self._client: Any = None
         self._frames: _Frames | None = None
-        self._last: tuple[int, Table] | None = None
+        self._last: tuple[int, Table | None] | None = None
         self._free_at = 0
 
     async def connect(self) -> None:
@@ -127,39 +138,56 @@ class ReadOnlyClient:
         UnitSilent if there is none that is ours, SourceLost if the connection is gone: the client
         is then to be closed.
         """
+        asking = self._asking(request.table, request.unit, request.address, request.count)
+        return await self._settled(request.table, asking)
+
+    async def identify(self, unit: int) -> Answer:
+        """What the device says of itself (`identification`), or its refusal; errors as `read`."""
+        expected = framing.Expected(unit, identification.FUNCTION)
+        ask = partial(self._client.read_device_information, read_code=identification.BASIC)
+        return await self._settled(None, _Asking(expected, ask))
+
+    def _asking(self, table: Table, unit: int, address: int, count: int) -> _Asking:
+        size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
+        expected = framing.Expected(unit, FUNCTIONS[table], size)
+        return _Asking(
+            expected, partial(_reads(self._client)[table], address, count=count), address
+        )
+
+    async def _settled(self, table: Table | None, asking: _Asking) -> Answer:
+        """Ask, and make sure that what comes answers this and nothing that was asked before."""
         if self._frames is None:
-            return await self._ask(request.table, request.unit, request.address, request.count)
-        await self._settle(self._frames, request)
-        self._doubts.asked(request.unit, request.table, time.monotonic_ns())
-        self._last = request.unit, request.table
-        answer = await self._ask(request.table, request.unit, request.address, request.count)
-        self._doubts.answered(request.unit)
+            return await self._ask(asking)
+        unit = asking.expected.unit
+        await self._settle(self._frames, unit, asking.address)
+        self._doubts.asked(unit, table, time.monotonic_ns())
+        self._last = unit, table
+        answer = await self._ask(asking)
+        self._doubts.answered(unit)
         return answer
 
-    async def _settle(self, frames: _Frames, request: Request) -> None:
-        """Make sure that what comes next answers what is asked next."""
+    async def _settle(self, frames: _Frames, unit: int, address: int) -> None:
         now = time.monotonic_ns()
         if frames.is_unasked and self._last:
             self._doubts.asked(*self._last, now)
         frames.is_unasked = False
-        table = self._doubts.proof(request.unit, now)
+        table = self._doubts.proof(unit, now)
         if table:
-            await self._ask(table, request.unit, request.address, 1)
-            self._doubts.answered(request.unit)
+            await self._ask(self._asking(table, unit, address, 1))
+            self._doubts.answered(unit)
 
-    async def _ask(self, table: Table, unit: int, address: int, count: int) -> Answer:
+    async def _ask(self, asking: _Asking) -> Answer:
         rest = self._free_at - time.monotonic_ns()
         if rest > 0:
             await asyncio.sleep(rest / SECOND)
-        client = self._client
+        unit = asking.expected.unit
         if self._frames:
-            size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
-            self._frames.expected = framing.Expected(unit, FUNCTIONS[table], size)
+            self._frames.expected = asking.expected
             self._frames.why = ""
         self._is_waiting = True
         sent = time.monotonic_ns()
         try:
-            answer: Answer = await _reads(client)[table](address, count=count, device_id=unit)
+            answer = await asking.ask(device_id=unit)
         except _closed() as error:
             raise SourceLost(f"{self._where}: the other side closed the connection") from error
         except _failed() as error:

@@ -14,32 +14,25 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table as Grid
 
 from connectors.modbus.answers import judge
 from connectors.modbus.bus import Bus
-from connectors.modbus.connection import Parity, Transport
 from connectors.modbus.guesses import NARROW, ORDERS, WIDE, WIDEST, Guess, guesses
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
+from connectors.modbus.place import checked, place, place_options
 from connectors.modbus.plan import Request
 from gateway.contracts import SourceLost
 from gateway.model import SECOND
-from gateway.options import parse_duration
 
 
 @click.command()
-@click.argument("host", metavar="HOST[:PORT]|DEVICE")
+@place_options
 @click.option("--address", default=0, show_default=True, help="First register, counted from 0.")
 @click.option("--count", default=8, show_default=True, help="How many registers or bits.")
 @click.option("--table", type=click.Choice(get_args(Table)), default="holding", show_default=True)
 @click.option("--unit", default=1, show_default=True, help="Unit (slave) id.")
-@click.option("--transport", type=click.Choice(get_args(Transport)), help="tcp, or rtu for a path.")
-@click.option("--baudrate", default=19200, show_default=True, help="Of a serial port.")
-@click.option("--parity", type=click.Choice(get_args(Parity)), default="even", show_default=True)
-@click.option("--stopbits", type=click.IntRange(1, 2), default=1, show_default=True)
-@click.option("--ca", help="For tls: a file with the certificates that may sign the device's.")
 @click.option("--timeout", default="1s", show_default=True, help="How long to wait.")
 @click.option("--wide", is_flag=True, help="Types of 64 bits as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -72,28 +65,9 @@ async def _read(options: ModbusOptions, request: Request) -> bytes:
 
 def _options(host: str, address: int, **said: Any) -> ModbusOptions:
     """The same options that a line file has, so that they are checked by the same rules."""
-    transport = said["transport"] or ("rtu" if host.startswith("/") else "tcp")
-    given = {"type": "modbus", "transport": transport, "unit_id": said["unit"]}
-    given |= {"timeout": said["timeout"]} | _place(host, transport, said)
-    table = said["table"]
-    given["tags"] = {"peek": {"address": address, "table": table}}
-    try:
-        parse_duration(said["timeout"])
-        return ModbusOptions.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise click.UsageError(f"{where}: {first['msg']}") from error
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _place(host: str, transport: str, said: dict[str, Any]) -> dict[str, Any]:
-    if transport == "rtu":
-        return {"device": host} | {name: said[name] for name in ("baudrate", "parity", "stopbits")}
-    name, colon, port = host.rpartition(":")
-    place = {"host": name, "port": int(port)} if colon and port.isdigit() else {"host": host}
-    return place | ({"ca": said["ca"]} if said["ca"] else {})
+    given = {"type": "modbus", "unit_id": said["unit"], "timeout": said["timeout"]}
+    given["tags"] = {"peek": {"address": address, "table": said["table"]}}
+    return checked(ModbusOptions, given | place(host, said))
 
 
 def _check_size(request: Request) -> None:

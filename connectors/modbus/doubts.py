@@ -21,7 +21,7 @@ TIMEOUTS = 10
 
 @dataclass(slots=True)
 class _Owed:
-    table: Table
+    table: Table | None
     since: Nanos
     tries: int = 0
 
@@ -33,8 +33,8 @@ class Doubts:
         self._patience = TIMEOUTS * timeout
         self._owed: dict[int, _Owed] = {}
 
-    def asked(self, unit: int, table: Table, now: Nanos) -> None:
-        """A request leaves, or bytes came that nobody asked for."""
+    def asked(self, unit: int, table: Table | None, now: Nanos) -> None:
+        """A request leaves, of no table when it asks who is there; or bytes came unasked."""
         self._owed[unit] = _Owed(table, now)
 
     def answered(self, unit: int) -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from connectors.modbus.connection import Transport
+from connectors.modbus.identification import FUNCTION as IDENTIFY
+from connectors.modbus.identification import MEI_TYPE
+from connectors.modbus.identification import pdu_bytes as identification_bytes
 
 REQUEST_PDU_BYTES = 5
 
@@ -28,11 +31,11 @@ def frame_bytes(transport: Transport, pdu_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The answer that one request must have: `data_bytes` of values."""
+    """The answer that one request must have: `data_bytes` of values, or an identification."""
 
     unit: int
     function: int
-    data_bytes: int
+    data_bytes: int = 0
 
     def is_met_by(self, unit: int, pdu: bytes) -> bool:
         """Exactly these values, or the device's refusal to give them."""
@@ -40,6 +43,8 @@ class Expected:
             return False
         if len(pdu) == 2:
             return pdu[0] == self.function | 0x80
+        if self.function == IDENTIFY:
+            return pdu[:2] == bytes((IDENTIFY, MEI_TYPE))
         return len(pdu) == 2 + self.data_bytes and pdu[:2] == bytes(
             (self.function, self.data_bytes)
         )
@@ -113,7 +118,7 @@ def _only(rest: bytes, size: int, used: int, pdu: bytes) -> Taken:
 def _foreign(unit: int, pdu: bytes, expected: Expected) -> str:
     if unit != expected.unit:
         return f"unit {unit} answered instead"
-    if pdu[0] & 0x7F != expected.function:
+    if pdu[0] & 0x7F != expected.function or expected.function == IDENTIFY:
         return f"an answer to function {pdu[0] & 0x7F} came"
     return f"an answer with {len(pdu) - 2} bytes of data instead of {expected.data_bytes} came"
 
@@ -122,6 +127,8 @@ def _rtu_size(rest: bytes) -> int:
     """Length of the frame that begins here; 0 if no answer to a read begins so."""
     if rest[1] & 0x80:
         return 5
+    if rest[1] == IDENTIFY:
+        return 3 + identification_bytes(rest[1:])
     return 5 + rest[2] if 1 <= rest[1] <= 4 else 0
 
 

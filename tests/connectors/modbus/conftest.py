@@ -2,11 +2,11 @@
 
 import asyncio
 import struct
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from modbus_plc import serving
 
 from connectors.modbus import ModbusConnector, ModbusOptions
 from connectors.modbus.bus import _SHARED
@@ -31,44 +31,6 @@ def connector():
         return ModbusConnector(name, valid, declared, Places(Path(), Path()))
 
     return build
-
-
-@dataclass
-class Plc:
-    """A server's port and what it was sent: function, unit, address."""
-
-    port: int
-    asked: list[tuple[int, int, int]] = field(default_factory=list)
-    connections: int = 0
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@asynccontextmanager
-async def serving(*devices, port=0):
-    from pymodbus.server import ModbusTcpServer
-
-    plc = Plc(port)
-
-    def heard(is_sent, pdu):
-        if not is_sent:
-            plc.asked.append((pdu.function_code, pdu.dev_id, pdu.address))
-        return pdu
-
-    def connected(is_connected):
-        plc.connections += is_connected
-        if not is_connected:
-            plc.gone.set()
-
-    server = ModbusTcpServer(
-        list(devices), address=("127.0.0.1", port), trace_pdu=heard, trace_connect=connected
-    )
-    await server.serve_forever(background=True)
-    plc.port = server.transport.sockets[0].getsockname()[1]
-    try:
-        yield plc
-    finally:
-        await server.shutdown()
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

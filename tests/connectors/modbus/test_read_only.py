@@ -12,6 +12,7 @@ import connectors
 from connectors.modbus.plan import FUNCTIONS
 
 FOLDER = Path(connectors.__file__).parent
+IDENTIFIES = "read_device_information"  # function 43, MEI type 14
 READS = {"read_coils", "read_discrete_inputs", "read_holding_registers", "read_input_registers"}
 
 
@@ -36,9 +37,9 @@ def test_no_connector_names_a_write_call_of_pymodbus():
     } == set()
 
 
-def test_of_all_methods_of_a_pymodbus_client_only_the_four_reads_are_called():
+def test_of_all_methods_of_a_pymodbus_client_only_reads_are_called():
     used = {word for path in (FOLDER / "modbus").glob("*.py") for word in words_of(path)}
-    assert used & client_methods() == READS
+    assert used & client_methods() == READS | {IDENTIFIES}
 
 
 def test_only_one_module_imports_pymodbus_and_not_before_a_connection_is_opened():
@@ -51,6 +52,15 @@ def test_only_one_module_imports_pymodbus_and_not_before_a_connection_is_opened(
     assert importing == {"client.py"}
     command = "import sys, connectors.modbus; sys.exit('pymodbus' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+def test_no_other_room_reaches_for_pymodbus_but_the_simulator_that_serves():
+    importing = {
+        path.relative_to(FOLDER).parts[0]
+        for path in FOLDER.rglob("*.py")
+        if any("pymodbus" in word for word in words_of(path))
+    }
+    assert importing == {"modbus", "simulator"}
 
 
 def test_the_plan_knows_no_function_but_the_four_reads():

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from modbus_plc import serial_line
 
 from connectors.modbus.plan import Limits, make_plan, readings_of
 from connectors.modbus.registers import Encoding
@@ -20,25 +21,6 @@ UNITS = range(1, 17)
 
 
 @asynccontextmanager
-async def line():
-    """Two pseudo-terminals and what bridges them: the names of both ends."""
-    loop = asyncio.get_running_loop()
-    (ours, our_end), (theirs, their_end) = os.openpty(), os.openpty()
-    pairs = {ours: theirs, theirs: ours}
-    for descriptor in (our_end, their_end):
-        tty.setraw(descriptor)
-    for source, target in pairs.items():
-        loop.add_reader(source, lambda s=source, t=target: os.write(t, os.read(s, 4096)))
-    try:
-        yield os.ttyname(our_end), os.ttyname(their_end)
-    finally:
-        for source in pairs:
-            loop.remove_reader(source)
-        for descriptor in (ours, our_end, theirs, their_end):
-            os.close(descriptor)
-
-
-@asynccontextmanager
 async def bus(silent, units=UNITS):
     """A pymodbus RTU server; every register of a unit holds its id. Who is in `silent` is dead."""
     from pymodbus.server import ModbusSerialServer
@@ -47,7 +29,7 @@ async def bus(silent, units=UNITS):
     def cut(is_sent, packet):
         return b"" if is_sent and packet[0] in silent else packet
 
-    async with line() as (ours, theirs):
+    async with serial_line() as (ours, theirs):
         values = {"count": 1, "datatype": DataType.REGISTERS}
         devices = [
             SimDevice(unit, simdata=[SimData(0, values=[unit] * 20, **values)]) for unit in units

@@ -17,6 +17,7 @@ points: what it finds wrong afterwards it tells in its bucket `_monitoring`, not
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -77,12 +78,21 @@ def retry_after(header: str | None, now: float) -> float:
         return 0.0
 
 
-def words(status: int, reason: str | None, body: bytes | str | None, secret: str = "") -> str:
-    """The server's words for people: short, on one line, and without the token."""
+def words(
+    status: int, reason: str | None, body: bytes | str | None, secrets: Sequence[str] = ()
+) -> str:
+    """The server's words for people: short, on one line, and without our secrets."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
     said = " ".join((_message(text) or text).split())
     full = f"{status} {reason or ''}".rstrip() + (f": {said}" if said else "")
-    return (full.replace(secret, "***") if secret else full)[:_LONGEST]
+    return mask(full, secrets)[:_LONGEST]
+
+
+def mask(text: str, secrets: Sequence[str]) -> str:
+    """The text with stars in place of secrets, none of them empty."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def _message(text: str) -> str:

@@ -11,21 +11,22 @@ Promises
 import asyncio
 import contextlib
 import gzip
-import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.model import SECOND, Envelope, Kind, Probe
-from gateway.options import PositiveDuration, Secret, Size, Strict, Url
-from gateway.sinks.answers import Answer, Verdict, judge, retry_after, words
+from gateway.options import PositiveDuration, Secret, Size, Url
+from gateway.sinks.answers import Answer, Verdict, judge, mask, retry_after, words
 from gateway.sinks.sorting import COMMENT, Sorter
+from gateway.sinks.tls import TlsOptions, client_context, is_refusal
 
 
-class InfluxOptions(Strict):
+class InfluxOptions(TlsOptions):
     """InfluxDB over /api/v2/write."""
 
     type: Literal["influx"] = "influx"
@@ -43,8 +44,19 @@ class InfluxOptions(Strict):
     """At most so many bytes an hour for summaries and reports; alerts leave all the same."""
     gzip: bool = True
     """Compress what is sent."""
-    ca: str | None = None
-    """A file with the certificates that may sign the server's; the system's if not given."""
+    proxy: Url | None = None
+    """An HTTP proxy on the way: http://proxy.example.com:3128; none if not given."""
+    proxy_username: str | None = None
+    """Whom to log in as at the proxy."""
+    proxy_password: Secret | None = None
+    """As ${env:NAME} or ${credential:NAME}."""
+
+    @field_validator("proxy_password")
+    @classmethod
+    def _comes_with_a_user(cls, password: Secret | None, info: ValidationInfo) -> Secret | None:
+        if password is not None and not (info.data.get("proxy_username") and info.data["proxy"]):
+            raise ValueError("whose? it goes with `proxy` and `proxy_username`")
+        return password
 
 
 class InfluxSink:
@@ -54,10 +66,9 @@ class InfluxSink:
     accepts = frozenset(Kind)
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
-        self.name, self._options = name, options
-        self._ca = str(places.config / options.ca) if options.ca else None
+        self.name, self._options, self._places = name, options, places
         self._client: Any = None
-        self._token = ""
+        self._token = self._proxy_password = ""
         self._sorter = Sorter(self._send)
         self._sent_bytes = 0
 
@@ -92,14 +103,12 @@ class InfluxSink:
             body = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
         # Counted before it is known whether it arrived: it is paid for either way.
         self._sent_bytes += len(body)
-        answer = await self._post(body)
-        if answer.verdict is Verdict.NEEDS_HUMAN:
-            # Perhaps the token was changed: read it anew next time.
+        try:
+            return _decided(await self._post(body))
+        except SinkUnavailable:
+            # Perhaps the token or a certificate was changed: read them anew next time.
             await self._forget_client()
-            raise SinkUnavailable(answer.said, needs_human=True)
-        if answer.verdict is Verdict.LATER:
-            raise SinkUnavailable(answer.said, wait=answer.wait)
-        return answer
+            raise
 
     async def _post(self, body: bytes) -> Answer:
         import aiohttp
@@ -113,19 +122,22 @@ class InfluxSink:
             return self._answer(error)
         except aiohttp.ClientConnectorCertificateError as error:
             raise SinkUnavailable(f"{error.certificate_error}", needs_human=True) from error
+        except aiohttp.ClientHttpProxyError as error:
+            return Answer(judge(error.status), f"the proxy: {error.status} {error.message}")
         except aiohttp.InvalidURL as error:
             raise SinkUnavailable(f"not a URL: {self._options.url}", needs_human=True) from error
         except TimeoutError as error:
             seconds = self._options.timeout / SECOND
             raise SinkUnavailable(f"no answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise SinkUnavailable(self._masked(f"{type(error).__name__}: {error}")) from error
+            said = self._masked(f"{type(error).__name__}: {error}")
+            raise SinkUnavailable(said, needs_human=is_refusal(error)) from error
         if stored:
             return Answer(Verdict.STORED)
         return Answer(Verdict.NEEDS_HUMAN, "an answer that InfluxDB does not give; check the url")
 
     def _answer(self, error: Any) -> Answer:
-        said = words(error.status, error.reason, error.body, self._token)
+        said = words(error.status, error.reason, error.body, self._secrets())
         verdict = judge(error.status, said)
         headers = error.headers or {}
         if 300 <= error.status < 400:
@@ -133,37 +145,40 @@ class InfluxSink:
         return Answer(verdict, said, retry_after(headers.get("Retry-After"), time.time()))
 
     def _masked(self, text: str) -> str:
-        return text.replace(self._token, "***") if self._token else text
+        return mask(text, self._secrets())
+
+    def _secrets(self) -> list[str]:
+        spelled = [self._token, self._proxy_password, quote(self._proxy_password, safe="")]
+        return [secret for secret in spelled if secret]
 
     def _make_client(self) -> Any:
         from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
-        self._token = self._read_token()
-        try:
-            self._client = InfluxDBClientAsync(
-                self._options.url,
-                self._token,
-                self._options.org,
-                timeout=self._options.timeout // 1_000_000,
-                ssl_ca_cert=self._ca,
-                allow_redirects=False,
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise SinkUnavailable(f"{self._ca}: {error}", needs_human=True) from error
+        options = self._options
+        self._token = _one_line(options.token)
+        self._client = InfluxDBClientAsync(
+            options.url,
+            self._token,
+            options.org,
+            timeout=options.timeout // 1_000_000,
+            ssl_context=client_context(options, self._places),
+            proxy=self._proxy(),
+            allow_redirects=False,
+        )
         if self._options.gzip:
             # The library would compress in the event loop, and hide how many bytes it sent.
             self._client.api_client.set_default_header("Content-Encoding", "gzip")
         return self._client
 
-    def _read_token(self) -> str:
-        secret = self._options.token
-        try:
-            token = str(secret.resolve()).strip() if secret else ""
-        except ConfigError as error:
-            raise SinkUnavailable(str(error), needs_human=True) from error
-        if not token.isascii() or not token.isprintable():
-            raise SinkUnavailable(f"{secret} is no token: it must be one line", needs_human=True)
-        return token
+    def _proxy(self) -> str | None:
+        """The proxy's URL, with user and password as the library wants them."""
+        options = self._options
+        if options.proxy is None or options.proxy_username is None:
+            return str(options.proxy) if options.proxy else None
+        self._proxy_password = _one_line(options.proxy_password)
+        who = f"{quote(options.proxy_username, safe='')}:{quote(self._proxy_password, safe='')}"
+        scheme, _, place = options.proxy.partition("://")
+        return f"{scheme}://{who}@{place}"
 
     async def _forget_client(self) -> None:
         client, self._client = self._client, None
@@ -181,3 +196,22 @@ class InfluxSink:
         # A refusal of the comment itself came from behind the door: "there are no points in it".
         said = f"bucket {self._options.bucket} answers"
         return Probe(ok=True, said=f"{said}: {answer.said}" if answer.said else said)
+
+
+def _decided(answer: Answer) -> Answer:
+    if answer.verdict is Verdict.NEEDS_HUMAN:
+        raise SinkUnavailable(answer.said, needs_human=True)
+    if answer.verdict is Verdict.LATER:
+        raise SinkUnavailable(answer.said, wait=answer.wait)
+    return answer
+
+
+def _one_line(secret: Secret | None) -> str:
+    """The secret, if it can stand in a header; SinkUnavailable otherwise."""
+    try:
+        found = secret.resolve().strip() if secret else ""
+    except ConfigError as error:
+        raise SinkUnavailable(str(error), needs_human=True) from error
+    if not found.isascii() or not found.isprintable():
+        raise SinkUnavailable(f"{secret} is of no use: it must be one line", needs_human=True)
+    return found

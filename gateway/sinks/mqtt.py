@@ -7,18 +7,18 @@ Promises
 
 import contextlib
 import json
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from string import Formatter
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.codec import decode
 from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.model import SECOND, Envelope, Kind, Point, Probe
-from gateway.options import PositiveDuration, Secret, Strict
+from gateway.options import PositiveDuration, Secret
 from gateway.sinks.file import iso
+from gateway.sinks.tls import TlsOptions, client_context
 
 PLACES = ("site", "line", "detector", "severity")
 # MQTT 3.1.1: bad user name or password, not authorised; MQTT 5: the same as reason codes.
@@ -26,7 +26,7 @@ _REFUSED = (4, 5, 134, 135)
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 
 
-class MqttOptions(Strict):
+class MqttOptions(TlsOptions):
     """Alerts to an MQTT broker."""
 
     type: Literal["mqtt"] = "mqtt"
@@ -40,14 +40,18 @@ class MqttOptions(Strict):
     """As ${env:NAME} or ${credential:NAME}."""
     tls: bool = False
     """Encrypt, and check the broker's certificate."""
-    ca: str | None = None
-    """A file with the certificates that may sign the broker's; the system's if not given."""
     topic: str = "andon/{site}/{line}/alerts"
     """May hold {site}, {line}, {detector} and {severity}."""
     retain: bool = False
     """Whether the broker keeps the last alert of a topic for those who subscribe later."""
     timeout: PositiveDuration = 10 * SECOND
     """For connecting, and for the acknowledgement of one alert."""
+
+    @model_validator(mode="after")
+    def _needs_tls_for_certificates(self) -> Self:
+        if (self.ca or self.certificate) and not self.tls:
+            raise ValueError("certificates are for encrypted connections: add `tls: true`")
+        return self
 
     @field_validator("topic")
     @classmethod
@@ -75,8 +79,7 @@ class MqttSink:
     accepts = frozenset({Kind.ALERT})
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
-        self.name, self._options = name, options
-        self._ca = str(places.config / options.ca) if options.ca else None
+        self.name, self._options, self._places = name, options, places
         self._port = options.port or (8883 if options.tls else 1883)
         self._client: Any = None
 
@@ -122,15 +125,14 @@ class MqttSink:
         options = self._options
         try:
             password = options.password.resolve() if options.password else None
-            context = ssl.create_default_context(cafile=self._ca) if options.tls else None
-        except (ConfigError, OSError) as error:
+        except ConfigError as error:
             raise SinkUnavailable(str(error), needs_human=True) from error
         client = aiomqtt.Client(
             options.host,
             self._port,
             username=options.username,
             password=password,
-            tls_context=context,
+            tls_context=client_context(options, self._places) if options.tls else None,
             timeout=options.timeout / SECOND,
         )
         await client.__aenter__()

@@ -97,4 +97,4 @@ def test_long_words_are_cut():
 
 
 def test_a_token_that_the_server_repeats_is_masked():
-    assert "s3cret" not in words(401, "No", b'{"message":"token s3cret is unknown"}', "s3cret")
+    assert "s3cret" not in words(401, "No", b'{"message":"token s3cret is unknown"}', ["s3cret"])

@@ -1,0 +1,60 @@
+"""What a sink needs to speak TLS: whom to trust, and who we are. Files are read at each connection.
+
+So a certificate that was renewed is used without a restart.
+"""
+
+import ssl
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from gateway.contracts import ConfigError, Places, SinkUnavailable
+from gateway.options import Secret, Strict
+
+
+class TlsOptions(Strict):
+    """Certificates of a connection; files in PEM, relative to the line file."""
+
+    ca: str | None = None
+    """A file with the certificates that may sign the server's; the system's if not given."""
+    certificate: str | None = None
+    """Our own certificate, where the server wants to see one."""
+    key: str | None = Field(default=None, validate_default=True)
+    """The private key of our certificate."""
+    key_password: Secret | None = None
+    """Opens the key, as ${env:NAME} or ${credential:NAME}."""
+
+    @field_validator("key")
+    @classmethod
+    def _comes_with_its_certificate(cls, key: str | None, info: ValidationInfo) -> str | None:
+        if (key is None) != (info.data.get("certificate") is None):
+            raise ValueError("`certificate` and `key` belong together: give both or none")
+        return key
+
+
+def client_context(options: TlsOptions, places: Places) -> ssl.SSLContext:
+    """Checks the server's certificate and name; SinkUnavailable where a file is of no use."""
+    # OpenSSL names no file, so it is said here which one was being read.
+    reading = options.ca
+    try:
+        context = ssl.create_default_context(cafile=places.config / reading if reading else None)
+        if options.certificate and options.key:
+            reading = f"{options.certificate} with {options.key}"
+            # Without a password OpenSSL would ask for one on the terminal.
+            password = options.key_password.resolve() if options.key_password else ""
+            chain = places.config / options.certificate, places.config / options.key
+            context.load_cert_chain(*chain, password=password)
+    except ConfigError as error:
+        raise SinkUnavailable(str(error), needs_human=True) from error
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise SinkUnavailable(f"{reading} cannot be used: {said}", needs_human=True) from error
+    return context
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether TLS itself failed, as against a connection that broke while it was being made."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        error = error.__cause__
+    return False

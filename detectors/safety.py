@@ -1,9 +1,9 @@
 """What an ONNX file may contain, judged from its bytes before any runtime sees them.
 
 Promises
-- Only operators of the list below, of the standard domain: arithmetic whose memory follows from
-  the input and the weights. Nothing that loops, branches, draws random numbers or makes a tensor
-  of a size written inside the file.
+- Only operators of the lists below, of the standard domain or that of classical models: arithmetic
+  whose memory follows from the input and the weights. Nothing that loops over a graph, branches,
+  draws random numbers or makes a tensor of a size written inside the file.
 - Nothing outside the file: no external data, no functions of its own, no nested graphs.
 
 It reads the protobuf wire format by itself, so the daemon needs no ONNX tools.
@@ -14,14 +14,19 @@ from collections.abc import Iterator
 from gateway.contracts import ModelError
 
 _ALLOWED = """
-Abs Add And ArgMax ArgMin Cast Ceil Clip Concat Constant Conv Cos Div Elu Equal Erf Exp Flatten
-Floor Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid Identity LayerNormalization LeakyRelu
-Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mul Neg Not Or Pow PRelu Reciprocal ReduceL1
-ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
-Reshape Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose
-Unsqueeze Where
+Abs Add And ArgMax ArgMin Cast Ceil Clip Concat Constant Conv Cos DequantizeLinear Div Elu Equal
+Erf Exp Flatten Floor GRU Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid Identity LSTM
+LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mul Neg Not Or
+PRelu Pow QuantizeLinear RNN Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean
+ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Selu Shape Sigmoid Sign Sin Slice
+Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
 """
-OPERATORS = frozenset(_ALLOWED.split())
+_CLASSICAL = """
+ArrayFeatureExtractor Imputer LabelEncoder LinearClassifier LinearRegressor Normalizer
+SVMClassifier SVMRegressor Scaler TreeEnsembleClassifier TreeEnsembleRegressor
+"""
+OPERATORS = {"": frozenset(_ALLOWED.split()), "ai.onnx.ml": frozenset(_CLASSICAL.split())}
+_STANDARD = ("", "ai.onnx")
 
 # Field numbers of the ONNX protobuf messages.
 _GRAPH, _OPSET, _TRAINING, _FUNCTIONS = 7, 8, 20, 25
@@ -60,10 +65,12 @@ def _check(model: memoryview) -> int:
 def _opset(value: memoryview | int) -> int:
     parts = dict(_fields(value))
     domain = _text(parts.get(_OPSET_DOMAIN, memoryview(b"")))
-    if domain not in ("", "ai.onnx"):
-        raise ModelError(f"model.onnx uses the operator set {domain!r}; only ai.onnx is allowed")
+    if domain not in (*_STANDARD, *OPERATORS):
+        raise ModelError(
+            f"model.onnx uses the operator set {domain!r}; only ai.onnx and ai.onnx.ml are allowed"
+        )
     version = parts.get(_OPSET_VERSION, 0)
-    return version if isinstance(version, int) else 0
+    return version if domain in _STANDARD and isinstance(version, int) else 0
 
 
 def _check_graph(graph: memoryview | int) -> None:
@@ -77,13 +84,18 @@ def _check_graph(graph: memoryview | int) -> None:
 
 
 def _check_node(node: memoryview | int) -> None:
+    operator = domain = ""
     for number, value in _fields(node):
-        if number == _OP_TYPE and _text(value) not in OPERATORS:
-            raise ModelError(f"model.onnx uses the operator {_text(value)!r}, which is not allowed")
-        if number == _DOMAIN and _text(value) not in ("", "ai.onnx"):
-            raise ModelError(f"model.onnx uses an operator of {_text(value)!r}, not of ai.onnx")
+        if number == _OP_TYPE:
+            operator = _text(value)
+        if number == _DOMAIN:
+            domain = _text(value)
         if number == _ATTRIBUTE:
             _check_attribute(value)
+    known = OPERATORS.get("" if domain in _STANDARD else domain, frozenset())
+    if operator not in known:
+        of = "" if domain in _STANDARD else f" of {domain!r}"
+        raise ModelError(f"model.onnx uses the operator {operator!r}{of}, which is not allowed")
 
 
 def _check_attribute(attribute: memoryview | int) -> None:

@@ -19,7 +19,9 @@ from gateway.options import parse_duration
 _EXTRA = {"onnx": "onnx", "pyarrow": "pyarrow", "sklearn": "scikit-learn"}
 
 
-class _Length(click.ParamType[Nanos]):
+class Length(click.ParamType[Nanos]):
+    """A duration with its unit, in ns."""
+
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
@@ -39,9 +41,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--name", help="The model's id; the folder's name if not given.")
 @click.option("--model-version", help="The model's version; the time in UTC if not given.")
 @click.option("--tags", help="Only these tags, separated by commas.")
-@click.option("--period", type=_Length(), help="The grid; the data's own step if not given.")
-@click.option("--window", type=_Length(), help="Length of a window; 10 periods if not given.")
-@click.option("--hop", type=_Length(), help="Distance of two windows; one period if not given.")
+@click.option("--period", type=Length(), help="The grid; the data's own step if not given.")
+@click.option("--window", type=Length(), help="Length of a window; 10 periods if not given.")
+@click.option("--hop", type=Length(), help="Distance of two windows; one period if not given.")
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -62,30 +64,30 @@ def train(
     The data is wide: a column of times and one column per tag. With a line file only its tags are
     used, with their units; without one every column is a tag.
     """
-    _check_extra()
+    check_extra()
     started = time.perf_counter()
     # These pull in numerical libraries, which `andon --help` must not wait for.
     from detectors.training.job import Job, run
     from detectors.training.learn import Wishes
     from detectors.training.report import as_text, as_values
 
-    line, recordings = _sorted_out((*files, *data))
+    line, recordings = sorted_out((*files, *data))
     job = Job(
         recordings,
         out,
-        _identity(name or out.absolute().name, model_version),
+        identity(name or out.absolute().name, model_version),
         Wishes(period, window, hop),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,
     )
-    with _progress() as say:
+    with progress() as say:
         learnt, manifest = run(job, say)
     report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
     missing = [package for module, package in _EXTRA.items() if find_spec(module) is None]
     if missing:
         raise ConfigError(
@@ -93,7 +95,7 @@ def _check_extra() -> None:
         )
 
 
-def _identity(name: str, version: str | None) -> Any:
+def identity(name: str, version: str | None) -> Any:
     from detectors.training.publish import Identity
 
     now = datetime.now(UTC).replace(microsecond=0)
@@ -106,7 +108,7 @@ def _identity(name: str, version: str | None) -> Any:
         ) from error
 
 
-def _sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
+def sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
     """The line file and the data, told apart by suffix so that `--data *.csv` works as well."""
     lines = [file for file in files if file.suffix in (".yaml", ".yml")]
     data = [file for file in files if file not in lines]
@@ -118,7 +120,7 @@ def _sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Callable[[str], None]]:
     """Says what is being done, on a terminal only."""
     from rich.console import Console
 

@@ -41,7 +41,10 @@ def test_a_nested_graph_is_refused():
 
 def test_another_operator_set_is_refused():
     refused(model(domains=("", "com.microsoft")), "com.microsoft")
-    refused(model(helper.make_node("Relu", ["x"], ["y"], domain="evil")), "operator of 'evil'")
+    refused(
+        model(helper.make_node("Relu", ["x"], ["y"], domain="evil")),
+        "'Relu' of 'evil', which is not",
+    )
 
 
 def test_functions_are_refused():

@@ -1,0 +1,1 @@
+"""`andon models import`: somebody else's ONNX file becomes a bundle."""

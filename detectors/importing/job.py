@@ -1,0 +1,258 @@
+"""One import from a foreign ONNX file to a verified bundle.
+
+Promises
+- Safe before anything else: the bytes are judged by `detectors.safety` before any library reads
+  them, and the model first runs in a process of its own.
+- The threshold comes from held-out normal data that the scaling has not seen.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from detectors.bundle import (
+    FORMAT,
+    LARGEST,
+    MODEL,
+    Golden,
+    GoldenVector,
+    Manifest,
+    ManifestTag,
+    Model,
+    Training,
+)
+from detectors.gaps import fill, stack
+from detectors.importing.form import Asked, Form, form_of
+from detectors.importing.quantize import Verdict, quantized
+from detectors.importing.scaling import Scaling, scaling_for
+from detectors.importing.trial import check_runs
+from detectors.importing.wrap import Centring, wrapped
+from detectors.safety import check_model
+from detectors.training.data import read
+from detectors.training.job import choose_tags
+from detectors.training.learn import FITTED_SHARE, LEAST_WINDOWS, threshold
+from detectors.training.line_tags import LineTag, read_line_tags
+from detectors.training.publish import TOLERANCE, Identity, check_place, write_bundle
+from detectors.training.resample import cut_windows, typical_step
+from gateway.contracts import ConfigError, ModelError
+from gateway.model import SECOND, Floats, Nanos, Window
+from gateway.options import format_duration
+
+MIN_COVERAGE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What to import, how, and where to put it. `tags` in the model's own order; empty: all."""
+
+    file: Path
+    data: Sequence[Path]
+    out: Path
+    identity: Identity
+    asked: Asked
+    line: Path | None = None
+    tags: Sequence[str] = ()
+    period: Nanos | None = None
+    hop: Nanos | None = None
+    window: Nanos | None = None
+    scaling: str = "standard"
+    threshold: float | None = None
+    lower_is_worse: bool = False
+    quantize: bool = False
+    force: bool = False
+
+
+class Imported(NamedTuple):
+    """What came of it: held-out scores float64[window], and what became of `quantize`."""
+
+    manifest: Manifest
+    form: Form
+    scores: Floats
+    quantization: Verdict | None
+
+
+def run(job: Import, say: Callable[[str], None]) -> Imported:
+    """Do it; ConfigError or ModelError says what is wrong with the model or the data."""
+    check_place(job.out, replace=job.force)
+    try:
+        return _run(job, say)
+    except ModelError as error:
+        raise ModelError(f"{job.file}: {error}") from error
+
+
+def _run(job: Import, say: Callable[[str], None]) -> Imported:
+    data = _read(job.file)
+    proto = _parsed(data)
+    line = read_line_tags(job.line) if job.line else {}
+    say("reading the data")
+    recording = read(job.data)
+    names = choose_tags(recording.names, job.tags, tuple(line))
+    period = job.period or typical_step(recording.times)
+    form = form_of(proto, len(names), replace(job.asked, rows=_rows(job, period)))
+    hop = _multiple("hop", job.hop or period, period) // period
+    say("aligning the recording")
+    periods = {name: tag.period for name, tag in line.items() if tag.period}
+    cut = cut_windows(recording.only(names), period, form.window, hop, periods)
+    fitted, held_out = _parts(cut, form.window)
+    scaling = scaling_for(job.scaling, names, fitted)
+    say("trying the model")
+    graph = _fused(job, proto, form, scaling, fitted)
+    say(f"calibrating on {len(held_out)} windows")
+    scores = Model(graph).run(held_out).score
+    limit = job.threshold or _threshold(form, scores)
+    verdict = None
+    if job.quantize:
+        say("trying it in 8 bits")
+        graph, verdict = quantized(graph, fitted, held_out, limit)
+        scores = Model(graph).run(held_out).score
+    say("writing the bundle")
+    made = _Made(job, form, names, scaling, period, hop, limit, graph, held_out, line)
+    manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut, scores)
+    write_bundle(job.out, manifest, graph, replace=job.force)
+    return Imported(manifest, form, scores, verdict)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST[MODEL] + 1)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST[MODEL]:
+        raise ModelError(f"it is larger than {LARGEST[MODEL] // 1_000_000} MB")
+    check_model(data)
+    return data
+
+
+def _parsed(data: bytes) -> Any:
+    import onnx
+
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's own, which has no types and is no dependency of ours
+        raise ModelError(f"it is not an ONNX file: {error}") from error
+
+
+def _rows(job: Import, period: Nanos) -> int | None:
+    """Rows that the model sees, if the user said how long a window is."""
+    if job.window is None:
+        return None
+    return _multiple("window", job.window, period) // period
+
+
+def _multiple(what: str, length: Nanos, period: Nanos) -> Nanos:
+    if length < period or length % period:
+        raise ConfigError(
+            f"the {what} of {format_duration(length)} must be a multiple of the period, "
+            f"{format_duration(period)}"
+        )
+    return length
+
+
+def _parts(windows: Sequence[Window], length: int) -> tuple[Floats, Floats]:
+    """Windows float64[window, time, tag] for the scaling, and later ones for the threshold."""
+    whole = [w for w in windows if w.coverage_per_tag.min() >= MIN_COVERAGE]
+    cut = round(len(whole) * FITTED_SHARE)
+    fitted = whole[:cut]
+    held_out = [w for w in whole[cut:] if w.start > fitted[-1].end]
+    if len(whole) < LEAST_WINDOWS or not held_out:
+        raise ConfigError(
+            f"the data gives {len(whole)} whole windows of {length} rows where {LEAST_WINDOWS} "
+            "are needed to calibrate: record longer, or leave out tags that are often missing"
+        )
+    return fill(*stack(fitted)), fill(*stack(held_out))
+
+
+def _fused(job: Import, proto: Any, form: Form, scaling: Scaling, fitted: Floats) -> bytes:
+    """The fused graph, its single number centred on the fitted part where it needs it."""
+    graph = wrapped(proto, form, scaling, Centring())
+    check_runs(graph, (form.window, form.tags))
+    raw = Model(graph).run(fitted).score
+    if not np.isfinite(raw).all():
+        raise ModelError("it gives NaN or infinity for normal data: is the scaling right?")
+    if form.kind != "score":
+        return graph
+    centre = float(np.median(raw))
+    spread = 1.4826 * float(np.median(np.abs(raw - centre)))
+    if not spread:
+        raise ModelError("it gives the same score for half of the normal data: it tells nothing")
+    factor = (-1 if job.lower_is_worse else 1) / spread
+    return wrapped(proto, form, scaling, Centring(centre, factor))
+
+
+def _threshold(form: Form, scores: Floats) -> float:
+    if form.kind == "probability":
+        # A margin must not lead past 1: halfway from the highest of normal running to certainty.
+        return (1 + min(float(scores.max()), 1.0)) / 2
+    return threshold(scores)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """All that the manifest tells of."""
+
+    job: Import
+    form: Form
+    names: Sequence[str]
+    scaling: Scaling
+    period: Nanos
+    hop: int
+    threshold: float
+    graph: bytes
+    held_out: Floats
+    line: dict[str, LineTag]
+
+    def manifest(self, sha256: str, cut: Sequence[Window], scores: Floats) -> Manifest:
+        units = {name: tag.unit for name, tag in self.line.items()}
+        tags = [
+            ManifestTag(name=name, unit=units.get(name, ""), mean=float(mean), std=float(std))
+            for name, mean, std in zip(self.names, self.scaling.mean, self.scaling.std, strict=True)
+        ]
+        return Manifest(
+            format=FORMAT,
+            id=self.job.identity.id,
+            version=self.job.identity.version,
+            created=self.job.identity.created,
+            tags=tags,
+            period=format_duration(self.period),
+            window=self.form.window,
+            hop=self.hop,
+            threshold=self.threshold,
+            min_coverage=MIN_COVERAGE,
+            scaling=self.scaling.words,
+            opset=check_model(self.graph),
+            sha256=hashlib.sha256(self.graph).hexdigest(),
+            golden=self._golden(scores),
+            training=Training(
+                method=f"imported {self.form.kind} {self.job.file.name}, sha256 {sha256[:16]}",
+                fingerprint=hashlib.sha256(self.held_out.tobytes()).hexdigest(),
+                rows=len(cut),
+                first=_moment(cut[0].start),
+                last=_moment(cut[-1].end),
+            ),
+        )
+
+    def _golden(self, scores: Floats) -> Golden:
+        """The typical window, the strangest one, and one with its first tag far off."""
+        order = np.argsort(scores, kind="stable")
+        wrong = self.held_out[order[len(order) // 2]].copy()
+        wrong[:, 0] += 8 * self.scaling.std[0]
+        examples = np.stack([*self.held_out[order[[len(order) // 2, -1]]], wrong])
+        found = Model(self.graph).run(examples)
+        rows = zip(examples, found.score, found.contribution, strict=True)
+        return Golden(
+            tolerance=TOLERANCE,
+            vectors=[
+                GoldenVector(window=w.tolist(), score=float(s), contribution=c.tolist())
+                for w, s, c in rows
+            ],
+        )
+
+
+def _moment(at: Nanos) -> datetime:
+    return datetime.fromtimestamp(at / SECOND, UTC)

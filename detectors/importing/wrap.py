@@ -1,0 +1,201 @@
+"""Puts a foreign graph between our own scaling and our own score: one fused ONNX graph.
+
+Promises
+- Scaled in float64, before the cast to what the model takes.
+- What a model reconstructs or forecasts is compared in each tag's own spread; a tag's contribution
+  is its share of the mean squared difference.
+- A model that gives one number is asked again with each tag in turn set to its usual value: a
+  tag's contribution is its share of what the score then falls by (occlusion: Zeiler and Fergus,
+  "Visualizing and Understanding Convolutional Networks", 2014, section 4.2). It costs a run for
+  each tag, in the same batch.
+- Contributions sum to the score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detectors.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
+from detectors.importing.form import Form
+from detectors.importing.scaling import Scaling
+from gateway.contracts import ModelError
+
+LEAST_OPSET = 13
+"""The first in which ReduceSum and Unsqueeze take their axes as inputs, as ours do."""
+CLIP = 1e4
+_THEIRS = "model/"
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Centring:
+    """A score of any sign and size becomes (raw - centre) * factor; nothing else is moved."""
+
+    centre: float = 0.0
+    factor: float = 1.0
+
+
+class _Graph:
+    """Nodes and constants while they are put together."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def add(self, kind: str, inputs: Sequence[str], out: str, **attributes: Any) -> str:
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, list(inputs), [out], name=out, **attributes))
+        return out
+
+    def constant(self, name: str, value: Any, dtype: Any = np.float64) -> str:
+        self.constants[name] = np.asarray(value, dtype=dtype)
+        return name
+
+    def reshape(self, source: str, shape: Sequence[int], out: str) -> str:
+        return self.add("Reshape", [source, self.constant(f"{out}/shape", shape, np.int64)], out)
+
+
+def wrapped(model: Any, form: Form, scaling: Scaling, centring: Centring) -> bytes:
+    """The fused graph's bytes; ModelError where the model cannot be taken in."""
+    import onnx
+    from onnx import compose, helper, numpy_helper
+
+    theirs = compose.add_prefix(_modern(model), _THEIRS)
+    ours = _Graph()
+    single = form.kind in ("probability", "score")
+    standard = _scaled(ours, form, scaling)
+    entry = _occluded(ours, form, scaling, standard) if single else standard
+    _laid_out(ours, form, entry)
+    before = ours.nodes[:]
+    ours.nodes.clear()
+    if single:
+        _of_one_number(ours, form, centring)
+    else:
+        _of_residuals(ours, form, scaling)
+    graph = helper.make_graph(
+        [*before, *theirs.graph.node, *ours.nodes],
+        "imported",
+        [_entry(INPUT, form.window, form.tags)],
+        [_entry(SCORE), _entry(CONTRIBUTION, form.tags)]
+        + ([] if single else [_entry(EXPECTED, form.tags)]),
+        [
+            *(numpy_helper.from_array(array, name) for name, array in ours.constants.items()),
+            *theirs.graph.initializer,
+        ],
+    )
+    made = helper.make_model(
+        graph,
+        opset_imports=list(theirs.opset_import),
+        ir_version=min(theirs.ir_version, 10),
+        producer_name="andon",
+    )
+    try:
+        onnx.checker.check_model(made, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"it does not fit around its windows: {error}") from error
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def _modern(model: Any) -> Any:
+    from onnx import version_converter
+
+    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
+    if opset >= LEAST_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, LEAST_OPSET)
+    except Exception as error:  # the converter raises RuntimeError and its own kinds
+        raise ModelError(
+            f"its opset {opset} is too old, and it cannot be converted ({error}): export it with "
+            f"opset {LEAST_OPSET} or newer"
+        ) from error
+
+
+def _entry(name: str, *shape: int) -> Any:
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
+
+
+def _scaled(ours: _Graph, form: Form, scaling: Scaling) -> str:
+    """The rows that the model sees, as it takes them, in float64."""
+    seen = INPUT
+    if form.kind == "forecast":
+        ends = [ours.constant(f"seen/{n}", [at], np.int64) for n, at in (("a", 0), ("b", -1))]
+        seen = ours.add("Slice", [INPUT, *ends, ours.constant("seen/axis", [1], np.int64)], "seen")
+    ours.add("Sub", [seen, ours.constant("offset", scaling.offset)], "shifted")
+    ours.add("Div", ["shifted", ours.constant("scale", scaling.scale)], "wide")
+    bounds = [ours.constant("lowest", -CLIP), ours.constant("highest", CLIP)]
+    return ours.add("Clip", ["wide", *bounds], "standard")
+
+
+def _occluded(ours: _Graph, form: Form, scaling: Scaling, standard: str) -> str:
+    """Each window, and behind it once more for each tag with that tag at its usual value."""
+    kept = np.concatenate((np.ones((1, form.tags)), 1 - np.eye(form.tags)))[:, None, :]
+    usual = (1 - kept) * ((scaling.mean - scaling.offset) / scaling.scale)
+    axis = ours.constant("each/axis", [1], np.int64)
+    ours.add("Unsqueeze", [standard, axis], "each")
+    ours.add("Mul", ["each", ours.constant("kept", kept)], "masked")
+    ours.add("Add", ["masked", ours.constant("usual", usual)], "occluded")
+    return ours.reshape("occluded", [-1, form.rows, form.tags], "variants")
+
+
+def _laid_out(ours: _Graph, form: Form, entry: str) -> None:
+    """In the model's own layout and number type, under the name of its input."""
+    if form.layout == "tag_time":
+        entry = ours.add("Transpose", [entry], "turned", perm=[0, 2, 1])
+    elif form.layout != "time_tag":
+        entry = ours.reshape(entry, [-1, form.rows * form.tags], "flat")
+    ours.add("Cast", [entry], _THEIRS + form.input, to=form.element)
+
+
+def _of_residuals(ours: _Graph, form: Form, scaling: Scaling) -> None:
+    from onnx import TensorProto
+
+    given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)
+    if form.kind == "reconstruction" and form.layout == "tag_time":
+        given = ours.add("Transpose", [given], "upright", perm=[0, 2, 1])
+    rows = form.rows if form.kind == "reconstruction" else 1
+    ours.reshape(given, [-1, rows, form.tags], "usual_rows")
+    ours.add("Mul", ["usual_rows", "scale"], "unscaled")
+    ours.add("Add", ["unscaled", "offset"], "usual")
+    if form.kind == "reconstruction":
+        last = ours.constant("last", rows - 1, np.int64)
+        ours.add("Gather", ["usual", last], EXPECTED, axis=1)
+        ours.add("Sub", [INPUT, "usual"], "residual")
+    else:
+        ours.reshape("usual", [-1, form.tags], EXPECTED)
+        last = ours.constant("last", form.window - 1, np.int64)
+        ours.add("Gather", [INPUT, last], "now", axis=1)
+        ours.add("Sub", ["now", EXPECTED], "off")
+        ours.reshape("off", [-1, 1, form.tags], "residual")
+    share = 1 / np.sqrt(rows * form.tags)
+    ours.add("Mul", ["residual", ours.constant("weight", share / scaling.std)], "weighted")
+    ours.add("Mul", ["weighted", "weighted"], "squared")
+    axis = ours.constant("axis", [1], np.int64)
+    ours.add("ReduceSum", ["squared", axis], CONTRIBUTION, keepdims=0)
+    ours.add("ReduceSum", [CONTRIBUTION, axis], SCORE, keepdims=0)
+
+
+def _of_one_number(ours: _Graph, form: Form, centring: Centring) -> None:
+    from onnx import TensorProto
+
+    given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)
+    if form.columns == 2:
+        given = ours.add("Gather", [given, ours.constant("anomaly", 1, np.int64)], "of_two", axis=1)
+    ours.reshape(given, [-1, form.tags + 1], "raw")
+    ours.add("Sub", ["raw", ours.constant("centre", centring.centre)], "centred")
+    ours.add("Mul", ["centred", ours.constant("factor", centring.factor)], "numbers")
+    at = [ours.constant(f"cut/{n}", [n], np.int64) for n in (0, 1)]
+    end = ours.constant("cut/end", [form.tags + 1], np.int64)
+    ours.add("Slice", ["numbers", at[0], at[1], at[1]], "whole")
+    ours.add("Slice", ["numbers", at[1], end, at[1]], "without")
+    ours.add("Sub", ["whole", "without"], "difference")
+    ours.add("Max", ["difference", ours.constant("tiny", _TINY)], "fall")
+    ours.add("ReduceSum", ["fall", at[1]], "falls", keepdims=1)
+    ours.add("Div", ["fall", "falls"], "share")
+    ours.add("Mul", ["share", "whole"], CONTRIBUTION)
+    ours.add("ReduceSum", [CONTRIBUTION, at[1]], SCORE, keepdims=0)

@@ -1,0 +1,243 @@
+"""A foreign model becomes a bundle that a line can use, or is refused with the reason."""
+
+import csv
+import json
+
+import numpy as np
+import onnx
+import pytest
+from bundles import NAMES, START, TAGS, recording
+from click.testing import CliRunner
+from foreign_models import (
+    channels_first,
+    dense_autoencoder,
+    distance_from_zero,
+    last_value_forecast,
+    model,
+    window_autoencoder,
+)
+from onnx import helper
+
+from detectors.bundle import load
+from detectors.importing.command import models
+from detectors.onnx import OnnxDetector, OnnxOptions
+from gateway.contracts import ConfigError, ModelError, Places
+from gateway.model import SECOND, Window
+
+SOURCE = recording(rows=1500)
+MEAN, STD = SOURCE.values[:1000].mean(axis=0), SOURCE.values[:1000].std(axis=0)
+STANDARD = (SOURCE.values - MEAN) / STD
+WINDOW = 10
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The recording as a CSV file."""
+    path = tmp_path / "normal.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("timestamp", *NAMES))
+        for at, row in zip(SOURCE.times.tolist(), SOURCE.values.tolist(), strict=True):
+            writer.writerow((at / SECOND, *map(repr, row)))
+    return path
+
+
+def imported(tmp_path, data, content, *options):
+    """The report of an import that works, and the verified bundle."""
+    file = tmp_path / "theirs.onnx"
+    file.write_bytes(content)
+    words = ["import", str(file), "--data", str(data), "--out", str(tmp_path / "pump"), "--json"]
+    done = CliRunner().invoke(models, [*words, *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout), load(tmp_path / "pump")
+
+
+def refused(tmp_path, data, content, said, *options, error=ModelError):
+    with pytest.raises(error, match=said):
+        imported(tmp_path, data, content, *options)
+    assert not (tmp_path / "pump").exists()
+
+
+def cut(length, moved=None, by=0.0):
+    """A normal window and the same with one tag moved."""
+    values = SOURCE.values[1200 : 1200 + length].copy()
+    if moved is not None:
+        values[:, NAMES.index(moved)] += by * STD[NAMES.index(moved)]
+    return values
+
+
+MODELS = {
+    "a dense autoencoder of one row": (dense_autoencoder(STANDARD), (), 1),
+    "an autoencoder of windows": (window_autoencoder(STANDARD, WINDOW), (), WINDOW),
+    "channels before time": (channels_first(WINDOW, 4), (), WINDOW),
+    "a forecast": (last_value_forecast(WINDOW, 4), (), WINDOW + 1),
+    "one score": (distance_from_zero(4), ("--kind", "score"), 1),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_kind_of_model_tells_a_strange_window_and_which_tag_it_was(tmp_path, data, name):
+    content, options, length = MODELS[name]
+    report, (manifest, found) = imported(tmp_path, data, content, *options)
+    assert manifest.window == length
+    assert report["calibration_exceedances"] == 0
+    strange = cut(length, "pressure", by=9.0)
+    if name in ("a forecast", "channels before time"):
+        # These judge how a tag moves, not where it stands.
+        strange[:-1] = cut(length)[:-1]
+    both = found.run(np.stack((cut(length), strange)))
+    assert both.score[0] < manifest.threshold < both.score[1]
+    assert np.argmax(both.contribution[1]) == NAMES.index("pressure")
+    assert np.allclose(both.contribution.sum(axis=1), both.score, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_window_scores_the_same_whatever_else_is_in_its_batch(tmp_path, data, name):
+    content, options, length = MODELS[name]
+    _, (_, found) = imported(tmp_path, data, content, *options)
+    batch = np.stack([SOURCE.values[k : k + length] for k in range(7)])
+    whole = found.run(batch)
+    for row, window in enumerate(batch):
+        assert found.run(window[None]).score[0] == whole.score[row]
+
+
+def test_a_reconstruction_is_what_the_foreign_model_says_and_nothing_else(tmp_path, data):
+    content = window_autoencoder(STANDARD, WINDOW)
+    _, (manifest, found) = imported(tmp_path, data, content)
+    mean, std = (np.array([getattr(tag, k) for tag in manifest.tags]) for k in ("mean", "std"))
+    import onnxruntime
+
+    theirs = onnxruntime.InferenceSession(content)
+    window = cut(WINDOW, "flow", by=3.0)
+    given = theirs.run(None, {"input": ((window - mean) / std).astype(np.float32)[None]})[0][0]
+    off = given - (window - mean) / std
+    made = found.run(window[None])
+    assert np.isclose(made.score[0], np.mean(off**2), rtol=1e-4)
+    assert np.allclose(made.expected[0], given[-1] * std + mean, rtol=1e-5, atol=1e-6)
+
+
+def test_a_line_alarms_with_it_and_names_expected_and_actual(tmp_path, data):
+    imported(tmp_path, data, window_autoencoder(STANDARD, WINDOW))
+    options = OnnxOptions.model_validate({"type": "onnx", "bundle": "pump"})
+    detector = OnnxDetector("pump", options, TAGS, Places(tmp_path, tmp_path))
+    values, normal = cut(WINDOW, "pressure", by=9.0), cut(WINDOW)
+    (score,) = detector.score([Window(START, SECOND, values, np.ones_like(values, dtype=bool))])
+    assert score.values[0] > detector.alarms[0].threshold
+    assert score.actual[2] == values[-1, 2]
+    assert abs(score.expected[2] - normal[-1, 2]) < abs(values[-1, 2] - normal[-1, 2]) / 2
+
+
+def test_models_of_scikit_learn_come_in_as_they_are_exported(tmp_path, data):
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import IsolationForest
+    from sklearn.linear_model import LogisticRegression
+
+    rows = STANDARD[:1000].astype(np.float32)
+    forest = IsolationForest(n_estimators=30, random_state=0).fit(rows)
+    targets = {"": 17, "ai.onnx.ml": 3}
+    content = to_onnx(forest, rows[:1], target_opset=targets).SerializeToString()
+    _, (manifest, found) = imported(
+        tmp_path, data, content, "--kind", "score", "--output", "scores", "--lower-is-worse"
+    )
+    both = found.run(np.stack((cut(1), cut(1, "flow", by=12.0))))
+    assert both.score[0] < manifest.threshold
+    assert both.score[1] > both.score[0] + 1  # a forest's score saturates
+
+    wrong = rows + np.array([0, 6, 0, 0], dtype=np.float32)
+    labels = np.repeat([0, 1], len(rows))
+    fitted = LogisticRegression().fit(np.concatenate((rows, wrong)), labels)
+    options = {id(fitted): {"zipmap": False}}
+    content = to_onnx(fitted, rows[:1], options=options, target_opset=targets).SerializeToString()
+    _, (manifest, found) = imported(tmp_path, data, content, "--force")
+    both = found.run(np.stack((cut(1), cut(1, "flow", by=8.0))))
+    assert both.score[0] < manifest.threshold < both.score[1] <= 1
+    assert np.argmax(both.contribution[1]) == NAMES.index("flow")
+    assert np.isclose(
+        both.score[1], fitted.predict_proba((cut(1, "flow", by=8.0) - MEAN) / STD)[0, 1], atol=0.02
+    )
+
+
+def test_the_authors_own_scaling_is_used(tmp_path, data):
+    scaling = tmp_path / "minmax.json"
+    low, high = SOURCE.values.min(axis=0), SOURCE.values.max(axis=0)
+    scaling.write_text(
+        json.dumps({"min": dict(zip(NAMES, low, strict=True)), "max": high.tolist()})
+    )
+    content = dense_autoencoder((SOURCE.values - low) / (high - low))
+    _, (_, found) = imported(tmp_path, data, content, "--scaling", str(scaling))
+    other = tmp_path / "none"
+    other.mkdir()
+    _, (_, unscaled) = imported(other, data, dense_autoencoder(SOURCE.values), "--scaling", "none")
+    assert found.run(cut(1)[None]).score[0] != unscaled.run(cut(1)[None]).score[0]
+    assert np.isfinite(unscaled.run(cut(1)[None]).expected).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "--scaling takes standard, none or a JSON file"),
+        ('{"mean": [1, 2, 3, 4]}', r'must hold {"mean": …, "std": …} or'),
+        ('{"mean": [1, 2], "std": [1, 1]}', "mean must be 4 finite numbers"),
+        ('{"mean": {"flow": 1}, "std": [1, 1, 1, 1]}', "mean must give a number for each tag"),
+        ('{"mean": [1, 2, 3, 4], "std": [1, 1, 1, 0]}', "std must be above 0"),
+        ('{"min": [1, 2, 3, 4], "max": [2, 3, 4, 4]}', "max must be above min"),
+    ],
+)
+def test_a_scaling_that_says_too_little_is_refused(tmp_path, data, content, said):
+    path = tmp_path / "scaling.json"
+    path.write_text(content)
+    model_bytes = dense_autoencoder(STANDARD)
+    refused(tmp_path, data, model_bytes, said, "--scaling", str(path), error=ConfigError)
+
+
+def test_an_older_opset_is_converted(tmp_path, data):
+    _, (manifest, _) = imported(tmp_path, data, dense_autoencoder(STANDARD, opset=11))
+    assert manifest.opset == 13
+
+
+def test_what_is_unsafe_is_refused_before_it_is_loaded(tmp_path, data):
+    nodes = [helper.make_node("RandomNormalLike", ["input"], ["output"])]
+    refused(tmp_path, data, model(nodes, {}, (4,), (4,)), "operator 'RandomNormalLike'")
+    proto = onnx.load_model_from_string(dense_autoencoder(STANDARD))
+    onnx.external_data_helper.set_external_data(proto.graph.initializer[0], location="weights")
+    refused(tmp_path, data, proto.SerializeToString(), "weights in another file")
+    refused(tmp_path, data, b"not a model", "is not an ONNX file")
+
+
+def test_a_model_that_eats_memory_fails_in_a_process_of_its_own(tmp_path, data):
+    # Each step squares the tensor's size; no weight is larger than a few bytes.
+    nodes, name = [], "input"
+    shape = {"up": np.array([0, -1, 1]), "flat": np.array([0, -1])}
+    for step in range(4):
+        nodes += [
+            helper.make_node("Reshape", [name, "up"], [f"c{step}"]),
+            helper.make_node("Transpose", [f"c{step}"], [f"r{step}"], perm=[0, 2, 1]),
+            helper.make_node("MatMul", [f"c{step}", f"r{step}"], [f"m{step}"]),
+            helper.make_node("Reshape", [f"m{step}", "flat"], [f"x{step}"]),
+        ]
+        name = f"x{step}"
+    nodes += [helper.make_node("ReduceSum", [name, "axis"], ["output"], keepdims=1)]
+    content = model(nodes, {**shape, "axis": np.array([1])}, (4,), (1,))
+    refused(tmp_path, data, content, "could not be run in a process with", "--kind", "score")
+
+
+def test_a_model_that_gives_no_numbers_is_refused(tmp_path, data):
+    nodes = [helper.make_node("Log", ["input"], ["output"])]
+    refused(tmp_path, data, model(nodes, {}, (4,), (4,)), "NaN or infinity for normal data")
+
+
+def test_a_score_that_is_always_the_same_is_refused(tmp_path, data):
+    nodes = [
+        helper.make_node("Mul", ["input", "zero"], ["nothing"]),
+        helper.make_node("ReduceSum", ["nothing", "axis"], ["output"], keepdims=1),
+    ]
+    weights = {"zero": np.zeros(1, dtype=np.float32), "axis": np.array([1])}
+    content = model(nodes, weights, (4,), (1,))
+    refused(tmp_path, data, content, "it tells nothing", "--kind", "score")
+
+
+def test_too_little_data_is_refused(tmp_path, data):
+    short = tmp_path / "short.csv"
+    short.write_text("".join(data.read_text().splitlines(keepends=True)[:150]))
+    content = dense_autoencoder(STANDARD)
+    refused(tmp_path, short, content, "149 whole windows .* 200 are needed", error=ConfigError)

@@ -14,10 +14,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakSet
 
-from connectors.modbus.client import Answer, ReadOnlyClient
+from connectors.modbus.client import ReadOnlyClient
 from connectors.modbus.connection import UNTAGGED, Connection
 from connectors.modbus.doubts import Doubts
 from connectors.modbus.plan import Request
+from connectors.modbus.twins import Twins
+from connectors.modbus.wire import Answer
 from gateway.contracts import ConfigError
 
 
@@ -30,8 +32,8 @@ class Bus:
     def __init__(self, options: Connection, config: Path) -> None:
         self.plans: dict[str, Sequence[Request]] = {}
         self.options, self.config = options, config
-        # What a unit may owe outlives the connection it was asked over.
-        self._doubts = Doubts(options.timeout)
+        # What a unit may owe, and how it answers, outlives the connection it was asked over.
+        self._doubts, self._twins = Doubts(options.timeout), Twins(options.timeout)
         self._turn = asyncio.Lock()
         self._client: ReadOnlyClient | None = None
         self._readers = 0
@@ -76,7 +78,7 @@ class Bus:
 
     async def _connected(self) -> ReadOnlyClient:
         if self._client is None:
-            client = ReadOnlyClient(self.options, self.config, self._doubts)
+            client = ReadOnlyClient(self.options, self.config, self._doubts, self._twins)
             try:
                 await client.connect()
             except BaseException:

@@ -1,98 +1,53 @@
-"""The only code that touches pymodbus: one connection that can read, and nothing else.
+"""One connection that can read, and nothing else; how it is made stands in `wire`.
 
 Promises
 - There are four reads (function codes 1 to 4) and the reading of a device's identification (43/14);
   no method of this module can write.
 - Nothing is retried. After a time-out a connection is never used again (see `bus`), so a late
   answer meets nobody. Where answers carry no number (RTU, ASCII) the unit must prove first that it
-  owes none; see `doubts`.
+  owes none (`doubts`), and second answers are waited for (`twins`).
 - A connection that the other side closes is noticed at once, also while an answer is awaited.
 - Answers with another transaction id or unit id than the request are not taken. pymodbus skips most
   of them by itself, but lets transaction id 0, and any unit for unit 0, pass.
-- Answers are handed over as bytes: pymodbus's own decoding, a Python loop over all registers that
-  overlooks wrong lengths, is replaced; so are its frames of RTU, which it hunts for in garbage.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import secrets
-import ssl
 import termios
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from connectors.modbus import framing, identification
-from connectors.modbus.connection import UNTAGGED, Connection
+from connectors.modbus import identification
+from connectors.modbus.connection import Connection
 from connectors.modbus.doubts import Doubts
+from connectors.modbus.framing import Expected
 from connectors.modbus.options import Table
 from connectors.modbus.plan import FUNCTIONS, Request
+from connectors.modbus.twins import Twins
+from connectors.modbus.wire import Answer, Frames, make_client, put_frames
 from gateway.contracts import ConfigError, SourceLost
 from gateway.model import SECOND
 from gateway.options import format_duration
+
+log = logging.getLogger(__name__)
 
 
 class UnitSilent(SourceLost):
     """One unit gave no answer that is its own; others on the connection may well."""
 
 
-@dataclass(slots=True)
-class Answer:
-    """One answer as it came: `pdu` is the function code and all that follows, unchecked.
-
-    `sent` is when its request left, by the monotonic clock. The other fields are pymodbus's.
-    """
-
-    pdu: bytes
-    dev_id: int = 0
-    transaction_id: int = 0
-    retries: int = 0
-    sent: int = 0
-
-
-class _Uninterpreted:
-    """Takes the place of pymodbus's decoder; it never fails, so no answer kills the connection."""
-
-    def decode(self, frame: bytes) -> Answer:
-        return Answer(bytes(frame))
-
-
-class _Frames:
-    """Takes the place of pymodbus's framers of RTU and ASCII; `framing` decides."""
-
-    MAX_SIZE = 516
-
-    def __init__(self, take: framing.Take, make: Callable[[int, bytes], bytes]) -> None:
-        self._take, self._make = take, make
-        self.expected: framing.Expected | None = None
-        self.is_unasked = False
-        self.why = ""
-
-    def buildFrame(self, message: Any) -> bytes:  # noqa: N802 - pymodbus's name
-        pdu = bytes((message.function_code,)) + message.encode()
-        return self._make(message.dev_id, pdu)
-
-    def handleFrame(self, data: bytes, unit: int, tid: int) -> tuple[int, Any]:  # noqa: N802 - as above
-        if self.expected is None:
-            self.is_unasked = True
-            return len(data), None
-        taken = self._take(bytes(data), self.expected)
-        self.why = taken.why
-        if not taken.pdu:
-            return taken.used, None
-        self.expected = None
-        return taken.used, Answer(taken.pdu, unit, tid)
-
-
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """One request: how it is sent, and what its answer must look like."""
 
-    expected: framing.Expected
+    expected: Expected
     ask: Callable[..., Awaitable[Answer]]
     address: int = 0
 
@@ -100,22 +55,24 @@ class _Asking:
 class ReadOnlyClient:
     """One connection; requests go one after the other. Built, it is not connected yet."""
 
-    def __init__(self, options: Connection, config: Path, doubts: Doubts) -> None:
+    def __init__(self, options: Connection, config: Path, doubts: Doubts, twins: Twins) -> None:
         _quieten_pymodbus()
-        self._options, self._config, self._doubts = options, config, doubts
+        self._options, self._config = options, config
+        self._doubts, self._twins = doubts, twins
         self._where = options.where
         self._timeout = format_duration(options.timeout)
         self._refused: Exception | None = None
         self._is_waiting = False
         self._client: Any = None
-        self._frames: _Frames | None = None
-        self._last: tuple[int, Table | None] | None = None
+        self._frames: Frames | None = None
+        self._last: tuple[Expected, Table | None] | None = None
+        self._answered: dict[Expected, int] = {}
         self._free_at = 0
 
     async def connect(self) -> None:
         """SourceLost says why it cannot be done; ConfigError what somebody has to put right."""
-        client = self._client = _client(self._options, self._config, self._connection_changed)
-        self._frames = _put_frames(client, self._options)
+        client = self._client = make_client(self._options, self._config, self._connection_changed)
+        self._frames = put_frames(client, self._options)
         client.ctx.call_create = self._remembering(client.ctx.call_create)
         if not await client.connect():
             why = self._refused or f"no connection within {self._timeout}"
@@ -143,13 +100,13 @@ class ReadOnlyClient:
 
     async def identify(self, unit: int) -> Answer:
         """What the device says of itself (`identification`), or its refusal; errors as `read`."""
-        expected = framing.Expected(unit, identification.FUNCTION)
+        expected = Expected(unit, identification.FUNCTION)
         ask = partial(self._client.read_device_information, read_code=identification.BASIC)
         return await self._settled(None, _Asking(expected, ask))
 
     def _asking(self, table: Table, unit: int, address: int, count: int) -> _Asking:
         size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
-        expected = framing.Expected(unit, FUNCTIONS[table], size)
+        expected = Expected(unit, FUNCTIONS[table], size)
         return _Asking(
             expected, partial(_reads(self._client)[table], address, count=count), address
         )
@@ -158,28 +115,52 @@ class ReadOnlyClient:
         """Ask, and make sure that what comes answers this and nothing that was asked before."""
         if self._frames is None:
             return await self._ask(asking)
-        unit = asking.expected.unit
-        await self._settle(self._frames, unit, asking.address)
-        self._doubts.asked(unit, table, time.monotonic_ns())
-        self._last = unit, table
+        expected = asking.expected
+        await self._settle(self._frames, asking)
+        self._doubts.asked(expected.unit, table, time.monotonic_ns())
+        self._last = expected, table
         answer = await self._ask(asking)
-        self._doubts.answered(unit)
+        self._doubts.answered(expected.unit)
+        self._answered[expected] = time.monotonic_ns()
         return answer
 
-    async def _settle(self, frames: _Frames, unit: int, address: int) -> None:
-        now = time.monotonic_ns()
-        if frames.is_unasked and self._last:
-            self._doubts.asked(*self._last, now)
-        frames.is_unasked = False
-        table = self._doubts.proof(unit, now)
+    async def _settle(self, frames: Frames, asking: _Asking) -> None:
+        await self._rest()
+        if self._last:
+            await self._hear_out(frames, asking.expected, *self._last)
+        unit = asking.expected.unit
+        table = self._doubts.proof(unit, time.monotonic_ns())
         if table:
-            await self._ask(self._asking(table, unit, address, 1))
+            await self._ask(self._asking(table, unit, asking.address, 1))
             self._doubts.answered(unit)
 
+    async def _hear_out(
+        self, frames: Frames, expected: Expected, last: Expected, table: Table | None
+    ) -> None:
+        """Wait for a second answer that could pass for the one that is `expected` next."""
+        is_alike, patience = last == expected, self._twins.patience(expected.unit)
+        left = self._answered.get(expected, -patience) + patience - time.monotonic_ns()
+        if left > 0:
+            # That of another unit, or of another shape, does not end it.
+            heard = frames.came_twice.wait() if is_alike else asyncio.sleep(60)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(heard, left / SECOND)
+        is_twice = frames.came_twice.is_set()
+        is_owing = bool(frames.unasked) or (is_alike and self._twins.is_double(last.unit))
+        is_known = is_twice or (is_alike and patience > 0)
+        if is_known and self._twins.heard(last.unit, twice=is_twice):
+            log.warning("%s: unit %d answers everything twice", self._where, last.unit)
+        if is_owing and not is_twice:
+            self._doubts.asked(last.unit, table, time.monotonic_ns())
+        frames.forget()
+
+    async def _rest(self) -> None:
+        left = self._free_at - time.monotonic_ns()
+        if left > 0:
+            await asyncio.sleep(left / SECOND)
+
     async def _ask(self, asking: _Asking) -> Answer:
-        rest = self._free_at - time.monotonic_ns()
-        if rest > 0:
-            await asyncio.sleep(rest / SECOND)
+        await self._rest()
         unit = asking.expected.unit
         if self._frames:
             self._frames.expected = asking.expected
@@ -239,56 +220,6 @@ class ReadOnlyClient:
         return remembering
 
 
-def _client(options: Connection, config: Path, changed: Callable[[bool], None]) -> Any:
-    from pymodbus import FramerType
-    from pymodbus.client import (
-        AsyncModbusSerialClient,
-        AsyncModbusTcpClient,
-        AsyncModbusTlsClient,
-    )
-
-    common: dict[str, Any] = {
-        "timeout": options.timeout / SECOND,
-        "retries": 0,
-        "reconnect_delay": 0,
-        "trace_connect": changed,
-    }
-    if options.transport == "rtu":
-        common |= {"baudrate": options.baudrate, "stopbits": options.stopbits}
-        try:
-            return AsyncModbusSerialClient(
-                str(options.device), parity=options.parity[0].upper(), **common
-            )
-        except RuntimeError as error:
-            raise ConfigError(
-                "a serial port needs pyserial: pip install 'andon[serial]'"
-            ) from error
-    common["port"] = options.tcp_port
-    if options.transport == "tls":
-        context = _context(options, config)
-        return AsyncModbusTlsClient(str(options.host), sslctx=context, **common)
-    is_ascii = options.transport == "ascii_over_tcp"
-    framer = FramerType.ASCII if is_ascii else FramerType.SOCKET
-    return AsyncModbusTcpClient(str(options.host), framer=framer, **common)
-
-
-def _put_frames(client: Any, options: Connection) -> _Frames | None:
-    """Ours for RTU and ASCII; pymodbus's for the others, made to hand over bytes."""
-    from pymodbus.framer import FramerSocket
-
-    frames = None
-    if options.transport in UNTAGGED:
-        is_ascii = options.transport == "ascii_over_tcp"
-        frames = (
-            _Frames(framing.take_ascii, framing.ascii_frame)
-            if is_ascii
-            else _Frames(framing.take_rtu, framing.rtu_frame)
-        )
-    # pymodbus's own framer of TLS ignores the length of an answer.
-    client.ctx.framer = frames or FramerSocket(cast(Any, _Uninterpreted()))
-    return frames
-
-
 def _reads(client: Any) -> dict[Table, Callable[..., Awaitable[Answer]]]:
     return {
         "coil": client.read_coils,
@@ -296,17 +227,6 @@ def _reads(client: Any) -> dict[Table, Callable[..., Awaitable[Answer]]]:
         "holding": client.read_holding_registers,
         "input": client.read_input_registers,
     }
-
-
-def _context(options: Connection, config: Path) -> ssl.SSLContext:
-    given = [path for path in (options.ca, options.certificate, options.key) if path]
-    try:
-        context = ssl.create_default_context(cafile=config / options.ca if options.ca else None)
-        if options.certificate and options.key:
-            context.load_cert_chain(config / options.certificate, config / options.key)
-    except OSError as error:
-        raise ConfigError(f"{' or '.join(given)} cannot be used: {error}") from error
-    return context
 
 
 def _closed() -> type[Exception]:

@@ -95,7 +95,7 @@ async def one_read(transport, answer):
         }
     )
     wires = []
-    build = module._client
+    build = module.make_client
 
     def client(*args):
         built = build(*args)
@@ -107,7 +107,7 @@ async def one_read(transport, answer):
         built.ctx.call_create = create
         return built
 
-    module._client = client  # not monkeypatch: it would remember each of 100,000
+    module.make_client = client  # not monkeypatch: it would remember each of 100,000
     try:
         requests = make_plan(readings_of(options), Limits())
         async with Bus(options, Path()).joined() as bus:
@@ -115,7 +115,7 @@ async def one_read(transport, answer):
     except SourceLost:
         return None, wires[-1]
     finally:
-        module._client = build
+        module.make_client = build
     return batches, wires[-1]
 
 

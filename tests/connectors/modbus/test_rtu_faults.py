@@ -137,6 +137,22 @@ async def test_a_second_answer_within_the_pause_does_not_shift_what_follows(
     assert all(RIGHT[tag] == value for tag, value in got)
 
 
+@pytest.mark.parametrize("delay", [0.02, 0.05])
+async def test_a_unit_that_answers_everything_twice_later_than_the_pause_shifts_nothing(
+    connector, device, transport, delay, caplog
+):
+    reader = connector(device.port, TAGS, transport=transport, timeout="200ms")
+    device.answers = lambda unit, pdu: [
+        (0, device.right(unit, pdu)),
+        (delay, device.right(unit, pdu)),
+    ]
+    got = await collect(reader, 30)
+    assert len(got) >= 30
+    assert all(RIGHT[tag] == value for tag, value in got)
+    assert caplog.text.count("unit 1 answers everything twice") == 1
+    assert {function for _, function in device.asked} == {3}  # no need of a proof
+
+
 async def test_a_unit_that_came_back_after_ten_timeouts_needs_no_proof(device, reader):
     """For a device that answers nothing at all to a function it does not have."""
     is_on = False

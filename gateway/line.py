@@ -84,6 +84,8 @@ class Line:
         now: Nanos,
         clock: Callable[[], Nanos] = time.time_ns,
         recorder: Recorder | None = None,
+        *,
+        in_thread: bool = True,
     ) -> None:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox()
@@ -110,7 +112,8 @@ class Line:
         self._unstored: list[Envelope] = []
         self._unsaid: list[Alert] = []
         self._refused = False
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors")
+        # Where nothing else waits for the loop, a thread would only cost time.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors") if in_thread else None
         self.health = Health(config.line, config.site, tags, self._watch)
         self.health.detectors = {
             name: DetectorHealth(name, detector.alarms, warm_up(detector.spec))
@@ -171,6 +174,8 @@ class Line:
 
     async def _score(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
         """All windows of all detectors, in the worker thread; one call for each detector."""
+        if self._pool is None:
+            return self._score_all(windows)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._score_all, windows)
 

@@ -74,7 +74,7 @@ def _to_journal() -> Callable[[Any, str, dict[str, Any]], Any]:
     return send
 
 
-def configure(line: str, form: str | None = None) -> None:
+def configure(line: str, form: str | None = None, level: int = logging.INFO) -> None:
     """Set up logging for a daemon; `form` overrides `ending()`."""
     form = form or ending()
     before: list[Any] = [
@@ -96,7 +96,7 @@ def configure(line: str, form: str | None = None) -> None:
         ]
     structlog.configure(
         processors=before,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": "gateway.cli.check",
     "demo": "gateway.cli.demo",
     "once": "gateway.cli.once",
+    "replay": "gateway.cli.replay",
     "run": "gateway.cli.run",
     "schema": "gateway.cli.schema",
     "status": "gateway.cli.status",

@@ -12,6 +12,11 @@ SERVICE_STATE = Path("/var/lib/andon")
 """Where the service of systemd/ keeps its lines."""
 
 
+def state_folders(config: Any) -> list[Path]:
+    """Where the line's state may be: a person's shell lacks the service's $STATE_DIRECTORY."""
+    return list(dict.fromkeys((config.places.state, SERVICE_STATE / config.line)))
+
+
 async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any:
     """What the daemon of this line file answers; None when there is none."""
     from gateway.client import ask
@@ -19,8 +24,7 @@ async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any
     from gateway.control import SOCKET
 
     config = load(file)
-    # A person's shell does not have the service's $STATE_DIRECTORY.
-    for place in dict.fromkeys((config.places.state, SERVICE_STATE / config.line)):
+    for place in state_folders(config):
         answer = await ask(place / SOCKET, path, tell)
         if answer is not None:
             return answer

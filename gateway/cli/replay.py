@@ -1,0 +1,197 @@
+"""`andon replay LINE.yaml --out DIR`: recorded history through the line, as fast as it goes."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+import click
+from rich.console import Console
+
+from gateway.contracts import ConfigError
+from gateway.model import SECOND, Envelope, Kind, Nanos
+
+FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
+_FOREVER: Nanos = 2**62
+
+
+class _Moment(click.ParamType[Nanos]):
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write it as in 2026-01-31T12:00:00Z", param, ctx)
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * SECOND
+
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+@click.command("replay")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--data",
+    multiple=True,
+    type=_PATH,
+    help="History files or folders; the line's own history if not given.",
+)
+@click.option("--from", "since", type=_Moment(), help="ISO 8601, UTC unless it says otherwise.")
+@click.option("--to", "until", type=_Moment(), help="Up to, but not including.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for alerts.lp and summaries.lp.",
+)
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
+def command(
+    file: Path,
+    data: tuple[Path, ...],
+    since: Nanos | None,
+    until: Nanos | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Run recorded history through the line of FILE, with the recorded clock.
+
+    Writes what the line would have sent, as line protocol, byte by byte; nothing is sent. Change a
+    limit, a delay or a model in FILE, and see what last week would have been like.
+    """
+    from gateway.config.load import build_detectors, load
+    from gateway.replay import Replay
+
+    config = load(file)
+    detectors = build_detectors(config)
+    _be_quiet(config.line)
+    runs = _runs(data or _own(config))
+    span = (since or -_FOREVER, until or _FOREVER)
+    begun = time.perf_counter()
+    with _written(out, force=force) as points, _progress() as progress:
+        replay = Replay(config, detectors, points.take)
+        asyncio.run(_play(replay, config, runs, span, progress))
+        if not replay.looks:
+            raise ConfigError("no history lies in that time")
+    figures = {
+        "line": config.line,
+        "looks": replay.looks,
+        "samples": replay.samples,
+        "alerts": points.count[Kind.ALERT],
+        "summaries": points.count[Kind.SUMMARY],
+        "seconds": round(time.perf_counter() - begun, 3),
+        "out": str(out),
+    }
+    click.echo(json.dumps(figures) if as_json else _said(figures))
+
+
+def _be_quiet(line: str) -> None:
+    """Only errors are logged: the alerts are in the file."""
+    import logging
+
+    from gateway import logs
+
+    logs.configure(line, level=logging.ERROR)
+
+
+def _runs(paths: Sequence[Path]) -> Any:
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise ConfigError("reading history needs pyarrow: install andon[history]")
+    from gateway.history.read import runs
+
+    return runs(paths)
+
+
+def _own(config: Any) -> Sequence[Path]:
+    from gateway.cli.status import state_folders
+    from gateway.history import FOLDER
+
+    places = [state / FOLDER for state in state_folders(config)]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise ConfigError(
+            f"{config.path} has no history in {places[0]}: add `history: {{}}` to it and let it "
+            "run, or name other history with --data"
+        )
+    return [found]
+
+
+async def _play(
+    replay: Any, config: Any, runs: Any, span: tuple[Nanos, Nanos], tell: Callable[[float], None]
+) -> None:
+    from gateway.history.read import arrivals
+
+    number = {tag.name: n for n, tag in enumerate(config.tags)}
+    left = total = sum(len(run.paths) for run in runs)
+
+    def within(paths: Sequence[Path]) -> Iterator[Any]:
+        nonlocal left
+        for path in paths:
+            yield from (a for a in arrivals(path, number) if span[0] <= a[0] < span[1])
+            left -= 1
+            tell(1 - left / total)
+
+    for run in runs:
+        found = within(run.paths)
+        first = next(found, None)
+        if first is not None:
+            await replay.play(max(run.started, span[0]), chain([first], found))
+
+
+class _Points:
+    """The two files, and how much is in them."""
+
+    def __init__(self, files: Mapping[Kind, BinaryIO]) -> None:
+        self._files = files
+        self.count = dict.fromkeys(FILES, 0)
+
+    def take(self, envelope: Envelope) -> None:
+        self.count[envelope.kind] += 1
+        self._files[envelope.kind].write(envelope.body + b"\n")
+
+
+@contextmanager
+def _written(out: Path, *, force: bool) -> Iterator[_Points]:
+    """The files under other names until all of it is in them."""
+    there = [str(out / name) for name in FILES.values() if (out / name).exists()]
+    if there and not force:
+        raise ConfigError(f"{there[0]} exists: choose another folder, or --force to replace it")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".replay.", dir=out) as folder, ExitStack() as stack:
+            new = {kind: Path(folder) / name for kind, name in FILES.items()}
+            yield _Points({k: stack.enter_context(path.open("wb")) for k, path in new.items()})
+            stack.close()
+            for path in new.values():
+                path.replace(out / path.name)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """Shows the share that is done, on a terminal only."""
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(transient=True, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("replaying", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def _said(figures: Mapping[str, Any]) -> str:
+    return (
+        f"{figures['line']}: {figures['samples']:,} samples in {figures['looks']:,} looks gave "
+        f"{figures['alerts']:,} alert transitions and {figures['summaries']:,} summaries, "
+        f"in {figures['seconds']:.1f} s; see {figures['out']}"
+    )

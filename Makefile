@@ -17,7 +17,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-detection lock schema
+.PHONY: help setup demo test check bench bench-detection bench-outage lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: $(DEV) ## measure; JSON=FILE also writes the table as JSON
 
 bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA); JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/detection.py $(ARGS)
+
+bench-outage: $(DEV) ## three days without a link: disk, drain, first alert; JSON=FILE as well
+	@$(BIN)/python tests/benchmarks/outage.py $(ARGS)
 
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -14,7 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from gateway.freshness import Freshness, FreshnessWatch
+from gateway.ledger import Ledger
 from gateway.model import Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
+from gateway.raw import RawForwarder
 
 RECENT = 100
 """Alert transitions that `andon status` can show."""
@@ -156,21 +158,16 @@ class Health:
         self.future = 0
         self.dropped = 0
         self.summaries = 0
-        self.raw_bytes = 0
+        self.raw = RawForwarder(self.tags, site, line)
+        self.ledger = Ledger()
         self.append_failures = 0
         self.dropped_points = 0
         self.ticked = time.monotonic()
         self._last = np.full(len(self.tags), np.nan)
-        self._raw_cost = np.array([self._line_length(tag) for tag in self.tags])
 
-    def _line_length(self, tag: Tag) -> int:
-        """Bytes of one sample as line protocol: what a raw forwarder would send for it."""
-        line = f"sensor,line={self.line},site={self.site},tag={tag.name} value=1234.5678 "
-        return len(line.encode()) + len(str(time.time_ns())) + 1
-
-    def note_samples(self, batch: SampleBatch) -> None:
+    def note_samples(self, batch: SampleBatch, now: Nanos) -> None:
         """Samples that reached the line; the line's tag indices."""
-        self.raw_bytes += int(self._raw_cost[batch.tag].sum())
+        self.raw.note(batch, now)
         good = batch.quality == Quality.GOOD
         self._last[batch.tag[good]] = batch.value[good]
 
@@ -186,6 +183,16 @@ class Health:
     @property
     def sent_bytes(self) -> int:
         return sum(delivery.sent_bytes for delivery in self.deliveries.values())
+
+    @property
+    def read_bytes(self) -> int:
+        return sum(source.wire_bytes for source in self.sources.values())
+
+    def settle(self, now: Nanos) -> None:
+        """Enter into the ledger what was read and sent since the last time."""
+        sent = {f"sent.{name}": d.sent_bytes for name, d in self.deliveries.items()}
+        counters = {"read": self.read_bytes, "raw": self.raw.plain, "raw_gzip": self.raw.zipped}
+        self.ledger.update(counters | sent, now)
 
     @property
     def overall(self) -> str:
@@ -220,8 +227,9 @@ class Health:
             "samples_late": self.late,
             "samples_dropped": self.dropped + self.future,
             "points_dropped": self.dropped_points + int(str(self.buffer.get("dropped", 0))),
-            "bytes_read": sum(s.wire_bytes for s in self.sources.values()),
-            "bytes_raw": self.raw_bytes,
+            "bytes_read": self.read_bytes,
+            "bytes_raw": self.raw.plain,
+            "bytes_raw_gzip": self.raw.zipped,
             "bytes_forwarded": self.sent_bytes,
             "buffered_alerts": int(str(self.buffer.get("alerts", 0))),
             "buffered_summaries": int(str(self.buffer.get("summaries", 0))),
@@ -229,6 +237,7 @@ class Health:
             "sources": len(self.sources),
         }
         fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
+        fields |= {f"day_bytes_{flow}": n for flow, n in self.ledger.today(now).items()}
         for detector in self.detectors.values():
             highest = detector.take_highest()
             if detector.threshold is not None and highest is not None:

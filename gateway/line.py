@@ -44,6 +44,8 @@ from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
+LEDGER = "#ledger"
+"""Its checkpoint's name; no detector can be called so."""
 UNSTORED_LIMIT = 20_000
 """Points kept in memory while the buffer refuses them, some 4 MB."""
 
@@ -108,6 +110,7 @@ class Line:
         }
         self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, [tag.name for tag in tags])
         self._gateway_due = self._next_gateway(now)
+        self._ledger = b"{}"
         self._saved: dict[str, bytes] = {}
         self._unstored: list[Envelope] = []
         self._unsaid: list[Alert] = []
@@ -128,6 +131,8 @@ class Line:
                 machine.restore(state)
                 self._saved[name] = machine.checkpoint()
                 self.health.active |= {alert.id: alert for alert in machine.standing()}
+        self._ledger = await self._store.load_checkpoint(LEDGER) or self._ledger
+        self.health.ledger.restore(self._ledger)
 
     def memory(self) -> Memory:
         """The windows so far, for `recall` in the next run."""
@@ -170,7 +175,7 @@ class Line:
             self._watch.push(batch, now)
             self._aligner.push(batch)
             self._summariser.push(batch)
-            self.health.note_samples(batch)
+            self.health.note_samples(batch, now)
 
     async def _score(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
         """All windows of all detectors, in the worker thread; one call for each detector."""
@@ -223,6 +228,8 @@ class Line:
         found = [codec.summary_envelope(summary, site, line) for summary in summaries]
         if now >= self._gateway_due:
             self._gateway_due = self._next_gateway(now)
+            self.health.settle(now)
+            self._ledger = self.health.ledger.checkpoint()
             found.append(codec.gateway_envelope(self.health.gateway_fields(now), site, line, now))
         return found
 
@@ -232,6 +239,7 @@ class Line:
 
     async def _append(self) -> None:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
+        states[LEDGER] = self._ledger
         changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
         if not self._unstored and not changed:
             return

@@ -263,7 +263,21 @@ class HealthCollector(Collector):
             "andon_raw_bytes",
             "Bytes that forwarding every sample as line protocol would have sent.",
             [],
-            [((), self._health.raw_bytes)],
+            [((), self._health.raw.plain)],
+        )
+        yield self._counter(
+            "andon_raw_gzip_bytes",
+            "The same, compressed in requests of 1,000 lines.",
+            [],
+            [((), self._health.raw.zipped)],
+        )
+        now = self._clock()
+        self._health.settle(now)
+        yield self._gauge(
+            "andon_day_bytes",
+            "The present day's bytes (UTC), restarts included.",
+            ["flow"],
+            [((flow,), count) for flow, count in self._health.ledger.today(now).items()],
         )
         yield from self._buffer()
 

@@ -17,6 +17,7 @@ def alert_facts(alert: Alert) -> dict[str, Any]:
 
 def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
     """Everything a status page needs; times are UTC nanoseconds, durations seconds."""
+    health.settle(now)
     return {
         "line": health.line,
         "site": health.site,
@@ -39,10 +40,12 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
             "append_failures": health.append_failures,
         },
         "bytes": {
-            "read": sum(s.wire_bytes for s in health.sources.values()),
-            "raw": health.raw_bytes,
+            "read": health.read_bytes,
+            "raw": health.raw.plain,
+            "raw_gzip": health.raw.zipped,
             "forwarded": health.sent_bytes,
         },
+        "ledger": health.ledger.days(),
         "sources": [_source(source) for source in health.sources.values()],
         "tags": health.last_values(now),
         "tag_states": health.freshness.counts(now),

@@ -67,11 +67,11 @@ def _age() -> Json:
 
 
 def _saved() -> Json:
-    saved = '1 - last("bytes_forwarded") / last("bytes_raw") AS "saved"'
+    saved = '1 - last("day_bytes_sent") / last("day_bytes_raw_gzip") AS "saved"'
     return stat(
-        "Bytes saved",
-        "One minus bytes forwarded over the bytes that forwarding every raw sample would have"
-        " cost, since the daemon started.",
+        "Bytes saved today",
+        "One minus bytes sent over the bytes that forwarding every raw sample would have cost,"
+        " compressed, since midnight (UTC).",
         (4, 4),
         "",
         defaults=field("percentunit", decimals=1),
@@ -79,20 +79,36 @@ def _saved() -> Json:
     )
 
 
+FLOWS = (
+    ("day_bytes_read", "read"),
+    ("day_bytes_raw_gzip", "raw, gzip"),
+    ("day_bytes_sent", "sent"),
+)
+
+
 def _bytes() -> Json:
     return stat(
-        "Bytes",
-        "Read from the sources, needed to forward every raw sample, and really forwarded, since"
-        " the daemon started.",
+        "Bytes today",
+        "Read from the sources, needed to forward every raw sample (line protocol, gzip), and"
+        " really sent, since midnight (UTC).",
         (6, 4),
         "",
         text="value_and_name",
         defaults=field("bytes", decimals=1),
-        targets=targets(
-            (_last("bytes_read"), "read"),
-            (_last("bytes_raw"), "raw"),
-            (_last("bytes_forwarded"), "forwarded"),
-        ),
+        targets=targets(*((_last(name), shown) for name, shown in FLOWS)),
+    )
+
+
+def _ledger() -> Json:
+    days = ((queries.by_day(f'max("{name}")', queries.GATEWAY), shown) for name, shown in FLOWS)
+    bars = lines(0, drawStyle="bars", fillOpacity=60)
+    return series(
+        "Bytes a day",
+        "Read, needed for raw forwarding (line protocol, gzip), and sent, for each day (UTC);"
+        " restarts included.",
+        (12, 8),
+        defaults=field("bytes", color={"mode": "palette-classic"}, custom=bars, min=0),
+        targets=targets(*days),
     )
 
 
@@ -175,5 +191,5 @@ def _work() -> Json:
 
 
 def details() -> list[Json]:
-    """Freshness, buffer, losses and work over time."""
-    return [_freshness(), _buffered(), _lost(), _work()]
+    """Freshness, buffer, losses, work and traffic over time."""
+    return [_freshness(), _buffered(), _lost(), _work(), _ledger()]

@@ -28,6 +28,11 @@ def over_time(what: str, measurement: str, *, where: str = "", by: str = "") -> 
     )
 
 
+def by_day(what: str, measurement: str) -> str:
+    """`select` in days of UTC, which is what the gateway's ledger counts."""
+    return select(what, measurement, then="GROUP BY time(1d) fill(null)")
+
+
 def transitions(then: str = "") -> str:
     """Alarm transitions with everything a person wants to know about them."""
     return select(f'"id", {_TRANSITION}', ALERT, then=then)

@@ -38,6 +38,8 @@ _STYLE = {
 _BAR = 24
 REASONS = 12
 """Reasons for not being ready that a page names; the tables below hold the rest."""
+DAYS = 7
+"""Days of the ledger that a page shows."""
 MANY = 60
 """Beyond this many rows, of tags or of sources, a page shows only those that are not well."""
 
@@ -65,6 +67,7 @@ def _parts(facts: Facts, *, every: bool = False) -> list[RenderableType]:
         detectors(facts),
         sources(facts, every=every),
         sinks(facts),
+        ledger(facts),
         alerts(facts),
     ]
 
@@ -185,6 +188,18 @@ def sinks(facts: Facts) -> Table:
         state = word("up" if sink["up"] else "down")
         hour = f"{sink['spent']:,} of {sink['budget']:,} B" if sink["budget"] else "–"
         table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", hour, sink["error"])
+    return table
+
+
+def ledger(facts: Facts) -> Table:
+    """The bytes of the last days: read, what a raw forwarder would have sent, sent."""
+    table = plain_table("day (UTC)", "read", "raw forwarding, gzip", "sent", "saved")
+    for day in facts["ledger"][:DAYS]:
+        raw, sent = day["raw_gzip"], day["sent"]
+        saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw else "–"
+        table.add_row(
+            day["day"], *(f"{day[flow]:,} B" for flow in ("read", "raw_gzip", "sent")), saved
+        )
     return table
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 from plant import NODES, REGISTERS, URI
 from prometheus_client.parser import text_string_to_metric_families
+from table import row, show, write
 
 from gateway.client import ask
 
@@ -37,8 +38,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="andon-bench-") as folder:
         rows = asyncio.run(measure(Path(folder)))
     show(rows)
-    if target := os.environ.get("JSON"):
-        Path(target).write_text(json.dumps(rows, indent=1) + "\n")
+    write(rows)
 
 
 async def measure(folder):
@@ -85,17 +85,6 @@ def table(figures):
 
 def share(name, forwarded, whole):
     return row(name, forwarded / whole, "ratio", "<= 0.01", forwarded <= 0.01 * whole)
-
-
-def row(name, value, unit, goal="", met=None):
-    return {"name": name, "value": round(value, 4), "unit": unit, "goal": goal, "met": met}
-
-
-def show(rows):
-    print(f"\n{'figure':45} {'value':>12} {'unit':6} {'goal':10} met")
-    for each in rows:
-        met = {True: "yes", False: "NO", None: ""}[each["met"]]
-        print(f"{each['name']:45} {each['value']:12.4g} {each['unit']:6} {each['goal']:10} {met}")
 
 
 async def whole_line(file, state):

@@ -64,7 +64,7 @@ def make_well(health):
     health.sources["plc"].note_up()
     health.sources["plc"].note(batch(NOW, 1.0, 2.0))
     health.freshness.push(batch(NOW, 1.0, 2.0), NOW)
-    health.note_samples(batch(NOW, 41.5, 1450.0))
+    health.note_samples(batch(NOW, 41.5, 1450.0), NOW)
     health.detectors["pump"].state = "ok"
 
 

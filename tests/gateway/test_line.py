@@ -178,3 +178,17 @@ async def test_the_recorder_hears_of_every_look_and_with_which_time_it_was_decid
     (first, arrived), silence = heard
     assert (first, arrived.value.tolist()) == (T0 + S + S // 2, [5.0, 1.0])
     assert silence == (T0 + 3 * S, None)
+
+
+async def test_the_ledger_of_bytes_goes_on_after_a_restart():
+    store = MemoryStore()
+    found = line(store, pump=LastValue("flow"))
+    found.health.sources["plc"].wire_bytes = 500
+    await play(found, [1.0] * 61)
+    again = line(store, pump=LastValue("flow"))
+    await again.restore()
+    again.health.sources["plc"].wire_bytes = 30
+    again.health.settle(T0 + 120 * S)
+    (day,) = again.health.ledger.days()
+    assert day["read"] == 530
+    assert day["raw_gzip"] > 100

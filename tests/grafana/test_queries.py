@@ -66,6 +66,9 @@ def _report(line, at, health="ok"):
         "bytes_read": 91000,
         "bytes_raw": 400000,
         "bytes_forwarded": 8000,
+        "day_bytes_read": 50000,
+        "day_bytes_raw_gzip": 40000,
+        "day_bytes_sent": 1000,
         "sources_up": 3,
         "sources": 3,
         "tags_fresh": 14,
@@ -162,9 +165,15 @@ def test_scores_come_with_one_column_for_each_model(ask):
     assert scores["columns"] == ["time", "max_score_pump"]
 
 
-def test_bytes_saved_is_one_minus_forwarded_over_raw(ask):
-    (saved,) = ask(_filled_in(_first_target("Bytes saved")))
-    assert saved["values"][0][1] == pytest.approx(0.98)
+def test_bytes_saved_is_one_minus_sent_over_raw(ask):
+    (saved,) = ask(_filled_in(_first_target("Bytes saved today")))
+    assert saved["values"][0][1] == pytest.approx(0.975)
+
+
+def test_bytes_a_day_are_the_days_last_figure(ask):
+    (days,) = ask(_filled_in(_first_target("Bytes a day")))
+    assert {row[1] for row in days["values"]} <= {None, 50000}
+    assert days["values"][-1][1] == 50000
 
 
 def test_last_report_has_the_time_of_the_newest_point(ask):

@@ -2,7 +2,8 @@
 
 Promises
 - Alerts go first and alone; an alert that comes while the sink is idle leaves at once, summaries
-  are gathered for up to a second.
+  are gathered for up to a second. One that comes while summaries are being sent waits for these:
+  a batch is as large as the link carries in a second, and never larger than `MAX_BYTES`.
 - Nothing is acknowledged before the sink took it. What failed is sent again, the same bytes.
 - While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
   link's return. Only a server that names a longer wait, or a fault that a human must mend, is
@@ -33,9 +34,12 @@ log = structlog.get_logger()
 
 LINGER_S = 1.0
 """Summaries that are stored within this time of each other travel together."""
-MAX_ROWS = 2_000
+FIRST_ROWS = 1_000
+MAX_ROWS = 8_000
 MIN_ROWS = 100
-MAX_BYTES = 512 * 1024
+MAX_BYTES = 2 * 2**20
+SLOW_S, FAST_S = 1.0, 0.5
+"""A batch that takes longer than the one is halved, one that takes less than the other doubled."""
 MERGE_S = 10.0
 """How often some of a backlog is merged that is beyond the budget."""
 LONGEST_WAIT_S = 600.0
@@ -49,7 +53,7 @@ class Pace:
         self._away = Backoff(first=0.5, cap=5.0, draw=draw)
         self._human = Backoff(first=5.0, cap=60.0, draw=draw)
         self._draw = draw
-        self.rows = MAX_ROWS
+        self.rows = FIRST_ROWS
 
     def after_failure(self, error: SinkUnavailable) -> float:
         """Seconds to leave the sink alone.
@@ -63,15 +67,20 @@ class Pace:
         asked = min(error.wait, LONGEST_WAIT_S) * (1 + 0.1 * self._draw())
         return max(asked, backoff.next())
 
-    def after_success(self) -> None:
-        """The sink answered: start over, and send more at once again."""
-        self.rows = min(MAX_ROWS, self.rows * 2)
+    def after_success(self, rows: int, took: float) -> None:
+        """The sink took so many, in `took` seconds: start over, and fit the batch to the link."""
+        if took < FAST_S and rows >= self.rows:
+            self.rows = min(MAX_ROWS, self.rows * 2)
+        elif took > SLOW_S:
+            self.rows = max(MIN_ROWS, self.rows // 2)
         self._away.reset()
         self._human.reset()
 
     def after_rejection(self) -> None:
         """Finding wrong lines takes many requests: small batches let alerts in between."""
         self.rows = MIN_ROWS
+        self._away.reset()
+        self._human.reset()
 
 
 @dataclass(slots=True)
@@ -144,12 +153,13 @@ class Forwarder:
         budget: Budget | None = None,
         pace: Pace | None = None,
         clock: Callable[[], Nanos] = time.time_ns,
+        timer: Callable[[], float] = time.monotonic,
         linger: float = LINGER_S,
     ) -> None:
         self.name, self.tally = name, Tally()
         self._sink, self._buffer = sink, buffer
         self._budget, self._pace = budget or Budget(), pace or Pace()
-        self._clock, self._linger = clock, linger
+        self._clock, self._timer, self._linger = clock, timer, linger
 
     @property
     def up(self) -> bool:
@@ -222,6 +232,7 @@ class Forwarder:
                     pass
 
     async def _deliver(self, batch: Sequence[Envelope]) -> None:
+        began = self._timer()
         try:
             self._count(await self._sink.write(batch), batch)
         except SinkUnavailable as error:
@@ -235,6 +246,7 @@ class Forwarder:
             self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
             raise
         else:
+            self._pace.after_success(len(batch), self._timer() - began)
             await self._arrived(batch)
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
@@ -243,7 +255,6 @@ class Forwarder:
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:
         self._answered()
-        self._pace.after_success()
         await self._buffer.ack(self.name, batch)
         self.tally.note_sent(batch, self._clock())
 

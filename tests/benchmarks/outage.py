@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -85,6 +86,8 @@ async def measure(folder, asked):
         row("first_alert_after_return", drained["alert"], "s", "< 5", drained["alert"] < 5),
         row("points_drained", points, "1"),
         row("points_drained_per_s", rate, "1/s", ">= 20000", rate >= 20_000),
+        row("drain_cpu_s_per_million_points", 1e6 * drained["cpu"] / points, "s"),
+        row("load_of_the_machine", os.getloadavg()[0], "1"),
         row("points_the_server_has", stored, "1", f"{points}", stored == points),
         row("bytes_sent_per_point", drained["bytes"] / points, "B"),
     ]
@@ -148,18 +151,18 @@ async def drain(buffer, server):
         await until(lambda: forwarder.tally.sent[Kind.ALERT], task)
         alert = time.monotonic() - back
         await until(lambda: forwarder.tally.sent[Kind.SUMMARY], task)
-        began, last = time.monotonic(), 0.0
+        began, last, cpu = time.monotonic(), 0.0, time.process_time()
         while waiting := (await buffer.stats())["summaries"]:
             if time.monotonic() - last > 5:
                 last = time.monotonic()
                 say(f"\r{waiting:,} points wait ")
             await asyncio.sleep(0.2)
-        seconds = time.monotonic() - began
+        seconds, cpu = time.monotonic() - began, time.process_time() - cpu
         say("\n")
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    return {"alert": alert, "seconds": seconds, "bytes": forwarder.sent_bytes}
+    return {"alert": alert, "seconds": seconds, "cpu": cpu, "bytes": forwarder.sent_bytes}
 
 
 async def until(condition, task):

@@ -10,7 +10,7 @@ from gateway.budget import HOUR, LEAST, Budget
 from gateway.buffer import BufferRefused, open_buffer
 from gateway.codec import summary_envelope
 from gateway.contracts import SinkRejected, SinkUnavailable
-from gateway.forward import LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Forwarder, Pace, Tally
+from gateway.forward import FIRST_ROWS, LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Forwarder, Pace, Tally
 from gateway.model import SECOND, Envelope, Kind, Summary
 
 A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
@@ -55,7 +55,7 @@ def test_the_server_decides_how_long_it_is_left_alone():
 def test_a_success_starts_the_back_off_over():
     pace = Pace(draw=lambda: 1.0)
     waits(pace, AWAY)
-    pace.after_success()
+    pace.after_success(1, 0.1)
     assert waits(pace, AWAY, 1) == [0.5]
 
 
@@ -64,8 +64,20 @@ def test_batches_shrink_while_the_link_fails_and_grow_again():
     waits(pace, AWAY)
     assert pace.rows == MIN_ROWS
     for _ in range(10):
-        pace.after_success()
+        pace.after_success(pace.rows, 0.1)
     assert pace.rows == MAX_ROWS
+
+
+def test_a_batch_is_what_the_link_carries_in_a_second_so_that_alerts_need_not_wait():
+    pace = Pace()
+    for _ in range(20):
+        # A link of 500 points a second.
+        pace.after_success(pace.rows, pace.rows / 500)
+    assert 250 <= pace.rows <= 500
+    for _ in range(20):
+        # That a handful of points goes quickly says nothing about a thousand.
+        pace.after_success(5, 0.01)
+    assert pace.rows <= 500
 
 
 def test_after_a_rejection_batches_are_small_so_that_alerts_get_between_them():
@@ -190,7 +202,7 @@ async def test_nothing_is_forgotten_while_the_sink_is_away(buffer):
 
 
 async def test_alerts_overtake_a_backlog_that_is_being_sent(buffer):
-    await buffer.append(points(S, *(f"s{n}" for n in range(3 * MAX_ROWS))))
+    await buffer.append(points(S, *(f"s{n}" for n in range(10 * FIRST_ROWS))))
     sink = FakeSink()
     async with forwarding(buffer, sink):
         await next_call(sink)

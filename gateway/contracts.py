@@ -112,6 +112,14 @@ class Planned(Protocol):
         ...
 
 
+@runtime_checkable
+class Remarking(Protocol):
+    """What a connector may add: what is to be said of its tags while it delivers."""
+
+    remarks: Sequence[str]
+    """Lines for people, for `andon status`: always the same object, kept as things are."""
+
+
 class Detector(Protocol):
     """Turns windows into scores: pure and synchronous, no clock, no I/O after it was built.
 

@@ -35,6 +35,8 @@ class SourceHealth:
     samples: int = 0
     bad: int = 0
     lost_samples: int = 0
+    remarks: Sequence[str] = ()
+    """What the connector has to say of its tags; see `Remarking`."""
     unmatched: int = 0
     wire_bytes: int = 0
     last_sample_at: Nanos = 0

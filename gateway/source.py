@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from gateway.backoff import Backoff
-from gateway.contracts import ConfigError, Connector, SourceLost
+from gateway.contracts import ConfigError, Connector, Remarking, SourceLost
 from gateway.health import SourceHealth
 from gateway.inbox import Inbox
 from gateway.model import Nanos, Quality, SampleBatch
@@ -36,6 +36,8 @@ async def keep_reading(
     `tags` are the connector's own among the line's.
     """
     backoff = Backoff(first=0.25, cap=3.0)
+    if isinstance(connector, Remarking):
+        health.remarks = connector.remarks
     while True:
         opened, delivered = time.monotonic(), health.samples
         try:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.opcua.certificates import encoded, fingerprint, first_in
-from connectors.opcua.client import Child, connected
+from connectors.opcua.client import connected
+from connectors.opcua.items import Child
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.security import endpoints_of, offered

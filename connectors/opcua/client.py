@@ -1,105 +1,61 @@
-"""The only code that touches asyncua: one connection that subscribes and reads, and nothing else.
+"""What may be asked of a server, and nothing else.
 
 Promises
 - Of the services of OPC UA it uses sessions, subscriptions, monitored items, Read and Browse.
   Nothing here can write a value or call a method.
-- Nothing is retried and nothing reconnects: `SourceLost` ends the connection, and whoever opened
-  it decides what then.
-- Closing takes a second at most, whatever state the server is in; a server that lives is told, so
-  no session or subscription stays behind.
-- A publish response is handed over whole. asyncua's own subscription object, which wraps every
-  value in three more and may repair itself behind our back, is not used.
+- A request that is too large for the server is parted; else nothing is retried.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
-from connectors.opcua.faults import quieten_asyncua, translated
+from connectors.opcua.connection import Connection, value_in
+from connectors.opcua.faults import is_too_much
+from connectors.opcua.items import Child, Granted, Item, Revised, lifetime_of
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.security import explained, secure
+from connectors.opcua.tidy import Ticket
 from gateway.contracts import Places, SourceLost
-from gateway.model import SECOND
 
-KEEP_ALIVES, LIFETIME, MOST_NOTIFICATIONS = 10, 60, 10_000
+KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 10_000
 """Of a subscription, in publishing intervals and in notifications for each publish response."""
-_AT_ONCE = 100
-"""Nodes in one request; small controllers take no more."""
-_SESSION_MS = 60_000
-_CLOSE_S = 1.0
+_LIMITS = {"i=11705": "read", "i=11714": "monitor"}
+"""Where a server says how much it can take at once (MaxNodesPerRead, MaxMonitoredItemsPerCall)."""
+Thing = TypeVar("Thing")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A variable to be monitored: its tag's index, its node id, and how (in ms)."""
+class ReadOnlyClient(Connection):
+    """A connection and what may be asked over it."""
 
-    tag: int
-    node: str
-    sampling_ms: float
-    queue_size: int
-    deadband: float | None
+    def __init__(
+        self,
+        options: OpcUaOptions,
+        places: Places,
+        lost: Callable[[str], None],
+        ticket: Ticket | None = None,
+    ) -> None:
+        super().__init__(options, places, lost, ticket)
+        self._most = dict.fromkeys(_LIMITS.values(), options.batch)
 
-
-@dataclass(frozen=True, slots=True)
-class Revised:
-    """What the server made of it. `fault` is empty when the item is monitored."""
-
-    fault: str
-    sampling_ms: float = 0.0
-    queue_size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """What stands below a node: its id on this server, its name, and whether it has a value."""
-
-    node: str
-    name: str
-    is_variable: bool
-
-
-class ReadOnlyClient:
-    """One connection. `lost` is called, once, when it breaks."""
-
-    def __init__(self, options: OpcUaOptions, places: Places, lost: Callable[[str], None]) -> None:
-        from asyncua import ua
-
-        quieten_asyncua()
-        self._ua = ua
-        self._options, self._places = options, places
-        self._where = urlsplit(options.url).netloc
-        self._subscription = 0
-        seconds = options.timeout / SECOND
-        client = self._client = _tidy_client(options.url_with_port, seconds)
-        client.name = client.description = "andon"
-        client.application_uri = "urn:andon:gateway"
-        client.session_timeout = _SESSION_MS
-
-        async def broken(_why: Exception) -> None:
-            lost(f"{self._where}: the connection broke")
-
-        client.connection_lost_callback = broken
-
-    async def connect(self) -> None:
-        """Open a session; SourceLost or ConfigError say why it cannot be done."""
-        options, client = self._options, self._client
-        await secure(client, options, self._places)
-        with explained(options, self._places), translated(self._where, options.timeout):
-            await client.connect()
+    async def connect(self) -> bool:
+        """As any connection, and learn how much the server can take at once."""
+        goes_on = await super().connect()
+        answers = [value_in(each) for each in await self.read([*_LIMITS])]
+        for kind, most in zip(_LIMITS.values(), answers, strict=True):
+            if isinstance(most, int) and 0 < most < self._most[kind]:
+                self._most[kind] = most
+        return goes_on
 
     async def namespaces(self) -> list[str]:
         """The server's namespace URIs by index."""
-        with translated(self._where, self._options.timeout):
+        with self._asking():
             return list(await self._client.get_namespace_array())
 
     async def children(self, node: str) -> list[Child]:
         """The objects and variables right below a node."""
         ua = self._ua
         wanted = ua.NodeClass.Object | ua.NodeClass.Variable
-        with translated(self._where, self._options.timeout):
+        with self._asking():
             below = await self._client.get_node(node).get_children_descriptions(
                 nodeclassmask=wanted
             )
@@ -112,67 +68,96 @@ class ReadOnlyClient:
             for child in below
         ]
 
-    async def subscribe(self, interval_ms: float, publish: Callable[[Any], None]) -> float:
-        """Have every publish response handed to `publish`; the seconds between keep-alives."""
+    async def subscribe(self, interval_ms: float) -> Granted:
+        """A new subscription, without items; SourceLost if the server does not want it."""
         wanted = self._ua.CreateSubscriptionParameters(
             RequestedPublishingInterval=interval_ms,
-            RequestedLifetimeCount=LIFETIME,
+            RequestedLifetimeCount=lifetime_of(interval_ms, KEEP_ALIVES),
             RequestedMaxKeepAliveCount=KEEP_ALIVES,
             MaxNotificationsPerPublish=MOST_NOTIFICATIONS,
         )
-        with translated(self._where, self._options.timeout):
-            got = await self._client.uaclient.create_subscription(wanted, publish)
-        self._subscription = got.SubscriptionId
-        return float(got.RevisedPublishingInterval * got.RevisedMaxKeepAliveCount / 1000)
+        with self._asking():
+            got = await self._client.uaclient.create_subscription(wanted, _nobody)
+        self._subscriptions.append(got.SubscriptionId)
+        keep_alive = got.RevisedPublishingInterval * got.RevisedMaxKeepAliveCount / 1000
+        return Granted(got.SubscriptionId, got.RevisedPublishingInterval, keep_alive)
 
-    async def monitor(self, items: Sequence[Item]) -> list[Revised]:
+    async def monitor(self, subscription: int, items: Sequence[Item]) -> list[Revised]:
         """Monitor these, each for itself; notifications carry the tag's index as client handle."""
-        ua, results = self._ua, []
-        for part in _parts(items):
+        ua = self._ua
+
+        async def ask(part: Sequence[Item]) -> list[Any]:
             wanted = ua.CreateMonitoredItemsParameters(
-                SubscriptionId=self._subscription,
+                SubscriptionId=subscription,
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
                 ItemsToCreate=[self._request(item) for item in part],
             )
-            with translated(self._where, self._options.timeout):
-                results += await self._client.uaclient.create_monitored_items(wanted)
+            found: list[Any] = await self._client.uaclient.create_monitored_items(wanted)
+            return found
+
         return [
             Revised("", got.RevisedSamplingInterval, got.RevisedQueueSize)
             if got.StatusCode.is_good()
             else Revised(got.StatusCode.name)
-            for got in results
+            for got in await self._in_parts("monitor", items, ask)
         ]
 
     async def read(self, nodes: Sequence[str]) -> list[Any]:
         """The DataValue of each node, as the server has it now."""
-        ua, results = self._ua, []
-        for part in _parts(nodes):
-            wanted = ua.ReadParameters(
-                TimestampsToReturn=ua.TimestampsToReturn.Both,
-                NodesToRead=[self._value_of(node) for node in part],
-            )
-            with translated(self._where, self._options.timeout):
-                results += await self._client.uaclient.read(wanted)
-        if len(results) != len(nodes):
-            raise SourceLost(f"{self._where}: {len(nodes)} nodes read, {len(results)} answered")
-        return results
 
-    async def close(self) -> None:
-        """Say goodbye to a server that listens; hang up in any case."""
-        protocol = self._client.uaclient.protocol
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):
-                await self._client.disconnect()
-        self._client.disconnect_socket()
-        transport = None if protocol is None else protocol.transport
-        if transport is not None:
-            transport.abort()
-        # The transport closes its socket in the loop's next turn.
-        await asyncio.sleep(0)
+        async def ask(part: Sequence[str]) -> list[Any]:
+            found: list[Any] = await self._client.uaclient.read(self._to_read(part))
+            return found
 
-    def _value_of(self, node: str) -> Any:
-        ua = self._ua
-        return ua.ReadValueId(NodeId=ua.NodeId.from_string(node), AttributeId=ua.AttributeIds.Value)
+        return await self._in_parts("read", nodes, ask)
+
+    async def publish(self, taken: Sequence[tuple[int, int]]) -> Any:
+        """Wait for the next publish response; `taken` are subscription and number of the last.
+
+        Without end: whoever waits has to notice that nothing comes.
+        """
+        acks = [
+            self._ua.SubscriptionAcknowledgement(SubscriptionId=sub, SequenceNumber=number)
+            for sub, number in taken
+        ]
+        with self._asking():
+            response = await self._client.uaclient.publish(acks)
+            response.ResponseHeader.ServiceResult.check()
+        return response.Parameters
+
+    async def republish(self, subscription: int, number: int) -> Any:
+        """A notification message once more; None if the server does not have it any more."""
+        try:
+            with self._asking():
+                found = await self._client.uaclient.session.republish(subscription, number)
+        except SourceLost as lost:
+            if type(lost.__cause__).__name__ in ("BadMessageNotAvailable", "BadServiceUnsupported"):
+                return None
+            raise
+        return found if found.SequenceNumber == number and found.NotificationData else None
+
+    async def _in_parts(
+        self,
+        kind: str,
+        things: Sequence[Thing],
+        ask: Callable[[Sequence[Thing]], Awaitable[list[Any]]],
+    ) -> list[Any]:
+        """The answers to all of them, asked in parts that the server can take."""
+        answers: list[Any] = []
+        while len(answers) < len(things):
+            part = things[len(answers) : len(answers) + self._most[kind]]
+            try:
+                with self._asking():
+                    found = await ask(part)
+            except SourceLost as lost:
+                if not is_too_much(lost) or len(part) == 1:
+                    raise
+                self._most[kind] = len(part) // 2
+                continue
+            if len(found) != len(part):
+                raise SourceLost(f"{self._where}: {len(part)} nodes asked, {len(found)} answered")
+            answers += found
+        return answers
 
     def _request(self, item: Item) -> Any:
         ua = self._ua
@@ -205,22 +190,5 @@ async def connected(
         await client.close()
 
 
-def _tidy_client(url: str, seconds: float) -> Any:
-    from asyncua.client.client import Client
-
-    class TidyClient(Client):
-        # asyncua forgets a session that the server has made and that it then does not want, for
-        # the certificate or the endpoints: one would stay behind for each attempt to connect.
-        async def create_session(self) -> Any:
-            try:
-                return await super().create_session()
-            except Exception:
-                with suppress(Exception):
-                    await self.uaclient.close_session(delete_subscriptions=True)
-                raise
-
-    return TidyClient(url, seconds, watchdog_intervall=seconds)
-
-
-def _parts(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (things[start : start + _AT_ONCE] for start in range(0, len(things), _AT_ONCE))
+def _nobody(_response: Any) -> None:
+    """Publish responses are taken where they are asked for."""

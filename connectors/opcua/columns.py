@@ -44,10 +44,18 @@ class Columns:
         size = PUBLISH_BYTES + NOTIFICATION_BYTES * len(ours)
         return self._batch(tag, data, _times(data, arrived, self._clock), size)
 
-    def readings(self, tag: Indices, data: Sequence[Any], at: Nanos) -> SampleBatch:
-        """The answer to a read of these tags, which is what was true at `at`."""
+    def readings(self, tag: Indices, data: Sequence[Any], at: Times) -> SampleBatch:
+        """The answer to a read of these tags, which is what was true at `at` (int64[n])."""
         size = READ_BYTES + VALUE_BYTES * len(data)
-        return self._batch(tag, data, np.full(len(tag), at, dtype=np.int64), size)
+        return self._batch(tag, data, at, size)
+
+    def poll_times(self, data: Sequence[Any], at: Nanos, last: Times) -> Times:
+        """The times of what was polled at `at`; `last` are those of the poll before (int64[n]).
+
+        A value that changed in between has its own time; one that did not is true now.
+        """
+        own = _times(data, at, self._clock)
+        return np.where((last < own) & (own <= at), own, at)
 
     def _batch(self, tag: Indices, data: Sequence[Any], at: Times, size: int) -> SampleBatch:
         status = np.array([_status(each) for each in data], dtype=np.uint32)
@@ -98,6 +106,11 @@ def seconds(moment: Any) -> float:
         return np.nan
     since: float = moment.timestamp()
     return since if _EARLIEST < since < _LATEST else np.nan
+
+
+def nanos_of(moment: float) -> Nanos:
+    """Seconds since 1970, as `seconds` gives them, in ns; exact to the microsecond."""
+    return round(moment * 1e6) * 1000
 
 
 def _times(data: Sequence[Any], arrived: Nanos, clock: Clock) -> Times:

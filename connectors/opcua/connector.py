@@ -11,14 +11,20 @@ from pydantic import BaseModel
 
 from connectors.opcua.client import ReadOnlyClient, connected
 from connectors.opcua.columns import Columns, is_good, numbers
+from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.remarks import Remarks
 from connectors.opcua.session import Session
+from connectors.opcua.tidy import Ticket
 from gateway.contracts import ConfigError, Places, SourceLost
 from gateway.model import Probe, SampleBatch, Tag
 
 
 class OpcUaConnector:
-    """Subscribes to the tags of one OPC UA source."""
+    """Reads the tags of one OPC UA source.
+
+    A session outlives its connection: when one breaks, the next goes on with it.
+    """
 
     Options: ClassVar[type[BaseModel]] = OpcUaOptions
 
@@ -29,7 +35,10 @@ class OpcUaConnector:
         self.name, self.options = name, options
         self._places = places
         self._columns = Columns(self.declared_tags(name, options), options.timestamp)
-        self._faults: dict[int, str] = {}
+        self._remarks = Remarks(name, list(options.tags))
+        self.remarks = self._remarks.lines
+        self._monitoring = Monitoring(options, self._remarks)
+        self._ticket: Ticket | None = None
 
     @classmethod
     def declared_tags(cls, name: str, options: OpcUaOptions) -> Sequence[Tag]:
@@ -41,17 +50,33 @@ class OpcUaConnector:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
-        """One session with one subscription; raises SourceLost or ConfigError."""
-        session = Session(self.name, self.options, self._columns, self._faults)
-        async with connected(self.options, self._places, session.lost) as client:
-            await session.start(client)
-            beat = asyncio.create_task(session.heartbeat(), name=f"{self.name}: heartbeat")
+        """One connection, with the session of the last one if that only broke.
+
+        Raises SourceLost or ConfigError.
+        """
+        session: Session | None = None
+
+        def lost(why: str) -> None:
+            if session is not None:
+                session.lost(why)
+
+        client = ReadOnlyClient(self.options, self._places, lost, self._ticket)
+        try:
+            has_resumed = await client.connect()
+            if not has_resumed:
+                self._monitoring = Monitoring(self.options, self._remarks)
+            session = Session(self.name, self.options, self._columns, self._monitoring)
+            await session.start(client, has_resumed=has_resumed)
+            run = asyncio.create_task(session.run(), name=f"{self.name}: session")
             try:
                 async with aclosing(session.batches()) as batches:
                     yield batches
             finally:
-                beat.cancel()
-                await asyncio.wait([beat])
+                run.cancel()
+                await asyncio.wait([run])
+        finally:
+            await client.close()
+            self._ticket = client.ticket
 
     async def probe(self) -> Probe:
         """Connect and read every node once."""

@@ -12,6 +12,12 @@ from gateway.options import format_duration
 _LOCKED_OUT_S = 30.0
 """Left alone for this long after a refused login: many servers lock a user who tries too often."""
 _REFUSALS = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
+_TOO_MUCH = (
+    "BadTooManyOperations",
+    "BadRequestTooLarge",
+    "BadResponseTooLarge",
+    "BadEncodingLimitsExceeded",
+)
 
 
 @contextmanager
@@ -31,6 +37,11 @@ def translated(where: str, patience: Nanos) -> Iterator[None]:
         refused = type(error).__name__.startswith(_REFUSALS)
         why = str(error) or type(error).__name__
         raise SourceLost(f"{where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
+
+
+def is_too_much(lost: SourceLost) -> bool:
+    """Whether the server refused a request only for its size."""
+    return type(lost.__cause__).__name__ in _TOO_MUCH
 
 
 def quieten_asyncua() -> None:

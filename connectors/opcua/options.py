@@ -17,6 +17,7 @@ from gateway.model import SECOND, Nanos
 from gateway.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
 
 Clock = Literal["source", "server", "receive"]
+Mode = Literal["subscribe", "poll"]
 QueueSize = Annotated[int, Field(ge=1, le=100_000)]
 LEAST_QUEUE = 20
 SILENCE_PERIODS = 1.5
@@ -28,6 +29,8 @@ class OpcUaTag(TagOptions):
 
     node: str
     """Its node id with the namespace's URI, as in nsu=urn:plant;s=Pump.Speed."""
+    mode: Mode | None = None
+    """subscribe or poll; as the source if not given."""
     sampling_interval: PositiveDuration | None = None
     """How often the server looks at it; its period if not given."""
     queue_size: QueueSize | None = None
@@ -94,7 +97,7 @@ class SecurityOptions(Strict):
 
 
 class OpcUaOptions(Strict):
-    """An OPC UA server whose variables are subscribed to. Only ever read."""
+    """An OPC UA server whose variables are subscribed to or polled. Only ever read."""
 
     type: Literal["opcua"]
     url: Url
@@ -112,8 +115,15 @@ class OpcUaOptions(Strict):
     """The user as a certificate (.pem or .der) instead of a name, relative to the line file."""
     user_key: str | None = None
     """The private key of `user_certificate`, relative to the line file."""
+    mode: Mode = "subscribe"
+    """subscribe: the server watches the tags and sends their changes. poll: they are read, each
+    with its period, for servers that cannot do better."""
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """The most nodes in one request; fewer where the server says so. Small controllers get slow
+    beyond 100."""
     publishing_interval: PositiveDuration = SECOND // 2
-    """How often the server sends what has changed; not longer than the period of the tags."""
+    """How often the server sends what has changed; not longer than the period of the tags. Also
+    the period of tags that have none."""
     timeout: PositiveDuration = 5 * SECOND
     """How long to wait for the connection and for each answer."""
     timestamp: Clock = "source"
@@ -154,6 +164,21 @@ class OpcUaOptions(Strict):
         if self.user_certificate is not None and self.security is None:
             raise ValueError("a `user_certificate` needs `security:`, or it proves nothing")
         return self
+
+    @model_validator(mode="after")
+    def _asks_of_a_subscription_what_it_has(self) -> Self:
+        for name, tag in self.tags.items():
+            for key in ("sampling_interval", "queue_size", "deadband"):
+                if self.is_polled(tag) and getattr(tag, key) is not None:
+                    raise ValueError(
+                        f"{name} is polled, and `{key}` is for subscriptions: leave it out, "
+                        "or give the tag `mode: subscribe`"
+                    )
+        return self
+
+    def is_polled(self, tag: OpcUaTag) -> bool:
+        """Whether a tag is read on schedule rather than subscribed to."""
+        return (tag.mode or self.mode) == "poll"
 
     @property
     def url_with_port(self) -> str:

@@ -1,13 +1,13 @@
-"""One subscription and its heartbeat, on one connection.
+"""What is read over one connection: what the server sends, and what it has to be asked for.
 
 Promises
-- One batch for each publish response, in the order of arrival.
+- One batch for each publish response and each read, in the order of arrival.
 - A tag that was silent for one and a half of its periods is read. What the server answers is the
   sample, with the server's idea of now as its time: a value that stands still is confirmed, a
   node that is gone is bad. After opening, every tag is read once, however old its last change.
-- A node that cannot be monitored is read all the same; monitoring is tried again with growing
-  pauses. Its neighbours do not notice.
-- SourceLost as soon as the connection breaks, the server ends the subscription, a read is not
+- Polled tags are read on an absolute schedule.
+- What cannot be monitored is tried again with growing pauses.
+- SourceLost as soon as the connection breaks, the server ends a subscription, a read is not
   answered in time, or publish responses and keep-alives stay away.
 - If nobody takes the batches, the oldest are dropped and counted.
 """
@@ -16,60 +16,69 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from connectors.opcua.client import Item, ReadOnlyClient, Revised
-from connectors.opcua.columns import Columns, is_good, nothing, seconds
+from connectors.opcua.client import ReadOnlyClient
+from connectors.opcua.columns import Columns, is_good, nanos_of, nothing, seconds
+from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.publishing import Publishing
+from connectors.opcua.rounds import Rounds
 from gateway.contracts import SourceLost
-from gateway.model import SECOND, Floats, Indices, Nanos, SampleBatch
+from gateway.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
 
 log = logging.getLogger(__name__)
 _MOST_BATCHES = 1000
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 300.0
 _UNKNOWN = frozenset(("BadNodeIdUnknown", "BadNodeIdInvalid"))
+_CLOCK = "i=2258"
+"""Every server's own time."""
+_ALIVE_S = 10.0
+"""A server that nothing else is asked of is asked for its time this often."""
 
 
 class Session:
-    """Call `start` once, then run `heartbeat` beside `batches`.
-
-    `faults` says by tag index why a node is not monitored; it outlives the session, so that a
-    change is logged and a repetition is not.
-    """
+    """Call `start` once, then run `run` beside `batches`."""
 
     def __init__(
-        self, name: str, options: OpcUaOptions, columns: Columns, faults: dict[int, str]
+        self, name: str, options: OpcUaOptions, columns: Columns, monitoring: Monitoring
     ) -> None:
-        self._name, self._options, self._columns, self._faults = name, options, columns, faults
-        self._tags = list(options.tags.values())
-        self._names = [tag.name_of_node for tag in self._tags]
-        self._nodes: list[str | None] = [None] * len(self._tags)
-        self._unmonitored = set(range(len(self._tags)))
-        silences = [options.silence_of(tag) / SECOND for tag in self._tags]
+        self._name, self._options, self._columns = name, options, columns
+        self._monitoring = monitoring
+        tags = list(options.tags.values())
+        silences = [options.silence_of(tag) / SECOND for tag in tags]
+        self._periods = [options.period_of(tag) for tag in tags]
         self._silence: Floats = np.array(silences, dtype=np.float64)
         self._heard: Floats = np.full(len(silences), -np.inf)
+        # Before the first poll of a tag it is not known when it changed.
+        self._polled_at: Times = np.full(len(silences), np.iinfo(np.int64).max)
         self._tick = min(1.0, max(0.05, min(silences) / 3))
+        self._rounds = Rounds((), (), 0)
         self._ready: deque[SampleBatch] = deque()
         self._news = asyncio.Event()
         self._failure: Exception | None = None
         self._is_confirmed = False
         self._dropped, self._server_ahead = 0, 0
-        self._published_at, self._allowance = 0.0, 0.0
-        self._retry_at, self._retry_pause = 0.0, _FIRST_RETRY_S
+        self._asked_at, self._retry_at, self._retry_pause = 0.0, 0.0, _FIRST_RETRY_S
 
-    async def start(self, client: ReadOnlyClient) -> None:
-        """Subscribe to whatever the server lets us."""
+    async def start(self, client: ReadOnlyClient, *, has_resumed: bool) -> None:
+        """Have the server watch what it lets us, or go on where another connection broke."""
         self._client = client
-        interval_ms = self._options.publishing_interval / 1e6
-        keep_alive = await client.subscribe(interval_ms, self._published)
-        self._allowance = keep_alive + self._options.timeout / SECOND
-        self._published_at = time.monotonic()
-        await self._monitor()
-        self._retry_at = time.monotonic() + self._retry_pause
+        self._publishing = Publishing(
+            client, self._monitoring.subscriptions, self._take_now, self._lose
+        )
+        if has_resumed:
+            # What stands in the server's queues comes first, and is not overtaken by a reading.
+            await self._publishing.catch_up()
+            self._heard[:], self._is_confirmed = time.monotonic(), True
+        else:
+            await self._monitoring.extend(client)
+            self._retry_at = time.monotonic() + self._retry_pause
+        self._plan_rounds()
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
         """Without end; SourceLost when the server is gone, after all that it had sent."""
@@ -81,99 +90,112 @@ class Session:
             if self._failure is not None:
                 raise self._failure
 
-    async def heartbeat(self) -> None:
-        """Ask what is silent, until something is wrong; `batches` then raises it."""
-        try:
-            while True:
-                await self._beat(time.monotonic())
-                await asyncio.sleep(self._tick)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
-            self._fail(error)
+    async def run(self) -> None:
+        """Take what is sent and ask for the rest until something is wrong; `batches` raises it."""
+        tasks = [self._heart()]
+        if self._monitoring.subscriptions:
+            tasks.append(self._publishing.run())
+        await asyncio.gather(*map(self._heard_of, tasks))
 
     def lost(self, why: str) -> None:
         """The connection is gone."""
         self._fail(SourceLost(why))
 
-    async def _beat(self, now: float) -> None:
-        if now - self._published_at > self._allowance:
-            raise SourceLost(f"no sign of the subscription for {self._allowance:.0f} s")
-        if self._unmonitored and now >= self._retry_at:
-            await self._monitor()
-            self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY_S)
-            self._retry_at = now + self._retry_pause
-        due = np.flatnonzero(now - self._heard > self._silence).astype(np.int32)
-        if len(due):
-            await self._confirm(due)
+    async def _heard_of(self, task: Coroutine[Any, Any, None]) -> None:
+        try:
+            await task
+        except ExceptionGroup as group:
+            self._fail(group.exceptions[0])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
+            self._fail(error)
 
-    async def _confirm(self, due: Indices) -> None:
-        nodes = [self._nodes[index] for index in due]
-        known = np.array([node is not None for node in nodes])
-        data = await self._client.read([node for node in nodes if node is not None])
-        at = time.time_ns() + self._server_ahead
+    async def _heart(self) -> None:
+        while True:
+            await self._beat(time.monotonic())
+            wait = self._rounds.wait(time.monotonic_ns())
+            await asyncio.sleep(self._tick if wait is None else min(self._tick, wait / SECOND))
+
+    async def _beat(self, now: float) -> None:
+        for subscription in self._monitoring.subscriptions.values():
+            allowance = subscription.granted.keep_alive_s + self._options.timeout / SECOND
+            if now - subscription.heard > allowance:
+                raise SourceLost(f"no sign of the subscription for {allowance:.0f} s")
+        if not self._monitoring.is_complete and now >= self._retry_at:
+            await self._try_again(now)
+        await self._poll(time.monotonic_ns())
+        await self._confirm(now)
+        if not self._monitoring.subscriptions and now - self._asked_at > _ALIVE_S:
+            await self._read([])
+
+    async def _try_again(self, now: float) -> None:
+        await self._monitoring.extend(self._client)
+        self._plan_rounds()
+        self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY_S)
+        self._retry_at = now + self._retry_pause
+
+    def _plan_rounds(self) -> None:
+        polled = sorted(self._monitoring.polled)
+        self._silence[polled] = np.inf
+        periods = [self._periods[index] for index in polled]
+        self._rounds = Rounds(polled, periods, time.monotonic_ns())
+
+    async def _poll(self, now: Nanos) -> None:
+        is_first = self._rounds.missed == 0
+        due = self._rounds.due(now)
+        if self._rounds.missed and is_first:
+            log.warning("%s: the server cannot be polled as often as asked", self._name)
+        if not len(due):
+            return
+        known, data, at = await self._ask(due)
+        times = self._columns.poll_times(data, at, self._polled_at[known])
+        self._polled_at[due] = at
+        self._put(self._columns.readings(known, data, times))
+
+    async def _confirm(self, now: float) -> None:
+        due = np.flatnonzero(now - self._heard > self._silence).astype(np.int32)
+        if not len(due):
+            return
+        known, data, at = await self._ask(due)
         self._heard[due], self._is_confirmed = time.monotonic(), True
-        if known.any():
-            self._put(self._columns.readings(due[known], data, at))
-            self._note_vanished(due[known], data)
-        if not known.all():
-            self._put(nothing(due[~known], at))
+        self._put(self._columns.readings(known, data, np.full(len(known), at, dtype=np.int64)))
+        self._note_vanished(known, data)
+
+    async def _ask(self, due: Indices) -> tuple[Indices, Sequence[Any], Nanos]:
+        """Of these, the tags that have a node, what the server has of them, and its time."""
+        nodes = [self._monitoring.nodes[index] for index in due]
+        is_known = np.array([node is not None for node in nodes])
+        data = await self._read([node for node in nodes if node is not None])
+        at = time.time_ns() + self._server_ahead
+        if not is_known.all():
+            self._put(nothing(due[~is_known], at))
+        return due[is_known], data, at
+
+    async def _read(self, nodes: Sequence[str]) -> Sequence[Any]:
+        """These, and the server's clock with them where no subscription tells it."""
+        self._asked_at = time.monotonic()
+        if self._monitoring.subscriptions:
+            return await self._client.read(nodes)
+        *data, clock = await self._client.read([*nodes, _CLOCK])
+        moment = None if clock.Value is None else clock.Value.Value
+        self._server_ahead = self._ahead(seconds(moment), time.time_ns())
+        return data
 
     def _note_vanished(self, read: Indices, data: Sequence[Any]) -> None:
         # A server drops the monitored items of a node that it deletes, and does not say so.
         for index, each in zip(read.tolist(), data, strict=True):
             if not is_good(each) and each.StatusCode.name in _UNKNOWN:
-                self._unmonitored.add(index)
+                self._monitoring.unmonitored.add(index)
 
-    async def _monitor(self) -> None:
-        """Try to monitor what is not, by the namespaces as they are now."""
-        namespaces = await self._client.namespaces()
-        wanted = []
-        for index in sorted(self._unmonitored):
-            self._nodes[index] = node = self._names[index].on(namespaces)
-            if node is None:
-                self._note(index, f"the server has no namespace {self._names[index].uri}")
-            else:
-                wanted.append(self._item(index, node))
-        for item, got in zip(wanted, await self._client.monitor(wanted), strict=True):
-            self._note(item.tag, got.fault or self._shortfall(got))
-            if not got.fault:
-                self._unmonitored.discard(item.tag)
-
-    def _item(self, index: int, node: str) -> Item:
-        tag, options = self._tags[index], self._options
-        sampling_ms = options.sampling_of(tag) / 1e6
-        return Item(index, node, sampling_ms, options.queue_of(tag), tag.deadband)
-
-    def _shortfall(self, got: Revised) -> str:
-        # A sampling interval of 0 means as fast as it changes: nothing to compare with.
-        if 0 < got.queue_size * got.sampling_ms < self._options.publishing_interval / 1e6:
-            return f"the server keeps {got.queue_size} changes only, so some will be lost"
-        return ""
-
-    def _note(self, index: int, fault: str) -> None:
-        if fault != self._faults.get(index, ""):
-            tag = list(self._options.tags)[index]
-            if fault:
-                log.warning("%s: %s: %s", self._name, tag, fault)
-            else:
-                log.info("%s: %s is monitored", self._name, tag)
-        self._faults[index] = fault
-
-    def _published(self, result: Any) -> None:
-        # asyncua would log what is raised here, and go on.
-        try:
-            self._take(result.NotificationMessage, time.time_ns())
-        except Exception as error:  # noqa: BLE001 - the reader must hear of it
-            self._fail(error)
+    def _take_now(self, message: Any) -> None:
+        self._take(message, time.time_ns())
 
     def _take(self, message: Any, arrived: Nanos) -> None:
-        self._published_at = time.monotonic()
-        sent = seconds(message.PublishTime)
-        self._server_ahead = self._ahead(sent, arrived)
+        self._server_ahead = self._ahead(seconds(message.PublishTime), arrived)
         for part in message.NotificationData or ():
             if hasattr(part, "MonitoredItems"):
                 batch = self._columns.changes(part.MonitoredItems, arrived)
                 if self._is_confirmed:
-                    self._heard[batch.tag] = self._published_at
+                    self._heard[batch.tag] = time.monotonic()
                 self._put(batch)
             elif hasattr(part, "Status"):
                 raise SourceLost(f"the server ended the subscription ({part.Status.name})")
@@ -182,7 +204,10 @@ class Session:
         """How far the server's clock is ahead of ours, in ns: the clock of its confirmations."""
         if self._options.timestamp == "receive" or np.isnan(sent):
             return 0
-        return round(sent * 1e6) * 1000 - arrived
+        return nanos_of(sent) - arrived
+
+    def _lose(self, count: int) -> None:
+        self._dropped += count
 
     def _put(self, batch: SampleBatch) -> None:
         if len(self._ready) >= _MOST_BATCHES:

@@ -174,11 +174,21 @@ def sources(facts: Facts, *, every: bool = False) -> RenderableType:
     for source in shown:
         state = word("up" if source["up"] else "down")
         since = _span(source["since_s"])
-        table.add_row(source["name"], state, since, f"{source['samples']:,}", source["error"])
+        table.add_row(source["name"], state, since, f"{source['samples']:,}", _said_of(source))
     total = len(facts["sources"])
     if len(shown) == total:
         return table
     return _shortened(f"{total:,} sources: {total - down:,} up", table, len(shown), down)
+
+
+def _said_of(source: Facts) -> str:
+    """Why it is down; else what it lost and what its connector has to say, the first of it."""
+    if not source["up"]:
+        return str(source["error"])
+    lost, remarks = source.get("lost_samples", 0), list(source.get("remarks", ()))
+    said = [f"{lost:,} samples lost at the source"] if lost else []
+    more = f" (and {len(remarks) - 1} more: --json)" if len(remarks) > 1 else ""
+    return "; ".join([*said, *(f"{each}{more}" for each in remarks[:1])])
 
 
 def sinks(facts: Facts) -> Table:

@@ -43,6 +43,14 @@ async def test_a_source_that_is_away_says_why_and_is_not_up():
     assert health.error == "the script is over"
 
 
+async def test_what_a_connector_has_to_say_of_its_tags_is_known_as_it_changes():
+    connector = ScriptedConnector([batch(1, 1.0)])
+    connector.remarks = []
+    _, health, _ = await read(connector, lambda _, health: health.connects == 1)
+    connector.remarks.append("flow: polled")
+    assert list(health.remarks) == ["flow: polled"]
+
+
 async def test_a_session_that_just_ends_is_a_lost_one():
     connector = ScriptedConnector([batch(1, 1.0)], [])
     _, health, _ = await read(connector, lambda _, health: health.losses == 1)

@@ -175,9 +175,26 @@ def test_an_empty_response_is_an_empty_batch():
 def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
     tags = np.array([1, 0], dtype=np.int32)
     answers = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
-    batch = Columns(LIMITS, "source").readings(tags, answers, ARRIVED)
+    at = np.full(2, ARRIVED)
+    batch = Columns(LIMITS, "source").readings(tags, answers, at)
     assert batch.at.tolist() == [ARRIVED, ARRIVED]
     assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
+
+
+@pytest.mark.parametrize(
+    ("own", "at"),
+    [
+        (MOMENT, MOMENT_NS),  # between the two polls: when it changed
+        (MOMENT - timedelta(seconds=9), ARRIVED),  # before the last poll: it stands still
+        (MOMENT + timedelta(seconds=9), ARRIVED),  # ahead of the server's own clock
+        (NEVER, ARRIVED),
+        (None, ARRIVED),
+    ],
+)
+def test_a_polled_value_has_its_own_time_only_if_it_changed_since_the_last_poll(own, at):
+    last = np.array([ARRIVED - 5 * SECOND])
+    found = Columns(LIMITS, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
+    assert found.tolist() == [at]
 
 
 def test_nothing_is_one_bad_sample_for_each_tag():

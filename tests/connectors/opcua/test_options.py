@@ -43,6 +43,8 @@ def test_a_server_is_subscribed_to_twice_a_second_by_the_sources_time_if_nothing
         ({"timestamp": "sever"}, "'source', 'server' or 'receive'"),
         ({"publishing_interval": "0s"}, "publishing_interval"),
         ({"auto_reconnect": True}, "Extra inputs"),
+        ({"mode": "push"}, "'subscribe' or 'poll'"),
+        ({"batch": 0}, "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_work_is_refused_with_what_would_be_right(said, why):
@@ -60,6 +62,9 @@ def test_what_cannot_work_is_refused_with_what_would_be_right(said, why):
         ({"queue_size": 0}, "greater than or equal to 1"),
         ({"sampling_interval": 100}, "sampling_interval"),
         ({"sampling": "1s"}, "Extra inputs"),
+        ({"mode": "poll", "deadband": 1.0}, "speed is polled, and `deadband` is for"),
+        ({"mode": "poll", "queue_size": 9}, "`queue_size` is for subscriptions"),
+        ({"mode": "poll", "sampling_interval": "1s"}, "or give the tag `mode: subscribe`"),
     ],
 )
 def test_a_tag_that_cannot_be_read_is_refused(tag, why):
@@ -145,6 +150,14 @@ def test_a_login_is_possible_with_and_without_certificates():
     login = {"username": "andon", "password": "${env:PLC}"}
     assert "PLC" in repr(options(**login).password)
     assert options(insecure=False, security=FILES, **login).username == "andon"
+
+
+def test_a_tag_is_polled_if_it_or_its_source_says_so():
+    assert not options().is_polled(options().tags["speed"])
+    polled = options(mode="poll")
+    assert polled.is_polled(polled.tags["speed"])
+    other = options({"mode": "subscribe", "deadband": 1.0}, mode="poll")
+    assert not other.is_polled(other.tags["speed"])
 
 
 def test_a_tag_is_sampled_queued_and_asked_by_its_period():

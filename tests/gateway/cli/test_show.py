@@ -61,6 +61,16 @@ def test_what_is_left_out_is_counted_and_can_be_had():
     assert text(tags(facts, every=True)).count("\n") == 501
 
 
+def test_what_a_source_lost_and_what_is_to_be_said_of_it_is_shown_while_it_is_up():
+    facts = line_of(2, stale={1})
+    facts["sources"][0] |= {"lost_samples": 1200, "remarks": ["flow: polled", "on: unknown"]}
+
+    page = text(sources(facts))
+
+    assert "1,200 samples lost at the source; flow: polled (and 1 more: --json)" in page
+    assert page.count("gone") == 1
+
+
 @pytest.mark.parametrize("gone", [set(), {3}])
 def test_of_many_sources_those_that_are_down_are_shown(gone):
     page = text(sources(line_of(300, stale=gone)))

@@ -156,7 +156,9 @@ class Connection:
                 await asyncio.sleep(self._client.secure_channel_timeout / 1000 * _RENEWED_AT)
                 with self._asking():
                     await self._client.open_secure_channel(renew=True)
-                self._client.uaclient.revolve_security_token()
+                    self._client.uaclient.revolve_security_token()
+                    # The server goes over to the new keys with the first message under them.
+                    await self._client.uaclient.read(self._to_read([_STARTED]))
         except SourceLost as lost:
             self._lost(str(lost))
 

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.contracts import SourceLost
+from gateway.contracts import AndonError, SourceLost
 from gateway.model import Nanos
 from gateway.options import format_duration
 
@@ -37,6 +37,12 @@ def translated(where: str, patience: Nanos) -> Iterator[None]:
         refused = type(error).__name__.startswith(_REFUSALS)
         why = str(error) or type(error).__name__
         raise SourceLost(f"{where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
+    except AndonError:
+        raise
+    except Exception as error:
+        # What asyncua makes of a malformed answer may fail in any way.
+        why = f"an answer that cannot be read ({type(error).__name__}: {error})"
+        raise SourceLost(f"{where}: {why}") from error
 
 
 def is_too_much(lost: SourceLost) -> bool:
@@ -48,4 +54,4 @@ def quieten_asyncua() -> None:
     """Everything that it would log is raised or reported here; a level that somebody set stays."""
     log = logging.getLogger("asyncua")
     if log.level == logging.NOTSET:
-        log.setLevel(logging.CRITICAL)
+        log.setLevel(logging.CRITICAL + 1)

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,18 +92,18 @@ class Session:
 
     async def run(self) -> None:
         """Take what is sent and ask for the rest until something is wrong; `batches` raises it."""
-        tasks = [self._heart()]
+        works = [self._heart]
         if self._monitoring.subscriptions:
-            tasks.append(self._publishing.run())
-        await asyncio.gather(*map(self._heard_of, tasks))
+            works.append(self._publishing.run)
+        await asyncio.gather(*map(self._heard_of, works))
 
     def lost(self, why: str) -> None:
         """The connection is gone."""
         self._fail(SourceLost(why))
 
-    async def _heard_of(self, task: Coroutine[Any, Any, None]) -> None:
+    async def _heard_of(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await task
+            await work()
         except ExceptionGroup as group:
             self._fail(group.exceptions[0])
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from malformed import edited, edits
 
 from connectors.modbus import client as module
 from connectors.modbus.bus import Bus
@@ -28,29 +29,6 @@ HEADER = {
     "rtu_over_tcp": lambda _: b"\x01",
     "ascii_over_tcp": lambda _: b":01",
 }
-
-edits = st.lists(
-    st.tuples(
-        st.sampled_from(["replace", "delete", "insert", "cut", "twice", "flip"]),
-        st.integers(0, 40),
-        st.binary(min_size=1, max_size=6),
-    ),
-    max_size=4,
-)
-
-
-def edited(frame, changes):
-    for what, at, data in changes:
-        head, tail = frame[: at % (len(frame) + 1)], frame[at % (len(frame) + 1) :]
-        frame = {
-            "replace": head + data + tail[len(data) :],
-            "delete": head + tail[len(data) :],
-            "insert": head + data + tail,
-            "cut": head,
-            "twice": frame + frame,
-            "flip": head + bytes([tail[0] ^ data[0]]) + tail[1:] if tail else head,
-        }[what]
-    return frame
 
 
 def right(transport, tid, pdu=ANSWER):

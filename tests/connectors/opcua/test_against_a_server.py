@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from asyncua import ua
+from asyncua import Client, ua
 from asyncua.server.internal_session import InternalSession
 from opcua_plant import URI, connector
 
@@ -131,6 +131,21 @@ async def test_a_namespace_with_another_index_after_a_restart_is_found_by_its_ur
         assert (await seen(batches, lambda f: f))[0][0][1] == 1.5
 
 
+async def test_nodes_that_a_restart_took_away_are_bad_and_their_neighbours_are_not(plant):
+    found = connector(plant, "flow", "speed")
+    async with found.open() as batches:
+        await seen(batches, lambda f: set(f) == {0, 1})
+    await plant.stop()
+    await plant.start()
+    await plant.remove("speed")
+    async with found.open() as batches:
+        after = await seen(batches, lambda f: set(f) == {0, 1})
+        assert after[0][-1][1:] == [1.5, Quality.GOOD]
+        assert {sample[2] for sample in after[1]} == {Quality.BAD}
+        await plant.add("speed", 900)
+        await seen(batches, lambda f: f.get(1, [[0, 0, 0]])[-1][1] == 900.0)
+
+
 async def test_leaving_leaks_no_session_on_the_server(plant):
     before = InternalSession._current_connections
     for _ in range(3):
@@ -142,18 +157,31 @@ async def test_leaving_leaks_no_session_on_the_server(plant):
             await asyncio.sleep(0.05)
 
 
-async def test_the_server_is_never_asked_to_write_or_to_call(plant, asked):
+async def test_what_the_server_is_asked_is_seen_here(plant, services):
+    """Whatever a test of this folder does: see the fixture that looks at all of it."""
     async with connector(plant, "gone", "flow").open() as batches:
         await seen(batches, lambda f: len(f.get(1, [])) >= 4)
     await connector(plant, "flow").probe()
-    numbers = {name: getattr(ua.ObjectIds, name) for name in dir(ua.ObjectIds)}
-    names = {number: name for name, number in numbers.items() if isinstance(number, int)}
-    requests = {names[number].split("Request")[0] for number in asked}
-    assert {"Read", "CreateSubscription", "CreateMonitoredItems", "Publish"} <= requests
-    assert requests <= {
-        "CreateSession", "ActivateSession", "CloseSession", "Read", "CreateSubscription",
-        "CreateMonitoredItems", "Publish", "DeleteSubscriptions", "GetEndpoints",
-    }  # fmt: skip
+    assert services() == {
+        "ActivateSession",
+        "CloseSession",
+        "CreateMonitoredItems",
+        "CreateSession",
+        "CreateSubscription",
+        "Publish",
+        "Read",
+    }
+
+
+async def test_a_write_or_a_call_would_be_seen_here(plant, asked, services):
+    async with Client(plant.url) as stranger:
+        node = stranger.get_node(ua.NodeId("flow", plant.index))
+        with pytest.raises(ua.UaStatusCodeError):
+            await node.write_value(1.0)
+        with pytest.raises(ua.UaStatusCodeError):
+            await stranger.nodes.server.call_method("0:GetMonitoredItems", 1)
+        assert {"Write", "Call"} <= services()
+    asked.clear()
 
 
 async def test_a_probe_says_what_it_found(plant):
@@ -176,9 +204,15 @@ async def test_a_wire_count_is_kept(plant):
             break
 
 
-async def test_time_goes_by_the_choice_of_the_file(plant):
-    old = datetime.now(UTC) - timedelta(hours=1)
-    await plant.show("flow", 3.0, at=old)
-    async with connector(plant, "flow", timestamp="receive").open() as batches:
+@pytest.mark.parametrize("clock", ["source", "server", "receive"])
+async def test_time_goes_by_the_choice_of_the_file(plant, clock):
+    now = time.time_ns()
+    hours = {"source": 2, "server": 1, "receive": 0}
+    source, server = (datetime.now(UTC) - timedelta(hours=hours[each]) for each in list(hours)[:2])
+    data = ua.DataValue(ua.Variant(3.0), ua.StatusCode(), source, server)
+    await plant.server.write_attribute_value(ua.NodeId("flow", plant.index), data)
+    async with connector(plant, "flow", timestamp=clock).open() as batches:
         found = await seen(batches, lambda f: f)
-    assert abs(found[0][0][0] - time.time_ns()) < 60 * 10**9
+    # The first is what the subscription brought.
+    assert found[0][0][1] == 3.0
+    assert abs(found[0][0][0] - (now - hours[clock] * 3600 * 10**9)) < 60 * 10**9

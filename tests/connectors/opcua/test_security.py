@@ -1,17 +1,21 @@
 """Against a real server with certificates and users: who gets in, and what the others are told."""
 
+import asyncio
 import shutil
+import types
 
 import opcua_certificates as certificates
 import pytest
 from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.uaprocessor import UaProcessor
 from cryptography.hazmat.primitives.asymmetric import ec
 from opcua_certificates import identity, key_bytes
 from opcua_plant import Plant, connector
+from proxy import Proxy
 from servers import free_port
 
-from connectors.opcua import OpcUaConnector
+from connectors.opcua import OpcUaConnector, connection
 from gateway.contracts import ConfigError, Places, SourceLost
 from gateway.model import Quality
 
@@ -384,3 +388,60 @@ async def test_a_user_is_let_in_by_a_certificate_and_another_waits(start, folder
     refused = await refusal(secured(plant, folder, files=files, **wrong))
     assert isinstance(refused, ConfigError)
     assert sessions(plant) == 0
+
+
+@pytest.mark.parametrize("is_secured", [True, False])
+async def test_the_keys_of_a_connection_are_renewed_and_it_goes_on(
+    start, folder, monkeypatch, is_secured
+):
+    renewed = asyncio.Event()
+    answer = UaProcessor.open_secure_channel
+
+    def noted(self, *message):
+        if self.session is not None:
+            renewed.set()
+        answer(self, *message)
+
+    monkeypatch.setattr(UaProcessor, "open_secure_channel", noted)
+    # Of an hour: a tenth of a second.
+    monkeypatch.setattr(connection, "_RENEWED_AT", 0.1 / 3600)
+    plant = await start(SECURED if is_secured else Policies.NoSecurity)
+    found = secured(plant, folder) if is_secured else connector(plant, "flow")
+    async with found.open() as batches, asyncio.timeout(15):
+        for _ in range(2):
+            renewed.clear()
+            await renewed.wait()
+        await plant.show("flow", 9.0)
+        while 9.0 not in (await anext(batches)).value:
+            pass
+
+
+@pytest.mark.parametrize("users", [None, Operators(), Badges()])
+async def test_a_protected_session_is_taken_up_again_after_a_cut(start, folder, monkeypatch, users):
+    identity("badge").write(folder)
+    monkeypatch.setenv("PLC_PASSWORD", "right")
+    login = {
+        Operators: {"username": "andon", "password": "${env:PLC_PASSWORD}"},
+        Badges: {"user_certificate": "badge.der", "user_key": "badge.pem"},
+    }
+    plant = await start(SECURED, users=users)
+    async with Proxy(plant.port) as proxy:
+        behind = types.SimpleNamespace(url=f"opc.tcp://127.0.0.1:{proxy.port}")
+        found = secured(behind, folder, **login.get(type(users), {}))
+        async with found.open() as batches:
+            await anext(batches)
+            before = set(plant.server.iserver._external_sessions)
+            proxy.reset()
+            with pytest.raises(SourceLost):
+                await drain(batches)
+        await plant.show("flow", 9.0)
+        async with found.open() as batches:
+            assert 9.0 in (await anext(batches)).value
+            assert set(plant.server.iserver._external_sessions) == before
+    assert sessions(plant) == 0
+
+
+async def drain(batches):
+    async with asyncio.timeout(5):
+        async for _ in batches:
+            pass

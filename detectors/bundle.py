@@ -21,9 +21,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
+from detectors.distribution import Distribution
 from detectors.safety import check_model
 from gateway.contracts import ModelError
-from gateway.model import Floats, Nanos
+from gateway.model import SECOND, Floats, Nanos, Reference
 from gateway.options import Name, PositiveDuration, Strict, format_duration
 
 MODEL, MANIFEST = "model.onnx", "manifest.json"
@@ -48,6 +49,8 @@ class ManifestTag(Strict):
     unit: str = ""
     mean: Finite
     std: Positive
+    distribution: Distribution | None = None
+    """Of its values in the training data."""
 
 
 class GoldenVector(Strict):
@@ -96,6 +99,8 @@ class Manifest(Strict):
     """Alarm above this score."""
     min_coverage: Annotated[float, Field(gt=0, le=1)]
     """Share of a tag's rows that must be observed in a window for the model to judge it."""
+    scores: Distribution | None = None
+    """Of the scores of normal data that the model was not fitted on."""
     scaling: str
     """How inputs are scaled, for people."""
     opset: int
@@ -121,6 +126,19 @@ class Manifest(Strict):
     def model(self) -> str:
         """As every score names it: id@version."""
         return f"{self.id}@{self.version}"
+
+    @property
+    def reference(self) -> Reference:
+        """What drift is measured against; without rows where the bundle does not say."""
+        spreads = [*(tag.distribution for tag in self.tags), self.scores]
+        known = [each for each in spreads if each is not None]
+        if len(known) < len(spreads) or self.training is None:
+            return Reference()
+        return Reference(
+            edges=tuple(tuple(each.edges) for each in known),
+            shares=tuple(tuple(each.shares) for each in known),
+            span=round((self.training.last - self.training.first).total_seconds()) * SECOND,
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

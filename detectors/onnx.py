@@ -61,6 +61,7 @@ class OnnxDetector:
         )
         self._min_coverage = options.min_coverage or manifest.min_coverage
         self._id = manifest.model
+        self.reference = manifest.reference
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
         """One value per window; NaN and `blind` where a tag had too little data, or none now."""

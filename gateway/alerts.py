@@ -160,7 +160,7 @@ def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, .
     index = {tag: number for number, tag in enumerate(tags)}
     if alarm.tag is not None:
         return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)
-    if score.contribution is None:
+    if score.contribution is None or alarm.scope is None:
         return ()
     scope = [index[tag] for tag in alarm.scope] if alarm.scope else list(index.values())
     weight = np.nan_to_num(score.contribution[scope])
@@ -185,4 +185,5 @@ def _top(tag: str, share: float, number: int | None, score: Score) -> TopTag:
 def _message(alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos) -> str:
     if state is AlarmState.NORMAL:
         return f"{alarm.name} returned to normal after {(at - kept.opened_at) / SECOND:g} s"
-    return f"{alarm.name}: {abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
+    limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
+    return f"{alarm.name}: {limits}{f'; {alarm.advice}' if alarm.advice else ''}"

@@ -16,7 +16,18 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
-from gateway.model import Alarm, Envelope, Kind, Probe, SampleBatch, Score, Tag, Window, WindowSpec
+from gateway.model import (
+    Alarm,
+    Envelope,
+    Kind,
+    Probe,
+    Reference,
+    SampleBatch,
+    Score,
+    Tag,
+    Window,
+    WindowSpec,
+)
 
 
 class AndonError(Exception):
@@ -118,6 +129,14 @@ class Remarking(Protocol):
 
     remarks: Sequence[str]
     """Lines for people, for `andon status`: always the same object, kept as things are."""
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """What a detector with a learnt model may add: what it was learnt from, to notice drift."""
+
+    spec: WindowSpec
+    reference: Reference
 
 
 class Detector(Protocol):

@@ -23,6 +23,8 @@ from gateway.buffer.errors import BufferFull
 from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig
 from gateway.contracts import AndonError, Detector
+from gateway.drift import DETECTOR as MODELS
+from gateway.drift import ModelHealth
 from gateway.freshness import DETECTOR as DATA
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
@@ -108,7 +110,10 @@ class Line:
             name: AlertMachine(name, detector.alarms, detector.spec.tags)
             for name, detector in detectors.items()
         }
-        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, [tag.name for tag in tags])
+        names = [tag.name for tag in tags]
+        self._models = ModelHealth(detectors, names)
+        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names)
+        self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
         self._saved: dict[str, bytes] = {}
@@ -136,11 +141,12 @@ class Line:
 
     def memory(self) -> Memory:
         """The windows so far, for `recall` in the next run."""
-        return self._aligner.memory()
+        return {**self._aligner.memory(), **self._models.memory()}
 
     def recall(self, memory: Memory) -> None:
         """Take up the windows where the last run left them; before the first tick."""
         self._aligner.recall(memory)
+        self._models.recall(memory)
 
     async def run(self) -> None:
         """Tick for ever, each time a window is due and at least once a second."""
@@ -156,7 +162,9 @@ class Line:
         self._take_in(now)
         windows = self._aligner.advance(now)
         scored = await self._score(windows) if windows else {}
-        alerts = self._judge(scored) + self._machines[DATA].step(self._watch.score(now))
+        alerts = self._judge(windows, scored)
+        for name, watch in ((DATA, self._watch), (MODELS, self._models)):
+            alerts += self._machines[name].step(watch.score(now))
         self._unsaid += alerts
         self._unstored += [self._alert_envelope(alert) for alert in alerts]
         self._unstored += self._routine(now)
@@ -195,7 +203,7 @@ class Line:
             self.timings.scored(name, time.perf_counter() - started)
         return found
 
-    def _judge(self, scored: Scored) -> list[Alert]:
+    def _judge(self, windows: Mapping[str, Sequence[Window]], scored: Scored) -> list[Alert]:
         alerts: list[Alert] = []
         for name, scores in scored.items():
             health = self.health.detectors[name]
@@ -203,7 +211,8 @@ class Line:
                 if health.note_failure(str(scores)):
                     log.error("detector.failed", detector=name, why=str(scores))
                 continue
-            for score in scores:
+            for window, score in zip(windows[name], scores, strict=True):
+                self._models.push(name, window, score)
                 news = health.note(score)
                 if news:
                     log.info("detector.state", detector=name, state=news, why=health.reason)

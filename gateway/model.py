@@ -8,7 +8,7 @@ Promises
 - A bad sample carries its quality, never a made-up value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -157,7 +157,7 @@ class Alarm:
 
     Active when the score is above `threshold` for `on_delay` ns, back to normal when it is below
     `threshold - hysteresis` for `off_delay` ns. `tag` is set where the alarm belongs to one;
-    `scope` are the tags it may name as its cause, all of the detector's when empty.
+    `scope` are the tags it may name as its cause, all of the detector's when empty, none when None.
     """
 
     name: str
@@ -167,7 +167,9 @@ class Alarm:
     hysteresis: float = 0.0
     on_delay: Nanos = 0
     off_delay: Nanos = 0
-    scope: tuple[str, ...] = ()
+    scope: tuple[str, ...] | None = ()
+    advice: str = ""
+    """What to do about it, for people; added to the message when it is raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,20 @@ class Score:
     expected: Floats | None = None
     actual: Floats | None = None
     blind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How a model's inputs and scores were spread when it was made.
+
+    One row for each tag of the detector, then one for its score: the `edges` of the bins,
+    ascending, and the `shares` of the data in them, one more than edges. No rows where nobody
+    noted it. `span` is the time that the data covered, ns.
+    """
+
+    edges: Sequence[Sequence[float]] = ()
+    shares: Sequence[Sequence[float]] = ()
+    span: Nanos = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from detectors.bundle import (
     Model,
     Training,
 )
+from detectors.distribution import Distribution
 from detectors.gaps import fill, stack
 from detectors.importing.form import Asked, Form, form_of
 from detectors.importing.quantize import Verdict, quantized
@@ -111,7 +112,7 @@ def _run(job: Import, say: Callable[[str], None]) -> Imported:
         graph, verdict = quantized(graph, fitted, held_out, limit)
         scores = Model(graph).run(held_out).score
     say("writing the bundle")
-    made = _Made(job, form, names, scaling, period, hop, limit, graph, held_out, line)
+    made = _Made(job, form, names, scaling, period, hop, limit, graph, fitted, held_out, line)
     manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut, scores)
     write_bundle(job.out, manifest, graph, replace=job.force)
     return Imported(manifest, form, scores, verdict)
@@ -204,14 +205,23 @@ class _Made:
     hop: int
     threshold: float
     graph: bytes
+    fitted: Floats
     held_out: Floats
     line: dict[str, LineTag]
 
     def manifest(self, sha256: str, cut: Sequence[Window], scores: Floats) -> Manifest:
         units = {name: tag.unit for name, tag in self.line.items()}
         tags = [
-            ManifestTag(name=name, unit=units.get(name, ""), mean=float(mean), std=float(std))
-            for name, mean, std in zip(self.names, self.scaling.mean, self.scaling.std, strict=True)
+            ManifestTag(
+                name=name,
+                unit=units.get(name, ""),
+                mean=float(mean),
+                std=float(std),
+                distribution=Distribution.of(values),
+            )
+            for name, mean, std, values in zip(
+                self.names, self.scaling.mean, self.scaling.std, self.fitted[:, -1].T, strict=True
+            )
         ]
         return Manifest(
             format=FORMAT,
@@ -224,6 +234,7 @@ class _Made:
             hop=self.hop,
             threshold=self.threshold,
             min_coverage=MIN_COVERAGE,
+            scores=Distribution.of(scores),
             scaling=self.scaling.words,
             opset=check_model(self.graph),
             sha256=hashlib.sha256(self.graph).hexdigest(),

@@ -22,6 +22,8 @@ from gateway.options import Secret
 _REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")
 _HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
 _IN_URL = re.compile(r"://[^/\s:@]*:[^@\s]+@")
+OWN_DETECTORS = ("data", "models")
+"""Whose alarms are about sensors and models; `gateway.freshness` and `gateway.drift` name them."""
 _PARTS = ("sources", "detectors", "sinks")
 
 
@@ -31,6 +33,7 @@ def of_line(document: Document, security: Security) -> list[Problem]:
         chain(
             clear_text(document),
             _crossed_limits(document),
+            _taken_names(document),
             _insecure(document, security),
             _remote_health(document, security),
             _history_extra(document),
@@ -137,6 +140,14 @@ def _crossed_limits(document: Document) -> Iterator[Problem]:
             if _is_number(low) and _is_number(high) and low >= high:
                 message = f"low {low:g} must be below high {high:g}"
                 yield document.problem((*where, "low"), message, at="value")
+
+
+def _taken_names(document: Document) -> Iterator[Problem]:
+    for name in document.mapping("detectors"):
+        if name in OWN_DETECTORS:
+            message = f"{name} is the name of andon's own alarms"
+            hint = f"choose another name than {' or '.join(OWN_DETECTORS)}"
+            yield document.problem(("detectors", name), message, hint)
 
 
 def _insecure(document: Document, security: Security) -> Iterator[Problem]:

@@ -62,7 +62,9 @@ async def endpoints_of(options: OpcUaOptions) -> list[Any]:
 def offered(endpoints: Sequence[Any]) -> str:
     """The policies and modes of endpoints, for people."""
     found = {
-        f"{each.SecurityPolicyUri.rpartition('#')[2]} {each.SecurityMode.name.rstrip('_')}"
+        f"{each.SecurityPolicyUri.rpartition('#')[2]} {each.SecurityMode.name}".removesuffix(
+            " None_"
+        )
         for each in endpoints
     }
     return ", ".join(sorted(found)) or "nothing"

@@ -59,7 +59,7 @@ class Session:
         self._tick = min(1.0, max(0.05, min(silences) / 3))
         self._rounds = Rounds((), (), 0)
         self._ready: deque[SampleBatch] = deque()
-        self._news = asyncio.Event()
+        self._news, self._is_subscribed = asyncio.Event(), asyncio.Event()
         self._failure: Exception | None = None
         self._is_confirmed = False
         self._dropped, self._server_ahead = 0, 0
@@ -78,7 +78,7 @@ class Session:
         else:
             await self._monitoring.extend(client)
             self._retry_at = time.monotonic() + self._retry_pause
-        self._plan_rounds()
+        self._plan()
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
         """Without end; SourceLost when the server is gone, after all that it had sent."""
@@ -92,10 +92,7 @@ class Session:
 
     async def run(self) -> None:
         """Take what is sent and ask for the rest until something is wrong; `batches` raises it."""
-        works = [self._heart]
-        if self._monitoring.subscriptions:
-            works.append(self._publishing.run)
-        await asyncio.gather(*map(self._heard_of, works))
+        await asyncio.gather(self._heard_of(self._heart), self._heard_of(self._publish))
 
     def lost(self, why: str) -> None:
         """The connection is gone."""
@@ -108,6 +105,11 @@ class Session:
             self._fail(group.exceptions[0])
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
             self._fail(error)
+
+    async def _publish(self) -> None:
+        # The first subscription may come late: with the first node that is there.
+        await self._is_subscribed.wait()
+        await self._publishing.run()
 
     async def _heart(self) -> None:
         while True:
@@ -129,15 +131,17 @@ class Session:
 
     async def _try_again(self, now: float) -> None:
         await self._monitoring.extend(self._client)
-        self._plan_rounds()
+        self._plan()
         self._retry_pause = min(2 * self._retry_pause, _LAST_RETRY_S)
         self._retry_at = now + self._retry_pause
 
-    def _plan_rounds(self) -> None:
+    def _plan(self) -> None:
         polled = sorted(self._monitoring.polled)
         self._silence[polled] = np.inf
         periods = [self._periods[index] for index in polled]
         self._rounds = Rounds(polled, periods, time.monotonic_ns())
+        if self._monitoring.subscriptions:
+            self._is_subscribed.set()
 
     async def _poll(self, now: Nanos) -> None:
         is_first = self._rounds.missed == 0

@@ -10,6 +10,7 @@ from asyncua import Client, ua
 from asyncua.server.internal_session import InternalSession
 from opcua_plant import URI, connector
 
+from connectors.opcua import session
 from gateway.contracts import SourceLost
 from gateway.model import Quality
 
@@ -90,6 +91,25 @@ async def test_a_node_that_does_not_exist_does_not_stop_its_neighbours(plant):
         await plant.add("gone", 5.0)
         found = await seen(batches, lambda f: f.get(0, [[0, 0, 2]])[-1][1] == 5.0)
     assert found[0][-1][2] == Quality.GOOD
+
+
+async def test_a_namespace_that_comes_later_is_found_and_subscribed_to(
+    plant, services, monkeypatch
+):
+    monkeypatch.setattr(session, "_FIRST_RETRY_S", 0.2)
+    tags = {"late": {"node": "nsu=urn:late;s=late", "period": "200ms"}}
+    found = connector(plant, tags=tags)
+    async with found.open() as batches:
+        assert (await seen(batches, lambda f: f))[0][0][2] == Quality.BAD
+        assert found.remarks == ["late: the server has no namespace urn:late"]
+        assert "CreateSubscription" not in services()
+        place = ua.NodeId("late", await plant.server.register_namespace("urn:late"))
+        await plant.server.nodes.objects.add_variable(place, "late", 5.0)
+        await seen(batches, lambda f: f.get(0, [[0, 0, 2]])[-1][1] == 5.0)
+        async with asyncio.timeout(10):
+            while "Publish" not in services():
+                await asyncio.sleep(0.02)
+        assert found.remarks == []
 
 
 # asyncua's server forgets to await its own callback when a monitored node is deleted.

@@ -8,6 +8,7 @@ if a cell misses its goal.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ BEGIN, END = "<!-- written by make kill-matrix -->", "<!-- end of what it wrote 
 def main():
     asked = parse()
     structlog.configure(logger_factory=lambda *_: structlog.ReturnLogger())
+    logging.disable(logging.CRITICAL)
     faults = [f for family in FAULTS.values() for f in family if asked.fault in f.name]
     cells = asyncio.run(run(asked.only, faults))
     if target := os.environ.get("JSON"):
@@ -63,21 +65,12 @@ async def lane(kind, faults, progress):
     cells = []
     for fault in faults:
         progress.update(bar, fault=fault.name)
-        cells.append(await cell(kind, fault))
+        cells.append(await measure(kind, fault))
         progress.advance(bar)
         if not cells[-1].meets_goal:
             progress.console.print(f"misses its goal: {cells[-1].facts()}", highlight=False)
     progress.update(bar, fault="done")
     return cells
-
-
-async def cell(kind, fault):
-    if kind in fault.without:
-        return report.Cell(kind, fault, None)
-    try:
-        return report.Cell(kind, fault, await measure(PLANTS[kind], fault))
-    except Exception as error:  # noqa: BLE001 - one broken cell does not stop the others
-        return report.Cell(kind, fault, None, f"{type(error).__name__}: {error}")
 
 
 def write(cells):

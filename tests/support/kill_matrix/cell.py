@@ -5,38 +5,27 @@ import inspect
 import math
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from kill_matrix.plants import PLANTS
+from kill_matrix.result import Cell, Figures
 from kill_matrix.truth import FEWER, TAGS, are_wrong, ticks_of
 from kill_matrix.watch import Watch
 
 START_S, GIVE_UP_S, SETTLE_S = 20.0, 90.0, 3.0
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What a cell shows; times in s, None for never.
-
-    notice: from the fault to the first tag that is not fresh; None if all of them always were.
-    recover: from the end of its cause until all tags are fresh again. neighbours: where only some
-    tags are gone, from the fault until the others are fresh. lost: samples of one tag that the
-    plant had and that never came, the most of any tag. wrong: values taken for good that were not
-    true. leaked: sessions or connections that stayed on the server besides the one in use.
-    """
-
-    notice: float | None
-    recover: float | None
-    lost: int
-    wrong: int
-    leaked: int
-    neighbours: float | None = None
-    said: str = ""
-    """What the operator was told when the fault ended."""
+async def measure(kind, fault):
+    """One cell; whatever goes wrong with it stands in it."""
+    if kind in fault.without:
+        return Cell(kind, fault, None)
+    try:
+        return Cell(kind, fault, await _measured(PLANTS[kind], fault))
+    except Exception as error:  # noqa: BLE001 - one broken cell does not stop the others
+        return Cell(kind, fault, None, f"{type(error).__name__}: {error}")
 
 
-async def measure(make_plant, fault):
-    """The figures of one cell."""
+async def _measured(make_plant, fault):
     with tempfile.TemporaryDirectory(prefix="andon-matrix-") as folder:
         async with make_plant(Path(folder), secured=fault.is_secured) as plant:
             async with Watch(plant) as watch:

@@ -92,7 +92,7 @@ def test_the_age_of_data_and_the_losses_of_a_source_are_shown():
 
     assert text(tags(facts)).count("0.4 s") == 2
     up, down = text(sources(facts)).splitlines()[1:]
-    assert up.split() == ["s0", "up", "5", "s", "2", "min", "5", "s", "1", "3", "gone"]
+    assert up.split() == ["s0", "up", "5", "s", "2", "min", "5", "s", "1", "3"]
     assert down.split() == ["s1", "down", "5", "s", "–", "1", "3", "gone"]
 
 

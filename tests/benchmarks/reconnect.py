@@ -69,6 +69,8 @@ async def lane(kind, faults, progress):
         progress.advance(bar)
         if not cells[-1].meets_goal:
             progress.console.print(f"misses its goal: {cells[-1].facts()}", highlight=False)
+        elif not progress.console.is_terminal:
+            progress.console.print(f"{PLANTS[kind].name}: {fault.name}: fine", highlight=False)
     progress.update(bar, fault="done")
     return cells
 

@@ -17,7 +17,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-detection bench-outage lock schema
+.PHONY: help setup demo test check bench bench-detection bench-outage kill-matrix lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA); JSON=F
 
 bench-outage: $(DEV) ## three days without a link: disk, drain, first alert; JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/outage.py $(ARGS)
+
+kill-matrix: $(DEV) ## every fault against every protocol, written into docs/reconnect.md; JSON=FILE too
+	@$(BIN)/python tests/benchmarks/reconnect.py $(ARGS)
 
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.freshness import Freshness, FreshnessWatch
 from gateway.ledger import Ledger
-from gateway.model import Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
+from gateway.model import SECOND, Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
 from gateway.raw import RawForwarder
 
 RECENT = 100
@@ -166,12 +166,14 @@ class Health:
         self.dropped_points = 0
         self.ticked = time.monotonic()
         self._last = np.full(len(self.tags), np.nan)
+        self._last_at = np.zeros(len(self.tags), dtype=np.int64)
 
     def note_samples(self, batch: SampleBatch, now: Nanos) -> None:
         """Samples that reached the line; the line's tag indices."""
         self.raw.note(batch, now)
         good = batch.quality == Quality.GOOD
         self._last[batch.tag[good]] = batch.value[good]
+        self._last_at[batch.tag[good]] = batch.at[good]
 
     def note_alert(self, alert: Alert) -> None:
         """A transition that is on disk."""
@@ -248,8 +250,8 @@ class Health:
         return fields
 
     def last_values(self, now: Nanos) -> list[dict[str, object]]:
-        """Each tag with its last good value and its state."""
-        states = self.freshness.states(now)
+        """Each tag with its last good value, how old that is, and its state."""
+        states, ages = self.freshness.states(now), (now - self._last_at) / SECOND
         return [
             {
                 "tag": tag.name,
@@ -258,6 +260,7 @@ class Health:
                 "value": None if np.isnan(value) else float(value),
                 "name": tag.name_of(float(value)),
                 "state": Freshness(int(state)).name.lower(),
+                "age_s": None if np.isnan(value) else round(float(age), 1),
             }
-            for tag, value, state in zip(self.tags, self._last, states, strict=True)
+            for tag, value, state, age in zip(self.tags, self._last, states, ages, strict=True)
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.health import Health
-from gateway.model import Alert, Nanos
+from gateway.model import SECOND, Alert, Nanos
 
 
 def alert_facts(alert: Alert) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
             "forwarded": health.sent_bytes,
         },
         "ledger": health.ledger.days(),
-        "sources": [_source(source) for source in health.sources.values()],
+        "sources": [_source(source, now) for source in health.sources.values()],
         "tags": health.last_values(now),
         "tag_states": health.freshness.counts(now),
         "detectors": [_detector(detector) for detector in health.detectors.values()],
@@ -58,8 +58,10 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
     }
 
 
-def _source(source: Any) -> dict[str, Any]:
+def _source(source: Any, now: Nanos) -> dict[str, Any]:
     facts = asdict(source)
+    newest = source.last_sample_at
+    facts["age_s"] = round((now - newest) / SECOND, 1) if newest else None
     facts["since_s"] = round(time.monotonic() - facts.pop("since"), 1)
     return facts
 

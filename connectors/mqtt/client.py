@@ -4,6 +4,8 @@ Promises
 - Nothing is published and nothing reconnects: `SourceLost` ends the connection, and `ConfigError`
   says what only a human can put right.
 - Connecting and subscribing take 5 s each at most; leaving takes 1 s at most.
+- Silence is asked: a broker that sends nothing has to answer, or the connection counts as dead
+  long before its keep-alive says so.
 - A connection that could not be finished is closed as well, be it in the background: the library
   connects in a thread, which cannot be stopped.
 """
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0
 _LEAVE_S = 1.0
+_ANSWER_S = 2.5
+_NEVER_SUBSCRIBED = "andon/are-you-there"
 # Some brokers in the cloud take no more topics than this in one request.
 _TOPICS_AT_ONCE = 8
 _FAILURE = 0x80
@@ -76,15 +80,38 @@ class Feed:
         topics = ", ".join(topic for topic, _ in wanted)
         raise ended(code, f"{said}, when asked for {topics}", self._options)
 
-    async def arrivals(self) -> list[Arrival]:
-        """What has come, at least one; waits for it. SourceLost if the connection ends."""
+    async def arrivals(self, silence: float | None = None) -> list[Arrival]:
+        """What has come, at least one; waits for it. SourceLost if the connection ends.
+
+        After each `silence` in s without a message the broker is asked whether it is there.
+        """
         import aiomqtt
 
+        coming: asyncio.Future[Any] = asyncio.ensure_future(anext(self._client.messages))
         try:
-            first: Any = await anext(self._client.messages)
+            while not (await asyncio.wait([coming], timeout=silence))[0]:
+                await self._ask(coming)
+            first = coming.result()
         except aiomqtt.MqttError as error:
             raise ended(*self._end("the broker closed the connection"), self._options) from error
+        finally:
+            coming.cancel()
         return self._mailbox.rest(first)
+
+    async def _ask(self, coming: "asyncio.Future[Any]") -> None:
+        """A round trip that changes nothing, unless a message comes first."""
+        # The library keeps its pings to itself; this is the least that a broker has to answer.
+        asking = asyncio.ensure_future(
+            self._client.unsubscribe(_NEVER_SUBSCRIBED, timeout=_ANSWER_S)
+        )
+        try:
+            await asyncio.wait((asking, coming), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asking.cancel()
+        error = asking.exception() if asking.done() else None
+        if error is not None and not coming.done():
+            why = f"nothing came, and no answer within {_ANSWER_S:g}s"
+            raise ended(*self._end(why), self._options) from error
 
     def _end(self, otherwise: str) -> tuple[int, str]:
         """The reason code and words with which the connection ended, if it has."""

@@ -15,11 +15,13 @@ from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import nothing, to_batch
 from connectors.mqtt.topics import fields_of, refused_topics, subscriptions_of
 from gateway.contracts import ConfigError, Places, SourceLost
-from gateway.model import Probe, SampleBatch, Tag
+from gateway.model import SECOND, Probe, SampleBatch, Tag
 
 log = logging.getLogger(__name__)
 _LISTEN_S = 2.0
 _MOST_STRANGERS = 20
+_SILENCE_PERIODS, _LEAST_SILENCE_S = 1.5, 1.0
+"""The broker is asked after this many of the shortest period of its tags without a message."""
 
 
 class MqttConnector:
@@ -37,6 +39,8 @@ class MqttConnector:
         self._fields = fields_of(options)
         self._subscriptions = subscriptions_of(options)
         self._strangers: set[str] = set()
+        shortest = min(tag.period for tag in self.declared_tags(name, options)) / SECOND
+        self._silence = max(_LEAST_SILENCE_S, _SILENCE_PERIODS * shortest)
 
     @classmethod
     def declared_tags(cls, name: str, options: MqttOptions) -> Sequence[Tag]:
@@ -63,7 +67,7 @@ class MqttConnector:
         if silent:
             yield nothing([f for topic in silent for f in self._fields[topic]], time.time_ns())
         while True:
-            arrivals = await feed.arrivals()
+            arrivals = await feed.arrivals(self._silence)
             self._note_strangers(arrivals)
             yield to_batch(arrivals, self._fields, feed.take_lost())
 

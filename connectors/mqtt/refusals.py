@@ -13,7 +13,9 @@ from gateway.options import format_duration
 
 TAKEN_OVER = 142
 REST_S = 10.0
-"""What a broker with too many clients is given, and whoever else uses our client id."""
+"""What a broker that says it is busy is given, and whoever else uses our client id."""
+TURNED_AWAY_S = 3.0
+"""What a broker is given that hangs up without a word: it may be starting, or full for now."""
 
 # Reason codes of MQTT 5, section 2.4; paho translates the five of 3.1.1 into them.
 _LOGIN, _RIGHTS, _BANNED, _METHOD = 134, 135, 138, 140
@@ -47,7 +49,7 @@ def refusal(code: int, said: str, options: MqttOptions, client_id: str) -> Andon
 def turned_away(where: str) -> SourceLost:
     """The connection was closed before the broker had answered."""
     why = "the broker closed the connection before it answered"
-    return SourceLost(f"{where}: {why}: too many clients, or it wants `tls`?", wait=REST_S / 2)
+    return SourceLost(f"{where}: {why}: too many clients, or it wants `tls`?", wait=TURNED_AWAY_S)
 
 
 def ended(code: int, said: str, options: MqttOptions) -> SourceLost:

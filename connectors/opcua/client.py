@@ -6,6 +6,7 @@ Promises
 - A request that is too large for the server is parted; else nothing is retried.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ class ReadOnlyClient(Connection):
     ) -> None:
         super().__init__(options, places, lost, ticket)
         self._most = dict.fromkeys(_LIMITS.values(), options.batch)
+        self.answered_at = 0.0
 
     async def connect(self) -> bool:
         """As any connection, and learn how much the server can take at once."""
@@ -154,6 +156,7 @@ class ReadOnlyClient(Connection):
                     raise
                 self._most[kind] = len(part) // 2
                 continue
+            self.answered_at = time.monotonic()
             if len(found) != len(part):
                 raise SourceLost(f"{self._where}: {len(part)} nodes asked, {len(found)} answered")
             answers += found

@@ -78,16 +78,17 @@ class Connection:
         self._started = value_in(answers[0]) if answers else None
         return await self._goes_on(ticket, has_resumed=has_resumed)
 
+    def give_up(self) -> None:
+        """Nobody listens any more: `close` hangs up, and leaves the session to the next one."""
+        self._is_cut = True
+
     async def close(self) -> None:
         """Say goodbye to a server that listens; hang up in any case."""
         for task in self._tasks:
             task.cancel()
-        if self._is_cut and self._has_session:
+        is_told = not self._is_cut and await self._say_goodbye()
+        if self._has_session and not is_told:
             self.ticket = self._client.ticket(self._started, tuple(self._subscriptions))
-        elif not self._is_cut:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_S):
-                    await self._client.disconnect()
         protocol = self._client.uaclient.protocol
         self._client.disconnect_socket()
         transport = None if protocol is None else protocol.transport
@@ -95,6 +96,16 @@ class Connection:
             transport.abort()
         # The transport closes its socket in the loop's next turn.
         await asyncio.sleep(0)
+
+    async def _say_goodbye(self) -> bool:
+        """Whether the server has confirmed that session and channel are closed."""
+        with suppress(SourceLost, TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                with self._asking():
+                    await self._client.close_session()
+                    await self._client.close_secure_channel()
+                return True
+        return False
 
     async def _take_up(self) -> bool:
         """Whether the session of the ticket is ours again."""

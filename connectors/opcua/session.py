@@ -8,7 +8,8 @@ Promises
 - Polled tags are read on an absolute schedule.
 - What cannot be monitored is tried again with growing pauses.
 - SourceLost as soon as the connection breaks, the server ends a subscription, a read is not
-  answered in time, or publish responses and keep-alives stay away.
+  answered in time, or publish responses and keep-alives stay away; sooner than that where a server
+  that owes an answer says nothing at all.
 - If nobody takes the batches, the oldest are dropped and counted.
 """
 
@@ -37,6 +38,9 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 300.0
 _UNKNOWN = frozenset(("BadNodeIdUnknown", "BadNodeIdInvalid"))
 _CLOCK = "i=2258"
 """Every server's own time."""
+_MUTE = 0.6
+"""A server that owes an answer and publishes is slow. One that does neither for this part of the
+time-out is gone, or has forgotten the connection."""
 _ALIVE_S = 10.0
 """A server that nothing else is asked of is asked for its time this often."""
 
@@ -61,7 +65,7 @@ class Session:
         self._ready: deque[SampleBatch] = deque()
         self._news, self._is_subscribed = asyncio.Event(), asyncio.Event()
         self._failure: Exception | None = None
-        self._is_confirmed = False
+        self._is_confirmed = self._is_owed = False
         self._dropped, self._server_ahead = 0, 0
         self._asked_at, self._retry_at, self._retry_pause = 0.0, 0.0, _FIRST_RETRY_S
 
@@ -92,7 +96,8 @@ class Session:
 
     async def run(self) -> None:
         """Take what is sent and ask for the rest until something is wrong; `batches` raises it."""
-        await asyncio.gather(self._heard_of(self._heart), self._heard_of(self._publish))
+        works = (self._heart, self._publish, self._listen)
+        await asyncio.gather(*map(self._heard_of, works))
 
     def lost(self, why: str) -> None:
         """The connection is gone."""
@@ -116,6 +121,15 @@ class Session:
             await self._beat(time.monotonic())
             wait = self._rounds.wait(time.monotonic_ns())
             await asyncio.sleep(self._tick if wait is None else min(self._tick, wait / SECOND))
+
+    async def _listen(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick)
+            published = [each.heard for each in self._monitoring.subscriptions.values()]
+            silence = time.monotonic() - max(self._asked_at, self._client.answered_at, *published)
+            if self._is_owed and silence > _MUTE * self._options.timeout / SECOND:
+                self._client.give_up()
+                raise SourceLost(f"the server owes an answer and was silent for {silence:.0f} s")
 
     async def _beat(self, now: float) -> None:
         for subscription in self._monitoring.subscriptions.values():
@@ -178,7 +192,10 @@ class Session:
         """These, and the server's clock with them where no subscription tells it."""
         self._asked_at = time.monotonic()
         if self._monitoring.subscriptions:
-            return await self._client.read(nodes)
+            self._is_owed = True
+            data = await self._client.read(nodes)
+            self._is_owed = False
+            return data
         *data, clock = await self._client.read([*nodes, _CLOCK])
         moment = None if clock.Value is None else clock.Value.Value
         self._server_ahead = self._ahead(seconds(moment), time.time_ns())

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-TRIES = 3
+TRIES = 6
 """How often a session is asked for over a network that breaks each time."""
 
 

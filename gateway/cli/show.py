@@ -106,11 +106,12 @@ def _alarms(active: Sequence[Facts]) -> Text:
 
 def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     """Each tag with its last value and the state of its data; of many, those that are not fresh."""
-    table = plain_table("tag", "value", "unit", "data", "source")
+    table = plain_table("tag", "value", "unit", "data", "age", "source")
     shown, unwell = _worth_showing(facts["tags"], lambda tag: tag["state"] == "fresh", every)
     for tag in shown:
         value = reading(tag, digits=4)
-        table.add_row(tag["tag"], value, tag["unit"], word(tag["state"]), tag["source"])
+        data = word(tag["state"]), _age(tag["age_s"])
+        table.add_row(tag["tag"], value, tag["unit"], *data, tag["source"])
     if len(shown) == len(facts["tags"]):
         return table
     states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
@@ -168,13 +169,14 @@ def _bar(score: float | None, threshold: float | None) -> Text:
 
 
 def sources(facts: Facts, *, every: bool = False) -> RenderableType:
-    """Each source: up or not, how long, what it brought; of many, those that are down."""
-    table = plain_table("source", "state", "since", "samples", "why")
+    """Each source: up or not, for how long, how old its newest sample is, how often it was lost."""
+    table = plain_table("source", "state", "since", "age", "samples", "lost", "why")
     shown, down = _worth_showing(facts["sources"], lambda source: bool(source["up"]), every)
     for source in shown:
         state = word("up" if source["up"] else "down")
-        since = _span(source["since_s"])
-        table.add_row(source["name"], state, since, f"{source['samples']:,}", _said_of(source))
+        since, age = _span(source["since_s"]), _age(source["age_s"])
+        counts = f"{source['samples']:,}", f"{source['losses']:,}"
+        table.add_row(source["name"], state, since, age, *counts, _said_of(source))
     total = len(facts["sources"])
     if len(shown) == total:
         return table
@@ -254,8 +256,17 @@ def plain_table(*columns: str) -> Table:
     """A table without lines; numbers to the right."""
     table = Table(box=None, pad_edge=False, header_style="dim underline", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in ("value", "samples") else "left")
+        table.add_column(
+            column, justify="right" if column in ("value", "samples", "age") else "left"
+        )
     return table
+
+
+def _age(seconds: float | None) -> str:
+    """Of data: '0.4 s', '2 min 5 s', or a dash where there never was any."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.1f} s" if seconds < 60 else _span(seconds)
 
 
 def _span(seconds: float) -> str:

@@ -13,7 +13,8 @@ from typing import Self
 
 Change = Callable[[bytes], bytes]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_PIECE_PAUSE_S = 0.005
+_PIECE_PAUSE_S = 0.001
+_LOOK_S = 0.05
 
 
 @dataclass
@@ -186,7 +187,7 @@ class _Link:
 async def _delayed(
     reader: asyncio.StreamReader, delay: Callable[[], float]
 ) -> AsyncIterator[bytes]:
-    """What comes, each piece as much later as `delay` said when it came."""
+    """What comes, each piece as much later as `delay` says now."""
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -197,14 +198,14 @@ async def _delayed(
                 data = await reader.read(65536)
             except ConnectionError:
                 data = b""
-            waiting.put_nowait((loop.time() + delay(), data))
+            waiting.put_nowait((loop.time(), data))
 
     taking = asyncio.ensure_future(take())
     try:
         while True:
-            due, data = await waiting.get()
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
+            came, data = await waiting.get()
+            while (rest := came + delay() - loop.time()) > 0:
+                await asyncio.sleep(min(rest, _LOOK_S))
             if not data:
                 return
             yield data

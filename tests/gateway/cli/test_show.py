@@ -16,10 +16,18 @@ def text(part):
 def line_of(count, stale=()):
     """Facts of a line with `count` tags and sources, those in `stale` without data."""
     rows = [
-        {"tag": f"t{k}", "value": 1.0, "unit": "", "state": state(k, stale), "source": f"s{k}"}
+        {
+            "tag": f"t{k}",
+            "value": 1.0,
+            "unit": "",
+            "state": state(k, stale),
+            "source": f"s{k}",
+            "age_s": 0.4,
+        }
         for k in range(count)
     ]
-    up = [{"name": f"s{k}", "up": k not in stale, "since_s": 5, "samples": 1, "error": "gone"}
+    up = [{"name": f"s{k}", "up": k not in stale, "since_s": 5, "samples": 1, "error": "gone",
+           "age_s": None if k in stale else 125.0, "losses": 3}
           for k in range(count)]  # fmt: skip
     states = {"fresh": count - len(stale), "late": 0, "stale": len(stale)}
     return {"tags": rows, "sources": up, "tag_states": states}
@@ -77,6 +85,15 @@ def test_of_many_sources_those_that_are_down_are_shown(gone):
 
     assert f"300 sources: {300 - len(gone)} up" in page
     assert page.count("gone") == len(gone)
+
+
+def test_the_age_of_data_and_the_losses_of_a_source_are_shown():
+    facts = line_of(2, stale={1})
+
+    assert text(tags(facts)).count("0.4 s") == 2
+    up, down = text(sources(facts)).splitlines()[1:]
+    assert up.split() == ["s0", "up", "5", "s", "2", "min", "5", "s", "1", "3"]
+    assert down.split() == ["s1", "down", "5", "s", "–", "1", "3", "gone"]
 
 
 def test_reasons_without_end_are_cut_short():

@@ -150,9 +150,12 @@ class Store:
         return []
 
     def _note_leased(self, found: Sequence[Envelope]) -> None:
-        newest = max((e.key for e in found if e.kind is Kind.SUMMARY), default=0)
-        if newest > self._contents.leased[Kind.SUMMARY]:
-            self._contents.leased[Kind.SUMMARY] = newest
+        self._merge_none(max((e.key for e in found if e.kind is Kind.SUMMARY), default=0))
+
+    def _merge_none(self, until: int) -> None:
+        """Summaries up to this number may be with a sink."""
+        if until > self._contents.leased[Kind.SUMMARY]:
+            self._contents.leased[Kind.SUMMARY] = until
             # On disk before it is sent: what may have arrived is never merged.
             self._contents.mark(durable=True)
 
@@ -252,6 +255,10 @@ class Store:
         """Store dead letters anew, for all sinks, under new numbers; how many there were."""
         with self._contents.transaction():
             found = self._contents.letters.take(wanted)
+            # One sink refused them, another may have them.
+            summaries = sum(envelope.kind is Kind.SUMMARY for envelope in found)
+            if summaries:
+                self._merge_none(self._contents.rows[Kind.SUMMARY].next + summaries - 1)
             for kind, rows in self._contents.rows.items():
                 rows.insert([e for e in found if e.kind == kind])
         return len(found)

@@ -23,6 +23,7 @@ from gateway import codec, registry
 from gateway.budget import Budget
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
+from gateway.clock import ClockWatch
 from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
@@ -88,7 +89,14 @@ async def run(config: LineConfig) -> None:
             _buffer(config, sinks) as buffer,
             _opened(sinks),
         ):
-            line = Line(config, detectors, buffer, started, recorder=history)
+            line = Line(
+                config,
+                detectors,
+                buffer,
+                started,
+                recorder=history,
+                clock_watch=ClockWatch(),
+            )
             line.health.history = history.facts if history else None
             await line.restore()
             windows = Windows(config)
@@ -201,7 +209,7 @@ async def _heartbeat(line: Line, buffer: Buffer) -> None:
     while True:
         # A full disk must not stop the watchdog's food: the daemon works on without.
         with contextlib.suppress(BufferRefused):
-            await buffer.tend()
+            await buffer.tend(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
             line.health.buffer = await buffer.stats()
         stuck = time.monotonic() - line.health.ticked > STUCK_S

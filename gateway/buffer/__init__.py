@@ -137,12 +137,15 @@ class Buffer:
         """Points were lost before they reached the buffer: counted and told all the same."""
         self._thread.submit(self._store.note, loss)
 
-    async def tend(self) -> None:
-        """Look after the file; wants to be called every few seconds. Raises BufferRefused."""
-        await self._run(self._tend)
+    async def tend(self, *, expire: bool = True) -> None:
+        """Look after the file; wants to be called every few seconds. Raises BufferRefused.
 
-    def _tend(self) -> None:
-        kinds = self._store.tend()
+        `expire` is False while the clock is not trusted: then nothing is too old.
+        """
+        await self._run(self._tend, expire=expire)
+
+    def _tend(self, *, expire: bool) -> None:
+        kinds = self._store.tend(expire=expire)
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
     async def letters(self, limit: int) -> Sequence[Letter]:

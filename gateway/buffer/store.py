@@ -207,13 +207,16 @@ class Store:
         with self._contents.transaction():
             return self._contents.space.merge()
 
-    def tend(self) -> set[Kind]:
+    def tend(self, *, expire: bool = True) -> set[Kind]:
         """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
+
+        `expire` is False while no age can be told, because the clock is not trusted.
 
         Returns the classes of what was stored by it.
         """
         self._ballast.restore()
-        self._age()
+        if expire:
+            self._age()
         if self._contents.space.used > MERGE_ABOVE * self._max_bytes:
             self.merge()
         told = self._tell()

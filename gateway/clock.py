@@ -1,19 +1,20 @@
-"""Whether the wall clock can be believed, and what a step of it must not break. Decisions only.
+"""Whether the wall clock can be believed, and what a step of it must not break.
 
 Promises
 - A clock before andon's release is never trusted. One that stands before the newest stored point
-  at the start, or that was stepped, is not for an hour, unless the kernel says that it is
+  at the start, or that was stepped, is not for an hour, unless the machine says that it is
   synchronised. Where nobody synchronises the clock and nothing speaks against it, it is trusted.
 - A time that comes a second time is told from the first: each clock that went back is a new turn,
   which is part of alarm ids and of the points' nanoseconds. It survives a restart.
 
-Why the kernel's "not synchronised" alone is not enough to doubt: docs/decisions/0019.
+Why "not synchronised" alone is not enough to doubt: docs/decisions/0019.
 """
 
 import ctypes
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from gateway.model import SECOND, Nanos
 
@@ -23,6 +24,7 @@ STEP: Nanos = SECOND
 """A clock that differs from the monotonic one by more since the last look was stepped."""
 DOUBTED: Nanos = 3600 * SECOND
 """How long a clock is doubted when nobody vouches for it."""
+TIMESYNCD = Path("/run/systemd/timesync/synchronized")
 TURN: Nanos = 100_000
 """What each turn adds to the time of a point; below it are the places of a detector's alarms."""
 
@@ -45,22 +47,25 @@ _LIBC = ctypes.CDLL(None)
 _STA_UNSYNC = 0x40
 
 
-def kernel_synchronised() -> bool:
-    """Whether something (timesyncd, ntpd, chronyd with rtcsync) keeps the kernel's clock right.
+def is_synchronised(timesyncd: Path = TIMESYNCD) -> bool:
+    """Whether something keeps the clock right: the kernel says so, or systemd-timesyncd does.
 
-    Reads only: modes is 0. False where the kernel may not be asked.
+    The kernel knows of ntpd, of timesyncd and of chronyd with rtcsync. The service's sandbox
+    forbids to ask it (ProtectClock): then timesyncd's file is what is left.
     """
+    # Reads only: modes is 0.
     timex = _Timex()
-    return _LIBC.adjtimex(ctypes.byref(timex)) >= 0 and not timex.status & _STA_UNSYNC
+    in_kernel = _LIBC.adjtimex(ctypes.byref(timex)) >= 0 and not timex.status & _STA_UNSYNC
+    return in_kernel or timesyncd.exists()
 
 
 class ClockWatch:
-    """Looks at the clock with every tick. `monotonic` in ns; `synchronised` asks the kernel."""
+    """Looks at the clock with every tick. `monotonic` in ns; `synchronised` asks the machine."""
 
     def __init__(
         self,
         monotonic: Callable[[], Nanos] = time.monotonic_ns,
-        synchronised: Callable[[], bool] = kernel_synchronised,
+        synchronised: Callable[[], bool] = is_synchronised,
     ) -> None:
         self.why = ""
         """Why the clock is not trusted; empty while it is."""

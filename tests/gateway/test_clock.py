@@ -1,8 +1,10 @@
 """The clock watch: what it doubts, for how long, and how it counts turns."""
 
+import ctypes
+
 import pytest
 
-from gateway.clock import DOUBTED, RELEASED, ClockWatch, kernel_synchronised
+from gateway.clock import DOUBTED, RELEASED, ClockWatch, is_synchronised
 from gateway.model import SECOND
 
 T0 = RELEASED + 1_000_000 * SECOND
@@ -97,5 +99,13 @@ def test_only_a_clock_that_comes_to_used_times_again_begins_a_turn():
     assert clocks.watch.turn == 1
 
 
-def test_the_kernel_answers_whether_the_clock_is_synchronised():
-    assert kernel_synchronised() in (True, False)
+def test_the_kernel_is_asked_whether_the_clock_is_synchronised(tmp_path):
+    # The C library's own reading of the same state: 5 is TIME_ERROR.
+    state = ctypes.CDLL(None).ntp_gettime(ctypes.create_string_buffer(256))
+    assert is_synchronised(tmp_path / "none") == (state != 5)
+
+
+def test_where_the_kernel_may_not_be_asked_timesyncd_is(tmp_path):
+    said = tmp_path / "synchronized"
+    said.touch()
+    assert is_synchronised(said)

@@ -27,6 +27,7 @@ from gateway.clock import ClockWatch
 from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
+from gateway.durable import make_folder
 from gateway.forward import Forwarder
 from gateway.history import FOLDER
 from gateway.letters import routes
@@ -59,7 +60,7 @@ def build_sinks(config: LineConfig) -> dict[str, Sink]:
 def only_daemon(state: Path) -> Iterator[None]:
     """Hold the state folder's lock; ConfigError if another daemon runs this line."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        make_folder(state)
         lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(

@@ -24,6 +24,7 @@ from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.letters import Letter
 from gateway.buffer.losses import Loss, Marker
 from gateway.buffer.store import Store
+from gateway.durable import make_folder
 from gateway.model import Envelope, Kind, Nanos
 from gateway.supervise import Fatal
 
@@ -62,7 +63,7 @@ async def open_buffer(
     thread = ThreadPoolExecutor(1, thread_name_prefix="buffer")
     loop = asyncio.get_running_loop()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         max_bytes, max_age = options.max_bytes, options.max_age
         opening = thread.submit(
             Store, path, max_bytes, sinks, clock, max_age=max_age, marker=marker

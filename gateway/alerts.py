@@ -43,15 +43,20 @@ class _Memory:
     opened_at: Nanos = 0
     peak: float = 0.0
     top: tuple[TopTag, ...] = ()
+    turn: int = 0
 
 
 class AlertMachine:
-    """All alarms of one detector. `tags` are the detector's, in the order of contributions."""
+    """All alarms of one detector. `tags` are the detector's, in the order of contributions.
+
+    `turn` tells ids apart that a clock which went back would bring twice.
+    """
 
     def __init__(self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str]) -> None:
         self.detector = detector
         self.alarms = tuple(alarms)
         self.tags = tuple(tags)
+        self.turn = 0
         self._raise_above = np.array([alarm.threshold for alarm in alarms])
         self._clear_below = np.array([alarm.threshold - alarm.hysteresis for alarm in alarms])
         self._memory: dict[int, _Memory] = {}
@@ -68,6 +73,11 @@ class AlertMachine:
             for number, kept in self._memory.items()
             if kept.active
         ]
+
+    def start_delays_anew(self) -> None:
+        """The clock was stepped: how long a delay has run is not known any more."""
+        for kept in self._memory.values():
+            kept.since = 0
 
     def step(self, score: Score) -> list[Alert]:
         """The transitions that this score brings, in the order of the alarms."""
@@ -89,9 +99,10 @@ class AlertMachine:
             del self._memory[number]
             return None
         self._note_peak(alarm, kept, value, score)
+        kept.since = min(kept.since or score.at, score.at)
         if score.at - kept.since < alarm.on_delay:
             return None
-        kept.active, kept.opened_at, kept.since = True, score.at, 0
+        kept.active, kept.opened_at, kept.since, kept.turn = True, score.at, 0, self.turn
         return self._alert(alarm, kept, AlarmState.UNACKNOWLEDGED, score.at, value, score)
 
     def _judge_active(
@@ -102,7 +113,7 @@ class AlertMachine:
             if value > kept.peak:
                 self._note_peak(alarm, kept, value, score)
             return None
-        kept.since = kept.since or score.at
+        kept.since = min(kept.since or score.at, score.at)
         if score.at - kept.since < alarm.off_delay:
             return None
         del self._memory[number]
@@ -123,7 +134,7 @@ class AlertMachine:
     ) -> Alert:
         value = kept.peak if value is None else value
         return Alert(
-            id=f"{self.detector}.{alarm.name}-{kept.opened_at // 1_000_000:x}",
+            id=f"{self.detector}.{alarm.name}-{kept.opened_at // 1_000_000:x}{_turn(kept.turn)}",
             detector=self.detector,
             alarm=alarm.name,
             state=state,
@@ -180,6 +191,10 @@ def _top(tag: str, share: float, number: int | None, score: Score) -> TopTag:
         return float(values[number])
 
     return TopTag(tag, share, pick(score.actual), pick(score.expected))
+
+
+def _turn(number: int) -> str:
+    return f".{number}" if number else ""
 
 
 def _message(alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos) -> str:

@@ -23,9 +23,11 @@ from gateway import codec, registry
 from gateway.budget import Budget
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
+from gateway.clock import ClockWatch
 from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
+from gateway.durable import make_folder
 from gateway.forward import Forwarder
 from gateway.history import FOLDER
 from gateway.letters import routes
@@ -58,7 +60,7 @@ def build_sinks(config: LineConfig) -> dict[str, Sink]:
 def only_daemon(state: Path) -> Iterator[None]:
     """Hold the state folder's lock; ConfigError if another daemon runs this line."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        make_folder(state)
         lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(
@@ -88,7 +90,14 @@ async def run(config: LineConfig) -> None:
             _buffer(config, sinks) as buffer,
             _opened(sinks),
         ):
-            line = Line(config, detectors, buffer, started, recorder=history)
+            line = Line(
+                config,
+                detectors,
+                buffer,
+                started,
+                recorder=history,
+                clock_watch=ClockWatch(),
+            )
             line.health.history = history.facts if history else None
             await line.restore()
             windows = Windows(config)
@@ -201,7 +210,7 @@ async def _heartbeat(line: Line, buffer: Buffer) -> None:
     while True:
         # A full disk must not stop the watchdog's food: the daemon works on without.
         with contextlib.suppress(BufferRefused):
-            await buffer.tend()
+            await buffer.tend(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
             line.health.buffer = await buffer.stats()
         stuck = time.monotonic() - line.health.ticked > STUCK_S

@@ -13,6 +13,7 @@ import functools
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -182,6 +183,14 @@ def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
     tags = {"site": site, "line": line, "tag": summary.tag}
     body = encode(Point(SUMMARY, tags, fields, summary.end))
     return Envelope(Kind.SUMMARY, summary.end, body)
+
+
+def retold(envelope: Envelope, clock: str, shift: Nanos) -> Envelope:
+    """The same point, made by a clock that is doubted (`clock` says why) or that went back."""
+    point = decode(envelope.body)
+    fields = {**point.fields, "clock": clock} if clock else point.fields
+    at = point.at + shift
+    return replace(envelope, at=at, body=encode(Point(point.measurement, point.tags, fields, at)))
 
 
 def gap_envelope(

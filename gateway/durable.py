@@ -1,5 +1,6 @@
 """What makes a file's name as durable as its content."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,3 +12,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it, so that they survive a power cut too; OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    # Who may write into a folder may not always read it; the disk then takes its time.
+    with contextlib.suppress(PermissionError):
+        sync_folder(folder.parent)

@@ -69,6 +69,12 @@ class FreshnessWatch:
         self._seen[batch.tag] = now
         self._bad[batch.tag] = batch.quality != Quality.GOOD
 
+    def shift(self, step: Nanos) -> None:
+        """The clock was stepped: the data is as old as before."""
+        self._seen[self._seen != NEVER] += step
+        if self._started is not None:
+            self._started += step
+
     def states(self, now: Nanos) -> NDArray[np.int64]:
         """`Freshness` of each tag, int64[tag]."""
         age = now - self._seen

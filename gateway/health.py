@@ -156,6 +156,9 @@ class Health:
         self.active: dict[str, Alert] = {}
         self.raised = 0
         self.restarts = 0
+        self.clock = ""
+        """Why the clock is not trusted; empty while it is."""
+        self.clock_steps = 0
         self.late = 0
         self.future = 0
         self.dropped = 0
@@ -183,6 +186,13 @@ class Health:
             self.raised += 1
         else:
             self.active.pop(alert.id, None)
+
+    def note_clock(self, why: str, step: Nanos) -> bool:
+        """Why the clock is not trusted, and its step just now; True if the former is news."""
+        self.clock_steps += bool(step)
+        news = why != self.clock
+        self.clock = why
+        return news
 
     @property
     def sent_bytes(self) -> int:
@@ -218,6 +228,8 @@ class Health:
             for d in self.detectors.values()
             if d.state != "ok"
         ]
+        if self.clock:
+            away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
         return away + [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
 
     def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:

@@ -21,6 +21,7 @@ from gateway.alerts import AlertMachine
 from gateway.align import Aligner, Memory
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.losses import Loss
+from gateway.clock import TURN, ClockWatch
 from gateway.config.load import LineConfig
 from gateway.contracts import AndonError, Detector
 from gateway.drift import DETECTOR as MODELS
@@ -48,6 +49,8 @@ log = structlog.get_logger()
 
 LEDGER = "#ledger"
 """Its checkpoint's name; no detector can be called so."""
+CLOCK = "#clock"
+"""As that of the clock watch."""
 UNSTORED_LIMIT = 20_000
 """Points kept in memory while the buffer refuses them, some 4 MB."""
 
@@ -89,6 +92,7 @@ class Line:
         clock: Callable[[], Nanos] = time.time_ns,
         recorder: Recorder | None = None,
         *,
+        clock_watch: ClockWatch | None = None,
         in_thread: bool = True,
     ) -> None:
         timing, tags = config.file.timing, config.tags
@@ -96,7 +100,7 @@ class Line:
         self.timings = Timings(config.line)
         self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
         self._tags = {tag.name: tag for tag in tags}
-        self._recorder = recorder
+        self._recorder, self._clock_watch = recorder, clock_watch
         self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
         self._aligner = Aligner(
             {name: detector.spec for name, detector in detectors.items()},
@@ -130,6 +134,9 @@ class Line:
 
     async def restore(self) -> None:
         """Take up the alarms where the last run left them."""
+        known = await self._store.load_checkpoint(CLOCK)
+        if self._clock_watch is not None and known is not None:
+            self._clock_watch.restore(known)
         for name, machine in self._machines.items():
             state = await self._store.load_checkpoint(name)
             if state is not None:
@@ -159,6 +166,7 @@ class Line:
 
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
+        self._look_at_the_clock(now)
         self._take_in(now)
         windows = self._aligner.advance(now)
         scored = await self._score(windows) if windows else {}
@@ -166,14 +174,41 @@ class Line:
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
         self._unsaid += alerts
-        self._unstored += [self._alert_envelope(alert) for alert in alerts]
-        self._unstored += self._routine(now)
+        self._unstored += self._dated([self._alert_envelope(alert) for alert in alerts])
+        self._unstored += self._dated(self._routine(now))
         await self._append()
         if windows:
             self.timings.decided((self._clock() - now) / SECOND)
         self.health.late = self._aligner.late + self._summariser.late
         self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
         self.health.ticked = time.monotonic()
+
+    def _look_at_the_clock(self, now: Nanos) -> None:
+        """A step of the clock must break no delay, no age and nothing that is due."""
+        watch = self._clock_watch
+        if watch is None:
+            return
+        step = watch.look(now)
+        if step:
+            log.warning("clock.stepped", by_s=round(step / SECOND, 3))
+            self._watch.shift(step)
+            self._gateway_due = self._next_gateway(now)
+            for machine in self._machines.values():
+                machine.start_delays_anew()
+        for machine in self._machines.values():
+            machine.turn = watch.turn
+        if self.health.note_clock(watch.why, step):
+            if watch.why:
+                log.warning("clock.doubted", why=watch.why)
+            else:
+                log.info("clock.trusted")
+
+    def _dated(self, envelopes: list[Envelope]) -> list[Envelope]:
+        """The points as a clock makes them that is doubted, or has been there before."""
+        watch = self._clock_watch
+        if watch is None or not (watch.why or watch.turn):
+            return envelopes
+        return [codec.retold(e, watch.why, watch.turn * TURN) for e in envelopes]
 
     def _take_in(self, now: Nanos) -> None:
         batch = self.inbox.drain()
@@ -249,6 +284,9 @@ class Line:
     async def _append(self) -> None:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
         states[LEDGER] = self._ledger
+        if self._clock_watch is not None and self._unstored:
+            self._clock_watch.note(max(envelope.at for envelope in self._unstored))
+            states[CLOCK] = self._clock_watch.checkpoint()
         changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
         if not self._unstored and not changed:
             return

@@ -109,6 +109,15 @@ class HealthCollector(Collector):
             ["state"],
             [((state,), health.overall == state) for state in ("ok", "degraded", "blind")],
         )
+        yield self._gauge(
+            "andon_clock_trusted",
+            "Whether the wall clock is trusted.",
+            [],
+            [((), not health.clock)],
+        )
+        yield self._counter(
+            "andon_clock_steps", "Steps of the wall clock.", [], [((), health.clock_steps)]
+        )
         active = [alert.severity for alert in health.active.values()]
         yield self._gauge(
             "andon_alarms_active",

@@ -27,6 +27,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
         "started": health.started,
         "now": now,
         "health": health.overall,
+        "clock": {"trusted": not health.clock, "why": health.clock, "steps": health.clock_steps},
         "not_ready": health.unready(),
         "counters": {
             "values_read": sum(s.samples for s in health.sources.values()),

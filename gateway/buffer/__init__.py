@@ -24,6 +24,7 @@ from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.letters import Letter
 from gateway.buffer.losses import Loss, Marker
 from gateway.buffer.store import Store
+from gateway.durable import make_folder
 from gateway.model import Envelope, Kind, Nanos
 from gateway.supervise import Fatal
 
@@ -62,7 +63,7 @@ async def open_buffer(
     thread = ThreadPoolExecutor(1, thread_name_prefix="buffer")
     loop = asyncio.get_running_loop()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         max_bytes, max_age = options.max_bytes, options.max_age
         opening = thread.submit(
             Store, path, max_bytes, sinks, clock, max_age=max_age, marker=marker
@@ -137,12 +138,15 @@ class Buffer:
         """Points were lost before they reached the buffer: counted and told all the same."""
         self._thread.submit(self._store.note, loss)
 
-    async def tend(self) -> None:
-        """Look after the file; wants to be called every few seconds. Raises BufferRefused."""
-        await self._run(self._tend)
+    async def tend(self, *, expire: bool = True) -> None:
+        """Look after the file; wants to be called every few seconds. Raises BufferRefused.
 
-    def _tend(self) -> None:
-        kinds = self._store.tend()
+        `expire` is False while the clock is not trusted: then nothing is too old.
+        """
+        await self._run(self._tend, expire=expire)
+
+    def _tend(self, *, expire: bool) -> None:
+        kinds = self._store.tend(expire=expire)
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
     async def letters(self, limit: int) -> Sequence[Letter]:

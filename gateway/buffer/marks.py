@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gateway.durable import sync_folder
 from gateway.model import Kind, Nanos
 
 _SLOT = 4096
@@ -56,14 +57,7 @@ class Marks:
                 # Both slots have their room before the disk is full.
                 os.pwrite(self._file, bytes(2 * _SLOT), 0)
                 os.fsync(self._file)
-                self._sync_folder()
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+                sync_folder(self._path.parent)
 
     def _read(self) -> dict[Kind, Mark]:
         """The newest sound slot; nothing if there is none."""

@@ -47,6 +47,9 @@ def merged(points: Sequence[Point]) -> Point:
     if spoken:
         fields |= _values(spoken)
     coverage = [float(point.fields.get("coverage", 0.0)) for point in ordered]
+    doubted = [point.fields["clock"] for point in ordered if "clock" in point.fields]
+    if doubted:
+        fields["clock"] = doubted[-1]
     fields["coverage"] = math.fsum(coverage) / len(coverage)
     return Point(newest.measurement, newest.tags, fields, newest.at)
 

@@ -150,9 +150,12 @@ class Store:
         return []
 
     def _note_leased(self, found: Sequence[Envelope]) -> None:
-        newest = max((e.key for e in found if e.kind is Kind.SUMMARY), default=0)
-        if newest > self._contents.leased[Kind.SUMMARY]:
-            self._contents.leased[Kind.SUMMARY] = newest
+        self._merge_none(max((e.key for e in found if e.kind is Kind.SUMMARY), default=0))
+
+    def _merge_none(self, until: int) -> None:
+        """Summaries up to this number may be with a sink."""
+        if until > self._contents.leased[Kind.SUMMARY]:
+            self._contents.leased[Kind.SUMMARY] = until
             # On disk before it is sent: what may have arrived is never merged.
             self._contents.mark(durable=True)
 
@@ -204,13 +207,16 @@ class Store:
         with self._contents.transaction():
             return self._contents.space.merge()
 
-    def tend(self) -> set[Kind]:
+    def tend(self, *, expire: bool = True) -> set[Kind]:
         """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
+
+        `expire` is False while no age can be told, because the clock is not trusted.
 
         Returns the classes of what was stored by it.
         """
         self._ballast.restore()
-        self._age()
+        if expire:
+            self._age()
         if self._contents.space.used > MERGE_ABOVE * self._max_bytes:
             self.merge()
         told = self._tell()
@@ -252,6 +258,10 @@ class Store:
         """Store dead letters anew, for all sinks, under new numbers; how many there were."""
         with self._contents.transaction():
             found = self._contents.letters.take(wanted)
+            # One sink refused them, another may have them.
+            summaries = sum(envelope.kind is Kind.SUMMARY for envelope in found)
+            if summaries:
+                self._merge_none(self._contents.rows[Kind.SUMMARY].next + summaries - 1)
             for kind, rows in self._contents.rows.items():
                 rows.insert([e for e in found if e.kind == kind])
         return len(found)

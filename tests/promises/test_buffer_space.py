@@ -76,6 +76,19 @@ def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
         assert store.lease("cloud", 10, 10**9) == leased
 
 
+def test_what_one_sink_refused_and_another_has_is_not_merged_when_it_is_sent_again(tmp_path):
+    batch = [summary([1.0], n) for n in range(1, 11)]
+    limit = int(1.2 * sum(cost(e.body) for e in batch))
+    sinks = {"cloud": frozenset(Kind), "file": frozenset(Kind)}
+    with closing(Store(tmp_path / "b.db", limit, sinks, lambda: 0)) as store:
+        store.append(batch, {})
+        store.ack("file", store.lease("file", 100, 10**9))
+        store.reject("cloud", store.lease("cloud", 100, 10**9), "no")
+        assert store.requeue(None) == 10
+        store.tend()
+        assert [e.body for e in store.lease("cloud", 100, 10**9)] == [e.body for e in batch]
+
+
 def test_the_alert_of_an_active_alarm_outlives_every_other(tmp_path):
     raised = alert("standing", 1, AlarmState.UNACKNOWLEDGED)
     size = cost(raised.body)

@@ -1,0 +1,44 @@
+"""Promise: on a full disk the daemon judges on, takes alerts, and recovers when there is room."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+@pytest.fixture
+def on_a_disk_of_its_own(tmp_path):
+    """Runs a command on a small disk, mounted for it alone."""
+    mount = f"mount -t tmpfs -o size=24m tmpfs {tmp_path}"
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not there")
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk of its own")
+
+    def run(*command):
+        words = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+        done = subprocess.run(
+            words, cwd=SUPPORT, capture_output=True, text=True, timeout=110, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_a_running_daemon_survives_a_full_disk_and_loses_nothing(on_a_disk_of_its_own, tmp_path):
+    found = on_a_disk_of_its_own(sys.executable, "full_disk.py", str(tmp_path))
+    # The ballast was enough for every alert at the first try.
+    assert found["refused_with_ballast"] == 0
+    assert found["alerts_with_ballast"] >= 3
+    assert found["windows_missed"] == found["restarts"] == 0
+    assert found["dropped"] == found["lost"] == found["shown_and_not_stored"] == 0
+    # What no room was left for waited in memory, in its order.
+    assert found["alerts_without_room"] == 0
+    assert found["out_of_turn"] == found["summary_gaps"] == 0
+    assert found["summaries"] > 0

@@ -101,8 +101,6 @@ class InfluxSink:
         if self._options.gzip:
             # mtime=0: the same lines are the same bytes. In a thread: it takes milliseconds.
             body = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
-        # Counted before it is known whether it arrived: it is paid for either way.
-        self._sent_bytes += len(body)
         try:
             return _decided(await self._post(body))
         except SinkUnavailable:
@@ -115,9 +113,7 @@ class InfluxSink:
         from influxdb_client.rest import ApiException
 
         try:
-            client = self._client or self._make_client()
-            api = client.write_api()
-            stored = await api.write(self._options.bucket, self._options.org, body)
+            stored = await self._write(body)
         except ApiException as error:
             return self._answer(error)
         except aiohttp.ClientConnectorCertificateError as error:
@@ -136,6 +132,27 @@ class InfluxSink:
             return Answer(Verdict.STORED)
         return Answer(Verdict.NEEDS_HUMAN, "an answer that InfluxDB does not give; check the url")
 
+    async def _write(self, body: bytes) -> bool:
+        """Whether it was acknowledged.
+
+        Its bytes are counted though it is not known whether they arrived: they are paid for
+        either way. But not where there was no connection to send them over.
+        """
+        import aiohttp
+
+        api = (self._client or self._make_client()).write_api()
+        self._sent_bytes += len(body)
+        try:
+            return bool(await api.write(self._options.bucket, self._options.org, body))
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientHttpProxyError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.InvalidURL,
+        ):
+            self._sent_bytes -= len(body)
+            raise
+
     def _answer(self, error: Any) -> Answer:
         said = words(error.status, error.reason, error.body, self._secrets())
         verdict = judge(error.status, said)
@@ -152,15 +169,16 @@ class InfluxSink:
         return [secret for secret in spelled if secret]
 
     def _make_client(self) -> Any:
+        import aiohttp
         from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
-        options = self._options
+        options, seconds = self._options, self._options.timeout / SECOND
         self._token = _one_line(options.token)
         self._client = InfluxDBClientAsync(
             options.url,
             self._token,
             options.org,
-            timeout=options.timeout // 1_000_000,
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 2),
             ssl_context=client_context(options, self._places),
             proxy=self._proxy(),
             allow_redirects=False,

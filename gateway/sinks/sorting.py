@@ -37,7 +37,7 @@ class Sorter:
         self._settled: dict[bytes, str] = {}
         """Lines of a batch on its way, with the server's words about a wrong one, "" if stored."""
         self._is_open = False
-        """Whether this batch has shown that the server takes what is right."""
+        """Whether the server has shown, in this attempt, that it takes what is right."""
 
     async def store(self, lines: Sequence[bytes]) -> dict[int, str]:
         """Store all; the indices of those that the server will never take, with its words.
@@ -46,9 +46,10 @@ class Sorter:
         """
         known = self._settled
         self._settled = {line: known[line] for line in lines if line in known} if known else {}
+        self._is_open = False
         await self._store([line for line in lines if line not in self._settled])
         found = {n: said for n, line in enumerate(lines) if (said := self._settled[line])}
-        self._settled, self._is_open = {}, False
+        self._settled = {}
         return found
 
     async def _store(self, lines: Sequence[bytes]) -> None:

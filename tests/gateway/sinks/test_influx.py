@@ -193,7 +193,9 @@ async def test_a_reply_that_is_cut_is_unavailable(fake, fault):
 
 async def test_nobody_listening_is_unavailable():
     async with opened(f"http://127.0.0.1:{servers.free_port()}") as sink:
-        assert not (await refused(sink)).needs_human
+        error = await refused(sink)
+    # Nothing left: an outage costs no budget and is no traffic in the ledger.
+    assert (error.needs_human, error.sent_bytes) == (False, 0)
 
 
 async def test_certificates_that_cannot_be_read_are_for_a_human(fake, tmp_path):
@@ -245,16 +247,24 @@ async def test_a_refusal_of_everything_condemns_no_line_even_later(fake):
         assert (await refused(sink, match="HTTPS port")).needs_human
 
 
+async def test_a_door_that_closes_between_two_attempts_condemns_no_line(fake):
+    fake.script = [status(400), status(204), status(503)]
+    async with opened(fake.url) as sink:
+        await refused(sink, envelopes(4))
+        fake.script = [status(400, text="log in first") for _ in range(50)]
+        assert (await refused(sink, envelopes(4), match="log in first")).needs_human
+
+
 async def test_what_is_settled_before_the_link_fails_is_not_asked_again(fake):
     batch = envelopes(64)
     batch[40] = envelopes(1, "poison")[0]
-    answers = itertools.cycle([False, True, True])
+    answers = itertools.cycle([False, True, True, True])
 
-    async def every_third_one_fails(_request):
-        fake.script.append(every_third_one_fails)
+    async def every_fourth_one_fails(_request):
+        fake.script.append(every_fourth_one_fails)
         return fake.honest(fake.requests[-1].body) if next(answers) else status(503)
 
-    fake.script = [every_third_one_fails]
+    fake.script = [every_fourth_one_fails]
     async with opened(fake.url) as sink:
         found = [await outcome(sink, batch) for _ in range(20)]
     last = next(error for error in found if not isinstance(error, SinkUnavailable))

@@ -151,6 +151,14 @@ def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, drawn):
     check(runner, transport, *(partial(answer, *frame) for frame in drawn))
 
 
+@pytest.mark.parametrize("junk", [b"\r", b" ", b"\t", b"\n", b"\0"])
+@pytest.mark.parametrize("at", range(1, 17))
+def test_an_ascii_frame_with_something_between_its_digits_is_none(runner, junk, at):
+    frame = right("ascii_over_tcp", b"")
+    [(batches, _)] = check(runner, "ascii_over_tcp", lambda _: [frame[:at] + junk + frame[at:]])
+    assert batches is None
+
+
 @pytest.mark.parametrize("transport", sorted(HEADER))
 def test_the_right_frame_is_a_value_here_too(runner, transport):
     [(batches, _)] = check(runner, transport, lambda tid: [right(transport, tid)])

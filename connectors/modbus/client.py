@@ -64,6 +64,7 @@ class ReadOnlyClient:
         self._refused: Exception | None = None
         self._is_waiting = False
         self._client: Any = None
+        self._reads: dict[Table, Callable[..., Awaitable[Answer]]] = {}
         self._frames: Frames | None = None
         self._last: tuple[Expected, Table | None] | None = None
         self._answered: dict[Expected, int] = {}
@@ -73,6 +74,7 @@ class ReadOnlyClient:
         """SourceLost says why it cannot be done; ConfigError what somebody has to put right."""
         client = self._client = make_client(self._options, self._config, self._connection_changed)
         self._frames = put_frames(client, self._options)
+        self._reads = _reads(client)
         client.ctx.call_create = self._remembering(client.ctx.call_create)
         if not await client.connect():
             why = self._refused or f"no connection within {self._timeout}"
@@ -107,9 +109,7 @@ class ReadOnlyClient:
     def _asking(self, table: Table, unit: int, address: int, count: int) -> _Asking:
         size = (count + 7) // 8 if FUNCTIONS[table] < 3 else 2 * count
         expected = Expected(unit, FUNCTIONS[table], size)
-        return _Asking(
-            expected, partial(_reads(self._client)[table], address, count=count), address
-        )
+        return _Asking(expected, partial(self._reads[table], address, count=count), address)
 
     async def _settled(self, table: Table | None, asking: _Asking) -> Answer:
         """Ask, and make sure that what comes answers this and nothing that was asked before."""

@@ -8,6 +8,7 @@ Promises
 - Zeros that a line makes when its driver turns round are no part of a frame.
 """
 
+from binascii import unhexlify
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -134,7 +135,8 @@ def _rtu_size(rest: bytes) -> int:
 
 def _unhex(text: bytes) -> bytes:
     try:
-        return bytes.fromhex(text.decode("ascii"))
+        # Not `bytes.fromhex`, which passes over spaces and line ends.
+        return unhexlify(text)
     except ValueError:
         return b""
 

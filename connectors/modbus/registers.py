@@ -150,6 +150,9 @@ class Decoder:
         self._scale = np.array([place.encoding.scale for place in order])
         self._offset = np.array([place.encoding.offset for place in order])
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
+        self._is_always_good = not (self._is_scaled or texts) and all(
+            _is_plain_integer(place.encoding, are_bits) for place in numbers
+        )
         # The largest float as the default bound makes one comparison catch infinities and NaN too.
         self._low = _bounds([place.encoding.low for place in order], -_LARGEST)
         self._high = _bounds([place.encoding.high for place in order], _LARGEST)
@@ -163,11 +166,10 @@ class Decoder:
         if self._are_bits:
             raw = np.unpackbits(raw, bitorder="little")
         taken = raw[self._take]
-        value = np.empty(len(self.tag))
-        absent: list[NDArray[np.intp]] = []
+        if self._is_always_good:
+            return self._filled(taken)[0], self._all_good
         with np.errstate(all="ignore"):
-            for block in self._blocks:
-                self._fill(block, taken, value, absent)
+            value, absent = self._filled(taken)
             for column, text in enumerate(self._texts, start=len(value) - len(self._texts)):
                 value[column] = text.number(data)
             if self._is_scaled:
@@ -183,6 +185,14 @@ class Decoder:
     def nothing(self) -> tuple[Floats, Qualities]:
         """The columns of an answer that never came: NaN and BAD throughout."""
         return self._nothing, self._all_bad
+
+    def _filled(self, taken: NDArray[np.uint8]) -> tuple[Floats, list[NDArray[np.intp]]]:
+        """The raw numbers, and the columns in which the device says that there is none."""
+        value = np.empty(len(self.tag))
+        absent: list[NDArray[np.intp]] = []
+        for block in self._blocks:
+            self._fill(block, taken, value, absent)
+        return value, absent
 
     @staticmethod
     def _fill(
@@ -200,6 +210,12 @@ class Decoder:
 
 def _dtype(place: Place, are_bits: bool) -> np.dtype[np.generic]:
     return DTYPES["uint8"] if are_bits else DTYPES[place.encoding.data_type]
+
+
+def _is_plain_integer(encoding: Encoding, are_bits: bool) -> bool:
+    """Whatever the device sends is a value: no bounds, no pattern that means there is none."""
+    bounded = encoding.low is not None or encoding.high is not None or encoding.no_value
+    return not bounded and (are_bits or DTYPES[encoding.data_type].kind in "iu")
 
 
 def _bytes_of(place: Place, are_bits: bool) -> list[int]:

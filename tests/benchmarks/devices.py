@@ -3,6 +3,9 @@
 300 Modbus TCP devices (one port each, one server process) with 25 tags each at 1 Hz. Prints one
 JSON object: seconds of `andon check`; of `andon run` the share of one core, the resident memory,
 the values read against those due, the tags that are fresh, and the seconds of `andon status`.
+
+With `--detector` a limit is watched for every tag. With `--away` no device is there: what waiting
+for them costs, and the seconds from their coming until every tag is fresh.
 """
 
 import asyncio
@@ -32,7 +35,7 @@ async def serve(first):
     await asyncio.Event().wait()
 
 
-def line_file(folder, first):
+def line_file(folder, first, *, with_detector):
     tags = "\n".join(f"      t{n}: {{address: {n}, unit: bar}}" for n in range(TAGS))
     path = folder / "hall.yaml"
     path.write_text(
@@ -52,8 +55,17 @@ sources:
   press: {{template: press, devices: {first}-{first + DEVICES - 1}}}
 sinks: {{archive: {{type: file}}}}
 """
+        + (detector(first) if with_detector else "")
     )
     return path
+
+
+def detector(first):
+    devices = range(first, first + DEVICES)
+    limits = "".join(
+        f"      press-{port}.t{n}: {{high: 1000}}\n" for port in devices for n in range(TAGS)
+    )
+    return f"detectors:\n  guard:\n    type: limits\n    tags:\n{limits}"
 
 
 def andon(*words):
@@ -73,7 +85,15 @@ def spent(process):
     return times.user + times.system
 
 
-def measure(path):
+def start_servers(first):
+    command = [sys.executable, __file__, "--serve", str(first)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline().strip() == "ready"
+    return server
+
+
+def measure(path, first, servers):
+    """`servers` is a list; the servers started here, where none are there, are added to it."""
     check_s, said = andon("check", path)
     with (path.parent / "run.log").open("w") as log:
         daemon = subprocess.Popen(
@@ -81,12 +101,15 @@ def measure(path):
         )
     try:
         time.sleep(WARM_UP_S)
+        if servers:
+            until_fresh(path)
         process = psutil.Process(daemon.pid)
         before, cpu = status(path), spent(process)
         time.sleep(MEASURED_S)
         after, used = status(path), spent(process) - cpu
         memory = process.memory_info().rss
         status_s, page = andon("status", path)
+        back = {} if servers else {"back_s": return_of(path, first, servers)}
     finally:
         daemon.terminate()
         daemon.wait(30)
@@ -105,25 +128,40 @@ def measure(path):
         "sources_up": sum(source["up"] for source in after["sources"]),
         "status_s": round(status_s, 2),
         "status_lines": len(page.splitlines()),
+        **back,
     }
 
 
-def main():
+def return_of(path, first, servers):
+    """Seconds from the devices' coming until every tag is fresh."""
+    servers.append(start_servers(first))
+    started = time.monotonic()
+    until_fresh(path)
+    return round(time.monotonic() - started, 1)
+
+
+def until_fresh(path):
+    """The daemon has started, whatever else the machine does, and reads every tag."""
+    deadline = time.monotonic() + 120
+    while status(path)["tag_states"]["fresh"] < DEVICES * TAGS:
+        assert time.monotonic() < deadline
+
+
+def main(words):
     first = 21000
-    server = subprocess.Popen(
-        [sys.executable, __file__, "--serve", str(first)], stdout=subprocess.PIPE, text=True
-    )
+    servers = [] if "--away" in words else [start_servers(first)]
     try:
-        assert server.stdout.readline().strip() == "ready"
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(line_file(Path(folder), first)), indent=2))
+            path = line_file(Path(folder), first, with_detector="--detector" in words)
+            print(json.dumps(measure(path, first, servers), indent=2))
     finally:
-        server.terminate()
-        server.wait(20)
+        for server in servers:
+            server.terminate()
+            server.wait(20)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve(int(sys.argv[2])))
     else:
-        main()
+        main(sys.argv[1:])

@@ -5,6 +5,7 @@ A longer run: ANDON_FUZZ_FRAMES=100000 pytest --timeout=0 tests/connectors/modbu
 
 import asyncio
 import os
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from gateway.contracts import SourceLost
 from gateway.model import Quality
 
 FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "250"))
+AT_ONCE = 10
 ANSWER = b"\x03\x04\x12\x34\x56\x78"
 HEADER = {
     "tcp": lambda tid: tid + b"\0\0\0\x07\x01",
@@ -61,83 +63,103 @@ class Wire(asyncio.Transport):
         pass
 
 
-async def one_read(transport, answer):
-    """What a session makes of it: the batch or SourceLost, and the wire with what was sent."""
-    options = ModbusOptions.model_validate(
-        {
-            "type": "modbus",
-            "transport": transport,
-            "host": "h",
-            "timeout": "2ms",
-            "tags": {"a": {"address": 0}, "b": {"address": 1}},
-        }
-    )
-    wires = []
-    build = module.make_client
+class Network:
+    """Connections by the host's name: what it answers, and the last wire to it."""
 
-    def client(*args):
-        built = build(*args)
+    def __init__(self, monkeypatch):
+        self.answers, self.wires = {}, {}
+        build = module.make_client
 
-        async def create():
-            wires.append(Wire(built.ctx, answer))
-            return wires[-1], built.ctx
+        def client(options, *others):
+            built = build(options, *others)
 
-        built.ctx.call_create = create
-        return built
+            async def create():
+                wire = Wire(built.ctx, self.answers[options.host])
+                self.wires[options.host] = wire
+                return wire, built.ctx
 
-    module.make_client = client  # not monkeypatch: it would remember each of 100,000
-    try:
+            built.ctx.call_create = create
+            return built
+
+        monkeypatch.setattr(module, "make_client", client)
+
+    async def read(self, transport, host, answer):
+        """What a session makes of it, None where it is lost; and the wire with what was sent."""
+        self.answers[host] = answer
+        options = source(transport, host)
         requests = make_plan(readings_of(options), Limits())
-        async with Bus(options, Path()).joined() as bus:
-            _, batches = await Session("plc", bus, requests, options).serve(requests[0])
-    except SourceLost:
-        return None, wires[-1]
-    finally:
-        module.make_client = build
-    return batches, wires[-1]
+        try:
+            async with Bus(options, Path()).joined() as bus:
+                _, batches = await Session("plc", bus, requests, options).serve(requests[0])
+        except SourceLost:
+            batches = None
+        return batches, self.wires[host]
+
+
+@cache
+def source(transport, host):
+    tags = {"a": {"address": 0}, "b": {"address": 1}}
+    given = {"type": "modbus", "transport": transport, "host": host, "timeout": "5ms"}
+    return ModbusOptions.model_validate(given | {"tags": tags})
 
 
 @pytest.fixture(scope="module")
 def runner():
     failures = []
-    with asyncio.Runner() as running:
+    with asyncio.Runner() as running, pytest.MonkeyPatch.context() as patch:
         running.get_loop().set_exception_handler(lambda _, context: failures.append(context))
-        yield running, failures
+        yield running, Network(patch), failures
 
 
-def check(runner, transport, answer):
-    running, failures = runner
-    batches, wire = running.run(one_read(transport, answer))
+def check(runner, transport, *answers):
+    """All at the same time, so that nobody waits for the time-outs of the others."""
+    running, network, failures = runner
+
+    async def read_all():
+        reads = (network.read(transport, f"h{at}", said) for at, said in enumerate(answers))
+        return await asyncio.gather(*reads)
+
+    found = running.run(read_all())
     assert failures == []
-    for batch in batches or ():
-        is_good = batch.quality == Quality.GOOD
-        assert np.array_equal(np.isnan(batch.value), ~is_good)
-        if is_good.any():
-            assert is_good.all()
-            assert holds_an_answer(transport, wire.tid, wire.sent, batch.value)
-    return batches
+    for batches, wire in found:
+        for batch in batches or ():
+            is_good = batch.quality == Quality.GOOD
+            assert np.array_equal(np.isnan(batch.value), ~is_good)
+            if is_good.any():
+                assert is_good.all()
+                assert holds_an_answer(transport, wire.tid, wire.sent, batch.value)
+    return found
 
 
 fuzzing = settings(
-    max_examples=FRAMES,
+    max_examples=-(-FRAMES // AT_ONCE),
     deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=list(HealthCheck),
 )
+frames = st.tuples(edits.filter(bool), st.integers(0, 30), st.none() | st.binary(max_size=300))
 
 
 @pytest.mark.parametrize("transport", sorted(HEADER))
 @fuzzing
-@given(changes=edits, cut=st.integers(0, 30), noise=st.none() | st.binary(max_size=300))
-def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, changes, cut, noise):
-    def answer(tid):
+@given(drawn=st.lists(frames, min_size=AT_ONCE, max_size=AT_ONCE))
+def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, drawn):
+    def answer(changes, cut, noise, tid):
         frame = HEADER[transport](tid) + noise if noise else edited(right(transport, tid), changes)
         return [piece for piece in (frame[:cut], frame[cut:]) if piece]
 
-    check(runner, transport, answer)
+    check(runner, transport, *(partial(answer, *frame) for frame in drawn))
+
+
+@pytest.mark.parametrize("junk", [b"\r", b" ", b"\t", b"\n", b"\0"])
+@pytest.mark.parametrize("at", range(1, 17))
+def test_an_ascii_frame_with_something_between_its_digits_is_none(runner, junk, at):
+    frame = right("ascii_over_tcp", b"")
+    [(batches, _)] = check(runner, "ascii_over_tcp", lambda _: [frame[:at] + junk + frame[at:]])
+    assert batches is None
 
 
 @pytest.mark.parametrize("transport", sorted(HEADER))
 def test_the_right_frame_is_a_value_here_too(runner, transport):
-    batches = check(runner, transport, lambda tid: [right(transport, tid)])
+    [(batches, _)] = check(runner, transport, lambda tid: [right(transport, tid)])
     assert list(batches[0].value) == [0x1234, 0x5678]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway import codec, registry
+from gateway import codec, letters, registry, tap
 from gateway.budget import Budget
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
@@ -30,7 +30,6 @@ from gateway.control import SOCKET, serve
 from gateway.durable import make_folder
 from gateway.forward import Forwarder
 from gateway.history import FOLDER
-from gateway.letters import routes
 from gateway.line import Line
 from gateway.metrics import HealthCollector, exposition
 from gateway.model import Envelope, Nanos
@@ -173,7 +172,7 @@ async def _run_tasks(
         host=config.file.health.host,
         port=config.file.health.port,
         socket=config.places.state / SOCKET,
-        routes=routes(buffer),
+        routes=[*letters.routes(buffer), *tap.routes(line.tap, config.tags)],
     )
     async with web as port, asyncio.TaskGroup() as tasks:
         health.http_port = port

@@ -1,5 +1,8 @@
 """Asks a running daemon over its local socket."""
 
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +26,23 @@ async def ask(socket: Path, path: str = "/status", tell: Any = None) -> Any:
             return await answer.json()
     except (OSError, aiohttp.ClientError, TimeoutError):
         return None
+
+
+async def listen(socket: Path, path: str, query: Mapping[str, str]) -> AsyncIterator[Sequence[Any]]:
+    """What the daemon tells, some JSON facts at a time, at first none; ends when it does.
+
+    Nothing at all where nobody answers.
+    """
+    connector = aiohttp.UnixConnector(str(socket))
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+    with contextlib.suppress(OSError, aiohttp.ClientError, TimeoutError):
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.get(f"http://andon{path}", params=query) as answer,
+        ):
+            answer.raise_for_status()
+            yield []
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield [json.loads(line) for line in lines if line]

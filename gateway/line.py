@@ -44,6 +44,7 @@ from gateway.model import (
 )
 from gateway.summary import Summariser
 from gateway.supervise import Fatal
+from gateway.tap import Tap
 
 log = structlog.get_logger()
 
@@ -97,6 +98,7 @@ class Line:
     ) -> None:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox()
+        self.tap = Tap()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
         self._tags = {tag.name: tag for tag in tags}
@@ -159,16 +161,21 @@ class Line:
         """Tick for ever, each time a window is due and at least once a second."""
         while True:
             now = self._clock()
-            due = self._aligner.next_close()
-            wait = min(due - now, SECOND) if due is not None else SECOND
-            await asyncio.sleep(max(wait, 0) / SECOND)
+            await asyncio.sleep(max(self.next_look(now) - now, 0) / SECOND)
             await self.tick(self._clock())
+
+    def next_look(self, now: Nanos) -> Nanos:
+        """When the next tick is due: each time a window is, and at least once a second."""
+        due = self._aligner.next_close()
+        return now + SECOND if due is None else min(due, now + SECOND)
 
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
         self._look_at_the_clock(now)
         self._take_in(now)
         windows = self._aligner.advance(now)
+        if windows:
+            self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
         scored = await self._score(windows) if windows else {}
         alerts = self._judge(windows, scored)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
@@ -215,6 +222,7 @@ class Line:
         if self._recorder is not None:
             self._recorder.note(now, batch)
         if batch is not None:
+            self.tap.offer("samples", (now, batch))
             self._watch.push(batch, now)
             self._aligner.push(batch)
             self._summariser.push(batch)
@@ -238,6 +246,9 @@ class Line:
             self.timings.scored(name, time.perf_counter() - started)
         return found
 
+    def _spec(self, detector: str) -> WindowSpec:
+        return self._detectors[detector].spec
+
     def _judge(self, windows: Mapping[str, Sequence[Window]], scored: Scored) -> list[Alert]:
         alerts: list[Alert] = []
         for name, scores in scored.items():
@@ -246,6 +257,7 @@ class Line:
                 if health.note_failure(str(scores)):
                     log.error("detector.failed", detector=name, why=str(scores))
                 continue
+            self.tap.offer("scores", (name, self._spec(name), health.alarms, scores))
             for window, score in zip(windows[name], scores, strict=True):
                 self._models.push(name, window, score)
                 news = health.note(score)
@@ -346,6 +358,7 @@ class Line:
 
     def _announce(self, alert: Alert) -> None:
         self.health.note_alert(alert)
+        self.tap.offer("alerts", alert)
         log.warning(
             "alert.raised" if alert.is_active else "alert.cleared",
             id=alert.id,

@@ -9,6 +9,8 @@ Promises
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from gateway.align import Memory
 from gateway.buffer.losses import Loss
 from gateway.config.load import LineConfig
@@ -66,24 +68,51 @@ class Replay:
         self._now: Nanos = 0
 
     async def play(self, started: Nanos, arrivals: Arrivals) -> None:
-        """One run of the daemon, from its start on."""
-        self._now = started
-        # A run that starts anew takes up the alarms and the windows that the last one left.
+        """One run of the daemon, from its start on, looking when the daemon looked."""
+        line = await self._started(started)
+        for now, batch in arrivals:
+            await self._look(line, now, batch)
+        self._memory = line.memory()
+
+    async def play_samples(self, start: Nanos, samples: SampleBatch, until: Nanos) -> None:
+        """Samples in the order of their time that arrive at just that time, from `start` on.
+
+        The line looks as often as it does live, and last where the last window before `until`
+        closes.
+        """
+        # So that the window which ends at the start, with the first sample, is seen.
+        now = start - 1
+        line = await self._started(now)
+        given = 0
+        while (now := line.next_look(now)) < until + self._config.file.timing.lateness:
+            upto = int(np.searchsorted(samples.at, now, side="right"))
+            batch = _rows(samples, slice(given, upto)) if upto > given else None
+            await self._look(line, now, batch)
+            given = upto
+
+    async def _started(self, now: Nanos) -> Line:
+        """A line that takes up the alarms and the windows that the last one left."""
+        self._now = now
         line = Line(
             self._config,
             self._detectors,
             self._store,
-            started,
+            now,
             clock=lambda: self._now,
             in_thread=False,
         )
         await line.restore()
         line.recall(self._memory)
-        for now, batch in arrivals:
-            self._now = now
-            self.looks += 1
-            if batch is not None:
-                self.samples += len(batch)
-                line.inbox.put(batch, 0)
-            await line.tick(now)
-        self._memory = line.memory()
+        return line
+
+    async def _look(self, line: Line, now: Nanos, batch: SampleBatch | None) -> None:
+        self._now = now
+        self.looks += 1
+        if batch is not None:
+            self.samples += len(batch)
+            line.inbox.put(batch, 0)
+        await line.tick(now)
+
+
+def _rows(batch: SampleBatch, rows: slice) -> SampleBatch:
+    return SampleBatch(batch.tag[rows], batch.at[rows], batch.value[rows], batch.quality[rows])

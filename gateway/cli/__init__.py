@@ -17,6 +17,8 @@ _COMMANDS = {
     "run": "gateway.cli.run",
     "schema": "gateway.cli.schema",
     "status": "gateway.cli.status",
+    "tap": "gateway.cli.tap",
+    "test": "gateway.cli.test",
 }
 
 

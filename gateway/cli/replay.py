@@ -79,8 +79,8 @@ def command(
     with _written(out, force=force) as points, _progress() as progress:
         replay = Replay(config, detectors, points.take)
         asyncio.run(_play(replay, config, runs, span, progress))
-        if not replay.looks:
-            raise ConfigError("no history lies in that time")
+        if not replay.samples:
+            raise ConfigError("no sample of this line's tags lies in that time")
     figures = {
         "line": config.line,
         "looks": replay.looks,

@@ -68,6 +68,7 @@ def _parts(facts: Facts, *, every: bool = False) -> list[RenderableType]:
         sources(facts, every=every),
         sinks(facts),
         ledger(facts),
+        *([history(facts["history"])] if facts.get("history") else []),
         alerts(facts),
     ]
 
@@ -213,6 +214,18 @@ def ledger(facts: Facts) -> Table:
             day["day"], *(f"{day[flow]:,} B" for flow in ("read", "raw_gzip", "sent")), saved
         )
     return table
+
+
+def history(facts: Facts) -> Text:
+    """One line on the raw samples that are kept on this machine."""
+    oldest = facts.get("oldest_at")
+    since = (
+        f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest / 1e9))}" if oldest else ""
+    )
+    kept = f"history: {facts.get('bytes', 0) / 1e6:,.1f} MB{since}"
+    if facts["error"]:
+        return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
+    return Text(kept, style="dim")
 
 
 def alerts(facts: Facts) -> RenderableType:

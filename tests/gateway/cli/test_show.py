@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from gateway.cli.show import MANY, overview, sources, tags
+from gateway.cli.show import MANY, history, overview, sources, tags
 
 
 def text(part):
@@ -107,3 +107,11 @@ def test_reasons_without_end_are_cut_short():
 
     assert page.count("gone") == 12
     assert "and 288 more" in page
+
+
+def test_history_is_one_line_that_says_what_a_full_disk_cost():
+    kept = {"bytes": 34_000_000, "oldest_at": 1_700_000_000 * 10**9, "error": "", "dropped": 0}
+    assert "history: 34.0 MB since 2023-11-1" in text(history(kept))
+    full = kept | {"error": "No space left on device", "dropped": 1200}
+    assert "1,200 samples lost: No space left on device" in text(history(full))
+    assert "history: 0.0 MB" in text(history({"error": ""}))

@@ -1,0 +1,135 @@
+"""A file of cases: read, validated, and checked against the line file that it names.
+
+Promises
+- Every mistake comes at once, with file, line, column and what would be right, as for a line file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.cases import notation
+from gateway.config import checks
+from gateway.config.document import Document, Where
+from gateway.config.load import LineConfig, build_detectors, load
+from gateway.config.parse import read
+from gateway.config.problems import ConfigProblems, Problem
+from gateway.config.site import validated
+from gateway.contracts import Detector
+from gateway.freshness import DETECTOR as DATA
+from gateway.model import SECOND, AlarmState, Severity
+from gateway.options import Duration, PositiveDuration, Strict
+
+
+class Expected(Strict):
+    """An alert that must come; only what is given is compared."""
+
+    at: Duration
+    """When, from the case's first sample on."""
+    alarm: str
+    """Detector and alarm, as in guard.oil_pressure.low."""
+    state: AlarmState = AlarmState.UNACKNOWLEDGED
+    """unacknowledged is a raised alarm, normal one that returned."""
+    severity: Severity | None = None
+    """low, medium, high or critical."""
+    top_tags: list[str] | None = None
+    """The tags named first as its cause, in this order."""
+
+
+class Case(Strict):
+    """What some tags do, and the alerts that must come of it."""
+
+    name: str
+    """What is promised, in words."""
+    every: PositiveDuration = SECOND
+    """The time from one sample to the next."""
+    length: PositiveDuration | None = None
+    """How long the case goes on; to the end of the longest samples if not given."""
+    samples: Annotated[dict[str, float | str], Field(min_length=1)]
+    """By tag: a number that stays, or samples as in 40x5 41+0.5x10 _x3 bad."""
+    alerts: list[Expected]
+    """Every alert that must come, [] for none."""
+
+
+class CasesFile(Strict):
+    """Cases for one line file."""
+
+    version: Literal[1]
+    line: str
+    """The line file, relative to this one."""
+    cases: Annotated[list[Case], Field(min_length=1)]
+    """What is tried."""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases that may be run; `lines` is the line of the file at which each stands."""
+
+    path: Path
+    cases: Sequence[Case]
+    lines: Sequence[int]
+    config: LineConfig
+    detectors: Mapping[str, Detector]
+
+
+def load_cases(path: Path) -> Cases:
+    """The checked cases; ConfigProblems with all that is wrong with them or with their line."""
+    document = read(path)
+    if too_new := checks.version(document):
+        raise ConfigProblems(too_new)
+    file, problems = validated(document, CasesFile)
+    if file is None:
+        raise ConfigProblems(problems)
+    line = path.parent / file.line
+    if not line.is_file():
+        message = f"there is no file {line}"
+        raise ConfigProblems([document.problem(("line",), message, at="value")])
+    config = load(line)
+    detectors = build_detectors(config)
+    found = [p for n, case in enumerate(file.cases) for p in _flaws(document, n, case, config)]
+    found += _unknown_alarms(document, file.cases, config, detectors)
+    if found:
+        raise ConfigProblems(found)
+    lines = [document.mark(("cases", number))[0] for number in range(len(file.cases))]
+    return Cases(path, file.cases, lines, config, detectors)
+
+
+def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> Iterator[Problem]:
+    known = [tag.name for tag in config.tags]
+    for tag, samples in case.samples.items():
+        where: Where = ("cases", number, "samples", tag)
+        if tag not in known:
+            yield document.problem(where, f"the line reads no tag {tag}", _near(tag, known))
+        if isinstance(samples, str):
+            try:
+                notation.parse(samples)
+            except ValueError as error:
+                yield document.problem(where, str(error), at="value")
+    if case.length is None and not any(isinstance(s, str) for s in case.samples.values()):
+        hint = "add `length`, or write one tag's samples with a count, as in 40x60"
+        yield document.problem(("cases", number), "nothing says how long the case is", hint)
+
+
+def _unknown_alarms(
+    document: Document,
+    cases: Sequence[Case],
+    config: LineConfig,
+    detectors: Mapping[str, Detector],
+) -> Iterator[Problem]:
+    known = [f"{name}.{alarm.name}" for name, d in detectors.items() for alarm in d.alarms]
+    known += [f"{DATA}.{source}.no_data" for source in config.sources]
+    for number, case in enumerate(cases):
+        for at, expected in enumerate(case.alerts):
+            if expected.alarm not in known:
+                where = ("cases", number, "alerts", at, "alarm")
+                message = f"the line has no alarm {expected.alarm}"
+                yield document.problem(where, message, _near(expected.alarm, known), at="value")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, 1, 0.6)
+    return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known[:20])}"

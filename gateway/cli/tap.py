@@ -1,0 +1,115 @@
+"""`andon tap LINE.yaml samples|windows|scores|alerts [GLOB]`: what flows in the running daemon."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+Facts = Mapping[str, Any]
+FEW = 4
+
+
+def _as_json(fact: Facts) -> str:
+    return json.dumps(fact)
+
+
+def _clock(at: int) -> str:
+    seconds, rest = divmod(at, 1_000_000_000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 1_000_000:03}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"
+
+
+def _sample(fact: Facts) -> str:
+    value = f"{_number(fact['value'])} {fact['unit']}".rstrip()
+    return f"{_clock(fact['at'])}  {fact['tag']:<28}  {value:>16}  {fact['quality']}"
+
+
+def _window(fact: Facts) -> str:
+    last = "  ".join(f"{tag}={_number(value)}" for tag, value in fact["last"].items())
+    size = f"{fact['rows']} rows, {fact['coverage']:.0%} observed"
+    return f"{_clock(fact['at'])}  {fact['detector']}  {size}  {last}"
+
+
+def _score(fact: Facts) -> str:
+    if fact["blind"]:
+        said = f"cannot judge: {fact['blind']}"
+    else:
+        pairs = [(n, v, fact["thresholds"][n]) for n, v in fact["values"].items()]
+        # Of a detector with many alarms those are worth a line that are over their threshold.
+        shown = [p for p in pairs if len(pairs) <= FEW or (p[1] is not None and p[1] > p[2])]
+        said = "  ".join(f"{n} {_number(v)} of {_number(t)}" for n, v, t in shown) or "nothing over"
+    return f"{_clock(fact['at'])}  {fact['detector']}  {said}"
+
+
+def _alert(fact: Facts) -> str:
+    name = f"{fact['detector']}.{fact['alarm']}"
+    words = (_clock(fact["at"]), fact["severity"], name, fact["state"], fact["message"])
+    return "  ".join(words)
+
+
+_SHOWN: Mapping[str, Callable[[Facts], str]] = {
+    "samples": _sample,
+    "windows": _window,
+    "scores": _score,
+    "alerts": _alert,
+}
+
+
+@click.command("tap")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("topic", type=click.Choice(tuple(_SHOWN)))
+@click.argument("glob", default="*")
+@click.option("--once", is_flag=True, help="Only what comes next.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> None:
+    """Show what flows in the running daemon of FILE, until Ctrl-C.
+
+    GLOB picks tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
+    DETECTOR.ALARM of alerts. The line never waits for a slow terminal: what does not fit is left
+    out and counted. Exit code 1 if no daemon answers.
+    """
+    show = _as_json if as_json else _SHOWN[topic]
+    try:
+        came = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
+    except KeyboardInterrupt:
+        return
+    if not came:
+        click.echo(f"no andon answers: is `andon run {file}` running?", err=True)
+    sys.exit(0 if came else 1)
+
+
+async def _tap(
+    file: Path, path: str, glob: str, show: Callable[[Facts], str], *, once: bool
+) -> bool:
+    """Whether a daemon answered."""
+    from gateway.cli.status import state_folders
+    from gateway.client import listen
+    from gateway.config.load import load
+    from gateway.control import SOCKET
+
+    answered = False
+    config = load(file)
+    for place in state_folders(config):
+        async for facts in listen(place / SOCKET, path, {"glob": glob}):
+            if not answered:
+                click.echo(f"listening to {config.line}; Ctrl-C ends it", err=True)
+            answered = True
+            shown = [fact for fact in facts if "dropped" not in fact]
+            for fact in facts:
+                if "dropped" in fact:
+                    click.echo(f"({fact['dropped']:,} left out: too slow to show)", err=True)
+                else:
+                    click.echo(show(fact))
+            if once and shown:
+                return True
+        if answered:
+            break
+    return answered

@@ -157,18 +157,10 @@ def _from_iso(found: Any) -> Nanos | None:
     return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
 
 
-def to_batch(
-    arrivals: Sequence[Arrival], fields: Mapping[str, Sequence[Field]], lost: int = 0
-) -> SampleBatch:
-    """Columns of all that these messages say, in the order in which they came."""
-    rows: list[Row] = []
-    unmatched = 0
-    for arrival in arrivals:
-        mine = fields.get(arrival.topic, ())
-        unmatched += not mine
-        for field, reading in zip(mine, decode(arrival.payload, mine), strict=True):
-            rows.append(_row(arrival, field, reading))
-    return columns(rows, sum(arrival.size for arrival in arrivals), lost, unmatched)
+def rows_of(arrival: Arrival, fields: Sequence[Field]) -> list[Row]:
+    """The samples of one message."""
+    readings = decode(arrival.payload, fields)
+    return [_row(arrival, field, reading) for field, reading in zip(fields, readings, strict=True)]
 
 
 def _row(arrival: Arrival, field: Field, reading: Reading) -> Row:
@@ -178,9 +170,9 @@ def _row(arrival: Arrival, field: Field, reading: Reading) -> Row:
     return field.tag, at, reading.value, quality
 
 
-def nothing(fields: Iterable[Field], at: Nanos) -> SampleBatch:
+def nothing(tags: Iterable[int], at: Nanos) -> SampleBatch:
     """A bad sample for each of them."""
-    return columns([(field.tag, at, nan, Quality.BAD) for field in fields])
+    return columns([(tag, at, nan, Quality.BAD) for tag in tags])
 
 
 def columns(

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import struct
+from contextlib import suppress
 from random import Random
 from types import SimpleNamespace
 
@@ -138,8 +139,9 @@ def numbers_in(payload):
         each = found.pop()
         if isinstance(each, dict | list):
             found += each.values() if isinstance(each, dict) else each
-        elif isinstance(each, int | float) and abs(each) <= 1.8e308:
-            numbers.add(float(each))
+        elif isinstance(each, int | float):
+            with suppress(OverflowError):
+                numbers.add(float(each))
         else:
             numbers.add({"ON": 1.0, "OFF": 0.0}.get(each))
     return numbers

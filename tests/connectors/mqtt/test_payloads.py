@@ -171,8 +171,8 @@ def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
     from connectors.mqtt import payloads
 
     calls = []
-    real = payloads._parse
-    monkeypatch.setattr(payloads, "_parse", lambda given: calls.append(given) or real(given))
+    real = payloads.parse
+    monkeypatch.setattr(payloads, "parse", lambda given: calls.append(given) or real(given))
     assert len(decode(b"{}", [VALUE, VALUE, ROOT])) == 3
     assert calls == [b"{}"]
 

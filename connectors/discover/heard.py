@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from connectors.mqtt.mailbox import Arrival
 from connectors.mqtt.payloads import number_of, parse, time_of
 from connectors.mqtt.sparkplug.metrics import Metric
-from connectors.mqtt.sparkplug.node import Scope
 from connectors.mqtt.sparkplug.reader import address_of
+from connectors.mqtt.sparkplug.scope import Scope
 from connectors.mqtt.sparkplug.values import number_of as number_of_metric
 from connectors.mqtt.tags import TimeFormat
 from gateway.model import SECOND, Nanos

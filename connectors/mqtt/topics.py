@@ -14,8 +14,8 @@ from typing import Any
 from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import Field, steps
 from connectors.mqtt.sparkplug.host import filters_of_host
-from connectors.mqtt.sparkplug.node import Device, Place
 from connectors.mqtt.sparkplug.reader import KEPT, filters_of
+from connectors.mqtt.sparkplug.scope import Device, Place
 from connectors.mqtt.tags import MqttTag
 
 Subscriptions = Mapping[str, int]

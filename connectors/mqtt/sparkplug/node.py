@@ -10,82 +10,17 @@ Promises
 - Historical values are left out: they are no news of now.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from math import inf, nan
+from collections.abc import Callable, Mapping, Sequence
+from math import nan
 
 from connectors.mqtt.mailbox import Arrival
 from connectors.mqtt.payloads import Row
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
-from connectors.mqtt.sparkplug.values import EXPLAIN_THEMSELVES, number_of, quality_of
-from gateway.model import SECOND, Nanos, Quality
+from connectors.mqtt.sparkplug.scope import Device, Place, Scope, Trust
+from connectors.mqtt.sparkplug.values import number_of, quality_of
+from gateway.model import Nanos, Quality
 
-Device = str | None
-"""A device's name; None for the edge node itself."""
 BD_SEQ = "bdSeq"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Tag number `tag`, and what is possible for it; see `payloads.Field`."""
-
-    tag: int
-    low: float = -inf
-    high: float = inf
-    period: Nanos = 5 * SECOND
-    texts: Mapping[str, float] | None = None
-
-
-class Trust(Enum):
-    """What is known of an edge node or device."""
-
-    UNBORN = "its birth was not heard"
-    BORN = "its birth was heard, and all that came since"
-    DOUBTFUL = "something was missed"
-    DEAD = "it is gone"
-
-
-@dataclass(slots=True)
-class Scope:
-    """An edge node's own metrics, or those of one of its devices."""
-
-    wanted: Mapping[str, Sequence[Place]]
-    trust: Trust = Trust.UNBORN
-    names: dict[int, str] = field(default_factory=dict)
-    types: dict[str, int] = field(default_factory=dict)
-    last: dict[int, float] = field(default_factory=dict)
-
-    def tags(self) -> Iterator[int]:
-        """The tags that are read from it."""
-        return (place.tag for places in self.wanted.values() for place in places)
-
-    def define(self, metrics: Sequence[Metric]) -> None:
-        """Take up the names, aliases and types of a birth; an alias given twice means nothing."""
-        self.names, self.types, self.trust = {}, {}, Trust.BORN
-        doubled = set()
-        for metric in metrics:
-            if metric.name is None:
-                continue
-            self.types[metric.name] = metric.datatype
-            if metric.alias is not None:
-                if metric.alias in self.names:
-                    doubled.add(metric.alias)
-                self.names[metric.alias] = metric.name
-        for alias in doubled:
-            del self.names[alias]
-
-    def resolve(self, metric: Metric) -> tuple[str | None, int, bool]:
-        """Name, data type, and whether they are beyond doubt."""
-        name = metric.name
-        if name is None and metric.alias is not None:
-            name = self.names.get(metric.alias)
-        datatype = metric.datatype or self.types.get(name or "", 0)
-        says_itself = metric.name is not None and (
-            metric.datatype != 0 or metric.kind in EXPLAIN_THEMSELVES
-        )
-        is_sure = self.trust is Trust.BORN or (says_itself and self.trust is not Trust.DEAD)
-        return name, datatype, is_sure
 
 
 class EdgeNode:
@@ -118,19 +53,22 @@ class EdgeNode:
         if payload is None:
             self._seq = None
             return self._doubt("a message could not be read", arrival.at)
-        rows = [] if arrival.is_retained else self._follow(kind, payload, arrival)
-        scope = self._scopes.get(device)
+        doubts = [] if arrival.is_retained else self._follow(kind, payload, arrival)
         if kind == "NBIRTH":
             self._node_birth(payload, is_retained=arrival.is_retained)
+        rows = self._said(kind, device, payload, arrival)
+        brought = {row[0] for row in rows}
+        return [row for row in doubts if row[0] not in brought] + rows
+
+    def _said(self, kind: str, device: Device, payload: Payload, arrival: Arrival) -> list[Row]:
+        scope = self._scopes.get(device)
         if scope is None:
-            return rows
+            return []
         if kind == "DDEATH":
-            return rows + self._bury({device: scope}, arrival.at)
+            return self._bury({device: scope}, arrival.at)
         if kind.endswith("BIRTH"):
-            return rows + self._birth(device, scope, payload, arrival)
-        values = self._values(scope, payload, arrival, self._time_of(payload))
-        brought = {row[0] for row in values}
-        return [row for row in rows if row[0] not in brought] + values
+            return self._birth(device, scope, payload, arrival)
+        return self._values(scope, payload, arrival, self._time_of(payload))
 
     def _follow(self, kind: str, payload: Payload, arrival: Arrival) -> list[Row]:
         """Hold the sequence number against the last one; doubt everything if one is missing."""
@@ -144,7 +82,8 @@ class EdgeNode:
     def _doubt(self, why: str, at: Nanos) -> list[Row]:
         scopes = [scope for scope in self._scopes.values() if scope.trust is not Trust.DEAD]
         if any(scope.trust is not Trust.DOUBTFUL for scope in scopes):
-            self._say(f"edge node {self._name}: {why}; values are uncertain until they come again")
+            until = "until they come again by name, or until its next birth"
+            self._say(f"edge node {self._name}: {why}; values are uncertain {until}")
         for scope in scopes:
             scope.trust = Trust.DOUBTFUL
         return [

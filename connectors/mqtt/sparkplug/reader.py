@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
 from connectors.mqtt.payloads import Row
-from connectors.mqtt.sparkplug.node import Device, EdgeNode, Place
+from connectors.mqtt.sparkplug.node import EdgeNode
+from connectors.mqtt.sparkplug.scope import Device, Place
 
 NAMESPACE = "spBv1.0"
 KEPT = "$sparkplug/certificates/"

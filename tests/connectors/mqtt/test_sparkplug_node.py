@@ -7,8 +7,9 @@ import pytest
 from connectors.mqtt.mailbox import Arrival
 from connectors.mqtt.sparkplug.host import HostWatch, is_online
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
-from connectors.mqtt.sparkplug.node import EdgeNode, Place
+from connectors.mqtt.sparkplug.node import EdgeNode
 from connectors.mqtt.sparkplug.reader import address_of, filters_of
+from connectors.mqtt.sparkplug.scope import Place
 from gateway.model import SECOND, Quality
 
 GOOD, UNCERTAIN, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
@@ -155,6 +156,12 @@ def test_a_device_that_is_born_again_after_a_gap_is_believed_again(teller):
     assert born == [(1, 1, GOOD), (2, 2, GOOD)]
     assert teller.tell("DDATA", by_alias(5, 2.0)) == [(1, 2, GOOD)]
     assert teller.tell("NDATA", by_alias(1, 2.0)) == [(0, 2, UNCERTAIN)]
+
+
+def test_a_birth_behind_a_gap_is_no_doubt_about_what_it_brings(teller):
+    teller.born()
+    born = teller.tell("DBIRTH", metric("speed", 1.0), metric("count", 2.0), seq=50)
+    assert born == [(0, 1, UNCERTAIN), (1, 1, GOOD), (2, 2, GOOD)]
 
 
 def test_the_sequence_goes_from_255_to_0(teller):

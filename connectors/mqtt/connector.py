@@ -67,7 +67,7 @@ class MqttConnector:
             yield reader.batch(arrivals, feed.take_lost())
 
     def _say(self, what: str) -> None:
-        log.info("%s: %s", self.name, what)
+        log.warning("%s: %s", self.name, what)
 
     async def probe(self) -> Probe:
         """Connect, subscribe, and listen for up to 2 s until every tag was seen.

@@ -74,6 +74,15 @@ def _to_journal() -> Callable[[Any, str, dict[str, Any]], Any]:
     return send
 
 
+class FromPlugins(logging.Handler):
+    """What plugins and libraries say by the standard library, as events of the same pipeline."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on, with its traceback if it has one."""
+        said = structlog.get_logger().bind(logger=record.name, why=record.getMessage())
+        said.log(record.levelno, "plugin.says", exc_info=record.exc_info or None)
+
+
 def configure(line: str, form: str | None = None, level: int = logging.INFO) -> None:
     """Set up logging for a daemon; `form` overrides `ending()`."""
     form = form or ending()
@@ -101,7 +110,9 @@ def configure(line: str, form: str | None = None, level: int = logging.INFO) -> 
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(line=line)
+    logging.basicConfig(level=logging.ERROR, handlers=[FromPlugins()])
+    for room in ("connectors", "detectors"):
+        logging.getLogger(room).setLevel(logging.INFO)
     # The protocol libraries say every hiccup that the gateway already reports as an event.
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     for library in ("pymodbus", "asyncua", "aiomqtt", "aiohttp.access"):
         logging.getLogger(library).setLevel(logging.CRITICAL)

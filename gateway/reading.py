@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gateway.alerts import top_tags
-from gateway.contracts import Connector, Detector, SourceLost
+from gateway.contracts import ConfigError, Connector, Detector, SourceLost
 from gateway.model import Floats, Quality, Score, Tag, Window
 
 
@@ -64,8 +64,8 @@ async def _read_source(name: str, connector: Connector, reading: Reading, second
                     reading.qualities[tags[tag]] = Quality(int(quality))
                 if all(tag in reading.values for tag in tags):
                     return
-    except SourceLost as lost:
-        reading.errors[name] = str(lost)
+    except (SourceLost, ConfigError) as error:
+        reading.errors[name] = str(error)
     except TimeoutError:
         silent = [tag for tag in tags if tag not in reading.values]
         reading.errors[name] = f"no value within {seconds:g} s for {', '.join(silent)}"

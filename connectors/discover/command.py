@@ -14,6 +14,8 @@ import click
 from connectors.discover.access import access_options, make_missing, parsed, source
 from connectors.modbus.place import checked, place, place_options
 from gateway.contracts import AndonError, Places
+from gateway.model import SECOND
+from gateway.options import parse_duration
 
 OUT = click.option(
     "--out",
@@ -107,6 +109,51 @@ def modbus(
         there_are = ", ".join(str(unit.unit) for unit in scan.units) or "none"
         raise click.ClickException(f"no address answers; units that do: {there_are}")
     _give(line_file(there, scan, most), out)
+
+
+@discover.command()
+@click.argument("url")
+@click.option("--for", "length", default="30s", show_default=True, help="How long to listen.")
+@click.option(
+    "--topic",
+    "filters",
+    multiple=True,
+    default=["#"],
+    show_default=True,
+    help="What to subscribe to, as in plant/#; may be given several times.",
+)
+@click.option("--most", default=500, show_default=True, help="Tags to write at most.")
+@click.option("--username", help="Whom to log in as.")
+@click.option("--password", help="Where it is: ${env:NAME} or ${file:/path}.")
+@click.option("--ca", help="Who may sign the broker's certificate; the system's, with mqtts://.")
+@OUT
+def mqtt(
+    url: str, *, length: str, filters: tuple[str, ...], most: int, out: Path | None, **login: Any
+) -> None:
+    """Listen to the MQTT broker at URL and write the numbers in its messages as tags.
+
+    URL is mqtt://HOST, mqtts://HOST or only HOST. Lists topics, payloads, paths in JSON and metrics
+    of Sparkplug on stderr. Subscribes and publishes nothing. Interrupt it with ctrl-C: what was
+    heard until then is written. Exit code 1 when no number was heard.
+    """
+    from connectors.discover.mqtt import listened, parsed, source
+    from connectors.discover.mqtt_file import line_file, listing
+
+    folder = out.parent if out else Path()
+    try:
+        seconds = parse_duration(length) / SECOND
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from error
+    try:
+        said = source(url, login, folder)
+        heard, note = listened(parsed(said), folder, list(filters), seconds, most)
+    except AndonError as error:
+        raise click.ClickException(str(error)) from error
+    for line in [*listing(heard), *([note] if note else [])]:
+        click.echo(line, err=True)
+    if not heard.places:
+        raise click.ClickException(f"no number was heard within {length}")
+    _give(line_file(said, heard, most), out)
 
 
 def _give(text: str, out: Path | None) -> None:

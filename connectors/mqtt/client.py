@@ -37,6 +37,7 @@ _NEVER_SUBSCRIBED = "andon/are-you-there"
 # Some brokers in the cloud take no more topics than this in one request.
 _TOPICS_AT_ONCE = 8
 _FAILURE = 0x80
+_LONGEST = 16 * 1024 * 1024
 _HUNG_UP = "closed before the answer"
 _HANG_UPS = (_HUNG_UP, f"[Errno {errno.ECONNRESET}]", f"[Errno {errno.EPIPE}]")
 _leaving: set[asyncio.Task[None]] = set()
@@ -201,6 +202,8 @@ def _session(options: MqttOptions) -> dict[str, Any]:
 
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = (options.session_expiry or 0) // SECOND
+    # The library holds a message in memory before anybody can say that it is too long.
+    properties.MaximumPacketSize = _LONGEST
     version = aiomqtt.ProtocolVersion.V5
     return {"protocol": version, "clean_start": not keeps, "properties": properties}
 

@@ -10,16 +10,16 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from connectors.mqtt.client import Feed, new_client_id, subscribed
-from connectors.mqtt.mailbox import Arrival, Mailbox
+from connectors.mqtt.mailbox import Mailbox
 from connectors.mqtt.options import PERIOD, MqttOptions
-from connectors.mqtt.payloads import nothing, to_batch
-from connectors.mqtt.topics import fields_of, refused_topics, subscriptions_of
+from connectors.mqtt.payloads import nothing
+from connectors.mqtt.reader import Reader
+from connectors.mqtt.topics import plan_of
 from gateway.contracts import ConfigError, Places, SourceLost
 from gateway.model import SECOND, Probe, SampleBatch, Tag
 
 log = logging.getLogger(__name__)
 _LISTEN_S = 2.0
-_MOST_STRANGERS = 20
 _SILENCE_PERIODS, _LEAST_SILENCE_S = 1.5, 1.0
 """The broker is asked after this many of the shortest period of its tags without a message."""
 
@@ -32,12 +32,11 @@ class MqttConnector:
     def __init__(
         self, name: str, options: MqttOptions, tags: Sequence[Tag], places: Places
     ) -> None:
+        del tags  # the options say it all
         self.name = name
         self.options = options
-        self._tags = len(tags)
         self._places = places
-        self._fields = fields_of(options)
-        self._subscriptions = subscriptions_of(options)
+        self._plan = plan_of(options)
         self._strangers: set[str] = set()
         shortest = min(tag.period for tag in self.declared_tags(name, options)) / SECOND
         self._silence = max(_LEAST_SILENCE_S, _SILENCE_PERIODS * shortest)
@@ -48,7 +47,7 @@ class MqttConnector:
         return [
             entry.as_tag(tag, name, PERIOD)
             for written, entry in options.tags.items()
-            for tag, _ in entry.topics(written)
+            for tag, _ in entry.addresses(written)
         ]
 
     @asynccontextmanager
@@ -63,19 +62,16 @@ class MqttConnector:
         """Without end; SourceLost when the broker is gone."""
         for topic in feed.refused:
             log.warning("%s: the broker does not let us subscribe to %s", self.name, topic)
-        silent = refused_topics(feed.refused, self._fields)
+        silent = [place.tag for place in self._plan.silenced(feed.refused)]
         if silent:
-            yield nothing([f for topic in silent for f in self._fields[topic]], time.time_ns())
+            yield nothing(silent, time.time_ns())
+        reader = Reader(self._plan, self.options, self._say, self._strangers)
         while True:
             arrivals = await feed.arrivals(self._silence)
-            self._note_strangers(arrivals)
-            yield to_batch(arrivals, self._fields, feed.take_lost())
+            yield reader.batch(arrivals, feed.take_lost())
 
-    def _note_strangers(self, arrivals: Sequence[Arrival]) -> None:
-        for topic in {arrival.topic for arrival in arrivals} - self._fields.keys():
-            if topic not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
-                self._strangers.add(topic)
-                log.info("%s: no tag is read from %s", self.name, topic)
+    def _say(self, what: str) -> None:
+        log.warning("%s: %s", self.name, what)
 
     async def probe(self) -> Probe:
         """Connect, subscribe, and listen for up to 2 s until every tag was seen.
@@ -91,28 +87,31 @@ class MqttConnector:
         except (SourceLost, ConfigError) as error:
             return Probe(ok=False, said=str(error))
         if feed.refused:
-            topics = ", ".join(sorted(feed.refused))
-            return Probe(ok=False, said=f"connected, but the broker refuses to give {topics}")
-        counts = {"topics": len(self._subscriptions), "tags": self._tags, "seen": len(seen)}
-        topics = f"{counts['topics']} topic" + ("" if counts["topics"] == 1 else "s")
-        heard = f"{counts['seen']} of {counts['tags']} tags seen within {_LISTEN_S:g} s"
-        said = f"connected in {took:.0f} ms, {topics} subscribed, {heard}"
+            refused = ", ".join(sorted(feed.refused))
+            return Probe(ok=False, said=f"connected, but the broker refuses to give {refused}")
+        topics, tags = len(self._plan.subscriptions), self._plan.tags
+        counts = {"topics": topics, "tags": tags, "seen": len(seen)}
+        heard = f"{len(seen)} of {tags} tags seen within {_LISTEN_S:g} s"
+        plural = "" if topics == 1 else "s"
+        said = f"connected in {took:.0f} ms, {topics} topic{plural} subscribed, {heard}"
         return Probe(ok=True, said=said, details=counts)
 
     async def _listen(self, feed: Feed) -> set[int]:
         """The tags of which something came in time."""
         seen: set[int] = set()
+        reader = Reader(self._plan, self.options, lambda _what: None)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_S):
-                while len(seen) < self._tags and not feed.refused:
-                    seen.update(to_batch(await feed.arrivals(), self._fields).tag.tolist())
+                while len(seen) < self._plan.tags and not feed.refused:
+                    seen.update(reader.batch(await feed.arrivals()).tag.tolist())
         return seen
 
     def _subscribed(
         self, client_id: str, options: MqttOptions
     ) -> AbstractAsyncContextManager[Feed]:
-        mailbox = Mailbox({topic: len(fields) for topic, fields in self._fields.items()})
-        return subscribed(client_id, options, self._subscriptions, mailbox, self._places.config)
+        mailbox = Mailbox(self._plan.samples_of)
+        wanted = self._plan.subscriptions
+        return subscribed(client_id, options, wanted, mailbox, self._places.config)
 
     def __repr__(self) -> str:
         return f"<{self.name}: mqtt {self.options.host}:{self.options.resolved_port}>"

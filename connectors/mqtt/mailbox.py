@@ -9,7 +9,7 @@ Promises
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gateway.model import Nanos
@@ -39,12 +39,12 @@ class Arrival(NamedTuple):
 class Mailbox(asyncio.Queue[Any]):
     """The queue that aiomqtt fills with its messages; it gives out `Arrival`s.
 
-    `tags_of` says how many tags are read from a topic, to count what is `lost`.
+    `samples_of` says how many samples a message on a topic would be, to count what is `lost`.
     """
 
-    def __init__(self, tags_of: Mapping[str, int]) -> None:
+    def __init__(self, samples_of: Callable[[str], int]) -> None:
         super().__init__()
-        self._tags_of = tags_of
+        self._samples_of = samples_of
         self._held = 0
         self._lost = 0
 
@@ -56,7 +56,7 @@ class Mailbox(asyncio.Queue[Any]):
         size += len(topic.encode())
         arrival = Arrival(time.time_ns(), topic, kept, size, bool(message.retain))
         while self.qsize() >= MAX_MESSAGES or self._held + arrival.held > MAX_BYTES:
-            self._lost += self._tags_of.get(self.get_nowait().topic, 0)
+            self._lost += self._samples_of(self.get_nowait().topic)
         self._held += arrival.held
         super().put_nowait(arrival)
 

@@ -69,6 +69,14 @@ class MqttOptions(Strict):
     """A broker that is silent for twice as long counts as gone."""
     tags: Annotated[dict[Name, MqttTag], Field(min_length=1)]
     """What to read, by name."""
+    timestamp: Literal["source", "receive"] = "source"
+    """Whose time Sparkplug's values have: that of the edge node, or that of their reception, where
+    edge nodes have no clock to rely on."""
+    sparkplug_aware: bool = False
+    """Whether the broker keeps the births of Sparkplug's edge nodes, as one that is Sparkplug-aware
+    does: they are then known from the start."""
+    primary_host: Annotated[str, Field(pattern=r"^[^/+#]+$")] | None = None
+    """The Sparkplug host that edge nodes wait for: its coming and going is logged."""
     session_expiry: PositiveDuration | None = None
     """How long the broker keeps our session, and the messages of QoS 1 and 2 that it could not
     deliver, after the connection was lost; not at all if not given. A broker that speaks 3.1.1
@@ -100,7 +108,7 @@ class MqttOptions(Strict):
     def _have_names_of_their_own(cls, tags: dict[str, MqttTag]) -> dict[str, MqttTag]:
         made: set[str] = set()
         for written, entry in tags.items():
-            for name, _ in entry.topics(written):
+            for name, _ in entry.addresses(written):
                 if name in made:
                     raise ValueError(f"{name} is made twice: by {written}, and by another entry")
                 if len(name) > 64:
@@ -117,7 +125,12 @@ class MqttOptions(Strict):
             raise ValueError("MQTT counts this in whole seconds, 1s to 49710d")
         if info.data["client_id"] is None:
             raise ValueError("needs a `client_id` of its own, by which the broker knows us again")
-        undated = [name for name, tag in info.data["tags"].items() if not tag.brings_time]
+        by_reception = info.data.get("timestamp") == "receive"
+        undated = [
+            name
+            for name, tag in info.data["tags"].items()
+            if not tag.brings_time or (tag.sparkplug and by_reception)
+        ]
         if undated:
             some = ", ".join(undated[:3]) + (", …" if len(undated) > 3 else "")
             raise ValueError(f"what waited at the broker would pass for new: give {some} a time")

@@ -73,11 +73,11 @@ def steps(path: str) -> Path:
 
 def decode(payload: bytes | None, fields: Iterable[Field]) -> list[Reading]:
     """One reading for each field; a payload of None was too long to be kept."""
-    document = _parse(payload)
+    document = parse(payload)
     return [_read(document, field) for field in fields]
 
 
-def _parse(payload: bytes | None) -> Any:
+def parse(payload: bytes | None) -> Any:
     """The JSON document, or the text that stands there instead; None if it is neither."""
     if payload is None or len(payload) > MAX_PAYLOAD:
         return None
@@ -93,12 +93,12 @@ def _parse(payload: bytes | None) -> Any:
 
 def _read(document: Any, field: Field) -> Reading:
     found = _follow(document, field.path)
-    value = field.texts.get(found) if field.texts and isinstance(found, str) else _number(found)
+    value = field.texts.get(found) if field.texts and isinstance(found, str) else number_of(found)
     if value is None or not field.low <= value <= field.high or not _is_good(document, field):
         return _BAD
     if field.time_path is None:
         return Reading(value, None, Quality.GOOD)
-    at = _time(_follow(document, field.time_path), field.time_format)
+    at = time_of(_follow(document, field.time_path), field.time_format)
     return _BAD if at is None else Reading(value, at, Quality.GOOD)
 
 
@@ -126,7 +126,8 @@ def _follow(found: Any, path: Path) -> Any:
     return found
 
 
-def _number(found: Any) -> float | None:
+def number_of(found: Any) -> float | None:
+    """What stands in JSON as a finite number; true and false are 1 and 0."""
     if not isinstance(found, int | float):  # a bool is an int, 0 or 1
         return None
     try:
@@ -136,10 +137,11 @@ def _number(found: Any) -> float | None:
     return value if isfinite(value) else None
 
 
-def _time(found: Any, form: TimeFormat) -> Nanos | None:
+def time_of(found: Any, form: TimeFormat) -> Nanos | None:
+    """A time as it stands in JSON; None if it cannot be read as that."""
     if form == "iso":
         at = _from_iso(found)
-    elif isinstance(found, bool) or _number(found) is None:
+    elif isinstance(found, bool) or number_of(found) is None:
         return None
     else:
         at = round(found * _UNITS[form]) if abs(found) < 2**63 else None
@@ -157,18 +159,10 @@ def _from_iso(found: Any) -> Nanos | None:
     return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
 
 
-def to_batch(
-    arrivals: Sequence[Arrival], fields: Mapping[str, Sequence[Field]], lost: int = 0
-) -> SampleBatch:
-    """Columns of all that these messages say, in the order in which they came."""
-    rows: list[Row] = []
-    unmatched = 0
-    for arrival in arrivals:
-        mine = fields.get(arrival.topic, ())
-        unmatched += not mine
-        for field, reading in zip(mine, decode(arrival.payload, mine), strict=True):
-            rows.append(_row(arrival, field, reading))
-    return columns(rows, sum(arrival.size for arrival in arrivals), lost, unmatched)
+def rows_of(arrival: Arrival, fields: Sequence[Field]) -> list[Row]:
+    """The samples of one message."""
+    readings = decode(arrival.payload, fields)
+    return [_row(arrival, field, reading) for field, reading in zip(fields, readings, strict=True)]
 
 
 def _row(arrival: Arrival, field: Field, reading: Reading) -> Row:
@@ -178,9 +172,9 @@ def _row(arrival: Arrival, field: Field, reading: Reading) -> Row:
     return field.tag, at, reading.value, quality
 
 
-def nothing(fields: Iterable[Field], at: Nanos) -> SampleBatch:
+def nothing(tags: Iterable[int], at: Nanos) -> SampleBatch:
     """A bad sample for each of them."""
-    return columns([(field.tag, at, nan, Quality.BAD) for field in fields])
+    return columns([(tag, at, nan, Quality.BAD) for tag in tags])
 
 
 def columns(

@@ -7,7 +7,7 @@ Promises
   be right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
@@ -43,13 +43,25 @@ Levels = Annotated[
 ]
 
 
-class MqttTag(TagOptions):
-    """One value in the messages of a topic, or of several topics with the same payload."""
+def _check_wildcards(levels: Sequence[str]) -> None:
+    if any("#" in level for level in levels):
+        raise ValueError("# stands for any number of levels: write a + for each, or name them")
+    if any("+" in level and level != "+" for level in levels):
+        raise ValueError("a + stands for a whole level, as in plant/+/climate")
 
-    topic: Annotated[str, Field(min_length=1)]
+
+class MqttTag(TagOptions):
+    """One value in the messages of a topic, or a metric of Sparkplug; several with `levels`."""
+
+    sparkplug: str | None = None
+    """The edge node and, where it is one's, the device whose `metric` it is, as in group/node or
+    group/node/device; a + stands for each of `levels`."""
+    metric: Annotated[str, Field(min_length=1)] | None = Field(default=None, validate_default=True)
+    """The name of the Sparkplug metric, as its birth has it, as in Motor/Current."""
+    topic: Annotated[str, Field(min_length=1)] | None = Field(default=None, validate_default=True)
     """The topic it is published to; a + stands for each of `levels`, as in plant/+/climate."""
     levels: Levels | None = Field(default=None, validate_default=True)
-    """What may stand for the + in the topic. Each makes a tag of its own, named after it: north
+    """What may stand for the +. Each makes a tag of its own, named after it: north
     and temperature make north.temperature. A list of names, or keys and values where the level
     is not fit to be a name, as in {north: "00:1A:2B"}."""
     path: str = "value"
@@ -71,14 +83,35 @@ class MqttTag(TagOptions):
     period: PositiveDuration | None = None
     """Expected time between two messages; 5s if not given."""
 
+    @field_validator("sparkplug")
+    @classmethod
+    def _is_node_or_device(cls, node: str | None) -> str | None:
+        levels = (node or "a/b").split("/")
+        if len(levels) not in (2, 3) or not all(levels):
+            raise ValueError("write group/node or group/node/device")
+        _check_wildcards(levels)
+        return node
+
+    @field_validator("metric")
+    @classmethod
+    def _belongs_to_a_node(cls, metric: str | None, info: ValidationInfo) -> str | None:
+        if "sparkplug" in info.data and (metric is None) != (info.data["sparkplug"] is None):
+            raise ValueError("`sparkplug` and `metric` belong together: give both or none")
+        return metric
+
     @field_validator("topic")
     @classmethod
-    def _is_topic(cls, topic: str) -> str:
-        levels = topic.split("/")
-        if "#" in topic:
-            raise ValueError("# stands for any number of levels: write a + for each, or name them")
-        if any("+" in level and level != "+" for level in levels):
-            raise ValueError("a + stands for a whole level, as in plant/+/climate")
+    def _is_topic(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        if not {"sparkplug", "metric"} <= info.data.keys():  # wrong itself, and said there
+            return topic
+        is_metric = info.data["sparkplug"] is not None
+        if topic is None:
+            if not is_metric:
+                raise ValueError("where from? Give a `topic`, or `sparkplug` and `metric`")
+            return topic
+        if is_metric:
+            raise ValueError("a Sparkplug metric has its topics from its edge node: leave it out")
+        _check_wildcards(topic.split("/"))
         if topic.startswith("$share/"):
             raise ValueError("messages of a shared subscription go to somebody else as well")
         if "\0" in topic or len(topic.encode()) > 65535:
@@ -90,21 +123,29 @@ class MqttTag(TagOptions):
     def _stand_for_the_wildcards(
         cls, levels: dict[str, str] | None, info: ValidationInfo
     ) -> dict[str, str] | None:
-        if "topic" not in info.data:  # wrong itself, and said there
+        pattern = info.data.get("topic") or info.data.get("sparkplug")
+        if not pattern:  # wrong itself, and said there
             return levels
-        wildcards = info.data["topic"].split("/").count("+")
+        wildcards = pattern.split("/").count("+")
         if levels is None and wildcards:
-            raise ValueError("what may stand for the + in the topic? As in [north, south]")
+            raise ValueError("what may stand for the +? As in [north, south]")
         if levels is not None and not wildcards:
-            raise ValueError("the topic holds no + that these could stand for")
+            raise ValueError("there is no + that these could stand for")
         given = list((levels or {}).values())
         for level in given:
             if set(level) & set("+#\0") or level.count("/") != wildcards - 1:
                 right = "one level" if wildcards == 1 else f"{wildcards} levels, joined by /"
-                raise ValueError(f"{level} cannot stand for the + in the topic: write {right}")
+                raise ValueError(f"{level} cannot stand for the +: write {right}")
         if len(set(given)) < len(given):
             raise ValueError("two of them are the same")
         return levels
+
+    @field_validator("path", "time_path", "quality_path", mode="before")
+    @classmethod
+    def _is_of_a_topic(cls, path: object, info: ValidationInfo) -> object:
+        if path is not None and info.data.get("sparkplug"):
+            raise ValueError("a Sparkplug metric says by itself what this would: leave it out")
+        return path
 
     @field_validator("path", "time_path", "quality_path")
     @classmethod
@@ -150,14 +191,15 @@ class MqttTag(TagOptions):
     @property
     def brings_time(self) -> bool:
         """Whether its samples have a time of their own."""
-        return self.time_path is not None
+        return self.time_path is not None or self.sparkplug is not None
 
-    def topics(self, name: str) -> Iterator[tuple[str, str]]:
-        """The tags that this entry makes, each with its topic."""
+    def addresses(self, name: str) -> Iterator[tuple[str, str]]:
+        """The tags that this entry makes, each with its topic, or its edge node and device."""
+        pattern = self.topic or self.sparkplug or ""
         if self.levels is None:
-            yield name, self.topic
+            yield name, pattern
             return
         for prefix, level in self.levels.items():
             steps = iter(level.split("/"))
-            parts = (next(steps) if part == "+" else part for part in self.topic.split("/"))
+            parts = (next(steps) if part == "+" else part for part in pattern.split("/"))
             yield f"{prefix}.{name}", "/".join(parts)

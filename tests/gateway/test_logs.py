@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 import os
 import struct
 import sys
@@ -26,6 +27,25 @@ def test_without_a_terminal_or_a_journal_each_event_is_one_json_line(monkeypatch
     event = json.loads(stderr.getvalue())
     assert event["event"] == "source.lost"
     assert (event["line"], event["source"], event["level"]) == ("press-3", "plc", "warning")
+
+
+def test_what_a_plugin_says_by_the_standard_library_is_an_event_of_the_same_line(monkeypatch):
+    stderr, root = io.StringIO(), logging.getLogger()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    logs.configure("press-3", "json")
+    logging.getLogger("connectors.mqtt.connector").warning("%s is gone", "plc")
+    logging.getLogger("connectors.mqtt.connector").debug("detail")
+    logging.getLogger("somebody.else").warning("chatter")
+    root.setLevel(level)
+    (event,) = map(json.loads, stderr.getvalue().splitlines())
+    assert (event["event"], event["why"], event["level"], event["line"]) == (
+        "plugin.says",
+        "plc is gone",
+        "warning",
+        "press-3",
+    )
 
 
 def test_under_systemd_the_journal_is_recognised_by_its_stream(monkeypatch, tmp_path):

@@ -150,7 +150,15 @@ async def test_without_it_what_was_published_meanwhile_is_not_kept(
 async def test_bad_payloads_are_bad_samples_and_the_good_ones_around_them_come_through(
     broker, connector, publish, samples
 ):
-    bad = [b"", b"\xff", b"{", b'{"value": NaN}', b'{"value": "1"}', b"[" * 200_000, b" " * 300_000]
+    bad = [
+        b"",
+        b"\xff",
+        b"{",
+        b'{"value": NaN}',
+        b'{"value": "1"}',
+        b"[" * 200_000,
+        b" " * 2_000_000,
+    ]
     messages = [b'{"value": 1}', *bad, b'{"value": 151}', b'{"value": 2}']
     tags = {"t": {"topic": "t", "high": 150}}
     async with connector(broker.port, tags).open() as batches:
@@ -159,6 +167,16 @@ async def test_bad_payloads_are_bad_samples_and_the_good_ones_around_them_come_t
     assert [row[2] for row in rows] == [Quality.GOOD, *[Quality.BAD] * 8, Quality.GOOD]
     assert [row[1] for row in rows if row[2] == Quality.GOOD] == [1, 2]
     assert all(math.isnan(row[1]) for row in rows if row[2] == Quality.BAD)
+
+
+async def test_a_message_of_many_megabytes_does_not_reach_our_memory_where_the_broker_is_told(
+    broker, connector, publish, samples
+):
+    async with connector(broker.port, {"t": {"topic": "t"}}, protocol=5).open() as batches:
+        await publish(("t", b" " * 20_000_000), ("t", b'{"value": 2}'))
+        rows, taken = await samples(batches, 1)
+    assert rows[0][1:3] == (2, Quality.GOOD)
+    assert sum(batch.wire_bytes for batch in taken) < 1000
 
 
 async def test_many_topics_are_all_subscribed_to(broker, connector, publish, samples):

@@ -6,7 +6,8 @@ from gateway.model import SECOND
 
 
 def source(tag=None, **options):
-    tags = {"tags": {"t": {"topic": "plant/t"} | (tag or {})}}
+    written = {"topic": "plant/t"} | (tag or {})
+    tags = {"tags": {"t": {key: value for key, value in written.items() if value is not None}}}
     return MqttOptions.model_validate({"type": "mqtt", "host": "broker"} | tags | options)
 
 
@@ -20,9 +21,18 @@ def refusal(tag=None, **options):
     ("tag", "field", "said"),
     [
         ({"topic": "plant/+/t"}, "levels", "what may stand for the +"),
+        ({"topic": None}, "topic", "where from?"),
+        ({"topic": None, "sparkplug": "g/n"}, "metric", "belong together"),
+        ({"topic": None, "metric": "m"}, "metric", "belong together"),
+        ({"sparkplug": "g/n", "metric": "m"}, "topic", "from its edge node"),
+        ({"topic": None, "sparkplug": "n", "metric": "m"}, "sparkplug", "group/node/device"),
+        ({"topic": None, "sparkplug": "g//d", "metric": "m"}, "sparkplug", "group/node/device"),
+        ({"topic": None, "sparkplug": "g/#", "metric": "m"}, "sparkplug", "a + for each"),
+        ({"topic": None, "sparkplug": "g/+", "metric": "m"}, "levels", "what may stand for"),
+        ({"topic": None, "sparkplug": "g/n", "metric": "m", "path": "v"}, "path", "leave it out"),
         ({"topic": "plant/a+/t", "levels": ["b"]}, "topic", "a whole level"),
         ({"topic": "plant/#"}, "topic", "write a + for each"),
-        ({"levels": ["north"]}, "levels", "holds no +"),
+        ({"levels": ["north"]}, "levels", "there is no +"),
         ({"topic": "+/t", "levels": {"a": "b/c"}}, "levels", "write one level"),
         ({"topic": "+/+", "levels": ["a"]}, "levels", "write 2 levels, joined by /"),
         ({"topic": "+/t", "levels": {"a": "+"}}, "levels", "cannot stand for"),
@@ -64,6 +74,7 @@ def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, s
         ({"tls": {"certificate": "c.pem"}}, ("tls", "key"), "belong together"),
         ({"tls": {"key": "k.pem"}}, ("tls", "key"), "belong together"),
         ({"tags": {}}, ("tags",), "at least 1"),
+        ({"primary_host": "a/b"}, ("primary_host",), "pattern"),
         ({"protocol": 4}, ("protocol",), "'3.1.1' or '5'"),
         ({"session_expiry": "1h"}, ("session_expiry",), "needs a `client_id`"),
         ({"session_expiry": "1h", "client_id": "a"}, ("session_expiry",), "give t a time"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
-from connectors.mqtt.payloads import Field, decode, nothing, steps, to_batch
+from connectors.mqtt.payloads import Field, columns, decode, nothing, rows_of, steps
 from gateway.model import SECOND, Quality
 
 VALUE = Field(0, ("value",))
@@ -150,39 +150,18 @@ def arrival(payload, topic="t", *, at=5, is_retained=False):
     return Arrival(at, topic, payload, size, is_retained)
 
 
-def test_several_messages_and_tags_become_one_batch_in_the_order_in_which_they_came():
-    fields = {"t": [Field(2, ("a",)), Field(0, ("b",))], "u": [Field(1)]}
-    batch = to_batch(
-        [arrival(b'{"a": 1, "b": 2}', at=10), arrival(b"3", "u", at=20), arrival(b"?", "v", at=30)],
-        fields,
-        lost=4,
-    )
-    assert batch.tag.tolist() == [2, 0, 1]
-    assert batch.value.tolist() == [1, 2, 3]
-    assert batch.at.tolist() == [10, 10, 20]
-    assert (batch.lost, batch.wire_bytes) == (4, 17 + 2 + 2)
-    columns = (batch.tag, batch.at, batch.value, batch.quality)
-    assert [column.dtype for column in columns] == [np.int32, np.int64, np.float64, np.uint8]
-
-
-def test_no_message_for_us_is_an_empty_batch_of_the_right_types():
-    batch = to_batch([arrival(b"1", "elsewhere")], {})
-    assert len(batch) == 0
-    assert (batch.tag.dtype, batch.at.dtype) == (np.int32, np.int64)
-
-
 def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_period():
     payload = b'{"value": 1, "at": "2026-01-01T12:00:00Z"}'
-    fields = {"t": [VALUE, TIMED, Field(0, ("none",))]}
+    fields = [VALUE, TIMED, Field(0, ("none",))]
     young, old = NOON + TIMED.period, NOON + TIMED.period + 1
     for at, quality in ((young, Quality.GOOD), (old, Quality.UNCERTAIN)):
-        batch = to_batch([arrival(payload, at=at, is_retained=True)], fields)
-        assert batch.quality.tolist() == [Quality.UNCERTAIN, quality, Quality.BAD]
-        assert batch.at.tolist() == [at, NOON, at]
+        rows = rows_of(arrival(payload, at=at, is_retained=True), fields)
+        assert [row[3] for row in rows] == [Quality.UNCERTAIN, quality, Quality.BAD]
+        assert [row[1] for row in rows] == [at, NOON, at]
 
 
 def test_nothing_is_a_bad_sample_for_each_tag():
-    batch = nothing([Field(3), Field(1)], 7)
+    batch = nothing([3, 1], 7)
     assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 1], [7, 7])
     assert np.isnan(batch.value).all()
     assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
@@ -192,8 +171,8 @@ def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
     from connectors.mqtt import payloads
 
     calls = []
-    real = payloads._parse
-    monkeypatch.setattr(payloads, "_parse", lambda given: calls.append(given) or real(given))
+    real = payloads.parse
+    monkeypatch.setattr(payloads, "parse", lambda given: calls.append(given) or real(given))
     assert len(decode(b"{}", [VALUE, VALUE, ROOT])) == 3
     assert calls == [b"{}"]
 
@@ -239,11 +218,13 @@ def test_a_value_without_the_quality_it_should_have_is_bad():
     )
 
 
-def test_messages_that_no_tag_is_read_from_are_counted():
-    batch = to_batch(
-        [arrival(b"1", "u"), arrival(b'{"value": 1}'), arrival(b"2", "u")], {"t": [VALUE]}
-    )
-    assert (len(batch), batch.unmatched) == (1, 2)
+def test_columns_have_the_types_of_a_batch_be_they_empty():
+    for rows in ([(1, 5, 2.5, Quality.GOOD)], []):
+        batch = columns(rows, wire_bytes=9, lost=4, unmatched=2)
+        found = (batch.tag, batch.at, batch.value, batch.quality)
+        assert [column.dtype for column in found] == [np.int32, np.int64, np.float64, np.uint8]
+        assert {len(column) for column in found} == {len(rows)}
+        assert (batch.wire_bytes, batch.lost, batch.unmatched) == (9, 4, 2)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,7 @@ from hypothesis import strategies as st
 
 from connectors.mqtt import MqttConnector, MqttOptions
 from connectors.mqtt.payloads import Field
-from connectors.mqtt.topics import (
-    covers,
-    fields_of,
-    refused_topics,
-    subscriptions_of,
-    without_overlap,
-)
+from connectors.mqtt.topics import covers, plan_of, without_overlap
 
 
 def source(tags, **options):
@@ -29,7 +23,7 @@ def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
             "c": {"topic": "x", "time_path": "at", "time_format": "ms"},
         }
     )
-    assert fields_of(options) == {
+    assert plan_of(options).fields == {
         "x": [Field(0, ("p", "q"), low=0), Field(2, ("value",), ("at",), "ms")],
         "y": [Field(1, period=10**9)],
     }
@@ -50,7 +44,9 @@ def test_one_entry_with_a_wildcard_makes_a_tag_of_each_level_that_is_named():
         "boiler.flow",
         "pump.flow",
     ]
-    numbers = {topic: [field.tag for field in read] for topic, read in fields_of(options).items()}
+    numbers = {
+        topic: [field.tag for field in read] for topic, read in plan_of(options).fields.items()
+    }
     assert numbers == {
         "x": [0],
         "plant/north/t": [1],
@@ -58,7 +54,7 @@ def test_one_entry_with_a_wildcard_makes_a_tag_of_each_level_that_is_named():
         "hall 1/00:1A/f": [3],
         "hall 2/7/f": [4],
     }
-    assert list(subscriptions_of(options)) == ["x", "plant/+/t", "+/+/f"]
+    assert list(plan_of(options).subscriptions) == ["x", "plant/+/t", "+/+/f"]
 
 
 def test_each_filter_is_asked_for_once_with_the_highest_quality_of_service_it_needs():
@@ -71,7 +67,7 @@ def test_each_filter_is_asked_for_once_with_the_highest_quality_of_service_it_ne
         },
         qos=0,
     )
-    assert subscriptions_of(options) == {"p/+": 2, "q/b": 0}
+    assert plan_of(options).subscriptions == {"p/+": 2, "q/b": 0}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +123,21 @@ def test_covering_a_topic_is_matching_it(wide, topic):
     assert covers(wide, topic) is matches(topic, wide)
 
 
-def test_a_refused_filter_takes_its_topics_with_it():
-    topics = ["p/a", "p/b", "q"]
-    assert refused_topics(["p/+"], topics) == ["p/a", "p/b"]
-    assert refused_topics([], topics) == []
+def test_a_refused_filter_takes_its_tags_with_it():
+    plan = plan_of(
+        source(
+            {
+                "a": {"topic": "p/+", "levels": ["x", "y"]},
+                "b": {"topic": "q"},
+                "c": {"sparkplug": "g/n/d", "metric": "m"},
+                "e": {"sparkplug": "g/o", "metric": "m"},
+            }
+        )
+    )
+    for refused, tags in (
+        (["p/+"], [0, 1]),
+        (["spBv1.0/g/DDATA/n/+"], [3]),
+        (["$sparkplug/certificates/spBv1.0/g/NBIRTH/o"], []),
+        ([], []),
+    ):
+        assert [place.tag for place in plan.silenced(refused)] == tags

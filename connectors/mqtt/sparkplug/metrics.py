@@ -1,0 +1,27 @@
+"""What a payload says, once it is read."""
+
+from typing import Any, NamedTuple
+
+from gateway.model import Nanos
+
+
+class Metric(NamedTuple):
+    """One metric of a payload; `kind` is the field that holds its value, None if there is none."""
+
+    name: str | None
+    alias: int | None
+    at: Nanos | None
+    datatype: int
+    is_historical: bool
+    is_null: bool
+    kind: str | None
+    raw: Any
+    quality: int | None
+
+
+class Payload(NamedTuple):
+    """What one message says; `seq` is 0 where it is left out, as some encoders do with a zero."""
+
+    at: Nanos | None
+    seq: int
+    metrics: tuple[Metric, ...]

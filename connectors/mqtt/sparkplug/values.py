@@ -1,0 +1,62 @@
+"""What number a metric is, and how good it says that it is (pure).
+
+Promises
+- A value whose type and encoding contradict each other is none.
+- An integer without a known type is none: whether 4294967295 is -1 only the type can tell.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+
+from connectors.mqtt.sparkplug.metrics import Metric
+from gateway.model import Quality
+
+# Sparkplug 3.0, section 6.4.16: the numbers of the data types.
+_SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
+_UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
+_FIELD_BITS = {"int_value": 32, "long_value": 64}
+_FLOATS = {"float_value": (0, 9, 10), "double_value": (0, 9, 10)}
+_BOOLEAN = (0, 11)
+_TEXT = (0, 12, 14)
+EXPLAIN_THEMSELVES = frozenset(("float_value", "double_value", "boolean_value", "string_value"))
+"""The fields whose content means the same whatever the data type is."""
+
+_GOOD, _BAD, _STALE = 192, 0, 500
+
+
+def number_of(metric: Metric, datatype: int, texts: Mapping[str, float] | None) -> float | None:
+    """The value as a number; None if there is none. `datatype` is 0 where nobody has said it."""
+    if metric.is_null or metric.kind is None:
+        return None
+    if metric.kind in _FIELD_BITS:
+        return _integer(metric.raw, _FIELD_BITS[metric.kind], datatype)
+    if metric.kind in _FLOATS:
+        fits = datatype in _FLOATS[metric.kind] and isfinite(metric.raw)
+        return float(metric.raw) if fits else None
+    if metric.kind == "boolean_value":
+        return float(metric.raw) if datatype in _BOOLEAN else None
+    return texts.get(metric.raw) if texts and datatype in _TEXT else None
+
+
+def _integer(raw: int, field_bits: int, datatype: int) -> float | None:
+    bits = _UNSIGNED.get(datatype)
+    if bits is not None:
+        return float(raw) if raw < 2**bits else None
+    bits = _SIGNED.get(datatype)
+    if bits is None:
+        return None
+    if raw < 2**bits:  # two's complement in as many bits as the type has
+        return float(raw if raw < 2 ** (bits - 1) else raw - 2**bits)
+    # Some encoders extend the sign to the whole field.
+    whole = raw - 2**field_bits
+    return float(whole) if whole >= -(2 ** (bits - 1)) else None
+
+
+def quality_of(metric: Metric) -> Quality:
+    """What its quality property says: 192 good, 500 stale, 0 bad, else as in OPC DA."""
+    if metric.quality is None or metric.quality == _GOOD:
+        return Quality.GOOD
+    if metric.quality == _STALE:
+        return Quality.UNCERTAIN
+    major = metric.quality & 0xC0 if metric.quality < 256 else _BAD
+    return {0xC0: Quality.GOOD, 0x40: Quality.UNCERTAIN}.get(major, Quality.BAD)

@@ -1,0 +1,378 @@
+"""Malformed payloads, topics and packets: nothing but SourceLost leaves, and no value is invented.
+
+A longer run: ANDON_FUZZ_FRAMES=100000 pytest --timeout=0 tests/connectors/mqtt/test_fuzz.py
+"""
+
+import asyncio
+import json
+import math
+import os
+import struct
+from contextlib import suppress
+from random import Random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import sparkplug
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sparkplug import BOOLEAN, DOUBLE, INT32, INT64, STRING
+
+from connectors.mqtt import MqttConnector, MqttOptions
+from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival, Mailbox
+from connectors.mqtt.reader import Reader
+from connectors.mqtt.topics import plan_of
+from gateway.contracts import Places, SourceLost
+from gateway.model import Quality
+
+FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "2000"))
+VARIANTS = 20
+"""Payloads for each example: hypothesis draws one, and a seed for damaging it in many ways."""
+TAGS = {
+    "plain": {"topic": "plain", "path": ""},
+    "value": {"topic": "json"},
+    "deep": {"topic": "json", "path": "a.0.b"},
+    "timed": {"topic": "json", "time_path": "at", "time_format": "iso"},
+    "ms": {"topic": "json", "time_path": "/at", "time_format": "ms"},
+    "judged": {"topic": "json", "quality_path": "q", "quality_good": [192, "ok", True]},
+    "state": {"topic": "json", "path": "state", "enumeration": {"ON": 1, "OFF": 0}},
+    "flow": {"sparkplug": "g/n", "metric": "flow"},
+    "count": {"sparkplug": "g/n/d", "metric": "count"},
+    "mode": {"sparkplug": "g/n/d", "metric": "mode", "enumeration": {"AUTO": 3}},
+}
+OPTIONS = {"type": "mqtt", "host": "h", "tags": TAGS, "primary_host": "scada"}
+NAMES = list(TAGS)
+TOPICS = ["plain", "json", "STATE/scada", "spBv1.0/g/NBIRTH/n", "spBv1.0/g/NDATA/n"]
+TOPICS += ["spBv1.0/g/NDEATH/n", "spBv1.0/g/DBIRTH/n/d", "spBv1.0/g/DDATA/n/d"]
+TOPICS += ["spBv1.0/g/DDEATH/n/d", "$sparkplug/certificates/spBv1.0/g/NBIRTH/n"]
+
+fuzzing = settings(
+    max_examples=max(FRAMES // VARIANTS, 30),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+seeds = st.integers(0, 2**32)
+
+
+def edited(frame, random):
+    """The frame with up to four of its places damaged."""
+    for _ in range(random.randrange(5)):
+        at, data = random.randrange(len(frame) + 1), random.randbytes(random.randint(1, 6))
+        head, tail = frame[:at], frame[at:]
+        frame = random.choice(
+            [
+                head + data + tail[len(data) :],
+                head + tail[len(data) :],
+                head + data + tail,
+                head,
+                frame[:5000] * 2,
+                head + bytes([tail[0] ^ 1 << random.randrange(8)]) + tail[1:] if tail else head,
+            ]
+        )
+    return frame
+
+
+def reader(said=None):
+    options = MqttOptions.model_validate(OPTIONS)
+    return Reader(plan_of(options), options, (said if said is not None else []).append)
+
+
+def samples(batch):
+    assert np.array_equal(np.isnan(batch.value), batch.quality == Quality.BAD)
+    assert not np.isinf(batch.value).any()
+    assert ((batch.at >= 0) & (batch.tag >= 0) & (batch.tag < len(TAGS))).all()
+    columns = (batch.tag.tolist(), batch.value.tolist(), batch.quality.tolist())
+    return [
+        (NAMES[tag], value, quality)
+        for tag, value, quality in zip(*columns, strict=True)
+        if quality != Quality.BAD
+    ]
+
+
+def read(reader, topic, payload, *, retained=False):
+    return samples(reader.batch([Arrival(10**18, topic, payload, len(payload), retained)]))
+
+
+# Plain numbers and JSON ------------------------------------------------------------------------
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+scalars |= st.sampled_from(["ON", "ok", 192, 10**400, "2026-01-01T00:00:00Z", 1e308, -0.0])
+keys = st.sampled_from(["value", "a", "b", "at", "q", "state", "0"])
+documents = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=10,
+)
+odd = st.sampled_from(
+    [
+        b"[" * 200_000,
+        b'{"value":' * 50_000,
+        b'{"a":[{"b":' * 20_000,
+        b"9" * 300_000,
+        b'{"value":' + b"9" * 5000 + b"}",
+        b'{"value":1e999}',
+        b'{"value":-Infinity}',
+        b"NaN",
+        b"\xef\xbb\xbf1",
+        b'{"value":1,"value":2}',
+        b'{"value":"\\ud800"}',
+        b"\xff\xfe1\0",
+        b"1" + b" " * MAX_PAYLOAD,
+        b"\0",
+        b"0x10",
+        b"1_000",
+        "\u0661".encode(),
+    ]
+)
+
+
+def numbers_in(payload):
+    """Every number that JSON of these bytes holds, wherever it stands, and those of its texts."""
+    try:
+        found = [json.loads(payload.decode("utf-8-sig"))]
+    except (ValueError, RecursionError):
+        return {1.0, 0.0} & {{"ON": 1.0, "OFF": 0.0}.get(payload.decode(errors="replace").strip())}
+    numbers = set()
+    while found:
+        each = found.pop()
+        if isinstance(each, dict | list):
+            found += each.values() if isinstance(each, dict) else each
+        elif isinstance(each, int | float):
+            with suppress(OverflowError):
+                numbers.add(float(each))
+        else:
+            numbers.add({"ON": 1.0, "OFF": 0.0}.get(each))
+    return numbers
+
+
+@pytest.mark.parametrize("topic", ["plain", "json"])
+@fuzzing
+@given(document=documents.map(lambda each: json.dumps(each).encode()) | odd, seed=seeds)
+def test_no_text_raises_or_becomes_a_value_that_is_not_in_it(topic, document, seed):
+    mine, random = reader(), Random(seed)
+    for variant in range(VARIANTS if len(document) < 1000 else 2):
+        payload = edited(document, random) if variant else document
+        if found := read(mine, topic, payload):
+            allowed = numbers_in(payload)
+            assert all(value in allowed for _, value, _ in found)
+
+
+# Sparkplug -------------------------------------------------------------------------------------
+
+
+def fields(body):
+    """A second opinion: (number, content) of each field of a message; ValueError if it is none."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        number = shift = 0
+        while True:
+            if at >= len(body) or shift > 63:
+                raise ValueError("no varint")
+            byte, at = body[at], at + 1
+            number |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return number & 2**64 - 1
+
+    def some(count):
+        nonlocal at
+        if at + count > len(body):
+            raise ValueError("too short")
+        at += count
+        return body[at - count : at]
+
+    while at < len(body):
+        key = varint()
+        kind = key & 7
+        if kind not in (0, 1, 2, 5):
+            raise ValueError("unknown wire type")
+        yield key >> 3, varint() if kind == 0 else some({1: 8, 5: 4}.get(kind) or varint())
+
+
+def numbers_of(body):
+    """Every number that the metrics of a payload may stand for."""
+    found = set()
+    for number, content in fields(body):
+        if number == 2 and isinstance(content, bytes):
+            for inner, value in fields(content):
+                found |= readings(inner, value)
+    return found
+
+
+def readings(number, content):
+    if number in (10, 11, 14) and isinstance(content, int):
+        bits = {content % 2**width for width in (8, 16, 32, 64)} | {content}
+        signed = {each - 2**width for each in bits for width in (8, 16, 32, 64)}
+        return {float(each) for each in bits | signed | {int(content != 0)}}
+    if number == 12 and isinstance(content, bytes) and len(content) == 4:
+        return set(struct.unpack("<f", content))
+    if number == 13 and isinstance(content, bytes) and len(content) == 8:
+        return set(struct.unpack("<d", content))
+    return {3.0} if content == b"AUTO" else set()
+
+
+values = {
+    DOUBLE: st.floats(width=64),
+    INT32: st.integers(-(2**31), 2**31 - 1),
+    INT64: st.integers(-(2**63), 2**63 - 1),
+    BOOLEAN: st.booleans(),
+    STRING: st.sampled_from(["AUTO", "1", "x"]),
+}
+metrics = st.sampled_from(list(values)).flatmap(
+    lambda datatype: st.builds(
+        sparkplug.metric,
+        st.sampled_from(["flow", "count", "mode", "bdSeq", "other", None]),
+        st.none() | values[datatype],
+        st.just(datatype),
+        alias=st.none() | st.integers(0, 3),
+        at=st.none() | st.integers(0, 2**64 - 1),
+        typed=st.booleans(),
+        historical=st.booleans(),
+        quality=st.none() | st.sampled_from([0, 64, 192, 500, 2**31]),
+    )
+)
+payloads = st.builds(
+    lambda some, at, seq: sparkplug.payload(*some, at=at, seq=seq),
+    st.lists(metrics, max_size=4),
+    st.none() | st.integers(0, 2**64 - 1),
+    st.none() | st.integers(0, 2**64 - 1) | st.integers(0, 5),
+)
+messages = st.lists(
+    st.tuples(st.sampled_from(TOPICS[3:]), payloads | st.binary(max_size=200), st.booleans()),
+    min_size=1,
+    max_size=6,
+)
+
+
+@fuzzing
+@given(messages=messages, seed=seeds)
+def test_no_sparkplug_payload_raises_or_becomes_a_value_that_is_not_in_it(messages, seed):
+    random = Random(seed)
+    for _ in range(VARIANTS):
+        follow([(topic, edited(body, random), old) for topic, body, old in messages])
+
+
+def follow(messages):
+    mine, ever = reader(), set()
+    for topic, body, retained in messages:
+        found = read(mine, topic, body, retained=retained)
+        try:
+            now = numbers_of(body)
+        except ValueError:
+            now = set()
+        ever |= now
+        for _, value, quality in found:
+            # What a doubt repeats was true once; what is good stands in this very message.
+            assert value in (now if quality == Quality.GOOD else ever)
+
+
+# Topics and packets ----------------------------------------------------------------------------
+
+topics = st.text(max_size=40) | st.lists(
+    st.sampled_from(["spBv1.0", "g", "n", "d", "NDATA", "DDATA", "STATE", "", "+", "#", "\0", "ü"]),
+    max_size=7,
+).map("/".join)
+
+
+@fuzzing
+@given(topic=topics | st.sampled_from(TOPICS), payload=st.binary(max_size=60), seed=seeds)
+def test_no_topic_raises(topic, payload, seed):
+    random, box = Random(seed), Mailbox(lambda _topic: 1)
+    for _ in range(VARIANTS):
+        damaged = edited(topic.encode(errors="replace"), random).decode(errors="replace")
+        named = SimpleNamespace(value=damaged)
+        box.put_nowait(SimpleNamespace(topic=named, payload=payload, retain=0))
+    arrivals = box.rest(box.get_nowait())
+    batch = reader().batch(arrivals)
+    samples(batch)
+    mine = [each for each in arrivals if each.topic in TOPICS]
+    assert batch.unmatched <= VARIANTS - len(mine)
+
+
+class Broker:
+    """Welcomes everybody, and then sends what the test wants: no real broker would."""
+
+    def __init__(self):
+        self.sends, self.talks = b"", []
+
+    async def serve(self, reader, writer):
+        self.talks.append(writer)
+        try:
+            await reader.read(4096)  # CONNECT
+            writer.write(b"\x20\x02\0\0")
+            subscribe = await reader.read(4096)
+            writer.write(b"\x90\x04" + subscribe[2:4] + b"\1\1" + self.sends)
+            await writer.drain()
+        except (ConnectionError, IndexError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture(scope="module")
+def runner():
+    failures, broker = [], Broker()
+    with asyncio.Runner() as running:
+        running.get_loop().set_exception_handler(lambda _, context: failures.append(context))
+        server = running.run(asyncio.start_server(broker.serve, "127.0.0.1", 0))
+        yield running, failures, broker, server.sockets[0].getsockname()[1]
+        server.close()
+
+
+async def session(port):
+    """All that comes before SourceLost ends it."""
+    given = {"type": "mqtt", "host": "127.0.0.1", "port": port}
+    tags = {"a": {"topic": "a", "path": ""}, "b": {"topic": "b"}}
+    options = MqttOptions.model_validate(given | {"tags": tags, "keepalive": "1s"})
+    found = []
+    try:
+        async with MqttConnector("m", options, [], Places(None, None)).open() as batches:
+            async for batch in batches:
+                found += batch.value.tolist()
+    except SourceLost:
+        return found
+    pytest.fail("the session has no end")
+
+
+def packet(kind, body):
+    return bytes([kind]) + sparkplug.varint(len(body)) + body
+
+
+publish = st.builds(
+    lambda kind, topic, rest: packet(kind, len(topic).to_bytes(2, "big") + topic + rest),
+    st.integers(0x30, 0x3F),
+    st.sampled_from([b"a", b"b", b"\xff\xfe", b"a/+", b"", b"a\0"]),
+    st.binary(max_size=20) | st.just(b"\0\1") | st.just(b"1.5"),
+)
+others = st.builds(packet, st.integers(0, 255), st.binary(max_size=10))
+
+
+@settings(fuzzing, max_examples=max(FRAMES // 10, 30))
+@given(some=st.lists(publish | others | st.binary(max_size=20), max_size=4), seed=seeds)
+def test_no_packet_of_a_broker_raises_anything_but_source_lost(runner, some, seed):
+    running, failures, broker, port = runner
+    broker.sends = edited(b"".join(some), Random(seed))
+    for value in running.run(session(port)):
+        assert math.isnan(value) or repr(value).removesuffix(".0").encode() in broker.sends
+    assert failures == []
+
+
+def test_what_is_right_is_a_value_here_too(runner):
+    running, _, broker, port = runner
+    assert read(reader(), "plain", b"1.5") == [("plain", 1.5, Quality.GOOD)]
+    document = b'{"value": 2, "a": [{"b": 3}], "at": 5, "q": "ok", "state": "ON"}'
+    assert {name: value for name, value, _ in read(reader(), "json", document)} == {
+        "value": 2,
+        "deep": 3,
+        "ms": 2,
+        "judged": 2,
+        "state": 1,
+    }
+    birth = sparkplug.payload(sparkplug.metric("flow", 2.5, DOUBLE), at=10**12, seq=0)
+    assert read(reader(), TOPICS[3], birth) == [("flow", 2.5, Quality.GOOD)]
+    broker.sends = packet(0x30, b"\0\1a1.5")
+    assert running.run(session(port)) == [1.5]

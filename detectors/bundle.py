@@ -21,11 +21,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
+from detectors.budget import Calibration
 from detectors.distribution import Distribution
 from detectors.safety import check_model
 from gateway.contracts import ModelError
 from gateway.model import SECOND, Floats, Nanos, Reference
-from gateway.options import Name, PositiveDuration, Strict, format_duration
+from gateway.options import Duration, Name, PositiveDuration, Strict, format_duration
 
 MODEL, MANIFEST = "model.onnx", "manifest.json"
 FORMAT = 1
@@ -97,6 +98,12 @@ class Manifest(Strict):
     """Rows between two windows."""
     threshold: Positive
     """Alarm above this score."""
+    on_delay: Duration = 0
+    """How long a score should be above the threshold before an alarm, unless a line says else."""
+    off_delay: Duration = 0
+    """How long a score should be below it before the alarm goes, unless a line says else."""
+    calibration: Calibration | None = None
+    """The scores that the threshold comes from."""
     min_coverage: Annotated[float, Field(gt=0, le=1)]
     """Share of a tag's rows that must be observed in a window for the model to judge it."""
     scores: Distribution | None = None
@@ -118,9 +125,9 @@ class Manifest(Strict):
             raise ValueError(f"tags named twice: {', '.join(twice)}")
         return tags
 
-    @field_serializer("period")
-    def _with_unit(self, period: Nanos) -> str:
-        return format_duration(period)
+    @field_serializer("period", "on_delay", "off_delay")
+    def _with_unit(self, duration: Nanos) -> str:
+        return format_duration(duration)
 
     @property
     def model(self) -> str:

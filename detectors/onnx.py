@@ -17,7 +17,7 @@ from detectors.bundle import Manifest, load
 from detectors.gaps import fill, stack
 from detectors.known_tags import known_tags
 from gateway.contracts import ConfigError, Places
-from gateway.model import Alarm, Bools, Floats, Score, Tag, Window, WindowSpec
+from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
 from gateway.options import AlarmOptions
 
 
@@ -55,8 +55,8 @@ class OnnxDetector:
                 threshold,
                 options.severity,
                 hysteresis=options.hysteresis * threshold,
-                on_delay=options.on_delay,
-                off_delay=options.off_delay,
+                on_delay=_given(options, "on_delay", manifest.on_delay),
+                off_delay=_given(options, "off_delay", manifest.off_delay),
             ),
         )
         self._min_coverage = options.min_coverage or manifest.min_coverage
@@ -111,6 +111,10 @@ class OnnxDetector:
             model=self._id,
             blind=f"no data for {', '.join(gone)}",
         )
+
+
+def _given(options: OnnxOptions, name: str, usual: Nanos) -> Nanos:
+    return getattr(options, name) if name in options.model_fields_set else usual
 
 
 def _check_tags(detector: str, manifest: Manifest, tags: Mapping[str, Tag]) -> None:

@@ -49,9 +49,11 @@ def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
     """The detector a line would build from this bundle, on a line that has just its tags.
 
     `alarm` is what a line file may say beside the bundle: threshold, hysteresis, on_delay and
-    off_delay, with their units as text. ConfigError or ModelError as there.
+    off_delay, with their units as text; None is what it does not say. ConfigError or ModelError as
+    there.
     """
-    fields = {"type": "onnx", "bundle": str(bundle.absolute()), **alarm}
+    said = {name: value for name, value in alarm.items() if value is not None}
+    fields = {"type": "onnx", "bundle": str(bundle.absolute()), **said}
     try:
         options = OnnxOptions.model_validate(fields)
     except ValidationError as error:

@@ -29,10 +29,8 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--threshold", type=float, help="Alarm above this; the bundle's if none."),
         click.option("--hysteresis", type=float, default=0.1, show_default=True,
                      help="How far below it the score must fall, as a fraction."),
-        click.option("--on-delay", default="0s", show_default=True,
-                     help="How long the score must be above."),
-        click.option("--off-delay", default="0s", show_default=True,
-                     help="How long the score must be below."),
+        click.option("--on-delay", help="How long the score must be above; the bundle's if none."),
+        click.option("--off-delay", help="How long the score must be below; the bundle's if none."),
     ):  # fmt: skip
         command = option(command)
     return command

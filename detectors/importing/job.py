@@ -29,6 +29,7 @@ from detectors.bundle import (
 from detectors.distribution import Distribution
 from detectors.gaps import fill, stack
 from detectors.importing.form import Asked, Form, form_of
+from detectors.importing.limit import threshold
 from detectors.importing.quantize import Verdict, quantized
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.trial import check_runs
@@ -36,8 +37,8 @@ from detectors.importing.wrap import Centring, wrapped
 from detectors.safety import check_model
 from detectors.training.data import read
 from detectors.training.job import choose_tags
-from detectors.training.learn import FITTED_SHARE, LEAST_WINDOWS, threshold
 from detectors.training.line_tags import LineTag, read_line_tags
+from detectors.training.prepare import LEAST_WINDOWS
 from detectors.training.publish import TOLERANCE, Identity, check_place, write_bundle
 from detectors.training.resample import cut_windows, typical_step
 from gateway.contracts import ConfigError, ModelError
@@ -45,6 +46,7 @@ from gateway.model import SECOND, Floats, Nanos, Window
 from gateway.options import format_duration
 
 MIN_COVERAGE = 0.5
+FITTED_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)

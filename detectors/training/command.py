@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -42,8 +42,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--model-version", help="The model's version; the time in UTC if not given.")
 @click.option("--tags", help="Only these tags, separated by commas.")
 @click.option("--period", type=Length(), help="The grid; the data's own step if not given.")
-@click.option("--window", type=Length(), help="Length of a window; 10 periods if not given.")
+@click.option(
+    "--window", type=Length(), help="Length of a window; at most 29 periods if not given."
+)
 @click.option("--hop", type=Length(), help="Distance of two windows; one period if not given.")
+@click.option(
+    "--candidates",
+    help="Methods to try, separated by commas, the preferred first: pca, "
+    "mahalanobis, kmeans, robust; the first three if not given.",
+)
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -58,6 +65,7 @@ def train(
     period: Nanos | None,
     window: Nanos | None,
     hop: Nanos | None,
+    candidates: str | None,
 ) -> None:
     """Learn what is normal from recorded data, and write it as a model bundle.
 
@@ -68,7 +76,7 @@ def train(
     started = time.perf_counter()
     # These pull in numerical libraries, which `andon --help` must not wait for.
     from detectors.training.job import Job, run
-    from detectors.training.learn import Wishes
+    from detectors.training.prepare import Wishes
     from detectors.training.report import as_text, as_values
 
     line, recordings = sorted_out((*files, *data))
@@ -80,6 +88,7 @@ def train(
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,
+        _methods(candidates),
     )
     with progress() as say:
         learnt, manifest = run(job, say)
@@ -93,6 +102,18 @@ def check_extra() -> None:
         raise ConfigError(
             f"learning needs {', '.join(missing)}, which a line does not: install andon[train]"
         )
+
+
+def _methods(asked: str | None) -> Sequence[str]:
+    from detectors.training.choose import METHODS, USUAL
+
+    names = [name.strip() for name in (asked or "").split(",") if name.strip()]
+    unknown = [name for name in names if name not in METHODS]
+    if unknown:
+        raise click.UsageError(
+            f"--candidates: no method {unknown[0]!r}, there are {', '.join(METHODS)}"
+        )
+    return tuple(dict.fromkeys(names)) or USUAL
 
 
 def identity(name: str, version: str | None) -> Any:

@@ -1,8 +1,8 @@
-"""A lagged PCA as one fused ONNX graph.
+"""A model as one fused ONNX graph.
 
 Promises
 - Standardised in float64, then float32: a level of 1e6 with a spread of 1e-3 keeps its signal.
-- Contributions and score leave in float64, so that they sum exactly; the expected row is the last
+- Contributions and score leave in float64, so that they sum exactly; the expected row is the newest
   row moved by a small float32 amount, so it keeps its precision as well.
 - Only operators that a bundle may hold, one file, and the same bytes for the same model.
 """
@@ -12,28 +12,29 @@ from typing import Any
 import numpy as np
 
 from detectors.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
-from detectors.training.pca import CLIP, LaggedPca
+from detectors.training.lagged import CLIP, Frame, Lagged, Node
 
 OPSET = 18
 IR_VERSION = 9
 
 
-def graph_bytes(model: LaggedPca) -> bytes:
+def graph_bytes(model: Lagged) -> bytes:
     """The model as a serialised ONNX file."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    time, tags = model.weight.shape
+    tags = len(model.frame.mean)
 
     def entry(name: str, *shape: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
 
+    constants = _constants(model.frame) | model.core.constants()
     graph = helper.make_graph(
-        [helper.make_node(kind, ins, [out], **more) for kind, ins, out, more in _nodes()],
-        "lagged_pca",
-        [entry(INPUT, time, tags)],
+        [helper.make_node(kind, ins, [out], **more) for kind, ins, out, more in _nodes(model)],
+        "andon",
+        [entry(INPUT, model.frame.length, tags)],
         [entry(SCORE), entry(CONTRIBUTION, tags), entry(EXPECTED, tags)],
-        [numpy_helper.from_array(array, name) for name, array in _constants(model).items()],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     proto = helper.make_model(
         graph,
@@ -45,47 +46,43 @@ def graph_bytes(model: LaggedPca) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _constants(model: LaggedPca) -> dict[str, Any]:
-    time, tags = model.weight.shape
+def _constants(frame: Frame) -> dict[str, Any]:
+    tags, count = len(frame.mean), len(frame.recency)
     return {
-        # The centre is taken off in float64 as well, in engineering units.
-        "offset": model.mean + model.centre * model.std,
-        "std": model.std,
+        "mean": frame.mean,
+        "std": frame.std,
         "lowest": np.array(-CLIP),
         "highest": np.array(CLIP),
-        "down": model.components.T.astype(np.float32),
-        "up": model.components.astype(np.float32),
-        "weight": model.weight.astype(np.float32),
-        "pull": model.pull.astype(np.float32),
-        "flat": np.array([-1, time * tags]),
-        "cube": np.array([-1, time, tags]),
+        "rows": np.arange(count)[:, None] + np.arange(frame.lag)[None, :],
+        "flat": np.array([-1, frame.lag * tags]),
+        "cube": np.array([-1, frame.lag, tags]),
+        "by_window": np.array([-1, count, tags]),
+        "recency": frame.recency[:, None],
         "axis": np.array([1]),
-        "last": np.array(time - 1),
+        "last": np.array(count - 1),
+        "last_row": np.array(frame.length - 1),
     }
 
 
-def _nodes() -> list[tuple[str, list[str], str, dict[str, Any]]]:
-    """Operator, inputs, output and attributes, in order."""
+def _nodes(model: Lagged) -> list[Node]:
     single, double, drop = {"to": 1}, {"to": 11}, {"keepdims": 0}
     return [
-        ("Sub", [INPUT, "offset"], "centred", {}),
-        ("Div", ["centred", "std"], "wide", {}),
+        ("Sub", [INPUT, "mean"], "difference", {}),
+        ("Div", ["difference", "std"], "wide", {}),
         ("Clip", ["wide", "lowest", "highest"], "clipped", {}),
         ("Cast", ["clipped"], "standard", single),
-        ("Reshape", ["standard", "flat"], "row", {}),
-        ("MatMul", ["row", "down"], "component", {}),
-        ("MatMul", ["component", "up"], "usual", {}),
-        ("Sub", ["row", "usual"], "rest", {}),
-        ("Reshape", ["rest", "cube"], "residual", {}),
-        ("Mul", ["residual", "weight"], "weighted", {}),
-        ("Mul", ["weighted", "weighted"], "squared", {}),
-        ("ReduceSum", ["squared", "axis"], "per_tag", drop),
-        ("Cast", ["per_tag"], CONTRIBUTION, double),
+        ("Gather", ["standard", "rows"], "stretches", {"axis": 1}),
+        ("Reshape", ["stretches", "flat"], "row", {}),
+        *model.core.nodes(),
+        ("Reshape", ["part", "by_window"], "parts", {}),
+        ("Cast", ["parts"], "parts_wide", double),
+        ("Mul", ["parts_wide", "recency"], "faded", {}),
+        ("ReduceSum", ["faded", "axis"], CONTRIBUTION, drop),
         ("ReduceSum", [CONTRIBUTION, "axis"], SCORE, drop),
-        ("Mul", ["residual", "pull"], "pulled", {}),
-        ("ReduceSum", ["pulled", "axis"], "pulls", drop),
-        ("Cast", ["pulls"], "shift", double),
+        ("Reshape", ["off", "by_window"], "offs", {}),
+        ("Gather", ["offs", "last"], "newest_off", {"axis": 1}),
+        ("Cast", ["newest_off"], "shift", double),
         ("Mul", ["shift", "std"], "moved", {}),
-        ("Gather", [INPUT, "last"], "now", {"axis": 1}),
+        ("Gather", [INPUT, "last_row"], "now", {"axis": 1}),
         ("Sub", ["now", "moved"], EXPECTED, {}),
     ]

@@ -6,9 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from detectors.bundle import Manifest
+from detectors.training.choose import USUAL
 from detectors.training.data import read
-from detectors.training.learn import Learnt, Wishes, learn
+from detectors.training.learn import Learnt, learn
 from detectors.training.line_tags import read_line_tags
+from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
 from gateway.contracts import ConfigError
 
@@ -24,6 +26,7 @@ class Job:
     line: Path | None = None
     tags: Sequence[str] = ()
     force: bool = False
+    candidates: Sequence[str] = USUAL
 
 
 def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
@@ -34,7 +37,8 @@ def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
     recording = read(job.data)
     recording = recording.only(choose_tags(recording.names, job.tags, tuple(line)))
     periods = {name: tag.period for name, tag in line.items() if tag.period}
-    learnt = learn(recording, replace(job.wishes, tag_periods=periods), say)
+    wishes = replace(job.wishes, tag_periods=periods)
+    learnt = learn(recording, wishes, say, job.candidates)
     say("writing the bundle")
     units = {name: tag.unit for name, tag in line.items()}
     manifest = manifest_for(learnt, job.identity, units)

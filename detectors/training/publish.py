@@ -19,6 +19,7 @@ from detectors.bundle import (
     Version,
     load,
 )
+from detectors.distribution import Distribution
 from detectors.training.export import OPSET
 from detectors.training.learn import Learnt, judged
 from gateway.contracts import ConfigError
@@ -38,10 +39,18 @@ class Identity(Strict):
 
 def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -> Manifest:
     """The manifest of a learnt model."""
-    pca = learnt.pca
+    prepared, frame = learnt.prepared, learnt.model.frame
     tags = [
-        ManifestTag(name=name, unit=units.get(name, ""), mean=float(mean), std=float(std))
-        for name, mean, std in zip(learnt.names, pca.mean, pca.std, strict=True)
+        ManifestTag(
+            name=name,
+            unit=units.get(name, ""),
+            mean=float(mean),
+            std=float(std),
+            distribution=Distribution.of(values),
+        )
+        for name, mean, std, values in zip(
+            prepared.names, frame.mean, frame.std, prepared.windows.values[:, -1].T, strict=True
+        )
     ]
     return Manifest(
         format=FORMAT,
@@ -49,21 +58,25 @@ def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -
         version=identity.version,
         created=identity.created,
         tags=tags,
-        period=format_duration(learnt.period),
-        window=learnt.length,
-        hop=learnt.hop,
+        period=format_duration(prepared.windows.period),
+        window=frame.length,
+        hop=prepared.hop,
         threshold=learnt.threshold,
+        on_delay=format_duration(learnt.delay),
+        off_delay=format_duration(learnt.delay),
+        calibration=learnt.choice.chosen.calibration,
         min_coverage=learnt.min_coverage,
+        scores=Distribution.of(learnt.scores),
         scaling="(value - mean) / std per tag in float64, inside the graph",
         opset=OPSET,
         sha256=hashlib.sha256(learnt.graph).hexdigest(),
         golden=_golden(learnt),
         training=Training(
-            method=f"lagged PCA, {len(pca.components)} components, {pca.variance:.1%} of variance",
-            fingerprint=learnt.fingerprint,
+            method=str(learnt.model.core),
+            fingerprint=prepared.fingerprint,
             rows=learnt.rows,
-            first=_moment(learnt.first),
-            last=_moment(learnt.last),
+            first=_moment(int(prepared.windows.ends[0])),
+            last=_moment(int(prepared.windows.ends[-1])),
         ),
     )
 

@@ -14,25 +14,31 @@ from gateway.options import format_duration
 
 def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[str, Any]:
     """The report as plain values."""
+    prepared, chosen = learnt.prepared, learnt.choice.chosen
     return {
         "bundle": str(path),
         "model": model,
         "rows": learnt.rows,
-        "windows_fitted": learnt.fitted,
-        "windows_calibrated": learnt.calibrated,
-        "first": _moment(learnt.first),
-        "last": _moment(learnt.last),
-        "period": format_duration(learnt.period),
-        "window": learnt.length,
-        "hop": learnt.hop,
-        "tags": list(learnt.names),
-        "dropped": learnt.dropped,
-        "components": len(learnt.pca.components),
-        "variance": learnt.pca.variance,
+        "windows": prepared.total,
+        "windows_judged": len(learnt.scores),
+        "first": _moment(int(prepared.windows.ends[0])),
+        "last": _moment(int(prepared.windows.ends[-1])),
+        "period": format_duration(prepared.windows.period),
+        "window": learnt.model.frame.length,
+        "hop": prepared.hop,
+        "tags": list(prepared.names),
+        "dropped": learnt.left_out,
+        "method": str(chosen.core),
+        "candidates": [
+            {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
+            for each in learnt.choice.candidates
+        ],
         "threshold": learnt.threshold,
-        "calibration_median": float(np.median(learnt.scores)),
-        "calibration_highest": float(learnt.scores.max()),
-        "calibration_exceedances": learnt.exceedances,
+        "delay": format_duration(learnt.delay),
+        "one_false_alarm_in": format_duration(chosen.calibration.furthest),
+        "held_out_median": float(np.median(learnt.scores)),
+        "held_out_highest": float(learnt.scores.max()),
+        "held_out_exceedances": learnt.exceedances,
         "drifted": learnt.has_drifted,
         "seconds": round(seconds, 3),
     }
@@ -43,23 +49,26 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     yield f"{report['model']} written to {report['bundle']} in {report['seconds']:.1f} s"
     yield f"  data        {report['rows']} rows, {report['first']} to {report['last']}"
     yield (
-        f"  windows     {report['windows_fitted']} to learn from, "
-        f"{report['windows_calibrated']} held out; {report['window']} rows of "
-        f"{report['period']}"
+        f"  windows     {report['windows']} of {report['window']} rows of {report['period']}, "
+        f"{report['windows_judged']} judged by models that had not seen them"
     )
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name}: {why}"
-    yield f"  model       {report['components']} components, {report['variance']:.1%} of variance"
+    yield f"  model       {report['method']}"
+    for each in report["candidates"]:
+        yield f"  tried       {each['method']}: sees {each['sensitivity']:.1%} of shifted tags"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores: median "
-        f"{report['calibration_median']:.3g}, highest {report['calibration_highest']:.3g}, "
-        f"{report['calibration_exceedances']} above"
+        f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
+        f"{report['held_out_exceedances']} above"
     )
+    if report["delay"] != "0s":
+        yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
     if report["drifted"]:
         yield (
-            "  warning     the held-out part is unlike the part before it, so the threshold is "
-            "high: the process drifted or changed; train on longer or steadier running"
+            "  warning     the newest part is unlike the rest: the process drifted or changed; "
+            "train on longer or steadier running"
         )
 
 

@@ -31,7 +31,8 @@ from detectors.evaluation.metrics import (
     vus_pr,
 )
 from detectors.training.data import Recording
-from detectors.training.learn import Wishes, learn
+from detectors.training.learn import learn
+from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
 from gateway.model import SECOND
 

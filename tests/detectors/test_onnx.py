@@ -61,7 +61,7 @@ def test_normal_windows_stay_below_the_threshold(detector, normal):
 def test_the_tag_that_is_wrong_contributes_most(detector, normal, tag):
     column = bundles.NAMES.index(tag)
     values = normal[0].values.copy()
-    values[5:, column] += 6 * values.std(axis=0)[column]
+    values[3:, column] += 3 * bundles.recording().values.std(axis=0)[column]
     [score] = detector.score([bundles.window(values)])
     assert score.values[0] > detector.alarms[0].threshold
     assert score.contribution.argmax() == column

@@ -1,12 +1,15 @@
 """Small model bundles and plant-like data for tests, made by the real training code."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from detectors.training.choose import USUAL
 from detectors.training.data import Recording
-from detectors.training.learn import Learnt, Wishes, learn
+from detectors.training.learn import Learnt, learn
+from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
 from gateway.model import SECOND, Tag, Window
 
@@ -29,9 +32,15 @@ def recording(
     return Recording(NAMES, times, values, {})
 
 
-def learnt(source: Recording | None = None, **wishes: object) -> Learnt:
-    """A model of this recording."""
-    return learn(source or recording(), Wishes(**wishes), lambda _step: None)
+def learnt(
+    source: Recording | None = None,
+    say: Callable[[str], None] = lambda _step: None,
+    methods: Sequence[str] = USUAL,
+    **wishes: object,
+) -> Learnt:
+    """A model of this recording, with windows of ten rows unless wished otherwise."""
+    asked = {"window": 10 * SECOND} | wishes
+    return learn(source or recording(), Wishes(**asked), say, methods)
 
 
 def write(folder: Path, model: Learnt | None = None) -> Path:

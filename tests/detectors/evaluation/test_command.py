@@ -36,7 +36,7 @@ def andon(*arguments):
 
 
 def test_score_writes_a_row_for_each_window(bundle, data, tmp_path):
-    done = andon("score", bundle, data, "--out", tmp_path / "scores.csv")
+    done = andon("score", bundle, data, "--out", tmp_path / "scores.csv", "--on-delay", "0s")
     assert done.exit_code == 0, done.output
     with (tmp_path / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -55,7 +55,10 @@ def test_an_on_delay_that_outlasts_the_fault_leaves_no_alarm(bundle, data, tmp_p
 
 
 def test_backtest_tells_events_delays_and_the_rows_beside_each_f1(bundle, data):
-    done = andon("backtest", bundle, data, "--labels", "wrong", "--grace", "15s", "--json")
+    no_delays = ("--on-delay", "0s", "--off-delay", "0s")
+    done = andon(
+        "backtest", bundle, data, "--labels", "wrong", "--grace", "15s", "--json", *no_delays
+    )
     report = json.loads(done.stdout)
     assert (report["events"], report["events_found"]) == (1, 1)
     assert report["delays_s"][0] <= 3

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from detectors.bundle import load
 from gateway.cli import main
+from gateway.model import SECOND
+from gateway.options import format_duration
 
 
 def write_csv(path, source):
@@ -46,7 +48,7 @@ def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
     assert manifest.id == "pump"
     assert [tag.name for tag in manifest.tags] == list(bundles.NAMES)
     assert done.stdout.startswith(f"{manifest.model} written to")
-    assert "1200 rows, 2026-01-01T00:00:10Z to 2026-01-01T00:20:00Z" in done.stdout
+    assert "1200 rows, 2026-01-01T00:00:29Z to 2026-01-01T00:20:00Z" in done.stdout
     assert "threshold" in done.stdout
 
 
@@ -56,8 +58,21 @@ def test_the_report_can_be_had_as_json(data, tmp_path):
     manifest = load(tmp_path / "pump").manifest
     assert report["threshold"] == manifest.threshold
     assert report["tags"] == list(bundles.NAMES)
-    assert report["calibration_exceedances"] == 0
-    assert report["windows_fitted"] + report["windows_calibrated"] == 1191 - 9
+    assert report["windows"] == report["windows_judged"] == 1200 - 28
+    assert report["one_false_alarm_in"] == format_duration(10 * 1172 * SECOND)
+    assert {each["method"] for each in report["candidates"]} >= {report["method"]}
+
+
+def test_only_the_methods_that_are_asked_for_are_tried(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "m", "--json", "--candidates", "robust")
+    [tried] = json.loads(done.stdout)["candidates"]
+    assert tried["method"] == "Mahalanobis distance, robust covariance"
+
+
+def test_an_unknown_method_is_refused_with_those_there_are(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "m", "--candidates", "pca,forest")
+    assert done.exit_code == 2
+    assert "no method 'forest', there are pca, mahalanobis, kmeans, robust" in done.stderr
 
 
 def test_a_line_file_gives_the_tags_and_their_units(data, line, tmp_path):

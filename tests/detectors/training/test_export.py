@@ -6,12 +6,25 @@ import pytest
 from detectors.bundle import Model
 from detectors.gaps import stack
 from detectors.safety import check_model
+from detectors.training.choose import METHODS
 from detectors.training.export import OPSET, graph_bytes
-from detectors.training.pca import fit
+from detectors.training.lagged import Frame, Lagged, recency
+
+LENGTH, LAG = 15, 6
+KINDS = [("pca", n) for n in range(4)] + [
+    ("mahalanobis", 0), ("robust", 0), ("kmeans", 0), ("kmeans", 1)
+]  # fmt: skip
 
 
 def windows_of(source):
-    return stack(bundles.windows(source))[0]
+    return stack(bundles.windows(source, LENGTH))[0]
+
+
+def model_of(windows, method, number=0):
+    cells = windows[:, -1]
+    frame = Frame(cells.mean(axis=0), cells.std(axis=0), LAG, recency(LENGTH - LAG + 1))
+    core = METHODS[method](frame.standard(windows[:, -LAG:]))[number]
+    return Lagged(frame, core)
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +32,9 @@ def normal():
     return windows_of(bundles.recording(1500))
 
 
-@pytest.fixture(scope="module")
-def original(normal):
-    return fit(normal)
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}{kind[1]}")
+def original(normal, request):
+    return model_of(normal, *request.param)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +56,7 @@ def test_the_graph_agrees_with_the_original(kind, normal, original, exported):
     found = exported.run(windows)
     assert np.allclose(found.score, score, rtol=1e-4, atol=0)
     assert (np.abs(found.contribution - contribution) <= 1e-4 * score[:, None]).all()
-    scale = np.abs(windows - original.mean).max(axis=(1, 2))[:, None] + original.std
+    scale = np.abs(windows - original.frame.mean).max(axis=(1, 2))[:, None] + original.frame.std
     assert (np.abs(found.expected - expected) <= 1e-4 * scale).all()
 
 
@@ -61,11 +74,11 @@ def test_no_decision_is_flipped_at_any_calibrated_threshold(normal, original, ex
 def test_a_level_of_a_million_with_a_tiny_spread_keeps_its_signal():
     plain = windows_of(bundles.recording(1500))
     raised = windows_of(bundles.recording(1500, level=1e6, spread=1e-3))
-    usual, lifted = fit(plain), fit(raised)
+    usual, lifted = model_of(plain, "pca", 2), model_of(raised, "pca", 2)
     scores = Model(graph_bytes(lifted)).run(raised).score
     assert np.allclose(scores, usual.score(plain)[0], rtol=1e-3)
     shifted = raised.copy()
-    shifted[:, 5:, 0] += 5e-3
+    shifted[:, :, 0] += 5e-3
     found = Model(graph_bytes(lifted)).run(shifted)
     assert (found.score > scores.max()).all()
     assert (found.contribution.argmax(axis=1) == 0).mean() > 0.95

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detectors.training.data import Recording
-from detectors.training.learn import MARGIN, judged, threshold
+from detectors.training.learn import judged
 from gateway.contracts import ConfigError
 from gateway.model import SECOND
 
@@ -17,47 +17,65 @@ def with_column(name, values):
 
 def test_a_recording_becomes_a_model_of_all_its_tags():
     learnt = bundles.learnt()
-    assert learnt.names == bundles.NAMES
-    assert (learnt.period, learnt.length, learnt.hop) == (SECOND, 10, 1)
+    assert learnt.prepared.names == bundles.NAMES
+    assert (learnt.prepared.windows.period, learnt.prepared.hop) == (SECOND, 1)
+    assert (learnt.model.frame.length, learnt.model.frame.lag) == (10, 4)
     assert learnt.rows == 1200
-    assert learnt.exceedances == 0
     assert not learnt.has_drifted
 
 
-def test_fitted_and_held_out_windows_share_no_row():
-    learnt = bundles.learnt()
-    whole = 1200 - 9
-    assert learnt.fitted == round(0.7 * whole)
-    assert learnt.calibrated == whole - learnt.fitted - 9
-
-
-def test_the_held_out_part_does_not_shape_the_model():
+def test_every_window_is_judged_by_a_model_that_has_not_seen_it():
     source = bundles.recording()
-    other = source._replace(values=source.values.copy())
-    other.values[-200:] += np.random.default_rng(1).normal(size=(200, 4))
-    one, two = bundles.learnt(source), bundles.learnt(other)
-    assert one.graph == two.graph
-    assert two.threshold > one.threshold
+    wrong = source._replace(values=source.values.copy())
+    # A fault in the middle of what is learnt from is strange all the same.
+    wrong.values[600:640, 1] += 5
+    learnt = bundles.learnt(wrong)
+    assert len(learnt.scores) == learnt.prepared.total == 1191
+    assert (learnt.scores[600:631] > learnt.threshold).all()
+
+
+def test_a_few_strange_stretches_do_not_raise_the_threshold():
+    source = bundles.recording()
+    wrong = source._replace(values=source.values.copy())
+    wrong.values[600:620, 1] += 5
+    assert bundles.learnt(wrong).threshold < 1.5 * bundles.learnt(source).threshold
+
+
+def test_the_usual_window_is_short_where_there_are_many_tags_for_few_rows():
+    usual = bundles.learnt(window=None).model.frame
+    assert (usual.lag, usual.length) == (10, 29)
+    noise = np.random.default_rng(1).normal(size=(400, 40))
+    times = bundles.START + np.arange(400, dtype=np.int64) * SECOND
+    source = Recording(tuple(f"tag{n}" for n in range(40)), times, noise, {})
+    assert bundles.learnt(source, window=None).model.frame.lag == 5
+
+
+def test_the_delays_are_whole_steps_of_the_windows():
+    assert bundles.learnt().delay == 20 * SECOND
+    assert bundles.learnt(bundles.recording(4000), hop=8 * SECOND).delay == 16 * SECOND
+    hourly = bundles.recording()
+    hourly = hourly._replace(times=bundles.START + np.arange(1, 1201) * 3600 * SECOND)
+    assert bundles.learnt(hourly, window=None).delay == 0
 
 
 def test_a_constant_tag_is_left_out_and_named():
     learnt = bundles.learnt(with_column("mode", np.full(1200, 3.0)))
-    assert learnt.names == bundles.NAMES
-    assert learnt.dropped == {"mode": "constant at 3"}
+    assert learnt.prepared.names == bundles.NAMES
+    assert learnt.left_out == {"mode": "constant at 3"}
 
 
 def test_a_tag_that_is_hardly_there_is_left_out_and_named():
     rare = np.full(1200, np.nan)
     rare[:300] = np.arange(300)
     learnt = bundles.learnt(with_column("lab", rare))
-    assert learnt.names == bundles.NAMES
-    assert learnt.dropped["lab"].startswith("data in only")
+    assert learnt.prepared.names == bundles.NAMES
+    assert learnt.left_out["lab"].startswith("data in only")
 
 
-def test_a_tag_that_only_varies_in_the_held_out_part_is_left_out():
+def test_a_tag_that_only_varies_late_is_learnt_from():
     late = np.zeros(1200)
     late[-100:] = np.arange(100)
-    assert bundles.learnt(with_column("late", late)).dropped == {"late": "constant at 0"}
+    assert bundles.learnt(with_column("late", late)).prepared.names[-1] == "late"
 
 
 def test_windows_with_too_many_gaps_are_not_learnt_from():
@@ -65,8 +83,8 @@ def test_windows_with_too_many_gaps_are_not_learnt_from():
     source.values[300:340, 2] = np.nan
     learnt = bundles.learnt(source)
     # A value is held for three cells, so of forty missing rows 37 are not observed.
-    assert learnt.fitted + learnt.calibrated < 1191 - 9 - 30
-    assert learnt.names == bundles.NAMES
+    assert learnt.prepared.total < 1191 - 30
+    assert learnt.prepared.names == bundles.NAMES
 
 
 @pytest.mark.parametrize("rows", [2, 9, 50, 205])
@@ -84,16 +102,16 @@ def test_a_pause_of_the_whole_line_is_no_fault_of_its_tags():
     source = bundles.recording()
     times = source.times.copy()
     times[400:] += 900 * SECOND
-    assert bundles.learnt(source._replace(times=times)).names == bundles.NAMES
+    assert bundles.learnt(source._replace(times=times)).prepared.names == bundles.NAMES
 
 
 def test_a_single_tag_can_be_learnt_and_its_jumps_are_strange():
     learnt = bundles.learnt(bundles.recording().only(["flow"]))
-    assert learnt.names == ("flow",)
+    assert learnt.prepared.names == ("flow",)
     jump = learnt.examples[:1].copy()
-    jump[:, 5:] += 4 * learnt.pca.std
+    jump[:, 5:] += 4 * learnt.model.frame.std
     assert judged(learnt).score[0] < learnt.threshold
-    assert learnt.pca.score(jump)[0] > learnt.threshold
+    assert learnt.model.score(jump)[0] > learnt.threshold
 
 
 def test_without_a_tag_that_varies_nothing_is_learnt():
@@ -112,17 +130,8 @@ def test_a_length_that_is_no_multiple_of_the_period_is_refused(wish):
 def test_period_window_and_hop_can_be_chosen():
     learnt = bundles.learnt(period=2 * SECOND, window=16 * SECOND, hop=4 * SECOND,
                             source=bundles.recording(3000))  # fmt: skip
-    assert (learnt.period, learnt.length, learnt.hop) == (2 * SECOND, 8, 2)
-
-
-def test_the_threshold_lies_above_the_highest_scores_by_the_margin():
-    scores = np.random.default_rng(1).gamma(2, size=5000)
-    assert threshold(scores) > scores.max()
-    assert threshold(scores) >= MARGIN * np.quantile(scores, 0.9995)
-
-
-def test_few_equal_scores_still_leave_room():
-    assert threshold(np.ones(20)) == MARGIN
+    assert (learnt.prepared.windows.period, learnt.prepared.hop) == (2 * SECOND, 2)
+    assert learnt.model.frame.length == 8
 
 
 def test_a_process_that_changed_in_between_is_noticed():
@@ -132,8 +141,11 @@ def test_a_process_that_changed_in_between_is_noticed():
 
 
 def test_the_fingerprint_is_that_of_the_data():
-    assert bundles.learnt().fingerprint == bundles.learnt().fingerprint
-    assert bundles.learnt().fingerprint != bundles.learnt(bundles.recording(seed=2)).fingerprint
+    assert bundles.learnt().prepared.fingerprint == bundles.learnt().prepared.fingerprint
+    assert (
+        bundles.learnt().prepared.fingerprint
+        != bundles.learnt(bundles.recording(seed=2)).prepared.fingerprint
+    )
 
 
 def test_the_examples_hold_a_normal_and_an_abnormal_window():
@@ -149,5 +161,5 @@ def test_two_hundred_tags_are_learnt():
     times = bundles.START + np.arange(800, dtype=np.int64) * SECOND
     names = tuple(f"tag{n}" for n in range(200))
     learnt = bundles.learnt(Recording(names, times, values, {}))
-    assert len(learnt.names) == 200
+    assert len(learnt.prepared.names) == 200
     assert np.isfinite(learnt.threshold)

@@ -10,7 +10,8 @@ from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import MODBUS, OPCUA, TAGS
 from detectors.onnx import OnnxDetector, OnnxOptions
 from detectors.training.data import Recording
-from detectors.training.learn import Wishes, learn
+from detectors.training.learn import learn
+from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
 from detectors.training.resample import cut_windows
 from gateway.contracts import Places

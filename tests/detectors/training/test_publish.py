@@ -30,13 +30,16 @@ def test_a_written_bundle_loads_with_the_same_manifest(tmp_path, model):
 def test_the_threshold_and_the_scaling_survive_to_the_last_bit(tmp_path, model):
     found = load(bundles.write(tmp_path, model)).manifest
     assert found.threshold == model.threshold
-    assert [tag.mean for tag in found.tags] == model.pca.mean.tolist()
-    assert [tag.std for tag in found.tags] == model.pca.std.tolist()
+    assert [tag.mean for tag in found.tags] == model.model.frame.mean.tolist()
+    assert [tag.std for tag in found.tags] == model.model.frame.std.tolist()
+    assert found.calibration == model.choice.chosen.calibration
+    assert found.calibration.threshold() == found.threshold
+    assert found.on_delay == found.off_delay == model.delay
 
 
 def test_the_manifest_says_where_the_model_came_from(model):
     training = manifest(model).training
-    assert training.fingerprint == model.fingerprint
+    assert training.fingerprint == model.prepared.fingerprint
     assert training.rows == 1200
     assert training.first == datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
     assert "lagged PCA" in training.method

@@ -1,0 +1,177 @@
+"""Chooses a model on normal data alone: the one that sees most of what is put wrong on purpose.
+
+Promises
+- Each of ten consecutive stretches of the data is held out once: it is scored by models that were
+  fitted without its rows and without the rows around it. So all of the data calibrates, and all of
+  it is fitted on in the end.
+- A candidate gets the threshold that its own held-out scores ask for. Then tags are moved, one at a
+  time, in held-out windows, and what counts is the share of them that goes above the threshold.
+- Of one method the simplest is taken that is nearly as good as its best; another method than the
+  first is taken only if it sees half as much again.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.budget import Calibration, calibrate
+from detectors.training import kmeans, mahalanobis, pca
+from detectors.training.lagged import Core, Frame, Lagged, stretches
+from gateway.model import Bools, Floats, Nanos, Times
+
+STRETCHES = 10
+NEARLY = 0.9
+MUCH_BETTER = 1.5
+SHIFTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
+"""How far a tag is moved, in its standard deviations."""
+MOST_MOVED = 16
+"""Tags that are moved, evenly chosen."""
+MOST_JUDGED = 4000
+"""Windows whose held-out scores are taken; more, evenly thinned, add time and nothing else."""
+BEFORE = 0.7
+"""Share of the data that is taken as the past when looking for drift."""
+EXAMPLES = 40
+"""Windows in which tags are moved."""
+
+Fit = Callable[[Floats], Sequence[Core]]
+METHODS: dict[str, Fit] = {
+    "pca": pca.fit,
+    "mahalanobis": mahalanobis.fit_shrunken,
+    "kmeans": kmeans.fit,
+    "robust": mahalanobis.fit_robust,
+}
+"""Each gives its candidates, always as many, from standardised stretches [row, time, tag]."""
+USUAL = ("pca", "mahalanobis", "kmeans")
+"""A robust covariance takes too long to be tried unasked."""
+
+
+class Windows(NamedTuple):
+    """Full windows without gaps float64[window, time, tag], oldest first, and their ends in ns."""
+
+    values: Floats
+    ends: Times
+    period: Nanos
+    """Distance of the rows."""
+    step: Nanos
+    """Usual distance of the ends."""
+
+
+class Candidate(NamedTuple):
+    """How one candidate did. `scores` are the held-out ones, `sensitivity` is from 0 to 1."""
+
+    method: str
+    core: Core
+    scores: Floats
+    calibration: Calibration
+    sensitivity: float
+
+
+class Choice(NamedTuple):
+    """The model that was chosen, and all candidates in the order in which they are preferred."""
+
+    model: Lagged
+    chosen: Candidate
+    candidates: Sequence[Candidate]
+    judged: Sequence[int]
+    """Numbers of the windows whose held-out scores were taken."""
+    drift: float
+    """How strange the newest part is to a model of what was before it, against the median."""
+
+
+def choose(
+    windows: Windows, frame: Frame, methods: Sequence[str], say: Callable[[str], None]
+) -> Choice:
+    """The best of these methods; `frame` says what all have in common, whatever its core."""
+    found: dict[tuple[str, int], list[tuple[Floats, Floats]]] = {}
+    judged: list[int] = []
+    for number, held in enumerate(np.array_split(np.arange(len(windows.ends)), STRETCHES), 1):
+        say(f"holding out stretch {number} of {STRETCHES}")
+        taken = held[:: -(-len(windows.ends) // MOST_JUDGED)]
+        judged += taken.tolist()
+        rows = _rows(windows, _apart(windows, held, frame.lag), frame)
+        for key, core in _cores(methods, rows):
+            model = Lagged(frame, core)
+            scores = model.score(windows.values[taken])[0]
+            found.setdefault(key, []).append((scores, _moved_scores(model, windows, held)))
+    say("fitting on everything")
+    cores = dict(_cores(methods, _rows(windows, np.ones(len(windows.ends), dtype=np.bool_), frame)))
+    candidates = [_candidate(key[0], cores[key], parts, windows) for key, parts in found.items()]
+    chosen = preferred(candidates)
+    say("looking for drift")
+    key = next(key for key, core in cores.items() if core is chosen.core)
+    drift = _drift(windows, frame, key) / chosen.calibration.median
+    return Choice(Lagged(frame, chosen.core), chosen, candidates, judged, drift)
+
+
+def preferred(candidates: Sequence[Candidate]) -> Candidate:
+    """The best, where the simpler of a method and the earlier method have the benefit of doubt."""
+    methods = dict.fromkeys(candidate.method for candidate in candidates)
+    of_each = [_first([c for c in candidates if c.method == method], NEARLY) for method in methods]
+    return _first(of_each, 1 / MUCH_BETTER)
+
+
+def _first(candidates: Sequence[Candidate], share: float) -> Candidate:
+    enough = share * max(candidate.sensitivity for candidate in candidates)
+    return next(candidate for candidate in candidates if candidate.sensitivity >= enough)
+
+
+def _cores(methods: Sequence[str], rows: Floats) -> list[tuple[tuple[str, int], Core]]:
+    return [
+        ((name, number), core)
+        for name in methods
+        for number, core in enumerate(METHODS[name](rows))
+    ]
+
+
+def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:
+    """What a core is fitted on: the newest stretch of each window, and all where a run begins."""
+    begins = used & (
+        np.diff(windows.ends, prepend=windows.ends[0] - 2 * windows.step) > windows.step
+    )
+    tags = len(frame.mean)
+    older = stretches(frame.standard(windows.values[begins, :-1]), frame.lag)
+    newest = frame.standard(windows.values[used, -frame.lag :])
+    return np.concatenate((older.reshape(-1, frame.lag, tags), newest))
+
+
+def _apart(windows: Windows, held: Times, lag: int) -> Bools:
+    """Which windows' newest stretches share no row with the held-out windows."""
+    ends, length = windows.ends, windows.values.shape[1]
+    first = ends[held[0]] - (length - 1) * windows.period
+    last = ends[held[-1]] + (lag - 1) * windows.period
+    return np.asarray((ends < first) | (ends > last), dtype=np.bool_)
+
+
+def _drift(windows: Windows, frame: Frame, key: tuple[str, int]) -> float:
+    """The median score of the newest part by a model that was fitted on all before it."""
+    newest = np.arange(round(len(windows.ends) * BEFORE), len(windows.ends))
+    earlier = _apart(windows, newest, frame.lag)
+    core = METHODS[key[0]](_rows(windows, earlier, frame))[key[1]]
+    some = newest[:: -(-len(newest) // EXAMPLES)]
+    return float(np.median(Lagged(frame, core).score(windows.values[some])[0]))
+
+
+def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
+    """Scores of some held-out windows in which one tag is moved throughout."""
+    examples = windows.values[held[:: -(-len(held) * STRETCHES // EXAMPLES)]]
+    tags = len(model.frame.mean)
+    moved = np.arange(0, tags, -(-tags // MOST_MOVED))
+    parts = []
+    for tag, shift in product(moved, SHIFTS):
+        wrong = examples.copy()
+        wrong[:, :, tag] += shift * model.frame.std[tag]
+        parts.append(model.score(wrong)[0])
+    return np.concatenate(parts)
+
+
+def _candidate(
+    method: str, core: Core, parts: Sequence[tuple[Floats, Floats]], windows: Windows
+) -> Candidate:
+    scores = np.concatenate([scores for scores, _ in parts])
+    moved = np.concatenate([moved for _, moved in parts])
+    length = len(windows.ends) * windows.step
+    calibration = calibrate(scores, length, windows.values.shape[1] * windows.period)
+    sensitivity = float((moved > calibration.threshold()).mean())
+    return Candidate(method, core, scores, calibration, sensitivity)

@@ -1,0 +1,150 @@
+"""From a recording to the windows that are learnt from.
+
+Promises
+- Nothing has to be told: the grid and the length of what is judged together follow from the data.
+- A tag that is constant or hardly there is left out and named; too little data is refused.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.gaps import fill, stack
+from detectors.training.choose import Windows
+from detectors.training.data import Recording
+from detectors.training.lagged import recency
+from detectors.training.resample import cut_windows, typical_step
+from gateway.contracts import ConfigError
+from gateway.model import Floats, Nanos, Window
+from gateway.options import format_duration
+
+USUAL_LAG, USUAL_STRETCHES = 10, 20
+MOST_INPUTS = 640
+"""Values that are judged together at the most, so that a window costs little."""
+LEAST_WINDOWS = 200
+LEAST_LENGTHS = 10
+MOST_CELLS = 20_000_000
+"""Cells of windows that are learnt from; more, evenly thinned, add time and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to learn; what is None is inferred. Durations in ns."""
+
+    period: Nanos | None = None
+    window: Nanos | None = None
+    hop: Nanos | None = None
+    min_coverage: float = 0.5
+    tag_periods: Mapping[str, Nanos] = field(default_factory=dict)
+
+
+class Prepared(NamedTuple):
+    """Windows of the usable tags, and what became of the others."""
+
+    windows: Windows
+    names: tuple[str, ...]
+    dropped: dict[str, str]
+    lag: int
+    hop: int
+    total: int
+    """Whole windows there were, of which `windows` may be a part."""
+    fingerprint: str
+
+    @property
+    def recency(self) -> Floats:
+        """Weights of a window's stretches."""
+        return recency(self.windows.values.shape[1] - self.lag + 1)
+
+
+def prepare(recording: Recording, wishes: Wishes) -> Prepared:
+    """ConfigError says why there is nothing to learn from."""
+    period = wishes.period or typical_step(recording.times)
+    asked = _rows("window", wishes.window, period)
+    hop = _rows("hop", wishes.hop, period) or 1
+    cells = cut_windows(recording, period, 1, 1, wishes.tag_periods)
+    names, dropped = _usable_tags(recording.names, cells, wishes.min_coverage)
+    lag = _lag(-(-asked // 3) if asked else USUAL_LAG, len(cells), len(names))
+    length = asked or lag + USUAL_STRETCHES - 1
+    cut = cut_windows(recording.only(names), period, length, hop, wishes.tag_periods)
+    windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
+    _check_enough(len(windows), length)
+    thin = -(-len(windows) * length * len(names) // MOST_CELLS)
+    some = windows[::thin]
+    return Prepared(
+        Windows(
+            fill(*stack(some)),
+            np.array([window.end for window in some]),
+            period,
+            thin * hop * period,
+        ),
+        names,
+        dropped,
+        lag,
+        hop,
+        len(windows),
+        _fingerprint(names, windows),
+    )
+
+
+def _rows(what: str, asked: Nanos | None, period: Nanos) -> int | None:
+    if asked is None:
+        return None
+    if asked % period or asked < period:
+        raise ConfigError(
+            f"the {what} of {format_duration(asked)} must be a multiple of the period, "
+            f"{format_duration(period)}"
+        )
+    return asked // period
+
+
+def _lag(usual: int, rows: int, tags: int) -> int:
+    """Fewer rows where there are many tags: each value wants two rows of data that speak of it."""
+    return max(1, min(usual, rows // (2 * tags), MOST_INPUTS // tags))
+
+
+def _usable_tags(
+    names: Sequence[str], cells: Sequence[Window], min_coverage: float
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Tags that the data can teach something about, and the others with the reason."""
+    if not cells:
+        raise ConfigError(_too_short(0))
+    # A pause of the whole line is no fault of any tag.
+    part = [cell for cell in cells if cell.observed.any()] or cells[:1]
+    seen = np.stack([cell.observed[-1] for cell in part])
+    values = np.where(seen, np.stack([cell.values[-1] for cell in part]), np.nan)
+    dropped = {}
+    for column, name in enumerate(names):
+        found = values[seen[:, column], column]
+        if len(found) < min_coverage * len(part):
+            dropped[name] = f"data in only {len(found) / len(part):.0%} of the time"
+        elif found.min() == found.max():
+            dropped[name] = f"constant at {found[0]:g}"
+    usable = tuple(name for name in names if name not in dropped)
+    if not usable:
+        why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+        raise ConfigError(f"at least one tag that varies is needed ({why})")
+    return usable, dropped
+
+
+def _check_enough(windows: int, length: int) -> None:
+    needed = max(LEAST_WINDOWS, LEAST_LENGTHS * length)
+    if windows < needed:
+        raise ConfigError(_too_short(windows, needed))
+
+
+def _too_short(windows: int, needed: int = LEAST_WINDOWS) -> str:
+    return (
+        f"the data gives {windows} whole windows where {needed} are needed: record longer, "
+        "or choose a shorter window, or leave out tags that are often missing (--tags)"
+    )
+
+
+def _fingerprint(names: Sequence[str], windows: Sequence[Window]) -> str:
+    digest = hashlib.sha256("\n".join(names).encode())
+    for window in windows:
+        digest.update(window.end.to_bytes(8, "little", signed=True))
+        digest.update(np.ascontiguousarray(window.values[-1]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from detectors.budget import FURTHEST, calibrate
+from gateway.model import SECOND
+
+HOUR = 3600 * SECOND
+
+
+def made(count=100_000, seed=1):
+    """Independent scores whose logarithm is logistic with scale 0.2 around 1."""
+    return np.exp(np.random.default_rng(seed).logistic(1, 0.2, count))
+
+
+def test_the_distribution_is_found_again():
+    found = calibrate(made(), 100_000 * SECOND, SECOND)
+    assert found.median == pytest.approx(np.e, rel=0.01)
+    assert found.spread == pytest.approx(0.2, rel=0.02)
+
+
+def test_the_budget_is_kept_by_scores_of_that_distribution():
+    threshold = calibrate(made(), 100_000 * SECOND, SECOND).threshold(1000 * SECOND)
+    assert (made(1_000_000, seed=2) > threshold).sum() == pytest.approx(1000, rel=0.15)
+
+
+def test_a_rarer_budget_asks_for_a_higher_threshold_as_far_as_the_data_speaks():
+    found = calibrate(made(), 24 * HOUR, 10 * SECOND)
+    week = 7 * 24 * HOUR
+    assert found.threshold(HOUR) < found.threshold(24 * HOUR) < found.threshold(week)
+    assert found.furthest == FURTHEST * 24 * HOUR
+    assert found.threshold(52 * week) == found.threshold(found.furthest) == found.threshold()
+
+
+def test_a_strange_stretch_among_the_scores_hardly_matters():
+    scores = made(5000)
+    strange = np.concatenate((scores, np.full(250, 1e6)))
+    plain = calibrate(scores, HOUR, SECOND).threshold()
+    assert calibrate(strange, HOUR, SECOND).threshold() < 1.3 * plain
+
+
+def test_a_broad_body_without_a_tail_does_not_make_the_threshold_high():
+    scores = np.random.default_rng(1).uniform(0.1, 3, 5000)
+    assert 3 < calibrate(scores, HOUR, SECOND).threshold() < 5
+
+
+def test_equal_scores_still_leave_room():
+    assert calibrate(np.ones(50), HOUR, SECOND).threshold() > 1.1

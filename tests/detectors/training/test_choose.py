@@ -1,0 +1,72 @@
+import bundles
+import numpy as np
+import pytest
+
+from detectors.budget import calibrate
+from detectors.training.choose import METHODS, Candidate, preferred
+from gateway.model import SECOND
+
+
+def candidate(method, sensitivity):
+    scores = np.ones(10)
+    return Candidate(method, None, scores, calibrate(scores, 100 * SECOND, SECOND), sensitivity)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ([("pca", 0.50), ("pca", 0.54)], 0),
+        ([("pca", 0.50), ("pca", 0.60)], 1),
+        ([("pca", 0.40), ("kmeans", 0.55)], 0),
+        ([("pca", 0.40), ("kmeans", 0.70)], 1),
+        ([("pca", 0.0), ("kmeans", 0.0)], 0),
+    ],
+)
+def test_the_simpler_and_the_earlier_have_the_benefit_of_doubt(seen, expected):
+    candidates = [candidate(*each) for each in seen]
+    assert preferred(candidates) is candidates[expected]
+
+
+def chosen_among(values, *methods):
+    source = bundles.recording(len(values))
+    names = tuple(f"tag{n}" for n in range(values.shape[1]))
+    learnt = bundles.learnt(source._replace(names=names, values=values), methods=methods)
+    return learnt.choice
+
+
+def test_tags_that_follow_several_hidden_ones_are_told_by_many_components():
+    rng = np.random.default_rng(1)
+    hidden = np.cumsum(rng.normal(size=(1500, 3)) * (3, 1, 0.3), axis=0) % 20
+    values = hidden @ rng.normal(size=(3, 8)) + 0.05 * rng.normal(size=(1500, 8))
+    assert chosen_among(values, "pca").model.core.variance >= 0.95
+
+
+def test_tags_that_have_nothing_to_do_with_each_other_are_not_all_followed():
+    noise = np.random.default_rng(1).normal(size=(1500, 6))
+    assert chosen_among(noise, "pca").model.core.variance == 0.8
+
+
+def test_a_plant_with_separate_states_is_judged_by_its_states():
+    rng = np.random.default_rng(1)
+    states = np.repeat(rng.integers(0, 4, 100), 40)
+    levels = 10 * rng.normal(size=(4, 3))
+    values = levels[states] + rng.normal(size=(4000, 3))
+    choice = chosen_among(values, "pca", "mahalanobis", "kmeans")
+    seen = {each.method: each.sensitivity for each in choice.candidates}
+    assert seen["kmeans"] > 1.2 * max(seen["pca"], seen["mahalanobis"])
+
+
+def test_every_method_gives_a_model_that_sees_a_fault(subtests):
+    source = bundles.recording()
+    for method in METHODS:
+        with subtests.test(method):
+            learnt = bundles.learnt(source, methods=(method,))
+            wrong = learnt.examples[:1].copy()
+            wrong[:, :, 1] += 6 * learnt.model.frame.std[1]
+            assert learnt.model.score(wrong)[0] > learnt.threshold
+
+
+def test_the_progress_tells_which_stretch_is_held_out():
+    said = []
+    bundles.learnt(say=said.append)
+    assert "holding out stretch 10 of 10" in said

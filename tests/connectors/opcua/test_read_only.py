@@ -49,10 +49,10 @@ SERVICES = {
 }
 OTHERS = {
     "activate_session",
+    "close_secure_channel",
     "connect",
     "connect_and_get_server_endpoints",
     "connect_sessionless",
-    "disconnect",
     "disconnect_socket",
     "get_children_descriptions",
     "get_namespace_array",

@@ -10,12 +10,13 @@ The tail is read off twice, and the lower of the two holds:
 """
 
 import math
-from typing import Annotated
+import re
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_serializer
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer
 
-from gateway.model import Floats, Nanos
+from gateway.model import SECOND, Floats, Nanos
 from gateway.options import PositiveDuration, Strict, format_duration
 
 FURTHEST = 10.0
@@ -23,6 +24,34 @@ FURTHEST = 10.0
 LEAST_SPREAD = 0.02
 """Of the logarithm: scores that hardly vary leave a little room all the same."""
 TAIL = 0.1
+RESAMPLED = 200
+
+_HOUR = 3600 * SECOND
+_TIMES = {
+    "hour": _HOUR,
+    "shift": 8 * _HOUR,
+    "day": 24 * _HOUR,
+    "week": 7 * 24 * _HOUR,
+    "month": 30 * 24 * _HOUR,
+    "year": 365 * 24 * _HOUR,
+}
+_BUDGET = r"^\s*(\d+)\s+(?:per|a|an)\s+(" + "|".join(_TIMES) + r")\s*$"
+
+
+def parse_budget(text: object) -> Nanos:
+    """'1 per week' -> the time between two; ValueError with what would be right otherwise."""
+    match = re.match(_BUDGET, str(text))
+    if not match or not int(match[1]):
+        raise ValueError(
+            f"{text!r} is no budget: write a number and a time, as in 1 per week or 2 per shift; "
+            f"times are {', '.join(_TIMES)}"
+        )
+    return _TIMES[match[2]] // int(match[1])
+
+
+Budget = Annotated[
+    Nanos, BeforeValidator(parse_budget), WithJsonSchema({"type": "string", "pattern": _BUDGET})
+]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -58,6 +87,37 @@ class Calibration(Strict):
         body = self.median * math.exp(self.spread * math.log(windows - 1))
         tail = self.tail_from * math.exp(self.tail_spread * max(math.log(windows * TAIL), 0.0))
         return min(body, tail)
+
+    def between(self, threshold: float) -> float:
+        """The time between two false alarms above this threshold, ns: undoes `threshold`."""
+        body = 1 + math.exp(math.log(threshold / self.median) / self.spread)
+        tail = math.exp(math.log(threshold / self.tail_from) / self.tail_spread) / TAIL
+        return max(body, tail) * self.window
+
+
+class Interval(NamedTuple):
+    """Between these times, ns, nine of ten estimates lie."""
+
+    low: Nanos
+    high: Nanos
+
+
+def interval(
+    scores: Floats, stretches: int, calibration: Calibration, threshold: float
+) -> Interval:
+    """How sure the time between two false alarms is: whole stretches are drawn anew (bootstrap).
+
+    Stretches and not scores, since what is close in time is alike.
+    """
+    parts = np.array_split(scores, stretches)
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLED):
+        drawn = np.concatenate([parts[n] for n in rng.integers(0, stretches, stretches)])
+        again = calibrate(drawn, calibration.length, calibration.window)
+        found.append(min(again.between(threshold), float(2**62)))
+    low, high = np.quantile(found, (0.05, 0.95))
+    return Interval(round(low), round(high))
 
 
 def calibrate(scores: Floats, length: Nanos, window: Nanos) -> Calibration:

@@ -8,11 +8,12 @@ Promises
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from detectors.budget import Budget
 from detectors.bundle import Manifest, load
 from detectors.gaps import fill, stack
 from detectors.known_tags import known_tags
@@ -29,10 +30,19 @@ class OnnxOptions(AlarmOptions):
     """Folder with model.onnx and manifest.json, relative to the line file."""
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Alarm above this score; the manifest's if not given."""
+    false_alarms: Budget | None = None
+    """As many as may be borne, as in 1 per week, instead of a threshold; it comes from how the
+    model scored normal running it had not seen, and not rarer than one in ten times its length."""
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """How far below the threshold the score must fall, as a fraction of it."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of a tag's rows that must be observed in a window; the manifest's if not given."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.threshold is not None and self.false_alarms is not None:
+            raise ValueError("threshold and false_alarms both set the threshold: give one of them")
+        return self
 
 
 class OnnxDetector:
@@ -48,7 +58,7 @@ class OnnxDetector:
         _check_tags(name, manifest, tags)
         names = tuple(tag.name for tag in manifest.tags)
         self.spec = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
-        threshold = options.threshold or manifest.threshold
+        threshold = options.threshold or _budgeted(name, options.false_alarms, manifest)
         self.alarms: Sequence[Alarm] = (
             Alarm(
                 "anomaly",
@@ -111,6 +121,17 @@ class OnnxDetector:
             model=self._id,
             blind=f"no data for {', '.join(gone)}",
         )
+
+
+def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float:
+    if between is None:
+        return manifest.threshold
+    if manifest.calibration is None:
+        raise ConfigError(
+            f"detector {detector}: the bundle {manifest.model} does not say how it scored normal "
+            "running, so false_alarms cannot be kept: train it anew, or give a threshold"
+        )
+    return manifest.calibration.threshold(between)
 
 
 def _given(options: OnnxOptions, name: str, usual: Nanos) -> Nanos:

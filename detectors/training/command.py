@@ -19,6 +19,18 @@ from gateway.options import parse_duration
 _EXTRA = {"onnx": "onnx", "pyarrow": "pyarrow", "sklearn": "scikit-learn"}
 
 
+class _Budget(click.ParamType[Nanos]):
+    name = "budget"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
+        from detectors.budget import parse_budget
+
+        try:
+            return parse_budget(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Length(click.ParamType[Nanos]):
     """A duration with its unit, in ns."""
 
@@ -51,6 +63,11 @@ _PATH = click.Path(path_type=Path)
     help="Methods to try, separated by commas, the preferred first: pca, "
     "mahalanobis, kmeans, robust; the first three if not given.",
 )
+@click.option(
+    "--false-alarms",
+    type=_Budget(),
+    help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
+)
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -66,6 +83,7 @@ def train(
     window: Nanos | None,
     hop: Nanos | None,
     candidates: str | None,
+    false_alarms: Nanos | None,
 ) -> None:
     """Learn what is normal from recorded data, and write it as a model bundle.
 
@@ -84,7 +102,7 @@ def train(
         recordings,
         out,
         identity(name or out.absolute().name, model_version),
-        Wishes(period, window, hop),
+        Wishes(period, window, hop, false_alarms=false_alarms),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,

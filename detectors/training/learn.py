@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.budget import Interval, interval
 from detectors.bundle import Model, Outputs
-from detectors.training.choose import USUAL, Choice, choose
+from detectors.training.choose import STRETCHES, USUAL, Choice, choose
 from detectors.training.data import Recording
 from detectors.training.export import graph_bytes
 from detectors.training.lagged import Frame, Lagged
@@ -36,6 +37,8 @@ class Learnt:
     examples: Floats
     rows: int
     left_out: dict[str, str]
+    budget: Nanos | None
+    """Wished time between two false alarms, ns; None for as rare as the data can speak of."""
 
     @property
     def model(self) -> Lagged:
@@ -49,8 +52,14 @@ class Learnt:
 
     @property
     def threshold(self) -> float:
-        """For false alarms as rare as the data can speak of."""
-        return self.choice.chosen.calibration.threshold()
+        """For the budget, as far as the data can speak of it."""
+        return self.choice.chosen.calibration.threshold(self.budget)
+
+    @property
+    def sureness(self) -> Interval:
+        """Of the time between two false alarms."""
+        chosen = self.choice.chosen
+        return interval(chosen.scores, STRETCHES, chosen.calibration, self.threshold)
 
     @property
     def delay(self) -> Nanos:
@@ -87,6 +96,7 @@ def learn(
         _examples(prepared, choice),
         len(recording.times),
         recording.left_out | prepared.dropped,
+        wishes.false_alarms,
     )
 
 

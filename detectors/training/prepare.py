@@ -38,6 +38,8 @@ class Wishes:
     window: Nanos | None = None
     hop: Nanos | None = None
     min_coverage: float = 0.5
+    false_alarms: Nanos | None = None
+    """Time between two; None for as rare as the data can speak of."""
     tag_periods: Mapping[str, Nanos] = field(default_factory=dict)
 
 

@@ -11,6 +11,8 @@ from detectors.training.learn import Learnt
 from gateway.model import SECOND, Nanos
 from gateway.options import format_duration
 
+HOUR = 3600 * SECOND
+
 
 def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[str, Any]:
     """The report as plain values."""
@@ -35,7 +37,11 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         ],
         "threshold": learnt.threshold,
         "delay": format_duration(learnt.delay),
-        "one_false_alarm_in": format_duration(chosen.calibration.furthest),
+        "normal_running_hours": round(chosen.calibration.length / HOUR, 3),
+        "false_alarm_wished_hours": learnt.budget and learnt.budget / HOUR,
+        "false_alarm_at_most_hours": round(chosen.calibration.furthest / HOUR, 3),
+        "false_alarm_interval_hours": [round(each / HOUR, 3) for each in learnt.sureness],
+        "too_short": (learnt.budget or 0) > chosen.calibration.furthest,
         "held_out_median": float(np.median(learnt.scores)),
         "held_out_highest": float(learnt.scores.max()),
         "held_out_exceedances": learnt.exceedances,
@@ -63,8 +69,16 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
         f"{report['held_out_exceedances']} above"
     )
+    low, high = (f"{hours:.3g} h" for hours in report["false_alarm_interval_hours"])
+    yield f"  false alarm one in {low} to {high} of running like this (nine of ten estimates)"
     if report["delay"] != "0s":
         yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
+    if report["too_short"]:
+        yield (
+            f"  warning     one false alarm in {report['false_alarm_wished_hours']:g} h cannot be "
+            f"promised by {report['normal_running_hours']:.3g} h of data: it can speak of one in "
+            f"{report['false_alarm_at_most_hours']:.3g} h at the most, for which the threshold is"
+        )
     if report["drifted"]:
         yield (
             "  warning     the newest part is unlike the rest: the process drifted or changed; "

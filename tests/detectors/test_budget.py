@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.budget import FURTHEST, calibrate
+from detectors.budget import FURTHEST, calibrate, interval, parse_budget
 from gateway.model import SECOND
 
 HOUR = 3600 * SECOND
@@ -45,3 +45,37 @@ def test_a_broad_body_without_a_tail_does_not_make_the_threshold_high():
 
 def test_equal_scores_still_leave_room():
     assert calibrate(np.ones(50), HOUR, SECOND).threshold() > 1.1
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [("1 per week", 168), ("2 per shift", 4), ("1 a day", 24), ("4 per hour", 0.25)],
+)
+def test_a_budget_is_a_number_in_a_time(text, hours):
+    assert parse_budget(text) == hours * HOUR
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "0 per week", "1 per fortnight", "1.5 per day", "-1 per day", 7]
+)
+def test_what_is_no_budget_is_refused_with_what_would_be(text):
+    with pytest.raises(ValueError, match="as in 1 per week"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("between", [HOUR // 10, HOUR, 20 * HOUR])
+def test_the_time_between_two_false_alarms_undoes_the_threshold(between):
+    found = calibrate(made(5000), 5000 * SECOND, SECOND)
+    back = found.between(found.threshold(between))
+    assert back == pytest.approx(min(between, found.furthest), rel=0.01)
+
+
+def test_the_interval_holds_the_truth_and_narrows_with_the_data():
+    def width(count):
+        scores = made(count)
+        found = calibrate(scores, count * SECOND, SECOND)
+        low, high = interval(scores, 10, found, found.threshold(HOUR // 4))
+        assert low < HOUR // 4 < high
+        return high / low
+
+    assert width(50_000) < width(2000)

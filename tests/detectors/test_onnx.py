@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import bundles
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from detectors.bundle import MANIFEST
 from detectors.onnx import OnnxDetector, OnnxOptions
 from gateway.contracts import ConfigError, ModelError, Places
 from gateway.model import SECOND, Severity
@@ -50,6 +52,28 @@ def test_the_alarm_takes_its_threshold_from_the_manifest_unless_it_is_given(fold
     [usual] = build(folder).alarms
     assert usual.threshold == pytest.approx(bundles.learnt().threshold)
     assert usual.hysteresis == pytest.approx(usual.threshold / 10)
+
+
+def test_a_budget_of_false_alarms_gives_the_threshold_instead(folder):
+    calibration = bundles.learnt().choice.chosen.calibration
+    [hourly] = build(folder, false_alarms="1 per hour").alarms
+    [weekly] = build(folder, false_alarms="1 per week").alarms
+    assert hourly.threshold == pytest.approx(calibration.threshold(3600 * SECOND))
+    # Twenty minutes of data cannot speak of a week.
+    assert hourly.threshold < weekly.threshold == pytest.approx(calibration.threshold())
+
+
+def test_a_budget_and_a_threshold_are_not_both_given(folder):
+    with pytest.raises(ValidationError, match="give one of them"):
+        build(folder, false_alarms="1 per week", threshold=3)
+
+
+def test_a_budget_needs_a_bundle_that_knows_its_scores(tmp_path):
+    path = bundles.write(tmp_path)
+    manifest = json.loads((path / MANIFEST).read_text())
+    (path / MANIFEST).write_text(json.dumps(manifest | {"calibration": None}))
+    with pytest.raises(ConfigError, match="train it anew, or give a threshold"):
+        build(tmp_path, false_alarms="1 per week")
 
 
 def test_normal_windows_stay_below_the_threshold(detector, normal):

@@ -7,8 +7,6 @@ from click.testing import CliRunner
 
 from detectors.bundle import load
 from gateway.cli import main
-from gateway.model import SECOND
-from gateway.options import format_duration
 
 
 def write_csv(path, source):
@@ -59,7 +57,7 @@ def test_the_report_can_be_had_as_json(data, tmp_path):
     assert report["threshold"] == manifest.threshold
     assert report["tags"] == list(bundles.NAMES)
     assert report["windows"] == report["windows_judged"] == 1200 - 28
-    assert report["one_false_alarm_in"] == format_duration(10 * 1172 * SECOND)
+    assert report["false_alarm_at_most_hours"] == round(10 * 1172 / 3600, 3)
     assert {each["method"] for each in report["candidates"]} >= {report["method"]}
 
 
@@ -67,6 +65,24 @@ def test_only_the_methods_that_are_asked_for_are_tried(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "m", "--json", "--candidates", "robust")
     [tried] = json.loads(done.stdout)["candidates"]
     assert tried["method"] == "Mahalanobis distance, robust covariance"
+
+
+def test_a_budget_that_the_data_is_too_short_for_is_warned_of(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "m", "--false-alarms", "1 per week")
+    assert done.exit_code == 0, done.output
+    assert "one false alarm in 168 h cannot be promised by 0.326 h of data" in done.stdout
+    done = train("--data", data, "--out", tmp_path / "n", "--false-alarms", "1 per hour", "--json")
+    report = json.loads(done.stdout)
+    assert not report["too_short"]
+    low, high = report["false_alarm_interval_hours"]
+    assert low < 1 < high
+    assert load(tmp_path / "n").manifest.threshold < load(tmp_path / "m").manifest.threshold
+
+
+def test_a_wrong_budget_is_wrong_usage(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "m", "--false-alarms", "few")
+    assert done.exit_code == 2
+    assert "as in 1 per week" in done.stderr
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(data, tmp_path):

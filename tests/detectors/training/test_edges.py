@@ -1,0 +1,87 @@
+"""What data may be like: each gives a good model or a clear refusal."""
+
+import bundles
+import numpy as np
+import pytest
+
+from detectors.training.data import Recording
+from gateway.contracts import ConfigError
+from gateway.model import SECOND
+
+
+def of_tags(count, rows=1200, seed=1):
+    """Tags that follow two hidden loads, with noise."""
+    rng = np.random.default_rng(seed)
+    hidden = np.stack([np.sin(np.arange(rows) / step) for step in (17, 53)], axis=1)
+    values = hidden @ rng.normal(size=(2, count)) + 0.05 * rng.normal(size=(rows, count))
+    times = bundles.START + np.arange(1, rows + 1, dtype=np.int64) * SECOND
+    return Recording(tuple(f"tag{n}" for n in range(count)), times, values, {})
+
+
+def sees(learnt, tag):
+    """Whether a shift of this tag by three standard deviations goes above the threshold."""
+    wrong = learnt.examples[:1].copy()
+    wrong[:, :, tag] += 3 * learnt.model.frame.std[tag]
+    return learnt.model.score(wrong)[0][0] > learnt.threshold
+
+
+def false_alarms(learnt, source):
+    """Windows of other normal running above the threshold."""
+    length = learnt.model.frame.length
+    values = np.stack([window.values for window in bundles.windows(source, length)])
+    return int((learnt.model.score(values)[0] > learnt.threshold).sum())
+
+
+@pytest.mark.parametrize("count", [3, 200])
+def test_few_tags_and_many_are_learnt(count):
+    source = of_tags(count)
+    learnt = bundles.learnt(source, window=None)
+    assert all(sees(learnt, tag) for tag in range(0, count, -(-count // 5)))
+    assert learnt.exceedances <= 0.01 * len(learnt.scores)
+
+
+def test_missing_cells_do_not_spoil_the_model():
+    source = of_tags(4)
+    source.values[np.random.default_rng(1).random(source.values.shape) < 0.1] = np.nan
+    learnt = bundles.learnt(source, window=None)
+    assert all(sees(learnt, tag) for tag in range(4))
+
+
+def test_a_constant_channel_is_left_out():
+    source = of_tags(4)
+    source.values[:, 2] = 7
+    learnt = bundles.learnt(source, window=None)
+    assert learnt.prepared.names == ("tag0", "tag1", "tag3")
+    assert learnt.left_out == {"tag2": "constant at 7"}
+
+
+def test_a_level_of_a_million_with_a_spread_of_a_thousandth_changes_nothing():
+    plain = of_tags(4)
+    lifted = plain._replace(values=1e6 + 1e-3 * plain.values)
+    one, two = bundles.learnt(plain, window=None), bundles.learnt(lifted, window=None)
+    assert two.threshold == pytest.approx(one.threshold, rel=0.02)
+    assert all(sees(two, tag) for tag in range(4))
+
+
+def test_an_hour_without_data_is_no_anomaly_and_no_window_reaches_over_it():
+    source = of_tags(4)
+    times = source.times.copy()
+    times[600:] += 3600 * SECOND
+    learnt = bundles.learnt(source._replace(times=times), window=None)
+    ends = learnt.prepared.windows.ends
+    first = ends[ends > times[599] + 1000 * SECOND][0]
+    assert first == times[600] + 28 * SECOND
+    assert learnt.exceedances <= 0.01 * len(learnt.scores)
+
+
+def test_ten_minutes_at_a_second_are_enough():
+    learnt = bundles.learnt(of_tags(4, rows=600), window=None)
+    assert all(sees(learnt, tag) for tag in range(4))
+    assert false_alarms(learnt, of_tags(4, rows=1200)) == 0
+
+
+def test_ten_minutes_at_ten_seconds_are_refused():
+    source = of_tags(4, rows=60)
+    source = source._replace(times=bundles.START + np.arange(1, 61, dtype=np.int64) * 10 * SECOND)
+    with pytest.raises(ConfigError, match="record longer"):
+        bundles.learnt(source, window=None)

@@ -77,4 +77,13 @@ async def _read_session(
                 log.info("source.up", source=health.name, away_s=health.note_up())
             health.note(batch)
             inbox.put(batch, first_tag)
+            _heed_cancellation()
     raise SourceLost("the session ended")
+
+
+def _heed_cancellation() -> None:
+    # asyncio.wait_for of Python 3.11 swallows a cancellation that meets an answer; a connector, or
+    # the library below it, would then be read for ever.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

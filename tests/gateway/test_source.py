@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import numpy as np
 import pytest
@@ -69,3 +70,23 @@ async def test_what_a_human_must_mend_is_said_and_does_not_end_the_task():
     _, health, task = await read(connector, lambda _, health: health.error)
     assert health.error == "client.pem does not exist"
     assert task.cancelled()
+
+
+class Deaf:
+    """Goes on when it is cancelled, as asyncio.wait_for of Python 3.11 may."""
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        async def batches():
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.01)
+                yield batch(1, 1.0)
+
+        yield batches()
+
+
+async def test_a_cancellation_that_a_library_swallows_ends_the_reading_all_the_same():
+    inbox, _, task = await read(Deaf(), lambda inbox, _: len(inbox) >= 2)
+    assert task.cancelled()
+    assert len(inbox) >= 2

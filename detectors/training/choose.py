@@ -7,7 +7,7 @@ Promises
 - A candidate gets the threshold that its own held-out scores ask for. Then tags are moved, one at a
   time, in held-out windows, and what counts is the share of them that goes above the threshold.
 - Of one method the simplest is taken that is nearly as good as its best; another method than the
-  first is taken only if it sees half as much again.
+  first is taken only if it sees twice as much.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from gateway.model import Bools, Floats, Nanos, Times
 
 STRETCHES = 10
 NEARLY = 0.9
-MUCH_BETTER = 1.5
+MUCH_BETTER = 2.0
 SHIFTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 """How far a tag is moved, in its standard deviations."""
 MOST_MOVED = 16

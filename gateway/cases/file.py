@@ -20,6 +20,8 @@ from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.site import validated
 from gateway.contracts import Detector
+from gateway.drift import DETECTOR as MODELS
+from gateway.drift import ModelHealth
 from gateway.freshness import DETECTOR as DATA
 from gateway.model import SECOND, AlarmState, Severity
 from gateway.options import Duration, PositiveDuration, Strict
@@ -122,6 +124,8 @@ def _unknown_alarms(
 ) -> Iterator[Problem]:
     known = [f"{name}.{alarm.name}" for name, d in detectors.items() for alarm in d.alarms]
     known += [f"{DATA}.{source}.no_data" for source in config.sources]
+    health = ModelHealth(detectors, [tag.name for tag in config.tags])
+    known += [f"{MODELS}.{alarm.name}" for alarm in health.alarms]
     for number, case in enumerate(cases):
         for at, expected in enumerate(case.alerts):
             if expected.alarm not in known:

@@ -2,8 +2,8 @@
 
 Promises
 - The case runs through `gateway.replay`, and so through all of the line's own code.
-- A sensor alarm of a source counts only where the case gives all of the source's tags: the others
-  would be missed in every case.
+- The alarms that tell of missing data, of a source or of a model, count only where the case gives
+  all of its tags: the others would be missed in every case.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from gateway import codec
 from gateway.cases.file import Case, Cases, Expected
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig
+from gateway.drift import DETECTOR as MODELS
 from gateway.freshness import DETECTOR as DATA
 from gateway.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
 from gateway.replay import Replay
@@ -62,7 +63,7 @@ async def judge(cases: Cases, number: int) -> Verdict:
     samples, length = samples_of(case, cases.config)
     replay = Replay(cases.config, cases.detectors, take)
     await replay.play_samples(START, samples, START + length)
-    counted = [came for came in map(_came, points) if _counts(came, case, cases.config)]
+    counted = [came for came in map(_came, points) if _counts(came, case, cases)]
     fitting, missing, unexpected = _compare(counted, case.alerts)
     return Verdict(case, cases.lines[number], fitting, missing, unexpected)
 
@@ -112,10 +113,14 @@ def _came(point: Point) -> Came:
     )
 
 
-def _counts(came: Came, case: Case, config: LineConfig) -> bool:
-    detector, _, alarm = came.alarm.partition(".")
-    source = alarm.rpartition(".")[0]
-    return detector != DATA or all(tag.name in case.samples for tag in config.tags_of(source))
+def _counts(came: Came, case: Case, cases: Cases) -> bool:
+    kind, _, alarm = came.alarm.partition(".")
+    part = alarm.rpartition(".")[0]
+    needed = {
+        DATA: [tag.name for tag in cases.config.tags_of(part)],
+        MODELS: cases.detectors[part].spec.tags if part in cases.detectors else (),
+    }
+    return all(tag in case.samples for tag in needed.get(kind, ()))
 
 
 def _compare(

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import recorded
 import structlog
 from click.testing import CliRunner
 
@@ -156,3 +157,14 @@ def test_a_mistake_in_the_line_file_is_told_there(run):
     done = run(line=LINE.replace("host: h", "hots: h"))
     assert done.exit_code == 1
     assert "line.yaml:7:5: sources.plc.hots: unknown key" in done.output
+
+
+@pytest.mark.timeout(300)  # it may be the first that needs a model, and waits until it is learnt
+def test_a_model_that_lacks_tags_in_a_case_fails_no_case_by_its_blindness(run, tmp_path, bundle):
+    line = recorded.line_file(tmp_path, bundle).read_text()
+    head = "version: 1\nline: line.yaml\ncases:\n  - name: calm\n    length: 75min\n"
+    case = head + "    samples: {flow: 60}\n    alerts: [{at: 64s, alarm: guard.flow.flat_line}]\n"
+    done = run(case, line=line)
+    assert done.exit_code == 0, done.output
+    known = run(case.replace("guard.flow.flat_line", "models.pump.blindnes"), line=line).output
+    assert 'did you mean "models.pump.blindness"?' in known

@@ -19,11 +19,9 @@ import structlog
 from gateway import codec
 from gateway.alerts import AlertMachine
 from gateway.align import Aligner, Memory
-from gateway.buffer.errors import BufferFull
-from gateway.buffer.losses import Loss
 from gateway.clock import TURN, ClockWatch
 from gateway.config.load import LineConfig
-from gateway.contracts import AndonError, Detector
+from gateway.contracts import Detector
 from gateway.drift import DETECTOR as MODELS
 from gateway.drift import ModelHealth
 from gateway.freshness import DETECTOR as DATA
@@ -35,15 +33,14 @@ from gateway.model import (
     SECOND,
     Alert,
     Envelope,
-    Kind,
     Nanos,
     SampleBatch,
     Score,
     Window,
     WindowSpec,
 )
+from gateway.outbox import Outbox, Store
 from gateway.summary import Summariser
-from gateway.supervise import Fatal
 from gateway.tap import Tap
 
 log = structlog.get_logger()
@@ -52,8 +49,6 @@ LEDGER = "#ledger"
 """Its checkpoint's name; no detector can be called so."""
 CLOCK = "#clock"
 """As that of the clock watch."""
-UNSTORED_LIMIT = 20_000
-"""Points kept in memory while the buffer refuses them, some 4 MB."""
 
 Scored = Mapping[str, Sequence[Score] | Exception]
 
@@ -61,18 +56,6 @@ Scored = Mapping[str, Sequence[Score] | Exception]
 def warm_up(spec: WindowSpec) -> int:
     """Windows that close before the first whole one after a start."""
     return spec.length // spec.hop + 1
-
-
-class Store(Protocol):
-    """What the line needs of the buffer."""
-
-    async def append(
-        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
-    ) -> None: ...
-
-    async def load_checkpoint(self, name: str) -> bytes | None: ...
-
-    def note(self, loss: Loss) -> None: ...
 
 
 class Recorder(Protocol):
@@ -100,7 +83,8 @@ class Line:
         self.inbox = Inbox()
         self.tap = Tap()
         self.timings = Timings(config.line)
-        self._config, self._detectors, self._store, self._clock = config, detectors, store, clock
+        self._config, self._detectors, self._clock = config, detectors, clock
+        self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch = recorder, clock_watch
         self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
@@ -122,10 +106,7 @@ class Line:
         self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
-        self._saved: dict[str, bytes] = {}
-        self._unstored: list[Envelope] = []
         self._unsaid: list[Alert] = []
-        self._refused = False
         # Where nothing else waits for the loop, a thread would only cost time.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors") if in_thread else None
         self.health = Health(config.line, config.site, tags, self._watch)
@@ -136,16 +117,15 @@ class Line:
 
     async def restore(self) -> None:
         """Take up the alarms where the last run left them."""
-        known = await self._store.load_checkpoint(CLOCK)
+        known = await self._outbox.restore(CLOCK)
         if self._clock_watch is not None and known is not None:
             self._clock_watch.restore(known)
         for name, machine in self._machines.items():
-            state = await self._store.load_checkpoint(name)
+            state = await self._outbox.restore(name)
             if state is not None:
                 machine.restore(state)
-                self._saved[name] = machine.checkpoint()
                 self.health.active |= {alert.id: alert for alert in machine.standing()}
-        self._ledger = await self._store.load_checkpoint(LEDGER) or self._ledger
+        self._ledger = await self._outbox.restore(LEDGER) or self._ledger
         self.health.ledger.restore(self._ledger)
 
     def memory(self) -> Memory:
@@ -181,8 +161,8 @@ class Line:
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
         self._unsaid += alerts
-        self._unstored += self._dated([self._alert_envelope(alert) for alert in alerts])
-        self._unstored += self._dated(self._routine(now))
+        self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        self._outbox.add(self._dated(self._routine(now)))
         await self._append()
         if windows:
             self.timings.decided((self._clock() - now) / SECOND)
@@ -294,67 +274,27 @@ class Line:
         return (now // every + 1) * every
 
     async def _append(self) -> None:
-        states = {name: machine.checkpoint() for name, machine in self._machines.items()}
-        states[LEDGER] = self._ledger
-        if self._clock_watch is not None and self._unstored:
-            self._clock_watch.note(max(envelope.at for envelope in self._unstored))
-            states[CLOCK] = self._clock_watch.checkpoint()
-        changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
-        if not self._unstored and not changed:
-            return
         started = time.perf_counter()
-        try:
-            await self._store_it(changed)
-        except Fatal:
-            raise
-        except AndonError as error:
-            if not self._refused:
-                log.error("buffer.refused", why=str(error), kept=len(self._unstored))
-            self._refused = True
-            self.health.append_failures += 1
-            # The store may have been replaced: everything worth keeping is written again.
-            self._saved.clear()
-            self._bound_unstored()
+        stored = await self._outbox.send(self._states())
+        self.health.append_failures = self._outbox.failures
+        self.health.dropped_points = self._outbox.dropped
+        if not stored:
             return
-        if self._refused:
-            log.info("buffer.accepts", failures=self.health.append_failures)
-        self._refused = False
         self.timings.committed(time.perf_counter() - started)
-        self._saved |= changed
         closed = self._clock() - self._config.file.timing.lateness
         for alert in self._unsaid:
             self.timings.alerted(max(closed - alert.at, 0) / SECOND)
             self._announce(alert)
         self._unsaid.clear()
 
-    async def _store_it(self, changed: Mapping[str, bytes]) -> None:
-        """All that waits; on a full disk the alerts alone, and the rest is kept for later."""
-        try:
-            await self._store.append(self._unstored, changed)
-        except BufferFull:
-            alerts = [e for e in self._unstored if e.kind is Kind.ALERT]
-            if len(alerts) == len(self._unstored):
-                raise
-            await self._store.append(alerts, changed)
-            self._unstored = [e for e in self._unstored if e.kind is not Kind.ALERT]
-            self._bound_unstored()
-        else:
-            self._unstored.clear()
-
-    def _bound_unstored(self) -> None:
-        """A buffer that refuses for days must not fill the memory: summaries go first, counted."""
-        excess = len(self._unstored) - UNSTORED_LIMIT
-        if excess <= 0:
-            return
-        alerts = [e for e in self._unstored if e.kind is Kind.ALERT]
-        others = [e for e in self._unstored if e.kind is not Kind.ALERT]
-        # Should there ever be more alerts than that, they are kept: they are few by nature.
-        self._unstored = alerts + others[excess:]
-        for kind in (Kind.SUMMARY, Kind.GATEWAY):
-            gone = [envelope.at for envelope in others[:excess] if envelope.kind is kind]
-            if gone:
-                self._store.note(Loss(kind, "no_room", len(gone), min(gone), max(gone)))
-                self.health.dropped_points += len(gone)
+    def _states(self) -> dict[str, bytes]:
+        states = {name: machine.checkpoint() for name, machine in self._machines.items()}
+        states[LEDGER] = self._ledger
+        newest = self._outbox.newest
+        if self._clock_watch is not None and newest is not None:
+            self._clock_watch.note(newest)
+            states[CLOCK] = self._clock_watch.checkpoint()
+        return states
 
     def _announce(self, alert: Alert) -> None:
         self.health.note_alert(alert)

@@ -28,7 +28,6 @@ from gateway.freshness import DETECTOR as DATA
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
 from gateway.inbox import Inbox
-from gateway.metrics import Timings
 from gateway.model import (
     SECOND,
     Alert,
@@ -42,6 +41,7 @@ from gateway.model import (
 from gateway.outbox import Outbox, Store
 from gateway.summary import Summariser
 from gateway.tap import Tap
+from gateway.timings import Timings
 
 log = structlog.get_logger()
 

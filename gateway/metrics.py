@@ -1,4 +1,4 @@
-"""Prometheus metrics of one line: the registry, its histograms, and `Health` as a collector.
+"""Prometheus metrics of one line: `Health` as a collector, beside the histograms of `Timings`.
 
 Names follow Prometheus's rules and Vector's component spec: base units, `_total` for counters,
 timestamps instead of ages, `line` on every series, no label per tag. docs/metrics.md lists them.
@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from prometheus_client import (
-    CollectorRegistry,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
@@ -21,47 +19,9 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.health import Health
 from gateway.model import SECOND, Nanos, Severity
+from gateway.timings import Timings
 
-_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _COMPONENT = ["component_id", "component_kind", "component_type"]
-
-
-class Timings:
-    """Durations that want a distribution, in seconds."""
-
-    def __init__(self, line: str) -> None:
-        self.registry = CollectorRegistry()
-        self._line = line
-        # With their labels already, a histogram shows its zeros before the first observation.
-        self._decision = self._histogram(
-            "andon_decision_duration_seconds", "From a due window to its durable append."
-        ).labels(line)
-        self._commit = self._histogram(
-            "andon_buffer_commit_duration_seconds", "One durable append."
-        ).labels(line)
-        self._latency = self._histogram(
-            "andon_alert_latency_seconds", "From a window's close to its alert on disk."
-        ).labels(line)
-        self._inference = self._histogram(
-            "andon_model_inference_duration_seconds",
-            "One call of a detector with the windows that closed together.",
-            "detector",
-        )
-
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(name, text, ["line", *labels], buckets=_FAST, registry=self.registry)
-
-    def decided(self, seconds: float) -> None:
-        self._decision.observe(seconds)
-
-    def committed(self, seconds: float) -> None:
-        self._commit.observe(seconds)
-
-    def alerted(self, seconds: float) -> None:
-        self._latency.observe(seconds)
-
-    def scored(self, detector: str, seconds: float) -> None:
-        self._inference.labels(self._line, detector).observe(seconds)
 
 
 Rows = Sequence[tuple[tuple[str, ...], float]]

@@ -17,8 +17,9 @@ from gateway.control import SOCKET, serve
 from gateway.forward import Forwarder
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
-from gateway.metrics import HealthCollector, Timings, exposition
+from gateway.metrics import HealthCollector, exposition
 from gateway.model import SECOND, AlarmState, Alert, Severity
+from gateway.timings import Timings
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_700_000_000 * SECOND

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.grid import Grid, Rows, hold_limits, windows
-from gateway.model import SECOND, Nanos, SampleBatch, Tag, Times, Window, WindowSpec
+from gateway.grid import FUTURE_LIMIT, Grid, Rows, hold_limits, windows
+from gateway.model import Nanos, SampleBatch, Tag, Times, Window, WindowSpec
 
-FUTURE_LIMIT: Nanos = 5 * SECOND
 CATCH_UP: int = 600
 """Closed cells that one step may bring; a longer gap is a clock step or a suspended machine."""
 

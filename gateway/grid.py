@@ -13,9 +13,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gateway.model import Bools, Floats, Indices, Nanos, Qualities, Quality, Tag, Times, Window
+from gateway.model import (
+    SECOND,
+    Bools,
+    Floats,
+    Indices,
+    Nanos,
+    Qualities,
+    Quality,
+    Tag,
+    Times,
+    Window,
+)
 
 NEVER: Nanos = -(2**62)
+FUTURE_LIMIT: Nanos = 5 * SECOND
+"""A sample that claims to be from further ahead is not believed."""
 
 
 class Rows(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gateway.align import CATCH_UP, FUTURE_LIMIT
-from gateway.grid import NEVER
+from gateway.align import CATCH_UP
+from gateway.grid import FUTURE_LIMIT, NEVER
 from gateway.model import Nanos, Quality, SampleBatch, Summary, Tag
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gateway import grid
-from gateway.align import FUTURE_LIMIT
 from gateway.contracts import ConfigError
+from gateway.grid import FUTURE_LIMIT
 from gateway.history.names import files_in
 from gateway.model import SECOND, Floats, Indices, Nanos, Quality, Times
 

@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 
 from connectors.opcua.client import ReadOnlyClient
-from connectors.opcua.columns import Columns, is_good, nanos_of, nothing, seconds
+from connectors.opcua.columns import Columns, is_good, nothing, seconds
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.publishing import Publishing
 from connectors.opcua.rounds import Rounds
+from connectors.opcua.server_clock import ServerClock
 from gateway.contracts import SourceLost
 from gateway.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
 
@@ -66,7 +67,7 @@ class Session:
         self._news, self._is_subscribed = asyncio.Event(), asyncio.Event()
         self._failure: Exception | None = None
         self._is_confirmed = self._is_owed = False
-        self._dropped, self._server_ahead = 0, 0
+        self._dropped, self._clock = 0, ServerClock()
         self._asked_at, self._retry_at, self._retry_pause = 0.0, 0.0, _FIRST_RETRY_S
 
     async def start(self, client: ReadOnlyClient, *, has_resumed: bool) -> None:
@@ -183,7 +184,7 @@ class Session:
         nodes = [self._monitoring.nodes[index] for index in due]
         is_known = np.array([node is not None for node in nodes])
         data = await self._read([node for node in nodes if node is not None])
-        at = time.time_ns() + self._server_ahead
+        at = self._clock.at(time.time_ns())
         if not is_known.all():
             self._put(nothing(due[~is_known], at))
         return due[is_known], data, at
@@ -198,7 +199,7 @@ class Session:
             return data
         *data, clock = await self._client.read([*nodes, _CLOCK])
         moment = None if clock.Value is None else clock.Value.Value
-        self._server_ahead = self._ahead(seconds(moment), time.time_ns())
+        self._note_clock(seconds(moment), time.time_ns())
         return data
 
     def _note_vanished(self, read: Indices, data: Sequence[Any]) -> None:
@@ -211,7 +212,7 @@ class Session:
         self._take(message, time.time_ns())
 
     def _take(self, message: Any, arrived: Nanos) -> None:
-        self._server_ahead = self._ahead(seconds(message.PublishTime), arrived)
+        self._note_clock(seconds(message.PublishTime), arrived)
         for part in message.NotificationData or ():
             if hasattr(part, "MonitoredItems"):
                 batch = self._columns.changes(part.MonitoredItems, arrived)
@@ -221,11 +222,9 @@ class Session:
             elif hasattr(part, "Status"):
                 raise SourceLost(f"the server ended the subscription ({part.Status.name})")
 
-    def _ahead(self, sent: float, arrived: Nanos) -> Nanos:
-        """How far the server's clock is ahead of ours, in ns: the clock of its confirmations."""
-        if self._options.timestamp == "receive" or np.isnan(sent):
-            return 0
-        return nanos_of(sent) - arrived
+    def _note_clock(self, sent: float, arrived: Nanos) -> None:
+        if self._options.timestamp != "receive":
+            self._clock.note(sent, arrived)
 
     def _lose(self, count: int) -> None:
         self._dropped += count

@@ -169,7 +169,8 @@ def routes(tap: Tap, tags: Sequence[Tag]) -> list[web.RouteDef]:
         if topic not in TOPICS:
             raise web.HTTPNotFound(text=f"no topic {topic}: there are {', '.join(TOPICS)}")
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        with tap.asked(topic) as asker:
+        # That somebody stops listening is no error of ours.
+        with tap.asked(topic) as asker, contextlib.suppress(ConnectionResetError):
             await response.prepare(request)
             while True:
                 item, dropped = await asker.get()
@@ -179,5 +180,6 @@ def routes(tap: Tap, tags: Sequence[Tag]) -> list[web.RouteDef]:
                 lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
                 if lines or item is None:
                     await response.write((lines or "\n").encode())
+        return response
 
     return [web.get("/tap/{topic}", tell)]

@@ -107,13 +107,14 @@ def columns(found):
     return found.tag, found.at, found.value, found.quality
 
 
-async def test_an_asker_who_has_gone_is_forgotten(line, tmp_path, monkeypatch):
+async def test_an_asker_who_has_gone_is_forgotten_and_no_error(line, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tapping, "PATIENCE_S", 0.05)
     hearing = await told(line, tmp_path, "alerts")
     hearing.cancel()
     async with asyncio.timeout(20):
         while line.tap._askers["alerts"]:
             await asyncio.sleep(0.02)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_an_unknown_topic_is_nobody(line, tmp_path):

@@ -22,7 +22,6 @@ from detectors.bundle import (
     Golden,
     GoldenVector,
     Manifest,
-    ManifestTag,
     Model,
     Training,
 )
@@ -39,7 +38,13 @@ from detectors.training.data import read
 from detectors.training.job import choose_tags
 from detectors.training.line_tags import LineTag, read_line_tags
 from detectors.training.prepare import LEAST_WINDOWS
-from detectors.training.publish import TOLERANCE, Identity, check_place, write_bundle
+from detectors.training.publish import (
+    TOLERANCE,
+    Identity,
+    check_place,
+    manifest_tags,
+    write_bundle,
+)
 from detectors.training.resample import cut_windows, typical_step
 from gateway.contracts import ConfigError, ModelError
 from gateway.model import SECOND, Floats, Nanos, Window
@@ -213,24 +218,14 @@ class _Made:
 
     def manifest(self, sha256: str, cut: Sequence[Window], scores: Floats) -> Manifest:
         units = {name: tag.unit for name, tag in self.line.items()}
-        tags = [
-            ManifestTag(
-                name=name,
-                unit=units.get(name, ""),
-                mean=float(mean),
-                std=float(std),
-                distribution=Distribution.of(values),
-            )
-            for name, mean, std, values in zip(
-                self.names, self.scaling.mean, self.scaling.std, self.fitted[:, -1].T, strict=True
-            )
-        ]
         return Manifest(
             format=FORMAT,
             id=self.job.identity.id,
             version=self.job.identity.version,
             created=self.job.identity.created,
-            tags=tags,
+            tags=manifest_tags(
+                self.names, units, self.scaling.mean, self.scaling.std, self.fitted[:, -1]
+            ),
             period=format_duration(self.period),
             window=self.form.window,
             hop=self.hop,

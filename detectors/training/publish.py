@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from detectors.distribution import Distribution
 from detectors.training.export import OPSET
 from detectors.training.learn import Learnt, judged
 from gateway.contracts import ConfigError
-from gateway.model import SECOND, Nanos
+from gateway.model import SECOND, Floats, Nanos
 from gateway.options import Name, Strict, format_duration
 
 TOLERANCE = 1e-4
@@ -40,24 +40,13 @@ class Identity(Strict):
 def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -> Manifest:
     """The manifest of a learnt model."""
     prepared, frame = learnt.prepared, learnt.model.frame
-    tags = [
-        ManifestTag(
-            name=name,
-            unit=units.get(name, ""),
-            mean=float(mean),
-            std=float(std),
-            distribution=Distribution.of(values),
-        )
-        for name, mean, std, values in zip(
-            prepared.names, frame.mean, frame.std, prepared.windows.values[:, -1].T, strict=True
-        )
-    ]
+    newest = prepared.windows.values[:, -1]
     return Manifest(
         format=FORMAT,
         id=identity.id,
         version=identity.version,
         created=identity.created,
-        tags=tags,
+        tags=manifest_tags(prepared.names, units, frame.mean, frame.std, newest),
         period=format_duration(prepared.windows.period),
         window=frame.length,
         hop=prepared.hop,
@@ -79,6 +68,22 @@ def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -
             last=_moment(int(prepared.windows.ends[-1])),
         ),
     )
+
+
+def manifest_tags(
+    names: Sequence[str], units: Mapping[str, str], mean: Floats, std: Floats, rows: Floats
+) -> list[ManifestTag]:
+    """The tags as the training data float64[row, tag] shows them; mean and std float64[tag]."""
+    return [
+        ManifestTag(
+            name=name,
+            unit=units.get(name, ""),
+            mean=float(middle),
+            std=float(spread),
+            distribution=Distribution.of(values),
+        )
+        for name, middle, spread, values in zip(names, mean, std, rows.T, strict=True)
+    ]
 
 
 def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool = False) -> None:

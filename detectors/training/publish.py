@@ -27,6 +27,8 @@ from gateway.model import SECOND, Floats, Nanos
 from gateway.options import Name, Strict, format_duration
 
 TOLERANCE = 1e-4
+LIVE_COVERAGE = 0.8
+"""After a source was away, what is filled in must not look like a machine that stands still."""
 
 
 class Identity(Strict):
@@ -54,7 +56,7 @@ def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -
         on_delay=format_duration(learnt.delay),
         off_delay=format_duration(learnt.delay),
         calibration=learnt.choice.chosen.calibration,
-        min_coverage=learnt.min_coverage,
+        min_coverage=LIVE_COVERAGE,
         scores=Distribution.of(learnt.scores),
         scaling="(value - mean) / std per tag in float64, inside the graph",
         opset=OPSET,

@@ -32,7 +32,7 @@ detectors:
 def run(*words, **options):
     command = [*ANDON, *map(str, words)]
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=60, **options
+        command, check=False, capture_output=True, text=True, timeout=110, **options
     )
 
 

@@ -33,7 +33,6 @@ class Learnt:
     prepared: Prepared
     choice: Choice
     graph: bytes
-    min_coverage: float
     examples: Floats
     rows: int
     left_out: dict[str, str]
@@ -92,7 +91,6 @@ def learn(
         prepared,
         choice,
         graph_bytes(choice.model),
-        wishes.min_coverage,
         _examples(prepared, choice),
         len(recording.times),
         recording.left_out | prepared.dropped,

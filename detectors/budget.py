@@ -80,10 +80,13 @@ class Calibration(Strict):
         """The longest time between two false alarms that the data can speak of."""
         return round(FURTHEST * self.length)
 
+    def promised(self, between: Nanos | None = None) -> Nanos:
+        """The time between two false alarms that a threshold is for, if this one is wished."""
+        return min(between or self.furthest, self.furthest)
+
     def threshold(self, between: Nanos | None = None) -> float:
         """For one false alarm in this time; if None, as rare as the data can speak of."""
-        between = min(between or self.furthest, self.furthest)
-        windows = max(between / self.window, 2.0)
+        windows = max(self.promised(between) / self.window, 2.0)
         body = self.median * math.exp(self.spread * math.log(windows - 1))
         tail = self.tail_from * math.exp(self.tail_spread * max(math.log(windows * TAIL), 0.0))
         return min(body, tail)

@@ -71,6 +71,17 @@ class Golden(Strict):
     vectors: Annotated[list[GoldenVector], Field(min_length=1, max_length=20)]
 
 
+class Tested(Strict):
+    """How a model made without the newest part of the data did on it."""
+
+    first: datetime
+    last: datetime
+    threshold: Positive
+    false_alarms: Annotated[int, Field(ge=0)]
+    expected: Positive
+    """As many as the budget bears in that time."""
+
+
 class Training(Strict):
     """Where the model came from."""
 
@@ -80,6 +91,7 @@ class Training(Strict):
     rows: int
     first: datetime
     last: datetime
+    test: Tested | None = None
 
 
 class Manifest(Strict):

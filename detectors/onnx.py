@@ -21,6 +21,8 @@ from gateway.contracts import ConfigError, Places
 from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
 from gateway.options import AlarmOptions
 
+HYSTERESIS = 0.1
+
 
 class OnnxOptions(AlarmOptions):
     """A learnt model; tags, period, window, hop and threshold come from its manifest."""
@@ -33,7 +35,7 @@ class OnnxOptions(AlarmOptions):
     false_alarms: Budget | None = None
     """As many as may be borne, as in 1 per week, instead of a threshold; it comes from how the
     model scored normal running it had not seen, and not rarer than one in ten times its length."""
-    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = HYSTERESIS
     """How far below the threshold the score must fall, as a fraction of it."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of a tag's rows that must be observed in a window; the manifest's if not given."""

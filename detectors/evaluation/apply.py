@@ -6,6 +6,7 @@ Promises
 - What is known at a time depends on nothing that was recorded later.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,20 @@ from detectors.training.data import Recording
 from detectors.training.resample import cut_windows
 from gateway.alerts import AlertMachine
 from gateway.contracts import ConfigError, Places
-from gateway.model import Bools, Floats, Tag, Times
+from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
 
 CHUNK = 4096
 """Windows scored in one call, which bounds the memory."""
+
+
+class Episode(NamedTuple):
+    """One alarm, from its raise to its return; ns, None where it was active to the end."""
+
+    raised: Nanos
+    cleared: Nanos | None
+    peak: float
+    top: tuple[TopTag, ...]
+    """The tags that caused its highest score, the strongest first."""
 
 
 class Judged(NamedTuple):
@@ -31,6 +42,7 @@ class Judged(NamedTuple):
     score: Floats
     alarm: Bools
     threshold: float
+    episodes: tuple[Episode, ...]
 
     def at_times(self, times: Times) -> "Judged":
         """The same on other times, each with the window whose last cell holds it.
@@ -42,7 +54,7 @@ class Judged(NamedTuple):
         step = int(np.median(np.diff(self.at))) if len(self.at) > 1 else 0
         known = (row < len(self.at)) & (self.at[held] - times < max(step, 1))
         score = np.where(known, self.score[held], np.nan)
-        return Judged(times, score, self.alarm[held] & known, self.threshold)
+        return Judged(times, score, self.alarm[held] & known, self.threshold, self.episodes)
 
 
 def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
@@ -73,11 +85,22 @@ def judge(detector: OnnxDetector, recording: Recording) -> Judged:
     windows = cut_windows(recording.only(spec.tags), spec.period, spec.length, spec.hop, {})
     if not windows:
         raise ConfigError(f"the data is shorter than one window of the model, {spec.length} rows")
-    machine = AlertMachine(detector.name, detector.alarms, spec.tags)
-    scores, alarms = np.empty(len(windows)), np.empty(len(windows), dtype=np.bool_)
+    return follow(detector.alarms[0], spec.tags, _scored(detector, windows))
+
+
+def _scored(detector: OnnxDetector, windows: list[Window]) -> Iterator[Score]:
     for start in range(0, len(windows), CHUNK):
-        for row, found in enumerate(detector.score(windows[start : start + CHUNK]), start):
-            machine.step(found)
-            scores[row], alarms[row] = found.values[0], bool(machine.active)
-    at = np.array([window.end for window in windows], dtype=np.int64)
-    return Judged(at, scores, alarms, detector.alarms[0].threshold)
+        yield from detector.score(windows[start : start + CHUNK])
+
+
+def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged:
+    """What the alarm machine makes of these scores, which come in the order of their time."""
+    machine = AlertMachine("model", (alarm,), tags)
+    rows, ended = [], []
+    for score in scores:
+        ended += [alert for alert in machine.step(score) if not alert.is_active]
+        rows.append((score.at, score.values[0], bool(machine.active)))
+    at, value, active = (np.array(column) for column in zip(*rows, strict=True))
+    episodes = [Episode(each.opened_at, each.at, each.peak, each.top_tags) for each in ended]
+    standing = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
+    return Judged(at, value, active, alarm.threshold, (*episodes, *standing))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.evaluation.apply import Judged
+from detectors.evaluation.apply import Episode, Judged
 from detectors.evaluation.metrics import (
     average_precision,
     baselines,
@@ -14,7 +14,6 @@ from detectors.evaluation.metrics import (
     delays,
     false_episodes,
     hours,
-    spans,
     vus_pr,
     without_recovery,
 )
@@ -32,22 +31,29 @@ def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, A
     false = false_episodes(~normal, judged.alarm)
     length = hours(judged.at, normal)
     report = {
-        "first": _moment(int(judged.at[0])),
-        "last": _moment(int(judged.at[-1])),
+        "first": moment(int(judged.at[0])),
+        "last": moment(int(judged.at[-1])),
         "rows": len(judged.at),
         "blind_rows": int(np.isnan(judged.score).sum()),
         "threshold": judged.threshold,
         "highest_score": _number(np.nanmax(judged.score, initial=-np.inf)),
-        "alarms": [
-            {"raised": _moment(int(judged.at[start])), "rows": end - start}
-            for start, end in spans(judged.alarm)
-        ],
+        "alarms": [alarm_values(episode) for episode in judged.episodes],
         "normal_hours": length,
         "false_alarms": false,
         "false_alarms_per_hour": _number(false / length if length else np.nan),
         "false_alarms_per_week": _number(false / length * WEEK_HOURS if length else np.nan),
     }
     return report if labels is None else report | _labelled(judged, labels, grace)
+
+
+def alarm_values(episode: Episode) -> dict[str, Any]:
+    """One alarm: when, how strange, and the tags that caused it with their shares of the score."""
+    return {
+        "raised": moment(episode.raised),
+        "cleared": None if episode.cleared is None else moment(episode.cleared),
+        "peak": episode.peak,
+        "tags": [{"tag": top.tag, "share": top.share} for top in episode.top],
+    }
 
 
 def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
@@ -115,5 +121,6 @@ def _seconds(delay: float | None) -> str:
     return "missed" if delay is None else f"{delay:g} s"
 
 
-def _moment(at: Nanos) -> str:
+def moment(at: Nanos) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="milliseconds")

@@ -30,8 +30,6 @@ MOST_MOVED = 16
 """Tags that are moved, evenly chosen."""
 MOST_JUDGED = 4000
 """Windows whose held-out scores are taken; more, evenly thinned, add time and nothing else."""
-BEFORE = 0.7
-"""Share of the data that is taken as the past when looking for drift."""
 EXAMPLES = 40
 """Windows in which tags are moved."""
 
@@ -59,11 +57,15 @@ class Windows(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """How one candidate did. `scores` are the held-out ones, `sensitivity` is from 0 to 1."""
+    """How one candidate did. `sensitivity` is from 0 to 1.
+
+    scores: float64[judged] and contributions: float64[judged, tag], the held-out ones.
+    """
 
     method: str
     core: Core
     scores: Floats
+    contributions: Floats
     calibration: Calibration
     sensitivity: float
 
@@ -76,15 +78,21 @@ class Choice(NamedTuple):
     candidates: Sequence[Candidate]
     judged: Sequence[int]
     """Numbers of the windows whose held-out scores were taken."""
-    drift: float
-    """How strange the newest part is to a model of what was before it, against the median."""
+
+
+class _Part(NamedTuple):
+    """What one candidate makes of one held-out stretch, and of it with tags moved."""
+
+    scores: Floats
+    contributions: Floats
+    moved: Floats
 
 
 def choose(
     windows: Windows, frame: Frame, methods: Sequence[str], say: Callable[[str], None]
 ) -> Choice:
     """The best of these methods; `frame` says what all have in common, whatever its core."""
-    found: dict[tuple[str, int], list[tuple[Floats, Floats]]] = {}
+    found: dict[tuple[str, int], list[_Part]] = {}
     judged: list[int] = []
     for number, held in enumerate(np.array_split(np.arange(len(windows.ends)), STRETCHES), 1):
         say(f"holding out stretch {number} of {STRETCHES}")
@@ -93,16 +101,14 @@ def choose(
         rows = _rows(windows, _apart(windows, held, frame.lag), frame)
         for key, core in _cores(methods, rows):
             model = Lagged(frame, core)
-            scores = model.score(windows.values[taken])[0]
-            found.setdefault(key, []).append((scores, _moved_scores(model, windows, held)))
+            scores, contributions, _ = model.score(windows.values[taken])
+            moved = _moved_scores(model, windows, held)
+            found.setdefault(key, []).append(_Part(scores, contributions, moved))
     say("fitting on everything")
     cores = dict(_cores(methods, _rows(windows, np.ones(len(windows.ends), dtype=np.bool_), frame)))
     candidates = [_candidate(key[0], cores[key], parts, windows) for key, parts in found.items()]
     chosen = preferred(candidates)
-    say("looking for drift")
-    key = next(key for key, core in cores.items() if core is chosen.core)
-    drift = _drift(windows, frame, key) / chosen.calibration.median
-    return Choice(Lagged(frame, chosen.core), chosen, candidates, judged, drift)
+    return Choice(Lagged(frame, chosen.core), chosen, candidates, judged)
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:
@@ -144,15 +150,6 @@ def _apart(windows: Windows, held: Times, lag: int) -> Bools:
     return np.asarray((ends < first) | (ends > last), dtype=np.bool_)
 
 
-def _drift(windows: Windows, frame: Frame, key: tuple[str, int]) -> float:
-    """The median score of the newest part by a model that was fitted on all before it."""
-    newest = np.arange(round(len(windows.ends) * BEFORE), len(windows.ends))
-    earlier = _apart(windows, newest, frame.lag)
-    core = METHODS[key[0]](_rows(windows, earlier, frame))[key[1]]
-    some = newest[:: -(-len(newest) // EXAMPLES)]
-    return float(np.median(Lagged(frame, core).score(windows.values[some])[0]))
-
-
 def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
     """Scores of some held-out windows in which one tag is moved throughout."""
     examples = windows.values[held[:: -(-len(held) * STRETCHES // EXAMPLES)]]
@@ -166,12 +163,9 @@ def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
     return np.concatenate(parts)
 
 
-def _candidate(
-    method: str, core: Core, parts: Sequence[tuple[Floats, Floats]], windows: Windows
-) -> Candidate:
-    scores = np.concatenate([scores for scores, _ in parts])
-    moved = np.concatenate([moved for _, moved in parts])
+def _candidate(method: str, core: Core, parts: Sequence[_Part], windows: Windows) -> Candidate:
+    scores, contributions, moved = (np.concatenate(each) for each in zip(*parts, strict=True))
     length = len(windows.ends) * windows.step
     calibration = calibrate(scores, length, windows.values.shape[1] * windows.period)
     sensitivity = float((moved > calibration.threshold()).mean())
-    return Candidate(method, core, scores, calibration, sensitivity)
+    return Candidate(method, core, scores, contributions, calibration, sensitivity)

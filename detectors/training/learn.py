@@ -3,6 +3,7 @@
 Promises
 - Every score that calibrates is of a model that has not seen its window: consecutive stretches of
   the data are held out in turn. What runs live is fitted on all of it.
+- The newest part is also a test, of a model that was made without it.
 - No setting is told: method, size and threshold follow from the data.
 """
 
@@ -13,17 +14,21 @@ import numpy as np
 
 from detectors.budget import Interval, interval
 from detectors.bundle import Model, Outputs
+from detectors.evaluation.apply import Judged, follow
 from detectors.training.choose import STRETCHES, USUAL, Choice, choose
 from detectors.training.data import Recording
 from detectors.training.export import graph_bytes
-from detectors.training.lagged import Frame, Lagged
+from detectors.training.lagged import Lagged
 from detectors.training.prepare import Prepared, Wishes, prepare
+from detectors.training.sensitivity import Reaction, reactions
+from detectors.training.trial import Trial, alarm_at, framed, hold_trial, scores_of
 from gateway.model import SECOND, Floats, Nanos
 
 DELAY = 20 * SECOND
 """How long a score should be above its threshold, or below, before an alarm is raised, or goes, as
 is usual for process alarms: EEMUA 191 and ISA-18.2 start from 15 s to 60 s."""
 DRIFTED = 3.0
+"""How strange the newest part may be to the model of what was before it, against the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Learnt:
     left_out: dict[str, str]
     budget: Nanos | None
     """Wished time between two false alarms, ns; None for as rare as the data can speak of."""
+    trial: Trial | None
 
     @property
     def model(self) -> Lagged:
@@ -62,9 +68,21 @@ class Learnt:
 
     @property
     def delay(self) -> Nanos:
-        """The on-delay and off-delay that suit the model, in whole steps of its windows."""
-        step = self.prepared.windows.period * self.prepared.hop
-        return DELAY // step * step
+        """The on-delay and off-delay that suit the model."""
+        return _delay(self.prepared)
+
+    @property
+    def held_out(self) -> Judged:
+        """The alarms that the held-out scores would have raised."""
+        windows, rows = self.prepared.windows, self.choice.judged
+        some = windows._replace(values=windows.values[rows], ends=windows.ends[rows])
+        scores = scores_of(some, self.scores, self.choice.chosen.contributions, None)
+        return follow(alarm_at(self.threshold, self.delay), self.prepared.names, scores)
+
+    @property
+    def reactions(self) -> dict[str, list[Reaction]]:
+        """How fast a shift of each tag is seen, by the tested model on the test part."""
+        return {} if self.trial is None else reactions(self.trial, self.delay)
 
     @property
     def exceedances(self) -> int:
@@ -74,7 +92,7 @@ class Learnt:
     @property
     def has_drifted(self) -> bool:
         """Whether the newest part is unlike what was before it."""
-        return self.choice.drift > DRIFTED
+        return self.trial is None or self.trial.drift > DRIFTED
 
 
 def learn(
@@ -86,7 +104,8 @@ def learn(
     """Learn what is normal; ConfigError if the recording does not allow it."""
     say("aligning the recording")
     prepared = prepare(recording, wishes)
-    choice = choose(prepared.windows, _frame(prepared), methods, say)
+    windows, budget = prepared.windows, wishes.false_alarms
+    choice = choose(windows, framed(windows, prepared.lag, prepared.recency), methods, say)
     return Learnt(
         prepared,
         choice,
@@ -94,13 +113,15 @@ def learn(
         _examples(prepared, choice),
         len(recording.times),
         recording.left_out | prepared.dropped,
-        wishes.false_alarms,
+        budget,
+        hold_trial(windows, prepared.names, choice, budget, _delay(prepared), say),
     )
 
 
-def _frame(prepared: Prepared) -> Frame:
-    newest = prepared.windows.values[:, -1]
-    return Frame(newest.mean(axis=0), newest.std(axis=0), prepared.lag, prepared.recency)
+def _delay(prepared: Prepared) -> Nanos:
+    """In whole steps of the windows."""
+    step = prepared.windows.period * prepared.hop
+    return DELAY // step * step
 
 
 def _examples(prepared: Prepared, choice: Choice) -> Floats:

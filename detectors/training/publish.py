@@ -15,6 +15,7 @@ from detectors.bundle import (
     GoldenVector,
     Manifest,
     ManifestTag,
+    Tested,
     Training,
     Version,
     load,
@@ -22,6 +23,7 @@ from detectors.bundle import (
 from detectors.distribution import Distribution
 from detectors.training.export import OPSET
 from detectors.training.learn import Learnt, judged
+from detectors.training.trial import Trial
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Floats, Nanos
 from gateway.options import Name, Strict, format_duration
@@ -68,7 +70,18 @@ def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -
             rows=learnt.rows,
             first=_moment(int(prepared.windows.ends[0])),
             last=_moment(int(prepared.windows.ends[-1])),
+            test=None if learnt.trial is None else _test(learnt.trial),
         ),
+    )
+
+
+def _test(trial: Trial) -> Tested:
+    return Tested(
+        first=_moment(int(trial.windows.ends[0])),
+        last=_moment(int(trial.windows.ends[-1])),
+        threshold=trial.judged.threshold,
+        false_alarms=len(trial.judged.episodes),
+        expected=trial.expected,
     )
 
 

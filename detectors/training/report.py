@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from detectors.evaluation.report import alarm_values
+from detectors.reporting.words import counted, spoken
 from detectors.training.learn import Learnt
+from detectors.training.sensitivity import Reaction
+from detectors.training.trial import Trial, Verdict
 from gateway.model import SECOND, Nanos
 from gateway.options import format_duration
 
@@ -37,16 +41,51 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         ],
         "threshold": learnt.threshold,
         "delay": format_duration(learnt.delay),
-        "normal_running_hours": round(chosen.calibration.length / HOUR, 3),
+        "normal_running_hours": _hours(chosen.calibration.length),
         "false_alarm_wished_hours": learnt.budget and learnt.budget / HOUR,
-        "false_alarm_at_most_hours": round(chosen.calibration.furthest / HOUR, 3),
-        "false_alarm_interval_hours": [round(each / HOUR, 3) for each in learnt.sureness],
+        "false_alarm_promised_hours": _hours(chosen.calibration.promised(learnt.budget)),
+        "false_alarm_at_most_hours": _hours(chosen.calibration.furthest),
+        "false_alarm_interval_hours": [_hours(each) for each in learnt.sureness],
         "too_short": (learnt.budget or 0) > chosen.calibration.furthest,
         "held_out_median": float(np.median(learnt.scores)),
         "held_out_highest": float(learnt.scores.max()),
         "held_out_exceedances": learnt.exceedances,
+        "held_out_alarms": [alarm_values(each) for each in learnt.held_out.episodes],
+        "test": None if learnt.trial is None else _test(learnt.trial),
+        "sensitivity": {
+            name: [_reaction(each) for each in found] for name, found in learnt.reactions.items()
+        },
         "drifted": learnt.has_drifted,
         "seconds": round(seconds, 3),
+    }
+
+
+def _test(trial: Trial) -> dict[str, Any]:
+    low, high = trial.interval
+    return {
+        "first": _moment(int(trial.windows.ends[0])),
+        "last": _moment(int(trial.windows.ends[-1])),
+        "hours": _hours(trial.length),
+        "learnt_hours": _hours(trial.choice.chosen.calibration.length),
+        "tags": len(trial.names),
+        "method": str(trial.choice.chosen.core),
+        "threshold": trial.judged.threshold,
+        "windows_above": int((trial.judged.score > trial.judged.threshold).sum()),
+        "false_alarms": len(trial.judged.episodes),
+        "false_alarms_expected": round(trial.expected, 3),
+        "promised_hours": _hours(trial.promised),
+        "interval_hours": [_hours(low), None if high is None else _hours(high)],
+        "verdict": trial.verdict.value,
+        "alarms": [alarm_values(each) for each in trial.judged.episodes],
+    }
+
+
+def _reaction(found: Reaction) -> dict[str, Any]:
+    return {
+        "shift": found.shift,
+        "size": found.size,
+        "seen": round(found.seen, 4),
+        "delay_s": None if found.delay is None else found.delay / SECOND,
     }
 
 
@@ -69,21 +108,53 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
         f"{report['held_out_exceedances']} above"
     )
-    low, high = (f"{hours:.3g} h" for hours in report["false_alarm_interval_hours"])
+    low, high = map(spoken, report["false_alarm_interval_hours"])
     yield f"  false alarm one in {low} to {high} of running like this (nine of ten estimates)"
+    if report["test"] is not None:
+        yield f"  test        {words_of_test(report['test'])}"
     if report["delay"] != "0s":
         yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
+    for warning in warnings(report):
+        yield f"  warning     {warning}"
+
+
+def words_of_test(test: dict[str, Any]) -> str:
+    """How many false alarms the test part had, and what that says."""
+    short = spoken(test["interval_hours"][0])
+    said = {
+        Verdict.KEPT: "so the budget is kept",
+        Verdict.OPEN: f"which agrees with it; so short a test can show one in {short} at the most",
+        Verdict.BROKEN: "so the budget is not kept",
+    }[Verdict(test["verdict"])]
+    return (
+        f"{counted(test['false_alarms'], 'false alarm')} in the newest {spoken(test['hours'])}, by "
+        f"a model made without them; the budget bears {test['false_alarms_expected']:.2g} there, "
+        f"{said}"
+    )
+
+
+def warnings(report: dict[str, Any]) -> Iterator[str]:
+    """What should keep somebody from trusting the model as it is."""
     if report["too_short"]:
         yield (
-            f"  warning     one false alarm in {report['false_alarm_wished_hours']:g} h cannot be "
-            f"promised by {report['normal_running_hours']:.3g} h of data: it can speak of one in "
-            f"{report['false_alarm_at_most_hours']:.3g} h at the most, for which the threshold is"
+            f"one false alarm in {spoken(report['false_alarm_wished_hours'])} cannot be promised "
+            f"by {spoken(report['normal_running_hours'])} of data: it can speak of one in "
+            f"{spoken(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
+        )
+    if report["test"] is not None and report["test"]["verdict"] == Verdict.BROKEN:
+        yield (
+            "the newest part had more false alarms than the budget bears: train on more running, "
+            "or leave out the tags that caused them if they say nothing of the machine"
         )
     if report["drifted"]:
         yield (
-            "  warning     the newest part is unlike the rest: the process drifted or changed; "
+            "the newest part is unlike the rest: the process drifted or changed; "
             "train on longer or steadier running"
         )
+
+
+def _hours(time: Nanos) -> float:
+    return round(time / HOUR, 3)
 
 
 def _moment(at: Nanos) -> str:

@@ -9,7 +9,8 @@ from gateway.model import SECOND
 
 def candidate(method, sensitivity):
     scores = np.ones(10)
-    return Candidate(method, None, scores, calibrate(scores, 100 * SECOND, SECOND), sensitivity)
+    calibration = calibrate(scores, 100 * SECOND, SECOND)
+    return Candidate(method, None, scores, np.ones((10, 1)), calibration, sensitivity)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_plant_with_separate_states_is_judged_by_its_states():
 
 
 def test_every_method_gives_a_model_that_sees_a_fault(subtests):
-    source = bundles.recording()
+    source = bundles.recording(500)
     for method in METHODS:
         with subtests.test(method):
             learnt = bundles.learnt(source, methods=(method,))

@@ -23,6 +23,7 @@ from gateway import codec, letters, registry, tap
 from gateway.budget import Budget
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
+from gateway.clips import ClipPlan
 from gateway.clock import ClockWatch
 from gateway.config.load import LineConfig, build_connectors, build_detectors
 from gateway.contracts import ConfigError, Connector, Sink
@@ -32,7 +33,7 @@ from gateway.forward import Forwarder
 from gateway.history import FOLDER
 from gateway.line import Line
 from gateway.metrics import HealthCollector, exposition
-from gateway.model import Envelope, Nanos
+from gateway.model import Envelope, Kind, Nanos
 from gateway.notify import notify, watchdog_interval
 from gateway.source import keep_reading
 from gateway.supervise import supervise
@@ -89,6 +90,7 @@ async def run(config: LineConfig) -> None:
             _buffer(config, sinks) as buffer,
             _opened(sinks),
         ):
+            clips = _clips(config)
             line = Line(
                 config,
                 detectors,
@@ -96,8 +98,10 @@ async def run(config: LineConfig) -> None:
                 started,
                 recorder=history,
                 clock_watch=ClockWatch(),
+                clips=clips,
             )
-            line.health.history = history.facts if history else None
+            if history is not None:
+                line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
             windows = Windows(config)
             line.recall(windows.load())
@@ -107,7 +111,9 @@ async def run(config: LineConfig) -> None:
             ]
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             with contextlib.suppress(asyncio.CancelledError):
-                await _run_tasks(config, line, connectors, forwarders, buffer, windows, history)
+                await _run_tasks(
+                    config, line, connectors, forwarders, buffer, windows, history, clips
+                )
     log.info("line.stopped")
     notify("STOPPING=1")
 
@@ -131,6 +137,18 @@ def _history(config: LineConfig, started: Nanos) -> Iterator["Recorder | None"]:
         yield recorder
 
 
+def _clips(config: LineConfig) -> ClipPlan | None:
+    """The clips of a line that asks for them."""
+    history = config.file.history
+    if history is None or history.clip is None:
+        return None
+    return ClipPlan(history.clip, config.tags, config.file.timing.lateness)
+
+
+def _history_facts(history: "Recorder", clips: ClipPlan | None) -> dict[str, object]:
+    return history.facts() | {"clips": clips.facts() if clips else None}
+
+
 def _budget(options: Any) -> Budget:
     # A sink for which bytes cost nothing has no such option.
     return Budget(getattr(options, "budget", None))
@@ -143,7 +161,9 @@ def _buffer(
         span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
         return codec.gap_envelope(*span, config.site, config.line, at)
 
-    accepts = {name: sink.accepts for name, sink in sinks.items()}
+    # A raw sample that the line file does not ask for has no way out, whatever a sink accepts.
+    unasked = frozenset() if _clips(config) else frozenset({Kind.CLIP})
+    accepts = {name: sink.accepts - unasked for name, sink in sinks.items()}
     path = config.places.state / "buffer.db"
     return open_buffer(path, config.file.buffer, accepts, marker=gap)
 
@@ -156,6 +176,7 @@ async def _run_tasks(
     buffer: Buffer,
     windows: Windows,
     history: "Recorder | None",
+    clips: ClipPlan | None,
 ) -> None:
     health = line.health
 
@@ -196,6 +217,10 @@ async def _run_tasks(
         start("windows", lambda: windows.keep(line.memory))
         if history is not None:
             start("history", history.run)
+        if history is not None and clips is not None:
+            from gateway.history.clipper import Clipper
+
+            start("clips", Clipper(clips, history, config.site, config.line).run)
         start("heartbeat", lambda: _heartbeat(line, buffer))
         notify("READY=1", f"STATUS={config.line}: started, http on port {port}")
         log.info(

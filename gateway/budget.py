@@ -3,15 +3,18 @@
 Promises
 - Between two full hours (UTC), summaries and the gateway's own points leave only while there is
   room. What alerts need counts, and so does what was sent in vain; but an alert is never asked.
+- Clips leave only while half of the hour's budget is left: they never cost an hour its summaries.
 - No batch can burst the budget: it is cut to what is left as if nothing could be compressed.
 - A backlog that the next hour could not carry either is to be made coarser.
 """
 
-from gateway.model import SECOND, Nanos
+from gateway.model import SECOND, Kind, Nanos
 
 HOUR: Nanos = 3600 * SECOND
 LEAST = 1024
 """Less room than this is none: it would hold a handful of points."""
+CLIPS = 0.5
+"""The share of an hour's budget that clips may bring the spending to."""
 
 
 class Budget:
@@ -40,6 +43,13 @@ class Budget:
             return most
         left = self.per_hour - self.spent(now)
         return min(left, most) if left >= LEAST else 0
+
+    def lowest(self, now: Nanos) -> Kind:
+        """The lowest class that there is room for."""
+        if not self.room(now, LEAST):
+            return Kind.ALERT
+        is_half_spent = self.per_hour is not None and self.spent(now) > CLIPS * self.per_hour
+        return Kind.GATEWAY if is_half_spent else Kind.CLIP
 
     def renewed_in(self, now: Nanos) -> float:
         """Seconds to the next full hour."""

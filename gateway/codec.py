@@ -1,4 +1,4 @@
-"""Points as InfluxDB line protocol, and the three measurements that andon writes. Pure.
+"""Points as InfluxDB line protocol, and the four measurements that andon writes. Pure.
 
 Promises
 - One point is one line: bytes without a line break, with the time in nanoseconds.
@@ -17,9 +17,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.model import Alert, Envelope, Kind, Nanos, Point, Summary, Tag, TopTag
+from gateway.model import (
+    Alert,
+    Envelope,
+    Kind,
+    Nanos,
+    Point,
+    Quality,
+    SampleBatch,
+    Summary,
+    Tag,
+    TopTag,
+)
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
+CLIP = "andon_clip"
 
 Value = float | int | bool | str
 
@@ -183,6 +195,28 @@ def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
     tags = {"site": site, "line": line, "tag": summary.tag}
     body = encode(Point(SUMMARY, tags, fields, summary.end))
     return Envelope(Kind.SUMMARY, summary.end, body)
+
+
+def clip_envelopes(
+    samples: SampleBatch, names: Mapping[int, str], site: str, line: str
+) -> list[Envelope]:
+    """Raw samples as andon_clip points; `names` are the tags' by their index.
+
+    A bad sample has its quality and no value.
+    """
+    keys = {n: {"site": site, "line": line, "tag": name} for n, name in names.items()}
+    columns = (samples.tag, samples.at, samples.value, samples.quality)
+    found: list[Envelope] = []
+    for tag, at, value, quality in zip(*(column.tolist() for column in columns), strict=True):
+        fields = {"value": value, "quality": Quality(quality).name.lower()}
+        found.append(Envelope(Kind.CLIP, at, encode(Point(CLIP, keys[tag], fields, at))))
+    return found
+
+
+def clip_report(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
+    """What a clip holds and what it lacks, as an andon_clip point without a tag."""
+    body = encode(Point(CLIP, {"site": site, "line": line}, fields, at))
+    return Envelope(Kind.CLIP, at, body)
 
 
 def retold(envelope: Envelope, clock: str, shift: Nanos) -> Envelope:

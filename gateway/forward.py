@@ -8,8 +8,8 @@ Promises
 - While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
   link's return. Only a server that names a longer wait, or a fault that a human must mend, is
   tried more slowly.
-- A byte budget (gateway/budget.py) shapes summaries, never alerts: when it is spent they wait for
-  the next full hour, and a backlog that would not fit into that either is merged.
+- A byte budget (gateway/budget.py) shapes clips and summaries, never alerts: when it is spent they
+  wait for the next full hour, and a backlog that would not fit into that either is merged.
 - What a sink will never take goes to the dead letters and holds up nobody.
 - A sink that goes away is one line in the log, and one when it is back.
 """
@@ -92,6 +92,8 @@ class Tally:
     needs_human: bool = False
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     sent_bytes: int = 0
+    clip_bytes: int = 0
+    """Those of `sent_bytes` that were clips."""
     rejected: int = 0
     failures: int = 0
     retries: int = 0
@@ -127,7 +129,7 @@ class Source(Protocol):
     """What a forwarder needs of the buffer."""
 
     async def lease(
-        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+        self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = ...
     ) -> Sequence[Envelope]: ...
 
     async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None: ...
@@ -176,6 +178,11 @@ class Forwarder:
         """Bytes that left for the sink, what failed included."""
         return self.tally.sent_bytes
 
+    @property
+    def clip_bytes(self) -> int:
+        """Those of them that were raw samples of clips."""
+        return self.tally.clip_bytes
+
     def facts(self) -> Mapping[str, object]:
         """Everything about this delivery as plain values."""
         tally = self.tally
@@ -186,6 +193,7 @@ class Forwarder:
             "needs_human": tally.needs_human,
             "sent": {kind.name.lower(): count for kind, count in tally.sent.items()},
             "sent_bytes": tally.sent_bytes,
+            "clip_bytes": tally.clip_bytes,
             "rejected": tally.rejected,
             "failures": tally.failures,
             "retries": tally.retries,
@@ -205,25 +213,31 @@ class Forwarder:
                 await asyncio.sleep(1.0)
 
     async def _step(self) -> None:
-        room = self._budget.room(self._clock(), MAX_BYTES)
-        size = room or MAX_BYTES
-        batch = await self._buffer.lease(self.name, self._pace.rows, size, urgent=not room)
+        now = self._clock()
+        lowest, size = self._budget.lowest(now), self._budget.room(now, MAX_BYTES) or MAX_BYTES
+        batch = await self._buffer.lease(self.name, self._pace.rows, size, lowest=lowest)
         if batch:
             await self._deliver(batch)
-        elif room:
-            await self._wait_for_work()
-        else:
+        elif lowest is Kind.ALERT:
             await self._wait_for_room()
+        else:
+            await self._wait_for_work(lowest)
 
     async def _wait_for_room(self) -> None:
         """Until the next full hour, or an alert: there is always room for that."""
-        if self._budget.is_beyond(int(str((await self._buffer.stats())["bytes"]))):
+        waiting = (await self._buffer.stats())["bytes_without_clips"]
+        if self._budget.is_beyond(int(str(waiting))):
             await self._buffer.merge()
         await self._wait_for_alert(min(self._budget.renewed_in(self._clock()), MERGE_S))
 
-    async def _wait_for_work(self) -> None:
-        if Kind.ALERT not in await self._buffer.wait_for_news(self.name):
-            await self._wait_for_alert(self._linger)
+    async def _wait_for_work(self, lowest: Kind) -> None:
+        # Clips that there is no room for have theirs in the next hour, whether or not news come.
+        renewed = None if lowest is Kind.CLIP else self._budget.renewed_in(self._clock())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(renewed):
+                news = await self._buffer.wait_for_news(self.name)
+            if Kind.ALERT not in news:
+                await self._wait_for_alert(self._linger)
 
     async def _wait_for_alert(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -251,6 +265,8 @@ class Forwarder:
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
         self.tally.sent_bytes += sent
+        # A batch is of one lane, and clips have theirs to themselves.
+        self.tally.clip_bytes += sent if batch[0].kind is Kind.CLIP else 0
         self._budget.spend(sent, sum(len(envelope.body) for envelope in batch), self._clock())
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:

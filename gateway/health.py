@@ -134,6 +134,9 @@ class Delivery(Protocol):
     @property
     def sent_bytes(self) -> int: ...
 
+    @property
+    def clip_bytes(self) -> int: ...
+
     def facts(self) -> Mapping[str, object]: ...
 
 
@@ -206,7 +209,8 @@ class Health:
         """Enter into the ledger what was read and sent since the last time."""
         sent = {f"sent.{name}": d.sent_bytes for name, d in self.deliveries.items()}
         counters = {"read": self.read_bytes, "raw": self.raw.plain, "raw_gzip": self.raw.zipped}
-        self.ledger.update(counters | sent, now)
+        clips = {"clips": sum(delivery.clip_bytes for delivery in self.deliveries.values())}
+        self.ledger.update(counters | clips | sent, now)
 
     @property
     def overall(self) -> str:

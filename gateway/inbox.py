@@ -44,12 +44,7 @@ class Inbox:
         self._samples = 0
         if len(batches) == 1:
             return batches[0]
-        return SampleBatch(
-            np.concatenate([batch.tag for batch in batches]),
-            np.concatenate([batch.at for batch in batches]),
-            np.concatenate([batch.value for batch in batches]),
-            np.concatenate([batch.quality for batch in batches]),
-        )
+        return SampleBatch.joined(batches)
 
     def __len__(self) -> int:
         return self._samples

@@ -14,7 +14,7 @@ from gateway.model import SECOND, Nanos
 
 KEPT = 31
 Flows = dict[str, int]
-"""Bytes by flow: `read`, `raw`, `raw_gzip`, and `sent.<sink>` for each sink."""
+"""Bytes by flow: `read`, `raw`, `raw_gzip`, `sent.<sink>` for each sink, of these all `clips`."""
 
 
 class Ledger:
@@ -60,7 +60,7 @@ def day_of(now: Nanos) -> str:
 
 def totals(flows: Flows) -> Flows:
     """The flows with those of all sinks as one, `sent`."""
-    named = {flow: flows.get(flow, 0) for flow in ("read", "raw", "raw_gzip")}
+    named = {flow: flows.get(flow, 0) for flow in ("read", "raw", "raw_gzip", "clips")}
     return named | {"sent": sum(_sent(flows).values())}
 
 

@@ -19,6 +19,7 @@ import structlog
 from gateway import codec
 from gateway.alerts import AlertMachine
 from gateway.align import Aligner, Memory
+from gateway.clips import ClipPlan
 from gateway.clock import TURN, ClockWatch
 from gateway.config.load import LineConfig
 from gateway.contracts import Detector
@@ -49,6 +50,8 @@ LEDGER = "#ledger"
 """Its checkpoint's name; no detector can be called so."""
 CLOCK = "#clock"
 """As that of the clock watch."""
+CLIPS = "#clips"
+"""As that of the clips that are owed."""
 
 Scored = Mapping[str, Sequence[Score] | Exception]
 
@@ -77,6 +80,7 @@ class Line:
         recorder: Recorder | None = None,
         *,
         clock_watch: ClockWatch | None = None,
+        clips: ClipPlan | None = None,
         in_thread: bool = True,
     ) -> None:
         timing, tags = config.file.timing, config.tags
@@ -86,7 +90,7 @@ class Line:
         self._config, self._detectors, self._clock = config, detectors, clock
         self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
-        self._recorder, self._clock_watch = recorder, clock_watch
+        self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
         self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
         self._aligner = Aligner(
             {name: detector.spec for name, detector in detectors.items()},
@@ -125,6 +129,9 @@ class Line:
             if state is not None:
                 machine.restore(state)
                 self.health.active |= {alert.id: alert for alert in machine.standing()}
+        owed = await self._outbox.restore(CLIPS)
+        if self._clips is not None and owed is not None:
+            self._clips.restore(owed)
         self._ledger = await self._outbox.restore(LEDGER) or self._ledger
         self.health.ledger.restore(self._ledger)
 
@@ -162,7 +169,7 @@ class Line:
             alerts += self._machines[name].step(watch.score(now))
         self._unsaid += alerts
         self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
-        self._outbox.add(self._dated(self._routine(now)))
+        self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
         await self._append()
         if windows:
             self.timings.decided((self._clock() - now) / SECOND)
@@ -182,6 +189,8 @@ class Line:
             self._gateway_due = self._next_gateway(now)
             for machine in self._machines.values():
                 machine.start_delays_anew()
+            if self._clips is not None:
+                self._clips.hurry()
         for machine in self._machines.values():
             machine.turn = watch.turn
         if self.health.note_clock(watch.why, step):
@@ -256,6 +265,17 @@ class Line:
             self._tags,
         )
 
+    def _clipped(self, alerts: Sequence[Alert]) -> Sequence[Envelope]:
+        """The clip that was cut meanwhile; what these alerts ask for is owed from now on."""
+        if self._clips is None:
+            return ()
+        points, loss = self._clips.take()
+        if loss is not None:
+            self._outbox.lose(loss)
+        for alert in alerts:
+            self._clips.ask(alert)
+        return points
+
     def _routine(self, now: Nanos) -> list[Envelope]:
         """Summaries and the gateway's own point, when their interval is over."""
         site, line = self._config.site, self._config.line
@@ -290,6 +310,8 @@ class Line:
     def _states(self) -> dict[str, bytes]:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
         states[LEDGER] = self._ledger
+        if self._clips is not None:
+            states[CLIPS] = self._clips.checkpoint()
         newest = self._outbox.newest
         if self._clock_watch is not None and newest is not None:
             self._clock_watch.note(newest)

@@ -256,7 +256,10 @@ class HealthCollector(Collector):
             "andon_buffer_events",
             "Points that wait for a sink, by class.",
             ["lane"],
-            [((lane,), _number(found.get(lane))) for lane in ("alerts", "summaries", "gateway")],
+            [
+                ((lane,), _number(found.get(lane)))
+                for lane in ("alerts", "summaries", "gateway", "clips")
+            ],
         )
         yield self._gauge(
             "andon_buffer_size_bytes",
@@ -304,6 +307,23 @@ class HealthCollector(Collector):
             "Time of its oldest sample; 0 if there is none.",
             [],
             [((), _number(facts.get("oldest_at")) / SECOND)],
+        )
+        clips = cast("dict[str, int]", facts.get("clips"))
+        if clips:
+            yield from self._clips(clips)
+
+    def _clips(self, facts: Mapping[str, int]) -> Iterator[Metric]:
+        yield self._counter(
+            "andon_clips",
+            "Clips around an alarm that were cut for the sinks, and that were left out.",
+            ["result"],
+            [((result,), facts[result]) for result in ("cut", "left_out")],
+        )
+        yield self._counter(
+            "andon_clip_samples",
+            "Raw samples that clips would have held, and that they were sent with.",
+            ["result"],
+            [((result,), facts[result]) for result in ("found", "sent")],
         )
 
 

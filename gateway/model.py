@@ -106,6 +106,20 @@ class SampleBatch:
     def __len__(self) -> int:
         return len(self.tag)
 
+    def rows(self, which: NDArray[Any] | slice) -> "SampleBatch":
+        """Some of the samples, by index, mask or slice; what the protocol carried is left out."""
+        return SampleBatch(self.tag[which], self.at[which], self.value[which], self.quality[which])
+
+    @staticmethod
+    def joined(batches: Sequence["SampleBatch"]) -> "SampleBatch":
+        """All samples of these, at least one batch, in their order."""
+        return SampleBatch(
+            np.concatenate([batch.tag for batch in batches]),
+            np.concatenate([batch.at for batch in batches]),
+            np.concatenate([batch.value for batch in batches]),
+            np.concatenate([batch.quality for batch in batches]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -273,6 +287,7 @@ class Kind(IntEnum):
     ALERT = 0
     SUMMARY = 1
     GATEWAY = 2
+    CLIP = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Promises
 - Points and checkpoints go in one transaction; what is refused is kept and offered again.
 - On a full disk the alerts go alone; summaries wait.
-- A buffer that refuses for days does not fill the memory: summaries are dropped first, counted.
+- A buffer that refuses for days does not fill the memory: clips are dropped first, then summaries,
+  counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,10 @@ class Outbox:
     def add(self, points: Sequence[Envelope]) -> None:
         """Points for the next `send`."""
         self._waiting += points
+
+    def lose(self, loss: Loss) -> None:
+        """Points were given up before they were made: counted and told all the same."""
+        self._store.note(loss)
 
     @property
     def newest(self) -> Nanos | None:
@@ -112,9 +117,10 @@ class Outbox:
             return
         alerts = [e for e in self._waiting if e.kind is Kind.ALERT]
         others = [e for e in self._waiting if e.kind is not Kind.ALERT]
+        others.sort(key=lambda e: e.kind is not Kind.CLIP)
         # Should there ever be more alerts than that, they are kept: they are few by nature.
         self._waiting = alerts + others[excess:]
-        for kind in (Kind.SUMMARY, Kind.GATEWAY):
+        for kind in Kind:
             gone = [envelope.at for envelope in others[:excess] if envelope.kind is kind]
             if gone:
                 self._store.note(Loss(kind, "no_room", len(gone), min(gone), max(gone)))

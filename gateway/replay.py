@@ -86,7 +86,7 @@ class Replay:
         given = 0
         while (now := line.next_look(now)) < until + self._config.file.timing.lateness:
             upto = int(np.searchsorted(samples.at, now, side="right"))
-            batch = _rows(samples, slice(given, upto)) if upto > given else None
+            batch = samples.rows(slice(given, upto)) if upto > given else None
             await self._look(line, now, batch)
             given = upto
 
@@ -112,7 +112,3 @@ class Replay:
             self.samples += len(batch)
             line.inbox.put(batch, 0)
         await line.tick(now)
-
-
-def _rows(batch: SampleBatch, rows: slice) -> SampleBatch:
-    return SampleBatch(batch.tag[rows], batch.at[rows], batch.value[rows], batch.quality[rows])

@@ -109,14 +109,14 @@ class Buffer:
                 self._events[sink].set()
 
     async def lease(
-        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+        self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = Kind.CLIP
     ) -> Sequence[Envelope]:
         """What the sink has to send next, alerts first, without removing it.
 
         At least one point if there is any, else at most `limit_rows` and `limit_bytes` of bodies.
-        Nothing but alerts if `urgent`.
+        Nothing of a class below `lowest`.
         """
-        return await self._run(self._store.lease, sink, limit_rows, limit_bytes, urgent=urgent)
+        return await self._run(self._store.lease, sink, limit_rows, limit_bytes, lowest=lowest)
 
     async def merge(self) -> bool:
         """Merge the oldest summaries that no sink can have got; whether there were any."""

@@ -20,11 +20,16 @@ from gateway.buffer.losses import TABLE as LOSS
 from gateway.model import SECOND, Kind, Nanos
 from gateway.supervise import Fatal
 
-FORMAT = 2
+FORMAT = 3
 CHECK_S = 10.0
 """The check of a large file at the start may take this long; what is left is found by the CRCs."""
 
-TABLES = {Kind.ALERT: "alert", Kind.SUMMARY: "summary", Kind.GATEWAY: "gateway"}
+TABLES = {
+    Kind.ALERT: "alert",
+    Kind.SUMMARY: "summary",
+    Kind.GATEWAY: "gateway",
+    Kind.CLIP: "clip",
+}
 
 # One table per class, so that evicting summaries frees whole pages for alerts.
 _ROWS = """

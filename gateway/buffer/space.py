@@ -1,10 +1,11 @@
 """Who goes when space runs short or points grow old.
 
 Promises
-- Old summaries are first merged to a coarser interval, then dropped, oldest first; then the
-  gateway's own points. An alert goes only when neither is left, and that of an active alarm never.
+- Clips go first. Then old summaries are merged to a coarser interval, then dropped, oldest first;
+  then the gateway's own points. An alert goes only when nothing else is left, and that of an active
+  alarm never.
 - Nothing that a sink may have got already is merged: parts and whole would both be stored there.
-- Age takes summaries and the gateway's own points, never alerts.
+- Age takes everything but alerts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,8 @@ from gateway.buffer.rows import Rows, Span
 from gateway.model import Envelope, Kind, Nanos
 
 EVICTED = (Kind.SUMMARY, Kind.GATEWAY, Kind.ALERT)
-"""Who goes first."""
+"""Who goes first when no clip is left and nothing more can be merged."""
+AGEING = (Kind.SUMMARY, Kind.GATEWAY, Kind.CLIP)
 MERGED_AT_ONCE = 20_000
 """Rows of one interval; what is more is merged by itself."""
 
@@ -61,22 +63,31 @@ class Space:
         """What all stored points cost."""
         return sum(rows.bytes for rows in self._rows.values())
 
+    @property
+    def kept(self) -> int:
+        """The same without clips, which give way to everything else."""
+        return self.used - self._rows[Kind.CLIP].bytes
+
     def make(self, limit: int) -> Iterator[Loss]:
         """Bring the cost under `limit` as far as that is allowed; what was lost."""
+        yield from self._evict(Kind.CLIP, limit)
         while self.used > limit and self.merge():
             pass
         for kind in EVICTED:
-            rows = self._rows[kind]
-            spare = self.alarms.numbers() if kind is Kind.ALERT else frozenset()
-            while (excess := self.used - limit) > 0:
-                until = rows.enough(excess, spare)
-                if not until:
-                    break
-                yield _loss(kind, "evicted", rows.delete(until, spare))
+            yield from self._evict(kind, limit)
+
+    def _evict(self, kind: Kind, limit: int) -> Iterator[Loss]:
+        rows = self._rows[kind]
+        spare = self.alarms.numbers() if kind is Kind.ALERT else frozenset()
+        while (excess := self.used - limit) > 0:
+            until = rows.enough(excess, spare)
+            if not until:
+                break
+            yield _loss(kind, "evicted", rows.delete(until, spare))
 
     def expire(self, before: Nanos) -> Iterator[Loss]:
         """Give up what is older than that."""
-        for kind in (Kind.SUMMARY, Kind.GATEWAY):
+        for kind in AGEING:
             rows = self._rows[kind]
             gone = rows.delete(rows.older(before))
             if gone.count:

@@ -2,7 +2,7 @@
 
 Promises
 - `append` returns after the commit: all of its points and checkpoints, or none.
-- A sink sees each class in the order of its append, alerts before everything else.
+- A sink sees each class in the order of its append, alerts before everything else, clips after it.
 - A row goes when every sink that accepts its class is past it, or as `gateway.buffer.space` says.
 - A row whose CRC does not match is set aside and counted; it is never sent and stops nobody.
 - Whatever is given up is journalled in the transaction that gives it up, and told by `tend`.
@@ -30,8 +30,7 @@ from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
-URGENT = ((Kind.ALERT,),)
-LANES = (*URGENT, (Kind.SUMMARY, Kind.GATEWAY))
+LANES = ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY), (Kind.CLIP,))
 FOLD_S = 30.0
 """The log is folded in at least this often: damage to a log costs everything behind it."""
 TELL_S = 60.0
@@ -129,18 +128,18 @@ class Store:
                 raise
 
     def lease(
-        self, sink: str, limit_rows: int, limit_bytes: int, *, urgent: bool = False
+        self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = Kind.CLIP
     ) -> list[Envelope]:
         """What this sink has to send next, oldest first; at least one point if there is any.
 
-        Alerts go alone: on a slow link they must not wait for the summaries beside them. If
-        `urgent`, nothing else goes.
+        Alerts go alone: on a slow link they must not wait for the summaries beside them. No class
+        below `lowest` goes.
         """
-        for kinds in URGENT if urgent else LANES:
+        for kinds in LANES:
             found: list[Envelope] = []
             left = limit_bytes
             for kind in kinds:
-                if kind in self.sinks[sink] and left > 0:
+                if kind <= lowest and kind in self.sinks[sink] and left > 0:
                     some = self._pending(sink, kind, limit_rows - len(found), left)
                     left -= sum(len(envelope.body) for envelope in some)
                     found += some
@@ -217,7 +216,7 @@ class Store:
         self._ballast.restore()
         if expire:
             self._age()
-        if self._contents.space.used > MERGE_ABOVE * self._max_bytes:
+        if self._contents.space.kept > MERGE_ABOVE * self._max_bytes:
             self.merge()
         told = self._tell()
         if time.monotonic() - self._folded_at >= FOLD_S:
@@ -273,7 +272,9 @@ class Store:
             "alerts": rows[Kind.ALERT].count,
             "summaries": rows[Kind.SUMMARY].count,
             "gateway": rows[Kind.GATEWAY].count,
+            "clips": rows[Kind.CLIP].count,
             "bytes": self._contents.space.used,
+            "bytes_without_clips": self._contents.space.kept,
             "max_bytes": self._max_bytes,
             "oldest_at": self._contents.oldest_at(),
             "dropped": self.dropped.total(),

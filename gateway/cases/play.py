@@ -91,13 +91,9 @@ def samples_of(case: Case, config: LineConfig) -> tuple[SampleBatch, Nanos]:
 
 
 def _in_time(parts: Sequence[SampleBatch]) -> SampleBatch:
-    at = np.concatenate([part.at for part in parts])
-    quality = np.concatenate([part.quality for part in parts])
-    order = np.argsort(at, kind="stable")
-    order = order[quality[order] != MISSING]
-    tag = np.concatenate([part.tag for part in parts])
-    value = np.concatenate([part.value for part in parts])
-    return SampleBatch(tag[order], at[order], value[order], quality[order])
+    whole = SampleBatch.joined(parts)
+    order = np.argsort(whole.at, kind="stable")
+    return whole.rows(order[whole.quality[order] != MISSING])
 
 
 def _came(point: Point) -> Came:

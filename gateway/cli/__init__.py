@@ -11,6 +11,7 @@ from gateway.contracts import AndonError
 _COMMANDS = {
     "buffer": "gateway.cli.buffer",
     "check": "gateway.cli.check",
+    "clip": "gateway.cli.clip",
     "demo": "gateway.cli.demo",
     "once": "gateway.cli.once",
     "replay": "gateway.cli.replay",

@@ -47,7 +47,7 @@ def stat(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
         return
-    for name in ("alerts", "summaries", "gateway", "dead_letters", "merged"):
+    for name in ("alerts", "summaries", "gateway", "clips", "dead_letters", "merged"):
         click.echo(f"{name:<14}{facts[name]:>14,}")
     click.echo(f"{'bytes':<14}{facts['bytes']:>14,} of {facts['max_bytes']:,}")
     click.echo(f"{'oldest':<14}{_time(facts['oldest_at'] or 0)}")

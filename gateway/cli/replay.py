@@ -73,7 +73,7 @@ def command(
     config = load(file)
     detectors = build_detectors(config)
     _be_quiet(config.line)
-    runs = _runs(data or _own(config))
+    runs = _runs(data or [own_history(config)])
     span = (since or -_FOREVER, until or _FOREVER)
     begun = time.perf_counter()
     with _written(out, force=force) as points, _progress() as progress:
@@ -103,16 +103,22 @@ def _be_quiet(line: str) -> None:
 
 
 def _runs(paths: Sequence[Path]) -> Any:
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise ConfigError("reading history needs pyarrow: install andon[history]")
+    need_pyarrow()
     from gateway.history.read import runs
 
     return runs(paths)
 
 
-def _own(config: Any) -> Sequence[Path]:
+def need_pyarrow() -> None:
+    """ConfigError where history cannot be read at all."""
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise ConfigError("reading history needs pyarrow: install andon[history]")
+
+
+def own_history(config: Any) -> Path:
+    """The folder of a line's own history; ConfigError where it keeps none."""
     from gateway.cli.status import state_folders
     from gateway.history import FOLDER
 
@@ -123,7 +129,7 @@ def _own(config: Any) -> Sequence[Path]:
             f"{config.path} has no history in {places[0]}: add `history: {{}}` to it and let it "
             "run, or name other history with --data"
         )
-    return [found]
+    return found
 
 
 async def _play(

@@ -210,9 +210,9 @@ def ledger(facts: Facts) -> Table:
     for day in facts["ledger"][:DAYS]:
         raw, sent = day["raw_gzip"], day["sent"]
         saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw else "–"
-        table.add_row(
-            day["day"], *(f"{day[flow]:,} B" for flow in ("read", "raw_gzip", "sent")), saved
-        )
+        clips = f", of it clips {day['clips']:,} B" if day["clips"] else ""
+        left = f"{sent:,} B{clips}"
+        table.add_row(day["day"], f"{day['read']:,} B", f"{raw:,} B", left, saved)
     return table
 
 
@@ -223,6 +223,9 @@ def history(facts: Facts) -> Text:
         f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest / 1e9))}" if oldest else ""
     )
     kept = f"history: {facts.get('bytes', 0) / 1e6:,.1f} MB{since}"
+    if facts.get("clips"):
+        clips = facts["clips"]
+        kept += f"; {clips['cut']:,} clips sent, {clips['left_out']:,} left out"
     if facts["error"]:
         return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
     return Text(kept, style="dim")

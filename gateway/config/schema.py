@@ -6,14 +6,21 @@ knows its parts.
 """
 
 from functools import cache
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Self, Union
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway import registry
 from gateway.model import SECOND
-from gateway.options import Duration, Name, PositiveDuration, Size, Strict
+from gateway.options import (
+    Duration,
+    Name,
+    PositiveDuration,
+    Size,
+    Strict,
+    format_duration,
+)
 
 MINUTE = 60 * SECOND
 
@@ -45,8 +52,32 @@ class Buffer(Strict):
     """Summaries that are older than this are dropped, and counted; alerts never are."""
 
 
+class Clip(Strict):
+    """The raw samples around an alarm, which are then forwarded to the sinks."""
+
+    before: PositiveDuration = 2 * MINUTE
+    """How long before the activation a clip begins."""
+    after: Duration = MINUTE
+    """How long after the activation it ends."""
+    tags: Literal["causes", "all"] = "causes"
+    """Of which tags: those that caused the alarm, or all of the line."""
+    at_most: Annotated[int, Field(ge=100, le=100_000)] = 5_000
+    """Samples of one clip; of more than that each tag's lowest and highest are kept."""
+    per_hour: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+    """Samples of all clips from full hour to full hour (UTC); what is beyond is not sent."""
+
+    @model_validator(mode="after")
+    def _fits_into_an_hour(self) -> Self:
+        if self.at_most > self.per_hour:
+            raise ValueError(
+                f"a clip of at_most {self.at_most:,} samples never fits into an hour of "
+                f"{self.per_hour:,}: raise per_hour, or lower at_most"
+            )
+        return self
+
+
 class History(Strict):
-    """Raw samples of the last days in local Parquet files; never forwarded."""
+    """Raw samples of the last days in local Parquet files; forwarded only where `clip` asks."""
 
     max_bytes: Size = 2**30
     """Beyond this the oldest files are deleted."""
@@ -54,6 +85,20 @@ class History(Strict):
     """Files whose first sample is older than this are deleted."""
     flush: PositiveDuration = MINUTE
     """How often samples are written: a crash costs those of at most this long."""
+    clip: Clip | None = None
+    """Forward the raw samples around each alarm; `clip: {}` sends those of its causes, from two
+    minutes before to one minute after. Without it no raw sample leaves this machine."""
+
+    @model_validator(mode="after")
+    def _keeps_a_clip(self) -> Self:
+        clip = self.clip
+        if clip is not None and clip.before + clip.after > self.max_age:
+            raise ValueError(
+                f"a clip of {format_duration(clip.before)} before and "
+                f"{format_duration(clip.after)} after is more than history keeps (max_age: "
+                f"{format_duration(self.max_age)})"
+            )
+        return self
 
 
 class Health(Strict):

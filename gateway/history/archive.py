@@ -20,8 +20,9 @@ import structlog
 
 from gateway.durable import sync_folder
 from gateway.history import table
+from gateway.history.excerpt import Excerpt, excerpt
 from gateway.history.names import Name, listed, superseded
-from gateway.history.table import Arrival, Unreadable
+from gateway.history.table import Arrival, Span, Unreadable
 from gateway.model import SECOND, Nanos
 
 log = structlog.get_logger()
@@ -166,6 +167,10 @@ class Archive:
         return [(round(s.st_mtime) * SECOND, s.st_size, path) for s, path in stats] + [
             (name.at, path.stat().st_size, path) for name, path in listed(self._folder)
         ]
+
+    def excerpt(self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]) -> Excerpt:
+        """Samples of some tags in the span: those in the folder, and of those that wait."""
+        return excerpt(self._folder, span, number, waiting)
 
     def facts(self) -> dict[str, object]:
         """What is there: files, bytes, the time of the oldest sample."""

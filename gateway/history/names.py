@@ -6,6 +6,7 @@ flush 12; the last word is the CRC of its content, since Parquet does not protec
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +56,18 @@ def name_of(path: Path) -> Name | None:
 def listed(folder: Path) -> list[tuple[Name, Path]]:
     """The history files of a folder in the order of recording."""
     return sorted((name, path) for path in folder.iterdir() if (name := name_of(path)))
+
+
+def between(
+    files: list[tuple[Name, Path]], since: Nanos, until: Nanos
+) -> Iterator[tuple[Name, Path]]:
+    """Those that may hold arrivals between two times; of a clock that went back, more than that."""
+    following: list[tuple[Name, Path] | None] = [*files[1:], None]
+    for (name, path), after in zip(files, following, strict=False):
+        ends = after[0].at if after and after[0].run == name.run else None
+        is_before = ends is not None and name.at <= ends < since
+        if name.at <= until and not is_before:
+            yield name, path
 
 
 def superseded(files: list[tuple[Name, Path]]) -> list[tuple[Name, Path]]:

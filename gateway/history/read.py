@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from gateway.contracts import ConfigError
 from gateway.history import table
 from gateway.history.names import files_in, name_of
-from gateway.history.table import Arrival
-from gateway.model import Floats, Nanos, SampleBatch
+from gateway.history.table import Arrival, Span
+from gateway.model import Nanos, SampleBatch, Times
 
 
 class Run(NamedTuple):
@@ -48,19 +48,26 @@ def _run(paths: Sequence[Path]) -> Run:
 
 def arrivals(path: Path, number: Mapping[str, int]) -> Iterator[Arrival]:
     """What one file holds; `number` is the index of each tag of the line, others are left out."""
-    rows = table.read(path)
-    tag = _coded(rows["tag"], number)
-    quality = _coded(rows["quality"], {word: n for n, word in enumerate(table.QUALITIES)})
-    at, arrived = (np.asarray(rows[name].cast("int64")) for name in ("time", "arrived"))
-    value: Floats = rows["value"].to_numpy()
+    whole, arrived = rows(path, number)
     edges = np.flatnonzero(np.diff(arrived)) + 1
     bounds = [0, *edges.tolist(), len(arrived)] if len(arrived) else [0]
     for first, last in pairwise(bounds):
-        span = np.arange(first, last)[tag[first:last] >= 0]
-        batch = SampleBatch(
-            tag[span].astype(np.int32), at[span], value[span], quality[span].astype(np.uint8)
-        )
+        batch = whole.rows(np.arange(first, last)[whole.tag[first:last] >= 0])
         yield int(arrived[first]), batch if len(batch) else None
+
+
+def rows(
+    path: Path, number: Mapping[str, int], span: Span | None = None
+) -> tuple[SampleBatch, Times]:
+    """Every row of a file, with tag -1 where it is of none that has a number; its arrival, ns.
+
+    With a `span` of sample times, all rows of that span and some others.
+    """
+    found = table.read(path, span)
+    quality = _coded(found["quality"], {word: n for n, word in enumerate(table.QUALITIES)})
+    at, arrived = (np.asarray(found[name].cast("int64")) for name in ("time", "arrived"))
+    tag, value = _coded(found["tag"], number), found["value"].to_numpy()
+    return SampleBatch(tag.astype(np.int32), at, value, quality.astype(np.uint8)), arrived
 
 
 def _coded(column: Any, number: Mapping[str, int]) -> NDArray[np.int64]:

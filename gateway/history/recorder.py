@@ -12,13 +12,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from gateway.history.archive import Archive
-from gateway.history.table import Arrival
+from gateway.history.excerpt import Excerpt
+from gateway.history.table import Arrival, Span
 from gateway.model import SECOND, Nanos, SampleBatch
 
 log = structlog.get_logger()
@@ -43,11 +44,23 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._waiting: deque[Arrival] = deque()
         self._samples = 0
-        self._full = asyncio.Event()
+        self._full, self._lock = asyncio.Event(), asyncio.Lock()
         self.written = 0
         self.dropped = 0
         self.error = ""
         self._facts: Mapping[str, object] = {}
+
+    async def excerpt(self, span: Span, number: Mapping[str, int]) -> Excerpt:
+        """What was recorded of some tags, by the line's indices, written or not."""
+        async with self._lock:
+            waiting = list(self._waiting)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._excerpt, span, number, waiting)
+
+    def _excerpt(
+        self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]
+    ) -> Excerpt:
+        return self._opened().excerpt(span, number, waiting)
 
     def note(self, now: Nanos, batch: SampleBatch | None) -> None:
         """The line looked at `now`, and this is what had arrived; its own tag indices."""
@@ -70,6 +83,11 @@ class Recorder:
 
     async def flush(self) -> None:
         """Write what waits; what the disk refuses waits on."""
+        # Nobody may look while samples are neither on the disk nor waiting.
+        async with self._lock:
+            await self._flush_all()
+
+    async def _flush_all(self) -> None:
         arrivals = self._take()
         if not arrivals:
             return
@@ -100,12 +118,16 @@ class Recorder:
         return arrivals
 
     def _store(self, arrivals: list[Arrival]) -> None:
+        archive = self._opened()
+        archive.store(arrivals)
+        self.written += sum(_count(batch) for _, batch in arrivals)
+        archive.tend(self._clock())
+        self._facts = archive.facts()
+
+    def _opened(self) -> Archive:
         if self._archive is None:
             self._archive = self._open()
-        self._archive.store(arrivals)
-        self.written += sum(_count(batch) for _, batch in arrivals)
-        self._archive.tend(self._clock())
-        self._facts = self._archive.facts()
+        return self._archive
 
     def close(self) -> None:
         """Write the rest, as far as the disk takes it, and end the thread."""

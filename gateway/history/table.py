@@ -89,8 +89,15 @@ def write(path: Path, tables: Iterable[Any], columns: Any) -> int:
         raise
 
 
-def read(path: Path) -> Any:
-    """The file's rows, its checksums verified; `Unreadable` where it is damaged."""
+Span = tuple[Nanos, Nanos]
+"""From and to, both included."""
+
+
+def read(path: Path, span: Span | None = None) -> Any:
+    """The file's rows, its checksums verified; `Unreadable` where it is damaged.
+
+    With a `span`, only the row groups that hold sample times in it.
+    """
     name = name_of(path)
     try:
         with pa.memory_map(str(path)) as source:
@@ -98,9 +105,18 @@ def read(path: Path) -> Any:
             if name is not None and zlib.crc32(content) != name.crc:
                 raise Unreadable(f"{path} is damaged: its content is not what its name says")
             with parquet.ParquetFile(content, page_checksum_verification=True) as file:
-                return file.read(use_threads=False)
+                return file.read_row_groups(_groups(file.metadata, span), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Unreadable(f"{path} cannot be read: {error}") from error
+
+
+def _groups(metadata: Any, span: Span | None) -> list[int]:
+    groups = range(metadata.num_row_groups)
+    if span is None:
+        return list(groups)
+    times = [metadata.row_group(n).column(0).statistics for n in groups]
+    # The times as they are stored: as Python's own they would lose their nanoseconds.
+    return [n for n in groups if times[n].min_raw <= span[1] and times[n].max_raw >= span[0]]
 
 
 def read_facts(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.budget import HOUR, LEAST, Budget
+from gateway.model import Kind
 
 NOON = 12 * HOUR
 MINUTE = HOUR // 60
@@ -21,6 +22,17 @@ def test_what_was_spent_is_gone_until_the_next_full_hour():
     assert budget.renewed_in(NOON + 59 * MINUTE) == 60.0
     assert budget.room(NOON + HOUR, 10**6) == 10_000
     assert budget.spent(NOON + HOUR) == 0
+
+
+def test_clips_leave_the_second_half_of_an_hours_budget_to_summaries():
+    budget = Budget(10_000)
+    assert budget.lowest(NOON) is Kind.CLIP
+    budget.spend(5_001, 50_000, NOON)
+    assert budget.lowest(NOON) is Kind.GATEWAY
+    budget.spend(4_500, 50_000, NOON)
+    assert budget.lowest(NOON) is Kind.ALERT
+    assert budget.lowest(NOON + HOUR) is Kind.CLIP
+    assert Budget().lowest(NOON) is Kind.CLIP
 
 
 def test_a_clock_that_was_set_back_does_not_close_the_door_for_years():

@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import servers
+from fakes import batch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import codec
+from gateway.clips import Clip, Cut
 from gateway.codec import decode, encode
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
+from gateway.history.clipper import report_of
 from gateway.model import (
     Alarm,
     AlarmState,
@@ -259,6 +262,16 @@ def _doubted(body):
     return codec.retold(Envelope(Kind.GATEWAY, AT, body), "stepped", 0).body
 
 
+def _clip_bodies(at):
+    samples = batch(at, 1.5, np.nan)
+    first, bad = codec.clip_envelopes(samples, {0: "flow", 1: "level"}, "demo", "skid")
+    assert decode(bad.body).fields == {"quality": "bad"}
+    assert (first.kind, first.at) == (Kind.CLIP, at)
+    clip = Clip(at, at - 1, at + 1, 0, ["flow"], ["pump.anomaly-1"], 1)
+    fields = report_of(Cut(clip, 3, samples, "thinned"))
+    return first.body, codec.clip_report(fields, "demo", "skid", at).body
+
+
 def _gateway_body():
     tags = [Tag("flow", "plc", 10**9)]
     health = Health("skid", "demo", tags, FreshnessWatch(tags, 5.0, 3.0))
@@ -291,7 +304,15 @@ def test_the_schema_page_lists_exactly_what_the_gateway_says_of_itself():
     assert documented == _written(_doubted(_gateway_body())) | _written(gap.body)
 
 
-@pytest.mark.parametrize("measurement", ["andon_alert", "andon_summary", "andon_gateway"])
+def test_the_schema_page_lists_exactly_what_a_clip_holds():
+    sample, report = _clip_bodies(AT)
+    assert _documented("andon_clip") == _written(_doubted(sample)) | _written(_doubted(report))
+
+
+MEASUREMENTS = ["andon_alert", "andon_summary", "andon_gateway", "andon_clip"]
+
+
+@pytest.mark.parametrize("measurement", MEASUREMENTS)
 def test_no_tag_shares_its_name_with_a_field(measurement):
     text = SCHEMA.read_text(encoding="utf-8")
     section = text.split(f"\n## {measurement}\n", 1)[1].split("\n## ", 1)[0]
@@ -335,11 +356,12 @@ def test_a_strict_server_refuses_what_is_not_line_protocol(influx):
         _post(f"{influx.url}/write?db=d", b"h x=,y= 1")
 
 
-def test_a_strict_server_takes_all_three_measurements_in_one_batch(influx):
+def test_a_strict_server_takes_all_four_measurements_in_one_batch(influx):
     now = time.time_ns()
     bodies = [
         _alert(replace(ALERT, at=now)).body,
         codec.summary_envelope(replace(SUMMARY, end=now), "demo", "skid").body,
         _gateway_body(),
+        *_clip_bodies(now),
     ]
     assert _post(f"{influx.url}/write?db=d", b"\n".join(bodies)) == 204

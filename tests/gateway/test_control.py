@@ -34,7 +34,10 @@ def health():
     found.detectors = {"pump": DetectorHealth("pump", detector.alarms)}
     found.deliveries = {"cloud": Forwarder("cloud", None, None)}
     found.buffer = {"alerts": 2, "summaries": 7, "dropped": 1, "oldest_at": NOW}
-    found.history = lambda: {"written": 70, "dropped": 3, "bytes": 4096, "oldest_at": NOW}
+    clips = {"owed": 1, "cut": 5, "left_out": 2, "found": 900, "sent": 800}
+    found.history = lambda: {
+        "written": 70, "dropped": 3, "bytes": 4096, "oldest_at": NOW, "clips": clips,
+    }  # fmt: skip
     return found
 
 
@@ -95,6 +98,8 @@ async def test_the_metrics_pass_prometheus_own_check(daemon, health):
     assert 'andon_buffer_events{lane="summaries",line="press-3"} 7.0' in text
     assert 'andon_sink_up{component_id="cloud"' in text
     assert 'andon_history_samples_total{line="press-3",result="dropped"} 3.0' in text
+    assert 'andon_clips_total{line="press-3",result="left_out"} 2.0' in text
+    assert 'andon_clip_samples_total{line="press-3",result="sent"} 800.0' in text
 
 
 async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, health):

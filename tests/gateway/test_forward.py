@@ -13,7 +13,7 @@ from gateway.contracts import SinkRejected, SinkUnavailable
 from gateway.forward import FIRST_ROWS, LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Forwarder, Pace, Tally
 from gateway.model import SECOND, Envelope, Kind, Summary
 
-A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
+A, S, G, C = Kind
 AWAY = SinkUnavailable("no route")
 HUMAN = SinkUnavailable("401", needs_human=True)
 
@@ -184,7 +184,7 @@ async def test_what_the_sink_took_is_forgotten_and_counted(buffer):
         await until(lambda: forwarder.tally.sent[G])
     assert sink.batches == [["a1"], ["s1", "s2", "g1"]]
     facts = forwarder.facts()
-    assert facts["sent"] == {"alert": 1, "summary": 2, "gateway": 1}
+    assert facts["sent"] == {"alert": 1, "summary": 2, "gateway": 1, "clip": 0}
     assert (facts["sent_bytes"], facts["last_success_at"], facts["up"]) == (40, 77, True)
 
 
@@ -228,6 +228,39 @@ async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
         assert await next_call(sink) == ["a2"]
         assert await next_call(sink) == ["s1"]
     assert forwarder.facts()["spent"] == 20
+
+
+async def test_clips_leave_last_and_wait_for_the_next_hour_before_summaries_do(buffer):
+    sink, now = FakeSink(), [12 * HOUR]
+    budget = Budget(4_000)
+    async with forwarding(buffer, sink, budget=budget, clock=lambda: now[0]) as forwarder:
+        await idle(buffer)
+        await buffer.append(points(C, "c1") + points(S, "s1"))
+        assert [await next_call(sink), await next_call(sink)] == [["s1"], ["c1"]]
+        assert (forwarder.sent_bytes, forwarder.clip_bytes) == (20, 10)
+        budget.spend(2_000, 2_000, now[0])
+        await idle(buffer)
+        await buffer.append(points(C, "c2") + points(S, "s2"))
+        assert await next_call(sink) == ["s2"]
+        await idle(buffer)
+        assert (await buffer.stats())["clips"] == 1
+        now[0] += HOUR
+        await buffer.append(points(S, "s3"))
+        assert [await next_call(sink), await next_call(sink)] == [["s3"], ["c2"]]
+
+
+async def test_withheld_clips_leave_in_the_next_hour_though_nothing_else_comes(buffer):
+    # 30 ms before the full hour; the second look at the clock is behind it.
+    sink, times = FakeSink(), [13 * HOUR - 30_000_000] * 4
+    budget = Budget(4_000)
+    budget.spend(3_000, 3_000, times[0])
+    await buffer.append(points(C, "c1"))
+
+    def clock():
+        return times.pop() if times else 13 * HOUR
+
+    async with forwarding(buffer, sink, budget=budget, clock=clock):
+        assert await next_call(sink) == ["c1"]
 
 
 async def test_batches_are_cut_to_what_is_left_of_the_budget(buffer):

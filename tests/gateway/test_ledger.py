@@ -10,6 +10,7 @@ def counters(read, sent):
         "read": read,
         "raw": 10 * read,
         "raw_gzip": 2 * read,
+        "clips": sent // 5,
         "sent.cloud": sent,
         "sent.panel": 1,
     }
@@ -26,6 +27,7 @@ def test_a_day_gets_what_the_counters_grew_by_on_it():
             "read": 750,
             "raw": 7500,
             "raw_gzip": 1500,
+            "clips": 1,
             "sent": 1,
             "sent_by": {"cloud": 1, "panel": 0},
         },
@@ -34,6 +36,7 @@ def test_a_day_gets_what_the_counters_grew_by_on_it():
             "read": 250,
             "raw": 2500,
             "raw_gzip": 500,
+            "clips": 1,
             "sent": 10,
             "sent_by": {"cloud": 9, "panel": 1},
         },

@@ -26,6 +26,7 @@ VARIABLES = {
     for variable in DASHBOARD["templating"]["list"]
     if variable["type"] == "query"
 }
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "grafana.md").read_text()
 MINUTE = 60 * 10**9
 SITE, LINE = "demo-plant", "pump-skid"
 
@@ -96,6 +97,18 @@ def _reports(now):
     return talking + silent
 
 
+def _clip(now):
+    """As gateway.codec writes it: three samples of two tags, one of them bad, and the report."""
+    at, key = now - 10 * MINUTE, f"andon_clip,site={SITE},line={LINE}"
+    counts = "alert_count=1i,tag_count=2i,found=9i,sent=3i"
+    return [
+        f'{key},tag=flow value=7.5,quality="good" {at}',
+        f'{key},tag=flow quality="bad" {at + 10**9}',
+        f'{key},tag=speed value=1480.0,quality="good" {at}',
+        f'{key} alerts="b1",{counts},clip_from={at}i,clip_to={at}i,note="thinned" {at}',
+    ]
+
+
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
     """A function that asks InfluxQL and returns the series of the answer."""
@@ -110,7 +123,7 @@ def ask(tmp_path_factory):
 
         query("CREATE DATABASE lines")
         now = time.time_ns()
-        body = "\n".join([*_alerts(now), *_summaries(now), *_reports(now)]).encode()
+        body = "\n".join([*_alerts(now), *_summaries(now), *_reports(now), *_clip(now)]).encode()
         with urllib.request.urlopen(f"{server.url}/write?db=lines", body, timeout=20) as answer:
             assert answer.status == 204
         yield query
@@ -218,3 +231,15 @@ def test_the_silent_rule_counts_zero_for_a_line_that_stopped(ask):
     reports = {each["tags"]["line"]: each["values"][-2][1] for each in series}
     assert reports["press"] == 0
     assert reports[LINE] > 0
+
+
+def test_the_documented_queries_show_a_clip_and_what_it_lacks(ask):
+    section = DOCUMENTED.split("## The clip beside the alert", 1)[1].split("\n## ", 1)[0]
+    samples, report = (part.split("```")[0].strip() for part in section.split("```sql")[1:])
+    found = {each["tags"]["tag"]: each["values"] for each in ask(_filled_in(samples))}
+    assert {tag: [row[1] for row in rows] for tag, rows in found.items()} == {
+        "flow": [7.5],
+        "speed": [1480.0],
+    }
+    ((_, *said),) = ask(_filled_in(report))[0]["values"]
+    assert said == ["b1", 9, 3, "thinned"]

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway import codec
 from gateway.buffer.store import Store
-from gateway.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
+from gateway.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
 
 STEPS = int(os.environ.get("ANDON_BUFFER_STEPS", "600"))
 SINKS = {
@@ -29,11 +29,12 @@ MAX_BYTES = 5_000
 MAX_AGE = 3 * HOUR
 EVICTED_ALERT = Kind.ALERT, "evicted"
 ALLOWED = {(kind, why) for kind in Kind for why in ("evicted", "rejected")}
-ALLOWED |= {(kind, "expired") for kind in (Kind.SUMMARY, Kind.GATEWAY)}
+ALLOWED |= {(kind, "expired") for kind in (Kind.SUMMARY, Kind.GATEWAY, Kind.CLIP)}
+EVICTED_SUMMARY = Kind.SUMMARY, "evicted"
 T0 = 1_700_000_000 * SECOND
 sinks = st.sampled_from(sorted(SINKS))
 BATCH = st.lists(
-    st.sampled_from(["flow", "flow", "level", "raise", "clear", "gateway"]), max_size=12
+    st.sampled_from(["flow", "flow", "level", "raise", "clear", "gateway", "clip"]), max_size=12
 )
 
 
@@ -137,6 +138,8 @@ class BufferPromises(RuleBasedStateMachine):
                 made.append((summary(word, serials[word], at), word))
             elif word == "gateway":
                 made.append((codec.gateway_envelope({"n": number}, "plant", "line", at), word))
+            elif word == "clip":
+                made.append((Envelope(Kind.CLIP, at, b"andon_clip n=1i %d" % at), word))
             elif word == "raise":
                 active.append(f"{self.appends}-{number}")
                 raised = transition(active[-1], at, AlarmState.UNACKNOWLEDGED)
@@ -150,7 +153,7 @@ class BufferPromises(RuleBasedStateMachine):
         for _, meaning in made:
             if meaning in ("flow", "level"):
                 self.serials[meaning] += 1
-            elif meaning != "gateway":
+            elif meaning not in ("gateway", "clip"):
                 name, is_raised = meaning
                 self.alerts.add(meaning)
                 if is_raised:
@@ -166,13 +169,15 @@ class BufferPromises(RuleBasedStateMachine):
     def append(self, words):
         """One window's points, and the state that belongs to them."""
         self.minutes += 1
-        made, before = self.made(words), self.store.dropped[EVICTED_ALERT]
+        made, before = self.made(words), Counter(self.store.dropped)
         self.append_to_store(made)
         self.count(made)
         stats = self.store.stats()
         assert self.store.load_checkpoint("machine") == b"%d" % self.appends
-        if stats["bytes"] > MAX_BYTES or self.store.dropped[EVICTED_ALERT] > before:
-            assert stats["summaries"] == stats["gateway"] == 0
+        if self.store.dropped[EVICTED_SUMMARY] > before[EVICTED_SUMMARY]:
+            assert stats["clips"] == 0
+        if stats["bytes"] > MAX_BYTES or self.store.dropped[EVICTED_ALERT] > before[EVICTED_ALERT]:
+            assert stats["summaries"] == stats["gateway"] == stats["clips"] == 0
 
     @rule(words=BATCH, is_committed=st.booleans())
     def die_while_appending(self, words, is_committed):
@@ -235,7 +240,7 @@ class BufferPromises(RuleBasedStateMachine):
         leased = self.store.lease(sink, rows, 10**6)
         kinds = {e.kind for e in leased}
         assert kinds <= SINKS[sink]
-        assert Kind.ALERT not in kinds or len(kinds) == 1
+        assert not {Kind.ALERT, Kind.CLIP} & kinds or len(kinds) == 1
         for e in leased:
             # A number never means two points: a late answer would settle the wrong one.
             assert self.bodies.setdefault((e.kind, e.key), e.body) == e.body

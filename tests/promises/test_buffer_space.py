@@ -15,7 +15,7 @@ from gateway import codec
 from gateway.buffer.merge import merged
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
-from gateway.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
+from gateway.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
 
 SINKS = {"cloud": frozenset(Kind)}
 MINUTE = 60 * SECOND
@@ -61,6 +61,19 @@ def test_summaries_are_merged_before_any_is_dropped(tmp_path):
         kept = [codec.decode(e.body) for e in store.lease("cloud", 1000, 10**9)]
         assert sum(point.fields["count"] for point in kept) == 90
         assert len(kept) < 45
+
+
+def test_clips_go_before_a_summary_is_merged(tmp_path):
+    batch = [summary([1.0], n) for n in range(1, 31)]
+    limit = int(1.1 * sum(cost(e.body) for e in batch))
+    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0)) as store:
+        store.append([Envelope(Kind.CLIP, n, b"c" * 60) for n in range(10)], {})
+        store.append(batch, {})
+        store.append([alert("standing", 1, AlarmState.UNACKNOWLEDGED)], {})
+        stats = store.stats()
+        assert (stats["summaries"], stats["merged"]) == (30, 0)
+        assert stats["dropped_by"] == {"clip.evicted": 10 - stats["clips"]}
+        assert stats["clips"] < 10
 
 
 def test_what_a_sink_may_have_got_is_never_merged(tmp_path):

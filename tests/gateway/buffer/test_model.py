@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.buffer.rows import cost
 from gateway.buffer.space import EVICTED
-from gateway.buffer.store import Store
+from gateway.buffer.store import LANES, Store
 from gateway.model import Envelope, Kind
 
 SINKS = {
@@ -85,7 +85,7 @@ class BufferModel(RuleBasedStateMachine):
         if keep_state:
             self.state = f"state {self.serial}".encode()
         self.store.append(envelopes, {"machine": self.state} if keep_state else {})
-        for kind in EVICTED:
+        for kind in (Kind.CLIP, *EVICTED):
             while self.used() > MAX_BYTES and self.rows[kind]:
                 del self.rows[kind][min(self.rows[kind])]
                 self.dropped[kind, "evicted"] += 1
@@ -95,8 +95,9 @@ class BufferModel(RuleBasedStateMachine):
     def deliver(self, sink, rows, data):
         """Lease, then acknowledge some, reject some and leave the rest."""
         leased = self.store.lease(sink, rows, 10**6)
-        alerts_first = [p for p in self.pending(sink) if p[0] is Kind.ALERT]
-        expected = (alerts_first or self.pending(sink))[:rows]
+        pending = self.pending(sink)
+        lanes = [[p for p in pending if p[0] in lane] for lane in LANES]
+        expected = next((lane[:rows] for lane in lanes if lane), [])
         assert [(e.kind, e.key, e.body) for e in leased] == expected
         fate = data.draw(st.lists(st.sampled_from("ark"), min_size=rows, max_size=rows))
         acked = [e for e, f in zip(leased, fate, strict=False) if f == "a"]
@@ -145,7 +146,7 @@ class BufferModel(RuleBasedStateMachine):
     def says_what_it_holds(self):
         stats = self.store.stats()
         assert stats["bytes"] == self.used() <= MAX_BYTES
-        assert [stats[n] for n in ("alerts", "summaries", "gateway")] == [
+        assert [stats[n] for n in ("alerts", "summaries", "gateway", "clips")] == [
             len(self.rows[kind]) for kind in Kind
         ]
         assert self.store.dropped == self.dropped

@@ -12,7 +12,7 @@ from gateway.buffer.store import Store
 from gateway.model import Envelope, Kind
 from gateway.supervise import Fatal
 
-A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
+A, S, G, C = Kind
 ALL = frozenset(Kind)
 BIG = 10**9
 
@@ -280,6 +280,18 @@ def test_a_file_of_a_newer_version_is_left_alone(path):
     with pytest.raises(Fatal, match="format 99"):
         store(path)
     assert path.exists()
+
+
+def test_a_file_of_an_older_version_is_taken_over(path):
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1"), {})
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE clip")
+        db.execute("PRAGMA user_version = 2")
+    with closing(store(path)) as opened:
+        opened.append(points(C, "c1"), {})
+        assert bodies(lease(opened)) == ["a1"]
+        assert (opened.stats()["clips"], opened.set_aside) == (1, [])
 
 
 def test_a_file_that_cannot_be_opened_is_fatal_and_left_alone(path):

@@ -1,0 +1,117 @@
+"""`andon clip LINE.yaml ALERT`: the raw samples around an alert, from this machine's history."""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from gateway.cli.replay import need_pyarrow, own_history
+from gateway.contracts import ConfigError
+from gateway.model import Nanos, Quality
+from gateway.options import format_duration, parse_duration
+
+_OPENED = re.compile(r".+-([0-9a-f]+)(?:\.\d+)?")
+_MILLI: Nanos = 1_000_000
+COLUMNS = ("time", "tag", "value", "unit", "quality")
+
+
+def _opened_at(_context: Any, parameter: Any, alert: str) -> Nanos:
+    """The time of its activation, which an alert's id ends with."""
+    match = _OPENED.fullmatch(alert)
+    if match is None:
+        raise click.BadParameter(
+            f"{alert!r} is not an alert's id, as in pump.anomaly-19b2c4d5e6f: see `andon status "
+            "--json` or the field `id` in InfluxDB",
+            param=parameter,
+        )
+    return int(match[1], 16) * _MILLI
+
+
+def _duration(_context: Any, parameter: Any, value: str | None) -> Nanos | None:
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=parameter) from error
+
+
+@click.command("clip")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("alert", callback=_opened_at)
+@click.argument("glob", default="*")
+@click.option("--before", callback=_duration, help="As history.clip says, or 2min.")
+@click.option("--after", callback=_duration, help="As history.clip says, or 1min.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder of history; the line's own if not given.",
+)
+@click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="CSV to write.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(
+    file: Path,
+    alert: Nanos,
+    glob: str,
+    *,
+    before: Nanos | None,
+    after: Nanos | None,
+    data: Path | None,
+    out: TextIO,
+    as_json: bool,
+) -> None:
+    """Write the raw samples around an alert of the line of FILE, from the history on this machine.
+
+    ALERT is the alert's id, which names its time; GLOB picks tags (quote it: 'press-*.oil'). The
+    history holds what was flushed to the disk. Exit code 1 if it holds no such sample.
+    """
+    from gateway.config.load import load
+    from gateway.config.schema import Clip
+
+    config = load(file)
+    usual = (config.file.history and config.file.history.clip) or Clip()
+    before = usual.before if before is None else before
+    after = usual.after if after is None else after
+    found = _excerpt(config, data, glob, (alert - before, alert + after))
+    rows = _rows(config, found.samples)
+    if as_json:
+        out.writelines(f"{json.dumps(row)}\n" for row in rows)
+    else:
+        writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for name in found.damaged:
+        click.echo(f"{name} is damaged: what was in it is missing", err=True)
+    span = f"{format_duration(before)} before to {format_duration(after)} after"
+    click.echo(f"{len(found.samples):,} samples from {span} the alert", err=True)
+    sys.exit(0 if len(found.samples) else 1)
+
+
+def _excerpt(config: Any, data: Path | None, glob: str, span: tuple[Nanos, Nanos]) -> Any:
+    numbers = {t.name: n for n, t in enumerate(config.tags) if fnmatchcase(t.name, glob)}
+    if not numbers:
+        raise ConfigError(f"no tag of {config.line} is called {glob}")
+    folder = data or own_history(config)
+    need_pyarrow()
+    from gateway.history.excerpt import excerpt
+
+    try:
+        return excerpt(folder, span, numbers)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _rows(config: Any, samples: Any) -> Iterator[Mapping[str, Any]]:
+    from gateway.sinks.file import iso
+
+    columns = (samples.tag, samples.at, samples.value, samples.quality)
+    for number, at, value, quality in zip(*(each.tolist() for each in columns), strict=True):
+        tag = config.tags[number]
+        # NaN is the one number that is not itself: a bad sample has no value.
+        shown = value if value == value else None  # noqa: PLR0124
+        word = Quality(quality).name.lower()
+        yield dict(zip(COLUMNS, (iso(at), tag.name, shown, tag.unit, word), strict=True))

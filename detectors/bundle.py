@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError, field_serializer, field_validator
 from detectors.budget import Calibration
 from detectors.distribution import Distribution
 from detectors.safety import check_model
+from gateway.conditions import When
 from gateway.contracts import ModelError
 from gateway.model import SECOND, Floats, Nanos, Reference
 from gateway.options import Duration, Name, PositiveDuration, Strict, format_duration
@@ -82,6 +83,15 @@ class Tested(Strict):
     """As many as the budget bears in that time."""
 
 
+class ManifestGate(Strict):
+    """When the machine counted as running while the model was trained; always, if not `when`."""
+
+    when: When = ()
+    settle: Duration = 0
+    units: dict[str, str] = {}
+    """Of the tags in `when`."""
+
+
 class Training(Strict):
     """Where the model came from."""
 
@@ -120,6 +130,8 @@ class Manifest(Strict):
     """Share of a tag's rows that must be observed in a window for the model to judge it."""
     scores: Distribution | None = None
     """Of the scores of normal data that the model was not fitted on."""
+    gate: ManifestGate = ManifestGate()
+    """What a line judges by unless its file says else."""
     scaling: str
     """How inputs are scaled, for people."""
     opset: int

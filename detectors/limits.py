@@ -14,11 +14,11 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from detectors.gate import Gate, GateOptions
 from detectors.known_tags import known_tags
 from gateway.contracts import ConfigError, Places
 from gateway.model import SECOND, Alarm, Floats, Nanos, Score, Severity, Tag, Window, WindowSpec
 from gateway.options import (
-    AlarmOptions,
     Duration,
     Name,
     PositiveDuration,
@@ -77,7 +77,7 @@ class Limits(Strict):
         return self
 
 
-class LimitsOptions(AlarmOptions):
+class LimitsOptions(GateOptions):
     """High and low limits, rate of change and flat line per tag."""
 
     type: Literal["limits"]
@@ -120,6 +120,7 @@ class LimitsDetector:
         self._steps = np.array([max(1, -(-tag.period // period)) for tag in found])
         self._columns = np.arange(len(found))
         self._low, self._high = _normal_range(limits)
+        self._names = tuple(options.tags)
         checks = [
             check
             for column, (tag, limit) in enumerate(zip(found, limits, strict=True))
@@ -132,10 +133,16 @@ class LimitsDetector:
             _rows_needed(name, tag, limit, period, int(steps))
             for tag, limit, steps in zip(found, limits, self._steps, strict=True)
         )
-        self.spec = WindowSpec(tuple(options.tags), period, length)
+        own = WindowSpec(self._names, period, length)
+        self._gate = Gate(name, options.when or (), options.settle, tags, own, judged=1)
+        self.spec = self._gate.spec
+        self._blank = Score(0, np.full(len(checks), np.nan), 0.0)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
         """Values float64[alarm] per window; `expected` is the nearest value within the limits."""
+        return self._gate.judge(windows, self._judge_all, self._blank)
+
+    def _judge_all(self, windows: Sequence[Window]) -> Sequence[Score]:
         return [self._judge(window) for window in windows]
 
     def _judge(self, window: Window) -> Score:
@@ -152,7 +159,7 @@ class LimitsDetector:
             coverage=float(observed[-1].mean()),
             expected=np.clip(last, self._low, self._high),
             actual=last,
-            blind="" if any_seen else f"no data for {', '.join(self.spec.tags)}",
+            blind="" if any_seen else f"no data for {', '.join(self._names)}",
         )
 
     def _flat_seconds(self, values: Floats) -> Floats:

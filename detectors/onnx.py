@@ -5,9 +5,11 @@ Promises
 - Windows that close together are scored in one run, and each score is the same as if alone.
 - A tag with too little data makes it blind for that window: no score, and `blind` names the tag.
   What little is missing else is filled within the window from its nearest observed row.
+- It judges only while its gate is open: the line's `when`, or else the one it was trained with.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
@@ -16,15 +18,15 @@ from pydantic import Field, model_validator
 from detectors.budget import Budget
 from detectors.bundle import Manifest, load
 from detectors.gaps import fill, stack
+from detectors.gate import Gate, GateOptions
 from detectors.known_tags import known_tags
 from gateway.contracts import ConfigError, Places
 from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
-from gateway.options import AlarmOptions
 
 HYSTERESIS = 0.1
 
 
-class OnnxOptions(AlarmOptions):
+class OnnxOptions(GateOptions):
     """A learnt model; tags, period, window, hop and threshold come from its manifest."""
 
     type: Literal["onnx"]
@@ -57,9 +59,12 @@ class OnnxDetector:
     ) -> None:
         self.name = name
         manifest, self._model = load(places.config / options.bundle)
-        _check_tags(name, manifest, tags)
+        _check_tags(name, manifest, tags, gate_is_trained=options.when is None)
         names = tuple(tag.name for tag in manifest.tags)
-        self.spec = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
+        self._names = names
+        own = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
+        self._gate = _gate(name, options, manifest, tags, own)
+        self.spec = self._gate.spec
         threshold = options.threshold or _budgeted(name, options.false_alarms, manifest)
         self.alarms: Sequence[Alarm] = (
             Alarm(
@@ -73,10 +78,17 @@ class OnnxDetector:
         )
         self._min_coverage = options.min_coverage or manifest.min_coverage
         self._id = manifest.model
-        self.reference = manifest.reference
+        self._blank = Score(0, np.array([np.nan]), 0.0, self._id)
+        self.reference = self._gate.reference(manifest.reference)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
-        """One value per window; NaN and `blind` where a tag had too little data, or none now."""
+        """One value per window; NaN and `blind` where a tag had too little data, or none now.
+
+        NaN and `idle` where the gate is shut.
+        """
+        return self._gate.judge(windows, self._seen, self._blank)
+
+    def _seen(self, windows: Sequence[Window]) -> Sequence[Score]:
         if not windows:
             return []
         values, observed = stack(windows)
@@ -115,14 +127,22 @@ class OnnxDetector:
         ]
 
     def _blind(self, window: Window, missing: Bools) -> Score:
-        gone = [tag for tag, is_gone in zip(self.spec.tags, missing, strict=True) if is_gone]
-        return Score(
-            at=window.end,
-            values=np.array([np.nan]),
-            coverage=window.coverage,
-            model=self._id,
-            blind=f"no data for {', '.join(gone)}",
-        )
+        gone = [tag for tag, is_gone in zip(self._names, missing, strict=True) if is_gone]
+        blind = f"no data for {', '.join(gone)}"
+        return replace(self._blank, at=window.end, coverage=window.coverage, blind=blind)
+
+
+def _gate(
+    detector: str,
+    options: OnnxOptions,
+    manifest: Manifest,
+    tags: Mapping[str, Tag],
+    own: WindowSpec,
+) -> Gate:
+    trained = manifest.gate
+    when = trained.when if options.when is None else options.when
+    settle = options.settle if "settle" in options.model_fields_set else trained.settle
+    return Gate(detector, when, settle if when else options.settle, tags, own, own.length)
 
 
 def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float:
@@ -140,12 +160,15 @@ def _given(options: OnnxOptions, name: str, usual: Nanos) -> Nanos:
     return getattr(options, name) if name in options.model_fields_set else usual
 
 
-def _check_tags(detector: str, manifest: Manifest, tags: Mapping[str, Tag]) -> None:
-    found = known_tags(detector, [tag.name for tag in manifest.tags], tags)
+def _check_tags(
+    detector: str, manifest: Manifest, tags: Mapping[str, Tag], *, gate_is_trained: bool
+) -> None:
+    units = {tag.name: tag.unit for tag in manifest.tags}
+    units |= manifest.gate.units if gate_is_trained else {}
     wrong = [
-        f"{has.name} is in {has.unit!r} here and in {wants.unit!r} in the model"
-        for has, wants in zip(found, manifest.tags, strict=True)
-        if has.unit and wants.unit and has.unit != wants.unit
+        f"{has.name} is in {has.unit!r} here and in {wanted!r} in the model"
+        for has, wanted in zip(known_tags(detector, units, tags), units.values(), strict=True)
+        if has.unit and wanted and has.unit != wanted
     ]
     if wrong:
         raise ConfigError(

@@ -5,6 +5,8 @@ Promises
   normal when it was below threshold - hysteresis for the whole off-delay. One transition each.
 - A score that cannot be judged (NaN) neither raises nor clears: an active alarm stays, a pending
   one starts over.
+- Where there is nothing to judge (`idle`) for the whole off-delay, an active alarm is suppressed by
+  design, which ends it: what is still wrong when the machine runs again is a new alarm.
 - The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
   twice and clears nothing unseen.
 - An alarm keeps its id from the activation to its return.
@@ -108,7 +110,7 @@ class AlertMachine:
     def _judge_active(
         self, number: int, alarm: Alarm, kept: _Memory, value: float, score: Score
     ) -> Alert | None:
-        if not value < self._clear_below[number]:
+        if not (score.idle or value < self._clear_below[number]):
             kept.since = 0
             if value > kept.peak:
                 self._note_peak(alarm, kept, value, score)
@@ -117,6 +119,10 @@ class AlertMachine:
         if score.at - kept.since < alarm.off_delay:
             return None
         del self._memory[number]
+        if score.idle:
+            # Nothing is judged; what is sent must not look as if it were above the threshold.
+            value = alarm.threshold
+            return self._alert(alarm, kept, AlarmState.SUPPRESSED, score.at, value, score)
         return self._alert(alarm, kept, AlarmState.NORMAL, score.at, value, score)
 
     def _note_peak(self, alarm: Alarm, kept: _Memory, value: float, score: Score) -> None:
@@ -148,7 +154,7 @@ class AlertMachine:
             top_tags=kept.top,
             model=score.model if score else "",
             coverage=score.coverage if score else 1.0,
-            message=_message(alarm, kept, state, value, at),
+            message=_message(alarm, kept, state, value, at, score.idle if score else ""),
         )
 
     def checkpoint(self) -> bytes:
@@ -197,8 +203,13 @@ def _turn(number: int) -> str:
     return f".{number}" if number else ""
 
 
-def _message(alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos) -> str:
+def _message(
+    alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos, idle: str
+) -> str:
+    after = f"after {(at - kept.opened_at) / SECOND:g} s"
     if state is AlarmState.NORMAL:
-        return f"{alarm.name} returned to normal after {(at - kept.opened_at) / SECOND:g} s"
+        return f"{alarm.name} returned to normal {after}"
+    if state is AlarmState.SUPPRESSED:
+        return f"{alarm.name} suppressed by design {after}: {idle}"
     limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
     return f"{alarm.name}: {limits}{f'; {alarm.advice}' if alarm.advice else ''}"

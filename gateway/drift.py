@@ -62,7 +62,12 @@ class ModelWatch:
         self._channels = _Recent((len(reference.shares), bins), over)
 
     def push(self, window: Window, score: Score) -> None:
-        """Take in what the model was shown last and what it made of it."""
+        """Take in what the model was shown last and what it made of it.
+
+        While the machine does not run, a model is neither blind nor shown what it was learnt from.
+        """
+        if score.idle:
+            return
         judged = bool(np.isfinite(score.values).any())
         self._sight.pass_time(self._step)
         self._sight.counts[int(judged)] += 1

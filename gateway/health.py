@@ -2,7 +2,8 @@
 
 Promises
 - Plain counters and facts, written by one task each, read by anyone between two awaits.
-- *No anomaly* and *cannot judge* are told apart: a detector that is blind says so and why.
+- *No anomaly*, *cannot judge* and *nothing to judge* are told apart: a detector that is blind, or
+  idle because its machine does not run, says so and why.
 """
 
 import time
@@ -95,6 +96,9 @@ class DetectorHealth:
         """Take a score in; the new state if that is news."""
         before = self.state
         self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
+        if score.idle:
+            self.state, self.reason, self.score = "idle", score.idle, None
+            return self.state if self.state != before else None
         judged = not score.blind and bool(np.isfinite(score.values).any())
         starting = not self.scored and self.refused < self.warm_up
         dark = "starting" if starting else "blind"
@@ -230,7 +234,7 @@ class Health:
         away += [
             f"detector {d.name}: {d.state}, {d.reason}"
             for d in self.detectors.values()
-            if d.state != "ok"
+            if d.state not in ("ok", "idle")
         ]
         if self.clock:
             away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")

@@ -61,6 +61,10 @@ class AlarmState(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
 
 
+_OVER = (AlarmState.NORMAL, AlarmState.RETURNED_UNACKNOWLEDGED, AlarmState.SUPPRESSED)
+"""States in which an alarm asks nothing of anyone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """One measured value of the line; its address is the connector's business.
@@ -193,7 +197,8 @@ class Score:
     values: float64[alarm], one for each alarm of the detector in its order, NaN = cannot judge;
     contribution: float64[tag], sums to the model's score; expected and actual: float64[tag], in
     engineering units, for the window's last row, where the detector can say so. `blind` names why
-    the window could not be judged, empty when it could.
+    the window could not be judged, `idle` why there was nothing to judge (the machine does not
+    run); both are empty when it was judged.
     """
 
     at: Nanos
@@ -204,6 +209,7 @@ class Score:
     expected: Floats | None = None
     actual: Floats | None = None
     blind: str = ""
+    idle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +240,8 @@ class TopTag:
 class Alert:
     """One transition of one alarm.
 
-    `id` stays the same from the activation (`opened_at`) to the return to normal; `at` is the
+    `id` stays the same from the activation (`opened_at`) to the return to normal, or to the
+    suppression by design, where the machine it speaks of does not run any more; `at` is the
     transition's own time, both in event time. `peak` is the highest score since the activation.
     """
 
@@ -256,7 +263,7 @@ class Alert:
 
     @property
     def is_active(self) -> bool:
-        return self.state not in (AlarmState.NORMAL, AlarmState.RETURNED_UNACKNOWLEDGED)
+        return self.state not in _OVER
 
 
 @dataclass(frozen=True, slots=True)

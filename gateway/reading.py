@@ -91,6 +91,7 @@ def score_once(name: str, detector: Detector, reading: Reading) -> dict[str, Any
         "name": name,
         "held_ns": spec.period * spec.length if held else 0,
         "blind": score.blind,
+        "idle": score.idle,
         "values": [float(v) if np.isfinite(v) else None for v in score.values],
         "over": [alarm.name for alarm in over],
         "top_tags": [asdict(tag) for tag in top],

@@ -139,6 +139,7 @@ def _scores(
             else dict(zip(spec.tags, _numbers(contribution), strict=True)),
             "coverage": round(score.coverage, 4),
             "blind": score.blind,
+            "idle": score.idle,
             "model": score.model,
         }
 

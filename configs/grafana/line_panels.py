@@ -38,7 +38,7 @@ STATES = {
     "normal": ("NORMAL", GREY),
 }
 # The states in which an alarm is over; everything else is still active.
-INACTIVE = ("normal", "returned_unacknowledged")
+INACTIVE = ("normal", "returned_unacknowledged", "suppressed_by_design")
 
 _SHOWN = ("severity", "detector", "alarm", "tag", "state", "cause", "value", "threshold")
 _HIDDEN = {"id": True, "coverage": True}

@@ -40,6 +40,8 @@ _TANK = 6.0  # m3
 _LEVEL_SETPOINT, _MIDDLE = 50.0, 55.0  # %, %
 _MEAN_LOAD = 58.0  # m3/h
 _SETTLE = 1800.0  # s
+_CRAWL = 300.0  # rpm
+_REST = 1e-3  # rpm: below this it stands still, and what is divided by the speed is zero
 _DAY = 86400.0
 _PROCESS_NOISES = 8
 
@@ -99,6 +101,8 @@ class Plant:
         self._sensor_noise = Noise(sensors, len(SIGNALS))
         self._demand = Demand(process, self._dt, start=-_SETTLE)
         self._stuck_flow: float | None = None
+        self.is_running = True
+        """Set to False to stop the pump: another one then feeds the consumers."""
         self._build_lags()
         self._settle()
 
@@ -135,6 +139,11 @@ class Plant:
         self._normals = self._sensor_noise.row()
         self._advance(self.elapsed)
 
+    @property
+    def _turning(self) -> float:
+        """1 while it runs, falling to 0 as it comes to rest: no current, and nothing vibrates."""
+        return min(self.state.speed / _CRAWL, 1.0)
+
     def _build_lags(self) -> None:
         dt, demand = self._dt, self._demand.now
         speed = speed_for(demand)
@@ -168,7 +177,7 @@ class Plant:
         demand = self._demand.step(now, stray, flicker)
         self._control(demand, self.faults.severity(names.STICKING_VALVE, now))
         self._hydraulics(
-            demand + self._unmetered.step(draw),
+            (demand + self._unmetered.step(draw)) if self.is_running else self.state.flow,
             self._supply.step(supply),
             cavitation,
             self._bubbles.step(bubble),
@@ -183,6 +192,9 @@ class Plant:
     def _control(self, demand: float, stiction: float) -> None:
         """Drive and level controller; a sticking valve only gives way to a large error."""
         state, dt = self.state, self._dt
+        if not self.is_running:
+            state.speed = max(self._drive.toward(0.0), _REST)
+            return
         error = _LEVEL_SETPOINT - state.level
         self._integral += error * dt * 1.5 / 200
         ahead = demand - self._slow_demand.toward(demand)
@@ -219,7 +231,7 @@ class Plant:
         lift = state.discharge_pressure - state.suction_pressure
         shaft = lift * state.flow / 36 / efficiency * (1 + 0.04 * wear)
         torque = shaft * 1000 / (state.speed * 2 * pi / 60)
-        state.current = sqrt(9.0**2 + (25.5 * torque / _RATED_TORQUE) ** 2)
+        state.current = sqrt(9.0**2 + (25.5 * torque / _RATED_TORQUE) ** 2) * self._turning
         state.power = 0.4 + shaft / _MOTOR_EFFICIENCY
 
     def _vibration(self, rough_de: float, rough_nde: float, cavitation: float, wear: float) -> None:
@@ -233,6 +245,8 @@ class Plant:
         state.vibration_nde = (0.4 + 0.9 * turns**2 + 2.0 * off_best) * (1 + rough_nde)
         state.vibration_de += 3.2 * knock + 1.6 * hiss
         state.vibration_nde += 0.5 * knock + 2.0 * hiss
+        state.vibration_de *= self._turning
+        state.vibration_nde *= self._turning
 
     def _thermal_targets(self, wear: float = 0.0) -> tuple[tuple[Lag, float], ...]:
         state = self.state

@@ -7,7 +7,7 @@ Promises
 """
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,10 @@ _CHUNK = 3600
 
 
 class Recipe(NamedTuple):
-    """What to record; times in ns. A fault begins `fault_after` the start."""
+    """What to record; times in ns. A fault begins `fault_after` the start.
+
+    `stops` are stretches in which the pump stands still: when each begins and how long it is.
+    """
 
     length: Nanos
     seed: int = 1
@@ -32,6 +35,11 @@ class Recipe(NamedTuple):
     sample: Nanos = SECOND // 2
     fault: str | None = None
     fault_after: Nanos = 0
+    stops: Sequence[tuple[Nanos, Nanos]] = ()
+
+    def is_stopped(self, since: Nanos) -> bool:
+        """Whether the pump stands still so long after the start."""
+        return any(begin <= since < begin + length for begin, length in self.stops)
 
 
 def rows(recipe: Recipe) -> Iterator[Row]:
@@ -43,6 +51,7 @@ def rows(recipe: Recipe) -> Iterator[Row]:
     waiting = recipe.fault
     for _ in range(recipe.length // recipe.sample):
         for _ in range(every):
+            plant.is_running = not recipe.is_stopped(plant.at - recipe.start)
             if waiting is not None and plant.at - recipe.start >= recipe.fault_after:
                 plant.inject(waiting)
                 waiting = None

@@ -23,6 +23,8 @@ HELP = """fault NAME    let a fault begin: {faults}
 clear         take every fault away
 stop SERVER   stop modbus, opcua or mqtt
 start SERVER  start it again
+stop pump     stop the pump; another one feeds the consumers
+start pump    start it again
 help          this"""
 
 
@@ -105,6 +107,10 @@ class Skid:
                 await (self.servers[name].start() if verb == "start" else self.servers[name].stop())
                 done = "started" if verb == "start" else "stopped"
                 self._tell({"event": done, "server": name, "at": self.plant.at})
+            case [("start" | "stop") as verb, "pump"]:
+                self.plant.is_running = verb == "start"
+                done = "started" if verb == "start" else "stopped"
+                self._tell({"event": done, "server": "pump", "at": self.plant.at})
             case ["help"]:
                 self._tell({"event": "help", "message": help_text()})
             case _:

@@ -18,6 +18,7 @@ from detectors.onnx import OnnxDetector, OnnxOptions
 from detectors.training.data import Recording
 from detectors.training.resample import cut_windows
 from gateway.alerts import AlertMachine
+from gateway.conditions import parse_condition
 from gateway.contracts import ConfigError, Places
 from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
 
@@ -36,11 +37,16 @@ class Episode(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One row for each window: its end int64 ns, score (NaN where blind), and alarm bool."""
+    """One row for each window: its end int64 ns, score, and alarm bool.
+
+    The score is NaN where the model was blind, and where it was idle.
+    """
 
     at: Times
     score: Floats
     alarm: Bools
+    idle: Bools
+    """Where the gate was shut."""
     threshold: float
     episodes: tuple[Episode, ...]
 
@@ -54,15 +60,16 @@ class Judged(NamedTuple):
         step = int(np.median(np.diff(self.at))) if len(self.at) > 1 else 0
         known = (row < len(self.at)) & (self.at[held] - times < max(step, 1))
         score = np.where(known, self.score[held], np.nan)
-        return Judged(times, score, self.alarm[held] & known, self.threshold, self.episodes)
+        alarm, idle = self.alarm[held] & known, self.idle[held] & known
+        return Judged(times, score, alarm, idle, self.threshold, self.episodes)
 
 
 def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
     """The detector a line would build from this bundle, on a line that has just its tags.
 
-    `alarm` is what a line file may say beside the bundle: threshold, hysteresis, on_delay and
-    off_delay, with their units as text; None is what it does not say. ConfigError or ModelError as
-    there.
+    `alarm` is what a line file may say beside the bundle: threshold, hysteresis, on_delay,
+    off_delay, when and settle, with their units as text; None is what it does not say. ConfigError
+    or ModelError as there.
     """
     said = {name: value for name, value in alarm.items() if value is not None}
     fields = {"type": "onnx", "bundle": str(bundle.absolute()), **said}
@@ -72,7 +79,9 @@ def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
         fault = error.errors()[0]
         raise ConfigError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
     manifest = load(bundle).manifest
-    tags = {t.name: Tag(t.name, "recording", manifest.period, t.unit) for t in manifest.tags}
+    units = {parse_condition(text).tag: "" for text in options.when or ()}
+    units |= manifest.gate.units | {tag.name: tag.unit for tag in manifest.tags}
+    tags = {name: Tag(name, "recording", manifest.period, unit) for name, unit in units.items()}
     return OnnxDetector(manifest.id, options, tags, Places(bundle, bundle))
 
 
@@ -99,8 +108,8 @@ def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged
     rows, ended = [], []
     for score in scores:
         ended += [alert for alert in machine.step(score) if not alert.is_active]
-        rows.append((score.at, score.values[0], bool(machine.active)))
-    at, value, active = (np.array(column) for column in zip(*rows, strict=True))
+        rows.append((score.at, score.values[0], bool(machine.active), bool(score.idle)))
+    at, value, active, idle = (np.array(column) for column in zip(*rows, strict=True))
     episodes = [Episode(each.opened_at, each.at, each.peak, each.top_tags) for each in ended]
     standing = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
-    return Judged(at, value, active, alarm.threshold, (*episodes, *standing))
+    return Judged(at, value, active, idle, alarm.threshold, (*episodes, *standing))

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from detectors.training.command import Condition
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Nanos
 from gateway.options import parse_duration
@@ -29,6 +30,9 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--threshold", type=float, help="Alarm above this; the bundle's if none."),
         click.option("--hysteresis", type=float, default=0.1, show_default=True,
                      help="How far below it the score must fall, as a fraction."),
+        click.option("--when", multiple=True, type=Condition(),
+                     help="Judge only while this holds: 'speed > 100'; the bundle's if none."),
+        click.option("--settle", help="How long it must have held before; the bundle's if none."),
         click.option("--on-delay", help="How long the score must be above; the bundle's if none."),
         click.option("--off-delay", help="How long the score must be below; the bundle's if none."),
     ):  # fmt: skip
@@ -110,7 +114,7 @@ def _detector(bundle: Path, alarm: dict[str, Any]) -> Any:
         raise ConfigError("reading recorded data needs pyarrow: install andon[train]")
     from detectors.evaluation.apply import detector_for
 
-    return detector_for(bundle, **alarm)
+    return detector_for(bundle, **alarm | {"when": alarm["when"] or None})
 
 
 def _timestamp(at: Nanos) -> str:

@@ -34,7 +34,8 @@ def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, A
         "first": moment(int(judged.at[0])),
         "last": moment(int(judged.at[-1])),
         "rows": len(judged.at),
-        "blind_rows": int(np.isnan(judged.score).sum()),
+        "idle_rows": int(judged.idle.sum()),
+        "blind_rows": int((np.isnan(judged.score) & ~judged.idle).sum()),
         "threshold": judged.threshold,
         "highest_score": _number(np.nanmax(judged.score, initial=-np.inf)),
         "alarms": [alarm_values(episode) for episode in judged.episodes],
@@ -82,6 +83,8 @@ def _rates(labels: Bools, alarms: Bools) -> dict[str, float | None]:
 def as_text(report: dict[str, Any]) -> Iterator[str]:
     """The report as lines."""
     yield f"{report['rows']} rows, {report['first']} to {report['last']}"
+    if report["idle_rows"]:
+        yield f"  idle          {report['idle_rows']} rows in which the machine did not run"
     yield f"  blind         {report['blind_rows']} rows could not be judged"
     yield (
         f"  scores        highest {_shown(report['highest_score'])}, "

@@ -31,6 +31,21 @@ class _Budget(click.ParamType[Nanos]):
             self.fail(str(error), param, ctx)
 
 
+class Condition(click.ParamType[str]):
+    """A tag against a number, as text that was found to be right."""
+
+    name = "condition"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        from gateway.conditions import parse_condition
+
+        try:
+            parse_condition(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 class Length(click.ParamType[Nanos]):
     """A duration with its unit, in ns."""
 
@@ -59,6 +74,15 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--hop", type=Length(), help="Distance of two windows; one period if not given.")
 @click.option(
+    "--when",
+    multiple=True,
+    type=Condition(),
+    help="Learn only from where this held, as in 'speed > 100'; given repeatedly, all of it.",
+)
+@click.option(
+    "--settle", type=Length(), default="0s", help="How long it must have held before, at a start."
+)
+@click.option(
     "--candidates",
     help="Methods to try, separated by commas, the preferred first: pca, "
     "mahalanobis, kmeans, robust; the first three if not given.",
@@ -84,6 +108,8 @@ def train(
     hop: Nanos | None,
     candidates: str | None,
     false_alarms: Nanos | None,
+    when: tuple[str, ...],
+    settle: Nanos,
 ) -> None:
     """Learn what is normal from recorded data, and write it as a model bundle.
 
@@ -102,7 +128,7 @@ def train(
         recordings,
         out,
         identity(name or out.absolute().name, model_version),
-        Wishes(period, window, hop, false_alarms=false_alarms),
+        Wishes(period, window, hop, false_alarms=false_alarms, running=_running(when, settle)),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,
@@ -112,6 +138,14 @@ def train(
         learnt, manifest = run(job, say)
     report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
+
+
+def _running(when: tuple[str, ...], settle: Nanos) -> Any:
+    from detectors.training.running import Running
+
+    if settle and not when:
+        raise click.UsageError("--settle waits after --when, which is not given")
+    return Running(when, settle)
 
 
 def check_extra() -> None:

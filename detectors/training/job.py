@@ -35,9 +35,13 @@ def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
     line = read_line_tags(job.line) if job.line else {}
     say("reading the data")
     recording = read(job.data)
-    recording = recording.only(choose_tags(recording.names, job.tags, tuple(line)))
+    tags = choose_tags(recording.names, job.tags, tuple(line))
+    gate = job.wishes.running.tags
+    _check_known(recording.names, gate, tuple(line))
+    beside = [name for name in gate if name not in tags]
+    recording = recording.only([*tags, *beside])
     periods = {name: tag.period for name, tag in line.items() if tag.period}
-    wishes = replace(job.wishes, tag_periods=periods)
+    wishes = replace(job.wishes, tag_periods=periods, beside=beside)
     learnt = learn(recording, wishes, say, job.candidates)
     say("writing the bundle")
     units = {name: tag.unit for name, tag in line.items()}
@@ -50,12 +54,7 @@ def choose_tags(
     recorded: Sequence[str], wanted: Sequence[str], line: Sequence[str]
 ) -> tuple[str, ...]:
     """The columns to use: the wanted ones, or those that are tags of the line, or all."""
-    for name in wanted:
-        if name not in recorded or (line and name not in line):
-            where = "column of the data" if name not in recorded else "tag of the line"
-            close = get_close_matches(name, recorded, n=1)
-            hint = f", did you mean {close[0]!r}?" if close else f": {', '.join(recorded)}"
-            raise ConfigError(f"{name!r} is no {where}{hint}")
+    _check_known(recorded, wanted, line)
     chosen = tuple(wanted) or tuple(name for name in recorded if not line or name in line)
     if not chosen:
         raise ConfigError(
@@ -63,3 +62,12 @@ def choose_tags(
             f"the line has {', '.join(line)}"
         )
     return chosen
+
+
+def _check_known(recorded: Sequence[str], wanted: Sequence[str], line: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in recorded or (line and name not in line):
+            where = "column of the data" if name not in recorded else "tag of the line"
+            close = get_close_matches(name, recorded, n=1)
+            hint = f", did you mean {close[0]!r}?" if close else f": {', '.join(recorded)}"
+            raise ConfigError(f"{name!r} is no {where}{hint}")

@@ -17,6 +17,7 @@ from detectors.training.choose import Windows
 from detectors.training.data import Recording
 from detectors.training.lagged import recency
 from detectors.training.resample import cut_windows, typical_step
+from detectors.training.running import ALWAYS, Running, ends
 from gateway.contracts import ConfigError
 from gateway.model import Floats, Nanos, Window
 from gateway.options import format_duration
@@ -41,6 +42,10 @@ class Wishes:
     false_alarms: Nanos | None = None
     """Time between two; None for as rare as the data can speak of."""
     tag_periods: Mapping[str, Nanos] = field(default_factory=dict)
+    running: Running = ALWAYS
+    """Only windows in which the machine ran are learnt from."""
+    beside: Sequence[str] = ()
+    """Columns that are no tags of the model: `running` asks for them."""
 
 
 class Prepared(NamedTuple):
@@ -54,6 +59,9 @@ class Prepared(NamedTuple):
     total: int
     """Whole windows there were, of which `windows` may be a part."""
     fingerprint: str
+    running: Running
+    idle: int
+    """Whole windows that were left out because the machine did not run."""
 
     @property
     def recency(self) -> Floats:
@@ -66,13 +74,15 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     period = wishes.period or typical_step(recording.times)
     asked = _rows("window", wishes.window, period)
     hop = _rows("hop", wishes.hop, period) or 1
-    cells = cut_windows(recording, period, 1, 1, wishes.tag_periods)
-    names, dropped = _usable_tags(recording.names, cells, wishes.min_coverage)
+    whole = recording
+    recording = whole.only([name for name in whole.names if name not in wishes.beside])
+    cells = _cut(whole, recording, period, 1, 1, wishes)[0]
+    names, dropped = _usable_tags(recording.names, cells, wishes.min_coverage, wishes.running)
     lag = _lag(-(-asked // 3) if asked else USUAL_LAG, len(cells), len(names))
     length = asked or lag + USUAL_STRETCHES - 1
-    cut = cut_windows(recording.only(names), period, length, hop, wishes.tag_periods)
+    cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
-    _check_enough(len(windows), length)
+    _check_enough(len(windows), length, wishes.running)
     thin = -(-len(windows) * length * len(names) // MOST_CELLS)
     some = windows[::thin]
     return Prepared(
@@ -88,7 +98,21 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
         hop,
         len(windows),
         _fingerprint(names, windows),
+        wishes.running,
+        idle,
     )
+
+
+def _cut(
+    whole: Recording, part: Recording, period: Nanos, length: int, hop: int, wishes: Wishes
+) -> tuple[list[Window], int]:
+    """The windows of `part` in which the machine ran, and how many others there are."""
+    cut = cut_windows(part, period, length, hop, wishes.tag_periods)
+    if not wishes.running.when:
+        return cut, 0
+    ran = set(ends(wishes.running, whole, period, length, hop, wishes.tag_periods).tolist())
+    kept = [window for window in cut if window.end in ran]
+    return kept, len(cut) - len(kept)
 
 
 def _rows(what: str, asked: Nanos | None, period: Nanos) -> int | None:
@@ -108,11 +132,11 @@ def _lag(usual: int, rows: int, tags: int) -> int:
 
 
 def _usable_tags(
-    names: Sequence[str], cells: Sequence[Window], min_coverage: float
+    names: Sequence[str], cells: Sequence[Window], min_coverage: float, running: Running
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Tags that the data can teach something about, and the others with the reason."""
     if not cells:
-        raise ConfigError(_too_short(0))
+        raise ConfigError(_too_short(0, LEAST_WINDOWS, running))
     # A pause of the whole line is no fault of any tag.
     part = [cell for cell in cells if cell.observed.any()] or cells[:1]
     seen = np.stack([cell.observed[-1] for cell in part])
@@ -131,15 +155,16 @@ def _usable_tags(
     return usable, dropped
 
 
-def _check_enough(windows: int, length: int) -> None:
+def _check_enough(windows: int, length: int, running: Running) -> None:
     needed = max(LEAST_WINDOWS, LEAST_LENGTHS * length)
     if windows < needed:
-        raise ConfigError(_too_short(windows, needed))
+        raise ConfigError(_too_short(windows, needed, running))
 
 
-def _too_short(windows: int, needed: int = LEAST_WINDOWS) -> str:
+def _too_short(windows: int, needed: int, running: Running) -> str:
+    held = f" in which {running} held" if running.when else ""
     return (
-        f"the data gives {windows} whole windows where {needed} are needed: record longer, "
+        f"the data gives {windows} whole windows{held} where {needed} are needed: record longer, "
         "or choose a shorter window, or leave out tags that are often missing (--tags)"
     )
 

@@ -14,6 +14,7 @@ from detectors.bundle import (
     Golden,
     GoldenVector,
     Manifest,
+    ManifestGate,
     ManifestTag,
     Tested,
     Training,
@@ -23,6 +24,7 @@ from detectors.bundle import (
 from detectors.distribution import Distribution
 from detectors.training.export import OPSET
 from detectors.training.learn import Learnt, judged
+from detectors.training.running import Running
 from detectors.training.trial import Trial
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Floats, Nanos
@@ -60,6 +62,7 @@ def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -
         calibration=learnt.choice.chosen.calibration,
         min_coverage=LIVE_COVERAGE,
         scores=Distribution.of(learnt.scores),
+        gate=_gate(prepared.running, units),
         scaling="(value - mean) / std per tag in float64, inside the graph",
         opset=OPSET,
         sha256=hashlib.sha256(learnt.graph).hexdigest(),
@@ -99,6 +102,14 @@ def manifest_tags(
         )
         for name, middle, spread, values in zip(names, mean, std, rows.T, strict=True)
     ]
+
+
+def _gate(running: Running, units: Mapping[str, str]) -> ManifestGate:
+    return ManifestGate(
+        when=running.when,
+        settle=format_duration(running.settle),
+        units={name: units.get(name, "") for name in running.tags},
+    )
 
 
 def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool = False) -> None:

@@ -34,6 +34,9 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "hop": prepared.hop,
         "tags": list(prepared.names),
         "dropped": learnt.left_out,
+        "when": list(prepared.running.when),
+        "settle": format_duration(prepared.running.settle),
+        "idle_windows": prepared.idle,
         "method": str(chosen.core),
         "candidates": [
             {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
@@ -97,6 +100,12 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"  windows     {report['windows']} of {report['window']} rows of {report['period']}, "
         f"{report['windows_judged']} judged by models that had not seen them"
     )
+    if report["when"]:
+        settled = f", settled for {report['settle']}" if report["settle"] != "0s" else ""
+        yield (
+            f"  running     {' and '.join(report['when'])}{settled}; "
+            f"{report['idle_windows']} windows in which it was not so are not learnt from"
+        )
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name}: {why}"

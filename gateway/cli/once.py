@@ -64,7 +64,8 @@ def _show(facts: dict[str, Any]) -> None:
     for source, why in facts["errors"].items():
         console.print(f"{source}: {why}", style="bold yellow")
     for detector in facts["detectors"]:
-        said = detector["blind"] or ", ".join(detector["over"]) or "nothing over its threshold"
+        said = detector["blind"] or detector["idle"] or ", ".join(detector["over"])
         held = detector["held_ns"]
         note = f" (these values held for {format_duration(held)})" if held else ""
-        console.print(f"{detector['name']}{note}: {said} {causes(detector['top_tags'])}")
+        verdict = said or "nothing over its threshold"
+        console.print(f"{detector['name']}{note}: {verdict} {causes(detector['top_tags'])}")

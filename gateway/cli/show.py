@@ -19,6 +19,7 @@ Facts = Mapping[str, Any]
 # Normal is quiet; colour is for what is abnormal, and never alone: the word says it too.
 _STYLE = {
     "ok": "dim",
+    "idle": "dim",
     "fresh": "dim",
     "up": "dim",
     "late": "yellow",

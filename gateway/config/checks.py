@@ -8,11 +8,13 @@ Promises
 import ipaddress
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
+from gateway.conditions import parse_condition
 from gateway.config.document import Document, Where
 from gateway.config.problems import SECRET_KEY, Problem
 from gateway.config.schema import Security
@@ -107,7 +109,10 @@ def unknown_tags(
     """
     known = dict.fromkeys(known)
     for detector in document.mapping("detectors"):
-        for where, tag in _named_tags(document, ("detectors", detector, "tags")):
+        place = ("detectors", detector)
+        for where, tag in chain(
+            _named_tags(document, (*place, "tags")), _gate_tags(document, (*place, "when"))
+        ):
             if tag not in known and not (may_be_made and _ends_with_one_of(known, tag)):
                 near = get_close_matches(tag, known, 1, 0.6)
                 hint = f'did you mean "{near[0]}"?' if near else _listed(list(known))
@@ -130,6 +135,15 @@ def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]
         yield from (((*where, tag), tag) for tag in named)
     elif isinstance(named, list):
         yield from (((*where, at), tag) for at, tag in enumerate(named) if isinstance(tag, str))
+
+
+def _gate_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:
+    """What no condition can be made of is the schema's finding."""
+    given = document.get(*where)
+    several = isinstance(given, list)
+    for at, text in enumerate(given if several else [given]):
+        with suppress(ValueError):
+            yield ((*where, at) if several else where), parse_condition(text).tag
 
 
 def _crossed_limits(document: Document) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from detectors.bundle import MANIFEST
 from detectors.onnx import OnnxDetector, OnnxOptions
 from gateway.contracts import ConfigError, ModelError, Places
-from gateway.model import SECOND, Severity
+from gateway.model import SECOND, Severity, Tag, WindowSpec
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +196,52 @@ def test_a_bundle_that_is_not_there_is_refused_with_its_path(tmp_path):
 def test_an_unknown_option_is_refused(folder):
     with pytest.raises(ValidationError, match="treshold"):
         build(folder, treshold=5)
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """A bundle that was trained while the valve was open, which is no tag of the model."""
+    folder = tmp_path_factory.mktemp("gated")
+    path = bundles.write(folder)
+    manifest = json.loads((path / MANIFEST).read_text())
+    gate = {"when": ["valve == 1"], "settle": "2s", "units": {"valve": "%"}}
+    (path / MANIFEST).write_text(json.dumps(manifest | {"gate": gate}))
+    return folder
+
+
+WITH_VALVE = bundles.TAGS | {"valve": Tag("valve", "plc", SECOND, "%")}
+
+
+def test_a_line_gates_as_the_model_was_trained_unless_it_says_else(gated):
+    assert build(gated, WITH_VALVE).spec == WindowSpec((*bundles.NAMES, "valve"), SECOND, 12)
+    assert build(gated, WITH_VALVE, settle="0s").spec.length == 10
+    assert build(gated, WITH_VALVE, when="speed > -9").spec == WindowSpec(bundles.NAMES, SECOND, 12)
+    assert build(gated, WITH_VALVE, when=[]).spec == WindowSpec(bundles.NAMES, SECOND, 10)
+
+
+def test_behind_a_gate_a_window_is_scored_as_without_one(gated, folder, normal):
+    [without] = build(folder).score(normal[10:11])
+    values = np.column_stack((np.vstack((normal[0].values[-2:], normal[10].values)), np.ones(12)))
+    [behind] = build(gated, WITH_VALVE).score([bundles.window(values, normal[10].end)])
+    assert np.array_equal(behind.values, without.values)
+    assert np.array_equal(behind.contribution, [*without.contribution, 0.0])
+    values[1, -1] = 0
+    [settling] = build(gated, WITH_VALVE).score([bundles.window(values)])
+    assert settling.idle == "settling (valve == 1 % for 10s of 12s)"
+    assert settling.model == "pump@1"
+
+
+def test_the_tag_of_a_trained_gate_must_be_there_in_its_unit(gated):
+    with pytest.raises(ConfigError, match="no tag 'valve' in this line"):
+        build(gated)
+    other = bundles.TAGS | {"valve": Tag("valve", "plc", SECOND, "mm")}
+    with pytest.raises(ConfigError, match="valve is in 'mm' here and in '%' in the model"):
+        build(gated, other)
+    # Whoever writes a gate of his own writes it in his own units.
+    assert build(gated, other, when="valve > 3").spec.tags[-1] == "valve"
+
+
+def test_what_only_the_gate_looks_at_is_not_watched_for_drift(gated):
+    reference = build(gated, WITH_VALVE).reference
+    assert len(reference.edges) == len(bundles.NAMES) + 2
+    assert reference.edges[-2] == ()

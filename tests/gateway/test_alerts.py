@@ -134,3 +134,45 @@ def test_alarms_of_single_tags_name_that_tag():
     assert (alert.alarm, alert.tag) == ("flow.low", "flow")
     assert alert.top_tags[0].actual == 4.0
     assert alert.top_tags[0].expected == 5.0
+
+
+def idle(second):
+    return Score(
+        T0 + round(second * S), np.array([np.nan]), 1.0, idle="not running (speed > 1 rpm)"
+    )
+
+
+def test_an_active_alarm_of_a_machine_that_stops_is_suppressed_by_design_after_its_off_delay():
+    pump = machine(off_delay=2 * S)
+    [raised] = pump.step(score(0, 12))
+    assert pump.step(idle(1)) == pump.step(idle(2)) == []
+    [over] = pump.step(idle(3))
+    assert (over.state, over.id, over.is_active) == (AlarmState.SUPPRESSED, raised.id, False)
+    assert over.message == "anomaly suppressed by design after 3 s: not running (speed > 1 rpm)"
+    # Whoever compares value and threshold must not see an alarm that still stands.
+    assert over.value <= over.threshold
+    assert (over.peak, over.top_tags) == (raised.peak, raised.top_tags)
+    assert pump.active == []
+
+
+def test_what_is_still_wrong_when_the_machine_runs_again_is_a_new_alarm():
+    pump = machine()
+    [raised] = pump.step(score(0, 12))
+    pump.step(idle(1))
+    [again] = pump.step(score(2, 12))
+    assert again.is_active
+    assert again.id != raised.id
+
+
+def test_a_short_stop_ends_no_alarm():
+    pump = machine(off_delay=5 * S)
+    pump.step(score(0, 12))
+    assert pump.step(idle(1)) == pump.step(score(2, 12)) == []
+    assert [pump.step(idle(second)) for second in range(3, 8)] == [[]] * 5
+
+
+def test_a_stop_ends_a_pending_alarm():
+    pump = machine(on_delay=2 * S)
+    assert [pump.step(each) for each in (score(0, 12), score(1, 12), idle(2))] == [[], [], []]
+    assert [pump.step(score(second, 12)) for second in (3, 4)] == [[], []]
+    assert pump.step(score(5, 12))

@@ -75,6 +75,19 @@ def test_a_model_that_is_often_blind_is_told_whatever_the_reason():
     assert live(6, blind=0.05)[0] == []
 
 
+def test_a_machine_that_does_not_run_makes_its_model_neither_blind_nor_drift():
+    alerts, health = live(3)
+    before = {name: array.copy() for name, array in health.memory().items()}
+    stopped = Window(0, MINUTE, np.full((1, 2), 9.0), np.ones((1, 2), dtype=np.bool_))
+    for minute in range(600):
+        health.push(
+            "pump", stopped, Score(minute * MINUTE, np.array([np.nan]), 1.0, idle="stopped")
+        )
+    assert alerts == []
+    for name, array in health.memory().items():
+        assert np.array_equal(array, before[name])
+
+
 def test_a_return_to_normal_returns_the_alarm():
     _, health = live(6, shift=(3.0, 0.0))
     drifted = health.score(0).values[0]

@@ -105,3 +105,20 @@ def test_a_bundle_that_is_none_is_told(data, tmp_path):
     done = andon("backtest", tmp_path / "nothing", data)
     assert done.exit_code
     assert "is not a folder" in done.stderr
+
+
+def test_a_gate_that_is_given_is_told_from_blindness(bundle, data):
+    done = andon("backtest", bundle, data, "--when", "wrong == 0", "--settle", "10s", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    # The 30 s that are labelled, then the settling time and a window.
+    assert report["idle_rows"] == 30 + 10 + 9
+    assert report["alarms"] == []
+    said = andon("backtest", bundle, data, "--when", "wrong == 0").stdout
+    assert "39 rows in which the machine did not run" in said
+
+
+def test_a_gate_of_a_column_that_is_not_there_is_told(bundle, data):
+    done = andon("backtest", bundle, data, "--when", "running == 1")
+    assert done.exit_code == 1
+    assert "no column for the model's running" in done.stderr

@@ -2,11 +2,13 @@ import json
 from datetime import UTC, datetime
 
 import bundles
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from detectors.bundle import load
 from gateway.cli import main
+from gateway.model import SECOND
 
 
 def write_csv(path, source):
@@ -169,3 +171,46 @@ def test_columns_may_have_names_that_no_line_could_use(tmp_path):
     assert done.exit_code == 0, done.output
     names = [tag.name for tag in load(tmp_path / "pump").manifest.tags]
     assert names == list(source.names)
+
+
+def test_only_what_ran_is_learnt_from_and_the_bundle_remembers_when_that_was(tmp_path):
+    source = bundles.recording(1500)
+    running = np.ones(1500)
+    running[600:700] = 0
+    source.values[600:700] = 50
+    names, values = (*source.names, "running"), np.column_stack((source.values, running))
+    data = write_csv(tmp_path / "data.csv", source._replace(names=names, values=values))
+    gate = ("--when", "running == 1", "--settle", "30s")
+    done = train("--data", data, "--out", tmp_path / "pump", "--candidates", "pca", *gate)
+    assert done.exit_code == 0, done.output
+    manifest = load(tmp_path / "pump").manifest
+    assert (manifest.gate.when, manifest.gate.settle) == (("running == 1",), 30 * SECOND)
+    assert [tag.name for tag in manifest.tags] == list(bundles.NAMES), "running is constant"
+    assert manifest.tags[1].std < 3
+    # The whole windows of the stop, of the settling time after it, and of that at the start.
+    assert "188 windows in which it was not so are not learnt from" in done.stdout
+    assert "running     running == 1, settled for 30s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (["--when", "running = 1"], "is no condition: write a tag, one of"),
+        (["--when", "sped > 1"], "'sped' is no column of the data, did you mean 'speed'?"),
+        (["--settle", "5s"], "--settle waits after --when, which is not given"),
+        (["--when", "speed > 1e9"], "0 whole windows in which speed > 1e9 held where 200"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_told(data, tmp_path, gate, said):
+    done = train("--data", data, "--out", tmp_path / "pump", *gate)
+    assert done.exit_code != 0
+    assert said in done.output.replace("\n", " ")
+
+
+def test_a_tag_may_be_the_gates_alone(data, line, tmp_path):
+    gate = ("--tags", "flow,current", "--when", "speed > -1")
+    done = train(line, "--data", data, "--out", tmp_path / "pump", "--candidates", "pca", *gate)
+    assert done.exit_code == 0, done.output
+    manifest = load(tmp_path / "pump").manifest
+    assert [tag.name for tag in manifest.tags] == ["flow", "current"]
+    assert manifest.gate.units == {"speed": "rpm"}

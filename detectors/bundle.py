@@ -33,7 +33,7 @@ MODEL, MANIFEST = "model.onnx", "manifest.json"
 FORMAT = 1
 LARGEST = {MODEL: 50_000_000, MANIFEST: 20_000_000}
 INPUT, SCORE, CONTRIBUTION, EXPECTED = "window", "score", "contribution", "expected"
-MOST_IN_ONE_RUN = 1024
+MOST_IN_ONE_RUN = 256
 """Windows in one run, so that catching up after a pause does not cost memory for ever."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

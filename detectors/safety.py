@@ -19,7 +19,7 @@ Erf Exp Flatten Floor GRU Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid Id
 LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mul Neg Not Or
 PRelu Pow QuantizeLinear RNN Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean
 ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Selu Shape Sigmoid Sign Sin Slice
-Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
+Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh TopK Transpose Unsqueeze Where
 """
 _CLASSICAL = """
 ArrayFeatureExtractor Imputer LabelEncoder LinearClassifier LinearRegressor Normalizer

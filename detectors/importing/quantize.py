@@ -7,7 +7,6 @@ Promises
 """
 
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 
 from detectors.bundle import INPUT, Model
 from detectors.importing.disturb import disturbed
+from detectors.training.cost import seconds_each
 from gateway.model import Floats
 
 LEAST_RANK_CORRELATION = 0.95
@@ -48,7 +48,7 @@ def quantized(
         before.run(tried).score,
         after.run(tried).score,
         threshold,
-        _seconds(before, held_out) / _seconds(after, held_out),
+        seconds_each(before, held_out) / seconds_each(after, held_out),
     )
     return (small if verdict.taken else graph), verdict
 
@@ -74,18 +74,6 @@ def _rank_correlation(first: Floats, second: Floats) -> float:
     """Spearman's, with ties in the order of time."""
     ranks = [np.argsort(np.argsort(each, kind="stable"), kind="stable") for each in (first, second)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _seconds(model: Model, windows: Floats) -> float:
-    """The least of five times for a hundred windows one by one, as they come live."""
-
-    def once() -> float:
-        started = time.perf_counter()
-        for row in range(min(len(windows), 100)):
-            model.run(windows[row : row + 1])
-        return time.perf_counter() - started
-
-    return min(once() for _ in range(5))
 
 
 def _static_int8(graph: bytes, windows: Floats) -> bytes:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.budget import Calibration, calibrate
-from detectors.training import kmeans, mahalanobis, pca
+from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca
 from detectors.training.lagged import Core, Frame, Lagged, stretches
 from gateway.model import Bools, Floats, Nanos, Times
 
@@ -38,11 +38,14 @@ METHODS: dict[str, Fit] = {
     "pca": pca.fit,
     "mahalanobis": mahalanobis.fit_shrunken,
     "kmeans": kmeans.fit,
+    "autoencoder": autoencoder.fit,
     "robust": mahalanobis.fit_robust,
+    "forest": forest.fit,
+    "lof": lof.fit,
 }
 """Each gives its candidates, always as many, from standardised stretches [row, time, tag]."""
-USUAL = ("pca", "mahalanobis", "kmeans")
-"""A robust covariance takes too long to be tried unasked."""
+USUAL = ("pca", "mahalanobis", "kmeans", "autoencoder")
+"""A robust covariance takes long to fit, a forest and a local outlier factor to score."""
 
 
 class Windows(NamedTuple):
@@ -137,7 +140,8 @@ def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:
         np.diff(windows.ends, prepend=windows.ends[0] - 2 * windows.step) > windows.step
     )
     tags = len(frame.mean)
-    older = stretches(frame.standard(windows.values[begins, :-1]), frame.lag)
+    every = stretches(frame.standard(windows.values[begins]), frame.lag)
+    older = every.reshape(-1, len(frame.recency), frame.lag, tags)[:, :-1]
     newest = frame.standard(windows.values[used, -frame.lag :])
     return np.concatenate((older.reshape(-1, frame.lag, tags), newest))
 

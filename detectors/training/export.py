@@ -15,6 +15,7 @@ from detectors.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.training.lagged import CLIP, Frame, Lagged, Node
 
 OPSET = 18
+OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 IR_VERSION = 9
 
 
@@ -29,8 +30,10 @@ def graph_bytes(model: Lagged) -> bytes:
         return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
 
     constants = _constants(model.frame) | model.core.constants()
+    nodes = [helper.make_node(kind, i, o.split(), **more) for kind, i, o, more in _nodes(model)]
+    domains = sorted({node.domain for node in nodes})
     graph = helper.make_graph(
-        [helper.make_node(kind, ins, [out], **more) for kind, ins, out, more in _nodes(model)],
+        nodes,
         "andon",
         [entry(INPUT, model.frame.length, tags)],
         [entry(SCORE), entry(CONTRIBUTION, tags), entry(EXPECTED, tags)],
@@ -38,7 +41,7 @@ def graph_bytes(model: Lagged) -> bytes:
     )
     proto = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid(domain, OPSETS[domain]) for domain in domains],
         ir_version=IR_VERSION,
         producer_name="andon",
     )

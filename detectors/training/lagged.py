@@ -22,7 +22,7 @@ CELLS = 4_000_000
 """Cells that are worked on at once, which bounds the memory."""
 
 Node = tuple[str, list[str], str, dict[str, Any]]
-"""Operator, inputs, output and attributes of a node of an ONNX graph."""
+"""Operator, inputs, outputs (with blanks between) and attributes of a node of an ONNX graph."""
 
 
 class Core(Protocol):

@@ -94,10 +94,10 @@ def _keep(
     components = axes[: min(count, flat.shape[1] - 1)]
     rest = residual(flat - centre, components).reshape(-1, *shape)
     pull = freeing(components, *shape)[:, -1].T
-    return Pca(centre, components, _weight(rest), pull, share)
+    return Pca(centre, components, evened(rest), pull, share)
 
 
-def _weight(rest: Floats) -> Floats:
+def evened(rest: Floats) -> Floats:
     """Float64[time, tag]: tags that are told well by the others count somewhat more."""
     usual = np.sqrt((rest**2).mean(axis=(0, 1)))
     weight = np.broadcast_to(np.maximum(usual, LEAST_RESIDUAL) ** -EVENNESS, rest.shape[1:])

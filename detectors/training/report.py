@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from detectors.bundle import Model
 from detectors.evaluation.report import alarm_values
 from detectors.reporting.words import counted, spoken
+from detectors.training.cost import seconds_each
 from detectors.training.learn import Learnt
 from detectors.training.sensitivity import Reaction
 from detectors.training.trial import Trial, Verdict
@@ -42,6 +44,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
             {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
             for each in learnt.choice.candidates
         ],
+        "microseconds_per_window": round(_microseconds(learnt), 1),
         "threshold": learnt.threshold,
         "delay": format_duration(learnt.delay),
         "normal_running_hours": _hours(chosen.calibration.length),
@@ -112,6 +115,7 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
         yield f"  tried       {each['method']}: sees {each['sensitivity']:.1%} of shifted tags"
+    yield f"  cost        {report['microseconds_per_window']:.3g} µs to score one window here"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores: median "
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
@@ -164,6 +168,11 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
 
 def _hours(time: Nanos) -> float:
     return round(time / HOUR, 3)
+
+
+def _microseconds(learnt: Learnt) -> float:
+    windows = learnt.prepared.windows.values[:20]
+    return 1e6 * seconds_each(Model(learnt.graph), windows)
 
 
 def _moment(at: Nanos) -> str:

@@ -135,6 +135,10 @@ def test_period_window_and_hop_can_be_chosen():
     assert learnt.model.frame.length == 8
 
 
+def test_a_window_of_one_row_can_be_chosen():
+    assert bundles.learnt(window=SECOND).model.frame.length == 1
+
+
 def test_a_process_that_changed_in_between_is_noticed():
     source = bundles.recording()
     source.values[-300:, 1] += 5

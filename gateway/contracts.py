@@ -139,6 +139,13 @@ class Referenced(Protocol):
     reference: Reference
 
 
+@runtime_checkable
+class Local(Protocol):
+    """What a sink may add: that its points stay on this machine, and count as sent to nobody."""
+
+    is_local: bool
+
+
 class Detector(Protocol):
     """Turns windows into scores: pure and synchronous, no clock, no I/O after it was built.
 

@@ -27,7 +27,7 @@ import structlog
 from gateway.backoff import Backoff
 from gateway.budget import Budget
 from gateway.buffer.errors import BufferRefused
-from gateway.contracts import Sink, SinkRejected, SinkUnavailable
+from gateway.contracts import Local, Sink, SinkRejected, SinkUnavailable
 from gateway.model import Envelope, Kind, Nanos
 
 log = structlog.get_logger()
@@ -179,6 +179,11 @@ class Forwarder:
         return self.tally.sent_bytes
 
     @property
+    def is_local(self) -> bool:
+        """Whether all of that stays on this machine."""
+        return isinstance(self._sink, Local) and self._sink.is_local
+
+    @property
     def clip_bytes(self) -> int:
         """Those of them that were raw samples of clips."""
         return self.tally.clip_bytes
@@ -194,6 +199,7 @@ class Forwarder:
             "sent": {kind.name.lower(): count for kind, count in tally.sent.items()},
             "sent_bytes": tally.sent_bytes,
             "clip_bytes": tally.clip_bytes,
+            "is_local": self.is_local,
             "rejected": tally.rejected,
             "failures": tally.failures,
             "retries": tally.retries,

@@ -141,6 +141,9 @@ class Delivery(Protocol):
     @property
     def clip_bytes(self) -> int: ...
 
+    @property
+    def is_local(self) -> bool: ...
+
     def facts(self) -> Mapping[str, object]: ...
 
 
@@ -203,7 +206,12 @@ class Health:
 
     @property
     def sent_bytes(self) -> int:
-        return sum(delivery.sent_bytes for delivery in self.deliveries.values())
+        """Bytes that left this machine."""
+        return sum(delivery.sent_bytes for delivery in self._leaving)
+
+    @property
+    def _leaving(self) -> list[Delivery]:
+        return [delivery for delivery in self.deliveries.values() if not delivery.is_local]
 
     @property
     def read_bytes(self) -> int:
@@ -211,9 +219,9 @@ class Health:
 
     def settle(self, now: Nanos) -> None:
         """Enter into the ledger what was read and sent since the last time."""
-        sent = {f"sent.{name}": d.sent_bytes for name, d in self.deliveries.items()}
+        sent = {f"sent.{delivery.name}": delivery.sent_bytes for delivery in self._leaving}
         counters = {"read": self.read_bytes, "raw": self.raw.plain, "raw_gzip": self.raw.zipped}
-        clips = {"clips": sum(delivery.clip_bytes for delivery in self.deliveries.values())}
+        clips = {"clips": sum(delivery.clip_bytes for delivery in self._leaving)}
         self.ledger.update(counters | clips | sent, now)
 
     @property

@@ -86,8 +86,8 @@ def command(
         writer.writerows(rows)
     for name in found.damaged:
         click.echo(f"{name} is damaged: what was in it is missing", err=True)
-    span = f"{format_duration(before)} before to {format_duration(after)} after"
-    click.echo(f"{len(found.samples):,} samples from {span} the alert", err=True)
+    asked = f"{format_duration(before)} before to {format_duration(after)} after the alert"
+    click.echo(f"{len(found.samples):,} samples{_ends(found.samples)}; asked: {asked}", err=True)
     sys.exit(0 if len(found.samples) else 1)
 
 
@@ -103,6 +103,13 @@ def _excerpt(config: Any, data: Path | None, glob: str, span: tuple[Nanos, Nanos
         return excerpt(folder, span, numbers)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _ends(samples: Any) -> str:
+    """From when to when, since the newest may not be on the disk yet."""
+    from gateway.sinks.file import iso
+
+    return f", {iso(int(samples.at[0]))} to {iso(int(samples.at[-1]))}" if len(samples) else ""
 
 
 def _rows(config: Any, samples: Any) -> Iterator[Mapping[str, Any]]:

@@ -207,13 +207,13 @@ def sinks(facts: Facts) -> Table:
 
 def ledger(facts: Facts) -> Table:
     """The bytes of the last days: read, what a raw forwarder would have sent, sent."""
-    table = plain_table("day (UTC)", "read", "raw forwarding, gzip", "sent", "saved")
+    table = plain_table("day (UTC)", "read", "raw forwarding, gzip", "sent", "of it clips", "saved")
     for day in facts["ledger"][:DAYS]:
         raw, sent = day["raw_gzip"], day["sent"]
-        saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw else "–"
-        clips = f", of it clips {day['clips']:,} B" if day["clips"] else ""
-        left = f"{sent:,} B{clips}"
-        table.add_row(day["day"], f"{day['read']:,} B", f"{raw:,} B", left, saved)
+        # Before anything was sent nothing was saved either: perhaps nothing can be sent.
+        saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw and sent else "–"
+        flows = (day["read"], raw, sent, day["clips"])
+        table.add_row(day["day"], *(f"{count:,} B" for count in flows), saved)
     return table
 
 
@@ -226,7 +226,7 @@ def history(facts: Facts) -> Text:
     kept = f"history: {facts.get('bytes', 0) / 1e6:,.1f} MB{since}"
     if facts.get("clips"):
         clips = facts["clips"]
-        kept += f"; {clips['cut']:,} clips sent, {clips['left_out']:,} left out"
+        kept += f"; clips: {clips['cut']:,} sent, {clips['left_out']:,} left out"
     if facts["error"]:
         return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
     return Text(kept, style="dim")

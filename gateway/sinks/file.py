@@ -64,6 +64,7 @@ class FileSink:
 
     Options: ClassVar[type[FileOptions]] = FileOptions
     accepts = frozenset(Kind)
+    is_local = True
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options = name, options

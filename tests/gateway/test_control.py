@@ -12,13 +12,14 @@ import servers
 from fakes import LastValue, batch, tag
 
 from gateway.client import ask
-from gateway.contracts import ConfigError
+from gateway.contracts import ConfigError, Places
 from gateway.control import SOCKET, serve
 from gateway.forward import Forwarder
 from gateway.freshness import FreshnessWatch
 from gateway.health import DetectorHealth, Health
 from gateway.metrics import HealthCollector, exposition
 from gateway.model import SECOND, AlarmState, Alert, Severity
+from gateway.sinks.file import FileOptions, FileSink
 from gateway.timings import Timings
 
 ROOT = Path(__file__).parents[2]
@@ -146,3 +147,15 @@ async def test_every_metric_is_in_the_documentation(daemon, health):
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE andon")}
     documented = (ROOT / "docs" / "metrics.md").read_text()
     assert [name for name in sorted(names) if f"`{name}`" not in documented] == []
+
+
+def test_what_a_local_file_takes_was_sent_to_nobody(health, tmp_path):
+    local = FileSink("disk", FileOptions(), Places(tmp_path, tmp_path))
+    health.deliveries["disk"] = Forwarder("disk", local, None)
+    health.deliveries["disk"].tally.sent_bytes = 5_000
+    health.deliveries["cloud"].tally.sent_bytes = 70
+    health.deliveries["cloud"].tally.clip_bytes = 30
+    health.settle(NOW)
+    (day,) = health.ledger.days()
+    assert (day["sent"], day["clips"], day["sent_by"]) == (70, 30, {"cloud": 70})
+    assert health.gateway_fields(NOW)["bytes_forwarded"] == 70

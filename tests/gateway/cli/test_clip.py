@@ -66,7 +66,10 @@ def test_the_samples_around_an_alert_come_as_csv(file):
     assert [(row["time"][11:19], row["tag"], row["value"]) for row in bad] == [
         ("22:23:20", "oil", "")
     ]
-    assert done.stderr == "362 samples from 2min before to 1min after the alert\n"
+    assert done.stderr == (
+        "362 samples, 2023-11-14T22:21:20.000000000Z to 2023-11-14T22:24:20.000000000Z; "
+        "asked: 2min before to 1min after the alert\n"
+    )
 
 
 def test_the_stretch_and_the_tags_can_be_chosen(file):

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from gateway.cli.show import MANY, history, overview, sources, tags
+from gateway.cli.show import MANY, history, ledger, overview, sources, tags
 
 
 def text(part):
@@ -115,3 +115,17 @@ def test_history_is_one_line_that_says_what_a_full_disk_cost():
     full = kept | {"error": "No space left on device", "dropped": 1200}
     assert "1,200 samples lost: No space left on device" in text(history(full))
     assert "history: 0.0 MB" in text(history({"error": ""}))
+
+
+def test_history_says_how_many_clips_left():
+    clips = {"owed": 0, "cut": 4, "left_out": 1, "found": 900, "sent": 800}
+    assert "clips: 4 sent, 1 left out" in text(history({"error": "", "clips": clips}))
+
+
+def test_the_ledger_claims_no_saving_before_anything_was_sent():
+    day = {"day": "2026-01-31", "read": 9_000, "raw_gzip": 4_000, "sent": 1_000, "clips": 250}
+    first, quiet = (text(ledger({"ledger": [d]})) for d in (day, day | {"sent": 0, "clips": 0}))
+    assert "1,000 B" in first
+    assert "250 B" in first
+    assert "75.0 %" in first
+    assert "%" not in quiet

@@ -109,6 +109,8 @@ async def run(config: LineConfig) -> None:
                 Forwarder(name, sink, buffer, budget=_budget(config.sinks[name]))
                 for name, sink in sinks.items()
             ]
+            for forwarder in forwarders:
+                await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             with contextlib.suppress(asyncio.CancelledError):
                 await _run_tasks(

@@ -6,7 +6,10 @@ Promises
 - Clips leave only while half of the hour's budget is left: they never cost an hour its summaries.
 - No batch can burst the budget: it is cut to what is left as if nothing could be compressed.
 - A backlog that the next hour could not carry either is to be made coarser.
+- A restart goes on with what the hour has spent.
 """
+
+import json
 
 from gateway.model import SECOND, Kind, Nanos
 
@@ -54,6 +57,14 @@ class Budget:
     def renewed_in(self, now: Nanos) -> float:
         """Seconds to the next full hour."""
         return (HOUR - now % HOUR) / SECOND
+
+    def checkpoint(self) -> bytes:
+        """Everything that `restore` takes."""
+        return json.dumps([self._hour, self._spent, self._sent, self._bodies]).encode()
+
+    def restore(self, state: bytes) -> None:
+        """Go on with the hour of the last run."""
+        self._hour, self._spent, self._sent, self._bodies = json.loads(state)
 
     def is_beyond(self, waiting: int) -> bool:
         """Whether points of so many bytes would not fit into an hour either."""

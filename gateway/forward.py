@@ -132,7 +132,11 @@ class Source(Protocol):
         self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = ...
     ) -> Sequence[Envelope]: ...
 
-    async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None: ...
+    async def ack(
+        self, sink: str, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
+    ) -> None: ...
+
+    async def load_checkpoint(self, name: str) -> bytes | None: ...
 
     async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None: ...
 
@@ -208,6 +212,20 @@ class Forwarder:
             "spent": self._budget.spent(self._clock()),
         }
 
+    async def restore(self) -> None:
+        """Take up the hour's spending where the last run left it."""
+        state = await self._buffer.load_checkpoint(self._state)
+        if state is not None:
+            self._budget.restore(state)
+
+    @property
+    def _state(self) -> str:
+        return f"#budget.{self.name}"
+
+    def _spending(self) -> dict[str, bytes]:
+        """What has to survive a restart; nothing where nothing is limited."""
+        return {} if self._budget.per_hour is None else {self._state: self._budget.checkpoint()}
+
     async def run(self) -> None:
         """Deliver whatever the buffer has for this sink, for ever."""
         while True:
@@ -277,7 +295,7 @@ class Forwarder:
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:
         self._answered()
-        await self._buffer.ack(self.name, batch)
+        await self._buffer.ack(self.name, batch, self._spending())
         self.tally.note_sent(batch, self._clock())
 
     def _answered(self) -> None:
@@ -290,6 +308,8 @@ class Forwarder:
         if self.tally.note_failure(str(error), self._clock(), needs_human=human):
             say = log.error if human else log.warning
             say("sink.away", sink=self.name, why=str(error), needs_human=human)
+        if error.sent_bytes and (spending := self._spending()):
+            await self._buffer.ack(self.name, (), spending)
         await asyncio.sleep(self._pace.after_failure(error))
 
     async def _write_off(self, batch: Sequence[Envelope], error: SinkRejected) -> None:

@@ -122,9 +122,14 @@ class Buffer:
         """Merge the oldest summaries that no sink can have got; whether there were any."""
         return await self._run(self._store.merge)
 
-    async def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
-        """The sink has these for good."""
-        await self._run(self._store.ack, sink, envelopes)
+    async def ack(
+        self,
+        sink: str,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """The sink has these for good; named states are stored with that."""
+        await self._run(self._store.ack, sink, envelopes, dict(checkpoint or {}))
 
     async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
         """The sink will never take these: to the dead letters, with its words."""

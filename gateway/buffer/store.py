@@ -175,10 +175,16 @@ class Store:
                 return found.sound
         return []
 
-    def ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
-        """The sink has these: never lease them to it again."""
+    def ack(
+        self,
+        sink: str,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """The sink has these: never lease them to it again; and store what follows from it."""
         with self._contents.transaction():
             self._settle(sink, envelopes)
+            self._contents.save_checkpoints(checkpoint or {})
 
     def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
         """The sink will never take these: keep them as dead letters with its words."""

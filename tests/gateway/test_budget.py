@@ -41,6 +41,15 @@ def test_a_clock_that_was_set_back_does_not_close_the_door_for_years():
     assert budget.room(NOON - HOUR, 10**6) == 10_000
 
 
+def test_a_restart_goes_on_with_the_hour():
+    first, again = Budget(10_000), Budget(10_000)
+    first.spend(9_000, 90_000, NOON)
+    again.restore(first.checkpoint())
+    assert again.room(NOON + MINUTE, 10**6) == 0
+    assert again.room(NOON + HOUR, 10**6) == 10_000
+    assert not again.is_beyond(100_000)
+
+
 def test_a_backlog_is_judged_as_it_would_be_compressed():
     budget = Budget(10_000)
     assert budget.is_beyond(10_001)

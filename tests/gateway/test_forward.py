@@ -230,6 +230,30 @@ async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
     assert forwarder.facts()["spent"] == 20
 
 
+@pytest.mark.parametrize("answer", [None, SinkUnavailable("no answer", sent_bytes=1_010)])
+async def test_a_restart_begins_no_new_budget(buffer, answer):
+    size, now = 1_000, lambda: 12 * HOUR
+    sink = FakeSink(answer)
+    await buffer.append(points(A, "a" * size))
+    async with forwarding(buffer, sink, budget=Budget(2_000), clock=now) as before:
+        before._budget.spend(1_000, 1_000, now())
+        await next_call(sink)
+        await until_async(lambda s: answer or not s["alerts"], buffer)
+        await until(lambda: before.up is not bool(answer))
+    spent = before.facts()["spent"]
+    again = Forwarder("cloud", sink, buffer, budget=Budget(2_000), clock=now)
+    await again.restore()
+    assert again.facts()["spent"] == spent > 1_000
+
+
+async def test_a_sink_without_a_budget_stores_no_spending(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink):
+        await buffer.append(points(A, "a1"))
+        await empty(buffer)
+    assert await buffer.load_checkpoint("#budget.cloud") is None
+
+
 async def test_clips_leave_last_and_wait_for_the_next_hour_before_summaries_do(buffer):
     sink, now = FakeSink(), [12 * HOUR]
     budget = Budget(4_000)
@@ -355,10 +379,10 @@ async def test_a_bug_in_a_sink_is_for_the_supervisor_and_loses_nothing(buffer):
 async def test_an_ack_that_the_buffer_refuses_sends_the_same_again(buffer, monkeypatch):
     sink, ack, refusals = FakeSink(), buffer.ack, [BufferRefused("full")]
 
-    async def refusing(name, envelopes):
+    async def refusing(name, envelopes, checkpoint):
         if refusals:
             raise refusals.pop()
-        await ack(name, envelopes)
+        await ack(name, envelopes, checkpoint)
 
     monkeypatch.setattr(buffer, "ack", refusing)
     async with forwarding(buffer, sink):

@@ -132,6 +132,13 @@ class Remarking(Protocol):
 
 
 @runtime_checkable
+class Listening(Protocol):
+    """What a connector may add: once open it can only listen, so that it is up without any data."""
+
+    listens: bool
+
+
+@runtime_checkable
 class Referenced(Protocol):
     """What a detector with a learnt model may add: what it was learnt from, to notice drift."""
 

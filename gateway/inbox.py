@@ -26,7 +26,12 @@ class Inbox:
         self._samples = 0
 
     def put(self, batch: SampleBatch, first_tag: int) -> None:
-        """Add a source's batch; `first_tag` is where its tags start among the line's."""
+        """Add a source's batch; `first_tag` is where its tags start among the line's.
+
+        An empty one is nothing that arrived.
+        """
+        if not len(batch):
+            return
         shifted = SampleBatch(batch.tag + np.int32(first_tag), batch.at, batch.value, batch.quality)
         self._batches.append(shifted)
         self._samples += len(shifted)

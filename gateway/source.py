@@ -3,7 +3,8 @@
 Promises
 - A connector never retries; every reconnect, its back-off and its log line are here.
 - Data flows again within the back-off's cap (3 s) of the source's return.
-- Change is logged, not repetition: once when the source is lost, once when it is back.
+- Change is logged, not repetition: once when the source is lost, once when it is back. It is back
+  with its first data; one that can only listen is back when it listens.
 - A source that is lost makes its tags bad at once: the last values are not held as if they stood
   still, so its silence is never taken for a strange process.
 """
@@ -15,7 +16,7 @@ import numpy as np
 import structlog
 
 from gateway.backoff import Backoff
-from gateway.contracts import ConfigError, Connector, Remarking, SourceLost
+from gateway.contracts import ConfigError, Connector, Listening, Remarking, SourceLost
 from gateway.health import SourceHealth
 from gateway.inbox import Inbox
 from gateway.model import Nanos, Quality, SampleBatch
@@ -72,13 +73,19 @@ async def _read_session(
     connector: Connector, first_tag: int, inbox: Inbox, health: SourceHealth
 ) -> None:
     async with connector.open() as batches:
+        if isinstance(connector, Listening) and connector.listens:
+            _note_up(health)
         async for batch in batches:
-            if not health.up:
-                log.info("source.up", source=health.name, away_s=health.note_up())
+            _note_up(health)
             health.note(batch)
             inbox.put(batch, first_tag)
             _heed_cancellation()
     raise SourceLost("the session ended")
+
+
+def _note_up(health: SourceHealth) -> None:
+    if not health.up:
+        log.info("source.up", source=health.name, away_s=health.note_up())
 
 
 def _heed_cancellation() -> None:

@@ -28,6 +28,7 @@ class MqttConnector:
     """Reads the tags of one MQTT broker."""
 
     Options: ClassVar[type[BaseModel]] = MqttOptions
+    listens = True
 
     def __init__(
         self, name: str, options: MqttOptions, tags: Sequence[Tag], places: Places

@@ -25,6 +25,12 @@ def test_it_hands_everything_over_in_order_with_the_lines_tag_numbers():
     assert inbox.drain() is None
 
 
+def test_a_batch_of_nothing_is_no_arrival():
+    inbox = Inbox()
+    inbox.put(batch(), first_tag=0)
+    assert inbox.drain() is None
+
+
 def test_when_it_is_full_the_oldest_go_and_are_counted():
     inbox = Inbox(limit=3)
     for value in (1.0, 2.0, 3.0, 4.0, 5.0):

@@ -44,6 +44,19 @@ async def test_a_source_that_is_away_says_why_and_is_not_up():
     assert health.error == "the script is over"
 
 
+async def test_a_source_that_can_only_listen_is_up_before_anybody_speaks():
+    connector = ScriptedConnector([SourceLost("broker gone")], [])
+    connector.listens = True
+    _, health, _ = await read(connector, lambda _, health: health.connects == 2)
+    assert health.samples == 0
+
+
+async def test_a_source_that_asks_is_not_up_before_it_has_an_answer():
+    connector = ScriptedConnector([SourceLost("no answer")], [SourceLost("no answer")])
+    _, health, _ = await read(connector, lambda _, health: connector.opened == 3)
+    assert health.connects == 0
+
+
 async def test_what_a_connector_has_to_say_of_its_tags_is_known_as_it_changes():
     connector = ScriptedConnector([batch(1, 1.0)])
     connector.remarks = []

@@ -74,11 +74,17 @@ class Replay:
             await self._look(line, now, batch)
         self._memory = line.memory()
 
-    async def play_samples(self, start: Nanos, samples: SampleBatch, until: Nanos) -> None:
+    async def play_samples(
+        self,
+        start: Nanos,
+        samples: SampleBatch,
+        until: Nanos,
+        tell: Callable[[Nanos], None] = lambda _: None,
+    ) -> None:
         """Samples in the order of their time that arrive at just that time, from `start` on.
 
         The line looks as often as it does live, and last where the last window before `until`
-        closes.
+        closes; `tell` hears of each look's time.
         """
         # So that the window which ends at the start, with the first sample, is seen.
         now = start - 1
@@ -89,6 +95,7 @@ class Replay:
             batch = samples.rows(slice(given, upto)) if upto > given else None
             await self._look(line, now, batch)
             given = upto
+            tell(now)
 
     async def _started(self, now: Nanos) -> Line:
         """A line that takes up the alarms and the windows that the last one left."""

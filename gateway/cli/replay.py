@@ -1,11 +1,12 @@
-"""`andon replay LINE.yaml --out DIR`: recorded history through the line, as fast as it goes."""
+"""`andon replay LINE.yaml --out DIR`: recorded data through the line, as fast as it goes."""
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +42,7 @@ _PATH = click.Path(exists=True, path_type=Path)
     "--data",
     multiple=True,
     type=_PATH,
-    help="History files or folders; the line's own history if not given.",
+    help="History files or folders, or CSV or Parquet; the line's own history if not given.",
 )
 @click.option("--from", "since", type=_Moment(), help="ISO 8601, UTC unless it says otherwise.")
 @click.option("--to", "until", type=_Moment(), help="Up to, but not including.")
@@ -62,10 +63,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Run recorded history through the line of FILE, with the recorded clock.
+    """Run recorded data through the line of FILE, with the recorded clock.
 
     Writes what the line would have sent, as line protocol, byte by byte; nothing is sent. Change a
-    limit, a delay or a model in FILE, and see what last week would have been like.
+    limit, a delay or a model in FILE, and see what last week would have been like. CSV and Parquet
+    have a column of times and one for each tag.
     """
     from gateway.config.load import build_detectors, load
     from gateway.replay import Replay
@@ -73,12 +75,12 @@ def command(
     config = load(file)
     detectors = build_detectors(config)
     _be_quiet(config.line)
-    runs = _runs(data or [own_history(config)])
+    play = _player(config, data or [own_history(config)])
     span = (since or -_FOREVER, until or _FOREVER)
     begun = time.perf_counter()
     with _written(out, force=force) as points, _progress() as progress:
         replay = Replay(config, detectors, points.take)
-        asyncio.run(_play(replay, config, runs, span, progress))
+        asyncio.run(play(replay, span, progress))
         if not replay.samples:
             raise ConfigError("no sample of this line's tags lies in that time")
     figures = {
@@ -102,11 +104,30 @@ def _be_quiet(line: str) -> None:
     logs.configure(line, level=logging.ERROR)
 
 
-def _runs(paths: Sequence[Path]) -> Any:
+def _player(config: Any, paths: Sequence[Path]) -> Any:
+    """What plays these paths, once it is given the replay, the span and whom to tell."""
     need_pyarrow()
     from gateway.history.read import runs
 
-    return runs(paths)
+    wide = [path for path in paths if _is_wide(path)]
+    if not wide:
+        return partial(_play, config, runs(paths))
+    if len(wide) < len(paths):
+        raise ConfigError(
+            f"{wide[0]} is no history: replay it without the history, whose samples know when "
+            "they arrived"
+        )
+    return partial(_play_wide, config, wide)
+
+
+def _is_wide(path: Path) -> bool:
+    """Whether it is a recording of somebody else, with a column for each tag."""
+    from gateway.history import table
+    from gateway.history.names import name_of
+
+    if path.is_dir() or name_of(path) is not None:
+        return False
+    return path.suffix.lower() not in (".parquet", ".pq") or not table.read_facts(path)
 
 
 def need_pyarrow() -> None:
@@ -132,8 +153,38 @@ def own_history(config: Any) -> Path:
     return found
 
 
+async def _play_wide(
+    config: Any,
+    paths: Sequence[Path],
+    replay: Any,
+    span: tuple[Nanos, Nanos],
+    tell: Callable[[float], None],
+) -> None:
+    from gateway.history.wide import joined, read_file, samples_of
+
+    recording = joined([(path, read_file(path)) for path in paths])
+    number = {tag.name: n for n, tag in enumerate(config.tags)}
+    _say_what_differs(number, recording)
+    samples = samples_of(recording, number)
+    samples = samples.rows((samples.at >= span[0]) & (samples.at < span[1]))
+    if not len(samples):
+        return
+    start, end = int(samples.at[0]), int(samples.at[-1])
+    length = max(end - start, 1)
+    await replay.play_samples(start, samples, end + 1, lambda now: tell((now - start) / length))
+
+
+def _say_what_differs(tags: Iterable[str], recording: Any) -> None:
+    missing = [tag for tag in tags if tag not in recording.names]
+    if missing:
+        click.echo(f"not in the recording, and so missing data: {', '.join(missing)}", err=True)
+    strange = [name for name in recording.names if name not in set(tags)]
+    if left_out := [*strange, *recording.left_out]:
+        click.echo(f"left out, since they are no tags of the line: {', '.join(left_out)}", err=True)
+
+
 async def _play(
-    replay: Any, config: Any, runs: Any, span: tuple[Nanos, Nanos], tell: Callable[[float], None]
+    config: Any, runs: Any, replay: Any, span: tuple[Nanos, Nanos], tell: Callable[[float], None]
 ) -> None:
     from gateway.history.read import arrivals
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gateway import codec
 from gateway.cli import main
+from gateway.history.archive import Archive
 from gateway.history.names import listed
 from gateway.model import SECOND
 
@@ -148,5 +149,9 @@ def test_no_history_and_foreign_files_are_said_with_what_to_do(tmp_path):
     assert "add `history: {}` to it" in replay(file, tmp_path / "out").output
     foreign = tmp_path / "x.parquet"
     foreign.write_bytes(b"PAR1")
+    assert f"{foreign} cannot be read" in replay(file, tmp_path / "out", "--data", foreign).output
+    archive = Archive(tmp_path / "history", recorded.OPTIONS, {"started": "1"}, ["flow"], 0)
+    archive.store([(1, None)])
+    listed(tmp_path / "history")[0][1].replace(foreign)
     said = replay(file, tmp_path / "out", "--data", foreign).output
     assert "is not named as a file of history is" in said

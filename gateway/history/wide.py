@@ -1,0 +1,169 @@
+"""Recordings that others made: CSV or Parquet, wide, with a column of times and one for each tag.
+
+Promises
+- The column of times is the one named timestamp, time, datetime or at, or else the first; ISO 8601
+  (UTC where no zone is given) or seconds, milli-, micro- or nanoseconds since 1970.
+- `,`, `;` and tab are recognised, and the decimal comma with the latter two.
+- What is no number is missing, and a column that hardly holds any is named as left out.
+- Files are joined in the order of time. Whatever cannot be read is a ConfigError with its file.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gateway.contracts import ConfigError
+from gateway.model import Floats, Quality, SampleBatch, Times
+
+_TIME_NAMES = ("timestamp", "time", "datetime", "at")
+_EPOCH_UNITS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+
+class Recording(NamedTuple):
+    """Times int64[row] ns, ascending; values float64[row, tag], NaN where missing."""
+
+    names: tuple[str, ...]
+    times: Times
+    values: Floats
+    left_out: dict[str, str]
+    """Columns that are no tags, with the reason."""
+
+    def only(self, names: Sequence[str]) -> "Recording":
+        """The same with these tags alone."""
+        columns = [self.names.index(name) for name in names]
+        return self._replace(names=tuple(names), values=self.values[:, columns])
+
+
+def joined(parts: Sequence[tuple[Path, Recording]]) -> Recording:
+    """One recording of these, at least one, each with what it was read from; ConfigError.
+
+    They have the same columns.
+    """
+    path, first = parts[0]
+    for other, part in parts[1:]:
+        if set(part.names) != set(first.names):
+            odd = ", ".join(sorted(set(part.names) ^ set(first.names)))
+            raise ConfigError(f"{other} has not the same columns as {path}: {odd}")
+    times = np.concatenate([part.times for _, part in parts])
+    values = np.concatenate([part.only(first.names).values for _, part in parts])
+    order = np.argsort(times, kind="stable")
+    return first._replace(times=times[order], values=values[order])
+
+
+def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
+    """Each value as a good sample, in the order of time; `number` is the index of each tag.
+
+    What is missing is no sample, and columns that are no tag are left out.
+    """
+    names = [name for name in recording.names if name in number]
+    values = recording.only(names).values
+    row, column = np.nonzero(np.isfinite(values))
+    tag = np.array([number[name] for name in names], dtype=np.int32)[column]
+    good = np.full(len(row), Quality.GOOD, dtype=np.uint8)
+    return SampleBatch(tag, recording.times[row], values[row, column], good)
+
+
+def read_file(path: Path) -> Recording:
+    """What one file holds, its rows as they stand there; ConfigError."""
+    import pyarrow as pa
+
+    try:
+        table = _table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    names = [name.strip() for name in table.column_names]
+    if len(names) < 2 or not table.num_rows:
+        raise ConfigError(f"{path} must hold a column of times and at least one column of values")
+    at = next((i for i, name in enumerate(names) if name.lower() in _TIME_NAMES), 0)
+    times, known = _times(path, names[at], table.column(at).combine_chunks())
+    columns: dict[str, Floats] = {}
+    left_out: dict[str, str] = {}
+    for number, name in enumerate(names):
+        if number != at:
+            column = _numbers(table.column(number).combine_chunks())
+            if column is None:
+                left_out[name] = "hardly any numbers"
+            else:
+                columns[name] = column[known]
+    if not columns:
+        raise ConfigError(f"{path} has no column with numbers beside the times")
+    return Recording(tuple(columns), times, np.stack(list(columns.values()), axis=1), left_out)
+
+
+def _table(path: Path) -> Any:
+    from pyarrow import csv, parquet
+
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return parquet.read_table(path)
+    delimiter, decimal = _dialect(path)
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True),
+    )
+
+
+def _dialect(path: Path) -> tuple[str, str]:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header, row = file.readline(), file.readline()
+    delimiter = max(",;\t", key=header.count)
+    return delimiter, "," if delimiter != "," and re.search(r"\d,\d", row) else "."
+
+
+def _times(path: Path, name: str, column: Any) -> tuple[Times, Any]:
+    """Times in ns of the rows that have one, and which rows these are."""
+    import pyarrow as pa
+
+    known = np.asarray(column.is_valid())
+    column, kind = column.drop_null(), column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        zone = getattr(kind, "tz", None)
+        nanos = column.cast(pa.timestamp("ns", tz=zone)).cast(pa.int64())
+        return np.asarray(nanos, dtype=np.int64), known
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return _epoch(np.asarray(column)), known
+    try:
+        texts = [datetime.fromisoformat(text.strip()) for text in column.to_pylist()]
+    except (AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: the column {name!r} holds no times ({error}); write them as "
+            "2026-01-31T12:00:00Z or as seconds since 1970, in a column named timestamp"
+        ) from error
+    seconds = [(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() for at in texts]
+    return np.round(np.array(seconds) * 1e6).astype(np.int64) * 1_000, known
+
+
+def _epoch(numbers: Any) -> Times:
+    size = float(np.median(np.abs(numbers))) if len(numbers) else 0.0
+    factor = next((factor for limit, factor in _EPOCH_UNITS if size < limit), 1)
+    if np.issubdtype(numbers.dtype, np.integer):
+        return np.asarray(numbers.astype(np.int64) * factor)
+    # Whole seconds apart, so that the fraction keeps its digits.
+    whole = np.floor(numbers)
+    return np.asarray(
+        whole.astype(np.int64) * factor + np.round((numbers - whole) * factor).astype(np.int64)
+    )
+
+
+def _numbers(column: Any) -> Floats | None:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        fits = compute.match_substring_regex(column, _NUMBER)
+        column = compute.utf8_trim_whitespace(compute.if_else(fits, column, None))
+        if column.null_count * 2 > len(column):
+            return None
+    elif pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        return None
+    values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    values[~np.isfinite(values)] = np.nan
+    return values

@@ -15,7 +15,7 @@ from gateway.buffer.letters import Letters
 from gateway.buffer.losses import Journal, Loss, Lost
 from gateway.buffer.marks import Mark, Marks
 from gateway.buffer.progress import Progress
-from gateway.buffer.recovery import mark_of, missing, open_with, take_over, without
+from gateway.buffer.recovery import mark_of, missing, open_or_replace, without
 from gateway.buffer.rows import Rows, checksum
 from gateway.buffer.space import Space
 from gateway.model import Kind, Nanos
@@ -24,8 +24,8 @@ from gateway.model import Kind, Nanos
 class Contents:
     """The file at `path`, opened; raises Fatal if it cannot be.
 
-    `marks` say what it should hold, `aside` is a damaged predecessor of which something may be
-    had. What is missing is noted in `lost`.
+    `marks` say what it should hold; what is missing is noted in `lost`. `is_damaged`: the file is
+    known to be, and replaced by a fresh one with what is sound in it.
     """
 
     def __init__(
@@ -37,16 +37,13 @@ class Contents:
         ballast: Ballast,
         marks: Marks,
         lost: Lost,
-        aside: Path | None = None,
+        is_damaged: bool = False,
     ) -> None:
         self._clock, self._marks, self._lost = clock, marks, lost
         said = dict(marks.said)
-        opened = open_with(ballast, path, clock())
-        self.set_aside = opened.set_aside or aside
-        self.db = opened.db
+        opened = open_or_replace(path, clock(), said, ballast, is_damaged=is_damaged)
+        self.db, self.set_aside = opened.db, opened.set_aside
         self.rows = {kind: Rows(self.db, kind) for kind in Kind}
-        if self.set_aside is not None:
-            take_over(self.db, self.rows, self.set_aside, said)
         for rows in self.rows.values():
             rows.measure()
         self.progress = Progress(self.db, sinks)

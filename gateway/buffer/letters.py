@@ -82,4 +82,5 @@ class Letters:
             f"FROM dead_letter {condition}"
         )
         rows = self._db.execute(query, (limit,))
-        return [Letter(i, sink, Kind(kind), *rest) for i, sink, kind, *rest in rows]
+        known = [row for row in rows if row[2] in set(Kind)]
+        return [Letter(i, sink, Kind(kind), *rest) for i, sink, kind, *rest in known]

@@ -6,6 +6,7 @@ Promises
   does not fill the buffer with news of itself.
 - Telling is one transaction too: the marker is stored, and the entry is settled, or neither.
 """
+# ruff: noqa: S608 - the only thing put into a statement is a condition of our own words
 
 import sqlite3
 from collections import Counter
@@ -93,5 +94,14 @@ class Journal:
         return self._read("ORDER BY id DESC LIMIT ?", limit)
 
     def _read(self, condition: str, *values: int) -> list[Loss]:
-        query = f"SELECT kind, reason, count, since, until FROM loss {condition}"  # noqa: S608 - our own words
-        return [Loss(Kind(kind), *rest) for kind, *rest in self._db.execute(query, values)]
+        # Cast, because damage may change a column's type; it must not end the telling.
+        query = (
+            "SELECT kind, CAST(reason AS TEXT), CAST(count AS INTEGER), CAST(since AS INTEGER), "
+            f"CAST(until AS INTEGER) FROM loss {condition}"
+        )
+        found = self._db.execute(query, values)
+        return [
+            Loss(Kind(kind), *rest)
+            for kind, *rest in found
+            if kind in set(Kind) and None not in rest
+        ]

@@ -1,43 +1,143 @@
 """What happens when a buffer is opened: is all of it there, and what can be had of a damaged one.
 
 Promises
-- What the marks say was stored and the file does not hold is a loss, counted and journalled.
+- Only damage replaces a file. One that cannot be opened for another reason (no permission, disk
+  full, written by a newer andon) is left alone and ends the process.
 - What a damaged file still holds is in the fresh one before anything new is stored.
+- A kill while that is done costs nothing: the next start does it again, or finishes it.
+- What the marks say was stored and the file does not hold is a loss, counted and journalled.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
+from gateway.buffer import aside
 from gateway.buffer.ballast import Ballast
-from gateway.buffer.database import TABLES, Opened, is_full, open_or_set_aside
+from gateway.buffer.cells import Found
+from gateway.buffer.database import TABLES, Damaged, is_damage, is_full, open_database
 from gateway.buffer.losses import Loss
 from gateway.buffer.marks import Mark
 from gateway.buffer.progress import Progress
 from gateway.buffer.rows import Rows
-from gateway.buffer.salvage import salvage
+from gateway.buffer.salvage import Wreck
 from gateway.model import Kind, Nanos
+from gateway.notify import notify
 from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
-_UNMARKED = 1_000
-"""Rows that a crash may have kept from being marked."""
-_UNKNOWN = (1, 200_000)
-"""What is searched where no mark says what there was."""
+_AT_ONCE = 1_000
+"""Pages that are taken over in one transaction."""
+_SAY_S = 5.0
 
 
-def open_with(ballast: Ballast, path: Path, now: Nanos) -> Opened:
-    """The database, at the ballast's cost on a full disk. Raises Fatal."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The one connection, and where a damaged predecessor went, if there was one."""
+
+    db: sqlite3.Connection
+    set_aside: Path | None = None
+
+
+def open_or_replace(
+    path: Path, now: Nanos, marks: Mapping[Kind, Mark], ballast: Ballast, *, is_damaged: bool
+) -> Opened:
+    """The database at `path`, or a fresh one with what could be salvaged of it. Raises Fatal.
+
+    On a full disk at the ballast's cost. `is_damaged`: it is known to be.
+    """
     try:
-        return open_or_set_aside(path, now)
-    except Fatal as error:
-        if not is_full(error.__cause__) or not ballast.release():
+        gone = aside.finish(path)
+        if is_damaged or _is_hiding(path, marks):
+            gone = _replace(path, now, marks, ballast)
+        try:
+            return Opened(_open(path, ballast), gone)
+        except (sqlite3.Error, Damaged) as error:
+            if not is_damage(error):
+                raise
+            log.error("buffer.unusable", why=str(error))
+        gone = _replace(path, now, marks, ballast)
+        return Opened(_open(path, ballast), gone)
+    except (sqlite3.Error, OSError, Damaged) as error:
+        raise Fatal(f"the buffer {path} cannot be opened: {error}") from error
+
+
+def _is_hiding(path: Path, marks: Mapping[Kind, Mark]) -> bool:
+    """Whether SQLite would drop some of the log that somebody was told is stored."""
+    if not (path.is_file() and path.with_name(path.name + "-wal").exists()):
+        return False
+    with Wreck(path) as wreck:
+        return wreck.hides(marks)
+
+
+def _open(path: Path, ballast: Ballast) -> sqlite3.Connection:
+    try:
+        return open_database(path)
+    except sqlite3.Error as error:
+        if not is_full(error) or not ballast.release():
             raise
-        return open_or_set_aside(path, now)
+        return open_database(path)
+
+
+def _replace(path: Path, now: Nanos, marks: Mapping[Kind, Mark], ballast: Ballast) -> Path:
+    """Put a fresh database in place of a closed, damaged one, with what is sound in that."""
+    for kinds in (tuple(Kind), (Kind.ALERT,), ()):
+        partial = aside.unfinished(path)
+        try:
+            said = _fill(partial, path, kinds, marks)
+        except sqlite3.Error as error:
+            if not is_full(error) or not kinds:
+                raise
+            ballast.release()
+            log.error("buffer.salvage_cut", why=str(error))
+        else:
+            break
+    gone = aside.replace(path, partial, now)
+    log.error("buffer.damaged", set_aside=str(gone), salvaged=said)
+    return gone
+
+
+def _fill(
+    partial: Path, path: Path, kinds: Iterable[Kind], marks: Mapping[Kind, Mark]
+) -> dict[str, int]:
+    """Into a fresh database all sound rows of these classes; how many of each there were."""
+    first = {kind: marks.get(kind, Mark()).first for kind in kinds}
+    with Wreck(path) as wreck, closing(open_database(partial)) as db:
+        rows = {kind: Rows(db, kind) for kind in kinds}
+        for found in _in_batches(wreck):
+            db.execute("BEGIN IMMEDIATE")
+            for kind, held in rows.items():
+                # What is before the first one is gone for good, whatever else brought it back.
+                held.put([e for e in found.rows if e.kind is kind and e.key >= first[kind]])
+            db.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", found.checkpoints)
+            db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", found.cursors)
+            db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for held in rows.values():
+            held.measure()
+    return {TABLES[kind]: held.count for kind, held in rows.items()}
+
+
+def _in_batches(wreck: Wreck) -> Iterator[Found]:
+    """What a wreck holds, many pages at a time; says how far it is."""
+    batch, said_at = Found(), time.monotonic()
+    for number, found in enumerate(wreck.content(), 1):
+        batch.add(found)
+        if number % _AT_ONCE == 0:
+            yield batch
+            batch = Found()
+            if time.monotonic() - said_at > _SAY_S:
+                said_at = time.monotonic()
+                log.warning("buffer.salvaging", pages=number, of=wreck.pages)
+                # It is long, but it gets on: systemd must not take it for a hang.
+                notify("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000")
+    yield batch
 
 
 def mark_of(rows: Rows, leased: int) -> Mark:
@@ -50,28 +150,6 @@ def without(rows: Rows, next_before: int, old: Mark | None) -> Mark:
     old = old or Mark()
     kept = max(rows.count - (rows.next - next_before), 0)
     return replace(old, first=min(rows.first(), old.next), count=min(kept, old.count))
-
-
-def take_over(
-    db: sqlite3.Connection, rows: Mapping[Kind, Rows], aside: Path, marks: Mapping[Kind, Mark]
-) -> None:
-    """Into the fresh file what can be read of the damaged one; a full disk leaves it there."""
-    ranges = {kind: (mark.first, mark.next + _UNMARKED) for kind, mark in marks.items()}
-    found = salvage(aside, ranges or dict.fromkeys(Kind, _UNKNOWN))
-    said = {TABLES[kind]: len(envelopes) for kind, envelopes in found.rows.items()}
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        for kind, envelopes in found.rows.items():
-            rows[kind].put(envelopes)
-        db.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", found.checkpoints)
-        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", found.cursors)
-        db.execute("COMMIT")
-    except sqlite3.Error as error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        log.exception("buffer.salvage_failed", set_aside=str(aside), why=str(error))
-    else:
-        log.error("buffer.damaged", set_aside=str(aside), salvaged=said)
 
 
 def missing(

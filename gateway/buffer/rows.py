@@ -30,7 +30,8 @@ def checksum(*columns: object) -> int:
     return zlib.crc32(repr(columns).encode())
 
 
-def _crc(kind: Kind, seq: int, at: Nanos, version: int, body: bytes) -> int:
+def row_checksum(kind: Kind, seq: int, at: Nanos, version: int, body: bytes) -> int:
+    """What the last column of a row must say."""
     return checksum(int(kind), seq, at, version, body)
 
 
@@ -112,7 +113,13 @@ class Rows:
         self._db.executemany(
             f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?, ?, ?)",
             [
-                (e.key, e.at, e.version, e.body, _crc(self.kind, e.key, e.at, e.version, e.body))
+                (
+                    e.key,
+                    e.at,
+                    e.version,
+                    e.body,
+                    row_checksum(self.kind, e.key, e.at, e.version, e.body),
+                )
                 for e in envelopes
             ],
         )
@@ -180,7 +187,7 @@ class Rows:
     def _sort_out(self, rows: Iterable[tuple[int, int, int, bytes, int]]) -> Found:
         found = Found()
         for seq, at, version, body, crc in rows:
-            if crc == _crc(self.kind, seq, at, version, body):
+            if crc == row_checksum(self.kind, seq, at, version, body):
                 found.sound.append(Envelope(self.kind, at, body, version, seq))
             else:
                 found.damaged.append(seq)
@@ -194,7 +201,7 @@ class Rows:
         for seq, at, version, body, crc in rows:
             if seq in skip:
                 continue
-            if crc != _crc(self.kind, seq, at, version, body):
+            if crc != row_checksum(self.kind, seq, at, version, body):
                 found.damaged.append(seq)
                 continue
             limit_bytes -= len(body)

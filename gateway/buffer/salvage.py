@@ -1,81 +1,92 @@
-"""What can be read out of a damaged database that was set aside.
+"""What can be read out of a damaged database and its log: all that is sound in them.
 
 Promises
-- Only what its CRC proves is taken: rows under their old numbers, cursors, checkpoints.
-- A page that cannot be read costs what stood on it, not what stands behind it.
-- The file itself is only read, and nothing that it holds can raise.
+- Neither SQLite nor the file's structure is asked: each page is read for itself, and a row, a
+  checkpoint or a cursor on it is one if its CRC says so.
+- Of a page that is in the log too the newest state counts, even a damaged one: what was deleted
+  does not come back because its neighbour was hit.
+- A checkpoint that a lost page of the log may have replaced is not taken: no alarm goes back.
+- The files are only read.
 """
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Self
 
-from gateway.buffer.rows import Rows, checksum
-from gateway.model import Envelope, Kind
+from gateway.buffer import cells, frames
+from gateway.buffer.frames import PAGE
+from gateway.buffer.marks import Mark
+from gateway.model import Kind
 
-_CHUNK = 256
-_SEARCHED = 200_000
-"""Numbers of a class that are looked for at the most, newest first: some seconds."""
-
-
-@dataclass(slots=True)
-class Salvaged:
-    """What was found, all of it sound."""
-
-    rows: dict[Kind, list[Envelope]] = field(default_factory=dict)
-    cursors: list[tuple[str, int, int, int]] = field(default_factory=list)
-    checkpoints: list[tuple[str, bytes, int]] = field(default_factory=list)
+_FIRST = 16
+"""The page that says how far the numbers have come is one of so many at the beginning."""
 
 
-def salvage(aside: Path, ranges: dict[Kind, tuple[int, int]]) -> Salvaged:
-    """The sound content of the file; `ranges` are the first and last number of each class."""
-    found = Salvaged()
-    # With its log if that can be read, else the file alone.
-    for how in ("mode=ro", "mode=ro&immutable=1"):
-        with contextlib.suppress(sqlite3.Error):
-            uri = f"file:{quote(str(aside))}?{how}"
-            with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-                _read(db, ranges, found)
-        if any(found.rows.values()) or found.checkpoints:
-            break
-    return found
+class Wreck:
+    """A database that may be damaged, and its log. OSError where they cannot be read."""
 
+    def __init__(self, path: Path) -> None:
+        log = path.with_name(path.name + "-wal")
+        self.log = frames.read(log.read_bytes() if log.exists() else b"")
+        self._newest = {f.numbers[0]: f.page for f in self.log.frames if len(f.numbers) == 1}
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.pages = -(-os.fstat(self._file).st_size // PAGE)
+        """Those of the database, without its log."""
 
-def _read(db: sqlite3.Connection, ranges: dict[Kind, tuple[int, int]], found: Salvaged) -> None:
-    """Into `found`, so that what was read before the damage is kept."""
-    # A file without a readable schema holds nothing that could be asked for.
-    db.execute("SELECT 1 FROM alert LIMIT 0")
-    for name, state, crc in _each(db, "SELECT name, CAST(state AS BLOB), crc FROM checkpoint"):
-        if crc == checksum(name, state):
-            found.checkpoints.append((name, state, crc))
-    for sink, kind, seq, crc in _each(db, "SELECT sink, kind, seq, crc FROM cursor"):
-        if crc == checksum(sink, kind, seq):
-            found.cursors.append((sink, kind, seq, crc))
-    for kind, (low, high) in ranges.items():
-        found.rows[kind] = list(_rows(db, kind, max(low, high - _SEARCHED), high))
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
 
-def _each(db: sqlite3.Connection, query: str) -> Iterator[Any]:
-    with contextlib.suppress(sqlite3.Error):
-        yield from db.execute(query)
+    def hides(self, marks: Mapping[Kind, Mark]) -> bool:
+        """Whether SQLite would drop what somebody was told is stored."""
+        if self.log.hidden == 1:
+            # It may be a torn one, which nobody was told of.
+            known = self._last_numbers()
+            return any(mark.next > known.get(kind, 0) + 1 for kind, mark in marks.items())
+        return self.log.hidden > 1 or (not self.pages and self.log.frames != [])
 
+    def _last_numbers(self) -> Mapping[Kind, int]:
+        """How far the numbers of each class have come in what SQLite would replay."""
+        replayed = [frame.page for frame in self.log.frames[: self.log.replayed]]
+        pages = [*reversed(replayed), *map(self._on_disk, range(1, _FIRST))]
+        return next(filter(None, map(cells.last_numbers, pages)), {})
 
-def _rows(db: sqlite3.Connection, kind: Kind, low: int, high: int) -> Iterator[Envelope]:
-    rows = Rows(db, kind)
-    for start in range(low, high + 1, _CHUNK):
-        end = min(start + _CHUNK - 1, high)
+    def content(self) -> Iterator[cells.Found]:
+        """What is sound, page by page; the checkpoints of all of them at last."""
+        checkpoints: dict[str, tuple[tuple[int, ...], cells.Checkpoint]] = {}
+        for numbers, page in self._pages():
+            if len(numbers) != 1:
+                checkpoints = {
+                    name: (found_on, row)
+                    for name, (found_on, row) in checkpoints.items()
+                    if numbers and not set(numbers) & set(found_on)
+                }
+            found = cells.read(page, self._page)
+            checkpoints |= {row[0]: (numbers, row) for row in found.checkpoints}
+            yield cells.Found(found.rows, cursors=found.cursors)
+        yield cells.Found(checkpoints=[row for _, row in checkpoints.values()])
+
+    def _pages(self) -> Iterator[tuple[tuple[int, ...], bytes]]:
+        """Each page as it was last, those of the database first, with the numbers it may have."""
+        for number in range(1, self.pages + 1):
+            if number not in self._newest:
+                yield (number,), self._on_disk(number)
+        for frame in self.log.frames:
+            if len(frame.numbers) != 1 or frame.page is self._newest[frame.numbers[0]]:
+                yield frame.numbers, frame.page
+
+    def _page(self, number: int) -> bytes:
+        """A page as it was last, nothing if there is none."""
+        if number in self._newest:
+            return self._newest[number]
+        return self._on_disk(number) if 0 < number <= self.pages else b""
+
+    def _on_disk(self, number: int) -> bytes:
+        """A page of the database; what the disk will not give is zero."""
         try:
-            yield from rows.between(start, end).sound
-        except sqlite3.Error:
-            yield from _one_by_one(rows, start, end)
-
-
-def _one_by_one(rows: Rows, low: int, high: int) -> Iterator[Envelope]:
-    for seq in range(low, high + 1):
-        with contextlib.suppress(sqlite3.Error):
-            yield from rows.between(seq, seq).sound
+            return os.pread(self._file, PAGE, (number - 1) * PAGE).ljust(PAGE, b"\0")
+        except OSError:
+            return bytes(PAGE)

@@ -19,14 +19,13 @@ import structlog
 
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.contents import Contents
-from gateway.buffer.database import TABLES, is_full, set_aside
+from gateway.buffer.database import TABLES, is_full
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.letters import Letter
 from gateway.buffer.losses import Loss, Lost, Marker
 from gateway.buffer.marks import Marks
 from gateway.buffer.rows import ALL
 from gateway.model import Envelope, Kind, Nanos
-from gateway.supervise import Fatal
 
 log = structlog.get_logger()
 
@@ -63,7 +62,7 @@ class Store:
         self._open()
         self._forget_unwanted()
 
-    def _open(self, aside: Path | None = None) -> None:
+    def _open(self, *, is_damaged: bool = False) -> None:
         self._contents = Contents(
             self.path,
             self.sinks,
@@ -71,7 +70,7 @@ class Store:
             ballast=self._ballast,
             marks=self._marks,
             lost=self._lost,
-            aside=aside,
+            is_damaged=is_damaged,
         )
         if self._contents.set_aside is not None:
             self.set_aside.append(self._contents.set_aside)
@@ -292,15 +291,10 @@ class Store:
             "losses": [loss.facts() for loss in self._contents.journal.newest(10)],
         }
 
-    def start_over(self) -> Path:
+    def start_over(self) -> None:
         """The file is damaged: set it aside, and go on with what could be salvaged of it."""
         self._contents.db.close()
-        try:
-            aside = set_aside(self.path, self._clock())
-        except OSError as error:
-            raise Fatal(f"the damaged {self.path} cannot be set aside: {error}") from error
-        self._open(aside)
-        return aside
+        self._open(is_damaged=True)
 
     def reopen(self) -> None:
         """After a failed fsync nothing written since the last one is sure: read the file anew."""

@@ -204,3 +204,12 @@ class Disk:
     def after_a_cut(self, dice: Random) -> dict[str, bytes]:
         """The files as the power may have left them."""
         return {name: file.drawn(dice) for name, file in dice.choice(self._folders).items()}
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    """The folder with these files and no others."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    for name, body in files.items():
+        (folder / name).write_bytes(body)

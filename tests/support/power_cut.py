@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 import structlog
-from disk_image import Disk, record
+from disk_image import Disk, put, record
 
 from gateway import codec
 from gateway.buffer import ballast
@@ -176,15 +176,6 @@ def cut_often(folder: Path, images: int, seed: int, synchronous: str = "FULL") -
         files, found, said = kept
         said.goes_on_from(found)
     return tally
-
-
-def put(folder: Path, files: dict[str, bytes]) -> None:
-    """The folder with these files and no others."""
-    folder.mkdir(exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
-    for name, body in files.items():
-        (folder / name).write_bytes(body)
 
 
 if __name__ == "__main__":

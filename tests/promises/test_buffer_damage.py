@@ -1,0 +1,128 @@
+"""Promise: damage costs at most the rows that it hit, wherever it is, and the daemon starts.
+
+More flips: `ANDON_BUFFER_FLIPS=200 .venv/bin/pytest tests/promises/test_buffer_damage.py`.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import damage
+import pytest
+from damage import DATABASE, LOG, NEWEST
+
+FLIPS = int(os.environ.get("ANDON_BUFFER_FLIPS", "50"))
+PAGE = 4096
+SECTOR = 512
+SALVAGE_KILL = Path(__file__).parents[1] / "support" / "salvage_kill.py"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    return damage.made(tmp_path_factory.mktemp("image"))
+
+
+def changed(image, name, start, content):
+    """The files, with this content at a place of one of them."""
+    raw = bytearray(image.files[name])
+    end = min(start + len(content), len(raw))
+    raw[start:end] = content[: end - start]
+    return image.files | {name: bytes(raw)}
+
+
+def check(found, image, hit):
+    """Nothing was lost but what was hit, and all of it was counted; what is missing."""
+    assert found.got <= image.stored
+    missing = image.waiting - found.got
+    assert missing <= hit
+    assert len(missing) <= found.counted <= len(hit)
+    assert len(found.numbers) == len(set(found.numbers))
+    return missing
+
+
+def no_alarm_goes_back(found):
+    """The states of the alarms are the newest ones, or none."""
+    return found.checkpoints[0] in (NEWEST, None) and found.checkpoints[1] in (b"fan", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "pages"),
+    [
+        pytest.param(DATABASE, 1, id="first page"),
+        pytest.param(DATABASE, 9, id="schema and roots"),
+        pytest.param(DATABASE, None, id="database"),
+        pytest.param(LOG, None, id="log"),
+    ],
+)
+def test_a_flipped_bit_costs_at_most_the_row_that_it_hit(image, tmp_path, name, pages):
+    dice, lossy, whole = random.Random(7), 0, image.files[name]
+    for _ in range(FLIPS):
+        at = dice.randrange(pages * PAGE if pages else len(whole))
+        files = changed(image, name, at, bytes([whole[at] ^ 1 << dice.randrange(8)]))
+        found = damage.outcome(tmp_path, files)
+        lossy += bool(check(found, image, image.hit(name, at, at + 1)))
+        assert no_alarm_goes_back(found)
+    # At the beginning there are no rows.
+    assert bool(lossy) == (pages is None)
+
+
+@pytest.mark.parametrize("name", [DATABASE, LOG])
+def test_a_zeroed_sector_costs_at_most_the_rows_that_it_hit(image, tmp_path, name):
+    dice = random.Random(8)
+    for _ in range(30):
+        at = dice.randrange(len(image.files[name]) // SECTOR) * SECTOR
+        found = damage.outcome(tmp_path, changed(image, name, at, bytes(SECTOR)))
+        check(found, image, image.hit(name, at, at + SECTOR))
+        assert no_alarm_goes_back(found)
+
+
+@pytest.mark.parametrize("name", [DATABASE, LOG])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_short_costs_at_most_what_was_cut_off(image, tmp_path, name, share):
+    whole = image.files[name]
+    cut = int(len(whole) * share)
+    found = damage.outcome(tmp_path, image.files | {name: whole[:cut]})
+    assert check(found, image, image.hit(name, cut, len(whole))) or share > 0.9
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 9000, bytes(60_000)], ids=len)
+def test_of_a_database_that_is_gone_the_log_is_left(image, tmp_path, content):
+    found = damage.outcome(tmp_path, image.files | {DATABASE: content})
+    in_log = image.hit(LOG, 0, len(image.files[LOG]))
+    assert image.waiting - check(found, image, image.waiting) >= {
+        body for body in in_log if len(body) < PAGE
+    }
+    assert len(found.set_aside) == 1
+
+
+def test_a_page_of_which_half_is_old_costs_at_most_what_is_new_on_it(image, tmp_path):
+    whole, dice = image.files[DATABASE], random.Random(9)
+    for _ in range(20):
+        start = dice.randrange(9, len(whole) // PAGE) * PAGE
+        half = start + dice.choice([0, PAGE // 2])
+        other = dice.randrange(9, len(whole) // PAGE) * PAGE
+        old = whole[other : other + PAGE // 2]
+        found = damage.outcome(tmp_path, changed(image, DATABASE, half, old))
+        check(found, image, image.hit(DATABASE, start, start + PAGE))
+
+
+def test_first_page_log_and_marks_at_once_cost_at_most_the_rows_that_were_hit(image, tmp_path):
+    files = changed(image, DATABASE, 0, b"\xff" * PAGE)
+    at = len(image.files[LOG]) // 2
+    files |= {
+        LOG: changed(image, LOG, at, b"\xff")[LOG],
+        DATABASE + ".marks": b"\xff" * 2 * PAGE,
+    }
+    found = damage.outcome(tmp_path, files)
+    assert image.waiting - found.got <= image.hit(LOG, at, at + 1)
+    assert no_alarm_goes_back(found)
+
+
+def test_a_kill_at_any_moment_of_salvaging_costs_and_doubles_nothing():
+    # In a process of its own: only one without threads may fork.
+    command = [sys.executable, str(SALVAGE_KILL), "--kills", "30"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "0 lost, 0 doubled" in done.stdout

@@ -1,0 +1,127 @@
+"""A buffer as a crash leaves it, and what the store makes of it once its files are damaged."""
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from disk_image import put
+
+from gateway import codec
+from gateway.buffer import ballast
+from gateway.buffer.database import Damaged, is_damage
+from gateway.buffer.store import Store
+from gateway.model import SECOND, Envelope, Kind
+
+A, S = Kind.ALERT, Kind.SUMMARY
+SINKS = {"cloud": frozenset(Kind)}
+BIG = 10**9
+DATABASE, LOG = "buffer.db", "buffer.db-wal"
+APPENDS = 30
+NEWEST = b"state %02d" % (APPENDS - 1) * 300
+AROUND = 25
+"""Bytes before and behind a body that belong to its row: numbers, lengths, CRC."""
+ballast.SIZE = 4096  # no part in this, and 8 MiB would be written for each image
+
+
+def opened(path):
+    return Store(path, BIG, SINKS, lambda: 1_000 * SECOND, marker=marker)
+
+
+def marker(loss, at):
+    span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
+    return codec.gap_envelope(*span, "plant", "line", at)
+
+
+def points(kind, first, last):
+    """Every thirtieth of them so long that it stands on three pages."""
+    return [
+        Envelope(kind, n, b"<%s%04d>" % (kind.name[:1].encode(), n) * (1300 if n % 30 == 0 else 15))
+        for n in range(first, last + 1)
+    ]
+
+
+@dataclass
+class Image:
+    """The files, the bodies of all points that were ever stored, and of those that still wait."""
+
+    files: dict[str, bytes]
+    stored: set[bytes]
+    waiting: set[bytes]
+
+    @cached_property
+    def rows(self):
+        """By file, where bytes of which point are: from, to, its body."""
+        whose = {body[:7]: body for body in self.waiting}
+        return {
+            name: [
+                (match.start() - AROUND, match.end() + AROUND, whose[match[0]])
+                for match in re.finditer(rb"<[AS]\d{4}>", raw)
+                if match[0] in whose
+            ]
+            for name, raw in self.files.items()
+        }
+
+    def hit(self, name, start, end):
+        """The points of which bytes are in this stretch of the file."""
+        return {body for low, high, body in self.rows[name] if low < end and start < high}
+
+
+def made(folder):
+    """250 points of each class in the database, of which 20 are gone; thirty appends in the log."""
+    with closing(opened(folder / DATABASE)) as store:
+        store.append(points(A, 1, 250) + points(S, 1, 250), {"pump": b"old" * 900, "fan": b"fan"})
+        store.ack("cloud", store.lease("cloud", 20, BIG))
+        store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for n in range(APPENDS):
+            more = points(A, 251 + n, 251 + n) + points(S, 251 + 2 * n, 252 + 2 * n)
+            store.append(more, {"pump": b"state %02d" % n * 300})
+        files = {
+            name: (folder / name).read_bytes() for name in (DATABASE, LOG, DATABASE + ".marks")
+        }
+    stored = {e.body for e in points(A, 1, 250 + APPENDS) + points(S, 1, 250 + 2 * APPENDS)}
+    return Image(files, stored, stored - {e.body for e in points(A, 1, 20)})
+
+
+@dataclass
+class Outcome:
+    """What the store made of damaged files."""
+
+    got: set[bytes]
+    counted: int
+    checkpoints: tuple[bytes | None, bytes | None]
+    set_aside: list[Path]
+    numbers: list[tuple[Kind, int]]
+    journalled: int
+
+
+def outcome(folder, files):
+    """Open these files as the daemon does, and send everything."""
+    put(folder, files)
+    return drained(folder)
+
+
+def drained(folder):
+    """Send everything that is in the buffer, however often its file must be replaced."""
+    with closing(opened(folder / DATABASE)) as store:
+        got, checkpoints = [], tuple(store.load_checkpoint(name) for name in ("pump", "fan"))
+        while True:
+            try:
+                batch = store.lease("cloud", BIG, BIG)
+                store.ack("cloud", batch)
+            except (sqlite3.DatabaseError, Damaged) as error:
+                if not is_damage(error):
+                    raise
+                store.start_over()
+                continue
+            if not batch:
+                break
+            got += [e for e in batch if e.kind is not Kind.GATEWAY]
+        counted = sum(n for (kind, _), n in store.dropped.items() if kind in (A, S))
+        numbers = [(e.kind, e.key) for e in got]
+        told = [loss for loss in store.stats()["losses"] if loss["kind"] != "gateway"]
+        journalled = sum(loss["count"] for loss in told)
+        bodies = {e.body for e in got}
+        return Outcome(bodies, counted, checkpoints, store.set_aside, numbers, journalled)

@@ -7,14 +7,19 @@ The tail is read off twice, and the lower of the two holds:
 - from the highest tenth, as a Pareto tail with Hill's estimator (Annals of Statistics 3, 1975) at
   its upper 95 % limit: extrapolation of the peaks over a threshold. Strange stretches, and few
   independent windows, can only make it higher.
+
+The scores of a model that was made elsewhere need not be like squared distances: its tail may be
+exponential in the score itself or, for a probability, in its log-odds. Of the law of their body
+nothing is known then, so only the tail is read.
 """
 
 import math
 import re
-from typing import Annotated, NamedTuple
+from enum import StrEnum
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer, model_validator
 
 from gateway.model import SECOND, Floats, Nanos
 from gateway.options import PositiveDuration, Strict, format_duration
@@ -22,7 +27,9 @@ from gateway.options import PositiveDuration, Strict, format_duration
 FURTHEST = 10.0
 """Times the data's length: rarer false alarms than one in this time cannot be promised by it."""
 LEAST_SPREAD = 0.02
-"""Of the logarithm: scores that hardly vary leave a little room all the same."""
+"""On the scale: scores that hardly vary leave a little room all the same."""
+LEAST_SCORE = 1e-12
+"""So that a logarithm can be taken."""
 TAIL = 0.1
 RESAMPLED = 200
 
@@ -54,22 +61,70 @@ Budget = Annotated[
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Scale(StrEnum):
+    """The function of a score in which its tail is exponential."""
+
+    LOG = "log"
+    """Of a squared distance: the score itself has a Pareto tail."""
+    LINEAR = "linear"
+    """Of a score of any sign, in spreads from its median."""
+    LOGIT = "logit"
+    """Of a probability."""
+
+    def of(self, scores: Floats) -> Floats:
+        """These scores on this scale."""
+        if self is Scale.LINEAR:
+            return scores
+        if self is Scale.LOG:
+            return np.asarray(np.log(np.maximum(scores, LEAST_SCORE)), dtype=np.float64)
+        inside = np.clip(scores, LEAST_SCORE, 1 - LEAST_SCORE)
+        return np.asarray(np.log(inside / (1 - inside)), dtype=np.float64)
+
+    def score(self, value: float) -> float:
+        """The score at this value of the scale: undoes `of`."""
+        if self is Scale.LINEAR:
+            return value
+        return math.exp(value) if self is Scale.LOG else 1 / (1 + math.exp(-value))
+
+
+BOUNDS = {
+    Scale.LOG: (0.0, math.inf),
+    Scale.LINEAR: (-math.inf, math.inf),
+    Scale.LOGIT: (0.0, 1.0),
+}
+"""Between which scores lie, neither of them reached."""
+LOWEST = {Scale.LOG: -math.inf, Scale.LINEAR: 1.0, Scale.LOGIT: 0.0}
+"""Of a threshold, on its scale: within one spread, or with a chance of less than a half, a window
+is plainly normal."""
 
 
 class Calibration(Strict):
     """The scores of normal windows that a model had not seen."""
 
-    median: Positive
+    median: Finite
     spread: Positive
-    """Scale of the logistic distribution of the logarithm of the scores."""
-    tail_from: Positive
+    """Scale of the logistic distribution of the scores, on the scale below."""
+    tail_from: Finite
     """The score that a tenth of the windows exceed."""
     tail_spread: Positive
-    """By how much the logarithm of those exceeds it, on average; the upper 95 % limit."""
+    """By how much those exceed it on that scale, on average; the upper 95 % limit."""
+    scale: Scale = Scale.LOG
     length: PositiveDuration
     """How much normal running they stand for."""
     window: PositiveDuration
     """Scores that are closer together than this are not independent."""
+
+    @model_validator(mode="after")
+    def _in_bounds(self) -> Self:
+        low, high = BOUNDS[self.scale]
+        if not low < self.median <= self.tail_from < high:
+            raise ValueError(
+                f"median and tail_from must ascend and lie between {low:g} and {high:g}"
+            )
+        return self
 
     @field_serializer("length", "window")
     def _with_unit(self, value: Nanos) -> str:
@@ -87,15 +142,25 @@ class Calibration(Strict):
     def threshold(self, between: Nanos | None = None) -> float:
         """For one false alarm in this time; if None, as rare as the data can speak of."""
         windows = max(self.promised(between) / self.window, 2.0)
-        body = self.median * math.exp(self.spread * math.log(windows - 1))
-        tail = self.tail_from * math.exp(self.tail_spread * max(math.log(windows * TAIL), 0.0))
-        return min(body, tail)
+        middle, start = self._on_scale(self.median, self.tail_from)
+        body = middle + self.spread * math.log(windows - 1)
+        tail = start + self.tail_spread * max(math.log(windows * TAIL), 0.0)
+        found = min(body, tail) if self.scale is Scale.LOG else tail
+        return self.scale.score(max(found, LOWEST[self.scale]))
 
     def between(self, threshold: float) -> float:
         """The time between two false alarms above this threshold, ns: undoes `threshold`."""
-        body = 1 + math.exp(math.log(threshold / self.median) / self.spread)
-        tail = math.exp(math.log(threshold / self.tail_from) / self.tail_spread) / TAIL
-        return max(body, tail) * self.window
+        middle, start, found = self._on_scale(self.median, self.tail_from, threshold)
+        body = 1 + _exp((found - middle) / self.spread)
+        tail = _exp((found - start) / self.tail_spread) / TAIL
+        return (max(body, tail) if self.scale is Scale.LOG else tail) * self.window
+
+    def _on_scale(self, *scores: float) -> list[float]:
+        return [float(value) for value in self.scale.of(np.array(scores))]
+
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, 700.0))
 
 
 class Interval(NamedTuple):
@@ -117,25 +182,28 @@ def interval(
     found = []
     for _ in range(RESAMPLED):
         drawn = np.concatenate([parts[n] for n in rng.integers(0, stretches, stretches)])
-        again = calibrate(drawn, calibration.length, calibration.window)
+        again = calibrate(drawn, calibration.length, calibration.window, calibration.scale)
         found.append(min(again.between(threshold), float(2**62)))
     low, high = np.quantile(found, (0.05, 0.95))
     return Interval(round(low), round(high))
 
 
-def calibrate(scores: Floats, length: Nanos, window: Nanos) -> Calibration:
+def calibrate(
+    scores: Floats, length: Nanos, window: Nanos, scale: Scale = Scale.LOG
+) -> Calibration:
     """From held-out scores, which need be neither in order nor complete."""
-    logs = np.log(np.maximum(scores, 1e-12))
-    middle, start = np.quantile(logs, (0.5, 1 - TAIL))
+    values = scale.of(scores)
+    middle, start = np.quantile(values, (0.5, 1 - TAIL))
     # The median absolute deviation of a logistic distribution is its scale times ln 3.
-    spread = float(np.median(np.abs(logs - middle))) / math.log(3)
-    beyond = float((logs[logs >= start] - start).mean())
+    spread = float(np.median(np.abs(values - middle))) / math.log(3)
+    beyond = float((values[values >= start] - start).mean())
     independent = max(length / window * TAIL, 1.0)
     return Calibration(
-        median=math.exp(middle),
+        median=scale.score(float(middle)),
         spread=max(spread, LEAST_SPREAD),
-        tail_from=math.exp(start),
+        tail_from=scale.score(float(start)),
         tail_spread=max(beyond * (1 + 1.645 / math.sqrt(independent)), LEAST_SPREAD),
+        scale=scale,
         length=format_duration(length),
         window=format_duration(window),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from detectors.importing.form import KINDS, LAYOUTS
-from detectors.training.command import Length, check_extra, identity, progress, sorted_out
+from detectors.training.command import Budget, Length, check_extra, identity, progress, sorted_out
 
 _PATH = click.Path(path_type=Path)
 
@@ -47,6 +47,11 @@ def models() -> None:
     type=click.FloatRange(min=0, min_open=True),
     help="Alarm above this; calibrated on the data if not given.",
 )
+@click.option(
+    "--false-alarms",
+    type=Budget(),
+    help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
+)
 @click.option("--period", type=Length(), help="The grid; the data's own step if not given.")
 @click.option("--window", type=Length(), help="What the model sees; its own if it is fixed.")
 @click.option("--hop", type=Length(), help="Distance of two windows; one period if none.")
@@ -72,6 +77,8 @@ def import_model(
     follows from its shapes need not be said.
     """  # fmt: skip
     check_extra()
+    if wishes["threshold"] and wishes["false_alarms"]:
+        raise click.UsageError("--threshold and --false-alarms set the same: give one of them")
     from detectors.importing.form import Asked
     from detectors.importing.job import Import, run
     from detectors.importing.report import as_text, as_values

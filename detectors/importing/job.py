@@ -3,7 +3,8 @@
 Promises
 - Safe before anything else: the bytes are judged by `detectors.safety` before any library reads
   them, and the model first runs in a process of its own.
-- The threshold comes from held-out normal data that the scaling has not seen.
+- The threshold comes from held-out normal data that the scaling has not seen, by a budget of false
+  alarms as for a learnt model. Whether the model itself had seen that data, only its author knows.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from detectors.budget import Calibration, Interval, Scale, calibrate, interval
 from detectors.bundle import (
     FORMAT,
     LARGEST,
@@ -27,18 +29,20 @@ from detectors.bundle import (
 )
 from detectors.distribution import Distribution
 from detectors.gaps import fill, stack
-from detectors.importing.form import Asked, Form, form_of
-from detectors.importing.limit import threshold
+from detectors.importing.form import Asked, Form, Kind, form_of
 from detectors.importing.quantize import Verdict, quantized
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.trial import check_runs
 from detectors.importing.wrap import Centring, wrapped
 from detectors.safety import check_model
+from detectors.training.choose import STRETCHES
 from detectors.training.data import read
 from detectors.training.job import choose_tags
+from detectors.training.learn import usual_delay
 from detectors.training.line_tags import LineTag, read_line_tags
 from detectors.training.prepare import LEAST_WINDOWS
 from detectors.training.publish import (
+    LIVE_COVERAGE,
     TOLERANCE,
     Identity,
     check_place,
@@ -51,7 +55,14 @@ from gateway.model import SECOND, Floats, Nanos, Window
 from gateway.options import format_duration
 
 MIN_COVERAGE = 0.5
+"""Share of a tag's rows that must be there in a window to be calibrated on."""
 FITTED_SHARE = 0.7
+SCALES: dict[Kind, Scale] = {
+    "reconstruction": Scale.LOG,
+    "forecast": Scale.LOG,
+    "probability": Scale.LOGIT,
+    "score": Scale.LINEAR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +81,33 @@ class Import:
     window: Nanos | None = None
     scaling: str = "standard"
     threshold: float | None = None
+    false_alarms: Nanos | None = None
+    """Wished time between two, ns; None for as rare as the data can speak of."""
     lower_is_worse: bool = False
     quantize: bool = False
     force: bool = False
 
 
+class Limit(NamedTuple):
+    """Held-out scores float64[window], what they say, and the threshold."""
+
+    scores: Floats
+    calibration: Calibration
+    threshold: float
+
+    @property
+    def sureness(self) -> Interval:
+        """Of the time between two false alarms."""
+        return interval(self.scores, STRETCHES, self.calibration, self.threshold)
+
+
 class Imported(NamedTuple):
-    """What came of it: held-out scores float64[window], and what became of `quantize`."""
+    """What came of it, and what became of `quantize`."""
 
     manifest: Manifest
     form: Form
-    scores: Floats
+    limit: Limit
+    budget: Nanos | None
     quantization: Verdict | None
 
 
@@ -111,18 +138,17 @@ def _run(job: Import, say: Callable[[str], None]) -> Imported:
     say("trying the model")
     graph = _fused(job, proto, form, scaling, fitted)
     say(f"calibrating on {len(held_out)} windows")
-    scores = Model(graph).run(held_out).score
-    limit = job.threshold or _threshold(form, scores)
+    limit = _limit(job, graph, form, held_out, period, hop)
     verdict = None
     if job.quantize:
         say("trying it in 8 bits")
-        graph, verdict = quantized(graph, fitted, held_out, limit)
-        scores = Model(graph).run(held_out).score
+        graph, verdict = quantized(graph, fitted, held_out, limit.threshold)
+        limit = _limit(job, graph, form, held_out, period, hop)
     say("writing the bundle")
     made = _Made(job, form, names, scaling, period, hop, limit, graph, fitted, held_out, line)
-    manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut, scores)
+    manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut)
     write_bundle(job.out, manifest, graph, replace=job.force)
-    return Imported(manifest, form, scores, verdict)
+    return Imported(manifest, form, limit, job.false_alarms, verdict)
 
 
 def _read(file: Path) -> bytes:
@@ -193,11 +219,13 @@ def _fused(job: Import, proto: Any, form: Form, scaling: Scaling, fitted: Floats
     return wrapped(proto, form, scaling, Centring(centre, factor))
 
 
-def _threshold(form: Form, scores: Floats) -> float:
-    if form.kind == "probability":
-        # A margin must not lead past 1: halfway from the highest of normal running to certainty.
-        return (1 + min(float(scores.max()), 1.0)) / 2
-    return threshold(scores)
+def _limit(
+    job: Import, graph: bytes, form: Form, held_out: Floats, period: Nanos, hop: int
+) -> Limit:
+    scores = Model(graph).run(held_out).score
+    length = len(scores) * hop * period
+    found = calibrate(scores, length, max(form.window, hop) * period, SCALES[form.kind])
+    return Limit(scores, found, job.threshold or found.threshold(job.false_alarms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +238,15 @@ class _Made:
     scaling: Scaling
     period: Nanos
     hop: int
-    threshold: float
+    limit: Limit
     graph: bytes
     fitted: Floats
     held_out: Floats
     line: dict[str, LineTag]
 
-    def manifest(self, sha256: str, cut: Sequence[Window], scores: Floats) -> Manifest:
+    def manifest(self, sha256: str, cut: Sequence[Window]) -> Manifest:
         units = {name: tag.unit for name, tag in self.line.items()}
+        delay = format_duration(usual_delay(self.hop * self.period))
         return Manifest(
             format=FORMAT,
             id=self.job.identity.id,
@@ -229,13 +258,16 @@ class _Made:
             period=format_duration(self.period),
             window=self.form.window,
             hop=self.hop,
-            threshold=self.threshold,
-            min_coverage=MIN_COVERAGE,
-            scores=Distribution.of(scores),
+            threshold=self.limit.threshold,
+            on_delay=delay,
+            off_delay=delay,
+            calibration=self.limit.calibration,
+            min_coverage=LIVE_COVERAGE,
+            scores=Distribution.of(self.limit.scores),
             scaling=self.scaling.words,
             opset=check_model(self.graph),
             sha256=hashlib.sha256(self.graph).hexdigest(),
-            golden=self._golden(scores),
+            golden=self._golden(),
             training=Training(
                 method=f"imported {self.form.kind} {self.job.file.name}, sha256 {sha256[:16]}",
                 fingerprint=hashlib.sha256(self.held_out.tobytes()).hexdigest(),
@@ -245,9 +277,9 @@ class _Made:
             ),
         )
 
-    def _golden(self, scores: Floats) -> Golden:
+    def _golden(self) -> Golden:
         """The typical window, the strangest one, and one with its first tag far off."""
-        order = np.argsort(scores, kind="stable")
+        order = np.argsort(self.limit.scores, kind="stable")
         wrong = self.held_out[order[len(order) // 2]].copy()
         wrong[:, 0] += 8 * self.scaling.std[0]
         examples = np.stack([*self.held_out[order[[len(order) // 2, -1]]], wrong])

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from detectors.importing.job import Imported
+from detectors.reporting.words import spoken
+from detectors.training.report import HOUR, words_of_too_short
 from gateway.options import format_duration
 
 
 def as_values(done: Imported, path: Path) -> dict[str, Any]:
     """The report as plain values."""
-    manifest, form, scores, verdict = done
+    manifest, form, limit, budget, verdict = done
+    scores, calibration = limit.scores, limit.calibration
     return {
         "bundle": str(path),
         "model": manifest.model,
@@ -26,6 +29,12 @@ def as_values(done: Imported, path: Path) -> dict[str, Any]:
         "calibration_median": float(np.median(scores)),
         "calibration_highest": float(scores.max()),
         "calibration_exceedances": int((scores > manifest.threshold).sum()),
+        "normal_running_hours": calibration.length / HOUR,
+        "false_alarm_wished_hours": budget and budget / HOUR,
+        "false_alarm_at_most_hours": calibration.furthest / HOUR,
+        "false_alarm_interval_hours": [each / HOUR for each in limit.sureness],
+        "too_short": (budget or 0) > calibration.furthest,
+        "delay": format_duration(manifest.on_delay),
         "quantization": None if verdict is None else verdict._asdict(),
     }
 
@@ -43,6 +52,16 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['calibration_windows']} windows: median {report['calibration_median']:.3g}, "
         f"highest {report['calibration_highest']:.3g}, {report['calibration_exceedances']} above"
     )
+    low, high = map(spoken, report["false_alarm_interval_hours"])
+    yield f"  false alarm one in {low} to {high} of running like this (nine of ten estimates)"
+    yield (
+        "  note        if the model was made from this very data, it will do worse on other: "
+        "see andon backtest"
+    )
+    if report["delay"] != "0s":
+        yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
+    if report["too_short"]:
+        yield f"  warning     {words_of_too_short(report)}"
     verdict = report["quantization"]
     if verdict is not None:
         kept = "kept" if verdict["taken"] else f"not kept: {verdict['why']}"

@@ -19,7 +19,7 @@ from gateway.options import parse_duration
 _EXTRA = {"onnx": "onnx", "pyarrow": "pyarrow", "sklearn": "scikit-learn"}
 
 
-class _Budget(click.ParamType[Nanos]):
+class Budget(click.ParamType[Nanos]):
     name = "budget"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
@@ -89,7 +89,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--false-alarms",
-    type=_Budget(),
+    type=Budget(),
     help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
 )
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")

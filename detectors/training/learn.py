@@ -118,10 +118,13 @@ def learn(
     )
 
 
-def _delay(prepared: Prepared) -> Nanos:
-    """In whole steps of the windows."""
-    step = prepared.windows.period * prepared.hop
+def usual_delay(step: Nanos) -> Nanos:
+    """The on-delay and off-delay that suit windows at this step, in whole steps."""
     return DELAY // step * step
+
+
+def _delay(prepared: Prepared) -> Nanos:
+    return usual_delay(prepared.windows.period * prepared.hop)
 
 
 def _examples(prepared: Prepared, choice: Choice) -> Floats:

@@ -149,11 +149,7 @@ def words_of_test(test: dict[str, Any]) -> str:
 def warnings(report: dict[str, Any]) -> Iterator[str]:
     """What should keep somebody from trusting the model as it is."""
     if report["too_short"]:
-        yield (
-            f"one false alarm in {spoken(report['false_alarm_wished_hours'])} cannot be promised "
-            f"by {spoken(report['normal_running_hours'])} of data: it can speak of one in "
-            f"{spoken(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
-        )
+        yield words_of_too_short(report)
     if report["test"] is not None and report["test"]["verdict"] == Verdict.BROKEN:
         yield (
             "the newest part had more false alarms than the budget bears: train on more running, "
@@ -164,6 +160,15 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
             "the newest part is unlike the rest: the process drifted or changed; "
             "train on longer or steadier running"
         )
+
+
+def words_of_too_short(report: dict[str, Any]) -> str:
+    """That the wished budget asks more than the data can say."""
+    return (
+        f"one false alarm in {spoken(report['false_alarm_wished_hours'])} cannot be promised "
+        f"by {spoken(report['normal_running_hours'])} of data: it can speak of one in "
+        f"{spoken(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
+    )
 
 
 def _hours(time: Nanos) -> float:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from detectors.budget import FURTHEST, calibrate, interval, parse_budget
+from detectors.budget import FURTHEST, Calibration, Scale, calibrate, interval, parse_budget
 from gateway.model import SECOND
 
 HOUR = 3600 * SECOND
@@ -79,3 +80,58 @@ def test_the_interval_holds_the_truth_and_narrows_with_the_data():
         return high / low
 
     assert width(50_000) < width(2000)
+
+
+def chances(count, seed):
+    """Probabilities whose log-odds are normal around -5, so that some come near a half."""
+    return 1 / (1 + np.exp(5 - np.random.default_rng(seed).normal(0, 1.3, count)))
+
+
+OTHERS = {
+    "squares": (Scale.LINEAR, lambda count, seed: np.random.default_rng(seed).chisquare(4, count)),
+    "bells": (Scale.LINEAR, lambda count, seed: np.random.default_rng(seed).normal(0, 1, count)),
+    "chances": (Scale.LOGIT, chances),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_scores_of_other_laws_keep_the_budget_as_well(kind):
+    scale, draw = OTHERS[kind]
+    found = calibrate(draw(20_000, 1), 20_000 * SECOND, SECOND, scale)
+    over = (draw(2_000_000, 2) > found.threshold(10_000 * SECOND)).sum()
+    # Two hundred may be borne; a light tail, or one that ends, has fewer.
+    assert 1 <= over < 260
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_the_time_between_undoes_the_threshold_on_each_scale(kind):
+    scale, draw = OTHERS[kind]
+    found = calibrate(draw(20_000, 1), 20_000 * SECOND, SECOND, scale)
+    wished = 30_000 * SECOND
+    assert found.between(found.threshold(wished)) == pytest.approx(wished, rel=1e-6)
+
+
+def test_a_probability_has_a_threshold_from_a_half_to_below_one_whatever_the_budget():
+    sure = np.full(5000, 1e-9)
+    assert calibrate(sure, HOUR, SECOND, Scale.LOGIT).threshold() == 0.5
+    unsure = np.random.default_rng(1).uniform(0, 1, 5000)
+    found = calibrate(unsure, 5000 * SECOND, SECOND, Scale.LOGIT)
+    assert 0.99 < found.threshold() < 1
+
+
+def test_a_score_of_any_sign_has_a_threshold_of_at_least_one_spread():
+    scores = np.random.default_rng(1).normal(size=5000)
+    flat = np.minimum(scores, 0.001)
+    assert calibrate(flat, HOUR, SECOND, Scale.LINEAR).threshold() == 1
+    assert calibrate(scores, HOUR, SECOND, Scale.LINEAR).threshold() > scores.max()
+
+
+@pytest.mark.parametrize(
+    ("scale", "median", "tail_from"),
+    [("log", 0.0, 1.0), ("log", 2.0, 1.0), ("logit", 0.1, 1.0), ("logit", -0.1, 0.5)],
+)
+def test_a_calibration_that_cannot_be_is_refused(scale, median, tail_from):
+    good = calibrate(made(100), HOUR, SECOND).model_dump()
+    wrong = {"scale": scale, "median": median, "tail_from": tail_from}
+    with pytest.raises(ValidationError, match="must ascend and lie between"):
+        Calibration.model_validate(good | wrong)

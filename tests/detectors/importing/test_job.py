@@ -20,6 +20,7 @@ from onnx import helper
 
 from detectors.bundle import load
 from detectors.importing.command import models
+from detectors.importing.report import as_text
 from detectors.onnx import OnnxDetector, OnnxOptions
 from gateway.contracts import ConfigError, ModelError, Places
 from gateway.model import SECOND, Window
@@ -99,6 +100,55 @@ def test_a_window_scores_the_same_whatever_else_is_in_its_batch(tmp_path, data, 
     whole = found.run(batch)
     for row, window in enumerate(batch):
         assert found.run(window[None]).score[0] == whole.score[row]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_line_may_ask_for_a_budget_of_false_alarms(tmp_path, data, name):
+    content, options, _ = MODELS[name]
+    report, (manifest, _) = imported(tmp_path, data, content, *options)
+
+    def alarm_for(budget):
+        wish = {"type": "onnx", "bundle": "pump", "false_alarms": budget}
+        options = OnnxOptions.model_validate(wish)
+        return OnnxDetector("pump", options, TAGS, Places(tmp_path, tmp_path)).alarms[0]
+
+    assert alarm_for("30 per hour").threshold < alarm_for("1 per hour").threshold
+    assert alarm_for("1 per year").threshold == manifest.threshold == report["threshold"]
+    assert alarm_for("1 per year").on_delay == manifest.on_delay == 20 * SECOND
+    assert report["false_alarm_at_most_hours"] == pytest.approx(10 * report["normal_running_hours"])
+
+
+def test_as_much_must_be_observed_as_for_a_learnt_model(tmp_path, data):
+    imported(tmp_path, data, window_autoencoder(STANDARD, WINDOW))
+    options = OnnxOptions.model_validate({"type": "onnx", "bundle": "pump"})
+    detector = OnnxDetector("pump", options, TAGS, Places(tmp_path, tmp_path))
+    observed = np.ones((WINDOW, 4), dtype=bool)
+    observed[2:5, 1] = False
+    (score,) = detector.score([Window(START, SECOND, cut(WINDOW), observed)])
+    assert score.blind == "no data for flow"
+
+
+def test_a_budget_can_be_wished_and_the_report_says_how_sure_it_is(tmp_path, data):
+    content = window_autoencoder(STANDARD, WINDOW)
+    hourly, (often, _) = imported(tmp_path, data, content, "--false-alarms", "6 per hour")
+    low, high = hourly["false_alarm_interval_hours"]
+    assert low < 1 / 6 < high
+    assert not hourly["too_short"]
+    options = ("--force", "--false-alarms", "1 per week")
+    weekly, (seldom, _) = imported(tmp_path, data, content, *options)
+    assert weekly["too_short"]
+    assert often.threshold < seldom.threshold
+    said = "\n".join(as_text(weekly))
+    assert "if the model was made from this very data, it will do worse on other" in said
+    assert "one false alarm in 7 days cannot be promised by" in said
+
+
+def test_a_threshold_and_a_budget_are_wrong_usage(tmp_path, data):
+    words = ["import", "m.onnx", "--data", str(data), "--out", str(tmp_path / "pump")]
+    both = ["--threshold", "3", "--false-alarms", "1 per day"]
+    done = CliRunner().invoke(models, [*words, *both])
+    assert done.exit_code == 2
+    assert "give one of them" in done.stderr
 
 
 def test_a_reconstruction_is_what_the_foreign_model_says_and_nothing_else(tmp_path, data):

@@ -2,7 +2,8 @@
 
 Promises
 - Nothing has to be told: the grid and the length of what is judged together follow from the data.
-- A tag that is constant or hardly there is left out and named; too little data is refused.
+- A tag that is constant or hardly there, and a switch that hardly ever changes, is left out and
+  named; too little data is refused.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from detectors.training.data import Recording
 from detectors.training.lagged import recency
 from detectors.training.resample import cut_windows, typical_step
 from detectors.training.running import ALWAYS, Running, ends
+from detectors.training.switches import why_apart
 from gateway.contracts import ConfigError
 from gateway.model import Floats, Nanos, Window
 from gateway.options import format_duration
@@ -77,7 +79,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     whole = recording
     recording = whole.only([name for name in whole.names if name not in wishes.beside])
     cells = _cut(whole, recording, period, 1, 1, wishes)[0]
-    names, dropped = _usable_tags(recording.names, cells, wishes.min_coverage, wishes.running)
+    names, dropped = _usable_tags(recording, cells, wishes)
     lag = _lag(-(-asked // 3) if asked else USUAL_LAG, len(cells), len(names))
     length = asked or lag + USUAL_STRETCHES - 1
     cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
@@ -132,23 +134,25 @@ def _lag(usual: int, rows: int, tags: int) -> int:
 
 
 def _usable_tags(
-    names: Sequence[str], cells: Sequence[Window], min_coverage: float, running: Running
+    recording: Recording, cells: Sequence[Window], wishes: Wishes
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Tags that the data can teach something about, and the others with the reason."""
     if not cells:
-        raise ConfigError(_too_short(0, LEAST_WINDOWS, running))
+        raise ConfigError(_too_short(0, LEAST_WINDOWS, wishes.running))
     # A pause of the whole line is no fault of any tag.
     part = [cell for cell in cells if cell.observed.any()] or cells[:1]
     seen = np.stack([cell.observed[-1] for cell in part])
     values = np.where(seen, np.stack([cell.values[-1] for cell in part]), np.nan)
     dropped = {}
-    for column, name in enumerate(names):
+    for column, name in enumerate(recording.names):
         found = values[seen[:, column], column]
-        if len(found) < min_coverage * len(part):
+        if len(found) < wishes.min_coverage * len(part):
             dropped[name] = f"data in only {len(found) / len(part):.0%} of the time"
         elif found.min() == found.max():
             dropped[name] = f"constant at {found[0]:g}"
-    usable = tuple(name for name in names if name not in dropped)
+        elif apart := why_apart(recording.values[:, column]):
+            dropped[name] = apart
+    usable = tuple(name for name in recording.names if name not in dropped)
     if not usable:
         why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise ConfigError(f"at least one tag that varies is needed ({why})")

@@ -17,7 +17,7 @@ from detectors.gaps import fill
 from detectors.known_tags import known_tags
 from gateway.conditions import When, parse_condition
 from gateway.contracts import ConfigError
-from gateway.model import Bools, Floats, Nanos, Reference, Score, Tag, Window, WindowSpec
+from gateway.model import SECOND, Bools, Floats, Nanos, Reference, Score, Tag, Window, WindowSpec
 from gateway.options import AlarmOptions, Duration, format_duration
 
 LEAST_SEEN = 0.8
@@ -158,7 +158,7 @@ class Gate:
             blind = f"no data for {', '.join(gone)}, which `when` asks for"
         else:
             held, wanted = (
-                format_duration(rows * self.spec.period) for rows in (look.held[row], self._rows)
+                f"{rows * self.spec.period / SECOND:g} s" for rows in (look.held[row], self._rows)
             )
             everything = np.ones(len(self._conditions), dtype=np.bool_)
             idle = f"settling ({self._said(everything)} for {held} of {wanted})"

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.budget import Calibration, calibrate
-from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca
+from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca, regimes
 from detectors.training.lagged import Core, Frame, Lagged, stretches
 from gateway.model import Bools, Floats, Nanos, Times
 
@@ -34,6 +34,7 @@ EXAMPLES = 40
 """Windows in which tags are moved."""
 
 Fit = Callable[[Floats], Sequence[Core]]
+REGIMES = "regimes"
 METHODS: dict[str, Fit] = {
     "pca": pca.fit,
     "mahalanobis": mahalanobis.fit_shrunken,
@@ -42,9 +43,10 @@ METHODS: dict[str, Fit] = {
     "robust": mahalanobis.fit_robust,
     "forest": forest.fit,
     "lof": lof.fit,
+    REGIMES: regimes.fit,
 }
 """Each gives its candidates, always as many, from standardised stretches [row, time, tag]."""
-USUAL = ("pca", "mahalanobis", "kmeans", "autoencoder")
+USUAL = (REGIMES, "pca", "mahalanobis", "kmeans", "autoencoder")
 """A robust covariance takes long to fit, a forest and a local outlier factor to score."""
 
 
@@ -95,6 +97,7 @@ def choose(
     windows: Windows, frame: Frame, methods: Sequence[str], say: Callable[[str], None]
 ) -> Choice:
     """The best of these methods; `frame` says what all have in common, whatever its core."""
+    methods = _helpful(methods, frame.standard(windows.values[:, -1]))
     found: dict[tuple[str, int], list[_Part]] = {}
     judged: list[int] = []
     for number, held in enumerate(np.array_split(np.arange(len(windows.ends)), STRETCHES), 1):
@@ -112,6 +115,14 @@ def choose(
     candidates = [_candidate(key[0], cores[key], parts, windows) for key, parts in found.items()]
     chosen = preferred(candidates)
     return Choice(Lagged(frame, chosen.core), chosen, candidates, judged)
+
+
+def _helpful(methods: Sequence[str], newest: Floats) -> Sequence[str]:
+    """Without regimes where the plant runs in one way only, unless nothing else is asked for."""
+    others = [method for method in methods if method != REGIMES]
+    if not others or len(others) == len(methods):
+        return methods
+    return methods if regimes.ways(newest) > 1 else others
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:

@@ -84,8 +84,8 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--candidates",
-    help="Methods to try, separated by commas, the preferred first: pca, mahalanobis, kmeans, "
-    "autoencoder, robust, forest, lof; the first four if not given.",
+    help="Methods to try, separated by commas, the preferred first: regimes, pca, mahalanobis, "
+    "kmeans, autoencoder, robust, forest, lof; the first five if not given.",
 )
 @click.option(
     "--false-alarms",

@@ -78,7 +78,7 @@ def test_shut_there_is_no_score_and_the_reason_names_the_condition_in_its_unit()
 
 def test_after_a_start_it_settles_and_says_how_far_that_is():
     found, asked = through(gate("speed > 100", settle=2 * SECOND), window([0, 0, 200, 200, 200]))
-    assert found.idle == "settling (speed > 100 rpm for 3s of 5s)"
+    assert found.idle == "settling (speed > 100 rpm for 3 s of 5 s)"
     assert not asked
 
 
@@ -153,7 +153,7 @@ def test_limits_are_judged_as_soon_as_the_machine_has_settled_whatever_their_win
     rows = np.tile([0.0, 0.0], (guard.spec.length, 1))
     rows[-2:, 1] = 200
     [starting] = guard.score([bundles.window(rows)])
-    assert starting.idle == "settling (speed > 100 rpm for 2s of 3s)"
+    assert starting.idle == "settling (speed > 100 rpm for 2 s of 3 s)"
     rows[-3:, 1] = 200
     [running] = guard.score([bundles.window(rows)])
     assert running.values[0] > guard.alarms[0].threshold

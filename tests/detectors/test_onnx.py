@@ -227,7 +227,7 @@ def test_behind_a_gate_a_window_is_scored_as_without_one(gated, folder, normal):
     assert np.array_equal(behind.contribution, [*without.contribution, 0.0])
     values[1, -1] = 0
     [settling] = build(gated, WITH_VALVE).score([bundles.window(values)])
-    assert settling.idle == "settling (valve == 1 % for 10s of 12s)"
+    assert settling.idle == "settling (valve == 1 % for 10 s of 12 s)"
     assert settling.model == "pump@1"
 
 

@@ -37,18 +37,24 @@ class Episode(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One row for each window: its end int64 ns, score, and alarm bool.
+    """One row for each window: its end int64 ns, score, and its alarm.
 
-    The score is NaN where the model was blind, and where it was idle.
+    The score is NaN where the model was blind, and where it was idle. `number` int64[row] counts
+    the episodes from 0; -1 is no alarm.
     """
 
     at: Times
     score: Floats
-    alarm: Bools
+    number: Times
     idle: Bools
     """Where the gate was shut."""
     threshold: float
     episodes: tuple[Episode, ...]
+
+    @property
+    def alarm(self) -> Bools:
+        """Where an alarm was active."""
+        return self.number >= 0
 
     def at_times(self, times: Times) -> "Judged":
         """The same on other times, each with the window whose last cell holds it.
@@ -60,8 +66,8 @@ class Judged(NamedTuple):
         step = int(np.median(np.diff(self.at))) if len(self.at) > 1 else 0
         known = (row < len(self.at)) & (self.at[held] - times < max(step, 1))
         score = np.where(known, self.score[held], np.nan)
-        alarm, idle = self.alarm[held] & known, self.idle[held] & known
-        return Judged(times, score, alarm, idle, self.threshold, self.episodes)
+        number, idle = np.where(known, self.number[held], -1), self.idle[held] & known
+        return Judged(times, score, number, idle, self.threshold, self.episodes)
 
 
 def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
@@ -108,8 +114,9 @@ def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged
     rows, ended = [], []
     for score in scores:
         ended += [alert for alert in machine.step(score) if not alert.is_active]
-        rows.append((score.at, score.values[0], bool(machine.active), bool(score.idle)))
-    at, value, active, idle = (np.array(column) for column in zip(*rows, strict=True))
+        number = len(ended) if machine.active else -1
+        rows.append((score.at, score.values[0], number, bool(score.idle)))
+    at, value, numbers, idle = (np.array(column) for column in zip(*rows, strict=True))
     episodes = [Episode(each.opened_at, each.at, each.peak, each.top_tags) for each in ended]
     standing = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
-    return Judged(at, value, active, idle, alarm.threshold, (*episodes, *standing))
+    return Judged(at, value, numbers, idle, alarm.threshold, (*episodes, *standing))

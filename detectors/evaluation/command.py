@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from detectors.training.command import Condition
+from detectors.training.command import Condition, check_extra
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Nanos
 from gateway.options import parse_duration
@@ -74,6 +74,7 @@ def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None
 @click.option("--labels", help="Column of the data that is not 0 where something was wrong.")
 @click.option("--grace", callback=_duration, default="60s", show_default=True,
               help="Time after an event in which the machine may recover.")  # fmt: skip
+@click.option("--report", "page", type=_PATH, help="HTML to write, with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @_alarm_options
 def backtest(
@@ -81,6 +82,7 @@ def backtest(
     data: tuple[Path, ...],
     labels: str | None,
     grace: Nanos,
+    page: Path | None,
     as_json: bool,
     **alarm: Any,
 ) -> None:
@@ -96,14 +98,26 @@ def backtest(
     from detectors.evaluation.report import as_text, as_values
     from detectors.training.data import read
 
+    if page is not None:
+        check_extra()
+        from detectors.reporting.page import check_file
+
+        check_file(page)
+    detector = _detector(bundle, alarm)
     recording = read(data)
     if labels is not None and labels not in recording.names:
         raise ConfigError(f"the data has no column {labels!r}: it has {', '.join(recording.names)}")
-    judged = judge(_detector(bundle, alarm), recording).at_times(recording.times)
+    judged = judge(detector, recording).at_times(recording.times)
     wrong = None
     if labels is not None:
         wrong = np.nan_to_num(recording.only([labels]).values[:, 0]) != 0
     report = as_values(judged, wrong, grace)
+    if page is not None:
+        from detectors.bundle import load
+        from detectors.reporting.backtest_page import backtest_page
+        from detectors.reporting.page import write
+
+        write(page, backtest_page(load(bundle).manifest, recording, judged, wrong, report))
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
 
 

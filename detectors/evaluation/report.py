@@ -12,8 +12,8 @@ from detectors.evaluation.metrics import (
     baselines,
     count,
     delays,
-    false_episodes,
     hours,
+    spans,
     vus_pr,
     without_recovery,
 )
@@ -26,10 +26,10 @@ LONGEST_TOLERANCE = 60
 
 def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, Any]:
     """The report; one row of `judged` for each row of `labels`. What has no number is None."""
-    none = np.zeros(len(judged.at), dtype=np.bool_)
-    normal = ~(none if labels is None else labels)
-    false = false_episodes(~normal, judged.alarm)
-    length = hours(judged.at, normal)
+    labelled = np.zeros(len(judged.at), dtype=np.bool_) if labels is None else labels
+    hit = set(judged.number[labelled].tolist())
+    false = sum(number not in hit for number in range(len(judged.episodes)))
+    length = hours(judged.at, ~labelled)
     report = {
         "first": moment(int(judged.at[0])),
         "last": moment(int(judged.at[-1])),
@@ -38,7 +38,10 @@ def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, A
         "blind_rows": int((np.isnan(judged.score) & ~judged.idle).sum()),
         "threshold": judged.threshold,
         "highest_score": _number(np.nanmax(judged.score, initial=-np.inf)),
-        "alarms": [alarm_values(episode) for episode in judged.episodes],
+        "alarms": [
+            alarm_values(episode) | {"right": None if labels is None else number in hit}
+            for number, episode in enumerate(judged.episodes)
+        ],
         "normal_hours": length,
         "false_alarms": false,
         "false_alarms_per_hour": _number(false / length if length else np.nan),
@@ -64,11 +67,27 @@ def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
         "events": len(came),
         "events_found": sum(delay is not None for delay in came),
         "delays_s": [None if delay is None else delay / SECOND for delay in came],
+        "labelled": [
+            _event(judged, rows, delay) for rows, delay in zip(spans(labels), came, strict=True)
+        ],
         "rates": _rates(labels, judged.alarm),
         "grace_s": grace / SECOND,
         "rates_without_recovery": _rates(labels[kept], judged.alarm[kept]),
         "average_precision": _number(average_precision(labels, judged.score)),
         "vus_pr": _number(vus_pr(labels, judged.score, LONGEST_TOLERANCE)),
+    }
+
+
+def _event(judged: Judged, rows: tuple[int, int], delay: Nanos | None) -> dict[str, Any]:
+    """One labelled event, and the tags of the first alarm in it."""
+    start, end = rows
+    alarms = judged.number[start:end]
+    first = alarms[alarms >= 0][:1].tolist()
+    return {
+        "first": moment(int(judged.at[start])),
+        "last": moment(int(judged.at[end - 1])),
+        "delay_s": None if delay is None else delay / SECOND,
+        "tags": [tag for number in first for tag in alarm_values(judged.episodes[number])["tags"]],
     }
 
 

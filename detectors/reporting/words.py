@@ -12,3 +12,10 @@ def spoken(hours: float) -> str:
 def counted(number: int, noun: str) -> str:
     """So many of a thing: 1 alarm, 2 alarms."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def figure(value: float | None) -> str:
+    """A number with three digits, whole from a thousand on; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if 999.5 <= abs(value) < 1e9 else f"{value:.3g}"

@@ -16,7 +16,13 @@ from gateway.contracts import ConfigError
 from gateway.model import Nanos
 from gateway.options import parse_duration
 
-_EXTRA = {"onnx": "onnx", "pyarrow": "pyarrow", "sklearn": "scikit-learn"}
+_EXTRA = {
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "onnx": "onnx",
+    "pyarrow": "pyarrow",
+    "sklearn": "scikit-learn",
+}
 
 
 class Budget(click.ParamType[Nanos]):
@@ -92,7 +98,9 @@ _PATH = click.Path(path_type=Path)
     type=Budget(),
     help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
 )
-@click.option("--force", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--report", "page", type=_PATH, help="HTML to write; beside the bundle if not given.")
+@click.option("--no-report", is_flag=True, help="Write no HTML.")
+@click.option("--force", is_flag=True, help="Replace the bundle that is there, and its report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
     files: tuple[Path, ...],
@@ -103,6 +111,8 @@ def train(
     tags: str | None,
     as_json: bool,
     force: bool,
+    page: Path | None,
+    no_report: bool,
     period: Nanos | None,
     window: Nanos | None,
     hop: Nanos | None,
@@ -124,6 +134,7 @@ def train(
     from detectors.training.report import as_text, as_values
 
     line, recordings = sorted_out((*files, *data))
+    page = None if no_report else _page(page, out, force)
     job = Job(
         recordings,
         out,
@@ -136,7 +147,14 @@ def train(
     )
     with progress() as say:
         learnt, manifest = run(job, say)
-    report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
+        report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
+        report["report"] = page and str(page)
+        if page is not None:
+            from detectors.reporting.page import write
+            from detectors.reporting.training_page import training_page
+
+            say("drawing the report")
+            write(page, training_page(learnt, report, {t.name: t.unit for t in manifest.tags}))
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
 
 
@@ -146,6 +164,18 @@ def _running(when: tuple[str, ...], settle: Nanos) -> Any:
     if settle and not when:
         raise click.UsageError("--settle waits after --when, which is not given")
     return Running(when, settle)
+
+
+def _page(asked: Path | None, bundle: Path, force: bool) -> Path:
+    """Where the report goes; ConfigError if it cannot, or would replace what was not named."""
+    from detectors.reporting.page import check_file
+
+    page = asked or bundle.with_name(f"{bundle.name}.html")
+    if asked is not None:
+        check_file(page)
+    elif page.exists() and not force:
+        raise ConfigError(f"{page} exists: name another --report, or --force to replace it")
+    return page
 
 
 def check_extra() -> None:

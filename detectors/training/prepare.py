@@ -66,6 +66,14 @@ class Prepared(NamedTuple):
     """Whole windows that were left out because the machine did not run."""
 
     @property
+    def gaps(self) -> list[tuple[Nanos, Nanos]]:
+        """Between these times, ns, there was no window to learn from."""
+        ends, (_, length, _) = self.windows.ends, self.windows.values.shape
+        after = np.flatnonzero(np.diff(ends) > self.windows.step) + 1
+        first = ends[after] - (length - 1) * self.windows.period
+        return list(zip(ends[after - 1].tolist(), first.tolist(), strict=True))
+
+    @property
     def recency(self) -> Floats:
         """Weights of a window's stretches."""
         return recency(self.windows.values.shape[1] - self.lag + 1)

@@ -12,8 +12,9 @@ from detectors.evaluation.report import alarm_values
 from detectors.reporting.words import counted, spoken
 from detectors.training.cost import seconds_each
 from detectors.training.learn import Learnt
+from detectors.training.prepare import Prepared
 from detectors.training.sensitivity import Reaction
-from detectors.training.trial import Trial, Verdict
+from detectors.training.trial import Trial, Verdict, before_test
 from gateway.model import SECOND, Nanos
 from gateway.options import format_duration
 
@@ -36,6 +37,8 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "hop": prepared.hop,
         "tags": list(prepared.names),
         "dropped": learnt.left_out,
+        "gaps": [_gap(*ends) for ends in prepared.gaps],
+        "tag_statistics": _tag_statistics(prepared),
         "when": list(prepared.running.when),
         "settle": format_duration(prepared.running.settle),
         "idle_windows": prepared.idle,
@@ -63,6 +66,28 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         },
         "drifted": learnt.has_drifted,
         "seconds": round(seconds, 3),
+    }
+
+
+def _gap(before: Nanos, after: Nanos) -> dict[str, Any]:
+    return {"first": _moment(before), "last": _moment(after), "hours": _hours(after - before)}
+
+
+def _tag_statistics(prepared: Prepared) -> dict[str, dict[str, float]]:
+    """Of each tag; `moved` is the newest part's mean against what was before, in spreads."""
+    rows = prepared.windows.values[:, -1]
+    cut = before_test(len(rows))
+    std = rows.std(axis=0)
+    columns = {
+        "mean": rows.mean(axis=0),
+        "std": std,
+        "lowest": rows.min(axis=0),
+        "highest": rows.max(axis=0),
+        "moved": (rows[cut:].mean(axis=0) - rows[:cut].mean(axis=0)) / std,
+    }
+    return {
+        name: {of: float(found[n]) for of, found in columns.items()}
+        for n, name in enumerate(prepared.names)
     }
 
 
@@ -129,6 +154,8 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
     for warning in warnings(report):
         yield f"  warning     {warning}"
+    if report.get("report"):
+        yield f"  report      {report['report']}"
 
 
 def words_of_test(test: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ def hold_trial(
     say: Callable[[str], None],
 ) -> Trial | None:
     """Test the method of `whole`; None where nothing varied before the test part."""
-    cut = round(len(windows.ends) * (1 - SHARE))
+    cut = before_test(len(windows.ends))
     known = np.flatnonzero(np.ptp(windows.values[:cut, -1], axis=0) > 0)
     if not len(known):
         return None
@@ -109,6 +109,11 @@ def hold_trial(
     tags = tuple(names[column] for column in known)
     judged = follow(alarm_at(threshold, delay), tags, scores_of(newest, *graph.run(newest.values)))
     return Trial(choice, tags, graph, newest, judged, calibration.promised(budget))
+
+
+def before_test(windows: int) -> int:
+    """Number of the windows that lie before the test part."""
+    return round(windows * (1 - SHARE))
 
 
 def framed(windows: Windows, lag: int, weights: Floats) -> Frame:

@@ -77,7 +77,8 @@ async def prepare(play: Play, ready: Facts, tell: Tell) -> Path:
     tell("learning a model from it")
     bundle = str(play.folder / BUNDLE)
     # Trying all methods takes twice as long, and comes to the same model here.
-    wishes = ("--data", str(recording), "--out", bundle, "--force", "--candidates", "pca")
+    quickly = ("--candidates", "pca", "--no-report")
+    wishes = ("--data", str(recording), "--out", bundle, "--force", *quickly)
     said = await andon("train", str(file), *wishes)
     for line in said.strip().splitlines():
         tell("  " + line)

@@ -34,6 +34,16 @@ def recording(
     return Recording(NAMES, times, values, {})
 
 
+def write_csv(path: Path, source: Recording) -> Path:
+    """The recording as `andon train` reads it."""
+    lines = [",".join(("timestamp", *source.names))]
+    for at, row in zip(source.times, source.values, strict=True):
+        moment = datetime.fromtimestamp(int(at) / 1e9, UTC).isoformat()
+        lines.append(",".join((moment, *map(repr, row.tolist()))))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def learnt(
     source: Recording | None = None,
     say: Callable[[str], None] = lambda _step: None,

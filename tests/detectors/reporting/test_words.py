@@ -1,6 +1,6 @@
 import pytest
 
-from detectors.reporting.words import counted, spoken
+from detectors.reporting.words import counted, figure, spoken
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ def test_a_time_is_said_in_the_unit_that_suits_it(hours, said):
 
 def test_one_is_singular():
     assert [counted(n, "alarm") for n in (0, 1, 1200)] == ["0 alarms", "1 alarm", "1,200 alarms"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "–"), (0.04217, "0.0422"), (999.4, "999"), (2908.4, "2,908"), (-12.34, "-12.3")],
+)
+def test_a_number_has_three_digits_and_no_exponent_where_people_need_none(value, said):
+    assert figure(value) == said

@@ -1,5 +1,4 @@
 import json
-from datetime import UTC, datetime
 
 import bundles
 import numpy as np
@@ -11,18 +10,9 @@ from gateway.cli import main
 from gateway.model import SECOND
 
 
-def write_csv(path, source):
-    lines = [",".join(("timestamp", *source.names))]
-    for at, row in zip(source.times, source.values, strict=True):
-        moment = datetime.fromtimestamp(int(at) / 1e9, UTC).isoformat()
-        lines.append(",".join((moment, *map(repr, row.tolist()))))
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 @pytest.fixture
 def data(tmp_path):
-    return write_csv(tmp_path / "data.csv", bundles.recording())
+    return bundles.write_csv(tmp_path / "data.csv", bundles.recording())
 
 
 @pytest.fixture
@@ -41,7 +31,7 @@ def train(*arguments):
 
 
 def train_quickly(*arguments):
-    return train(*arguments, "--candidates", "pca")
+    return train(*arguments, "--candidates", "pca", "--no-report")
 
 
 def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
@@ -67,8 +57,38 @@ def test_the_report_can_be_had_as_json(data, tmp_path):
     assert {each["method"] for each in report["candidates"]} >= {report["method"]}
 
 
+def test_a_page_to_read_stands_beside_the_bundle_unless_it_is_not_wanted(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "pump", "--candidates", "pca")
+    assert done.stdout.endswith(f"  report      {tmp_path}/pump.html\n")
+    assert (tmp_path / "pump.html").read_text().startswith("<!doctype html>")
+    named = ("--report", tmp_path / "page.html", "--json")
+    done = train("--data", data, "--out", tmp_path / "b", "--candidates", "pca", *named)
+    assert json.loads(done.stdout)["report"] == f"{tmp_path}/page.html"
+    train("--data", data, "--out", tmp_path / "c", "--candidates", "pca", "--no-report")
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["page.html", "pump.html"]
+
+
+def test_somebodys_page_is_not_replaced_unasked(data, tmp_path):
+    (tmp_path / "pump.html").write_text("mine")
+    done = train("--data", data, "--out", tmp_path / "pump")
+    assert done.exit_code == 1
+    assert "pump.html exists: name another --report, or --force to replace it" in done.stderr
+    assert not (tmp_path / "pump").exists()
+    assert (tmp_path / "pump.html").read_text() == "mine"
+
+
+def test_a_place_where_no_report_can_be_is_told_before_anything_is_learnt(data, tmp_path):
+    done = train("--data", data, "--out", tmp_path / "pump", "--report", tmp_path / "no" / "r.html")
+    assert done.exit_code == 1
+    assert f"has no folder {tmp_path}/no to stand in" in done.stderr
+    done = train("--data", data, "--out", tmp_path / "pump", "--report", tmp_path)
+    assert "is a folder" in done.stderr
+    assert not (tmp_path / "pump").exists()
+
+
 def test_only_the_methods_that_are_asked_for_are_tried(data, tmp_path):
-    done = train("--data", data, "--out", tmp_path / "m", "--json", "--candidates", "lof")
+    lof = ("--candidates", "lof", "--no-report")
+    done = train("--data", data, "--out", tmp_path / "m", "--json", *lof)
     report = json.loads(done.stdout)
     [tried] = report["candidates"]
     assert tried["method"] == "local outlier factor, 20 neighbours among 512 stretches"
@@ -126,7 +146,7 @@ def test_several_files_may_follow_the_option(tmp_path):
     half = len(source.times) // 2
     parts = [source._replace(times=source.times[rows], values=source.values[rows])
              for rows in (slice(half), slice(half, None))]  # fmt: skip
-    files = [write_csv(tmp_path / f"{n}.csv", part) for n, part in enumerate(parts)]
+    files = [bundles.write_csv(tmp_path / f"{n}.csv", part) for n, part in enumerate(parts)]
     done = train_quickly("--data", *files, "--out", tmp_path / "pump", "--json")
     assert json.loads(done.stdout)["rows"] == 1200
 
@@ -176,7 +196,7 @@ def test_a_line_that_shares_no_tag_with_the_data_is_refused(data, line, tmp_path
 def test_columns_may_have_names_that_no_line_could_use(tmp_path):
     source = bundles.recording()._replace(names=("Volume Flow", "T (°C)", "3rd", "current"))
     done = train_quickly(
-        "--data", write_csv(tmp_path / "d.csv", source), "--out", tmp_path / "pump"
+        "--data", bundles.write_csv(tmp_path / "d.csv", source), "--out", tmp_path / "pump"
     )
     assert done.exit_code == 0, done.output
     names = [tag.name for tag in load(tmp_path / "pump").manifest.tags]
@@ -189,7 +209,7 @@ def test_only_what_ran_is_learnt_from_and_the_bundle_remembers_when_that_was(tmp
     running[600:700] = 0
     source.values[600:700] = 50
     names, values = (*source.names, "running"), np.column_stack((source.values, running))
-    data = write_csv(tmp_path / "data.csv", source._replace(names=names, values=values))
+    data = bundles.write_csv(tmp_path / "data.csv", source._replace(names=names, values=values))
     gate = ("--when", "running == 1", "--settle", "30s")
     done = train("--data", data, "--out", tmp_path / "pump", "--candidates", "pca", *gate)
     assert done.exit_code == 0, done.output

@@ -1,0 +1,205 @@
+"""The pages as a browser without a network shows them."""
+
+import json
+
+import bundles
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import sync_playwright
+from servers import program
+
+from detectors.reporting.words import counted, spoken
+from gateway.cli import main
+from gateway.model import SECOND
+
+pytestmark = pytest.mark.server("chromium")
+PAGES = ["trained", "tested"]
+STRANGE = "<script>alert('hall & \"press\"')</script>"
+"""A name that a page must not take for its own."""
+
+
+def andon(*arguments):
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def named(source, name, column):
+    """With a strange name for the first tag, and one column more."""
+    names = (STRANGE, *source.names[1:], name)
+    return source._replace(names=names, values=np.column_stack((source.values, column)))
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory):
+    """Normal running with a strange tag name, a constant tag, a gap, and a fault near the end."""
+    source = bundles.recording(1500)
+    source.values[1400:1460, 1] += 5
+    source.times[700:] += 3600 * SECOND
+    path = tmp_path_factory.mktemp("plant") / "normal.csv"
+    return bundles.write_csv(path, named(source, "mode", np.full(1500, 3.0)))
+
+
+@pytest.fixture(scope="module")
+def trained(plant):
+    """The JSON of `andon train`, and the page that it wrote."""
+    report = andon("train", "--data", plant, "--out", plant.parent / "m" / "press", "--json",
+                   "--candidates", "pca", "--false-alarms", "1 per week")  # fmt: skip
+    return report, plant.parent / "m" / "press.html"
+
+
+@pytest.fixture(scope="module")
+def tested(plant, trained):
+    """The JSON of `andon backtest` on labelled data, and its page."""
+    source = bundles.recording(600, seed=5)
+    wrong = np.zeros(600)
+    source.values[200:260, 1] += 8
+    source.values[300:340, 2] += 8
+    wrong[200:260] = wrong[500:520] = 1
+    data = bundles.write_csv(plant.parent / "labelled.csv", named(source, "wrong", wrong))
+    page = plant.parent / "backtest.html"
+    report = andon("backtest", plant.parent / "m" / "press", data, "--labels", "wrong", "--json",
+                   "--report", page)  # fmt: skip
+    return report, page
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program("chromium"), args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def shown(browser, trained, tested):
+    """Each page opened on a telephone without a network, what it asked for and complained of."""
+    context = browser.new_context(viewport={"width": 390, "height": 800}, offline=True)
+    found = {}
+    for name, (_, path) in zip(PAGES, (trained, tested), strict=True):
+        page, heard = context.new_page(), []
+        page.on("request", lambda request, heard=heard: heard.append(request.url))
+        page.on("console", lambda message, heard=heard: heard.append(message.text))
+        page.on("pageerror", lambda error, heard=heard: heard.append(str(error)))
+        page.on("dialog", lambda dialog, heard=heard: (heard.append("dialog"), dialog.dismiss()))
+        page.goto(path.as_uri())
+        found[name] = page, heard, path
+    return found
+
+
+def rows(page, heading):
+    """The cells of the first table below a heading, as a reader sees them."""
+    table = page.locator(f"xpath=//h2[text()='{heading}']/following::table[1]")
+    return table.evaluate("t => [...t.rows].map(r => [...r.cells].map(c => c.innerText.trim()))")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_for_nothing_but_itself_and_complains_of_nothing(shown, name):
+    _, heard, path = shown[name]
+    assert heard == [path.as_uri()]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_tag_may_be_named_like_a_script(shown, name):
+    page, _, path = shown[name]
+    assert page.locator("script").count() == 0
+    assert STRANGE in page.locator("body").inner_text()
+    assert STRANGE not in path.read_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_telephone(shown, name):
+    page, _, _ = shown[name]
+    wide, window = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert wide == window
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_holds_its_plots(shown, name):
+    page, _, _ = shown[name]
+    # The scores and the tags of two alarms at the least.
+    assert page.locator("svg").count() >= 7
+    boxes = page.locator("svg").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(boxes) > 50
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_name_is_given_twice_to_different_things(shown, name):
+    page, _, _ = shown[name]
+    sizes = page.evaluate(
+        "Object.values([...document.querySelectorAll('[id]')].reduce((seen, e) => {"
+        "  (seen[e.id] = seen[e.id] || new Set()).add(e.outerHTML); return seen"
+        "}, {})).map(all => all.size)"
+    )
+    assert set(sizes) <= {1}
+
+
+def test_the_training_page_says_what_the_json_says(shown, trained):
+    page, report = shown["trained"][0], trained[0]
+    test = report["test"]
+    text = page.locator(".facts").inner_text()
+    assert spoken(report["normal_running_hours"]) in text
+    assert counted(test["false_alarms"], "alarm") in text
+    often = dict(rows(page, "How often it will be wrong"))
+    assert often["asked for"] == "1 false alarm in 7 days"
+    assert often["set to"].startswith(f"1 in {spoken(report['false_alarm_promised_hours'])}")
+    low, high = map(spoken, report["false_alarm_interval_hours"])
+    assert f"between one in {low} and one in {high}" in often["how sure that is"]
+    assert often["counted in the test"].startswith(f"{test['false_alarms']} in ")
+    assert page.locator(".warning").count() == 2
+
+
+def test_the_training_page_says_how_fast_each_tag_is_seen(shown, trained):
+    _, *found = rows(shown["trained"][0], "How fast it is")
+    said = trained[0]["sensitivity"]
+    assert [row[0] for row in found] == list(said)
+    for row in found:
+        cells = [
+            cell
+            for each in said[row[0]]
+            for cell in (
+                f"{each['size']:.3g}",
+                f"{100 * each['seen']:.0f} %",
+                "–" if each["delay_s"] is None else spoken(each["delay_s"] / 3600),
+            )
+        ]
+        assert row[1:] == cells
+
+
+def test_the_training_page_names_what_was_left_out_and_the_gaps(shown, trained):
+    learnt = rows(shown["trained"][0], "What it learnt from")
+    assert ["left out", "mode: constant at 3"] in learnt
+    [gap] = trained[0]["gaps"]
+    assert (gap["first"], gap["last"]) == ("2026-01-01T00:11:40Z", "2026-01-01T01:11:41Z")
+    assert ["gaps", "2026-01-01 00:11:40 to 2026-01-01 01:11:41 (60 min)"] in learnt
+
+
+def test_each_alarm_is_listed_with_its_tags(shown, trained):
+    _, row = rows(shown["trained"][0], "What it would have alarmed on")
+    [alarm] = trained[0]["test"]["alarms"]
+    assert row[1] == alarm["raised"][:19].replace("T", " ")
+    assert row[4].startswith(f"flow ({100 * alarm['tags'][0]['share']:.0f} %), ")
+
+
+def test_the_backtest_page_says_what_the_json_says(shown, tested):
+    page, report = shown["tested"][0], tested[0]
+    assert (report["events_found"], report["events"], report["false_alarms"]) == (1, 2, 1)
+    assert "1 of 2 events" in page.locator(".facts").inner_text()
+    _, found, missed = rows(page, "What was labelled as wrong")
+    assert found[2:4] == ["yes", spoken(report["delays_s"][0] / 3600)]
+    assert missed[2:] == ["missed", "–", "–"]
+    figures = {row[0]: row[1:] for row in rows(page, "How well it does, in figures")}
+    rates = report["rates"]
+    own = [f"{rates[name]:.3g}" for name in ("f1", "far", "mar")]
+    assert figures["this model, every row"] == own
+    assert figures["alarming always"][0] == f"{rates['f1_always']:.3g}"
+    alarms = rows(page, "The alarms")[1:]
+    assert [row[4] for row in alarms] == ["yes", "false alarm"]
+    assert [alarm["right"] for alarm in report["alarms"]] == [True, False]

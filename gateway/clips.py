@@ -138,6 +138,7 @@ class ClipPlan:
 
     def hurry(self) -> None:
         """The clock was stepped: what comes now carries other times, and is not waited for."""
+        self._sent_until.clear()
         for clip in self._owed[self._is_cutting :]:
             clip.due, clip.note = 0, "clock_stepped"
 
@@ -150,7 +151,7 @@ class ClipPlan:
         notes = [clip.note, "damaged_history" if damaged else ""]
         if not len(found) and any(notes):
             return self._left_out(clip, found, [*notes, "no_history"], self._expected(clip))
-        fresh = self._not_sent_yet(found)
+        fresh = self._not_sent_yet(clip, found)
         if min(len(fresh), self._options.at_most) > self._options.per_hour - self._spent_in(now):
             return self._left_out(clip, fresh, [*notes, "per_hour"], len(fresh))
         kept = thinned(fresh, self._options.at_most)
@@ -166,10 +167,11 @@ class ClipPlan:
         length = clip.until - clip.since
         return sum(length // self._tags[tag][1] + 1 for tag in self.numbers(clip))
 
-    def _not_sent_yet(self, samples: SampleBatch) -> SampleBatch:
+    def _not_sent_yet(self, clip: Clip, samples: SampleBatch) -> SampleBatch:
         sent_until = np.zeros(len(self._tags), dtype=np.int64)
         for tag, until in self._sent_until.items():
-            if tag in self._tags:
+            # A later time was another clock's, before a restart.
+            if tag in self._tags and until <= clip.until:
                 sent_until[self._tags[tag][0]] = until
         return samples.rows(samples.at > sent_until[samples.tag])
 

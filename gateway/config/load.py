@@ -23,7 +23,7 @@ from gateway.config.problems import ConfigProblems, Problem, errors, in_order, j
 from gateway.config.schema import LineFileBase, Security, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
 from gateway.contracts import ConfigError, Connector, Detector, ModelError, Places
-from gateway.model import Tag
+from gateway.model import Kind, Tag
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,16 @@ def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Pr
     if not file.detectors:
         message = "no detectors: this line will never raise an alert"
         found.append(document.problem(("detectors",), message, level="warning"))
+    if file.history and file.history.clip and not _takes_clips(file):
+        message = "no sink of this line takes clips: they are made for nobody"
+        hint = "add a sink that takes them, or leave clip out: `andon clip` needs none"
+        found.append(document.problem(("history", "clip"), message, hint, level="warning"))
     return joined(found, document.devices)
+
+
+def _takes_clips(file: LineFileBase) -> bool:
+    sinks = [registry.load(registry.SINKS, options.type) for options in file.sinks.values()]
+    return any(Kind.CLIP in sink.accepts for sink in sinks)
 
 
 def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception) -> Problem:

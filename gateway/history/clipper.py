@@ -4,6 +4,7 @@ Promises
 - The line never waits for it: reading and encoding happen in threads.
 - When a clip is opened what was recorded before it is written at once, so that a crash costs what
   came after.
+- A clip that cannot be read because of the disk stays owed.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Clipper:
     ) -> None:
         self._plan, self._recorder = plan, recorder
         self._site, self._line, self._clock = site, line, clock
+        self._error = ""
 
     async def run(self) -> None:
         """Look for what is due, for ever."""
@@ -59,6 +61,16 @@ class Clipper:
         clip = self._plan.begin(now)
         if clip is None:
             return
+        try:
+            await self._cut(clip, now)
+        except OSError as error:
+            if not self._error:
+                log.warning("clip.unreadable", why=str(error))
+            self._error = str(error)
+        else:
+            self._error = ""
+
+    async def _cut(self, clip: Clip, now: Nanos) -> None:
         numbers = self._plan.numbers(clip)
         found = await self._recorder.excerpt((clip.since, clip.until), numbers)
         cut = self._plan.cut(clip, found.samples, found.damaged, now)

@@ -214,6 +214,19 @@ def test_a_clock_that_is_stepped_ends_a_clip_at_once():
     assert owed.begin(NOON - HOUR + 62 * S).note == ""
 
 
+def test_a_clock_that_went_back_hides_no_sample_as_sent_before():
+    first = plan()
+    first.ask(alert(NOON, "flow"))
+    cut(first, NOON + 61 * S)
+    again = plan()
+    again.restore(first.checkpoint())
+    first.hurry()
+    for owed in (first, again):
+        owed.ask(alert(NOON - HOUR, "flow"))
+        done, _ = cut(owed, NOON - HOUR + 61 * S)
+        assert len(done.samples) == 181
+
+
 def test_a_clip_of_a_clock_that_ran_years_ahead_is_not_waited_for():
     first = plan()
     first.ask(alert(NOON + 50_000 * HOUR, "flow"))

@@ -194,6 +194,19 @@ def test_history_without_its_extra_is_refused_with_the_extra_to_install(plant, m
     assert plant().file.history is None
 
 
+def test_a_clip_that_no_sink_takes_is_a_warning(plant, monkeypatch):
+    monkeypatch.setenv("T", "x")
+    asked = ("detectors:", "history: {clip: {}}\ndetectors:")
+    assert plant(line=[asked]).warnings == ()
+    panels = [
+        ("{type: file}", "{type: mqtt, host: panel}"),
+        (SITE[SITE.index("  cloud") : SITE.index("buffer")], ""),
+    ]
+    (warning,) = plant(line=[asked], site=panels).warnings
+    assert (warning.line, warning.path, warning.level) == (12, "history.clip", "warning")
+    assert "no sink of this line takes clips" in warning.message
+
+
 def test_a_mistake_elsewhere_does_not_cast_doubt_on_tags_that_an_entry_makes(tmp_path):
     path = tmp_path / "line.yaml"
     path.write_text(

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 from fakes import LastValue, MemoryStore, batch, tag
 
 from gateway import codec
@@ -167,6 +168,23 @@ async def test_samples_that_the_disk_refused_are_in_the_clip_all_the_same(plant,
     await plant.play(1, 2, 3, 20, 20, 20, 20, 20)
     assert plant.recorder.error
     assert [value for *_, value in plant.samples()] == [1.0, 2.0, 3.0, 20.0, 20.0, 20.0, 20.0]
+
+
+async def test_a_clip_that_the_disk_does_not_give_stays_owed_and_that_is_said_once(
+    plant, monkeypatch
+):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as disk, structlog.testing.capture_logs() as said:
+        disk.setattr(Archive, "excerpt", broken)
+        await plant.play(1, 2, 3, 20, 20, 20, 20, 20, 20)
+    assert [entry["why"] for entry in said if entry["event"] == "clip.unreadable"] == [
+        "[Errno 5] Input/output error"
+    ]
+    assert plant.plan.facts()["owed"] == 1
+    await plant.play(20, 20)
+    assert len(plant.samples()) == 7
 
 
 async def test_no_sample_is_missed_while_the_recorder_is_writing(plant):

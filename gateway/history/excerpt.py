@@ -37,16 +37,15 @@ def excerpt(
     damaged: list[str] = []
     found = [_within(batch, span, number) for _, batch in waiting if batch is not None]
     files = listed(folder) if folder.is_dir() else []
-    doubled = {path for _, path in superseded(files)}
-    for _, path in between(files, span[0], span[1] + LATEST):
-        if path in doubled:
-            continue
+    doubled = superseded(files)
+    whole = [file for file in files if file not in doubled]
+    for _, path in between(whole, span[0], span[1] + LATEST):
         try:
             found.append(_within(rows(path, number, span)[0], span, number))
         except Unreadable:
             damaged.append(path.name)
-    whole = SampleBatch.joined([_NOTHING, *found])
-    return Excerpt(whole.rows(np.argsort(whole.at, kind="stable")), damaged)
+    samples = SampleBatch.joined([_NOTHING, *found])
+    return Excerpt(samples.rows(np.argsort(samples.at, kind="stable")), damaged)
 
 
 def _within(batch: SampleBatch, span: Span, number: Mapping[str, int]) -> SampleBatch:

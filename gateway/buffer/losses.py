@@ -33,7 +33,8 @@ class Loss:
     evicted: no room in the buffer; expired: older than max_age; corrupt: a row's CRC was wrong;
     damaged: not salvaged from a damaged file; lost_tail: vanished from the end of the log;
     rejected: the sink will never take it; no_sink: nobody accepts the class any more; no_room:
-    the disk was full and so was the memory.
+    the disk was full and so was the memory; per_hour: the hour's clips were full; no_history: the
+    samples of a clip were not there any more.
     """
 
     kind: Kind

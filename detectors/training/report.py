@@ -19,6 +19,8 @@ from gateway.model import SECOND, Nanos
 from gateway.options import format_duration
 
 HOUR = 3600 * SECOND
+HARDLY = 0.01
+"""Share of shifted tags below which a model is as good as blind."""
 
 
 def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[str, Any]:
@@ -47,6 +49,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
             {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
             for each in learnt.choice.candidates
         ],
+        "shifts_seen": round(chosen.sensitivity, 4),
         "microseconds_per_window": round(_microseconds(learnt), 1),
         "threshold": learnt.threshold,
         "delay": format_duration(learnt.delay),
@@ -181,6 +184,12 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
         yield (
             "the newest part had more false alarms than the budget bears: train on more running, "
             "or leave out the tags that caused them if they say nothing of the machine"
+        )
+    if report["shifts_seen"] < HARDLY:
+        yield (
+            f"it sees hardly any shift of a tag by up to three standard deviations "
+            f"({report['shifts_seen']:.1%}): allow more false alarms, learn from longer running, "
+            "or try other --candidates"
         )
     if report["drifted"]:
         yield (

@@ -13,6 +13,8 @@ from gateway.model import Envelope, Kind, Nanos
 
 KEPT = 10_000
 """The newest ones are kept."""
+KEPT_CLIPS = 1_000
+"""Of clips, which come by the thousand and must not push an alert out."""
 DAMAGED = "damaged on disk"
 
 _INSERT = "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
@@ -43,9 +45,12 @@ class Letters:
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(sink, int(e.kind), e.key, e.at, e.body, why, now) for e in envelopes],
         )
-        self._db.execute(
-            "DELETE FROM dead_letter WHERE id <= (SELECT MAX(id) FROM dead_letter) - ?", (KEPT,)
-        )
+        self._keep(KEPT_CLIPS, f"kind = {int(Kind.CLIP)}")
+        self._keep(KEPT, "TRUE")
+
+    def _keep(self, count: int, which: str) -> None:
+        oldest = f"SELECT id FROM dead_letter WHERE {which} ORDER BY id DESC LIMIT 1 OFFSET ?"
+        self._db.execute(f"DELETE FROM dead_letter WHERE {which} AND id <= ({oldest})", (count,))
 
     def bury(self, kind: Kind, numbers: Sequence[int], now: Nanos) -> None:
         """Keep what damaged rows hold, under no sink's name."""

@@ -338,6 +338,17 @@ def test_the_file_is_opened_for_durability(path):
     }
 
 
+def test_the_dead_letters_of_clips_push_out_no_alert(path, monkeypatch):
+    monkeypatch.setattr("gateway.buffer.letters.KEPT", 6)
+    monkeypatch.setattr("gateway.buffer.letters.KEPT_CLIPS", 2)
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1") + points(C, *(f"c{n}" for n in range(20))), {})
+        for _ in range(21):
+            opened.reject("cloud", lease(opened, rows=1), "no")
+        kept = [letter.body.decode() for letter in opened.letters(100)]
+    assert kept == ["c19", "c18", "a1"]
+
+
 def test_only_the_newest_dead_letters_are_kept(path, monkeypatch):
     monkeypatch.setattr("gateway.buffer.letters.KEPT", 3)
     with closing(store(path)) as opened:

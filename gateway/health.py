@@ -81,6 +81,8 @@ class DetectorHealth:
     model: str = ""
     scored: int = 0
     refused: int = 0
+    idle: int = 0
+    """Windows in which there was nothing to judge."""
     score: float | None = None
     coverage: float = 0.0
     last_at: Nanos = 0
@@ -98,6 +100,7 @@ class DetectorHealth:
         self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
         if score.idle:
             self.state, self.reason, self.score = "idle", score.idle, None
+            self.idle += 1
             return self.state if self.state != before else None
         judged = not score.blind and bool(np.isfinite(score.values).any())
         starting = not self.scored and self.refused < self.warm_up

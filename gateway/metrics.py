@@ -153,10 +153,11 @@ class HealthCollector(Collector):
         found = [((d.name,), d) for d in self._health.detectors.values()]
         yield self._counter(
             "andon_model_windows",
-            "Windows scored, and windows that could not be judged.",
+            "Windows scored, those that could not be judged, and those of a machine at rest.",
             ["detector", "result"],
             [((*name, "scored"), d.scored) for name, d in found]
-            + [((*name, "refused"), d.refused) for name, d in found],
+            + [((*name, "refused"), d.refused) for name, d in found]
+            + [((*name, "idle"), d.idle) for name, d in found],
         )
         single = [(name, d) for name, d in found if d.threshold is not None]
         yield self._gauge(

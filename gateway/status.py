@@ -78,6 +78,7 @@ def _detector(detector: Any) -> dict[str, Any]:
         "coverage": detector.coverage,
         "scored": detector.scored,
         "refused": detector.refused,
+        "idle": detector.idle,
         "last_at": detector.last_at,
         "alarms": len(detector.alarms),
     }

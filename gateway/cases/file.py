@@ -35,7 +35,8 @@ class Expected(Strict):
     alarm: str
     """Detector and alarm, as in guard.oil_pressure.low."""
     state: AlarmState = AlarmState.UNACKNOWLEDGED
-    """unacknowledged is a raised alarm, normal one that returned."""
+    """unacknowledged is a raised alarm, normal one that returned, suppressed_by_design one whose
+    machine was stopped."""
     severity: Severity | None = None
     """low, medium, high or critical."""
     top_tags: list[str] | None = None

@@ -99,7 +99,7 @@ def _plain(tell: Callable[[str], None]) -> Callable[[Facts, int], None]:
             key = (alert["id"], alert["active"])
             if key not in seen:
                 seen.add(key)
-                verb = "ALARM" if alert["active"] else "back to normal"
+                verb = "ALARM" if alert["active"] else "over"
                 after = f", {(alert['at'] - onset) / 1e9:.1f} s after the fault" if onset else ""
                 tell(f"{verb}: {alert['message']}{after}; {causes(alert['top_tags'])}")
         if count % 10 == 0:

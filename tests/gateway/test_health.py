@@ -20,7 +20,7 @@ def test_a_detector_that_is_idle_says_why_and_leaves_the_line_well():
     health, news = health_with(Score(0, np.array([np.nan]), 1.0, idle="not running (speed > 1)"))
     pump = health.detectors["pump"]
     assert (news, pump.state, pump.reason) == ("idle", "idle", "not running (speed > 1)")
-    assert (pump.score, pump.scored, pump.refused) == (None, 0, 0)
+    assert (pump.score, pump.scored, pump.refused, pump.idle) == (None, 0, 0, 1)
     assert not [why for why in health.unready() if "pump" in why]
     assert health.overall != "blind"
 

@@ -104,7 +104,8 @@ def fit(rows: Floats) -> list[Autoencoder]:
     pca = PCA(svd_solver="covariance_eigh").fit(flat)
     enough = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), KEPT)) + 1
     count = min(enough, MOST_COMPONENTS)
-    components, variance = pca.components_[:count], pca.explained_variance_[:count]
+    components = pca.components_[:count]
+    variance = np.maximum(pca.explained_variance_[:count], 1e-12)
     # Halfway to whitened: small components are heard as well, and their noise is not blown up.
     down = components.T / variance**0.25
     up = components * np.sqrt(variance.mean())

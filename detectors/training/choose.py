@@ -10,6 +10,7 @@ Promises
   first is taken only if it sees twice as much.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import NamedTuple
@@ -138,11 +139,14 @@ def _first(candidates: Sequence[Candidate], share: float) -> Candidate:
 
 
 def _cores(methods: Sequence[str], rows: Floats) -> list[tuple[tuple[str, int], Core]]:
-    return [
-        ((name, number), core)
-        for name in methods
-        for number, core in enumerate(METHODS[name](rows))
-    ]
+    with warnings.catch_warnings():
+        # What a library says of a candidate shows in what that candidate sees.
+        warnings.simplefilter("ignore", UserWarning)
+        return [
+            ((name, number), core)
+            for name in methods
+            for number, core in enumerate(METHODS[name](rows))
+        ]
 
 
 def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.training.lagged import Node
+from gateway.contracts import ConfigError
 from gateway.model import Floats
 
 LEAST_VARIANCE = 1e-4
@@ -70,13 +71,19 @@ def fit_robust(rows: Floats) -> list[Mahalanobis]:
     from sklearn.covariance import MinCovDet
 
     flat = rows.reshape(len(rows), -1)
-    found = MinCovDet(random_state=0).fit(flat)
+    try:
+        found = MinCovDet(random_state=0).fit(flat)
+    except ValueError as error:
+        raise ConfigError(
+            f"no robust covariance, since half of the data is alike ({error}): leave out robust "
+            "from --candidates"
+        ) from error
     return [_core(found.location_, found.covariance_, flat, rows.shape[2], "robust")]
 
 
 def _core(centre: Floats, covariance: Floats, flat: Floats, tags: int, method: str) -> Mahalanobis:
     variance, axes = np.linalg.eigh(covariance)
-    variance = np.maximum(variance, LEAST_VARIANCE * variance.mean())
+    variance = np.maximum(variance, LEAST_VARIANCE * max(variance.mean(), 1e-12))
     root = (axes / np.sqrt(variance)) @ axes.T
     precision = (axes / variance) @ axes.T
     usual = (((flat - centre) @ root) ** 2).sum(axis=1).mean()

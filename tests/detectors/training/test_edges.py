@@ -4,6 +4,7 @@ import bundles
 import numpy as np
 import pytest
 
+from detectors.training.choose import METHODS
 from detectors.training.data import Recording
 from gateway.contracts import ConfigError
 from gateway.model import SECOND
@@ -85,3 +86,23 @@ def test_ten_minutes_at_ten_seconds_are_refused():
     source = source._replace(times=bundles.START + np.arange(1, 61, dtype=np.int64) * 10 * SECOND)
     with pytest.raises(ConfigError, match="record longer"):
         bundles.learnt(source, window=None)
+
+
+def test_a_tag_that_mostly_stands_still_is_learnt_or_refused_in_words():
+    source = of_tags(1, rows=600)
+    source.values[np.arange(len(source.values)) % 400 > 60] = 0
+    assert sees(bundles.learnt(source, methods=("pca", "kmeans", "lof")), 0)
+    with pytest.raises(ConfigError, match="leave out robust from --candidates"):
+        bundles.learnt(source, methods=("robust",))
+
+
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"robust", "regimes"}))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+def test_a_part_of_the_data_in_which_nothing_varies_gives_numbers(method):
+    still = np.zeros((300, 4, 2))
+    for core in METHODS[method](still):
+        for rows in (still[:5].reshape(5, -1), np.ones((5, 8))):
+            part, off = core.judge(rows)
+            assert np.isfinite(part).all()
+            assert np.isfinite(off).all()

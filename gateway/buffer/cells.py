@@ -42,7 +42,7 @@ def _shape(*columns: bytes) -> re.Pattern[bytes]:
 _ROW = _shape(rb"[\x06-\x09]\x00", _INT, _INT, _LENGTH, _INT)
 _CHECKPOINT = _shape(rb"[\x04-\x0a]", _LENGTH, _LENGTH, _INT)
 _CURSOR = _shape(rb"[\x05-\x08]", _LENGTH, _INT, _INT, _INT)
-_LAST_NUMBER = _shape(rb"\x03[\x17\x1b]", _INT, rb"(?:alert|summary|gateway)")
+_LAST_NUMBER = _shape(rb"\x03[\x0d-\x7f]", _INT, f"(?:{'|'.join(TABLES.values())})".encode())
 
 _INTERIOR, _ROWS_LEAF = (0x02, 0x05), 0x0D
 _INT_BYTES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
@@ -105,6 +105,11 @@ def last_numbers(page: bytes) -> dict[Kind, int]:
             case [str(name), int(seq)]:
                 found |= {kind: seq for kind, table in TABLES.items() if table == name}
     return found
+
+
+def how_many(page: bytes) -> int:
+    """The rows that this page says that it has, 0 if it is not one of rows."""
+    return int.from_bytes(page[3:5]) if page[0] == _ROWS_LEAF else 0
 
 
 def _first_cell(page: bytes) -> int:

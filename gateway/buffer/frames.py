@@ -85,7 +85,7 @@ def _frame(raw: bytes, before: Pair) -> tuple[Frame, Pair]:
     must = _backward(_WORDS.unpack_from(raw, _FRAME), before, after)
     pairs = [said] if said[0] != must[0] and said[1] != must[1] else [said, must]
     pairs = [pair for pair in pairs if 0 < pair[0] < _PAGES and pair[1] < _PAGES]
-    numbers = tuple({number for number, _ in pairs})
+    numbers = tuple(dict.fromkeys(number for number, _ in pairs))
     return Frame(numbers, raw[_FRAME:], any(size for _, size in pairs), said == must), after
 
 

@@ -94,7 +94,8 @@ def fold(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
     for parts in groups.values():
         if len(parts) > 1:
             whole = merged([point for _, point in parts])
-            numbers = sorted(envelope.key for envelope, _ in parts)
-            written.append(Envelope(Kind.SUMMARY, whole.at, codec.encode(whole), key=numbers[-1]))
-            gone += numbers[:-1]
+            numbers = [envelope.key for envelope, _ in parts]
+            last = max(numbers)
+            written.append(Envelope(Kind.SUMMARY, whole.at, codec.encode(whole), key=last))
+            gone += numbers
     return written, gone

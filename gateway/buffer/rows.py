@@ -138,11 +138,14 @@ class Rows:
         return gone
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Forget these rows; `measure` afterwards."""
-        query = f"DELETE FROM {self.table} WHERE seq = ?"
+        """Forget these rows."""
+        query = f"DELETE FROM {self.table} WHERE seq = ? RETURNING IFNULL(LENGTH(body), 0)"
         for seq in numbers:
-            if self._db.execute(query, (seq,)).rowcount != 1:
+            gone = self._db.execute(query, (seq,)).fetchall()
+            if len(gone) != 1:
                 raise Damaged(f"row {seq} of {self.table} cannot be found by its number")
+            self.count -= 1
+            self.bytes -= gone[0][0] + ROW_BYTES
 
     def enough(self, excess: int, spare: AbstractSet[int] = frozenset()) -> int:
         """The number up to which the oldest rows free `excess` bytes, or a good part of it.

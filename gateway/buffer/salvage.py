@@ -29,10 +29,11 @@ class Wreck:
     def __init__(self, path: Path) -> None:
         log = path.with_name(path.name + "-wal")
         self.log = frames.read(log.read_bytes() if log.exists() else b"")
-        self._newest = {f.numbers[0]: f.page for f in self.log.frames if len(f.numbers) == 1}
+        self._newest: dict[int, bytes] = {}
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.pages = -(-os.fstat(self._file).st_size // PAGE)
         """Those of the database, without its log."""
+        self._log = [(self._settled(frame), frame.page) for frame in self.log.frames]
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +55,24 @@ class Wreck:
         pages = [*reversed(replayed), *map(self._on_disk, range(1, _FIRST))]
         return next(filter(None, map(cells.last_numbers, pages)), {})
 
+    def _settled(self, frame: frames.Frame) -> tuple[int, ...]:
+        """The page's number; several where even its rows do not tell which of them it is."""
+        numbers = frame.numbers
+        if len(numbers) > 1:
+            rows = self._rows_on(frame.page)
+            if len(rows) < cells.how_many(frame.page):
+                # A row on it is damaged: so the page was hit, and not what stands ahead of it.
+                numbers = numbers[:1]
+            akin = tuple(n for n in numbers if rows & self._rows_on(self._page(n)))
+            numbers = akin if len(akin) == 1 else numbers
+        if len(numbers) == 1:
+            self._newest[numbers[0]] = frame.page
+        return numbers
+
+    def _rows_on(self, page: bytes) -> set[tuple[Kind, int]]:
+        """What tells one page of rows from another: no row is on two of them."""
+        return {(row.kind, row.key) for row in cells.read(page, self._page).rows} if page else set()
+
     def content(self) -> Iterator[cells.Found]:
         """What is sound, page by page; the checkpoints of all of them at last."""
         checkpoints: dict[str, tuple[tuple[int, ...], cells.Checkpoint]] = {}
@@ -74,9 +93,9 @@ class Wreck:
         for number in range(1, self.pages + 1):
             if number not in self._newest:
                 yield (number,), self._on_disk(number)
-        for frame in self.log.frames:
-            if len(frame.numbers) != 1 or frame.page is self._newest[frame.numbers[0]]:
-                yield frame.numbers, frame.page
+        for numbers, page in self._log:
+            if len(numbers) != 1 or page is self._newest[numbers[0]]:
+                yield numbers, page
 
     def _page(self, number: int) -> bytes:
         """A page as it was last, nothing if there is none."""

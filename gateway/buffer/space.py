@@ -106,8 +106,7 @@ class Space:
             if written:
                 rows.remove(gone)
                 rows.put(written)
-                rows.measure()
-                self.merged += len(gone)
+                self.merged += len(gone) - len(written)
                 return True
 
 

@@ -167,7 +167,6 @@ class Store:
                 with self._contents.transaction() as lost:
                     self._contents.letters.bury(kind, found.damaged, now)
                     rows.remove(found.damaged)
-                    rows.measure()
                     self._contents.forget(rows)
                     lost.append(Loss(kind, "corrupt", len(found.damaged), now, now))
             if found.sound or not found.damaged:

@@ -1,6 +1,9 @@
 """The clock watch: what it doubts, for how long, and how it counts turns."""
 
 import ctypes
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +112,10 @@ def test_where_the_kernel_may_not_be_asked_timesyncd_is(tmp_path):
     said = tmp_path / "synchronized"
     said.touch()
     assert is_synchronised(said)
+
+
+def test_the_release_that_no_right_clock_is_behind_is_the_newest_one():
+    changes = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+    said = re.search(r"^## \d+\.\d+\.\d+ – (unreleased|\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    newest = datetime.fromisoformat(said[1].replace("unreleased", "2026-11-01"))
+    assert newest.replace(tzinfo=UTC).timestamp() * SECOND <= RELEASED

@@ -7,13 +7,17 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import damage
 import pytest
 from damage import DATABASE, LOG, NEWEST
 
-FLIPS = int(os.environ.get("ANDON_BUFFER_FLIPS", "50"))
+from gateway import codec
+from gateway.model import SECOND, Kind, Summary
+
+FLIPS = int(os.environ.get("ANDON_BUFFER_FLIPS", "40"))
 PAGE = 4096
 SECTOR = 512
 SALVAGE_KILL = Path(__file__).parents[1] / "support" / "salvage_kill.py"
@@ -120,9 +124,39 @@ def test_first_page_log_and_marks_at_once_cost_at_most_the_rows_that_were_hit(im
     assert no_alarm_goes_back(found)
 
 
+def test_the_parts_of_a_merged_summary_do_not_come_back_beside_it(tmp_path):
+    image, dice = merged(tmp_path), random.Random(3)
+    for _ in range(FLIPS):
+        at = dice.randrange(len(image[LOG]))
+        flipped = bytes([image[LOG][at] ^ 1 << dice.randrange(8)])
+        files = image | {LOG: image[LOG][:at] + flipped + image[LOG][at + 1 :]}
+        found = [codec.decode(body).fields for body in damage.outcome(tmp_path, files).got]
+        samples = [n for f in found for n in range(int(f["min"]), int(f["max"]) + 1)]
+        assert len(samples) == len(set(samples))
+
+
+def merged(folder):
+    """The files of a buffer that merged two hours of summaries, which its log still shows."""
+    minute = 60 * SECOND
+    with closing(damage.opened(folder / DATABASE)) as store:
+        for first in (0, 120):
+            ends = [(n, (n + 1) * minute) for n in range(first, first + 120)]
+            # Its one sample is its serial number, so that a merged one shows what it was made of.
+            one = [Summary("a", end - minute, end, 1, 0, 1.0, n, 0.0, n, n, n) for n, end in ends]
+            store.append([codec.summary_envelope(summary, "plant", "line") for summary in one], {})
+            store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for _ in range(8):
+            assert store.merge()
+        rows = store._contents.rows[Kind.SUMMARY]
+        counted = rows.count, rows.bytes
+        rows.measure()
+        assert counted == (rows.count, rows.bytes)
+        return {name: (folder / name).read_bytes() for name in damage.FILES}
+
+
 def test_a_kill_at_any_moment_of_salvaging_costs_and_doubles_nothing():
     # In a process of its own: only one without threads may fork.
-    command = [sys.executable, str(SALVAGE_KILL), "--kills", "30"]
+    command = [sys.executable, str(SALVAGE_KILL), "--kills", "20"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     assert "0 lost, 0 doubled" in done.stdout

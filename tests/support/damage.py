@@ -19,6 +19,7 @@ A, S = Kind.ALERT, Kind.SUMMARY
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
 DATABASE, LOG = "buffer.db", "buffer.db-wal"
+FILES = DATABASE, LOG, DATABASE + ".marks"
 APPENDS = 30
 NEWEST = b"state %02d" % (APPENDS - 1) * 300
 AROUND = 25

@@ -60,7 +60,7 @@ class Contents:
     @contextmanager
     def transaction(self) -> Iterator[list[Loss]]:
         """Commits at the end; what the block puts on the list is lost only then."""
-        before = {kind: rows.next for kind, rows in self.rows.items()}
+        before = {kind: (rows.next, rows.count) for kind, rows in self.rows.items()}
         lost, self._lost.noted = self._lost.noted, []
         told = len(lost)
         self.db.execute("BEGIN IMMEDIATE")
@@ -77,19 +77,19 @@ class Contents:
             raise
         for loss in lost:
             self._lost.counted[loss.kind, loss.reason] += loss.count
-        self.mark(durable=any(rows.next != before[kind] for kind, rows in self.rows.items()))
+        self.mark(durable=any(rows.next != before[kind][0] for kind, rows in self.rows.items()))
 
-    def _roll_back(self, before: Mapping[Kind, int]) -> None:
+    def _roll_back(self, before: Mapping[Kind, tuple[int, int]]) -> None:
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
         for kind, rows in self.rows.items():
             rows.measure()
-            rows.next = before[kind]
+            rows.next = before[kind][0]
         self.progress.load()
         self.space = Space(self.rows, self.leased.__getitem__)
         self.mark(durable=False)
 
-    def _mark_deletions(self, before: Mapping[Kind, int]) -> None:
+    def _mark_deletions(self, before: Mapping[Kind, tuple[int, int]]) -> None:
         """Before they are committed, so that a crash right after it makes no loss of them."""
         old = self._marks.said
         said = {

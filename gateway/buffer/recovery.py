@@ -145,11 +145,16 @@ def mark_of(rows: Rows, leased: int) -> Mark:
     return Mark(rows.first(), rows.next, rows.count, rows.newest_at() or 0, leased)
 
 
-def without(rows: Rows, next_before: int, old: Mark | None) -> Mark:
-    """The old mark, less what a transaction deletes; what it inserts is not yet sure."""
+def without(rows: Rows, before: tuple[int, int], old: Mark | None) -> Mark:
+    """The old mark, less what a transaction deletes; what it inserts is not yet sure.
+
+    `before` it were the next number and the count. What is missing and not yet journalled the
+    mark goes on to claim.
+    """
     old = old or Mark()
-    kept = max(rows.count - (rows.next - next_before), 0)
-    return replace(old, first=min(rows.first(), old.next), count=min(kept, old.count))
+    next_before, count_before = before
+    deleted = count_before + rows.next - next_before - rows.count
+    return replace(old, first=min(rows.first(), old.next), count=max(old.count - deleted, 0))
 
 
 def missing(

@@ -1,10 +1,12 @@
 """Promise: every loss is counted, journalled and told."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
 from gateway import codec
 from gateway.buffer.losses import Loss
+from gateway.buffer.marks import Marks
 from gateway.buffer.store import Store
 from gateway.model import SECOND, Envelope, Kind
 
@@ -43,6 +45,28 @@ def test_a_tail_that_vanished_from_the_log_is_reported(tmp_path):
         assert [e.key for e in store.lease("cloud", 10, BIG)][-1] == 9
     with closing(opened(path)) as store:
         assert not store.dropped
+
+
+def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_found_again(tmp_path, monkeypatch):
+    path, killed = tmp_path / "buffer.db", tmp_path / "killed"
+    with closing(opened(path)) as store:
+        store.append(points(A, 3), {})
+        store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        kept = path.read_bytes()
+        store.append(points(A, 5), {})
+    path.write_bytes(kept)
+    marks = Marks.write
+
+    def write(self, *args, **more):
+        marks(self, *args, **more)
+        if not killed.exists():
+            shutil.copytree(tmp_path, killed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Marks, "write", write)
+        opened(path).close()
+    with closing(opened(killed / "buffer.db")) as store:
+        assert store.dropped == {(A, "lost_tail"): 5}
 
 
 def test_a_damaged_file_is_salvaged_row_by_row(tmp_path):

@@ -17,7 +17,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-detection bench-outage kill-matrix lock schema
+.PHONY: help setup demo test check bench bench-budget bench-detection bench-outage kill-matrix lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check: $(DEV) ## linters, types, and the directions of imports
 
 bench: $(DEV) ## measure; JSON=FILE also writes the table as JSON
 	@$(BIN)/python tests/benchmarks/line.py
+
+bench-budget: $(DEV) ## budgets of false alarms, promised and counted, on simulated plants
+	@$(BIN)/python tests/benchmarks/budget.py $(ARGS)
 
 bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA); JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/detection.py $(ARGS)

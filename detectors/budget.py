@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer, m
 from gateway.model import SECOND, Floats, Nanos
 from gateway.options import PositiveDuration, Strict, format_duration
 
-FURTHEST = 10.0
+FURTHEST = 3.0
 """Times the data's length: rarer false alarms than one in this time cannot be promised by it."""
 LEAST_SPREAD = 0.02
 """On the scale: scores that hardly vary leave a little room all the same."""
@@ -116,6 +116,8 @@ class Calibration(Strict):
     """How much normal running they stand for."""
     window: PositiveDuration
     """Scores that are closer together than this are not independent."""
+    chance: PositiveDuration
+    """Once in this time a score may rise above its threshold anew."""
 
     @model_validator(mode="after")
     def _in_bounds(self) -> Self:
@@ -126,7 +128,7 @@ class Calibration(Strict):
             )
         return self
 
-    @field_serializer("length", "window")
+    @field_serializer("length", "window", "chance")
     def _with_unit(self, value: Nanos) -> str:
         return format_duration(value)
 
@@ -141,22 +143,22 @@ class Calibration(Strict):
 
     def threshold(self, between: Nanos | None = None) -> float:
         """For one false alarm in this time; if None, as rare as the data can speak of."""
-        windows = max(self.promised(between) / self.window, 2.0)
-        middle, start = self._on_scale(self.median, self.tail_from)
-        body = middle + self.spread * math.log(windows - 1)
-        tail = start + self.tail_spread * max(math.log(windows * TAIL), 0.0)
+        chances = max(self.promised(between) / self.chance, 2.0)
+        start = self._on_scale(self.tail_from)
+        tail = start + self.tail_spread * max(math.log(chances * TAIL), 0.0)
+        body = self._on_scale(self.median) + self.spread * math.log(chances - 1)
         found = min(body, tail) if self.scale is Scale.LOG else tail
         return self.scale.score(max(found, LOWEST[self.scale]))
 
     def between(self, threshold: float) -> float:
         """The time between two false alarms above this threshold, ns: undoes `threshold`."""
-        middle, start, found = self._on_scale(self.median, self.tail_from, threshold)
+        middle, start, found = map(self._on_scale, (self.median, self.tail_from, threshold))
         body = 1 + _exp((found - middle) / self.spread)
         tail = _exp((found - start) / self.tail_spread) / TAIL
-        return (max(body, tail) if self.scale is Scale.LOG else tail) * self.window
+        return (max(body, tail) if self.scale is Scale.LOG else tail) * self.chance
 
-    def _on_scale(self, *scores: float) -> list[float]:
-        return [float(value) for value in self.scale.of(np.array(scores))]
+    def _on_scale(self, score: float) -> float:
+        return float(self.scale.of(np.array([score]))[0])
 
 
 def _exp(value: float) -> float:
@@ -182,16 +184,24 @@ def interval(
     found = []
     for _ in range(RESAMPLED):
         drawn = np.concatenate([parts[n] for n in rng.integers(0, stretches, stretches)])
-        again = calibrate(drawn, calibration.length, calibration.window, calibration.scale)
+        again = calibrate(drawn, calibration.length, calibration.window, calibration.scale,
+                          calibration.chance)  # fmt: skip
         found.append(min(again.between(threshold), float(2**62)))
     low, high = np.quantile(found, (0.05, 0.95))
     return Interval(round(low), round(high))
 
 
 def calibrate(
-    scores: Floats, length: Nanos, window: Nanos, scale: Scale = Scale.LOG
+    scores: Floats,
+    length: Nanos,
+    window: Nanos,
+    scale: Scale = Scale.LOG,
+    chance: Nanos | None = None,
 ) -> Calibration:
-    """From held-out scores, which need be neither in order nor complete."""
+    """From held-out scores, which need be neither in order nor complete.
+
+    `chance` is how long a score takes to forget, the length of a window where that is not known.
+    """
     values = scale.of(scores)
     middle, start = np.quantile(values, (0.5, 1 - TAIL))
     # The median absolute deviation of a logistic distribution is its scale times ln 3.
@@ -206,4 +216,5 @@ def calibrate(
         scale=scale,
         length=format_duration(length),
         window=format_duration(window),
+        chance=format_duration(chance or window),
     )

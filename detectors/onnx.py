@@ -36,7 +36,8 @@ class OnnxOptions(GateOptions):
     """Alarm above this score; the manifest's if not given."""
     false_alarms: Budget | None = None
     """As many as may be borne, as in 1 per week, instead of a threshold; it comes from how the
-    model scored normal running it had not seen, and not rarer than one in ten times its length."""
+    model scored normal running it had not seen, and not rarer than one in three times its
+    length."""
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = HYSTERESIS
     """How far below the threshold the score must fall, as a fraction of it."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -224,7 +224,9 @@ def _limit(
 ) -> Limit:
     scores = Model(graph).run(held_out).score
     length = len(scores) * hop * period
-    found = calibrate(scores, length, max(form.window, hop) * period, SCALES[form.kind])
+    window = max(form.window, hop) * period
+    # How soon its score forgets is not known: taken is the third of a window of a learnt model.
+    found = calibrate(scores, length, window, SCALES[form.kind], window // 3)
     return Limit(scores, found, job.threshold or found.threshold(job.false_alarms))
 
 

@@ -113,7 +113,9 @@ def choose(
             found.setdefault(key, []).append(_Part(scores, contributions, moved))
     say("fitting on everything")
     cores = dict(_cores(methods, _rows(windows, np.ones(len(windows.ends), dtype=np.bool_), frame)))
-    candidates = [_candidate(key[0], cores[key], parts, windows) for key, parts in found.items()]
+    candidates = [
+        _candidate(key[0], cores[key], parts, windows, frame) for key, parts in found.items()
+    ]
     chosen = preferred(candidates)
     return Choice(Lagged(frame, chosen.core), chosen, candidates, judged)
 
@@ -182,9 +184,12 @@ def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
     return np.concatenate(parts)
 
 
-def _candidate(method: str, core: Core, parts: Sequence[_Part], windows: Windows) -> Candidate:
+def _candidate(
+    method: str, core: Core, parts: Sequence[_Part], windows: Windows, frame: Frame
+) -> Candidate:
     scores, contributions, moved = (np.concatenate(each) for each in zip(*parts, strict=True))
     length = len(windows.ends) * windows.step
-    calibration = calibrate(scores, length, windows.values.shape[1] * windows.period)
+    memory = round(frame.memory * windows.period)
+    calibration = calibrate(scores, length, frame.length * windows.period, chance=memory)
     sensitivity = float((moved > calibration.threshold()).mean())
     return Candidate(method, core, scores, contributions, calibration, sensitivity)

@@ -54,6 +54,11 @@ class Frame(NamedTuple):
         """Rows of a window."""
         return self.lag + len(self.recency) - 1
 
+    @property
+    def memory(self) -> float:
+        """Stretches that a score is an average of in effect (Kish's effective sample size)."""
+        return float(1 / (self.recency**2).sum())
+
     def standard(self, windows: Floats) -> Floats:
         """In standard deviations of each tag."""
         found = np.clip((windows - self.mean) / self.std, -CLIP, CLIP)

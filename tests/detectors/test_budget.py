@@ -39,6 +39,14 @@ def test_a_strange_stretch_among_the_scores_hardly_matters():
     assert calibrate(strange, HOUR, SECOND).threshold() < 1.3 * plain
 
 
+def test_a_score_that_forgets_sooner_has_more_chances_and_needs_a_higher_threshold():
+    scores = made()
+    slow = calibrate(scores, 24 * HOUR, 30 * SECOND, chance=30 * SECOND)
+    quick = calibrate(scores, 24 * HOUR, 30 * SECOND, chance=10 * SECOND)
+    assert quick.threshold(HOUR) == pytest.approx(slow.threshold(3 * HOUR), rel=0.01)
+    assert quick.furthest == slow.furthest
+
+
 def test_a_broad_body_without_a_tail_does_not_make_the_threshold_high():
     scores = np.random.default_rng(1).uniform(0.1, 3, 5000)
     assert 3 < calibrate(scores, HOUR, SECOND).threshold() < 5

@@ -56,11 +56,11 @@ def test_the_alarm_takes_its_threshold_from_the_manifest_unless_it_is_given(fold
 
 def test_a_budget_of_false_alarms_gives_the_threshold_instead(folder):
     calibration = bundles.learnt().choice.chosen.calibration
-    [hourly] = build(folder, false_alarms="1 per hour").alarms
+    [often] = build(folder, false_alarms="4 per hour").alarms
     [weekly] = build(folder, false_alarms="1 per week").alarms
-    assert hourly.threshold == pytest.approx(calibration.threshold(3600 * SECOND))
+    assert often.threshold == pytest.approx(calibration.threshold(900 * SECOND))
     # Twenty minutes of data cannot speak of a week.
-    assert hourly.threshold < weekly.threshold == pytest.approx(calibration.threshold())
+    assert often.threshold < weekly.threshold == pytest.approx(calibration.threshold())
 
 
 def test_a_budget_and_a_threshold_are_not_both_given(folder):

@@ -115,7 +115,7 @@ def test_a_line_may_ask_for_a_budget_of_false_alarms(tmp_path, data, name):
     assert alarm_for("30 per hour").threshold < alarm_for("1 per hour").threshold
     assert alarm_for("1 per year").threshold == manifest.threshold == report["threshold"]
     assert alarm_for("1 per year").on_delay == manifest.on_delay == 20 * SECOND
-    assert report["false_alarm_at_most_hours"] == pytest.approx(10 * report["normal_running_hours"])
+    assert report["false_alarm_at_most_hours"] == pytest.approx(3 * report["normal_running_hours"])
 
 
 def test_as_much_must_be_observed_as_for_a_learnt_model(tmp_path, data):

@@ -59,6 +59,8 @@ _APPLICATION = int.from_bytes(b"and\0")
 # Its page size, read and written as WAL, no bytes reserved, and three constants.
 _HEADER = b"SQLite format 3\0" + bytes.fromhex("1000 0202 00 40 20 20")
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# A sector that the disk does not give back.
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 class Damaged(Exception):  # noqa: N818 - a state of the file
@@ -68,7 +70,7 @@ class Damaged(Exception):  # noqa: N818 - a state of the file
 def is_damage(error: Exception) -> bool:
     """Whether the file is broken, as against full, locked or forbidden."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, Damaged) or code & 0xFF in _DAMAGE
+    return isinstance(error, Damaged) or code & 0xFF in _DAMAGE or code in _UNREADABLE
 
 
 # A file-size limit or a lost mount shows as a write error rather than as a full disk.

@@ -28,7 +28,7 @@ class Wreck:
 
     def __init__(self, path: Path) -> None:
         log = path.with_name(path.name + "-wal")
-        self.log = frames.read(log.read_bytes() if log.exists() else b"")
+        self.log = frames.read(_readable(log) if log.exists() else b"")
         self._newest: dict[int, bytes] = {}
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.pages = -(-os.fstat(self._file).st_size // PAGE)
@@ -105,7 +105,18 @@ class Wreck:
 
     def _on_disk(self, number: int) -> bytes:
         """A page of the database; what the disk will not give is zero."""
-        try:
-            return os.pread(self._file, PAGE, (number - 1) * PAGE).ljust(PAGE, b"\0")
-        except OSError:
-            return bytes(PAGE)
+        return _piece(self._file, number - 1).ljust(PAGE, b"\0")
+
+
+def _readable(path: Path) -> bytes:
+    """The file's content; what the disk will not give is zero."""
+    with path.open("rb") as file:
+        pieces = -(-os.fstat(file.fileno()).st_size // PAGE)
+        return b"".join(_piece(file.fileno(), number) for number in range(pieces))
+
+
+def _piece(file: int, number: int) -> bytes:
+    try:
+        return os.pread(file, PAGE, number * PAGE)
+    except OSError:
+        return bytes(PAGE)

@@ -3,6 +3,7 @@
 More flips: `ANDON_BUFFER_FLIPS=200 .venv/bin/pytest tests/promises/test_buffer_damage.py`.
 """
 
+import errno
 import os
 import random
 import subprocess
@@ -121,6 +122,26 @@ def test_first_page_log_and_marks_at_once_cost_at_most_the_rows_that_were_hit(im
     }
     found = damage.outcome(tmp_path, files)
     assert image.waiting - found.got <= image.hit(LOG, at, at + 1)
+    assert no_alarm_goes_back(found)
+
+
+@pytest.mark.parametrize("name", [DATABASE, LOG])
+def test_a_sector_that_the_disk_does_not_give_costs_at_most_its_rows(
+    image, tmp_path, monkeypatch, name
+):
+    # No disk at hand has such a sector. The log is hit too, so that all of it is salvaged.
+    in_log = len(image.files[LOG]) // 3
+    at, pread = len(image.files[name]) // PAGE // 2 * PAGE, os.pread
+
+    def broken(file, length, offset):
+        if offset == at and Path(f"/proc/self/fd/{file}").readlink().name == name:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(file, length, offset)
+
+    monkeypatch.setattr(os, "pread", broken)
+    found = damage.outcome(tmp_path, changed(image, LOG, in_log, b"x"))
+    hit = image.hit(name, at, at + PAGE) | image.hit(LOG, in_log, in_log + 1)
+    assert check(found, image, hit) or name == LOG
     assert no_alarm_goes_back(found)
 
 

@@ -143,6 +143,7 @@ async def test_a_full_disk_is_said_and_over_as_soon_as_there_is_room(buffer):
         (sqlite3.SQLITE_READONLY_DBMOVED, BufferFull),
         (sqlite3.SQLITE_IOERR_FSYNC, BufferRefused),
         (sqlite3.SQLITE_CORRUPT, BufferRefused),
+        (sqlite3.SQLITE_IOERR_READ, BufferRefused),
         (sqlite3.SQLITE_MISUSE, Fatal),
     ],
 )

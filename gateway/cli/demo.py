@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gateway.demo.story import Facts, Play, Result, perform
+from gateway.demo.story import Facts, Play, Result, handed_over, perform
 from gateway.options import parse_duration
 
 FAULTS = (
@@ -81,7 +81,7 @@ async def _on_a_terminal(play: Play) -> Result:
 
         def look(facts: Facts, onset: int) -> None:
             title = f"andon demo – {play.fault}" + (" has begun" if onset else " is to come")
-            live.update(page(facts, title, saving(facts)), refresh=True)
+            live.update(page(facts, title, _so_far(facts)), refresh=True)
 
         return await perform(play, lambda text: live.console.print(text, style="dim"), look)
 
@@ -121,14 +121,17 @@ def _progress(facts: Facts) -> str:
     )
 
 
-def saving(facts: Facts) -> str:
-    """What was read, what a raw forwarder would have sent, what left."""
-    figures = facts["bytes"]
-    share = figures["forwarded"] / figures["raw"] if figures["raw"] else 0.0
+def saving(read: int, raw: int, forwarded: int) -> str:
+    """Bytes read, those a raw forwarder would send, and those the demo's sink took instead."""
+    share = f"{forwarded / raw:.1%}, ".replace("%", " %") if raw else ""
     return (
-        f"{figures['read']:,} B read from the plant; a raw forwarder would have sent "
-        f"{figures['raw']:,} B, andon sent {figures['forwarded']:,} B ({share:.1%})"
+        f"{read:,} B read from the plant; a raw forwarder would send {raw:,} B, "
+        f"andon gave its sink, a file, {forwarded:,} B ({share}neither compressed)"
     )
+
+
+def _so_far(facts: Facts) -> str:
+    return saving(facts["bytes"]["read"], facts["bytes"]["raw"], handed_over(facts))
 
 
 def _report(result: Result, as_json: bool) -> None:
@@ -142,13 +145,5 @@ def _report(result: Result, as_json: bool) -> None:
         + (f", caused by {', '.join(result.top_tags)}" if result.top_tags else "")
         + f"\n{result.alerts_before_fault} alerts before the fault, "
         f"{result.alerts_after_fault} after it\n"
-        + saving(
-            {
-                "bytes": {
-                    "read": result.bytes_read,
-                    "raw": result.raw_bytes,
-                    "forwarded": result.forwarded_bytes,
-                }
-            }
-        )
+        + saving(result.bytes_read, result.raw_bytes, result.forwarded_bytes)
     )

@@ -2,6 +2,7 @@
 
 Promises
 - Every figure comes from the daemon's own status; nothing is counted twice or made up here.
+- What was forwarded is what the sink took: here a file, and no word says that it left the machine.
 - It ends well only if the injected fault raised an alert and nothing was raised before it.
 """
 
@@ -157,5 +158,10 @@ def told(fault: str, facts: Facts, onset: int) -> Result:
         summaries_forwarded=sum(sink["sent"].get("summary", 0) for sink in facts["sinks"]),
         bytes_read=facts["bytes"]["read"],
         raw_bytes=facts["bytes"]["raw"],
-        forwarded_bytes=facts["bytes"]["forwarded"],
+        forwarded_bytes=handed_over(facts),
     )
+
+
+def handed_over(facts: Facts) -> int:
+    """Bytes that the sinks took, local files among them: the demo's line has no other sink."""
+    return sum(sink["sent_bytes"] for sink in facts["sinks"])

@@ -34,6 +34,7 @@ def test_a_service_manager_that_is_gone_does_not_hurt(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("usec", "pid", "expected"),
     [("30000000", str(os.getpid()), 10.0), ("30000000", "1", None), (None, None, None)],
+    ids=["ours", "another's", "none"],
 )
 def test_the_watchdog_is_fed_three_times_as_often_as_asked(monkeypatch, usec, pid, expected):
     for key, value in (("WATCHDOG_USEC", usec), ("WATCHDOG_PID", pid)):

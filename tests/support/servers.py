@@ -4,7 +4,9 @@ Where a program is missing the test is skipped with its name, unless ANDON_REAL_
 the gate), which makes that a failure.
 """
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,6 +21,8 @@ from typing import Self
 
 import pytest
 
+# Hypothesis seeds the usual one, so that two processes would draw the same ports.
+_DICE = random.SystemRandom()
 _SBIN = "/usr/sbin:/sbin:/usr/local/sbin"
 
 
@@ -33,10 +37,16 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody listens on right now.
+
+    It lies below those that the system hands out, which it might give to another test before the
+    server has started, or while it is away.
+    """
+    while True:
+        port = _DICE.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _answers(url: str) -> bool:

@@ -159,8 +159,8 @@ async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle)
 
 async def test_the_demo_raises_an_alert_for_its_fault_and_none_before():
     ended = await asyncio.to_thread(run, "demo", "--for", "30s", "--fault", "cavitation", "--json")
-    facts = json.loads(ended.stdout.splitlines()[-1])
     assert ended.returncode == 0, ended.stderr
+    facts = json.loads(ended.stdout.splitlines()[-1])
     assert facts["alerts_before_fault"] == 0
     assert facts["alerts_after_fault"] >= 1
     assert {"suction_pressure", "vibration_de", "vibration_nde"} & set(facts["top_tags"])

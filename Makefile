@@ -43,7 +43,7 @@ bench: $(DEV) ## measure; JSON=FILE also writes the table as JSON
 bench-budget: $(DEV) ## budgets of false alarms, promised and counted, on simulated plants
 	@$(BIN)/python tests/benchmarks/budget.py $(ARGS)
 
-bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA); JSON=FILE as well
+bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA) and a simulated week; JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/detection.py $(ARGS)
 
 bench-outage: $(DEV) ## three days without a link: disk, drain, first alert; JSON=FILE as well

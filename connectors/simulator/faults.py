@@ -3,6 +3,7 @@
 Promises
 - A fault starts at nothing and grows to its full severity over its ramp; when it is cleared its
   cause is gone at once, and the plant recovers with its own time constants.
+- A slow fault takes as long as is said to its full severity, and grows on until it is cleared.
 - Faults draw no random numbers of their own, so the same seed with and without a fault differs by
   the fault alone.
 """
@@ -71,23 +72,35 @@ class ActiveFaults:
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
+        self._over: dict[str, float] = {}
 
-    def inject(self, name: str, now: float) -> None:
-        """Let a fault begin at `now` (s of plant time); KeyError if there is none of that name."""
-        self._since.setdefault(FAULTS[name].name, now)
+    def inject(self, name: str, now: float, over: float | None = None) -> None:
+        """Let a fault begin at `now` (s of plant time); KeyError if there is none of that name.
+
+        `over`: s to its full severity instead of its ramp, and it grows on beyond that. What has no
+        ramp is there at once all the same.
+        """
+        if FAULTS[name].name in self._since:
+            return
+        self._since[name] = now
+        if over is not None:
+            self._over[name] = over
 
     def clear(self) -> tuple[str, ...]:
         """Take every fault away; returns their names."""
         gone = tuple(self._since)
         self._since.clear()
+        self._over.clear()
         return gone
 
     def severity(self, name: str, now: float) -> float:
-        """0 (absent) to 1 (fully grown)."""
+        """0 (absent) to 1 (fully grown), or on beyond 1 where it is slow."""
         since = self._since.get(name)
         if since is None:
             return 0.0
         ramp = FAULTS[name].ramp
+        if ramp > 0 and name in self._over:
+            return (now - since) / self._over[name]
         return 1.0 if ramp <= 0 else min(1.0, (now - since) / ramp)
 
     def __contains__(self, name: str) -> bool:

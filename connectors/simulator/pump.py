@@ -121,9 +121,9 @@ class Plant:
             shown[_FLOW] = self._stuck_flow
         return shown
 
-    def inject(self, fault: str) -> None:
-        """Let a fault begin now; KeyError if there is none of that name."""
-        self.faults.inject(fault, self.elapsed)
+    def inject(self, fault: str, over: float | None = None) -> None:
+        """Let a fault begin now, slowly over so many s; KeyError if there is none of that name."""
+        self.faults.inject(fault, self.elapsed, over)
         if fault == names.FROZEN_SENSOR and self._stuck_flow is None:
             self._stuck_flow = self.readings()[_FLOW]
 

@@ -26,6 +26,7 @@ _CHUNK = 3600
 class Recipe(NamedTuple):
     """What to record; times in ns. A fault begins `fault_after` the start.
 
+    `fault_over` is how long a slow fault takes to its full severity, beyond which it grows on.
     `stops` are stretches in which the pump stands still: when each begins and how long it is.
     """
 
@@ -35,6 +36,7 @@ class Recipe(NamedTuple):
     sample: Nanos = SECOND // 2
     fault: str | None = None
     fault_after: Nanos = 0
+    fault_over: Nanos | None = None
     stops: Sequence[tuple[Nanos, Nanos]] = ()
 
     def is_stopped(self, since: Nanos) -> bool:
@@ -49,11 +51,12 @@ def rows(recipe: Recipe) -> Iterator[Row]:
     plant = Plant(recipe.seed, start=recipe.start)
     every = recipe.sample // STEP
     waiting = recipe.fault
+    over = None if recipe.fault_over is None else recipe.fault_over / SECOND
     for _ in range(recipe.length // recipe.sample):
         for _ in range(every):
             plant.is_running = not recipe.is_stopped(plant.at - recipe.start)
             if waiting is not None and plant.at - recipe.start >= recipe.fault_after:
-                plant.inject(waiting)
+                plant.inject(waiting, over)
                 waiting = None
             plant.step()
         yield plant.at, plant.readings()

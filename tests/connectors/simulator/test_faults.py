@@ -146,6 +146,20 @@ def test_severity_grows_over_the_ramp_and_no_further():
     assert [faults.severity("cavitation", at) for at in now] == [0.0, 0.5, 1.0, 1.0]
 
 
+def test_a_slow_fault_takes_as_long_as_it_is_given_and_grows_on():
+    faults = ActiveFaults()
+    faults.inject("cavitation", 10.0, over=3600.0)
+    assert [faults.severity("cavitation", 10.0 + n * 1800.0) for n in range(4)] == [0, 0.5, 1, 1.5]
+
+
+def test_once_cleared_a_fault_is_not_slow_any_more():
+    faults = ActiveFaults()
+    faults.inject("cavitation", 0.0, over=3600.0)
+    faults.clear()
+    faults.inject("cavitation", 0.0)
+    assert faults.severity("cavitation", 60.0) == 1.0
+
+
 def test_injecting_again_does_not_start_anew():
     faults = ActiveFaults()
     faults.inject("cavitation", 0.0)

@@ -64,6 +64,15 @@ def test_a_fault_begins_where_it_is_asked_for():
     assert drift[-1] == pytest.approx(0.8, abs=0.05)
 
 
+def test_a_slow_fault_takes_as_long_as_it_is_given():
+    recipe = Recipe(40 * SECOND, fault="drifting_sensor", fault_over=40 * SECOND)
+    pressure = TAGS.index("discharge_pressure")
+    without = rows(recipe._replace(fault=None))
+    drift = [a[1][pressure] - b[1][pressure] for a, b in zip(rows(recipe), without, strict=True)]
+    assert drift[39] == pytest.approx(0.6, abs=0.05)
+    assert drift[-1] == pytest.approx(1.2, abs=0.05)
+
+
 def test_progress_ends_at_one(tmp_path):
     told = []
     record(tmp_path / "a.csv", Recipe(2 * 3600 * SECOND), told.append)

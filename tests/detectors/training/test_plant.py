@@ -23,8 +23,13 @@ ON_DELAY = 4  # periods
 FAULT_AT = 60
 
 
-def record(seed, seconds, fault=None):
-    found = list(rows(Recipe(seconds * SECOND, seed, fault=fault, fault_after=FAULT_AT * SECOND)))
+TRIPS = {"bearing_wear": ("bearing_temperature_de", 90), "cavitation": ("suction_pressure", 0.2)}
+"""Where the plant's own line file has its outermost limits."""
+
+
+def record(seed, seconds, fault=None, over=None):
+    recipe = Recipe(seconds * SECOND, seed, fault=fault, fault_after=FAULT_AT * SECOND)
+    found = list(rows(recipe._replace(fault_over=over)))
     values = np.array([readings for _, readings in found])
     columns = [TAGS.index(name) for name in NAMES]
     return Recording(NAMES, np.array([at for at, _ in found]), values[:, columns], {})
@@ -62,3 +67,13 @@ def test_every_fault_is_seen_soon_and_a_tag_that_it_moves_is_named(detector, fau
     assert began < alarms[0].at <= began + 15 * SECOND
     top = np.argsort(-alarms[0].contribution)[:3]
     assert {NAMES[column] for column in top} & set(MOVED_TAGS[fault])
+
+
+@pytest.mark.parametrize("fault", TRIPS)
+def test_a_slow_fault_is_seen_before_the_plant_trips(detector, fault):
+    recording = record(23, 900, fault, over=480 * SECOND)
+    tag, limit = TRIPS[fault]
+    values = recording.values[:, NAMES.index(tag)]
+    trip = recording.times[np.flatnonzero((values > limit) != (values[0] > limit))[0]]
+    began = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
+    assert began < judge(detector, recording)[0].at < began + (trip - began) // 2

@@ -28,8 +28,9 @@ setup: $(DEV) ## make .venv with everything for development, exactly as locked
 demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulated plant, in a minute
 	@$(BIN)/andon demo $(ARGS)
 
+# Most tests wait for something. A file's tests stay together: they share a server or a model.
 test: $(DEV) ## all tests; those whose server program is missing are skipped
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV) ## linters, types, and the directions of imports
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ Promises
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -19,11 +19,11 @@ import numpy as np
 
 from detectors.budget import Calibration, calibrate
 from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca, regimes
-from detectors.training.lagged import Core, Frame, Lagged, stretches
+from detectors.training.lagged import Core, Frame, Lagged, scaled
 from gateway.model import Bools, Floats, Nanos, Times
 
 STRETCHES = 10
-NEARLY = 0.9
+NEARLY = 0.95
 MUCH_BETTER = 2.0
 SHIFTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 """How far a tag is moved, in its standard deviations."""
@@ -36,18 +36,29 @@ EXAMPLES = 40
 
 Fit = Callable[[Floats], Sequence[Core]]
 REGIMES = "regimes"
-METHODS: dict[str, Fit] = {
-    "pca": pca.fit,
-    "mahalanobis": mahalanobis.fit_shrunken,
-    "kmeans": kmeans.fit,
-    "autoencoder": autoencoder.fit,
-    "robust": mahalanobis.fit_robust,
-    "forest": forest.fit,
-    "lof": lof.fit,
-    REGIMES: regimes.fit,
+
+
+class Method(NamedTuple):
+    """A way to judge stretches, and whether their average is judged as well.
+
+    `fit` gives its candidates, always as many, from standardised stretches [row, time, tag].
+    """
+
+    fit: Fit
+    lasting: bool = False
+
+
+METHODS = {
+    "mahalanobis": Method(mahalanobis.fit_shrunken, lasting=True),
+    "pca": Method(pca.fit),
+    "kmeans": Method(kmeans.fit),
+    "autoencoder": Method(autoencoder.fit),
+    "robust": Method(mahalanobis.fit_robust, lasting=True),
+    "forest": Method(forest.fit),
+    "lof": Method(lof.fit),
+    REGIMES: Method(regimes.fit),
 }
-"""Each gives its candidates, always as many, from standardised stretches [row, time, tag]."""
-USUAL = (REGIMES, "pca", "mahalanobis", "kmeans", "autoencoder")
+USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", "autoencoder")
 """A robust covariance takes long to fit, a forest and a local outlier factor to score."""
 
 
@@ -69,21 +80,30 @@ class Candidate(NamedTuple):
     """
 
     method: str
-    core: Core
+    model: Lagged
     scores: Floats
     contributions: Floats
     calibration: Calibration
     sensitivity: float
 
+    @property
+    def core(self) -> Core:
+        """Of the model that was fitted on everything."""
+        return self.model.core
+
 
 class Choice(NamedTuple):
     """The model that was chosen, and all candidates in the order in which they are preferred."""
 
-    model: Lagged
     chosen: Candidate
     candidates: Sequence[Candidate]
     judged: Sequence[int]
     """Numbers of the windows whose held-out scores were taken."""
+
+    @property
+    def model(self) -> Lagged:
+        """What was fitted on everything."""
+        return self.chosen.model
 
 
 class _Part(NamedTuple):
@@ -105,19 +125,14 @@ def choose(
         say(f"holding out stretch {number} of {STRETCHES}")
         taken = held[:: -(-len(windows.ends) // MOST_JUDGED)]
         judged += taken.tolist()
-        rows = _rows(windows, _apart(windows, held, frame.lag), frame)
-        for key, core in _cores(methods, rows):
-            model = Lagged(frame, core)
+        for key, model in _models(methods, windows, frame, held):
             scores, contributions, _ = model.score(windows.values[taken])
             moved = _moved_scores(model, windows, held)
             found.setdefault(key, []).append(_Part(scores, contributions, moved))
     say("fitting on everything")
-    cores = dict(_cores(methods, _rows(windows, np.ones(len(windows.ends), dtype=np.bool_), frame)))
-    candidates = [
-        _candidate(key[0], cores[key], parts, windows, frame) for key, parts in found.items()
-    ]
-    chosen = preferred(candidates)
-    return Choice(Lagged(frame, chosen.core), chosen, candidates, judged)
+    whole = dict(_models(methods, windows, frame))
+    candidates = [_candidate(key[0], whole[key], parts, windows) for key, parts in found.items()]
+    return Choice(preferred(candidates), candidates, judged)
 
 
 def _helpful(methods: Sequence[str], newest: Floats) -> Sequence[str]:
@@ -140,15 +155,25 @@ def _first(candidates: Sequence[Candidate], share: float) -> Candidate:
     return next(candidate for candidate in candidates if candidate.sensitivity >= enough)
 
 
-def _cores(methods: Sequence[str], rows: Floats) -> list[tuple[tuple[str, int], Core]]:
+def _models(
+    methods: Sequence[str], windows: Windows, frame: Frame, held: Times | None = None
+) -> Iterator[tuple[tuple[str, int], Lagged]]:
+    """The candidates of these methods, made without the held-out windows."""
+    every = np.ones(len(windows.ends), dtype=np.bool_)
+    rows = _rows(windows, every if held is None else _apart(windows, held, frame.lag), frame)
+    whole = windows.values[every if held is None else _apart(windows, held, frame.length)]
+    some = whole[:: -(-len(whole) // MOST_JUDGED)]
+    for name in methods:
+        for number, core in enumerate(_fitted(METHODS[name], rows)):
+            lasting = METHODS[name].lasting
+            yield (name, number), scaled(frame, core, some) if lasting else Lagged(frame, core)
+
+
+def _fitted(method: Method, rows: Floats) -> Sequence[Core]:
     with warnings.catch_warnings():
         # What a library says of a candidate shows in what that candidate sees.
         warnings.simplefilter("ignore", UserWarning)
-        return [
-            ((name, number), core)
-            for name in methods
-            for number, core in enumerate(METHODS[name](rows))
-        ]
+        return method.fit(rows)
 
 
 def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:
@@ -156,11 +181,10 @@ def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:
     begins = used & (
         np.diff(windows.ends, prepend=windows.ends[0] - 2 * windows.step) > windows.step
     )
-    tags = len(frame.mean)
-    every = stretches(frame.standard(windows.values[begins]), frame.lag)
-    older = every.reshape(-1, len(frame.recency), frame.lag, tags)[:, :-1]
-    newest = frame.standard(windows.values[used, -frame.lag :])
-    return np.concatenate((older.reshape(-1, frame.lag, tags), newest))
+    every = frame.rows(windows.values[begins])
+    older = every.reshape(-1, len(frame.recency), *every.shape[1:])[:, :-1]
+    newest = frame.rows(windows.values[used, -frame.lag :])
+    return np.concatenate((older.reshape(-1, *every.shape[1:]), newest))
 
 
 def _apart(windows: Windows, held: Times, lag: int) -> Bools:
@@ -184,12 +208,11 @@ def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
     return np.concatenate(parts)
 
 
-def _candidate(
-    method: str, core: Core, parts: Sequence[_Part], windows: Windows, frame: Frame
-) -> Candidate:
+def _candidate(method: str, model: Lagged, parts: Sequence[_Part], windows: Windows) -> Candidate:
     scores, contributions, moved = (np.concatenate(each) for each in zip(*parts, strict=True))
     length = len(windows.ends) * windows.step
-    memory = round(frame.memory * windows.period)
-    calibration = calibrate(scores, length, frame.length * windows.period, chance=memory)
+    memory = round(model.frame.memory * windows.period)
+    window = model.frame.length * windows.period
+    calibration = calibrate(scores, length, window, chance=memory)
     sensitivity = float((moved > calibration.threshold()).mean())
-    return Candidate(method, core, scores, contributions, calibration, sensitivity)
+    return Candidate(method, model, scores, contributions, calibration, sensitivity)

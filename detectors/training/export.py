@@ -13,6 +13,7 @@ import numpy as np
 
 from detectors.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.training.lagged import CLIP, Frame, Lagged, Node
+from gateway.model import Floats
 
 OPSET = 18
 OPSETS = {"": OPSET, "ai.onnx.ml": 3}
@@ -29,15 +30,17 @@ def graph_bytes(model: Lagged) -> bytes:
     def entry(name: str, *shape: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
 
-    constants = _constants(model.frame) | model.core.constants()
-    nodes = [helper.make_node(kind, i, o.split(), **more) for kind, i, o, more in _nodes(model)]
+    plan = [*_rows(model.frame), *model.core.nodes(), *_outputs()]
+    named = {name for _, inputs, _, _ in plan for name in inputs}
+    constants = _constants(model) | model.core.constants()
+    nodes = [helper.make_node(kind, i, o.split(), **more) for kind, i, o, more in plan]
     domains = sorted({node.domain for node in nodes})
     graph = helper.make_graph(
         nodes,
         "andon",
         [entry(INPUT, model.frame.length, tags)],
         [entry(SCORE), entry(CONTRIBUTION, tags), entry(EXPECTED, tags)],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+        [numpy_helper.from_array(a, name) for name, a in constants.items() if name in named],
     )
     proto = helper.make_model(
         graph,
@@ -49,43 +52,84 @@ def graph_bytes(model: Lagged) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _constants(frame: Frame) -> dict[str, Any]:
-    tags, count = len(frame.mean), len(frame.recency)
-    return {
-        "mean": frame.mean,
-        "std": frame.std,
+def _rows(frame: Frame) -> list[Node]:
+    """From the window to `row`: float32[window * (stretches, averaged stretch), time * tag]."""
+    apart: list[Node] = [
+        ("Mul", ["standard", "stays"], "staying", {}),
+        ("Mul", ["standard", "wanders"], "wandering", {}),
+        ("Concat", ["staying", "wandering"], "seen", {"axis": 1}),
+    ]
+    return [
+        # Over whole windows at once: the runtime is slow over many short rows.
+        ("Reshape", [INPUT, "shape_given"], "given", {}),
+        ("Sub", ["given", "mean"], "difference", {}),
+        ("Div", ["difference", "std"], "wide", {}),
+        ("Clip", ["wide", "lowest", "highest"], "clipped", {}),
+        ("Cast", ["clipped"], "single", {"to": 1}),
+        ("Reshape", ["single", "by_time"], "standard", {}),
+        *(apart if frame.wanders.any() else []),
+        ("MatMul", ["unfold", "seen" if frame.wanders.any() else "standard"], "stretches", {}),
+        ("Reshape", ["stretches", "flat"], "row", {}),
+    ]
+
+
+def _outputs() -> list[Node]:
+    """From `part` and `off` to what leaves the graph."""
+    double = {"to": 11}
+    return [
+        ("Cast", ["part"], "single_part", {"to": 1}),
+        ("Reshape", ["single_part", "parts_of_window"], "parts", {}),
+        ("MatMul", ["parts", "weights"], "contributed", {}),
+        ("Cast", ["contributed"], CONTRIBUTION, double),
+        ("ReduceSum", [CONTRIBUTION, "axis"], SCORE, {"keepdims": 0}),
+        ("Reshape", ["off", "by_stretch"], "offs", {}),
+        ("Gather", ["offs", "newest_stretch"], "newest_off", {"axis": 1}),
+        ("Cast", ["newest_off"], "shift_wide", double),
+        ("Mul", ["shift_wide", "spread"], "moved", {}),
+        ("Gather", [INPUT, "last_row"], "now", {"axis": 1}),
+        ("Sub", ["now", "moved"], EXPECTED, {}),
+    ]
+
+
+def _constants(model: Lagged) -> dict[str, Any]:
+    frame, tags, judged = model.frame, len(model.frame.mean), len(model.weights)
+    single = {
+        "stays": ~frame.wanders,
+        "wanders": frame.wanders,
+        "unfold": _unfold(model),
+        "tag_of_cell": np.tile(np.eye(tags), (frame.lag, 1)),
+        "weights": np.kron(model.weights[:, None], np.eye(tags)),
+    }
+    return {name: np.asarray(array, dtype=np.float32) for name, array in single.items()} | {
+        "mean": np.tile(frame.mean, frame.length),
+        "std": np.tile(frame.std, frame.length),
+        "spread": frame.std,
         "lowest": np.array(-CLIP),
         "highest": np.array(CLIP),
-        "rows": np.arange(count)[:, None] + np.arange(frame.lag)[None, :],
+        "shape_given": np.array([-1, frame.length * tags]),
+        "by_time": np.array([-1, frame.length, tags]),
         "flat": np.array([-1, frame.lag * tags]),
         "cube": np.array([-1, frame.lag, tags]),
-        "by_window": np.array([-1, count, tags]),
-        "recency": frame.recency[:, None],
+        "parts_of_window": np.array([-1, judged * tags]),
+        "by_stretch": np.array([-1, judged, tags]),
         "axis": np.array([1]),
-        "last": np.array(count - 1),
+        "newest_stretch": np.array(len(frame.recency) - 1),
         "last_row": np.array(frame.length - 1),
     }
 
 
-def _nodes(model: Lagged) -> list[Node]:
-    single, double, drop = {"to": 1}, {"to": 11}, {"keepdims": 0}
-    return [
-        ("Sub", [INPUT, "mean"], "difference", {}),
-        ("Div", ["difference", "std"], "wide", {}),
-        ("Clip", ["wide", "lowest", "highest"], "clipped", {}),
-        ("Cast", ["clipped"], "standard", single),
-        ("Gather", ["standard", "rows"], "stretches", {"axis": 1}),
-        ("Reshape", ["stretches", "flat"], "row", {}),
-        *model.core.nodes(),
-        ("Reshape", ["part", "by_window"], "parts", {}),
-        ("Cast", ["parts"], "parts_wide", double),
-        ("Mul", ["parts_wide", "recency"], "faded", {}),
-        ("ReduceSum", ["faded", "axis"], CONTRIBUTION, drop),
-        ("ReduceSum", [CONTRIBUTION, "axis"], SCORE, drop),
-        ("Reshape", ["off", "by_window"], "offs", {}),
-        ("Gather", ["offs", "last"], "newest_off", {"axis": 1}),
-        ("Cast", ["newest_off"], "shift", double),
-        ("Mul", ["shift", "std"], "moved", {}),
-        ("Gather", [INPUT, "last_row"], "now", {"axis": 1}),
-        ("Sub", ["now", "moved"], EXPECTED, {}),
-    ]
+def _unfold(model: Lagged) -> Floats:
+    """Float64[(stretch, time), row] makes stretches of a window's rows, and their average.
+
+    Where tags wander, the rows come twice, and of the second the level within a stretch is taken.
+    """
+    frame, count = model.frame, len(model.frame.recency)
+    unfold = np.zeros((len(model.weights), frame.lag, frame.length))
+    for stretch in range(count):
+        unfold[stretch, :, stretch : stretch + frame.lag] = np.eye(frame.lag)
+    if model.lasting:
+        unfold[count] = np.tensordot(frame.recency, unfold[:count], axes=1)
+    if frame.wanders.any():
+        level = unfold.mean(axis=1, keepdims=True)
+        unfold = np.concatenate((unfold, unfold - level), axis=2)
+    return unfold.reshape(-1, unfold.shape[2])

@@ -117,7 +117,7 @@ def fit(rows: Floats) -> list[Forest]:
     trees = tuple(each.tree_ for each in library.estimators_)
     gains = tuple(_gains(tree, tags) for tree in trees)
     usual = TREES * float(_usual_depth(np.array([library.max_samples_]))[0])
-    [linear] = fit_shrunken(rows)
+    linear = fit_shrunken(rows)[-1]
     raw = Forest(trees, gains, usual, 1.0, linear.centre, linear.pull)
     return [raw._replace(scale=1 / float(raw.judge(flat)[0].sum(axis=1).mean()))]
 

@@ -40,8 +40,7 @@ class KMeans(NamedTuple):
             ("Sub", ["row", "usual"], "rest", {}),
             ("Mul", ["rest", "rest"], "squared", {}),
             ("Mul", ["squared", "scale"], "scaled", {}),
-            ("Reshape", ["scaled", "cube"], "cells", {}),
-            ("ReduceSum", ["cells", "axis"], "part", {"keepdims": 0}),
+            ("MatMul", ["scaled", "tag_of_cell"], "part", {}),
             ("Reshape", ["rest", "cube"], "cube_rest", {}),
             ("Gather", ["cube_rest", "newest"], "off", {"axis": 1}),
         ]

@@ -2,19 +2,22 @@
 
 The squared distance is shared out by the symmetric root of the precision matrix, so that each cell
 has a part that is never negative and the parts sum to the whole. Its mean over the fitted
-stretches is 1.
+stretches is 1. Directions in which the data wandered say nothing about where it may be, and do not
+count: what is left is how the tags move with each other.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.training.lagged import Node
+from detectors.training.lagged import Node, linear_constants, linear_nodes
+from detectors.training.wander import wandering_directions
 from gateway.contracts import ConfigError
 from gateway.model import Floats
 
-LEAST_VARIANCE = 1e-4
-"""Of a direction, against the mean of all: a direction that never moved must not be everything."""
+LEAST_VARIANCES = (0.1, 0.01, 0.001)
+"""Of a direction, against the mean of all: one that hardly moved must not be nearly everything. The
+less, the smaller a break in what tags do together is seen, and the sooner a harmless one alarms."""
 
 
 class Mahalanobis(NamedTuple):
@@ -29,9 +32,10 @@ class Mahalanobis(NamedTuple):
     root: Floats
     pull: Floats
     method: str
+    least: float
 
     def __str__(self) -> str:
-        return f"Mahalanobis distance, {self.method} covariance"
+        return f"Mahalanobis distance, {self.method} covariance, least variance {self.least:g}"
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
         """See `Core`."""
@@ -42,19 +46,11 @@ class Mahalanobis(NamedTuple):
 
     def nodes(self) -> list[Node]:
         """See `Core`."""
-        return [
-            ("Sub", ["row", "centre"], "centred", {}),
-            ("MatMul", ["centred", "root"], "white", {}),
-            ("Mul", ["white", "white"], "squared", {}),
-            ("Reshape", ["squared", "cube"], "cells", {}),
-            ("ReduceSum", ["cells", "axis"], "part", {"keepdims": 0}),
-            ("MatMul", ["centred", "pull"], "off", {}),
-        ]
+        return linear_nodes()
 
     def constants(self) -> dict[str, Any]:
         """See `Core`."""
-        arrays = {"centre": self.centre, "root": self.root, "pull": self.pull}
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
+        return linear_constants(self.centre, self.root, self.pull)
 
 
 def fit_shrunken(rows: Floats) -> list[Mahalanobis]:
@@ -63,7 +59,7 @@ def fit_shrunken(rows: Floats) -> list[Mahalanobis]:
 
     flat = rows.reshape(len(rows), -1)
     found = LedoitWolf().fit(flat)
-    return [_core(found.location_, found.covariance_, flat, rows.shape[2], "shrunken")]
+    return _cores(found.location_, found.covariance_, flat, rows.shape[2], "shrunken")
 
 
 def fit_robust(rows: Floats) -> list[Mahalanobis]:
@@ -71,22 +67,36 @@ def fit_robust(rows: Floats) -> list[Mahalanobis]:
     from sklearn.covariance import MinCovDet
 
     flat = rows.reshape(len(rows), -1)
+    # A tag of which only the course counts has one direction less than cells.
+    variance, axes = np.linalg.eigh(np.cov(flat.T))
+    varies = axes[:, variance > 1e-9 * variance[-1]]
     try:
-        found = MinCovDet(random_state=0).fit(flat)
+        found = MinCovDet(random_state=0).fit(flat @ varies)
     except ValueError as error:
         raise ConfigError(
             f"no robust covariance, since half of the data is alike ({error}): leave out robust "
             "from --candidates"
         ) from error
-    return [_core(found.location_, found.covariance_, flat, rows.shape[2], "robust")]
+    centre, covariance = varies @ found.location_, varies @ found.covariance_ @ varies.T
+    return _cores(centre, covariance, flat, rows.shape[2], "robust")
 
 
-def _core(centre: Floats, covariance: Floats, flat: Floats, tags: int, method: str) -> Mahalanobis:
+def _cores(
+    centre: Floats, covariance: Floats, flat: Floats, tags: int, method: str
+) -> list[Mahalanobis]:
+    """A core for each of LEAST_VARIANCES."""
     variance, axes = np.linalg.eigh(covariance)
-    variance = np.maximum(variance, LEAST_VARIANCE * max(variance.mean(), 1e-12))
-    root = (axes / np.sqrt(variance)) @ axes.T
-    precision = (axes / variance) @ axes.T
-    usual = (((flat - centre) @ root) ** 2).sum(axis=1).mean()
+    wander = wandering_directions((flat - centre) @ axes)
+    weights = [
+        (~wander | wander.all()) / np.maximum(variance, least * max(variance.mean(), 1e-12))
+        for least in LEAST_VARIANCES
+    ]
     # A value's distance from its expectation given all others is (P x)_i / P_ii.
-    newest = precision[:, -tags:] / np.diag(precision)[-tags:]
-    return Mahalanobis(centre, root / np.sqrt(max(usual, 1e-12)), newest, method)
+    precision = (axes * weights[-1]) @ axes.T
+    newest = precision[:, -tags:] / np.maximum(np.diag(precision)[-tags:], 1e-12)
+    found = []
+    for least, weight in zip(LEAST_VARIANCES, weights, strict=True):
+        root = (axes * np.sqrt(weight)) @ axes.T
+        usual = max((((flat - centre) @ root) ** 2).sum(axis=1).mean(), 1e-12)
+        found.append(Mahalanobis(centre, root / np.sqrt(usual), newest, method, least))
+    return found

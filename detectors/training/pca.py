@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.training.lagged import Node
+from detectors.training.lagged import Node, linear_constants, linear_nodes
 from gateway.model import Floats
 
 VARIANCES = (0.8, 0.9, 0.95, 0.99)
@@ -47,30 +47,16 @@ class Pca(NamedTuple):
 
     def nodes(self) -> list[Node]:
         """See `Core`."""
-        drop = {"keepdims": 0}
-        return [
-            ("Sub", ["row", "centre"], "centred", {}),
-            ("MatMul", ["centred", "down"], "component", {}),
-            ("MatMul", ["component", "up"], "usual", {}),
-            ("Sub", ["centred", "usual"], "rest", {}),
-            ("Reshape", ["rest", "cube"], "residual", {}),
-            ("Mul", ["residual", "weight"], "weighted", {}),
-            ("Mul", ["weighted", "weighted"], "squared", {}),
-            ("ReduceSum", ["squared", "axis"], "part", drop),
-            ("Mul", ["residual", "pull"], "pulled", {}),
-            ("ReduceSum", ["pulled", "axis"], "off", drop),
-        ]
+        return linear_nodes()
 
     def constants(self) -> dict[str, Any]:
         """See `Core`."""
-        single = {
-            "centre": self.centre,
-            "down": self.components.T,
-            "up": self.components,
-            "weight": self.weight,
-            "pull": self.pull,
-        }
-        return {name: array.astype(np.float32) for name, array in single.items()}
+        size = len(self.centre)
+        kept_away = residual(np.eye(size), self.components)
+        pull = self.pull[:, :, None] * np.eye(self.pull.shape[1])
+        return linear_constants(
+            self.centre, kept_away * self.weight.ravel(), kept_away @ pull.reshape(size, -1)
+        )
 
 
 def fit(rows: Floats) -> list[Pca]:

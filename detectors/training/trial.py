@@ -16,9 +16,11 @@ import numpy as np
 from detectors.bundle import Model
 from detectors.evaluation.apply import Judged, follow
 from detectors.onnx import HYSTERESIS
+from detectors.training import regimes
 from detectors.training.choose import Choice, Windows, choose
 from detectors.training.export import graph_bytes
 from detectors.training.lagged import Frame
+from detectors.training.wander import wandering_tags
 from gateway.model import Alarm, Floats, Nanos, Score, Times
 
 SHARE = 0.3
@@ -119,7 +121,13 @@ def before_test(windows: int) -> int:
 def framed(windows: Windows, lag: int, weights: Floats) -> Frame:
     """The scale of these windows, and how stretches of `lag` rows are weighted."""
     newest = windows.values[:, -1]
-    return Frame(newest.mean(axis=0), newest.std(axis=0), lag, weights)
+    steady = np.zeros(newest.shape[1], dtype=np.bool_)
+    found = Frame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
+    rows = found.standard(newest)
+    # A single row has no course, and what has several ways of running does not wander.
+    if lag == 1 or regimes.ways(rows) > 1:
+        return found
+    return found._replace(wanders=wandering_tags(rows))
 
 
 def alarm_at(threshold: float, delay: Nanos) -> Alarm:

@@ -119,7 +119,7 @@ def test_a_wrong_budget_is_wrong_usage(data, tmp_path):
 def test_an_unknown_method_is_refused_with_those_there_are(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "m", "--candidates", "pca,trees")
     assert done.exit_code == 2
-    assert "no method 'trees', there are pca, mahalanobis, kmeans, autoencoder, " in done.stderr
+    assert "no method 'trees', there are mahalanobis, pca, kmeans, autoencoder, " in done.stderr
 
 
 def test_a_line_file_gives_the_tags_and_their_units(data, line, tmp_path):

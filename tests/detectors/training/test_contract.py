@@ -13,16 +13,14 @@ import pytest
 from detectors.bundle import Model
 from detectors.gaps import stack
 from detectors.safety import check_model
-from detectors.training.choose import METHODS, _rows
+from detectors.training.choose import METHODS, _models
 from detectors.training.export import OPSET, graph_bytes
 from detectors.training.forest import Forest
-from detectors.training.lagged import CLIP, Lagged
+from detectors.training.lagged import CLIP
 
 ROWS, SIX = 500, 6.0
-KINDS = [
-    *[("pca", n) for n in range(4)], *[("kmeans", n) for n in range(2)],
-    *[(name, 0) for name in METHODS if name not in ("pca", "kmeans")],
-]  # fmt: skip
+SEVERAL = {"pca": 4, "kmeans": 2, "mahalanobis": 3, "robust": 3}
+KINDS = [(name, n) for name in METHODS for n in range(SEVERAL.get(name, 1))]
 SCORE_ALONE = """
 import json, sys
 for name in ("sklearn", "scipy", "onnx", "detectors.training"):
@@ -58,8 +56,7 @@ def kind(request):
 @pytest.fixture(scope="module")
 def original(kind):
     method, number = kind
-    choice = learnt(method).choice
-    return Lagged(choice.model.frame, choice.candidates[number].core)
+    return learnt(method).choice.candidates[number].model
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +154,7 @@ def test_the_wildest_values_give_numbers(normal, original, exported):
 def test_the_same_data_gives_the_same_bytes(kind, original):
     method, number = kind
     windows, frame = learnt(method).prepared.windows, original.frame
-    rows = _rows(windows, np.ones(len(windows.ends), dtype=bool), frame)
-    again = Lagged(frame, METHODS[method](rows)[number])
+    again = dict(_models((method,), windows, frame))[method, number]
     assert graph_bytes(again) == graph_bytes(original)
 
 

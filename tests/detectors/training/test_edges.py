@@ -101,7 +101,7 @@ def test_a_tag_that_mostly_stands_still_is_learnt_or_refused_in_words():
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
 def test_a_part_of_the_data_in_which_nothing_varies_gives_numbers(method):
     still = np.zeros((300, 4, 2))
-    for core in METHODS[method](still):
+    for core in METHODS[method].fit(still):
         for rows in (still[:5].reshape(5, -1), np.ones((5, 8))):
             part, off = core.judge(rows)
             assert np.isfinite(part).all()

@@ -6,7 +6,7 @@ from sklearn.covariance import LedoitWolf
 
 from detectors.gaps import stack
 from detectors.training import kmeans, mahalanobis
-from detectors.training.lagged import FORGETTING, Frame, Lagged, recency, stretches
+from detectors.training.lagged import FORGETTING, LASTING, Frame, Lagged, recency, scaled, stretches
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def windows():
 @pytest.fixture(scope="module")
 def frame(windows):
     cells = windows[:, -1]
-    return Frame(cells.mean(axis=0), cells.std(axis=0), 4, recency(7))
+    return Frame(cells.mean(axis=0), cells.std(axis=0), 4, recency(7), np.zeros(4, dtype=np.bool_))
 
 
 def test_stretches_are_every_run_of_rows(windows):
@@ -41,9 +41,34 @@ def test_the_score_is_the_faded_mean_of_the_stretches(windows, frame):
     assert (contribution >= 0).all()
 
 
+def test_what_lasts_is_judged_by_the_average_of_the_stretches_too(windows, frame):
+    core = mahalanobis.fit_shrunken(frame.rows(windows[:, -4:]))[0]
+    model = scaled(frame, core, windows)
+    average = frame.average(windows[:1])
+    rows = frame.rows(windows[:1]).reshape(7, -1)
+    assert np.allclose(average.ravel(), frame.recency @ rows)
+    whole, lasting = core.judge(rows)[0], core.judge(average.reshape(1, -1))[0]
+    expected = (1 - LASTING) * frame.recency @ whole + model.lasting * lasting[0]
+    assert np.allclose(model.score(windows[:1])[1][0], expected)
+    share = model.lasting * core.judge(frame.average(windows).reshape(len(windows), -1))[0].sum()
+    assert share / len(windows) == pytest.approx(LASTING)
+
+
+def test_a_small_shift_that_lasts_is_seen_better_with_the_average():
+    noise = np.random.default_rng(1).normal(size=(2000, 4))
+    windows = np.lib.stride_tricks.sliding_window_view(noise, 10, axis=0).transpose(0, 2, 1)
+    frame = Frame(np.zeros(4), np.ones(4), 4, recency(7), np.zeros(4, dtype=np.bool_))
+    core = mahalanobis.fit_shrunken(frame.rows(windows[:, -4:]))[0]
+    found = []
+    for model in (Lagged(frame, core), scaled(frame, core, windows)):
+        threshold = np.quantile(model.score(windows)[0], 0.99)
+        found.append((model.score(windows + np.array([0, 1.5, 0, 0]))[0] > threshold).mean())
+    assert found[1] > 1.2 * found[0] > 0
+
+
 def test_the_shrunken_distance_is_that_of_the_library(windows, frame):
     rows = frame.standard(windows[:, -4:])
-    part, _ = mahalanobis.fit_shrunken(rows)[0].judge(rows.reshape(len(rows), -1))
+    part, _ = mahalanobis.fit_shrunken(rows)[-1].judge(rows.reshape(len(rows), -1))
     library = LedoitWolf().fit(rows.reshape(len(rows), -1))
     distance = library.mahalanobis(rows.reshape(len(rows), -1))
     assert np.allclose(part.sum(axis=1), distance / distance.mean(), rtol=0.05)

@@ -17,7 +17,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-budget bench-detection bench-outage kill-matrix lock schema
+.PHONY: help setup demo test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-budget: $(DEV) ## budgets of false alarms, promised and counted, on simula
 
 bench-detection: $(DEV) ## judge detection on labelled data (ANDON_DATA) and a simulated week; JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/detection.py $(ARGS)
+
+bench-scoring: $(DEV) ## what scoring a window costs, by method and size; JSON=FILE as well
+	@$(BIN)/python tests/benchmarks/scoring.py $(ARGS)
 
 bench-outage: $(DEV) ## three days without a link: disk, drain, first alert; JSON=FILE as well
 	@$(BIN)/python tests/benchmarks/outage.py $(ARGS)

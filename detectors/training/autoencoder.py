@@ -75,21 +75,26 @@ class Autoencoder(NamedTuple):
             net.append(("Gemm", [f"net{n}", f"weight{n}", f"bias{n}"], f"sum{n}", {}))
             net.append(("Tanh", [f"sum{n}"], f"net{n + 1}", {}))
         return [
-            ("Sub", ["row", "centre"], "centred", {}),
-            ("MatMul", ["centred", "down"], "net0", {}),
+            ("Gemm", ["row", "down", "shift"], "net0", {}),
             *net[:-1],
-            ("MatMul", [f"sum{count - 1}", "up"], "usual", {}),
-            ("Sub", ["centred", "usual"], "rest", {}),
-            ("Reshape", ["rest", "cube"], "residual", {}),
-            ("Mul", ["residual", "weight"], "weighted", {}),
+            ("Gemm", [f"sum{count - 1}", "up", "centre"], "usual", {}),
+            ("Sub", ["row", "usual"], "rest", {}),
+            ("Mul", ["rest", "weight"], "weighted", {}),
             ("Mul", ["weighted", "weighted"], "squared", {}),
-            ("ReduceSum", ["squared", "axis"], "part", {"keepdims": 0}),
+            ("MatMul", ["squared", "tag_of_cell"], "part", {}),
+            ("Reshape", ["rest", "cube"], "residual", {}),
             ("Gather", ["residual", "newest"], "off", {"axis": 1}),
         ]
 
     def constants(self) -> dict[str, Any]:
         """See `Core`."""
-        arrays = {"centre": self.centre, "down": self.down, "up": self.up, "weight": self.weight}
+        arrays = {
+            "centre": self.centre,
+            "down": self.down,
+            "shift": -self.centre @ self.down,
+            "up": self.up,
+            "weight": self.weight.ravel(),
+        }
         for n, layer in enumerate(self.layers):
             arrays |= {f"weight{n}": layer.weight, f"bias{n}": layer.bias}
         single: dict[str, Any] = {name: a.astype(np.float32) for name, a in arrays.items()}

@@ -51,6 +51,12 @@ class Learnt:
         return self.choice.model
 
     @property
+    def wandered(self) -> list[str]:
+        """Tags that are judged by their course alone, since their level wandered."""
+        names = zip(self.prepared.names, self.model.frame.wanders, strict=True)
+        return [name for name, wanders in names if wanders]
+
+    @property
     def scores(self) -> Floats:
         """Of windows in their order, each by a model that had not seen it."""
         return self.choice.chosen.scores

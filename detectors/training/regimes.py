@@ -70,7 +70,6 @@ class Regimes(NamedTuple):
     def nodes(self) -> list[Node]:
         """See `Core`."""
         by_state = ("usual", "inverse", "own", "weight", "pull")
-        drop = {"keepdims": 0}
         return [
             ("Max", ["row", "least"], "not_below", {}),
             ("Min", ["not_below", "most"], "usual_row", {}),
@@ -86,11 +85,9 @@ class Regimes(NamedTuple):
             ("Sub", ["within", "told"], "rest", {}),
             ("Mul", ["rest", "weight_here"], "weighted", {}),
             ("Mul", ["weighted", "weighted"], "squared", {}),
-            ("Reshape", ["squared", "cube"], "cells", {}),
-            ("ReduceSum", ["cells", "axis"], "part", drop),
+            ("MatMul", ["squared", "tag_of_cell"], "part", {}),
             ("Mul", ["rest", "pull_here"], "pulled", {}),
-            ("Reshape", ["pulled", "cube"], "pulled_cells", {}),
-            ("ReduceSum", ["pulled_cells", "axis"], "off", drop),
+            ("MatMul", ["pulled", "tag_of_cell"], "off", {}),
         ]
 
     def constants(self) -> dict[str, Any]:

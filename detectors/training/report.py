@@ -39,6 +39,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "hop": prepared.hop,
         "tags": list(prepared.names),
         "dropped": learnt.left_out,
+        "wandered": learnt.wandered,
         "gaps": [_gap(*ends) for ends in prepared.gaps],
         "tag_statistics": _tag_statistics(prepared),
         "when": list(prepared.running.when),
@@ -140,6 +141,8 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name}: {why}"
+    if report["wandered"]:
+        yield f"  wandered    {words_of_wandering(report['wandered'])}"
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
         yield f"  tried       {each['method']}: sees {each['sensitivity']:.1%} of shifted tags"
@@ -159,6 +162,14 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  warning     {warning}"
     if report.get("report"):
         yield f"  report      {report['report']}"
+
+
+def words_of_wandering(tags: list[str]) -> str:
+    """Which tags are judged by their course alone, and what to do about it."""
+    return (
+        f"{', '.join(tags)}: where the level will be next, so short a recording cannot tell; "
+        "judged by its course within a stretch"
+    )
 
 
 def words_of_test(test: dict[str, Any]) -> str:

@@ -46,6 +46,17 @@ def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
     assert "threshold" in done.stdout
 
 
+def test_a_tag_whose_level_wandered_is_named(tmp_path):
+    source = bundles.recording(600)
+    walk = np.cumsum(np.random.default_rng(1).normal(size=600))
+    warming = source._replace(
+        names=(*source.names, "oven"), values=np.column_stack((source.values, walk))
+    )
+    data = bundles.write_csv(tmp_path / "warm.csv", warming)
+    done = train_quickly("--data", data, "--out", tmp_path / "pump")
+    assert "  wandered    oven: where the level will be next" in done.stdout
+
+
 def test_the_report_can_be_had_as_json(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "pump", "--json")
     report = json.loads(done.stdout)

@@ -6,6 +6,8 @@ Promises
   it is fitted on in the end.
 - A candidate gets the threshold that its own held-out scores ask for. Then tags are moved, one at a
   time, in held-out windows, and what counts is the share of them that goes above the threshold.
+- Where the data has labels, what counts is the share of the labelled windows instead, which nothing
+  was fitted on.
 - Of one method the simplest is taken that is nearly as good as its best; another method than the
   first is taken only if it sees twice as much.
 """
@@ -115,9 +117,16 @@ class _Part(NamedTuple):
 
 
 def choose(
-    windows: Windows, frame: Frame, methods: Sequence[str], say: Callable[[str], None]
+    windows: Windows,
+    frame: Frame,
+    methods: Sequence[str],
+    say: Callable[[str], None],
+    faulty: Floats | None = None,
 ) -> Choice:
-    """The best of these methods; `frame` says what all have in common, whatever its core."""
+    """The best of these methods; `frame` says what all have in common, whatever its core.
+
+    `faulty`: windows float64[window, time, tag] that a model should find, if some are known.
+    """
     methods = _helpful(methods, frame.standard(windows.values[:, -1]))
     found: dict[tuple[str, int], list[_Part]] = {}
     judged: list[int] = []
@@ -132,6 +141,8 @@ def choose(
     say("fitting on everything")
     whole = dict(_models(methods, windows, frame))
     candidates = [_candidate(key[0], whole[key], parts, windows) for key, parts in found.items()]
+    if faulty is not None and len(faulty):
+        candidates = [_by_faults(candidate, faulty) for candidate in candidates]
     return Choice(preferred(candidates), candidates, judged)
 
 
@@ -206,6 +217,11 @@ def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
         wrong[:, :, tag] += shift * model.frame.std[tag]
         parts.append(model.score(wrong)[0])
     return np.concatenate(parts)
+
+
+def _by_faults(candidate: Candidate, faulty: Floats) -> Candidate:
+    found = candidate.model.score(faulty)[0] > candidate.calibration.threshold()
+    return candidate._replace(sensitivity=float(found.mean()))
 
 
 def _candidate(method: str, model: Lagged, parts: Sequence[_Part], windows: Windows) -> Candidate:

@@ -89,8 +89,12 @@ _PATH = click.Path(path_type=Path)
     "--settle", type=Length(), default="0s", help="How long it must have held before, at a start."
 )
 @click.option(
+    "--labels",
+    help="Column that is not 0 where something was wrong: not learnt from, but to be found.",
+)
+@click.option(
     "--candidates",
-    help="Methods to try, separated by commas, the preferred first: regimes, pca, mahalanobis, "
+    help="Methods to try, separated by commas, the preferred first: regimes, mahalanobis, pca, "
     "kmeans, autoencoder, robust, forest, lof; the first five if not given.",
 )
 @click.option(
@@ -120,6 +124,7 @@ def train(
     false_alarms: Nanos | None,
     when: tuple[str, ...],
     settle: Nanos,
+    labels: str | None,
 ) -> None:
     """Learn what is normal from recorded data, and write it as a model bundle.
 
@@ -139,7 +144,14 @@ def train(
         recordings,
         out,
         identity(name or out.absolute().name, model_version),
-        Wishes(period, window, hop, false_alarms=false_alarms, running=_running(when, settle)),
+        Wishes(
+            period,
+            window,
+            hop,
+            false_alarms=false_alarms,
+            running=_running(when, settle),
+            labels=labels,
+        ),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,

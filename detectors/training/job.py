@@ -35,10 +35,11 @@ def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
     line = read_line_tags(job.line) if job.line else {}
     say("reading the data")
     recording = read(job.data)
-    tags = choose_tags(recording.names, job.tags, tuple(line))
-    gate = job.wishes.running.tags
+    gate, labels = job.wishes.running.tags, job.wishes.labels
+    _check_known(recording.names, [labels] if labels else [], ())
+    tags = choose_tags([name for name in recording.names if name != labels], job.tags, tuple(line))
     _check_known(recording.names, gate, tuple(line))
-    beside = [name for name in gate if name not in tags]
+    beside = [name for name in dict.fromkeys((*gate, labels)) if name and name not in tags]
     recording = recording.only([*tags, *beside])
     periods = {name: tag.period for name, tag in line.items() if tag.period}
     wishes = replace(job.wishes, tag_periods=periods, beside=beside)

@@ -111,7 +111,8 @@ def learn(
     say("aligning the recording")
     prepared = prepare(recording, wishes)
     windows, budget = prepared.windows, wishes.false_alarms
-    choice = choose(windows, framed(windows, prepared.lag, prepared.recency), methods, say)
+    frame = framed(windows, prepared.lag, prepared.recency)
+    choice = choose(windows, frame, methods, say, prepared.faulty)
     return Learnt(
         prepared,
         choice,

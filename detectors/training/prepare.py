@@ -21,7 +21,7 @@ from detectors.training.resample import cut_windows, typical_step
 from detectors.training.running import ALWAYS, Running, ends
 from detectors.training.switches import why_apart
 from gateway.contracts import ConfigError
-from gateway.model import Floats, Nanos, Window
+from gateway.model import Bools, Floats, Nanos, Window
 from gateway.options import format_duration
 
 USUAL_LAG, USUAL_STRETCHES = 10, 20
@@ -29,6 +29,8 @@ MOST_INPUTS = 640
 """Values that are judged together at the most, so that a window costs little."""
 LEAST_WINDOWS = 200
 LEAST_LENGTHS = 10
+MOST_FAULTY = 400
+"""Labelled windows by which candidates are compared."""
 MOST_CELLS = 20_000_000
 """Cells of windows that are learnt from; more, evenly thinned, add time and nothing else."""
 
@@ -47,7 +49,9 @@ class Wishes:
     running: Running = ALWAYS
     """Only windows in which the machine ran are learnt from."""
     beside: Sequence[str] = ()
-    """Columns that are no tags of the model: `running` asks for them."""
+    """Columns that are no tags of the model: `running` or `labels` asks for them."""
+    labels: str | None = None
+    """Column that is not 0 where something was wrong, which is not learnt from."""
 
 
 class Prepared(NamedTuple):
@@ -64,6 +68,8 @@ class Prepared(NamedTuple):
     running: Running
     idle: int
     """Whole windows that were left out because the machine did not run."""
+    faulty: Floats
+    """Float64[window, time, tag]: some of those that end where something was wrong."""
 
     @property
     def gaps(self) -> list[tuple[Nanos, Nanos]]:
@@ -92,6 +98,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     length = asked or lag + USUAL_STRETCHES - 1
     cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
+    windows, faulty = _by_label(windows, whole, wishes.labels)
     _check_enough(len(windows), length, wishes.running)
     thin = -(-len(windows) * length * len(names) // MOST_CELLS)
     some = windows[::thin]
@@ -110,7 +117,27 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
         _fingerprint(names, windows),
         wishes.running,
         idle,
+        fill(*stack(faulty)) if faulty else np.empty((0, length, len(names))),
     )
+
+
+def _by_label(
+    windows: Sequence[Window], whole: Recording, labels: str | None
+) -> tuple[list[Window], list[Window]]:
+    """Windows without any row in which something was wrong, and some of those that end in one."""
+    if labels is None or not windows:
+        return list(windows), []
+    wrong = whole.times[np.nan_to_num(whole.values[:, whole.names.index(labels)]) != 0]
+    ends = np.array([window.end for window in windows], dtype=np.int64)
+    length, period = len(windows[0].values), windows[0].period
+
+    def in_last(rows: int) -> Bools:
+        before = np.searchsorted(wrong, ends - rows * period, "right")
+        return np.asarray(np.searchsorted(wrong, ends, "right") > before)
+
+    normal, faulty = np.flatnonzero(~in_last(length)).tolist(), np.flatnonzero(in_last(1)).tolist()
+    some = faulty[:: max(1, -(-len(faulty) // MOST_FAULTY))]
+    return [windows[n] for n in normal], [windows[n] for n in some]
 
 
 def _cut(

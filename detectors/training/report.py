@@ -46,6 +46,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "settle": format_duration(prepared.running.settle),
         "idle_windows": prepared.idle,
         "method": str(chosen.core),
+        "compared_by": "labelled windows" if len(prepared.faulty) else "shifted tags",
         "candidates": [
             {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
             for each in learnt.choice.candidates
@@ -145,7 +146,8 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  wandered    {words_of_wandering(report['wandered'])}"
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
-        yield f"  tried       {each['method']}: sees {each['sensitivity']:.1%} of shifted tags"
+        seen = f"sees {each['sensitivity']:.1%} of {report['compared_by']}"
+        yield f"  tried       {each['method']}: {seen}"
     yield f"  cost        {report['microseconds_per_window']:.3g} µs to score one window here"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores: median "
@@ -198,7 +200,7 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
         )
     if report["shifts_seen"] < HARDLY:
         yield (
-            f"it sees hardly any shift of a tag by up to three standard deviations "
+            f"it sees hardly any of the {report['compared_by']} "
             f"({report['shifts_seen']:.1%}): allow more false alarms, learn from longer running, "
             "or try other --candidates"
         )

@@ -57,6 +57,28 @@ def test_a_tag_whose_level_wandered_is_named(tmp_path):
     assert "  wandered    oven: where the level will be next" in done.stdout
 
 
+def test_what_is_labelled_is_not_learnt_from_and_compares_the_candidates(tmp_path):
+    source = bundles.recording()
+    wrong = np.arange(1200) // 150 == 5
+    values = np.column_stack((source.values, wrong))
+    values[wrong, 1] += 6
+    labelled = source._replace(names=(*source.names, "stopped"), values=values)
+    data = bundles.write_csv(tmp_path / "labelled.csv", labelled)
+    found = {}
+    for name, more in (("with", ("--labels", "stopped")), ("without", ("--tags", "speed,flow"))):
+        done = train_quickly("--data", data, "--out", tmp_path / name, "--json", *more)
+        assert done.exit_code == 0, done.output
+        found[name] = json.loads(done.stdout)
+    assert found["with"]["tags"] == list(bundles.NAMES)
+    assert found["with"]["compared_by"] == "labelled windows"
+    assert found["with"]["shifts_seen"] > 0.9
+    assert found["without"]["compared_by"] == "shifted tags"
+    # No window that was learnt from reaches into the labelled stretch.
+    assert found["without"]["windows"] - found["with"]["windows"] == 150 + 28
+    done = train_quickly("--data", data, "--out", tmp_path / "m", "--labels", "stoped")
+    assert "did you mean 'stopped'?" in done.stderr
+
+
 def test_the_report_can_be_had_as_json(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "pump", "--json")
     report = json.loads(done.stdout)

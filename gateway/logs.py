@@ -5,6 +5,7 @@ act. Change is logged, not repetition. The journal's native protocol is used whe
 journal (systemd.io, JOURNAL_NATIVE_PROTOCOL), so that fields can be matched and levels filter.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -83,6 +84,23 @@ class FromPlugins(logging.Handler):
         said.log(record.levelno, "plugin.says", exc_info=record.exc_info or None)
 
 
+class Lenient:
+    """A stream that may take nothing, as on a full disk: that must not stop the line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if it can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush; what cannot leave yet is tried again with the next event."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def configure(line: str, form: str | None = None, level: int = logging.INFO) -> None:
     """Set up logging for a daemon; `form` overrides `ending()`."""
     form = form or ending()
@@ -106,7 +124,7 @@ def configure(line: str, form: str | None = None, level: int = logging.INFO) -> 
     structlog.configure(
         processors=before,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Lenient(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(line=line)

@@ -75,3 +75,14 @@ def test_a_traceback_goes_into_the_journal_as_one_binary_field():
     assert name == b"MESSAGE"
     (length,) = struct.unpack("<Q", rest[:8])
     assert rest[8 : 8 + length] == b"task.failed\na\nb"
+
+
+def test_a_log_on_a_full_disk_stops_nothing(monkeypatch):
+    full = io.TextIOWrapper(io.BufferedWriter(io.FileIO("/dev/full", "w")), line_buffering=True)
+    monkeypatch.setattr(sys, "stderr", full)
+    logs.configure("press-3", "json")
+    for _ in range(1000):
+        structlog.get_logger().error("buffer.refuses", why="No space left on device")
+    # What it still holds can never leave.
+    with pytest.raises(OSError, match="No space left"):
+        full.close()

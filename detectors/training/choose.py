@@ -22,6 +22,7 @@ import numpy as np
 from detectors.budget import Calibration, calibrate
 from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca, regimes
 from detectors.training.lagged import Core, Frame, Lagged, scaled
+from detectors.training.wander import wandering_tags
 from gateway.model import Bools, Floats, Nanos, Times
 
 STRETCHES = 10
@@ -118,40 +119,52 @@ class _Part(NamedTuple):
 
 def choose(
     windows: Windows,
-    frame: Frame,
+    lag: int,
+    weights: Floats,
     methods: Sequence[str],
     say: Callable[[str], None],
     faulty: Floats | None = None,
 ) -> Choice:
-    """The best of these methods; `frame` says what all have in common, whatever its core.
+    """The best of these methods, each looking at stretches of `lag` rows that are weighted so.
 
     `faulty`: windows float64[window, time, tag] that a model should find, if some are known.
     """
-    methods = _helpful(methods, frame.standard(windows.values[:, -1]))
+    frame, ways = _framed(windows, lag, weights)
+    methods = methods if ways > 1 else _without_regimes(methods)
     found: dict[tuple[str, int], list[_Part]] = {}
     judged: list[int] = []
     for number, held in enumerate(np.array_split(np.arange(len(windows.ends)), STRETCHES), 1):
         say(f"holding out stretch {number} of {STRETCHES}")
         taken = held[:: -(-len(windows.ends) // MOST_JUDGED)]
         judged += taken.tolist()
-        for key, model in _models(methods, windows, frame, held):
+        for key, model in models(methods, windows, frame, held):
             scores, contributions, _ = model.score(windows.values[taken])
             moved = _moved_scores(model, windows, held)
             found.setdefault(key, []).append(_Part(scores, contributions, moved))
     say("fitting on everything")
-    whole = dict(_models(methods, windows, frame))
+    whole = dict(models(methods, windows, frame))
     candidates = [_candidate(key[0], whole[key], parts, windows) for key, parts in found.items()]
     if faulty is not None and len(faulty):
         candidates = [_by_faults(candidate, faulty) for candidate in candidates]
     return Choice(preferred(candidates), candidates, judged)
 
 
-def _helpful(methods: Sequence[str], newest: Floats) -> Sequence[str]:
-    """Without regimes where the plant runs in one way only, unless nothing else is asked for."""
-    others = [method for method in methods if method != REGIMES]
-    if not others or len(others) == len(methods):
-        return methods
-    return methods if regimes.ways(newest) > 1 else others
+def _framed(windows: Windows, lag: int, weights: Floats) -> tuple[Frame, int]:
+    """What models of these windows have in common, and in how many ways the plant runs."""
+    newest = windows.values[:, -1]
+    steady = np.zeros(newest.shape[1], dtype=np.bool_)
+    frame = Frame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
+    rows = frame.standard(newest)
+    ways = regimes.ways(rows)
+    # A single row has no course, and what has several ways of running does not wander.
+    if lag > 1 and ways == 1:
+        frame = frame._replace(wanders=wandering_tags(rows))
+    return frame, ways
+
+
+def _without_regimes(methods: Sequence[str]) -> Sequence[str]:
+    """Where the plant runs in one way only they are no help, unless nothing else is asked for."""
+    return [method for method in methods if method != REGIMES] or methods
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:
@@ -166,7 +179,7 @@ def _first(candidates: Sequence[Candidate], share: float) -> Candidate:
     return next(candidate for candidate in candidates if candidate.sensitivity >= enough)
 
 
-def _models(
+def models(
     methods: Sequence[str], windows: Windows, frame: Frame, held: Times | None = None
 ) -> Iterator[tuple[tuple[str, int], Lagged]]:
     """The candidates of these methods, made without the held-out windows."""

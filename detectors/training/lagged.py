@@ -137,13 +137,13 @@ class Lagged(NamedTuple):
     def _score(self, windows: Floats) -> tuple[Floats, Floats, Floats]:
         frame, (count, _, tags) = self.frame, windows.shape
         rows = frame.rows(windows).reshape(count, len(frame.recency), -1)
-        newest = rows[:, -1]
         if self.lasting:
             rows = np.append(rows, frame.average(windows).reshape(count, 1, -1), axis=1)
-        part, _ = self.core.judge(rows.reshape(-1, rows.shape[2]))
-        contribution = np.einsum("nst,s->nt", part.reshape(count, -1, tags), self.weights)
-        _, off = self.core.judge(newest)
-        return contribution.sum(axis=1), contribution, windows[:, -1] - off * frame.std
+        judged = self.core.judge(rows.reshape(-1, rows.shape[2]))
+        part, off = (each.reshape(count, -1, tags) for each in judged)
+        contribution = np.einsum("nst,s->nt", part, self.weights)
+        newest = off[:, len(frame.recency) - 1]
+        return contribution.sum(axis=1), contribution, windows[:, -1] - newest * frame.std
 
 
 def scaled(frame: Frame, core: Core, windows: Floats) -> Lagged:

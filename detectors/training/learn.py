@@ -21,7 +21,7 @@ from detectors.training.export import graph_bytes
 from detectors.training.lagged import Lagged
 from detectors.training.prepare import Prepared, Wishes, prepare
 from detectors.training.sensitivity import Reaction, reactions
-from detectors.training.trial import Trial, alarm_at, framed, hold_trial, scores_of
+from detectors.training.trial import Trial, alarm_at, hold_trial, scores_of
 from gateway.model import SECOND, Floats, Nanos
 
 DELAY = 20 * SECOND
@@ -111,13 +111,12 @@ def learn(
     say("aligning the recording")
     prepared = prepare(recording, wishes)
     windows, budget = prepared.windows, wishes.false_alarms
-    frame = framed(windows, prepared.lag, prepared.recency)
-    choice = choose(windows, frame, methods, say, prepared.faulty)
+    choice = choose(windows, prepared.lag, prepared.recency, methods, say, prepared.faulty)
     return Learnt(
         prepared,
         choice,
         graph_bytes(choice.model),
-        _examples(prepared, choice),
+        examples(prepared, choice),
         len(recording.times),
         recording.left_out | prepared.dropped,
         budget,
@@ -134,7 +133,7 @@ def _delay(prepared: Prepared) -> Nanos:
     return usual_delay(prepared.windows.period * prepared.hop)
 
 
-def _examples(prepared: Prepared, choice: Choice) -> Floats:
+def examples(prepared: Prepared, choice: Choice) -> Floats:
     """A typical window, the strangest one, and the typical one with its first tag far off."""
     order = np.argsort(choice.chosen.scores, kind="stable")
     picked = [choice.judged[order[len(order) // 2]], choice.judged[order[-1]]]

@@ -93,7 +93,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     whole = recording
     recording = whole.only([name for name in whole.names if name not in wishes.beside])
     cells = _cut(whole, recording, period, 1, 1, wishes)[0]
-    names, dropped = _usable_tags(recording, cells, wishes)
+    names, dropped = _usable_tags(recording, _by_label(cells, whole, wishes.labels)[0], wishes)
     lag = _lag(-(-asked // 3) if asked else USUAL_LAG, len(cells), len(names))
     length = asked or lag + USUAL_STRETCHES - 1
     cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
@@ -102,9 +102,13 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     _check_enough(len(windows), length, wishes.running)
     thin = -(-len(windows) * length * len(names) // MOST_CELLS)
     some = windows[::thin]
+    values = fill(*stack(some))
+    if still := _still(names, values[:, -1]):
+        others = prepare(whole.only([name for name in whole.names if name not in still]), wishes)
+        return others._replace(dropped=dropped | others.dropped | still)
     return Prepared(
         Windows(
-            fill(*stack(some)),
+            values,
             np.array([window.end for window in some]),
             period,
             thin * hop * period,
@@ -192,6 +196,14 @@ def _usable_tags(
         why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise ConfigError(f"at least one tag that varies is needed ({why})")
     return usable, dropped
+
+
+def _still(names: Sequence[str], newest: Floats) -> dict[str, str]:
+    """Tags that vary, but not in the newest rows [window, tag], with the reason."""
+    still = [names[column] for column in np.flatnonzero(np.ptp(newest, axis=0) == 0).tolist()]
+    if len(still) == len(names):
+        raise ConfigError(f"no tag varies where there are whole windows ({', '.join(still)})")
+    return dict.fromkeys(still, "constant wherever there is a whole window")
 
 
 def _check_enough(windows: int, length: int, running: Running) -> None:

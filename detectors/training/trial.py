@@ -16,11 +16,8 @@ import numpy as np
 from detectors.bundle import Model
 from detectors.evaluation.apply import Judged, follow
 from detectors.onnx import HYSTERESIS
-from detectors.training import regimes
 from detectors.training.choose import Choice, Windows, choose
 from detectors.training.export import graph_bytes
-from detectors.training.lagged import Frame
-from detectors.training.wander import wandering_tags
 from gateway.model import Alarm, Floats, Nanos, Score, Times
 
 SHARE = 0.3
@@ -103,8 +100,9 @@ def hold_trial(
     apart = windows.ends[cut - 1] + (windows.values.shape[1] - 1) * windows.period
     earlier = _some(windows, slice(cut), known)
     newest = _some(windows, slice(int(np.searchsorted(windows.ends, apart, "right")), None), known)
-    frame = framed(earlier, whole.model.frame.lag, whole.model.frame.recency)
-    choice = choose(earlier, frame, (whole.chosen.method,), lambda step: say(f"testing: {step}"))
+    lag, weights = whole.model.frame.lag, whole.model.frame.recency
+    methods = (whole.chosen.method,)
+    choice = choose(earlier, lag, weights, methods, lambda step: say(f"testing: {step}"))
     calibration = choice.chosen.calibration
     threshold = calibration.threshold(budget)
     graph = Model(graph_bytes(choice.model))
@@ -116,18 +114,6 @@ def hold_trial(
 def before_test(windows: int) -> int:
     """Number of the windows that lie before the test part."""
     return round(windows * (1 - SHARE))
-
-
-def framed(windows: Windows, lag: int, weights: Floats) -> Frame:
-    """The scale of these windows, and how stretches of `lag` rows are weighted."""
-    newest = windows.values[:, -1]
-    steady = np.zeros(newest.shape[1], dtype=np.bool_)
-    found = Frame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
-    rows = found.standard(newest)
-    # A single row has no course, and what has several ways of running does not wander.
-    if lag == 1 or regimes.ways(rows) > 1:
-        return found
-    return found._replace(wanders=wandering_tags(rows))
 
 
 def alarm_at(threshold: float, delay: Nanos) -> Alarm:

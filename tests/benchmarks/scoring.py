@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 from table import row, show, write
 
-from detectors.training.choose import METHODS, Windows, _models
+from detectors.training.choose import METHODS, Windows, models
 from detectors.training.export import graph_bytes
 from detectors.training.lagged import Frame, recency
 from gateway.model import SECOND
@@ -56,7 +56,7 @@ def fitted(method, length, lag):
     weights = recency(length - lag + 1)
     frame = Frame(values.mean(axis=0), values.std(axis=0), lag, weights, steady)
     windows = np.ascontiguousarray(views)
-    found = _models((method,), Windows(windows, ends, SECOND, SECOND), frame)
+    found = models((method,), Windows(windows, ends, SECOND, SECOND), frame)
     return windows, next(model for _, model in found)
 
 

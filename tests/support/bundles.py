@@ -9,10 +9,9 @@ import numpy as np
 from detectors.training.choose import choose
 from detectors.training.data import Recording
 from detectors.training.export import graph_bytes
-from detectors.training.learn import Learnt, _examples, learn
+from detectors.training.learn import Learnt, examples, learn
 from detectors.training.prepare import Wishes, prepare
 from detectors.training.publish import Identity, manifest_for, write_bundle
-from detectors.training.trial import framed
 from gateway.model import SECOND, Tag, Window
 
 NAMES = ("speed", "flow", "pressure", "current")
@@ -59,10 +58,9 @@ def untried(source: Recording, *methods: str) -> Learnt:
     """The same without its test on the newest part, which takes as long again."""
     prepared = prepare(source, Wishes(window=10 * SECOND))
     windows = prepared.windows
-    frame = framed(windows, prepared.lag, prepared.recency)
-    choice = choose(windows, frame, methods, lambda _step: None)
-    graph, examples = graph_bytes(choice.model), _examples(prepared, choice)
-    return Learnt(prepared, choice, graph, examples, len(source.times), {}, None, None)
+    choice = choose(windows, prepared.lag, prepared.recency, methods, lambda _step: None)
+    graph, golden = graph_bytes(choice.model), examples(prepared, choice)
+    return Learnt(prepared, choice, graph, golden, len(source.times), {}, None, None)
 
 
 def write(folder: Path, model: Learnt | None = None) -> Path:

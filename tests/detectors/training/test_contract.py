@@ -13,7 +13,7 @@ import pytest
 from detectors.bundle import Model
 from detectors.gaps import stack
 from detectors.safety import check_model
-from detectors.training.choose import METHODS, _models
+from detectors.training.choose import METHODS, models
 from detectors.training.export import OPSET, graph_bytes
 from detectors.training.forest import Forest
 from detectors.training.lagged import CLIP
@@ -154,7 +154,7 @@ def test_the_wildest_values_give_numbers(normal, original, exported):
 def test_the_same_data_gives_the_same_bytes(kind, original):
     method, number = kind
     windows, frame = learnt(method).prepared.windows, original.frame
-    again = dict(_models((method,), windows, frame))[method, number]
+    again = dict(models((method,), windows, frame))[method, number]
     assert graph_bytes(again) == graph_bytes(original)
 
 

@@ -56,6 +56,27 @@ def test_a_constant_channel_is_left_out():
     assert learnt.left_out == {"tag2": "constant at 7"}
 
 
+def test_a_channel_that_varies_only_before_the_first_whole_window_is_left_out():
+    source = of_tags(4)
+    source.values[9:, 2] = 0
+    dropped = bundles.learnt(source).prepared.dropped
+    assert dropped == {"tag2": "constant wherever there is a whole window"}
+    source.values[9:] = 0
+    with pytest.raises(ConfigError, match="no tag varies where there are whole windows"):
+        bundles.learnt(source)
+
+
+def test_a_channel_that_varies_only_while_something_was_wrong_is_left_out():
+    source = of_tags(4)
+    wrong = (np.arange(1200) // 100 == 5).astype(float)
+    values = np.column_stack((source.values, wrong * source.values[:, 0], wrong))
+    source = source._replace(names=(*source.names, "spill", "wrong"), values=values)
+    learnt = bundles.learnt(source, beside=("wrong",), labels="wrong")
+    assert learnt.prepared.names == ("tag0", "tag1", "tag2", "tag3")
+    assert learnt.prepared.dropped == {"spill": "constant at 0"}
+    assert sees(learnt, 0)
+
+
 def test_a_level_of_a_million_with_a_spread_of_a_thousandth_changes_nothing():
     plain = of_tags(4)
     lifted = plain._replace(values=1e6 + 1e-3 * plain.values)

@@ -13,3 +13,14 @@ def bundle(tmp_path_factory):
     import rig
 
     return rig.learn(tmp_path_factory.mktemp("learnt"), "--candidates", "pca", "--no-report")
+
+
+@pytest.fixture
+def logging_as_before():
+    """A command that runs a line sets up the logging of its process, which here is the tests'."""
+    import structlog
+
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()

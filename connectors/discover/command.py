@@ -14,8 +14,9 @@ import click
 from connectors.discover.access import access_options, make_missing, parsed, source
 from connectors.modbus.place import checked, place, place_options
 from gateway.contracts import AndonError, Places
-from gateway.model import SECOND
-from gateway.options import parse_duration
+from gateway.model import SECOND, Nanos
+from gateway.options import format_duration
+from gateway.parameters import DURATION
 
 OUT = click.option(
     "--out",
@@ -113,7 +114,14 @@ def modbus(
 
 @discover.command()
 @click.argument("url")
-@click.option("--for", "length", default="30s", show_default=True, help="How long to listen.")
+@click.option(
+    "--for",
+    "length",
+    type=DURATION,
+    default="30s",
+    show_default=True,
+    help="How long to listen.",
+)
 @click.option(
     "--topic",
     "filters",
@@ -128,7 +136,7 @@ def modbus(
 @click.option("--ca", help="Who may sign the broker's certificate; the system's, with mqtts://.")
 @OUT
 def mqtt(
-    url: str, *, length: str, filters: tuple[str, ...], most: int, out: Path | None, **login: Any
+    url: str, *, length: Nanos, filters: tuple[str, ...], most: int, out: Path | None, **login: Any
 ) -> None:
     """Listen to the MQTT broker at URL and write the numbers in its messages as tags.
 
@@ -141,18 +149,14 @@ def mqtt(
 
     folder = out.parent if out else Path()
     try:
-        seconds = parse_duration(length) / SECOND
-    except ValueError as error:
-        raise click.UsageError(f"--for: {error}") from error
-    try:
         said = source(url, login, folder)
-        heard, note = listened(parsed(said), folder, list(filters), seconds, most)
+        heard, note = listened(parsed(said), folder, list(filters), length / SECOND, most)
     except AndonError as error:
         raise click.ClickException(str(error)) from error
     for line in [*listing(heard), *([note] if note else [])]:
         click.echo(line, err=True)
     if not heard.places:
-        raise click.ClickException(f"no number was heard within {length}")
+        raise click.ClickException(f"no number was heard within {format_duration(length)}")
     _give(line_file(said, heard, most), out)
 
 

@@ -13,35 +13,9 @@ import click
 from connectors.simulator.faults import FAULTS
 from connectors.simulator.pump import EPOCH
 from connectors.simulator.skid import Server
-from gateway.model import SECOND, Nanos
-from gateway.options import format_duration, parse_duration
-
-
-class _Duration(click.ParamType[Nanos]):
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Moment(click.ParamType[Nanos]):
-    name = "iso time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        if isinstance(value, int):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-01-01T00:00:00Z", param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        since = moment - datetime.fromtimestamp(0, UTC)
-        return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
+from gateway.model import SECOND
+from gateway.options import format_duration
+from gateway.parameters import DURATION, MOMENT
 
 
 class _Address(click.ParamType[tuple[str, int]]):
@@ -70,7 +44,7 @@ PORT = click.IntRange(0, 65535)
     "--fault-after",
     "--fault-at",
     default="30s",
-    type=_Duration(),
+    type=DURATION,
     show_default=True,
     help="When, after the start.",
 )
@@ -81,18 +55,18 @@ PORT = click.IntRange(0, 65535)
     help="Write a .csv or .parquet file instead, as fast as it goes.",
 )
 @click.option(
-    "--for", "length", default="2h", type=_Duration(), show_default=True, help="How much to record."
+    "--for", "length", default="2h", type=DURATION, show_default=True, help="How much to record."
 )
 @click.option(
     "--start",
     default=EPOCH,
-    type=_Moment(),
+    type=MOMENT,
     help="When the recording begins.  [default: 2026-01-01]",
 )
 @click.option(
     "--sample",
     default="500ms",
-    type=_Duration(),
+    type=DURATION,
     show_default=True,
     help="Time between two recorded rows.",
 )

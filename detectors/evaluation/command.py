@@ -12,16 +12,10 @@ import click
 from detectors.training.command import Condition, check_extra
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Nanos
-from gateway.options import parse_duration
+from gateway.options import format_duration
+from gateway.parameters import DURATION
 
 _PATH = click.Path(path_type=Path)
-
-
-def _duration(_context: Any, parameter: Any, value: str) -> Nanos:
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=parameter) from error
 
 
 def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -32,9 +26,12 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
                      help="How far below it the score must fall, as a fraction."),
         click.option("--when", multiple=True, type=Condition(),
                      help="Judge only while this holds: 'speed > 100'; the bundle's if none."),
-        click.option("--settle", help="How long it must have held before; the bundle's if none."),
-        click.option("--on-delay", help="How long the score must be above; the bundle's if none."),
-        click.option("--off-delay", help="How long the score must be below; the bundle's if none."),
+        click.option("--settle", type=DURATION,
+                     help="How long it must have held before; the bundle's if none."),
+        click.option("--on-delay", type=DURATION,
+                     help="How long the score must be above; the bundle's if none."),
+        click.option("--off-delay", type=DURATION,
+                     help="How long the score must be below; the bundle's if none."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -72,7 +69,7 @@ def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None
 @click.argument("bundle", type=_PATH)
 @click.argument("data", nargs=-1, required=True, type=_PATH)
 @click.option("--labels", help="Column of the data that is not 0 where something was wrong.")
-@click.option("--grace", callback=_duration, default="60s", show_default=True,
+@click.option("--grace", type=DURATION, default="60s", show_default=True,
               help="Time after an event in which the machine may recover.")  # fmt: skip
 @click.option("--report", "page", type=_PATH, help="HTML to write, with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -128,7 +125,9 @@ def _detector(bundle: Path, alarm: dict[str, Any]) -> Any:
         raise ConfigError("reading recorded data needs pyarrow: install andon[train]")
     from detectors.evaluation.apply import detector_for
 
-    return detector_for(bundle, **alarm | {"when": alarm["when"] or None})
+    times = ("settle", "on_delay", "off_delay")
+    said = {name: format_duration(alarm[name]) for name in times if alarm[name] is not None}
+    return detector_for(bundle, **alarm | said | {"when": alarm["when"] or None})
 
 
 def _timestamp(at: Nanos) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from detectors.importing.form import KINDS, LAYOUTS
-from detectors.training.command import Budget, Length, check_extra, identity, progress, sorted_out
+from detectors.training.command import Budget, check_extra, identity, progress, sorted_out
+from gateway.parameters import DURATION
 
 _PATH = click.Path(path_type=Path)
 
@@ -52,9 +53,9 @@ def models() -> None:
     type=Budget(),
     help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
 )
-@click.option("--period", type=Length(), help="The grid; the data's own step if not given.")
-@click.option("--window", type=Length(), help="What the model sees; its own if it is fixed.")
-@click.option("--hop", type=Length(), help="Distance of two windows; one period if none.")
+@click.option("--period", type=DURATION, help="The grid; the data's own step if not given.")
+@click.option("--window", type=DURATION, help="What the model sees; its own if it is fixed.")
+@click.option("--hop", type=DURATION, help="Distance of two windows; one period if none.")
 @click.option("--quantize", is_flag=True, help="Try 8 bits, and keep them if it costs nothing.")
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

@@ -11,7 +11,7 @@ from detectors.reporting import plots
 from detectors.reporting.alarm_plots import SHOWN, alarm_pictures, spans_of
 from detectors.reporting.page import drawn, render
 from detectors.training.learn import Learnt
-from detectors.training.report import warnings, words_of_wandering
+from detectors.training.report import warnings, words_of_wandering, words_of_wrong
 from detectors.training.trial import Verdict
 
 MOST_TAGS = 36
@@ -33,6 +33,7 @@ def training_page(learnt: Learnt, report: dict[str, Any], units: Mapping[str, st
         units=units,
         plots=_plots(learnt, report, units),
         warnings=list(warnings(report)),
+        labelled=words_of_wrong(report["wrong_windows"]),
         wandering=words_of_wandering(report["wandered"]),
         verdicts=VERDICTS,
         quick=_quick(report["sensitivity"]),

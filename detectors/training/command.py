@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gateway.contracts import ConfigError
 from gateway.model import Nanos
-from gateway.options import parse_duration
+from gateway.parameters import DURATION
 
 _EXTRA = {
     "jinja2": "jinja2",
@@ -52,18 +52,6 @@ class Condition(click.ParamType[str]):
         return str(value)
 
 
-class Length(click.ParamType[Nanos]):
-    """A duration with its unit, in ns."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 _PATH = click.Path(path_type=Path)
 
 
@@ -74,11 +62,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--name", help="The model's id; the folder's name if not given.")
 @click.option("--model-version", help="The model's version; the time in UTC if not given.")
 @click.option("--tags", help="Only these tags, separated by commas.")
-@click.option("--period", type=Length(), help="The grid; the data's own step if not given.")
+@click.option("--period", type=DURATION, help="The grid; the data's own step if not given.")
 @click.option(
-    "--window", type=Length(), help="Length of a window; at most 29 periods if not given."
+    "--window", type=DURATION, help="Length of a window; at most 29 periods if not given."
 )
-@click.option("--hop", type=Length(), help="Distance of two windows; one period if not given.")
+@click.option("--hop", type=DURATION, help="Distance of two windows; one period if not given.")
 @click.option(
     "--when",
     multiple=True,
@@ -86,7 +74,7 @@ _PATH = click.Path(path_type=Path)
     help="Learn only from where this held, as in 'speed > 100'; given repeatedly, all of it.",
 )
 @click.option(
-    "--settle", type=Length(), default="0s", help="How long it must have held before, at a start."
+    "--settle", type=DURATION, default="0s", help="How long it must have held before, at a start."
 )
 @click.option(
     "--labels",

@@ -68,6 +68,8 @@ class Prepared(NamedTuple):
     running: Running
     idle: int
     """Whole windows that were left out because the machine did not run."""
+    wrong: int
+    """Whole windows that were left out because something was wrong in them, by the labels."""
     faulty: Floats
     """Float64[window, time, tag]: some of those that end where something was wrong."""
 
@@ -98,10 +100,10 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     length = asked or lag + USUAL_STRETCHES - 1
     cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
-    windows, faulty = _by_label(windows, whole, wishes.labels)
-    _check_enough(len(windows), length, wishes.running)
-    thin = -(-len(windows) * length * len(names) // MOST_CELLS)
-    some = windows[::thin]
+    normal, faulty = _by_label(windows, whole, wishes.labels)
+    _check_enough(len(normal), length, wishes.running)
+    thin = -(-len(normal) * length * len(names) // MOST_CELLS)
+    some = normal[::thin]
     values = fill(*stack(some))
     if still := _still(names, values[:, -1]):
         others = prepare(whole.only([name for name in whole.names if name not in still]), wishes)
@@ -117,10 +119,11 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
         dropped,
         lag,
         hop,
-        len(windows),
-        _fingerprint(names, windows),
+        len(normal),
+        _fingerprint(names, normal),
         wishes.running,
         idle,
+        len(windows) - len(normal),
         fill(*stack(faulty)) if faulty else np.empty((0, length, len(names))),
     )
 

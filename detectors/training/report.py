@@ -45,6 +45,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "when": list(prepared.running.when),
         "settle": format_duration(prepared.running.settle),
         "idle_windows": prepared.idle,
+        "wrong_windows": prepared.wrong,
         "method": str(chosen.core),
         "compared_by": "labelled windows" if len(prepared.faulty) else "shifted tags",
         "candidates": [
@@ -139,6 +140,8 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
             f"  running     {' and '.join(report['when'])}{settled}; "
             f"{report['idle_windows']} windows in which it was not so are not learnt from"
         )
+    if report["wrong_windows"]:
+        yield f"  labelled    {words_of_wrong(report['wrong_windows'])}"
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name}: {why}"
@@ -164,6 +167,11 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  warning     {warning}"
     if report.get("report"):
         yield f"  report      {report['report']}"
+
+
+def words_of_wrong(windows: int) -> str:
+    """How much the labels kept from being learnt from."""
+    return f"{counted(windows, 'window')} in which something was wrong: not learnt from"
 
 
 def words_of_wandering(tags: list[str]) -> str:

@@ -14,7 +14,8 @@ import click
 from gateway.cli.replay import need_pyarrow, own_history
 from gateway.contracts import ConfigError
 from gateway.model import Nanos, Quality
-from gateway.options import format_duration, parse_duration
+from gateway.options import format_duration
+from gateway.parameters import DURATION
 
 _OPENED = re.compile(r".+-([0-9a-f]+)(?:\.\d+)?")
 _MILLI: Nanos = 1_000_000
@@ -33,19 +34,12 @@ def _opened_at(_context: Any, parameter: Any, alert: str) -> Nanos:
     return int(match[1], 16) * _MILLI
 
 
-def _duration(_context: Any, parameter: Any, value: str | None) -> Nanos | None:
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=parameter) from error
-
-
 @click.command("clip")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("alert", callback=_opened_at)
 @click.argument("glob", default="*")
-@click.option("--before", callback=_duration, help="As history.clip says, or 2min.")
-@click.option("--after", callback=_duration, help="As history.clip says, or 1min.")
+@click.option("--before", type=DURATION, help="As history.clip says, or 2min.")
+@click.option("--after", type=DURATION, help="As history.clip says, or 1min.")
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

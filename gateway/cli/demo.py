@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from gateway.demo.story import Facts, Play, Result, handed_over, perform
-from gateway.options import parse_duration
+from gateway.model import SECOND, Nanos
+from gateway.parameters import DURATION
 
 FAULTS = (
     "bearing_wear",
@@ -26,7 +27,14 @@ FAULTS = (
 
 @click.command("demo")
 @click.option("--fault", type=click.Choice(FAULTS), default=FAULTS[0], show_default=True)
-@click.option("--for", "length", default="60s", show_default=True, help="How long the line runs.")
+@click.option(
+    "--for",
+    "length",
+    type=DURATION,
+    default="60s",
+    show_default=True,
+    help="How long the line runs.",
+)
 @click.option("--seed", default=1, show_default=True, help="Another seed, another plant.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on the last line.")
 @click.option(
@@ -34,20 +42,17 @@ FAULTS = (
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep recording, model, line file, log and buffer in this folder.",
 )
-def command(fault: str, length: str, seed: int, as_json: bool, keep: Path | None) -> None:
+def command(fault: str, length: Nanos, seed: int, as_json: bool, keep: Path | None) -> None:
     """Start a plant, learn from it, run the line against it, break it, and watch.
 
     Exit code 0 if the fault raised an alert and nothing was raised before it, else 1.
     """
-    try:
-        seconds = parse_duration(length) / 1e9
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from error
     with tempfile.TemporaryDirectory(prefix="andon-demo-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        play = Play(fault, length / SECOND, seed, folder.absolute())
         try:
-            result = asyncio.run(_play(Play(fault, seconds, seed, folder.absolute()), as_json))
+            result = asyncio.run(_play(play, as_json))
         except asyncio.CancelledError:
             raise click.Abort from None
     _report(result, as_json)

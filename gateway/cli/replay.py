@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,21 +15,11 @@ import click
 from rich.console import Console
 
 from gateway.contracts import ConfigError
-from gateway.model import SECOND, Envelope, Kind, Nanos
+from gateway.model import Envelope, Kind, Nanos
+from gateway.parameters import MOMENT
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
 _FOREVER: Nanos = 2**62
-
-
-class _Moment(click.ParamType[Nanos]):
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time: write it as in 2026-01-31T12:00:00Z", param, ctx)
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * SECOND
 
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -44,8 +33,8 @@ _PATH = click.Path(exists=True, path_type=Path)
     type=_PATH,
     help="History files or folders, or CSV or Parquet; the line's own history if not given.",
 )
-@click.option("--from", "since", type=_Moment(), help="ISO 8601, UTC unless it says otherwise.")
-@click.option("--to", "until", type=_Moment(), help="Up to, but not including.")
+@click.option("--from", "since", type=MOMENT, help="ISO 8601, UTC unless it says otherwise.")
+@click.option("--to", "until", type=MOMENT, help="Up to, but not including.")
 @click.option(
     "--out",
     required=True,

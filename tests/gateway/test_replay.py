@@ -5,7 +5,6 @@ import os
 
 import pytest
 import recorded
-import structlog
 from click.testing import CliRunner
 
 from gateway import codec
@@ -14,19 +13,11 @@ from gateway.history.archive import Archive
 from gateway.history.names import listed
 from gateway.model import SECOND
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 HOUR = 3600 * SECOND
 LENGTH = round(float(os.environ.get("ANDON_REPLAY_HOURS", "0.25")) * HOUR)
 """24 for the whole day."""
 FAULT = {"fault": "bearing_wear", "fault_after": min(LENGTH // 3, 600 * SECOND)}
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    """A command sets up the logging of its process, which here is that of all tests."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    structlog.contextvars.clear_contextvars()
 
 
 def replay(file, out, *words):

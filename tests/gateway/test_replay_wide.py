@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import recorded
-import structlog
 import yaml
 from click.testing import CliRunner
 
@@ -14,6 +13,7 @@ from gateway import codec
 from gateway.cli import main
 from gateway.model import SECOND
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 LINE = """
 version: 1
 line: press-3
@@ -24,15 +24,6 @@ sources:
 detectors:
   guard: {type: limits, tags: {oil: {high: 5}}}
 """
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    """A command sets up the logging of its process, which here is that of all tests."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from detectors.bundle import load
+from detectors.training.report import as_text
 from gateway.cli import main
 from gateway.model import SECOND
 
@@ -64,9 +65,11 @@ def test_what_is_labelled_is_not_learnt_from_and_compares_the_candidates(tmp_pat
     values[wrong, 1] += 6
     labelled = source._replace(names=(*source.names, "stopped"), values=values)
     data = bundles.write_csv(tmp_path / "labelled.csv", labelled)
-    found = {}
-    for name, more in (("with", ("--labels", "stopped")), ("without", ("--tags", "speed,flow"))):
-        done = train_quickly("--data", data, "--out", tmp_path / name, "--json", *more)
+    found, page = {}, tmp_path / "page.html"
+    more = {"with": ("--labels", "stopped", "--report", page), "without": ("--tags", "speed,flow")}
+    for name, how in more.items():
+        quick = ("--json", "--candidates", "pca")
+        done = train("--data", data, "--out", tmp_path / name, *quick, *how)
         assert done.exit_code == 0, done.output
         found[name] = json.loads(done.stdout)
     assert found["with"]["tags"] == list(bundles.NAMES)
@@ -75,6 +78,11 @@ def test_what_is_labelled_is_not_learnt_from_and_compares_the_candidates(tmp_pat
     assert found["without"]["compared_by"] == "shifted tags"
     # No window that was learnt from reaches into the labelled stretch.
     assert found["without"]["windows"] - found["with"]["windows"] == 150 + 28
+    assert found["with"]["wrong_windows"] == 150 + 28
+    told = "178 windows in which something was wrong: not learnt from"
+    assert f"  labelled    {told}" in as_text(found["with"])
+    assert f"<th>labelled</th><td>{told}</td>" in page.read_text()
+    assert not any("something was wrong" in line for line in as_text(found["without"]))
     done = train_quickly("--data", data, "--out", tmp_path / "m", "--labels", "stoped")
     assert "did you mean 'stopped'?" in done.stderr
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import recorded
-import structlog
 from click.testing import CliRunner
 
 from gateway.cli import main
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "configs" / "cases").glob("*.yaml"))
 LINE = """\
@@ -35,14 +35,6 @@ cases:
       - {at: 7s, alarm: guard.oil.high, top_tags: [oil]}
       - {at: 10s, alarm: guard.oil.high, state: normal}
 """
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before():
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

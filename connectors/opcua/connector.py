@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,6 +56,7 @@ class OpcUaConnector:
         Raises SourceLost or ConfigError.
         """
         session: Session | None = None
+        await _import_library()
 
         def lost(why: str) -> None:
             if session is not None:
@@ -80,6 +82,7 @@ class OpcUaConnector:
 
     async def probe(self) -> Probe:
         """Connect and read every node once."""
+        await _import_library()
         started = time.monotonic_ns()
         try:
             async with connected(self.options, self._places, lambda _why: None) as client:
@@ -108,6 +111,11 @@ class OpcUaConnector:
 
     def __repr__(self) -> str:
         return f"<{self.name}: opcua {self.options.url}>"
+
+
+async def _import_library() -> None:
+    """Beside the loop: asyncua takes a second, in which another source's answer would be late."""
+    await asyncio.to_thread(import_module, "asyncua.client.client")
 
 
 def _fault(data: Any) -> str:

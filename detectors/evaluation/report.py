@@ -63,13 +63,13 @@ def alarm_values(episode: Episode) -> dict[str, Any]:
 def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
     came = delays(judged.at, labels, judged.alarm)
     kept = without_recovery(labels, judged.at, grace)
+    events = [_event(judged, rows, delay) for rows, delay in zip(spans(labels), came, strict=True)]
     return {
         "events": len(came),
         "events_found": sum(delay is not None for delay in came),
+        "events_alarmed_before": sum(event["alarmed_before"] for event in events),
         "delays_s": [None if delay is None else delay / SECOND for delay in came],
-        "labelled": [
-            _event(judged, rows, delay) for rows, delay in zip(spans(labels), came, strict=True)
-        ],
+        "labelled": events,
         "rates": _rates(labels, judged.alarm),
         "grace_s": grace / SECOND,
         "rates_without_recovery": _rates(labels[kept], judged.alarm[kept]),
@@ -79,15 +79,16 @@ def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
 
 
 def _event(judged: Judged, rows: tuple[int, int], delay: Nanos | None) -> dict[str, Any]:
-    """One labelled event, and the tags of the first alarm in it."""
+    """One labelled event, whether its first alarm stood before it, and the tags of that alarm."""
     start, end = rows
     alarms = judged.number[start:end]
-    first = alarms[alarms >= 0][:1].tolist()
+    first = [judged.episodes[number] for number in alarms[alarms >= 0][:1]]
     return {
         "first": moment(int(judged.at[start])),
         "last": moment(int(judged.at[end - 1])),
         "delay_s": None if delay is None else delay / SECOND,
-        "tags": [tag for number in first for tag in alarm_values(judged.episodes[number])["tags"]],
+        "alarmed_before": any(alarm.raised < judged.at[start] for alarm in first),
+        "tags": [tag for alarm in first for tag in alarm_values(alarm)["tags"]],
     }
 
 
@@ -117,7 +118,9 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     if "events" not in report:
         yield "  labels        none given (--labels COLUMN), so each alarm counts as false"
         return
-    yield f"  events        {report['events_found']} of {report['events']} found"
+    before = report["events_alarmed_before"]
+    already = f", {before} of them by an alarm that was raised before" if before else ""
+    yield f"  events        {report['events_found']} of {report['events']} found{already}"
     yield f"  delays        {', '.join(_seconds(delay) for delay in report['delays_s']) or '-'}"
     for name, title in (("rates", "rows"), ("rates_without_recovery", "with grace")):
         rates = {key: _shown(value) for key, value in report[name].items()}

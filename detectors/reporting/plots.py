@@ -94,6 +94,7 @@ def scores(
     highest = max(threshold, float(np.nanmax(values, initial=0.0)))
     if highest > 5 * threshold:
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
     else:
         axis.set_ylim(0, 1.15 * highest)
     for number, (start, _) in enumerate(alarms[:NUMBERED], 1):

@@ -6,7 +6,7 @@ _UNITS = ((48.0, 24.0, "days"), (2.0, 1.0, "h"), (2 / 60, 1 / 60, "min"), (0.0, 
 def spoken(hours: float) -> str:
     """A time of so many hours, with three digits, in the unit that suits its length."""
     size, unit = next((size, unit) for least, size, unit in _UNITS if hours >= least)
-    return f"{hours / size:.3g} {unit}"
+    return f"{figure(hours / size)} {unit}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from detectors.reporting.words import counted
 from detectors.training.lagged import Node, linear_constants, linear_nodes
 from gateway.model import Floats
 
@@ -38,7 +39,8 @@ class Pca(NamedTuple):
     variance: float
 
     def __str__(self) -> str:
-        return f"lagged PCA, {len(self.components)} components, {self.variance:.0%} of variance"
+        kept = counted(len(self.components), "component")
+        return f"lagged PCA, {kept}, {self.variance:.0%} of variance"
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
         """See `Core`."""

@@ -27,6 +27,8 @@ from gateway.options import format_duration
 USUAL_LAG, USUAL_STRETCHES = 10, 20
 MOST_INPUTS = 640
 """Values that are judged together at the most, so that a window costs little."""
+LARGEST = 1e100
+"""Of numbers that are still to be squared and added up."""
 LEAST_WINDOWS = 200
 LEAST_LENGTHS = 10
 MOST_FAULTY = 400
@@ -190,6 +192,8 @@ def _usable_tags(
         found = values[seen[:, column], column]
         if len(found) < wishes.min_coverage * len(part):
             dropped[name] = f"data in only {len(found) / len(part):.0%} of the time"
+        elif (largest := float(np.abs(found).max())) > LARGEST:
+            dropped[name] = f"holds {largest:g}, which is no measurement"
         elif found.min() == found.max():
             dropped[name] = f"constant at {found[0]:g}"
         elif apart := why_apart(recording.values[:, column]):

@@ -129,24 +129,7 @@ def _reaction(found: Reaction) -> dict[str, Any]:
 def as_text(report: dict[str, Any]) -> Iterator[str]:
     """The report as lines."""
     yield f"{report['model']} written to {report['bundle']} in {report['seconds']:.1f} s"
-    yield f"  data        {report['rows']} rows, {report['first']} to {report['last']}"
-    yield (
-        f"  windows     {report['windows']} of {report['window']} rows of {report['period']}, "
-        f"{report['windows_judged']} judged by models that had not seen them"
-    )
-    if report["when"]:
-        settled = f", settled for {report['settle']}" if report["settle"] != "0s" else ""
-        yield (
-            f"  running     {' and '.join(report['when'])}{settled}; "
-            f"{report['idle_windows']} windows in which it was not so are not learnt from"
-        )
-    if report["wrong_windows"]:
-        yield f"  labelled    {words_of_wrong(report['wrong_windows'])}"
-    yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
-    for name, why in report["dropped"].items():
-        yield f"  left out    {name}: {why}"
-    if report["wandered"]:
-        yield f"  wandered    {words_of_wandering(report['wandered'])}"
+    yield from _learnt_from(report)
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
         seen = f"sees {each['sensitivity']:.1%} of {report['compared_by']}"
@@ -167,6 +150,30 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  warning     {warning}"
     if report.get("report"):
         yield f"  report      {report['report']}"
+
+
+def _learnt_from(report: dict[str, Any]) -> Iterator[str]:
+    yield f"  data        {report['rows']} rows, {report['first']} to {report['last']}"
+    yield (
+        f"  windows     {report['windows']} of {report['window']} rows of {report['period']}, "
+        f"{report['windows_judged']} judged by models that had not seen them"
+    )
+    if report["when"]:
+        settled = f", settled for {report['settle']}" if report["settle"] != "0s" else ""
+        yield (
+            f"  running     {' and '.join(report['when'])}{settled}; "
+            f"{report['idle_windows']} windows in which it was not so are not learnt from"
+        )
+    if report["wrong_windows"]:
+        yield f"  labelled    {words_of_wrong(report['wrong_windows'])}"
+    if report["gaps"]:
+        length = spoken(sum(gap["hours"] for gap in report["gaps"]))
+        yield f"  gaps        {len(report['gaps'])}, {length} in all, over which no window reaches"
+    yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
+    for name, why in report["dropped"].items():
+        yield f"  left out    {name}: {why}"
+    if report["wandered"]:
+        yield f"  wandered    {words_of_wandering(report['wandered'])}"
 
 
 def words_of_wrong(windows: int) -> str:

@@ -77,7 +77,7 @@ async def prepare(play: Play, ready: Facts, tell: Tell) -> Path:
     await andon("simulate", "--record", str(recording), "--for", LEARN, "--seed", seed)
     tell("learning a model from it")
     bundle = str(play.folder / BUNDLE)
-    # Trying all methods takes twice as long, and comes to the same model here.
+    # One method is enough to show it, and trying all takes twice as long.
     quickly = ("--candidates", "pca", "--no-report")
     wishes = ("--data", str(recording), "--out", bundle, "--force", *quickly)
     said = await andon("train", str(file), *wishes)

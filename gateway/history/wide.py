@@ -1,10 +1,12 @@
 """Recordings that others made: CSV or Parquet, wide, with a column of times and one for each tag.
 
 Promises
-- The column of times is the one named timestamp, time, datetime or at, or else the first; ISO 8601
-  (UTC where no zone is given) or seconds, milli-, micro- or nanoseconds since 1970.
+- The column of times is the one named timestamp, time, datetime or at, or else the first, if it is
+  no other measurement; ISO 8601 (UTC where no zone is given) or seconds, milli-, micro- or
+  nanoseconds since 1970.
 - `,`, `;` and tab are recognised, and the decimal comma with the latter two.
-- What is no number is missing, and a column that hardly holds any is named as left out.
+- What is no number is missing, and a column that hardly holds any is named as left out, as is one
+  without a name.
 - Files are joined in the order of time. Whatever cannot be read is a ConfigError with its file.
 """
 
@@ -21,6 +23,8 @@ from gateway.model import Floats, Quality, SampleBatch, Times
 
 _TIME_NAMES = ("timestamp", "time", "datetime", "at")
 _EPOCH_UNITS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
+_LATEST = 2.0**63
+"""In ns since 1970."""
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
@@ -77,22 +81,32 @@ def read_file(path: Path) -> Recording:
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     names = [name.strip() for name in table.column_names]
-    if len(names) < 2 or not table.num_rows:
-        raise ConfigError(f"{path} must hold a column of times and at least one column of values")
+    _check_names(path, names)
     at = next((i for i, name in enumerate(names) if name.lower() in _TIME_NAMES), 0)
     times, known = _times(path, names[at], table.column(at).combine_chunks())
     columns: dict[str, Floats] = {}
     left_out: dict[str, str] = {}
     for number, name in enumerate(names):
         if number != at:
-            column = _numbers(table.column(number).combine_chunks())
+            column = _numbers(table.column(number).combine_chunks()) if name else None
             if column is None:
-                left_out[name] = "hardly any numbers"
+                left_out[name] = "hardly any numbers" if name else "a column without a name"
             else:
                 columns[name] = column[known]
     if not columns:
         raise ConfigError(f"{path} has no column with numbers beside the times")
     return Recording(tuple(columns), times, np.stack(list(columns.values()), axis=1), left_out)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    if len(names) < 2:
+        raise ConfigError(
+            f"{path} must hold a column of times and at least one column of values, with ',', ';' "
+            f"or a tab between them; it has one column, {names[0]!r}"
+        )
+    doubled = next((name for name in names if name and names.count(name) > 1), None)
+    if doubled is not None:
+        raise ConfigError(f"{path} has several columns called {doubled!r}: give each its own name")
 
 
 def _table(path: Path) -> Any:
@@ -103,6 +117,8 @@ def _table(path: Path) -> Any:
     delimiter, decimal = _dialect(path)
     return csv.read_csv(
         path,
+        # With several threads nobody knows the number of a row that is wrong.
+        read_options=csv.ReadOptions(use_threads=False),
         parse_options=csv.ParseOptions(delimiter=delimiter),
         convert_options=csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True),
     )
@@ -111,6 +127,8 @@ def _table(path: Path) -> Any:
 def _dialect(path: Path) -> tuple[str, str]:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         header, row = file.readline(), file.readline()
+    if "\ufffd" in header or "\0" in header:
+        raise ConfigError(f"{path} is not text in UTF-8: save it as CSV with that encoding")
     delimiter = max(",;\t", key=header.count)
     return delimiter, "," if delimiter != "," and re.search(r"\d,\d", row) else "."
 
@@ -118,29 +136,47 @@ def _dialect(path: Path) -> tuple[str, str]:
 def _times(path: Path, name: str, column: Any) -> tuple[Times, Any]:
     """Times in ns of the rows that have one, and which rows these are."""
     import pyarrow as pa
+    from pyarrow import compute
 
-    known = np.asarray(column.is_valid())
-    column, kind = column.drop_null(), column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        zone = getattr(kind, "tz", None)
-        nanos = column.cast(pa.timestamp("ns", tz=zone)).cast(pa.int64())
-        return np.asarray(nanos, dtype=np.int64), known
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _epoch(np.asarray(column)), known
+    if pa.types.is_floating(column.type):
+        column = compute.if_else(compute.is_finite(column), column, None)
     try:
-        texts = [datetime.fromisoformat(text.strip()) for text in column.to_pylist()]
+        times = _nanos(column.drop_null(), is_named=name.lower() in _TIME_NAMES)
     except (AttributeError, ValueError) as error:
         raise ConfigError(
             f"{path}: the column {name!r} holds no times ({error}); write them as "
             "2026-01-31T12:00:00Z or as seconds since 1970, in a column named timestamp"
         ) from error
+    return times, np.asarray(column.is_valid())
+
+
+def _nanos(column: Any, *, is_named: bool) -> Times:
+    """Times in ns of a column without nulls; ValueError or AttributeError says why not."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not len(column):
+        raise ValueError("it is empty")
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        zone = getattr(kind, "tz", None)
+        nanos = column.cast(pa.timestamp("ns", tz=zone)).cast(pa.int64())
+        return np.asarray(nanos, dtype=np.int64)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = np.asarray(column)
+        if not is_named and (np.diff(numbers) < 0).any():
+            raise ValueError("its numbers go up and down")
+        return _epoch(numbers)
+    texts = [datetime.fromisoformat(text.strip()) for text in column.to_pylist()]
     seconds = [(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() for at in texts]
-    return np.round(np.array(seconds) * 1e6).astype(np.int64) * 1_000, known
+    return _epoch(np.round(np.array(seconds) * 1e6), 1_000)
 
 
-def _epoch(numbers: Any) -> Times:
-    size = float(np.median(np.abs(numbers))) if len(numbers) else 0.0
-    factor = next((factor for limit, factor in _EPOCH_UNITS if size < limit), 1)
+def _epoch(numbers: Any, factor: int | None = None) -> Times:
+    """Numbers since 1970 in ns; their unit follows from their size if its `factor` is not given."""
+    size = float(np.median(np.abs(numbers)))
+    factor = factor or next((factor for limit, factor in _EPOCH_UNITS if size < limit), 1)
+    if float(np.abs(numbers.astype(np.float64)).max()) * factor >= _LATEST:
+        raise ValueError("one is before 1678 or after 2262")
     if np.issubdtype(numbers.dtype, np.integer):
         return np.asarray(numbers.astype(np.int64) * factor)
     # Whole seconds apart, so that the fraction keeps its digits.

@@ -77,6 +77,23 @@ def test_backtest_is_told_in_words(bundle, data):
     assert said.count("always alarm") == 2
 
 
+def test_an_event_is_not_found_by_chance_of_an_alarm_that_stood_already(bundle, data, tmp_path):
+    text = data.read_text().splitlines()
+    # Labelled from 175 s on, when the alarm is active already.
+    late = [row[:-1] + str(int(175 < n <= 180)) if n else row for n, row in enumerate(text)]
+    path = tmp_path / "late.csv"
+    path.write_text("\n".join(late))
+    page = tmp_path / "page.html"
+    wishes = ("--labels", "wrong", "--report", page)
+    report = json.loads(andon("backtest", bundle, path, *wishes, "--json").stdout)
+    assert (report["events_found"], report["events_alarmed_before"]) == (1, 1)
+    assert report["labelled"][0]["alarmed_before"]
+    assert "by an alarm raised before" in page.read_text()
+    said = "1 of 1 found, 1 of them by an alarm that was raised before"
+    assert said in andon("backtest", bundle, path, "--labels", "wrong").stdout
+    assert "raised before" not in andon("backtest", bundle, data, "--labels", "wrong").stdout
+
+
 def test_without_labels_every_alarm_counts_as_false(bundle, data):
     report = json.loads(andon("backtest", bundle, data, "--json").stdout)
     assert report["false_alarms"] == len(report["alarms"]) == 1

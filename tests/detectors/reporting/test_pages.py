@@ -166,7 +166,7 @@ def test_the_training_page_says_how_fast_each_tag_is_seen(shown, trained):
             for each in said[row[0]]
             for cell in (
                 f"{each['size']:.3g}",
-                f"{100 * each['seen']:.0f} %",
+                f"{100 * each['seen']:.0f}\N{NO-BREAK SPACE}%",
                 "–" if each["delay_s"] is None else spoken(each["delay_s"] / 3600),
             )
         ]
@@ -185,7 +185,7 @@ def test_each_alarm_is_listed_with_its_tags(shown, trained):
     _, row = rows(shown["trained"][0], "What it would have alarmed on")
     [alarm] = trained[0]["test"]["alarms"]
     assert row[1] == alarm["raised"][:19].replace("T", " ")
-    assert row[4].startswith(f"flow ({100 * alarm['tags'][0]['share']:.0f} %), ")
+    assert row[4].startswith(f"flow ({100 * alarm['tags'][0]['share']:.0f}\N{NO-BREAK SPACE}%), ")
 
 
 def test_the_backtest_page_says_what_the_json_says(shown, tested):

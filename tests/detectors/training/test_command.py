@@ -47,6 +47,14 @@ def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
     assert "threshold" in done.stdout
 
 
+def test_gaps_are_told(tmp_path):
+    source = bundles.recording(1200)
+    source.times[700:] += 3600 * SECOND
+    data = bundles.write_csv(tmp_path / "gap.csv", source)
+    done = train_quickly("--data", data, "--out", tmp_path / "pump")
+    assert "  gaps        1, 60 min in all, over which no window reaches" in done.stdout
+
+
 def test_a_tag_whose_level_wandered_is_named(tmp_path):
     source = bundles.recording(600)
     walk = np.cumsum(np.random.default_rng(1).normal(size=600))

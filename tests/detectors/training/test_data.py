@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -79,6 +80,22 @@ def test_a_row_without_a_time_is_passed_over(tmp_path):
     assert read([write(tmp_path, text)]).values.tolist() == [[1], [3]]
 
 
+def test_a_column_without_a_name_is_left_out(tmp_path):
+    """As of a row's number, which comes first, or of a separator at a line's end."""
+    text = ",time,flow,\n0,2026-01-01T00:00:00Z,1,\n1,2026-01-01T00:00:01Z,2,\n"
+    found = read([write(tmp_path, text)])
+    assert found.names == ("flow",)
+    assert found.left_out == {"": "a column without a name"}
+
+
+def test_a_number_that_is_none_is_no_time(tmp_path):
+    table = pa.table({"time": [1767225600.0, float("nan"), 1767225601.0], "flow": [1.0, 2.0, 3.0]})
+    parquet.write_table(table, tmp_path / "data.parquet")
+    found = read([tmp_path / "data.parquet"])
+    assert found.times.tolist() == [FIRST, FIRST + 1_000_000_000]
+    assert found.values.tolist() == [[1], [3]]
+
+
 def test_parquet_reads_like_csv(tmp_path):
     zone = timezone(timedelta(hours=1))
     table = pa.table(
@@ -117,18 +134,33 @@ def test_files_with_other_columns_are_refused(tmp_path):
     ("text", "said"),
     [
         ("", "cannot be read"),
-        ("time,flow\n", "at least one column of values"),
-        ("flow\n1\n", "at least one column of values"),
+        ("time,flow\n", "'time' holds no times (it is empty)"),
+        ("time,flow\n,1\n", "'time' holds no times (it is empty)"),
+        ("flow\n1\n", "it has one column, 'flow'"),
+        ("time|flow\n1|2\n", "with ',', ';' or a tab between them"),
+        ("flow,level\n3,1\n2,1\n", "'flow' holds no times (its numbers go up and down)"),
+        ("time,flow\n1600-01-01T00:00:00,1\n", "'time' holds no times ("),
+        ("time,flow\n1600-01-01T00:00:00.5+01:00,1\n", "one is before 1678 or after 2262"),
+        ("time,flow\n99999999999,1\n", "one is before 1678 or after 2262"),
+        ("time,flow,flow\n2026-01-01T00:00:00Z,1,2\n", "several columns called 'flow'"),
         ("time,flow\nyesterday,1\n", "'time' holds no times"),
         ("time,state\n2026-01-01T00:00:00Z,on\n", "no column with numbers"),
-        ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "cannot be read"),
+        ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "Row #2: Expected 2 columns, got 4"),
     ],
 )
 def test_a_file_that_holds_no_series_is_refused_with_its_name(tmp_path, text, said):
     path = write(tmp_path, text)
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
         read([path])
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_text_that_is_not_utf_8_is_refused(tmp_path, encoding):
+    path = tmp_path / "data.csv"
+    path.write_bytes("time,°C\n2026-01-01T00:00:00Z,1\n".encode(encoding))
+    with pytest.raises(ConfigError, match=r"data\.csv is not text in UTF-8"):
+        read([path])
 
 
 def test_a_missing_file_is_refused_with_its_name(tmp_path):

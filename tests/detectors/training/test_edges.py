@@ -56,6 +56,14 @@ def test_a_constant_channel_is_left_out():
     assert learnt.left_out == {"tag2": "constant at 7"}
 
 
+def test_a_channel_with_numbers_that_nothing_measures_is_left_out():
+    source = of_tags(4)
+    source.values[500, 2] = -1e308
+    learnt = bundles.learnt(source)
+    assert learnt.prepared.dropped == {"tag2": "holds 1e+308, which is no measurement"}
+    assert sees(learnt, 0)
+
+
 def test_a_channel_that_varies_only_before_the_first_whole_window_is_left_out():
     source = of_tags(4)
     source.values[9:, 2] = 0

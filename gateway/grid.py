@@ -8,7 +8,7 @@ Promises
 - Live alignment and `resample` of a recording are the same code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from gateway.model import (
     Nanos,
     Qualities,
     Quality,
+    SampleBatch,
     Tag,
     Times,
     Window,
@@ -80,12 +81,13 @@ class Grid:
             return
         self._grow(int(row.max()) + 1)
         bad = ~good
+        cell = row * self._tags + tag  # One index is several times as fast as two.
         if bad.any():
-            np.maximum.at(self._last_bad, (row[bad], tag[bad]), at[bad])
-            tag, at, value, row = tag[good], at[good], value[good], row[good]
-        np.add.at(self._sum, (row, tag), value)
-        np.add.at(self._count, (row, tag), 1)
-        np.maximum.at(self._last_good, (row, tag), at)
+            np.maximum.at(self._last_bad.reshape(-1), cell[bad], at[bad])
+            at, value, cell = at[good], value[good], cell[good]
+        np.add.at(self._sum.reshape(-1), cell, value)
+        np.add.at(self._count.reshape(-1), cell, 1)
+        np.maximum.at(self._last_good.reshape(-1), cell, at)
 
     def _refresh(self, tag: Indices, at: Times, value: Floats) -> None:
         order = np.argsort(at, kind="stable")
@@ -171,27 +173,23 @@ def windows(
     ]
 
 
-def resample(
-    tag: Indices,
-    at: Times,
-    value: Floats,
-    quality: Qualities,
-    tag_count: int,
-    period: Nanos,
-    hold: Times,
-) -> tuple[Times, Floats, Bools]:
-    """A whole recording onto the grid: (cell ends int64[row], values float64[row, tag], observed).
+def resample(batches: Iterable[SampleBatch], tag_count: int, period: Nanos, hold: Times) -> Rows:
+    """A whole recording onto the grid, from its first sample's cell to its last one's.
 
-    Cells run from the first sample's to the last one's; samples may come in any order.
+    The samples of a batch may come in any order; a batch begins no earlier than in the last cell of
+    the one before it. Batches bound the memory: what is worked on at once is one of them.
     """
-    if not len(at):
-        empty = np.zeros((0, tag_count))
-        return np.zeros(0, dtype=np.int64), empty, empty.astype(bool)
-    cells = cell_of(at, period)
-    first, last = int(cells.min()), int(cells.max())
-    grid = Grid(tag_count, period, hold, first)
-    grid.push(tag, at, value, quality)
-    return grid.close(last - first + 1)
+    grid = Grid(tag_count, period, hold, 0)
+    parts: list[Rows] = []
+    for batch in filter(len, batches):
+        cells = cell_of(batch.at, period)
+        if not parts:
+            grid.next_cell = int(cells.min())
+        grid.push(batch.tag, batch.at, batch.value, batch.quality)
+        # The last cell stays open: it may go on in the next batch.
+        parts.append(grid.close(int(cells.max()) - grid.next_cell))
+    parts.append(grid.close(1 if parts else 0))
+    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def hold_limits(tags: Sequence[Tag], period: Nanos, hold_periods: float) -> Times:

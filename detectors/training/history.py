@@ -16,7 +16,7 @@ from gateway import grid
 from gateway.contracts import ConfigError
 from gateway.grid import FUTURE_LIMIT
 from gateway.history.names import files_in
-from gateway.model import SECOND, Floats, Indices, Nanos, Quality, Times
+from gateway.model import SECOND, Floats, Indices, Nanos, Quality, SampleBatch, Times
 
 _MILLISECOND = 1_000_000
 LATE: Nanos = 3600 * SECOND
@@ -93,8 +93,7 @@ def _step(parts: Sequence[_Samples]) -> Nanos:
 def _on_grid(part: _Samples, tags: int, step: Nanos) -> tuple[Times, Floats]:
     good = np.full(len(part.at), Quality.GOOD, dtype=np.uint8)
     no_hold = np.zeros(tags, dtype=np.int64)
-    times, values, observed = grid.resample(
-        part.tag, part.at, part.value, good, tags, step, no_hold
-    )
+    samples = SampleBatch(part.tag, part.at, part.value, good)
+    times, values, observed = grid.resample([samples], tags, step, no_hold)
     some = observed.any(axis=1)
     return times[some], values[some]

@@ -17,10 +17,11 @@ from detectors.gaps import fill, stack
 from detectors.training.choose import Windows
 from detectors.training.data import Recording
 from detectors.training.lagged import recency
-from detectors.training.resample import cut_windows, typical_step
+from detectors.training.resample import aligned, typical_step, windows_of
 from detectors.training.running import ALWAYS, Running, ends
 from detectors.training.switches import why_apart
 from gateway.contracts import ConfigError
+from gateway.grid import Rows
 from gateway.model import Bools, Floats, Nanos, Window
 from gateway.options import format_duration
 
@@ -96,11 +97,13 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     hop = _rows("hop", wishes.hop, period) or 1
     whole = recording
     recording = whole.only([name for name in whole.names if name not in wishes.beside])
-    cells = _cut(whole, recording, period, 1, 1, wishes)[0]
-    names, dropped = _usable_tags(recording, _by_label(cells, whole, wishes.labels)[0], wishes)
-    lag = _lag(-(-asked // 3) if asked else USUAL_LAG, len(cells), len(names))
+    stretches = aligned(recording, period, wishes.tag_periods)
+    names, dropped, count = _usable_tags(whole, recording, stretches, period, wishes)
+    lag = _lag(-(-asked // 3) if asked else USUAL_LAG, count, len(names))
     length = asked or lag + USUAL_STRETCHES - 1
-    cut, idle = _cut(whole, recording.only(names), period, length, hop, wishes)
+    if dropped:
+        stretches = aligned(recording.only(names), period, wishes.tag_periods)
+    cut, idle = _cut(whole, stretches, period, length, hop, wishes)
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
     normal, faulty = _by_label(windows, whole, wishes.labels)
     _check_enough(len(normal), length, wishes.running)
@@ -150,10 +153,15 @@ def _by_label(
 
 
 def _cut(
-    whole: Recording, part: Recording, period: Nanos, length: int, hop: int, wishes: Wishes
+    whole: Recording,
+    stretches: Sequence[Rows],
+    period: Nanos,
+    length: int,
+    hop: int,
+    wishes: Wishes,
 ) -> tuple[list[Window], int]:
-    """The windows of `part` in which the machine ran, and how many others there are."""
-    cut = cut_windows(part, period, length, hop, wishes.tag_periods)
+    """The windows in which the machine ran, and how many others there are."""
+    cut = windows_of(stretches, period, length, hop)
     if not wishes.running.when:
         return cut, 0
     ran = set(ends(wishes.running, whole, period, length, hop, wishes.tag_periods).tolist())
@@ -178,9 +186,15 @@ def _lag(usual: int, rows: int, tags: int) -> int:
 
 
 def _usable_tags(
-    recording: Recording, cells: Sequence[Window], wishes: Wishes
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Tags that the data can teach something about, and the others with the reason."""
+    whole: Recording,
+    recording: Recording,
+    stretches: Sequence[Rows],
+    period: Nanos,
+    wishes: Wishes,
+) -> tuple[tuple[str, ...], dict[str, str], int]:
+    """Tags that the data can teach something about, the others with the reason; rows there are."""
+    ran, _ = _cut(whole, stretches, period, 1, 1, wishes)
+    cells, _ = _by_label(ran, whole, wishes.labels)
     if not cells:
         raise ConfigError(_too_short(0, LEAST_WINDOWS, wishes.running))
     # A pause of the whole line is no fault of any tag.
@@ -202,7 +216,7 @@ def _usable_tags(
     if not usable:
         why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise ConfigError(f"at least one tag that varies is needed ({why})")
-    return usable, dropped
+    return usable, dropped, len(ran)
 
 
 def _still(names: Sequence[str], newest: Floats) -> dict[str, str]:

@@ -5,24 +5,30 @@ Promises
 - A long gap parts a recording into stretches, and no window reaches over it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from detectors.training.data import Recording
 from gateway import grid
 from gateway.contracts import ConfigError
-from gateway.model import Nanos, Quality, Times, Window
+from gateway.grid import Rows
+from gateway.history.wide import samples_of
+from gateway.model import Nanos, SampleBatch, Times, Window
 
 HOLD_PERIODS = 3.0
 """As a line does where its file says nothing else."""
 LONG_GAP_ROWS = 1000
+CELLS = 1_000_000
+"""That are put on the grid at once, which bounds the memory."""
 _MILLISECOND = 1_000_000
 
 
 def typical_step(times: Times) -> Nanos:
-    """The median distance of two rows, in whole milliseconds where it is that long."""
-    steps = np.diff(np.unique(times))
+    """The median distance of two rows, in whole milliseconds where it is that long; ascending."""
+    steps = np.diff(times)
+    steps = steps[steps > 0]
     if not len(steps):
         raise ConfigError("the data has only one row; a model needs at least a few hundred")
     step = round(float(np.median(steps)))
@@ -37,40 +43,44 @@ def cut_windows(
     tag_periods: Mapping[str, Nanos],
 ) -> list[Window]:
     """All windows of all stretches, oldest first. `tag_periods` where a line file gives them."""
+    return windows_of(aligned(recording, period, tag_periods), period, length, hop)
+
+
+def windows_of(stretches: Sequence[Rows], period: Nanos, length: int, hop: int) -> list[Window]:
+    """All windows of these stretches, as views of their rows."""
+    return [
+        window for rows in stretches for window in grid.windows(*rows, length, hop, period=period)
+    ]
+
+
+def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos]) -> list[Rows]:
+    """The rows of each stretch that no long gap parts, oldest first."""
     periods = [
         tag_periods.get(name) or _own_period(recording, column, period)
         for column, name in enumerate(recording.names)
     ]
     hold = np.array([max(round(own * HOLD_PERIODS), period) for own in periods], dtype=np.int64)
     gap = max(LONG_GAP_ROWS * period, int(hold.max()))
-    breaks = np.flatnonzero(np.diff(recording.times) > gap) + 1
+    breaks = (np.flatnonzero(np.diff(recording.times) > gap) + 1).tolist()
     return [
-        window
-        for rows in np.split(np.arange(len(recording.times)), breaks)
-        for window in _stretch(recording, rows, period, length, hop, hold)
+        grid.resample(_samples(recording, first, last), len(hold), period, hold)
+        for first, last in pairwise((0, *breaks, len(recording.times)))
     ]
 
 
 def _own_period(recording: Recording, column: int, least: Nanos) -> Nanos:
     times = recording.times[~np.isnan(recording.values[:, column])]
-    return max(typical_step(times), least) if len(np.unique(times)) > 1 else least
+    return max(typical_step(times), least) if len(times) and times[0] < times[-1] else least
 
 
-def _stretch(
-    recording: Recording, rows: Times, period: Nanos, length: int, hop: int, hold: Times
-) -> list[Window]:
-    values = recording.values[rows]
-    count, tags = values.shape
-    missing = np.isnan(values).ravel()
-    # A cell that the recording leaves empty is no sample: another tag was sampled at that time.
-    kept = ~missing
-    times, cells, observed = grid.resample(
-        np.tile(np.arange(tags, dtype=np.int32), count)[kept],
-        np.repeat(recording.times[rows], tags)[kept],
-        values.ravel()[kept],
-        np.full(int(kept.sum()), Quality.GOOD, dtype=np.uint8),
-        tags,
-        period,
-        hold,
-    )
-    return grid.windows(times, cells, observed, length, hop, period=period)
+def _samples(recording: Recording, first: int, last: int) -> Iterator[SampleBatch]:
+    """Those of some rows, a part at a time; where there is no value there is no sample.
+
+    A cell that a recording leaves empty does not say that a tag was bad: another was sampled then.
+    """
+    number = {name: column for column, name in enumerate(recording.names)}
+    step = max(1, CELLS // max(len(number), 1))
+    for start in range(first, last, step):
+        rows = slice(start, min(start + step, last))
+        part = recording._replace(times=recording.times[rows], values=recording.values[rows])
+        yield samples_of(part, number)

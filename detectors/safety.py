@@ -27,6 +27,7 @@ SVMClassifier SVMRegressor Scaler TreeEnsembleClassifier TreeEnsembleRegressor
 """
 OPERATORS = {"": frozenset(_ALLOWED.split()), "ai.onnx.ml": frozenset(_CLASSICAL.split())}
 _STANDARD = ("", "ai.onnx")
+_INSTEAD = {"ZipMap": "export the classifier with options={'zipmap': False}"}
 
 # Field numbers of the ONNX protobuf messages.
 _GRAPH, _OPSET, _TRAINING, _FUNCTIONS = 7, 8, 20, 25
@@ -44,21 +45,21 @@ def check_model(data: bytes) -> int:
     try:
         return _check(memoryview(data))
     except IndexError as error:
-        raise ModelError("model.onnx is not an ONNX file: it ends in the middle") from error
+        raise ModelError("the model is not an ONNX file: it ends in the middle") from error
 
 
 def _check(model: memoryview) -> int:
     opset, graphs = 0, 0
     for number, value in _fields(model):
         if number in (_FUNCTIONS, _TRAINING):
-            raise ModelError("model.onnx brings functions of its own, which are not allowed")
+            raise ModelError("the model brings functions of its own, which are not allowed")
         if number == _OPSET:
             opset = max(opset, _opset(value))
         if number == _GRAPH:
             graphs += 1
             _check_graph(value)
     if not (opset and graphs):
-        raise ModelError("model.onnx is not an ONNX file: it has no graph or no opset")
+        raise ModelError("the model is not an ONNX file: it has no graph or no opset")
     return opset
 
 
@@ -67,7 +68,7 @@ def _opset(value: memoryview | int) -> int:
     domain = _text(parts.get(_OPSET_DOMAIN, memoryview(b"")))
     if domain not in (*_STANDARD, *OPERATORS):
         raise ModelError(
-            f"model.onnx uses the operator set {domain!r}; only ai.onnx and ai.onnx.ml are allowed"
+            f"the model uses the operator set {domain!r}; only ai.onnx and ai.onnx.ml are allowed"
         )
     version = parts.get(_OPSET_VERSION, 0)
     return version if domain in _STANDARD and isinstance(version, int) else 0
@@ -80,7 +81,7 @@ def _check_graph(graph: memoryview | int) -> None:
         elif number == _INITIALIZER:
             _check_tensor(value)
         elif number == _SPARSE:
-            raise ModelError("model.onnx has sparse tensors, which are not allowed")
+            raise ModelError("the model has sparse tensors, which are not allowed")
 
 
 def _check_node(node: memoryview | int) -> None:
@@ -95,13 +96,16 @@ def _check_node(node: memoryview | int) -> None:
     known = OPERATORS.get("" if domain in _STANDARD else domain, frozenset())
     if operator not in known:
         of = "" if domain in _STANDARD else f" of {domain!r}"
-        raise ModelError(f"model.onnx uses the operator {operator!r}{of}, which is not allowed")
+        hint = f": {_INSTEAD[operator]}" if operator in _INSTEAD else ""
+        raise ModelError(
+            f"the model uses the operator {operator!r}{of}, which is not allowed{hint}"
+        )
 
 
 def _check_attribute(attribute: memoryview | int) -> None:
     for number, value in _fields(attribute):
         if number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-            raise ModelError("model.onnx has a graph inside an operator, which is not allowed")
+            raise ModelError("the model has a graph inside an operator, which is not allowed")
         if number == _ATTRIBUTE_TENSOR:
             _check_tensor(value)
 
@@ -110,7 +114,7 @@ def _check_tensor(tensor: memoryview | int) -> None:
     for number, value in _fields(tensor):
         if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value):
             raise ModelError(
-                "model.onnx keeps weights in another file: save it as one, without external data"
+                "the model keeps weights in another file: save it as one, without external data"
             )
 
 
@@ -121,7 +125,7 @@ def _text(value: memoryview | int) -> str:
 def _fields(message: memoryview | int) -> Iterator[Field]:
     """The fields of a protobuf message; IndexError where it is cut off."""
     if isinstance(message, int):
-        raise ModelError("model.onnx is not an ONNX file: a number stands where a message should")
+        raise ModelError("the model is not an ONNX file: a number stands where a message should")
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -135,7 +139,7 @@ def _fields(message: memoryview | int) -> Iterator[Field]:
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
-            raise ModelError("model.onnx is not an ONNX file: it is no valid protobuf")
+            raise ModelError("the model is not an ONNX file: it is no valid protobuf")
         if at + size > len(message):
             raise IndexError(at + size)
         yield key >> 3, message[at : at + size]
@@ -150,4 +154,4 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-    raise ModelError("model.onnx is not an ONNX file: it is no valid protobuf")
+    raise ModelError("the model is not an ONNX file: it is no valid protobuf")

@@ -6,6 +6,7 @@ Promises
   here; else the model stays as it is, with the reason.
 """
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,14 +83,19 @@ def _static_int8(graph: bytes, windows: Floats) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(graph)
-        quantize_static(
-            before,
-            after,
-            _Reader(windows),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            op_types_to_quantize=_LAYERS,
-        )
+        # It advises on the root logger, whatever the model is, to preprocess pictures.
+        logging.disable(logging.WARNING)
+        try:
+            quantize_static(
+                before,
+                after,
+                _Reader(windows),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                op_types_to_quantize=_LAYERS,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         return after.read_bytes()
 
 

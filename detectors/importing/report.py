@@ -64,8 +64,13 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         yield f"  warning     {words_of_too_short(report)}"
     verdict = report["quantization"]
     if verdict is not None:
-        kept = "kept" if verdict["taken"] else f"not kept: {verdict['why']}"
-        yield (
-            f"  8 bits      {kept}; {verdict['speed_up']:.2f} times as fast, ranks agree by "
-            f"{verdict['rank_correlation']:.4f}, {verdict['flipped']:.2%} of decisions differ"
-        )
+        yield f"  8 bits      {_words_of_quantization(verdict)}"
+
+
+def _words_of_quantization(verdict: dict[str, Any]) -> str:
+    if not verdict["taken"]:
+        return f"not kept: {verdict['why']}"
+    return (
+        f"kept: {verdict['speed_up']:.2f} times as fast, ranks agree by "
+        f"{verdict['rank_correlation']:.4f}, {verdict['flipped']:.2%} of decisions differ"
+    )

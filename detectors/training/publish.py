@@ -113,8 +113,15 @@ def _gate(running: Running, units: Mapping[str, str]) -> ManifestGate:
 
 
 def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool = False) -> None:
-    """Put the bundle at `path`; ConfigError if something is there and may not be replaced."""
+    """Put the bundle at `path`; ConfigError if that cannot be done, or may not be replaced."""
     check_place(path, replace=replace)
+    try:
+        _put(path, manifest, graph)
+    except OSError as error:
+        raise ConfigError(f"the bundle {path} cannot be written: {error.strerror}") from error
+
+
+def _put(path: Path, manifest: Manifest, graph: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
         new = Path(temporary) / "new"
@@ -128,8 +135,11 @@ def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool 
 
 
 def check_place(path: Path, *, replace: bool) -> None:
-    """ConfigError if a bundle may not be written here."""
+    """ConfigError if a bundle may not be written here: said before the work, not after it."""
     if not path.exists():
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ConfigError(f"{path} cannot be written: {above} takes no new folder")
         return
     if not replace:
         raise ConfigError(f"{path} exists: choose another folder, or --force to replace it")

@@ -16,12 +16,15 @@ from gateway.contracts import ConfigError
 from gateway.grid import Rows
 from gateway.history.wide import samples_of
 from gateway.model import Nanos, SampleBatch, Times, Window
+from gateway.options import format_duration
 
 HOLD_PERIODS = 3.0
 """As a line does where its file says nothing else."""
 LONG_GAP_ROWS = 1000
 CELLS = 1_000_000
 """That are put on the grid at once, which bounds the memory."""
+SPARSEST = 100
+"""Rows of a window for one of the data at the most: all of them would be made up, and too many."""
 _MILLISECOND = 1_000_000
 
 
@@ -54,7 +57,11 @@ def windows_of(stretches: Sequence[Rows], period: Nanos, length: int, hop: int) 
 
 
 def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos]) -> list[Rows]:
-    """The rows of each stretch that no long gap parts, oldest first."""
+    """The rows of each stretch that no long gap parts, oldest first.
+
+    ConfigError if the data has far fewer rows than that would be.
+    """
+    _check_pace(recording.times, period)
     periods = [
         tag_periods.get(name) or _own_period(recording, column, period)
         for column, name in enumerate(recording.names)
@@ -66,6 +73,15 @@ def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos
         grid.resample(_samples(recording, first, last), len(hold), period, hold)
         for first, last in pairwise((0, *breaks, len(recording.times)))
     ]
+
+
+def _check_pace(times: Times, period: Nanos) -> None:
+    step = typical_step(times) if times[0] < times[-1] else period
+    if step > SPARSEST * period:
+        raise ConfigError(
+            f"the data has a row every {format_duration(step)}, which is too rarely for windows "
+            f"with one every {format_duration(period)}"
+        )
 
 
 def _own_period(recording: Recording, column: int, least: Nanos) -> Nanos:

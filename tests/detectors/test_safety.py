@@ -34,6 +34,11 @@ def test_an_operator_that_can_make_a_tensor_of_any_size_is_refused(kind):
     refused(model(helper.make_node(kind, ["x"], ["y"])), f"operator '{kind}', which is not allowed")
 
 
+def test_a_classifier_as_scikit_learn_exports_it_is_refused_with_what_to_do():
+    node = helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml")
+    refused(model(node), r"'ZipMap' of 'ai\.onnx\.ml', .* options=\{'zipmap': False\}")
+
+
 def test_a_nested_graph_is_refused():
     inner = helper.make_graph([], "inner", [], [])
     refused(model(helper.make_node("Relu", ["x"], ["y"], body=inner)), "a graph inside an operator")

@@ -36,7 +36,7 @@ def test_each_thing_that_it_costs_is_a_reason_to_leave_it(after, speed_up, said)
     assert said in verdict.why
 
 
-def test_the_graph_that_is_used_scores_as_the_verdict_says():
+def test_the_graph_that_is_used_scores_as_the_verdict_says(caplog):
     rng = np.random.default_rng(3)
     hidden = rng.normal(size=(2000, 6)) @ rng.normal(size=(6, 64))
     rows = hidden + 0.1 * rng.normal(size=hidden.shape)
@@ -54,6 +54,7 @@ def test_the_graph_that_is_used_scores_as_the_verdict_says():
     tried = windows[1000:]
     limit = 3 * float(Model(graph).run(tried).score.max())
     used, verdict = quantized(graph, windows[:1000], tried, limit)
+    assert caplog.records == []
     assert (used != graph) == verdict.taken
     assert bool(verdict.why) != verdict.taken
     assert verdict.rank_correlation > 0.95

@@ -1,3 +1,5 @@
+import errno
+import os
 from datetime import UTC, datetime
 
 import bundles
@@ -66,6 +68,25 @@ def test_what_is_no_bundle_is_never_replaced(tmp_path, model):
         write_bundle(tmp_path / "photos", manifest(model), model.graph, replace=True)
     assert (tmp_path / "photos").is_dir()
     check_place(tmp_path / "new", replace=False)
+
+
+def test_a_place_that_takes_no_folder_is_told_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "note").write_text("")
+    with pytest.raises(ConfigError, match="note takes no new folder"):
+        check_place(tmp_path / "note" / "models" / "pump", replace=False)
+    monkeypatch.setattr(os, "access", lambda folder, _how: folder != tmp_path)
+    with pytest.raises(ConfigError, match=f"{tmp_path} takes no new folder"):
+        check_place(tmp_path / "pump", replace=False)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path, model, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match="pump cannot be written: No space left on device"):
+        write_bundle(tmp_path / "pump", manifest(model), model.graph)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_that_does_not_verify_leaves_nothing_behind(tmp_path, model):

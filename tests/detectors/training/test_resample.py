@@ -41,6 +41,13 @@ def test_a_faster_recording_is_averaged_into_cells():
     assert windows[0].values[:, 0].tolist() == [1.5, 3.5]
 
 
+def test_data_with_hardly_a_row_in_a_window_is_refused():
+    """A row a day, cut for a model of a row a second, would be millions of made-up rows."""
+    daily = recorded([day * 86_400 for day in range(1, 900)], [float(day) for day in range(1, 900)])
+    with pytest.raises(ConfigError, match=r"a row every 1d, which .* every 1s"):
+        cut_windows(daily, SECOND, 3, 1, {})
+
+
 def test_no_window_reaches_over_a_long_gap():
     later = 1_000_000
     times = [1, 2, 3, 4, later + 1, later + 2, later + 3]

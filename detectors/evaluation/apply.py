@@ -6,7 +6,7 @@ Promises
 - What is known at a time depends on nothing that was recorded later.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,8 +91,17 @@ def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
     return OnnxDetector(manifest.id, options, tags, Places(bundle, bundle))
 
 
-def judge(detector: OnnxDetector, recording: Recording) -> Judged:
-    """Every window of the recording; ConfigError if it lacks a tag or is shorter than a window."""
+def _nothing(_share: float) -> None:
+    """Nobody looks."""
+
+
+def judge(
+    detector: OnnxDetector, recording: Recording, say: Callable[[float], None] = _nothing
+) -> Judged:
+    """Every window of the recording; ConfigError if it lacks a tag or is shorter than a window.
+
+    `say` is told the share that is done.
+    """
     spec = detector.spec
     missing = sorted(set(spec.tags) - set(recording.names))
     if missing:
@@ -100,12 +109,16 @@ def judge(detector: OnnxDetector, recording: Recording) -> Judged:
     windows = cut_windows(recording.only(spec.tags), spec.period, spec.length, spec.hop, {})
     if not windows:
         raise ConfigError(f"the data is shorter than one window of the model, {spec.length} rows")
-    return follow(detector.alarms[0], spec.tags, _scored(detector, windows))
+    return follow(detector.alarms[0], spec.tags, _scored(detector, windows, say))
 
 
-def _scored(detector: OnnxDetector, windows: list[Window]) -> Iterator[Score]:
+def _scored(
+    detector: OnnxDetector, windows: list[Window], say: Callable[[float], None]
+) -> Iterator[Score]:
     for start in range(0, len(windows), CHUNK):
+        say(start / len(windows))
         yield from detector.score(windows[start : start + CHUNK])
+    say(1.0)
 
 
 def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from detectors.training.command import Condition, check_extra
+from gateway import progress
 from gateway.contracts import ConfigError
 from gateway.model import SECOND, Nanos
 from gateway.options import format_duration
@@ -51,7 +52,9 @@ def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None
     from detectors.evaluation.apply import judge
     from detectors.training.data import read
 
-    judged = judge(_detector(bundle, alarm), read(data))
+    detector, recording = _detector(bundle, alarm), read(data)
+    with progress.share("scoring") as done:
+        judged = judge(detector, recording, done)
     rows = zip(judged.at.tolist(), judged.score.tolist(), judged.alarm.tolist(), strict=True)
     try:
         with out.open("w", newline="") as file:
@@ -104,7 +107,8 @@ def backtest(
     recording = read(data)
     if labels is not None and labels not in recording.names:
         raise ConfigError(f"the data has no column {labels!r}: it has {', '.join(recording.names)}")
-    judged = judge(detector, recording).at_times(recording.times)
+    with progress.share("judging") as done:
+        judged = judge(detector, recording, done).at_times(recording.times)
     wrong = None
     if labels is not None:
         wrong = np.nan_to_num(recording.only([labels]).values[:, 0]) != 0

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from detectors.importing.form import KINDS, LAYOUTS
-from detectors.training.command import Budget, check_extra, identity, progress, sorted_out
+from detectors.training.command import Budget, check_extra, identity, sorted_out
+from gateway import progress
 from gateway.parameters import DURATION
 
 _PATH = click.Path(path_type=Path)
@@ -95,7 +96,7 @@ def import_model(
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         **wishes,
     )
-    with progress() as say:
+    with progress.steps() as say:
         done = run(job, say)
     report = as_values(done, out)
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))

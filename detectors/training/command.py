@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from gateway import progress
 from gateway.contracts import ConfigError
 from gateway.model import Nanos
 from gateway.parameters import DURATION
@@ -145,7 +145,7 @@ def train(
         force,
         _methods(candidates),
     )
-    with progress() as say:
+    with progress.steps() as say:
         learnt, manifest = run(job, say)
         report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
         report["report"] = page and str(page)
@@ -220,16 +220,3 @@ def sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
     if not data:
         raise click.UsageError("no data: add --data FILE, a CSV or Parquet file")
     return next(iter(lines), None), data
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Says what is being done, on a terminal only."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _step: None
-        return
-    with console.status("starting") as status:
-        yield status.update

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import click
-from rich.console import Console
 
+from gateway import progress
 from gateway.contracts import ConfigError
 from gateway.model import Envelope, Kind, Nanos
 from gateway.parameters import MOMENT
@@ -67,9 +67,9 @@ def command(
     play = _player(config, data or [own_history(config)])
     span = (since or -_FOREVER, until or _FOREVER)
     begun = time.perf_counter()
-    with _written(out, force=force) as points, _progress() as progress:
+    with _written(out, force=force) as points, progress.share("replaying") as done:
         replay = Replay(config, detectors, points.take)
-        asyncio.run(play(replay, span, progress))
+        asyncio.run(play(replay, span, done))
         if not replay.samples:
             raise ConfigError("no sample of this line's tags lies in that time")
     figures = {
@@ -222,17 +222,6 @@ def _written(out: Path, *, force: bool) -> Iterator[_Points]:
                 path.replace(out / path.name)
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float], None]]:
-    """Shows the share that is done, on a terminal only."""
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(transient=True, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("replaying", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 def _said(figures: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@ import bundles
 import numpy as np
 import pytest
 
+from detectors.evaluation import apply
 from detectors.evaluation.apply import detector_for, judge
 from detectors.onnx import OnnxDetector, OnnxOptions
 from gateway.alerts import AlertMachine
@@ -89,3 +90,11 @@ def test_less_than_a_window_is_refused(bundle):
 def test_a_bad_delay_is_told(bundle):
     with pytest.raises(ConfigError, match="on_delay"):
         detector_for(bundle, on_delay="5 parsecs")
+
+
+def test_the_share_that_is_done_is_told(bundle, faulty, monkeypatch):
+    monkeypatch.setattr(apply, "CHUNK", 100)
+    shares = []
+    judged = judge(detector_for(bundle), faulty, shares.append)
+    assert shares == [*(start / len(judged.at) for start in range(0, len(judged.at), 100)), 1.0]
+    assert len(shares) > 2

@@ -2,7 +2,8 @@
 
 Promises
 - The plant and the daemon are processes of their own and speak real protocols.
-- Whatever happens, both are gone when the stage is left.
+- Whatever happens, both are gone when the stage is left; also when the demo is killed, where there
+  is util-linux's `setpriv`.
 """
 
 import asyncio
@@ -12,11 +13,14 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from gateway.contracts import AndonError
 
-ANDON = (sys.executable, "-m", "gateway")
+# The kernel ends a process that was started so when the one that started it is gone.
+_LEASH = ("setpriv", "--pdeathsig", "TERM") if which("setpriv") else ()
+ANDON = (*_LEASH, sys.executable, "-m", "gateway")
 
 
 async def andon(*words: str) -> str:

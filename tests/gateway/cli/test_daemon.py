@@ -1,8 +1,10 @@
 """`andon run`, `andon status` and `andon once` as processes, against a real plant."""
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -155,6 +157,21 @@ async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle)
         once = await asyncio.to_thread(run, "once", plant.file, "--timeout", "2")
         assert once.returncode == 1
         assert "plc:" in once.stdout
+
+
+async def test_a_demo_that_is_killed_leaves_no_plant_behind():
+    demo = await asyncio.create_subprocess_exec(*ANDON, "demo", stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(30):
+        said = (await demo.stdout.readline()).decode()
+        port = int(re.search(r"Modbus on port (\d+)", said)[1])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        demo.kill()
+        await demo.wait()
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:
+                writer.close()
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                await asyncio.sleep(0.1)
 
 
 async def test_the_demo_raises_an_alert_for_its_fault_and_none_before():

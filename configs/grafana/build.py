@@ -76,6 +76,8 @@ def dashboard() -> Json:
         *line_panels.alarms(),
         row("Scores"),
         line_panels.scores(),
+        row("Clips"),
+        *line_panels.clips(),
         row("Gateway"),
         *gateway_panels.details(),
         row("Tags"),

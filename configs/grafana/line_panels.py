@@ -140,6 +140,35 @@ def alarms() -> list[Json]:
     return [_active(), _timeline(), _history()]
 
 
+def clips() -> list[Json]:
+    """The raw samples around alerts, and what each clip holds; empty unless a line asks for it."""
+    samples = queries.select('"value"', queries.CLIP, where="\"tag\" != ''", then='GROUP BY "tag"')
+    held = queries.select(
+        '"alerts", "alert_count", "found", "sent", "note"', queries.CLIP, where="\"tag\" = ''"
+    )
+    return [
+        series(
+            "Raw samples around alerts",
+            "Every sample of the tags behind an alert, from before it to after it, where the line"
+            " file asks for clips. Zoom to one alert: a mark stands where it was raised.",
+            (COLUMNS, 9),
+            defaults=field("none", color={"mode": "palette-classic"}, custom=lines(1)),
+            targets=[target(samples, "$tag_tag")],
+        ),
+        panel(
+            "table",
+            "What the clips hold",
+            "What each clip holds: the alerts it is for, the samples that were found and those that"
+            " were sent, and why some are missing.",
+            (COLUMNS, 6),
+            defaults=field("none", custom={"filterable": True, "align": "auto"}),
+            options={"showHeader": True, "sortBy": [{"displayName": "Time", "desc": True}]},
+            overrides=[override("Time", unit="dateTimeAsIso", custom__width=180)],
+            targets=[target(held, table=True)],
+        ),
+    ]
+
+
 def scores() -> Json:
     """The models' scores against their thresholds."""
     asked = targets(

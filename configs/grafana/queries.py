@@ -8,6 +8,7 @@ Promises
 # ruff: noqa: INP001 - neighbours of the script build.py, not a package
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
+CLIP = "andon_clip"
 _LINE = '$timeFilter AND "site" =~ /^$site$/ AND "line" =~ /^$line$/'
 _TRANSITION = (
     '"severity", "detector", "alarm", "tag", "state", "cause", "value", "threshold", "coverage"'

@@ -106,7 +106,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     cut, idle = _cut(whole, stretches, period, length, hop, wishes)
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
     normal, faulty = _by_label(windows, whole, wishes.labels)
-    _check_enough(len(normal), length, wishes.running)
+    _check_enough(len(normal), length, wishes)
     thin = -(-len(normal) * length * len(names) // MOST_CELLS)
     some = normal[::thin]
     values = fill(*stack(some))
@@ -196,7 +196,7 @@ def _usable_tags(
     ran, _ = _cut(whole, stretches, period, 1, 1, wishes)
     cells, _ = _by_label(ran, whole, wishes.labels)
     if not cells:
-        raise ConfigError(_too_short(0, LEAST_WINDOWS, wishes.running))
+        raise ConfigError(_too_short(0, LEAST_WINDOWS, wishes))
     # A pause of the whole line is no fault of any tag.
     part = [cell for cell in cells if cell.observed.any()] or cells[:1]
     seen = np.stack([cell.observed[-1] for cell in part])
@@ -227,14 +227,16 @@ def _still(names: Sequence[str], newest: Floats) -> dict[str, str]:
     return dict.fromkeys(still, "constant wherever there is a whole window")
 
 
-def _check_enough(windows: int, length: int, running: Running) -> None:
+def _check_enough(windows: int, length: int, wishes: Wishes) -> None:
     needed = max(LEAST_WINDOWS, LEAST_LENGTHS * length)
     if windows < needed:
-        raise ConfigError(_too_short(windows, needed, running))
+        raise ConfigError(_too_short(windows, needed, wishes))
 
 
-def _too_short(windows: int, needed: int, running: Running) -> str:
-    held = f" in which {running} held" if running.when else ""
+def _too_short(windows: int, needed: int, wishes: Wishes) -> str:
+    held = f" in which {wishes.running} held" if wishes.running.when else ""
+    if wishes.labels is not None:
+        held += f" without a row that {wishes.labels!r} labels"
     return (
         f"the data gives {windows} whole windows{held} where {needed} are needed: record longer, "
         "or choose a shorter window, or leave out tags that are often missing (--tags)"

@@ -171,7 +171,7 @@ def _learnt_from(report: dict[str, Any]) -> Iterator[str]:
         yield f"  gaps        {len(report['gaps'])}, {length} in all, over which no window reaches"
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
-        yield f"  left out    {name}: {why}"
+        yield f"  left out    {name or 'no name'}: {why}"
     if report["wandered"]:
         yield f"  wandered    {words_of_wandering(report['wandered'])}"
 

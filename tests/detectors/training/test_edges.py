@@ -85,6 +85,14 @@ def test_a_channel_that_varies_only_while_something_was_wrong_is_left_out():
     assert sees(learnt, 0)
 
 
+def test_data_in_which_everything_is_labelled_is_refused_for_that():
+    source = of_tags(4)
+    values = np.column_stack((source.values, np.ones(1200)))
+    source = source._replace(names=(*source.names, "wrong"), values=values)
+    with pytest.raises(ConfigError, match="0 whole windows without a row that 'wrong' labels"):
+        bundles.learnt(source, beside=("wrong",), labels="wrong")
+
+
 def test_a_level_of_a_million_with_a_spread_of_a_thousandth_changes_nothing():
     plain = of_tags(4)
     lifted = plain._replace(values=1e6 + 1e-3 * plain.values)

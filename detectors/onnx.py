@@ -20,10 +20,12 @@ from detectors.bundle import Manifest, load
 from detectors.gaps import fill, stack
 from detectors.gate import Gate, GateOptions
 from detectors.known_tags import known_tags
+from detectors.reporting.words import spoken
 from gateway.contracts import ConfigError, Places
-from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
+from gateway.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
 
 HYSTERESIS = 0.1
+_HOUR = 3600 * SECOND
 
 
 class OnnxOptions(GateOptions):
@@ -67,6 +69,7 @@ class OnnxDetector:
         self._gate = _gate(name, options, manifest, tags, own)
         self.spec = self._gate.spec
         threshold = options.threshold or _budgeted(name, options.false_alarms, manifest)
+        self.cautions = _cautions(options.false_alarms, manifest)
         self.alarms: Sequence[Alarm] = (
             Alarm(
                 "anomaly",
@@ -155,6 +158,17 @@ def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float
             "running, so false_alarms cannot be kept: train it anew, or give a threshold"
         )
     return manifest.calibration.threshold(between)
+
+
+def _cautions(between: Nanos | None, manifest: Manifest) -> Sequence[str]:
+    if between is None or manifest.calibration is None or between <= manifest.calibration.furthest:
+        return ()
+    wished, furthest = (spoken(each / _HOUR) for each in (between, manifest.calibration.furthest))
+    told = (
+        f"one false alarm in {wished} cannot be promised by the data that {manifest.model} was "
+        f"learnt from: it can speak of one in {furthest} at the most, for which the threshold is"
+    )
+    return (told,)
 
 
 def _given(options: OnnxOptions, name: str, usual: Nanos) -> Nanos:

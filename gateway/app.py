@@ -25,7 +25,7 @@ from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.losses import Loss
 from gateway.clips import ClipPlan
 from gateway.clock import ClockWatch
-from gateway.config.load import LineConfig, build_connectors, build_detectors
+from gateway.config.load import LineConfig, build_connectors, build_detectors, cautions
 from gateway.contracts import ConfigError, Connector, Sink
 from gateway.control import SOCKET, serve
 from gateway.durable import make_folder
@@ -83,6 +83,8 @@ async def run(config: LineConfig) -> None:
     assert task is not None  # noqa: S101 - a coroutine that runs has a task
     _stop_on_signal(task)
     detectors, sinks = build_detectors(config), build_sinks(config)
+    for problem in cautions(config, detectors):
+        log.warning("detector.caution", where=problem.path, why=problem.message)
     connectors = build_connectors(config)
     started = time.time_ns()
     with only_daemon(config.places.state), _history(config, started) as history:

@@ -147,6 +147,14 @@ class Referenced(Protocol):
 
 
 @runtime_checkable
+class Cautioning(Protocol):
+    """What a detector may add: where it cannot do all that the line file asks of it."""
+
+    cautions: Sequence[str]
+    """Sentences for people, for `andon check` and the log: known once it is built."""
+
+
+@runtime_checkable
 class Local(Protocol):
     """What a sink may add: that its points stay on this machine, and count as sent to nobody."""
 

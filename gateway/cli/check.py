@@ -16,7 +16,13 @@ from typing import Any
 
 import click
 
-from gateway.config.load import LineConfig, build_connectors, build_detectors, load
+from gateway.config.load import (
+    LineConfig,
+    build_connectors,
+    build_detectors,
+    cautions,
+    load,
+)
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
 from gateway.config.try_out import Outcome, count, try_out
 from gateway.contracts import Connector, Detector, Planned
@@ -86,7 +92,8 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
         # A warning is worth a line even beside errors: it may be their reason.
         found = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(found) if strict else found)
-    problems = as_errors(config.warnings) if strict else config.warnings
+    warnings = [*config.warnings, *cautions(config, detectors)]
+    problems = as_errors(warnings) if strict else warnings
     outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
     return _Report(path, problems, config, outcomes, _plans(connectors) if plan else {})
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, Security, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
-from gateway.contracts import ConfigError, Connector, Detector, ModelError, Places
+from gateway.contracts import Cautioning, ConfigError, Connector, Detector, ModelError, Places
 from gateway.model import Kind, Tag
 
 
@@ -122,6 +122,16 @@ def build_detectors(config: LineConfig) -> dict[str, Detector]:
     return built
 
 
+def cautions(config: LineConfig, detectors: Mapping[str, Detector]) -> list[Problem]:
+    """Warnings of what the detectors cannot do of what the file asks."""
+    return [
+        replace(_part_problem(config, ("detectors", name), text), level="warning")
+        for name, detector in detectors.items()
+        if isinstance(detector, Cautioning)
+        for text in detector.cautions
+    ]
+
+
 def build_connectors(config: LineConfig) -> dict[str, Connector]:
     """The connectors of a line by name, nothing opened; ConfigProblems names the failing."""
     built: dict[str, Connector] = {}
@@ -196,7 +206,7 @@ def _takes_clips(file: LineFileBase) -> bool:
     return any(Kind.CLIP in sink.accepts for sink in sinks)
 
 
-def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception) -> Problem:
+def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception | str) -> Problem:
     document = config.document
     if document is None:
         return Problem(str(config.path), 1, 1, ".".join(where), str(error))

@@ -63,6 +63,14 @@ def test_a_budget_of_false_alarms_gives_the_threshold_instead(folder):
     assert often.threshold < weekly.threshold == pytest.approx(calibration.threshold())
 
 
+def test_a_budget_that_the_data_cannot_speak_of_is_told(folder):
+    [told] = build(folder, false_alarms="1 per week").cautions
+    assert "one false alarm in 7 days cannot be promised" in told
+    assert "it can speak of one in 59.6 min at the most" in told
+    assert not build(folder, false_alarms="4 per hour").cautions
+    assert not build(folder).cautions
+
+
 def test_a_budget_and_a_threshold_are_not_both_given(folder):
     with pytest.raises(ValidationError, match="give one of them"):
         build(folder, false_alarms="1 per week", threshold=3)

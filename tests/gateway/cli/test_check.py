@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bundles
 import pytest
 from click.testing import CliRunner
 
@@ -139,6 +140,24 @@ def test_one_bad_file_among_good_ones_decides_the_exit_code():
 
     assert result.exit_code == 1
     assert f"{GOOD}: ok" in result.output
+
+
+def test_a_budget_that_a_model_cannot_keep_is_a_warning(tmp_path):
+    bundles.write(tmp_path)
+    tags = "".join(f"      {name}: {{address: {2 * n}}}\n" for n, name in enumerate(bundles.NAMES))
+    path = tmp_path / "line.yaml"
+    path.write_text(
+        "version: 1\nline: pump\nsite: here\nsources:\n"
+        f"  plc:\n    type: modbus\n    host: 127.0.0.1\n    tags:\n{tags}"
+        "detectors:\n  model: {type: onnx, bundle: pump, false_alarms: 1 per year}\n"
+    )
+
+    result = check(path)
+
+    assert "warning: " in result.output
+    assert "one false alarm in 365 days cannot be promised" in result.output
+    assert result.exit_code == 0
+    assert check(path, "--strict").exit_code == 1
 
 
 def test_a_warning_counts_only_when_strict(tmp_path):

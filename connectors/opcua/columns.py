@@ -108,11 +108,6 @@ def seconds(moment: Any) -> float:
     return since if _EARLIEST < since < _LATEST else np.nan
 
 
-def nanos_of(moment: float) -> Nanos:
-    """Seconds since 1970, as `seconds` gives them, in ns; exact to the microsecond."""
-    return round(moment * 1e6) * 1000
-
-
 def _times(data: Sequence[Any], arrived: Nanos, clock: Clock) -> Times:
     if clock == "receive":
         return np.full(len(data), arrived, dtype=np.int64)

@@ -7,8 +7,9 @@ Promises
 """
 
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ from gateway.model import Floats, Nanos, Times
 POINTS = 400
 """Columns of a plot at the most."""
 BINS = 40
-NUMBERED, SHADED = 30, 500
-"""Alarms that get their number, and stretches that are shaded, at the most."""
+APART, SHADED = 0.022, 500
+"""Share of the time between two alarms that both get their number, so that these can be read;
+stretches that are shaded at the most."""
 _LINE, _RANGE, _LIMIT, _ALARM, _LABEL = "#1d4f7c", "#b9cfe2", "#8f1d1d", "#efc3bd", "#8a7a3c"
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -97,11 +99,21 @@ def scores(
         axis.yaxis.set_major_formatter("{x:g}")
     else:
         axis.set_ylim(0, 1.15 * highest)
-    for number, (start, _) in enumerate(alarms[:NUMBERED], 1):
+    room = APART * float(times[-1] - times[0])
+    for number, start in _numbered(alarms, room):
         top = (_moment(start), 1.02)
         axis.annotate(str(number), top, xycoords=("data", "axes fraction"), fontsize=8)
     axis.set_ylabel("strangeness")
     return _svg(figure)
+
+
+def _numbered(alarms: Sequence[Span], room: float) -> Iterator[tuple[int, Nanos]]:
+    """The number and the start of those that begin so long after the last of them."""
+    free = -math.inf
+    for number, (start, _) in enumerate(alarms, 1):
+        if start >= free:
+            yield number, start
+            free = start + room
 
 
 def around(times: Times, values: Floats, alarm: Span) -> str:

@@ -4,23 +4,33 @@ Promises
 - Each of ten consecutive stretches of the data is held out once: it is scored by models that were
   fitted without its rows and without the rows around it. So all of the data calibrates, and all of
   it is fitted on in the end.
-- A candidate gets the threshold that its own held-out scores ask for. Then tags are moved, one at a
-  time, in held-out windows, and what counts is the share of them that goes above the threshold.
+- A candidate gets the threshold that its own held-out scores ask for. Then faults are put into
+  held-out windows (see `injection`), and what counts is the share that goes above the threshold.
 - Where the data has labels, what counts is the share of the labelled windows instead, which nothing
   was fitted on.
-- Of one method the simplest is taken that is nearly as good as its best; another method than the
-  first is taken only if it sees twice as much.
+- Of one method the simplest is taken that sees nearly as many shifts as its best: noise is always
+  seen best by whoever takes the tags' relations most literally. Another method than the first is
+  taken only if it sees twice as much of everything.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from detectors.budget import Calibration, calibrate
-from detectors.training import autoencoder, forest, kmeans, lof, mahalanobis, pca, regimes
+from detectors.training import (
+    autoencoder,
+    forest,
+    kmeans,
+    lof,
+    mahalanobis,
+    pca,
+    regimes,
+    window_statistics,
+)
+from detectors.training.injection import FAULTS, Fault, injected
 from detectors.training.lagged import Core, Frame, Lagged, scaled
 from detectors.training.wander import wandering_tags
 from gateway.model import Bools, Floats, Nanos, Times
@@ -28,14 +38,10 @@ from gateway.model import Bools, Floats, Nanos, Times
 STRETCHES = 10
 NEARLY = 0.95
 MUCH_BETTER = 2.0
-SHIFTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
-"""How far a tag is moved, in its standard deviations."""
-MOST_MOVED = 16
-"""Tags that are moved, evenly chosen."""
 MOST_JUDGED = 4000
 """Windows whose held-out scores are taken; more, evenly thinned, add time and nothing else."""
 EXAMPLES = 40
-"""Windows in which tags are moved."""
+"""Windows into which faults are put."""
 
 Fit = Callable[[Floats], Sequence[Core]]
 REGIMES = "regimes"
@@ -44,24 +50,27 @@ REGIMES = "regimes"
 class Method(NamedTuple):
     """A way to judge stretches, and whether their average is judged as well.
 
-    `fit` gives its candidates, always as many, from standardised stretches [row, time, tag].
+    `fit` gives its candidates, always as many, from standardised stretches [row, time, tag];
+    `whole`: it looks at the whole window as one stretch.
     """
 
     fit: Fit
     lasting: bool = False
+    whole: bool = False
 
 
 METHODS = {
     "mahalanobis": Method(mahalanobis.fit_shrunken, lasting=True),
     "pca": Method(pca.fit),
     "kmeans": Method(kmeans.fit),
+    "statistics": Method(window_statistics.fit, whole=True),
     "autoencoder": Method(autoencoder.fit),
     "robust": Method(mahalanobis.fit_robust, lasting=True),
     "forest": Method(forest.fit),
     "lof": Method(lof.fit),
     REGIMES: Method(regimes.fit),
 }
-USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", "autoencoder")
+USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", "statistics", "autoencoder")
 """A robust covariance takes long to fit, a forest and a local outlier factor to score."""
 
 
@@ -77,9 +86,11 @@ class Windows(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """How one candidate did. `sensitivity` is from 0 to 1.
+    """How one candidate did.
 
-    scores: float64[judged] and contributions: float64[judged, tag], the held-out ones.
+    scores: float64[judged] and contributions: float64[judged, tag], the held-out ones; sensitivity:
+    the share, from 0 to 1, of what it should see, and seen: of each fault that was put in; empty
+    where labelled windows were looked at instead.
     """
 
     method: str
@@ -88,6 +99,12 @@ class Candidate(NamedTuple):
     contributions: Floats
     calibration: Calibration
     sensitivity: float
+    seen: Mapping[Fault, float]
+
+    @property
+    def shifts(self) -> float:
+        """The share of the shifts that it sees, or of what it should see instead."""
+        return self.seen.get(Fault.SHIFT, self.sensitivity)
 
     @property
     def core(self) -> Core:
@@ -110,11 +127,12 @@ class Choice(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What one candidate makes of one held-out stretch, and of it with tags moved."""
+    """What one candidate makes of one held-out stretch, and of it with faults put in."""
 
     scores: Floats
     contributions: Floats
-    moved: Floats
+    wrong: Floats
+    """Scores float64[fault, window], of each of FAULTS."""
 
 
 def choose(
@@ -137,10 +155,12 @@ def choose(
         say(f"holding out stretch {number} of {STRETCHES}")
         taken = held[:: -(-len(windows.ends) // MOST_JUDGED)]
         judged += taken.tolist()
+        examples = windows.values[held[:: -(-len(held) * STRETCHES // EXAMPLES)]]
+        wrong = injected(examples, frame.std)
         for key, model in models(methods, windows, frame, held):
             scores, contributions, _ = model.score(windows.values[taken])
-            moved = _moved_scores(model, windows, held)
-            found.setdefault(key, []).append(_Part(scores, contributions, moved))
+            strange = np.stack([model.score(each)[0] for each in wrong])
+            found.setdefault(key, []).append(_Part(scores, contributions, strange))
     say("fitting on everything")
     whole = dict(models(methods, windows, frame))
     candidates = [_candidate(key[0], whole[key], parts, windows) for key, parts in found.items()]
@@ -170,13 +190,18 @@ def _without_regimes(methods: Sequence[str]) -> Sequence[str]:
 def preferred(candidates: Sequence[Candidate]) -> Candidate:
     """The best, where the simpler of a method and the earlier method have the benefit of doubt."""
     methods = dict.fromkeys(candidate.method for candidate in candidates)
-    of_each = [_first([c for c in candidates if c.method == method], NEARLY) for method in methods]
-    return _first(of_each, 1 / MUCH_BETTER)
+    of_each = [
+        _first([c for c in candidates if c.method == method], lambda c: c.shifts, NEARLY)
+        for method in methods
+    ]
+    return _first(of_each, lambda c: c.sensitivity, 1 / MUCH_BETTER)
 
 
-def _first(candidates: Sequence[Candidate], share: float) -> Candidate:
-    enough = share * max(candidate.sensitivity for candidate in candidates)
-    return next(candidate for candidate in candidates if candidate.sensitivity >= enough)
+def _first(
+    candidates: Sequence[Candidate], seen: Callable[[Candidate], float], share: float
+) -> Candidate:
+    enough = share * max(map(seen, candidates))
+    return next(candidate for candidate in candidates if seen(candidate) >= enough)
 
 
 def models(
@@ -188,9 +213,11 @@ def models(
     whole = windows.values[every if held is None else _apart(windows, held, frame.length)]
     some = whole[:: -(-len(whole) // MOST_JUDGED)]
     for name in methods:
-        for number, core in enumerate(_fitted(METHODS[name], rows)):
-            lasting = METHODS[name].lasting
-            yield (name, number), scaled(frame, core, some) if lasting else Lagged(frame, core)
+        method = METHODS[name]
+        seen = frame.whole if method.whole else frame
+        of = seen.rows(some) if method.whole else rows
+        for number, core in enumerate(_fitted(method, of)):
+            yield (name, number), scaled(seen, core, some) if method.lasting else Lagged(seen, core)
 
 
 def _fitted(method: Method, rows: Floats) -> Sequence[Core]:
@@ -219,29 +246,18 @@ def _apart(windows: Windows, held: Times, lag: int) -> Bools:
     return np.asarray((ends < first) | (ends > last), dtype=np.bool_)
 
 
-def _moved_scores(model: Lagged, windows: Windows, held: Times) -> Floats:
-    """Scores of some held-out windows in which one tag is moved throughout."""
-    examples = windows.values[held[:: -(-len(held) * STRETCHES // EXAMPLES)]]
-    tags = len(model.frame.mean)
-    moved = np.arange(0, tags, -(-tags // MOST_MOVED))
-    parts = []
-    for tag, shift in product(moved, SHIFTS):
-        wrong = examples.copy()
-        wrong[:, :, tag] += shift * model.frame.std[tag]
-        parts.append(model.score(wrong)[0])
-    return np.concatenate(parts)
-
-
 def _by_faults(candidate: Candidate, faulty: Floats) -> Candidate:
     found = candidate.model.score(faulty)[0] > candidate.calibration.threshold()
-    return candidate._replace(sensitivity=float(found.mean()))
+    return candidate._replace(sensitivity=float(found.mean()), seen={})
 
 
 def _candidate(method: str, model: Lagged, parts: Sequence[_Part], windows: Windows) -> Candidate:
-    scores, contributions, moved = (np.concatenate(each) for each in zip(*parts, strict=True))
+    scores, contributions = (np.concatenate(each) for each in list(zip(*parts, strict=True))[:2])
     length = len(windows.ends) * windows.step
     memory = round(model.frame.memory * windows.period)
     window = model.frame.length * windows.period
     calibration = calibrate(scores, length, window, chance=memory)
-    sensitivity = float((moved > calibration.threshold()).mean())
-    return Candidate(method, model, scores, contributions, calibration, sensitivity)
+    over = np.concatenate([part.wrong for part in parts], axis=1) > calibration.threshold()
+    seen = {fault: float(over[[each is fault for each in FAULTS]].mean()) for fault in Fault}
+    sensitivity = float(over.mean())
+    return Candidate(method, model, scores, contributions, calibration, sensitivity, seen)

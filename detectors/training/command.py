@@ -83,7 +83,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--candidates",
     help="Methods to try, separated by commas, the preferred first: regimes, mahalanobis, pca, "
-    "kmeans, autoencoder, robust, forest, lof; the first five if not given.",
+    "kmeans, statistics, autoencoder, robust, forest, lof; the first six if not given.",
 )
 @click.option(
     "--false-alarms",

@@ -43,13 +43,13 @@ class Core(Protocol):
         """What the nodes name beside these and the shared `tag_of_cell`, `cube` and `axis`."""
 
 
-def linear_nodes() -> list[Node]:
+def linear_nodes(row: str = "row", tag_of_cell: str = "tag_of_cell") -> list[Node]:
     """Of a core whose contributions are squares of a linear function of the row, summed by tag."""
     return [
-        ("Gemm", ["row", "matrix", "shift"], "cells", {}),
+        ("Gemm", [row, "matrix", "shift"], "cells", {}),
         ("Mul", ["cells", "cells"], "squared", {}),
-        ("MatMul", ["squared", "tag_of_cell"], "part", {}),
-        ("Gemm", ["row", "pull", "pull_shift"], "off", {}),
+        ("MatMul", ["squared", tag_of_cell], "part", {}),
+        ("Gemm", [row, "pull", "pull_shift"], "off", {}),
     ]
 
 
@@ -84,8 +84,19 @@ class Frame(NamedTuple):
 
     @property
     def memory(self) -> float:
-        """Stretches that a score is an average of in effect (Kish's effective sample size)."""
+        """Rows after which a score may differ from what it was.
+
+        The stretches that it is an average of in effect (Kish's effective sample size); of a single
+        stretch, a quarter of its rows: so many make budgets come true on simulated plants.
+        """
+        if len(self.recency) == 1:
+            return max(1.0, self.lag / 4)
         return float(1 / (self.recency**2).sum())
+
+    @property
+    def whole(self) -> "Frame":
+        """The same windows as one stretch."""
+        return self._replace(lag=self.length, recency=np.ones(1))
 
     def standard(self, windows: Floats) -> Floats:
         """In standard deviations of each tag."""

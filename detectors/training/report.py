@@ -20,7 +20,7 @@ from gateway.options import format_duration
 
 HOUR = 3600 * SECOND
 HARDLY = 0.01
-"""Share of shifted tags below which a model is as good as blind."""
+"""Share of what it should see below which a model is as good as blind."""
 
 
 def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[str, Any]:
@@ -47,12 +47,16 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "idle_windows": prepared.idle,
         "wrong_windows": prepared.wrong,
         "method": str(chosen.core),
-        "compared_by": "labelled windows" if len(prepared.faulty) else "shifted tags",
+        "compared_by": "labelled windows" if len(prepared.faulty) else "faults put in",
         "candidates": [
-            {"method": str(each.core), "sensitivity": round(each.sensitivity, 4)}
+            {
+                "method": str(each.core),
+                "sensitivity": round(each.sensitivity, 4),
+                "seen": {fault: round(share, 4) for fault, share in each.seen.items()},
+            }
             for each in learnt.choice.candidates
         ],
-        "shifts_seen": round(chosen.sensitivity, 4),
+        "seen": round(chosen.sensitivity, 4),
         "microseconds_per_window": round(_microseconds(learnt), 1),
         "threshold": learnt.threshold,
         "delay": format_duration(learnt.delay),
@@ -132,8 +136,9 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     yield from _learnt_from(report)
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
+        faults = ", ".join(f"{fault} {share:.0%}" for fault, share in each["seen"].items())
         seen = f"sees {each['sensitivity']:.1%} of {report['compared_by']}"
-        yield f"  tried       {each['method']}: {seen}"
+        yield f"  tried       {each['method']}: {seen}{f' ({faults})' if faults else ''}"
     yield f"  cost        {report['microseconds_per_window']:.3g} µs to score one window here"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores: median "
@@ -213,10 +218,10 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
             "the newest part had more false alarms than the budget bears: train on more running, "
             "or leave out the tags that caused them if they say nothing of the machine"
         )
-    if report["shifts_seen"] < HARDLY:
+    if report["seen"] < HARDLY:
         yield (
             f"it sees hardly any of the {report['compared_by']} "
-            f"({report['shifts_seen']:.1%}): allow more false alarms, learn from longer running, "
+            f"({report['seen']:.1%}): allow more false alarms, learn from longer running, "
             "or try other --candidates"
         )
     if report["drifted"]:

@@ -25,7 +25,7 @@ from gateway.model import SECOND
 TAGS, ROWS = 8, 2000
 SIZES = {"64 inputs": (8, 3), "29 rows": (29, 10)}
 ALONE, TOGETHER = 20.0, 1.0
-FAST = ("mahalanobis", "pca", "kmeans", "autoencoder", "robust", "regimes")
+FAST = ("mahalanobis", "pca", "kmeans", "statistics", "autoencoder", "robust", "regimes")
 
 
 def main():

@@ -54,9 +54,9 @@ def learnt(
     return learn(source or recording(), Wishes(**asked), say, methods)
 
 
-def untried(source: Recording, *methods: str) -> Learnt:
+def untried(source: Recording, *methods: str, window: int | None = 10 * SECOND) -> Learnt:
     """The same without its test on the newest part, which takes as long again."""
-    prepared = prepare(source, Wishes(window=10 * SECOND))
+    prepared = prepare(source, Wishes(window=window))
     windows = prepared.windows
     choice = choose(windows, prepared.lag, prepared.recency, methods, lambda _step: None)
     graph, golden = graph_bytes(choice.model), examples(prepared, choice)

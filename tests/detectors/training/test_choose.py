@@ -4,13 +4,14 @@ import pytest
 
 from detectors.budget import calibrate
 from detectors.training.choose import USUAL, Candidate, preferred
+from detectors.training.injection import Fault
 from gateway.model import SECOND
 
 
 def candidate(method, sensitivity):
     scores = np.ones(10)
     calibration = calibrate(scores, 100 * SECOND, SECOND)
-    return Candidate(method, None, scores, np.ones((10, 1)), calibration, sensitivity)
+    return Candidate(method, None, scores, np.ones((10, 1)), calibration, sensitivity, {})
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,17 @@ def candidate(method, sensitivity):
 def test_the_simpler_and_the_earlier_have_the_benefit_of_doubt(seen, expected):
     candidates = [candidate(*each) for each in seen]
     assert preferred(candidates) is candidates[expected]
+
+
+def test_the_size_is_chosen_by_shifts_and_the_method_by_everything():
+    def seeing(method, shifts, everything):
+        return candidate(method, everything)._replace(seen={Fault.SHIFT: shifts})
+
+    plain, literal = seeing("pca", 0.50, 0.30), seeing("pca", 0.51, 0.60)
+    assert preferred([plain, literal]) is plain
+    assert preferred([plain, literal, seeing("statistics", 0.1, 0.55)]) is plain
+    statistics = seeing("statistics", 0.1, 0.65)
+    assert preferred([plain, literal, statistics]) is statistics
 
 
 def chosen_among(values, *methods):

@@ -82,8 +82,8 @@ def test_what_is_labelled_is_not_learnt_from_and_compares_the_candidates(tmp_pat
         found[name] = json.loads(done.stdout)
     assert found["with"]["tags"] == list(bundles.NAMES)
     assert found["with"]["compared_by"] == "labelled windows"
-    assert found["with"]["shifts_seen"] > 0.9
-    assert found["without"]["compared_by"] == "shifted tags"
+    assert found["with"]["seen"] > 0.9
+    assert found["without"]["compared_by"] == "faults put in"
     # No window that was learnt from reaches into the labelled stretch.
     assert found["without"]["windows"] - found["with"]["windows"] == 150 + 28
     assert found["with"]["wrong_windows"] == 150 + 28
@@ -168,7 +168,7 @@ def test_a_wrong_budget_is_wrong_usage(data, tmp_path):
 def test_an_unknown_method_is_refused_with_those_there_are(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "m", "--candidates", "pca,trees")
     assert done.exit_code == 2
-    assert "no method 'trees', there are mahalanobis, pca, kmeans, autoencoder, " in done.stderr
+    assert "no method 'trees', there are mahalanobis, pca, kmeans, statistics, " in done.stderr
 
 
 def test_a_line_file_gives_the_tags_and_their_units(data, line, tmp_path):

@@ -19,7 +19,7 @@ from detectors.training.forest import Forest
 from detectors.training.lagged import CLIP
 
 ROWS, SIX = 500, 6.0
-SEVERAL = {"pca": 4, "kmeans": 2, "mahalanobis": 3, "robust": 3}
+SEVERAL = {"pca": 4, "kmeans": 2, "mahalanobis": 3, "robust": 3, "statistics": 3}
 KINDS = [(name, n) for name in METHODS for n in range(SEVERAL.get(name, 1))]
 SCORE_ALONE = """
 import json, sys

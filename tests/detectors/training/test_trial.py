@@ -60,11 +60,11 @@ def test_normal_running_raises_nothing(plain, tmp_path):
     assert list(warnings(report(plain, tmp_path))) == []
 
 
-def test_a_model_that_sees_hardly_any_shift_is_warned_of(plain, tmp_path):
+def test_a_model_that_sees_hardly_any_fault_is_warned_of(plain, tmp_path):
     seen = report(plain, tmp_path)
-    assert seen["shifts_seen"] > 0.1
-    (said,) = warnings(seen | {"shifts_seen": 0.004})
-    assert "hardly any of the shifted tags (0.4%)" in said
+    assert seen["seen"] > 0.1
+    (said,) = warnings(seen | {"seen": 0.004})
+    assert "hardly any of the faults put in (0.4%)" in said
 
 
 def test_a_stretch_that_would_have_alarmed_is_told_with_its_time_and_tags(faulty, tmp_path):

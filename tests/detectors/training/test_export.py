@@ -42,7 +42,7 @@ def test_a_level_of_a_million_with_a_tiny_spread_keeps_its_signal():
     assert np.abs(found.expected[:, 0] - raised[:, -1, 0]).mean() < 1e-3
 
 
-@pytest.mark.parametrize("method", ["mahalanobis", "kmeans"])
+@pytest.mark.parametrize("method", ["mahalanobis", "kmeans", "statistics"])
 def test_where_a_tag_wanders_the_graph_agrees_and_does_not_see_its_level(method):
     windows = windows_of(bundles.recording(600))
     frame, kind = frame_of(windows, 1), METHODS[method]

@@ -44,7 +44,7 @@ EXAMPLES = 40
 """Windows into which faults are put."""
 
 Fit = Callable[[Floats], Sequence[Core]]
-REGIMES = "regimes"
+REGIMES, STATISTICS = "regimes", "statistics"
 
 
 class Method(NamedTuple):
@@ -63,14 +63,14 @@ METHODS = {
     "mahalanobis": Method(mahalanobis.fit_shrunken, lasting=True),
     "pca": Method(pca.fit),
     "kmeans": Method(kmeans.fit),
-    "statistics": Method(window_statistics.fit, whole=True),
+    STATISTICS: Method(window_statistics.fit, whole=True),
     "autoencoder": Method(autoencoder.fit),
     "robust": Method(mahalanobis.fit_robust, lasting=True),
     "forest": Method(forest.fit),
     "lof": Method(lof.fit),
     REGIMES: Method(regimes.fit),
 }
-USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", "statistics", "autoencoder")
+USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", STATISTICS, "autoencoder")
 """A robust covariance takes long to fit, a forest and a local outlier factor to score."""
 
 
@@ -148,7 +148,7 @@ def choose(
     `faulty`: windows float64[window, time, tag] that a model should find, if some are known.
     """
     frame, ways = _framed(windows, lag, weights)
-    methods = methods if ways > 1 else _without_regimes(methods)
+    methods = _sensible(methods, ways, len(frame.mean))
     found: dict[tuple[str, int], list[_Part]] = {}
     judged: list[int] = []
     for number, held in enumerate(np.array_split(np.arange(len(windows.ends)), STRETCHES), 1):
@@ -182,9 +182,14 @@ def _framed(windows: Windows, lag: int, weights: Floats) -> tuple[Frame, int]:
     return frame, ways
 
 
-def _without_regimes(methods: Sequence[str]) -> Sequence[str]:
-    """Where the plant runs in one way only they are no help, unless nothing else is asked for."""
-    return [method for method in methods if method != REGIMES] or methods
+def _sensible(methods: Sequence[str], ways: int, tags: int) -> Sequence[str]:
+    """What is worth its time here; all of it if nothing else is asked for.
+
+    Regimes are no help where the plant runs in one way only, and statistics of very many tags are
+    more values than a stretch of rows has.
+    """
+    no_help = {REGIMES: ways == 1, STATISTICS: tags > window_statistics.MOST_TAGS}
+    return [method for method in methods if not no_help.get(method)] or methods
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:

@@ -20,6 +20,8 @@ QUIET = 1e-4
 """Of a tag's usual variance, which is added to it: near 0 a root would magnify what is rounded."""
 LEAST_VARIANCE = 1e-6
 """The same in squared standard deviations of the tag, beyond the precision of a float32."""
+MOST_TAGS = 160
+"""More are judged so only where it is asked for: learning takes a minute and more."""
 HARDLY = 1e-6
 """A statistic that varied by less, as the level of a tag that wandered, says nothing."""
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detectors.budget import calibrate
-from detectors.training.choose import USUAL, Candidate, preferred
+from detectors.training.choose import USUAL, Candidate, _sensible, preferred
 from detectors.training.injection import Fault
 from gateway.model import SECOND
 
@@ -38,6 +38,21 @@ def test_the_size_is_chosen_by_shifts_and_the_method_by_everything():
     assert preferred([plain, literal, seeing("statistics", 0.1, 0.55)]) is plain
     statistics = seeing("statistics", 0.1, 0.65)
     assert preferred([plain, literal, statistics]) is statistics
+
+
+@pytest.mark.parametrize(
+    ("ways", "tags", "left_out"),
+    [
+        (1, 160, ["regimes"]),
+        (2, 160, []),
+        (2, 161, ["statistics"]),
+        (1, 161, ["regimes", "statistics"]),
+    ],
+)
+def test_what_is_no_help_is_not_tried_unless_nothing_else_is_asked_for(ways, tags, left_out):
+    assert list(_sensible(USUAL, ways, tags)) == [name for name in USUAL if name not in left_out]
+    for name in ("regimes", "statistics"):
+        assert list(_sensible((name,), ways, tags)) == [name]
 
 
 def chosen_among(values, *methods):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.gaps import fill
+from detectors.gaps import hold
 from detectors.known_tags import known_tags
 from gateway.conditions import When, parse_condition
 from gateway.contracts import ConfigError
@@ -109,7 +109,7 @@ class Gate:
         part = (slice(-self._rows, None), self._columns)
         values = np.stack([window.values[part] for window in windows])
         observed = np.stack([window.observed[part] for window in windows]) & np.isfinite(values)
-        filled = fill(values, observed)
+        filled = hold(values, observed)
         met = [each.holds(filled[..., n]) for n, each in enumerate(self._conditions)]
         holds = np.stack(met, axis=-1)
         broken = observed[:, -1] & ~holds[:, -1]

@@ -4,7 +4,7 @@ Promises
 - It is built only if the bundle verifies and every tag of the model is in the line in its unit.
 - Windows that close together are scored in one run, and each score is the same as if alone.
 - A tag with too little data makes it blind for that window: no score, and `blind` names the tag.
-  What little is missing else is filled within the window from its nearest observed row.
+  What little is missing else is bridged within the window, from the row before to the row after.
 - It judges only while its gate is open: the line's `when`, or else the one it was trained with.
 """
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from detectors.gaps import fill, stack
+from detectors.gaps import fill, hold, stack
 from gateway.model import SECOND, Window
 
 NAN = np.nan
@@ -11,15 +11,32 @@ NAN = np.nan
 
 def filled(*rows):
     values = np.array([[[row] for row in rows]])
-    return fill(values, ~np.isnan(values))[0, :, 0].tolist()
+    return np.round(fill(values, ~np.isnan(values))[0, :, 0], 9).tolist()
 
 
-def test_a_gap_takes_the_last_row_before_it():
-    assert filled(1.0, NAN, NAN, 4.0) == [1, 1, 1, 4]
+def held(*rows):
+    values = np.array([[[row] for row in rows]])
+    return hold(values, ~np.isnan(values))[0, :, 0].tolist()
 
 
-def test_a_gap_at_the_start_takes_the_first_row_after_it():
+def test_a_gap_is_bridged_from_the_row_before_to_the_row_after():
+    assert filled(1.0, NAN, NAN, 4.0) == [1, 2, 3, 4]
+
+
+def test_a_gap_at_an_end_takes_the_nearest_row():
     assert filled(NAN, NAN, 3.0, NAN) == [3, 3, 3, 3]
+
+
+def test_rows_that_the_aligner_held_before_a_gap_are_bridged_as_well():
+    assert filled(0.0, 1.0, 1.0, 1.0, 1.0, NAN, 6.0) == [0, 1, 2, 3, 4, 5, 6]
+    # No more than it holds: what a tag said again and again before that was measured.
+    assert filled(1.0, 1.0, 1.0, 1.0, 1.0, NAN, 6.0) == [1, 1, 2, 3, 4, 5, 6]
+    assert filled(2.0, 2.0, NAN, 2.0, 2.0) == [2, 2, 2, 2, 2]
+
+
+def test_a_condition_sees_no_value_that_was_not_measured():
+    assert held(1.0, NAN, NAN, 4.0) == [1, 1, 1, 4]
+    assert held(NAN, NAN, 3.0, NAN) == [3, 3, 3, 3]
 
 
 def test_a_tag_that_was_never_seen_stays_missing():

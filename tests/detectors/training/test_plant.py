@@ -58,6 +58,14 @@ def test_normal_running_of_another_plant_raises_nothing(detector, seed):
     assert judge(detector, record(seed, 600)) == []
 
 
+def test_a_pause_of_some_seconds_raises_nothing(detector):
+    """As a restart makes, or a source that was lost: the plant ran on meanwhile."""
+    recording = record(11, 600)
+    for first in range(100, 1100, 50):
+        recording.values[first : first + 5] = np.nan
+    assert judge(detector, recording) == []
+
+
 @pytest.mark.parametrize("fault", sorted(set(MOVED_TAGS) - {"plc_gone"}))
 @pytest.mark.parametrize("seed", [21, 22])
 def test_every_fault_is_seen_soon_and_a_tag_that_it_moves_is_named(detector, fault, seed):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from detectors.gaps import fill
 from detectors.training.choose import USUAL
 from detectors.training.publish import LIVE_COVERAGE
 from detectors.training.window_statistics import averages, fit, lines, moves, variances
@@ -59,9 +60,10 @@ def later_windows():
 def test_what_a_short_gap_is_filled_with_does_not_pass_for_a_standstill(chosen):
     missing = math.floor((1 - LIVE_COVERAGE) * LENGTH)
     for first in range(1, LENGTH - missing, 5):
-        filled = later_windows()
-        filled[:, first : first + missing] = filled[:, [first - 1]]
-        assert sees(chosen, "statistics", filled) == 0
+        windows = later_windows()
+        observed = np.ones(windows.shape, dtype=bool)
+        observed[:, first : first + missing] = False
+        assert sees(chosen, "statistics", fill(windows, observed)) == 0
 
 
 def test_noise_that_grows_is_seen_by_them_and_less_by_rows(chosen):

@@ -1,12 +1,16 @@
 """From a budget of false alarms to a threshold, by scores that were held out. Pure.
 
-The tail is read off twice, and the lower of the two holds:
+As far as the held-out running had enough alarms, they are counted: a threshold that they went above
+so many times is for so many (a conformal quantile, which asks nothing of the scores' law). What is
+rarer than that is read off twice more, and the lower of the two holds:
 - from the body: the logarithm of a normal window's score is taken as logistic, so the score as
   log-logistic (Fisk), with a robust median and spread. Strange stretches among the normal ones do
   not move it, but a broad body without a tail makes it too high.
 - from the highest tenth, as a Pareto tail with Hill's estimator (Annals of Statistics 3, 1975) at
   its upper 95 % limit: extrapolation of the peaks over a threshold. Strange stretches, and few
   independent windows, can only make it higher.
+It is never lower than what was counted leads to, continued to one alarm in the data's length: a fat
+tail shows there, and the highest scores, which may be strange stretches, have no part in it.
 
 The scores of a model that was made elsewhere need not be like squared distances: its tail may be
 exponential in the score itself or, for a probability, in its log-odds. Of the law of their body
@@ -16,7 +20,8 @@ nothing is known then, so only the tail is read.
 import math
 import re
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Self
+from itertools import pairwise
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer, model_validator
@@ -31,7 +36,6 @@ LEAST_SPREAD = 0.02
 LEAST_SCORE = 1e-12
 """So that a logarithm can be taken."""
 TAIL = 0.1
-RESAMPLED = 200
 
 _HOUR = 3600 * SECOND
 _TIMES = {
@@ -101,6 +105,14 @@ LOWEST = {Scale.LOG: -math.inf, Scale.LINEAR: 1.0, Scale.LOGIT: 0.0}
 is plainly normal."""
 
 
+class Level(Strict):
+    """A score, and how many alarms it is for in the length of the data."""
+
+    alarms: Positive
+    """One more than went above it there."""
+    score: Finite
+
+
 class Calibration(Strict):
     """The scores of normal windows that a model had not seen."""
 
@@ -118,6 +130,11 @@ class Calibration(Strict):
     """Scores that are closer together than this are not independent."""
     chance: PositiveDuration
     """Once in this time a score may rise above its threshold anew."""
+    counted: tuple[Level, ...] = ()
+    """The rarest first; none where too few alarms could be counted, and in older bundles."""
+    slope: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """By how much the score for so many alarms rises on that scale where they become e times rarer
+    than the rarest counted; 0 where that is not known."""
 
     @model_validator(mode="after")
     def _in_bounds(self) -> Self:
@@ -126,6 +143,9 @@ class Calibration(Strict):
             raise ValueError(
                 f"median and tail_from must ascend and lie between {low:g} and {high:g}"
             )
+        for rare, often in pairwise(self.counted):
+            if not (rare.alarms < often.alarms and rare.score > often.score):
+                raise ValueError("counted must go from few alarms at a high score to many at a low")
         return self
 
     @field_serializer("length", "window", "chance")
@@ -143,78 +163,26 @@ class Calibration(Strict):
 
     def threshold(self, between: Nanos | None = None) -> float:
         """For one false alarm in this time; if None, as rare as the data can speak of."""
-        chances = max(self.promised(between) / self.chance, 2.0)
-        start = self._on_scale(self.tail_from)
-        tail = start + self.tail_spread * max(math.log(chances * TAIL), 0.0)
-        body = self._on_scale(self.median) + self.spread * math.log(chances - 1)
-        found = min(body, tail) if self.scale is Scale.LOG else tail
+        between = self.promised(between)
+        found = self._by_law(between)
+        if self.counted:
+            found = self._by_count(self.length / between, found)
         return self.scale.score(max(found, LOWEST[self.scale]))
 
-    def between(self, threshold: float) -> float:
-        """The time between two false alarms above this threshold, ns: undoes `threshold`."""
-        middle, start, found = map(self._on_scale, (self.median, self.tail_from, threshold))
-        body = 1 + _exp((found - middle) / self.spread)
-        tail = _exp((found - start) / self.tail_spread) / TAIL
-        return (max(body, tail) if self.scale is Scale.LOG else tail) * self.chance
+    def _by_law(self, between: Nanos) -> float:
+        """On the scale: what body and tail give."""
+        chances = max(between / self.chance, 2.0)
+        median, start = self.scale.of(np.array([self.median, self.tail_from])).tolist()
+        tail = start + self.tail_spread * max(math.log(chances * TAIL), 0.0)
+        body = median + self.spread * math.log(chances - 1)
+        return float(min(body, tail) if self.scale is Scale.LOG else tail)
 
-    def _on_scale(self, score: float) -> float:
-        return float(self.scale.of(np.array([score]))[0])
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, 700.0))
-
-
-class Interval(NamedTuple):
-    """Between these times, ns, nine of ten estimates lie."""
-
-    low: Nanos
-    high: Nanos
-
-
-def interval(
-    scores: Floats, stretches: int, calibration: Calibration, threshold: float
-) -> Interval:
-    """How sure the time between two false alarms is: whole stretches are drawn anew (bootstrap).
-
-    Stretches and not scores, since what is close in time is alike.
-    """
-    parts = np.array_split(scores, stretches)
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(RESAMPLED):
-        drawn = np.concatenate([parts[n] for n in rng.integers(0, stretches, stretches)])
-        again = calibrate(drawn, calibration.length, calibration.window, calibration.scale,
-                          calibration.chance)  # fmt: skip
-        found.append(min(again.between(threshold), float(2**62)))
-    low, high = np.quantile(found, (0.05, 0.95))
-    return Interval(round(low), round(high))
-
-
-def calibrate(
-    scores: Floats,
-    length: Nanos,
-    window: Nanos,
-    scale: Scale = Scale.LOG,
-    chance: Nanos | None = None,
-) -> Calibration:
-    """From held-out scores, which need be neither in order nor complete.
-
-    `chance` is how long a score takes to forget, the length of a window where that is not known.
-    """
-    values = scale.of(scores)
-    middle, start = np.quantile(values, (0.5, 1 - TAIL))
-    # The median absolute deviation of a logistic distribution is its scale times ln 3.
-    spread = float(np.median(np.abs(values - middle))) / math.log(3)
-    beyond = float((values[values >= start] - start).mean())
-    independent = max(length / window * TAIL, 1.0)
-    return Calibration(
-        median=scale.score(float(middle)),
-        spread=max(spread, LEAST_SPREAD),
-        tail_from=scale.score(float(start)),
-        tail_spread=max(beyond * (1 + 1.645 / math.sqrt(independent)), LEAST_SPREAD),
-        scale=scale,
-        length=format_duration(length),
-        window=format_duration(window),
-        chance=format_duration(chance or window),
-    )
+    def _by_count(self, alarms: float, law: float) -> float:
+        """On the scale, for so many alarms in the length of the data."""
+        often = np.log([level.alarms for level in self.counted])
+        found = self.scale.of(np.array([level.score for level in self.counted]))
+        if alarms > self.counted[-1].alarms:
+            return min(law, float(found[-1]))
+        if alarms >= self.counted[0].alarms:
+            return float(np.interp(math.log(alarms), often, found))
+        return float(max(law, found[0] + self.slope * (often[0] - math.log(max(alarms, 1.0)))))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.budget import Calibration, Interval, Scale, calibrate, interval
+from detectors.budget import Calibration, Scale
 from detectors.bundle import (
     FORMAT,
     LARGEST,
@@ -29,6 +29,7 @@ from detectors.bundle import (
 )
 from detectors.distribution import Distribution
 from detectors.gaps import fill, stack
+from detectors.held_out import Interval, calibrate, interval, usual_delay
 from detectors.importing.form import Asked, Form, Kind, form_of
 from detectors.importing.quantize import Verdict, quantized
 from detectors.importing.scaling import Scaling, scaling_for
@@ -38,7 +39,6 @@ from detectors.safety import check_model
 from detectors.training.choose import STRETCHES
 from detectors.training.data import read
 from detectors.training.job import choose_tags
-from detectors.training.learn import usual_delay
 from detectors.training.line_tags import LineTag, read_line_tags
 from detectors.training.prepare import LEAST_WINDOWS
 from detectors.training.publish import (

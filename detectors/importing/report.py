@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.importing.job import Imported
-from detectors.reporting.words import spoken
-from detectors.training.report import HOUR, words_of_too_short
+from detectors.training.report import HOUR, hours_of, words_of_sureness, words_of_too_short
 from gateway.options import format_duration
 
 
@@ -32,7 +31,7 @@ def as_values(done: Imported, path: Path) -> dict[str, Any]:
         "normal_running_hours": calibration.length / HOUR,
         "false_alarm_wished_hours": budget and budget / HOUR,
         "false_alarm_at_most_hours": calibration.furthest / HOUR,
-        "false_alarm_interval_hours": [each / HOUR for each in limit.sureness],
+        "false_alarm_interval_hours": hours_of(limit.sureness),
         "too_short": (budget or 0) > calibration.furthest,
         "delay": format_duration(manifest.on_delay),
         "quantization": None if verdict is None else verdict._asdict(),
@@ -52,8 +51,7 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['calibration_windows']} windows: median {report['calibration_median']:.3g}, "
         f"highest {report['calibration_highest']:.3g}, {report['calibration_exceedances']} above"
     )
-    low, high = map(spoken, report["false_alarm_interval_hours"])
-    yield f"  false alarm one in {low} to {high} of running like this (nine of ten estimates)"
+    yield f"  false alarm {words_of_sureness(report['false_alarm_interval_hours'])}"
     yield (
         "  note        if the model was made from this very data, it will do worse on other: "
         "see andon backtest"

@@ -11,7 +11,12 @@ from detectors.reporting import plots
 from detectors.reporting.alarm_plots import SHOWN, alarm_pictures, spans_of
 from detectors.reporting.page import drawn, render
 from detectors.training.learn import Learnt
-from detectors.training.report import warnings, words_of_wandering, words_of_wrong
+from detectors.training.report import (
+    warnings,
+    words_of_sureness,
+    words_of_wandering,
+    words_of_wrong,
+)
 from detectors.training.trial import Verdict
 
 MOST_TAGS = 36
@@ -34,6 +39,7 @@ def training_page(learnt: Learnt, report: dict[str, Any], units: Mapping[str, st
         plots=_plots(learnt, report, units),
         warnings=list(warnings(report)),
         labelled=words_of_wrong(report["wrong_windows"]),
+        sureness=words_of_sureness(report["false_alarm_interval_hours"]),
         wandering=words_of_wandering(report["wandered"]),
         verdicts=VERDICTS,
         quick=_quick(report["sensitivity"]),

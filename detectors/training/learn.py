@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.budget import Interval, interval
 from detectors.bundle import Model, Outputs
 from detectors.evaluation.apply import Judged, follow
+from detectors.held_out import Interval, interval, usual_delay
 from detectors.training.choose import STRETCHES, USUAL, Choice, choose
 from detectors.training.data import Recording
 from detectors.training.export import graph_bytes
@@ -22,11 +22,8 @@ from detectors.training.lagged import Lagged
 from detectors.training.prepare import Prepared, Wishes, prepare
 from detectors.training.sensitivity import Reaction, reactions
 from detectors.training.trial import Trial, alarm_at, hold_trial, scores_of
-from gateway.model import SECOND, Floats, Nanos
+from gateway.model import Floats, Nanos
 
-DELAY = 20 * SECOND
-"""How long a score should be above its threshold, or below, before an alarm is raised, or goes, as
-is usual for process alarms: EEMUA 191 and ISA-18.2 start from 15 s to 60 s."""
 DRIFTED = 3.0
 """How strange the newest part may be to the model of what was before it, against the median."""
 
@@ -69,8 +66,12 @@ class Learnt:
     @property
     def sureness(self) -> Interval:
         """Of the time between two false alarms."""
-        chosen = self.choice.chosen
-        return interval(chosen.scores, STRETCHES, chosen.calibration, self.threshold)
+        return self.sureness_of(self.threshold)
+
+    def sureness_of(self, threshold: float) -> Interval:
+        """The same, of another threshold."""
+        chosen, hop = self.choice.chosen, self.prepared.windows.hop
+        return interval(chosen.scores, STRETCHES, chosen.calibration, threshold, hop)
 
     @property
     def delay(self) -> Nanos:
@@ -124,13 +125,8 @@ def learn(
     )
 
 
-def usual_delay(step: Nanos) -> Nanos:
-    """The on-delay and off-delay that suit windows at this step, in whole steps."""
-    return DELAY // step * step
-
-
 def _delay(prepared: Prepared) -> Nanos:
-    return usual_delay(prepared.windows.period * prepared.hop)
+    return usual_delay(prepared.windows.hop)
 
 
 def examples(prepared: Prepared, choice: Choice) -> Floats:

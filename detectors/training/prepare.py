@@ -119,6 +119,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
             np.array([window.end for window in some]),
             period,
             thin * hop * period,
+            hop * period,
         ),
         names,
         dropped,

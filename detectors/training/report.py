@@ -1,6 +1,6 @@
 """What was learnt, for people and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.bundle import Model
 from detectors.evaluation.report import alarm_values
+from detectors.held_out import Interval
 from detectors.reporting.words import counted, spoken
 from detectors.training.cost import seconds_each
 from detectors.training.learn import Learnt
@@ -64,7 +65,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "false_alarm_wished_hours": learnt.budget and learnt.budget / HOUR,
         "false_alarm_promised_hours": _hours(chosen.calibration.promised(learnt.budget)),
         "false_alarm_at_most_hours": _hours(chosen.calibration.furthest),
-        "false_alarm_interval_hours": [_hours(each) for each in learnt.sureness],
+        "false_alarm_interval_hours": hours_of(learnt.sureness),
         "too_short": (learnt.budget or 0) > chosen.calibration.furthest,
         "held_out_median": float(np.median(learnt.scores)),
         "held_out_highest": float(learnt.scores.max()),
@@ -102,7 +103,6 @@ def _tag_statistics(prepared: Prepared) -> dict[str, dict[str, float]]:
 
 
 def _test(trial: Trial) -> dict[str, Any]:
-    low, high = trial.interval
     return {
         "first": _moment(int(trial.windows.ends[0])),
         "last": _moment(int(trial.windows.ends[-1])),
@@ -115,7 +115,7 @@ def _test(trial: Trial) -> dict[str, Any]:
         "false_alarms": len(trial.judged.episodes),
         "false_alarms_expected": round(trial.expected, 3),
         "promised_hours": _hours(trial.promised),
-        "interval_hours": [_hours(low), None if high is None else _hours(high)],
+        "interval_hours": hours_of(trial.interval),
         "verdict": trial.verdict.value,
         "alarms": [alarm_values(each) for each in trial.judged.episodes],
     }
@@ -145,8 +145,7 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
         f"{report['held_out_exceedances']} above"
     )
-    low, high = map(spoken, report["false_alarm_interval_hours"])
-    yield f"  false alarm one in {low} to {high} of running like this (nine of ten estimates)"
+    yield f"  false alarm {words_of_sureness(report['false_alarm_interval_hours'])}"
     if report["test"] is not None:
         yield f"  test        {words_of_test(report['test'])}"
     if report["delay"] != "0s":
@@ -184,6 +183,14 @@ def _learnt_from(report: dict[str, Any]) -> Iterator[str]:
 def words_of_wrong(windows: int) -> str:
     """How much the labels kept from being learnt from."""
     return f"{counted(windows, 'window')} in which something was wrong: not learnt from"
+
+
+def words_of_sureness(hours: Sequence[float | None]) -> str:
+    """Between which times the true figure lies; `hours` as `hours_of` gives them."""
+    low, high = hours
+    within = " or rarer" if high is None else f" to {spoken(high)}"
+    least = spoken(low or 0.0)
+    return f"one in {least}{within} of running like this, as counted (nine of ten times)"
 
 
 def words_of_wandering(tags: list[str]) -> str:
@@ -238,6 +245,11 @@ def words_of_too_short(report: dict[str, Any]) -> str:
         f"by {spoken(report['normal_running_hours'])} of data: it can speak of one in "
         f"{spoken(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
     )
+
+
+def hours_of(interval: Interval) -> list[float | None]:
+    """Its ends in hours; None is no limit."""
+    return [None if each is None else _hours(each) for each in interval]
 
 
 def _hours(time: Nanos) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from detectors.bundle import Model
 from detectors.evaluation.apply import Judged, follow
+from detectors.held_out import Interval, after_count
 from detectors.onnx import HYSTERESIS
 from detectors.training.choose import Choice, Windows, choose
 from detectors.training.export import graph_bytes
@@ -59,16 +60,9 @@ class Trial(NamedTuple):
         return self.length / self.promised
 
     @property
-    def interval(self) -> tuple[Nanos, Nanos | None]:
-        """The time between two false alarms lies herein nine of ten times, by what was counted.
-
-        None is no limit. Exact limits of a Poisson count (Garwood, Biometrika 28, 1936).
-        """
-        from scipy.special import gammaincinv
-
-        count = len(self.judged.episodes)
-        low = round(self.length / float(gammaincinv(count + 1, 0.95)))
-        return low, round(self.length / float(gammaincinv(count, 0.05))) if count else None
+    def interval(self) -> Interval:
+        """Of the time between two false alarms, by what was counted."""
+        return after_count(len(self.judged.episodes), self.length)
 
     @property
     def verdict(self) -> Verdict:

@@ -56,7 +56,7 @@ def fitted(method, length, lag):
     weights = recency(length - lag + 1)
     frame = Frame(values.mean(axis=0), values.std(axis=0), lag, weights, steady)
     windows = np.ascontiguousarray(views)
-    found = models((method,), Windows(windows, ends, SECOND, SECOND), frame)
+    found = models((method,), Windows(windows, ends, SECOND, SECOND, SECOND), frame)
     return windows, next(model for _, model in found)
 
 

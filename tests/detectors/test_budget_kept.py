@@ -9,12 +9,16 @@ import os
 import pytest
 from normal_running import HOUR, Plant, alarms
 
-from detectors.budget import interval
 from gateway.model import SECOND
 
 LEARNT, JUDGED = 14 * 24 * HOUR, 40 * 24 * HOUR
 BUDGETS = [8 * HOUR, 24 * HOUR]
-PLANTS = {"quick": Plant(60 * SECOND, 0.95), "slow": Plant(60 * SECOND, 0.995)}
+PLANTS = {
+    "quick": Plant(60 * SECOND, 0.95),
+    "slow": Plant(60 * SECOND, 0.995),
+    # What body and tail alone give is exceeded by 1.3 and 1.7 on average.
+    "wild": Plant(60 * SECOND, 0.95, degrees=4),
+}
 SEEDS = range(int(os.environ.get("ANDON_BUDGET_SEEDS", "1")))
 
 
@@ -29,14 +33,14 @@ def learnt(request):
 def test_about_as_many_alarms_come_as_were_promised(learnt):
     model, running = learnt
     assert model.delay == 0  # nothing but the threshold keeps alarms away
-    chosen = model.choice.chosen
+    calibration = model.choice.chosen.calibration
     for budget, count in zip(BUDGETS, alarms(model, running, BUDGETS), strict=True):
         # A threshold that is merely high would keep every promise.
-        assert JUDGED / budget / 4 <= count <= JUDGED / budget * 1.5
-        sure = interval(chosen.scores, 10, chosen.calibration, chosen.calibration.threshold(budget))
+        assert 0.5 < count / (JUDGED / budget) < 1.4
+        sure = model.sureness_of(calibration.threshold(budget))
+        # What is counted is one more count, and of a model that was fitted on a little more.
+        assert 0.8 * sure.low < JUDGED / count < 1.25 * sure.high
         assert sure.low < budget < sure.high
-        # The interval knows the recording, and how it was put together anew, not the plant.
-        assert JUDGED / count > 0.8 * sure.low
 
 
 def test_delays_keep_more_alarms_away_than_the_threshold_alone():

@@ -32,20 +32,21 @@ class Plant(NamedTuple):
     def run(self, length: Nanos, seed: int) -> Recording:
         """So much normal running; another seed, another stretch of the same plant."""
         rng, rows = np.random.default_rng(seed), length // self.period
-        loads = _smooth(rng.normal(size=(rows + 1000, 2)), self.memory)
+        loads = smooth(rng.normal(size=(rows + 1000, 2)), self.memory)
         noise = rng.standard_t(self.degrees, size=(rows + 1000, 5)) if np.isfinite(self.degrees) \
             else rng.normal(size=(rows + 1000, 5))  # fmt: skip
         mix = np.array([[1, 0], [0.8, 0.3], [-0.6, 0.5], [0.2, 1], [0, 0.7]])
-        values = (loads @ mix.T + 0.3 * _smooth(noise, 0.5))[1000:]
+        values = (loads @ mix.T + 0.3 * smooth(noise, 0.5))[1000:]
         times = START + np.arange(1, rows + 1, dtype=np.int64) * self.period
         return Recording(tuple(f"tag{n}" for n in range(5)), times, values, {})
 
     def learnt(self, length: Nanos, seed: int) -> Learnt:
-        """What `andon train --candidates pca` makes of it."""
-        return learn(self.run(length, seed), Wishes(), lambda _step: None, ("pca",))
+        """What `andon train` makes of it, with the method that it takes for such a plant."""
+        return learn(self.run(length, seed), Wishes(), lambda _step: None, ("mahalanobis",))
 
 
-def _smooth(noise, memory):
+def smooth(noise, memory):
+    """The same with this correlation from row to row."""
     return lfilter([np.sqrt(1 - memory**2)], [1, -memory], noise, axis=0)
 
 
@@ -58,7 +59,7 @@ def alarms(learnt: Learnt, running: Recording, budgets: list[Nanos]) -> list[int
     score = np.concatenate([each.score for each in found])
     contribution = np.concatenate([each.contribution for each in found])
     step = learnt.prepared.windows.period
-    windows = Windows(views.transpose(0, 2, 1), running.times[length - 1 :], step, step)
+    windows = Windows(views.transpose(0, 2, 1), running.times[length - 1 :], step, step, step)
     calibration = learnt.choice.chosen.calibration
     return [
         len(

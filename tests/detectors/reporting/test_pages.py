@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 from servers import program
 
 from detectors.reporting.words import counted, spoken
+from detectors.training.report import words_of_sureness
 from gateway.cli import main
 from gateway.model import SECOND
 
@@ -150,8 +151,7 @@ def test_the_training_page_says_what_the_json_says(shown, trained):
     often = dict(rows(page, "How often it will be wrong"))
     assert often["asked for"] == "1 false alarm in 7 days"
     assert often["set to"].startswith(f"1 in {spoken(report['false_alarm_promised_hours'])}")
-    low, high = map(spoken, report["false_alarm_interval_hours"])
-    assert f"between one in {low} and one in {high}" in often["how sure that is"]
+    assert often["how sure that is"] == words_of_sureness(report["false_alarm_interval_hours"])
     assert often["counted in the test"].startswith(f"{test['false_alarms']} in ")
     assert page.locator(".warning").all_inner_texts()[0].startswith("one false alarm in 7 days")
 

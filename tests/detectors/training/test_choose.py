@@ -2,7 +2,7 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.budget import calibrate
+from detectors.held_out import calibrate
 from detectors.training.choose import USUAL, Candidate, _sensible, preferred
 from detectors.training.injection import Fault
 from gateway.model import SECOND

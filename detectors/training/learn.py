@@ -7,7 +7,8 @@ Promises
 - No setting is told: method, size and threshold follow from the data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +113,9 @@ def learn(
     say("aligning the recording")
     prepared = prepare(recording, wishes)
     windows, budget = prepared.windows, wishes.false_alarms
-    choice = choose(windows, prepared.lag, prepared.recency, methods, say, prepared.faulty)
+    with _one_thread():
+        choice = choose(windows, prepared.lag, prepared.recency, methods, say, prepared.faulty)
+        trial = hold_trial(windows, prepared.names, choice, budget, _delay(prepared), say)
     return Learnt(
         prepared,
         choice,
@@ -121,8 +124,18 @@ def learn(
         len(recording.times),
         recording.left_out | prepared.dropped,
         budget,
-        hold_trial(windows, prepared.names, choice, budget, _delay(prepared), say),
+        trial,
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The matrices are small: more threads only fight, with the line beside them as well."""
+    import sklearn.cluster  # noqa: F401 - a library that is not loaded yet is not limited
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
 
 
 def _delay(prepared: Prepared) -> Nanos:

@@ -1,6 +1,7 @@
 """The connector that the gateway knows: options in, sample batches out."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -19,6 +20,8 @@ from connectors.opcua.session import Session
 from connectors.opcua.tidy import Ticket
 from gateway.contracts import ConfigError, Places, SourceLost
 from gateway.model import Probe, SampleBatch, Tag
+
+_LIBRARY = "asyncua.client.client"
 
 
 class OpcUaConnector:
@@ -115,7 +118,9 @@ class OpcUaConnector:
 
 async def _import_library() -> None:
     """Beside the loop: asyncua takes a second, in which another source's answer would be late."""
-    await asyncio.to_thread(import_module, "asyncua.client.client")
+    # A module is listed before it is whole, if another source is importing it.
+    if not hasattr(sys.modules.get(_LIBRARY), "Client"):
+        await asyncio.to_thread(import_module, _LIBRARY)
 
 
 def _fault(data: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from gateway.model import Bools, Floats, Window
 
 HELD = 3
-"""Rows for which a line holds a value where its file says nothing else."""
+"""Periods for which a line holds a value where its file says nothing else."""
 
 
 def stack(windows: Sequence[Window]) -> tuple[Floats, Bools]:

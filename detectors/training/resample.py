@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from detectors.gaps import HELD
 from detectors.training.data import Recording
 from gateway import grid
 from gateway.contracts import ConfigError
@@ -18,8 +19,6 @@ from gateway.history.wide import samples_of
 from gateway.model import Nanos, SampleBatch, Times, Window
 from gateway.options import format_duration
 
-HOLD_PERIODS = 3.0
-"""As a line does where its file says nothing else."""
 LONG_GAP_ROWS = 1000
 CELLS = 1_000_000
 """That are put on the grid at once, which bounds the memory."""
@@ -66,7 +65,7 @@ def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos
         tag_periods.get(name) or _own_period(recording, column, period)
         for column, name in enumerate(recording.names)
     ]
-    hold = np.array([max(round(own * HOLD_PERIODS), period) for own in periods], dtype=np.int64)
+    hold = np.array([max(round(own * HELD), period) for own in periods], dtype=np.int64)
     gap = max(LONG_GAP_ROWS * period, int(hold.max()))
     breaks = (np.flatnonzero(np.diff(recording.times) > gap) + 1).tolist()
     return [

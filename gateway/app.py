@@ -19,25 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway import codec, letters, registry, tap
-from gateway.budget import Budget
+from gateway.api.contracts import ConfigError, Connector, Sink
+from gateway.api.durable import make_folder
+from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer import Buffer, BufferRefused, open_buffer
-from gateway.buffer.losses import Loss
-from gateway.clips import ClipPlan
-from gateway.clock import ClockWatch
-from gateway.config.load import LineConfig, build_connectors, build_detectors, cautions
-from gateway.contracts import ConfigError, Connector, Sink
-from gateway.control import SOCKET, serve
-from gateway.durable import make_folder
-from gateway.forward import Forwarder
+from gateway.config.build import build_connectors, build_detectors, build_sinks, detector_warnings
+from gateway.config.load import LineConfig
+from gateway.control import buffer_routes as letters
+from gateway.control.server import SOCKET, serve
+from gateway.core import points
+from gateway.core.byte_budget import Budget
+from gateway.core.clips import ClipPlan
+from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
-from gateway.line import Line
-from gateway.metrics import HealthCollector, exposition
-from gateway.model import Envelope, Kind, Nanos
-from gateway.notify import notify, watchdog_interval
-from gateway.source import keep_reading
-from gateway.supervise import supervise
-from gateway.warm import Windows
+from gateway.line.line import Line
+from gateway.line.source import keep_reading
+from gateway.line.supervise import supervise
+from gateway.line.window_store import WindowStore
+from gateway.telemetry import tap
+from gateway.telemetry.metrics import HealthCollector, exposition
+from gateway.telemetry.system_clock import system_clock_watch
+from gateway.telemetry.systemd import notify, watchdog_interval
 
 if TYPE_CHECKING:
     from gateway.history.recorder import Recorder
@@ -46,14 +48,6 @@ log = structlog.get_logger()
 
 STUCK_S = 15.0
 """A line that has not ticked for this long is stuck; it ticks at least once a second."""
-
-
-def build_sinks(config: LineConfig) -> dict[str, Sink]:
-    """The sinks of a line by name."""
-    return {
-        name: registry.load(registry.SINKS, options.type)(name, options, config.places)
-        for name, options in config.sinks.items()
-    }
 
 
 @contextlib.contextmanager
@@ -83,7 +77,7 @@ async def run(config: LineConfig) -> None:
     assert task is not None  # noqa: S101 - a coroutine that runs has a task
     _stop_on_signal(task)
     detectors, sinks = build_detectors(config), build_sinks(config)
-    for problem in cautions(config, detectors):
+    for problem in detector_warnings(config, detectors):
         log.warning("detector.caution", where=problem.path, why=problem.message)
     connectors = build_connectors(config)
     started = time.time_ns()
@@ -99,13 +93,13 @@ async def run(config: LineConfig) -> None:
                 buffer,
                 started,
                 recorder=history,
-                clock_watch=ClockWatch(),
+                clock_watch=system_clock_watch(),
                 clips=clips,
             )
             if history is not None:
                 line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
-            windows = Windows(config)
+            windows = WindowStore(config)
             line.recall(windows.load())
             forwarders = [
                 Forwarder(name, sink, buffer, budget=_budget(config.sinks[name]))
@@ -163,7 +157,7 @@ def _buffer(
 ) -> contextlib.AbstractAsyncContextManager[Buffer]:
     def gap(loss: Loss, at: Nanos) -> Envelope:
         span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-        return codec.gap_envelope(*span, config.site, config.line, at)
+        return points.gap_envelope(*span, config.site, config.line, at)
 
     # A raw sample that the line file does not ask for has no way out, whatever a sink accepts.
     unasked = frozenset() if _clips(config) else frozenset({Kind.CLIP})
@@ -178,7 +172,7 @@ async def _run_tasks(
     connectors: Mapping[str, Connector],
     forwarders: list[Forwarder],
     buffer: Buffer,
-    windows: Windows,
+    windows: WindowStore,
     history: "Recorder | None",
     clips: ClipPlan | None,
 ) -> None:
@@ -238,7 +232,7 @@ async def _heartbeat(line: Line, buffer: Buffer) -> None:
     while True:
         # A full disk must not stop the watchdog's food: the daemon works on without.
         with contextlib.suppress(BufferRefused):
-            await buffer.tend(expire=not line.health.clock)
+            await buffer.maintain(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
             line.health.buffer = await buffer.stats()
         stuck = time.monotonic() - line.health.ticked > STUCK_S

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from pydantic import ValidationError
 
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 if TYPE_CHECKING:
     from connectors.opcua.options import OpcUaOptions

@@ -13,10 +13,10 @@ import click
 
 from connectors.discover.access import access_options, make_missing, parsed, source
 from connectors.modbus.place import checked, place, place_options
-from gateway.contracts import AndonError, Places
-from gateway.model import SECOND, Nanos
-from gateway.options import format_duration
-from gateway.parameters import DURATION
+from gateway.api.click_types import DURATION
+from gateway.api.contracts import AndonError, Places
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import format_duration
 
 OUT = click.option(
     "--out",

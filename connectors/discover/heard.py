@@ -16,7 +16,7 @@ from connectors.mqtt.sparkplug.reader import address_of
 from connectors.mqtt.sparkplug.scope import Scope
 from connectors.mqtt.sparkplug.values import number_of as number_of_metric
 from connectors.mqtt.tags import TimeFormat
-from gateway.model import SECOND, Nanos
+from gateway.api.model import SECOND, Nanos
 
 DEEP, PLACES = 6, 50
 """How deep into a payload is looked, and how many numbers of one are taken."""

@@ -26,8 +26,8 @@ from connectors.modbus.connection import UNTAGGED, Connection, Transport
 from connectors.modbus.identification import identification
 from connectors.modbus.options import BIT_TABLES, Table
 from connectors.modbus.plan import Request
-from gateway.contracts import SourceLost
-from gateway.model import SECOND
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND
 
 ALIKE = 8
 """Units that answer, all that were asked: over TCP the device then does not look at the unit id."""

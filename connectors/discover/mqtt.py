@@ -22,7 +22,7 @@ from connectors.mqtt.client import Feed, new_client_id, subscribed
 from connectors.mqtt.mailbox import Mailbox
 from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.sparkplug.reader import KEPT
-from gateway.contracts import ConfigError, SourceLost
+from gateway.api.contracts import ConfigError, SourceLost
 
 Say = Callable[[str], None]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from connectors.discover.heard import Heard, Path, Source
 from connectors.discover.opcua import tag_names
-from gateway.model import SECOND, Nanos
-from gateway.options import format_duration
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import format_duration
 
 _PERIODS: tuple[Nanos, ...] = tuple(
     round(seconds * SECOND)

@@ -19,7 +19,7 @@ from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.security import endpoints_of, offered
 from connectors.opcua.trust import described
-from gateway.contracts import ConfigError, Places, SourceLost
+from gateway.api.contracts import ConfigError, Places, SourceLost
 
 OBJECTS, SERVER = "i=85", "i=2253"
 LOOKED_AT = 20

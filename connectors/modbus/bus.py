@@ -20,7 +20,7 @@ from connectors.modbus.doubts import Doubts
 from connectors.modbus.plan import Request
 from connectors.modbus.twins import Twins
 from connectors.modbus.wire import Answer
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 
 class Bus:

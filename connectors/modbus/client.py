@@ -32,9 +32,9 @@ from connectors.modbus.options import Table
 from connectors.modbus.plan import FUNCTIONS, Request
 from connectors.modbus.twins import Twins
 from connectors.modbus.wire import Answer, Frames, make_client, put_frames
-from gateway.contracts import ConfigError, SourceLost
-from gateway.model import SECOND
-from gateway.options import format_duration
+from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.model import SECOND
+from gateway.api.options import format_duration
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from connectors.modbus.guesses import NARROW, ORDERS, WIDE, WIDEST, Guess, guess
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.place import checked, place, place_options
 from connectors.modbus.plan import Request
-from gateway.contracts import SourceLost
-from gateway.model import SECOND
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND
 
 
 @click.command()

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from connectors.modbus.refusal import Problem, missing, refuse
-from gateway.model import SECOND, Nanos
-from gateway.options import Duration, PositiveDuration, Strict
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import Duration, PositiveDuration, Strict
 
 Transport = Literal["tcp", "tls", "rtu", "rtu_over_tcp", "ascii_over_tcp"]
 Parity = Literal["none", "even", "odd"]

@@ -13,8 +13,8 @@ from connectors.modbus.cost import in_words
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Limits, Request, make_plan, readings_of
 from connectors.modbus.session import Session
-from gateway.contracts import Places, SourceLost
-from gateway.model import SECOND, Probe, SampleBatch, Tag
+from gateway.api.contracts import Places, SourceLost
+from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 
 
 class ModbusConnector:

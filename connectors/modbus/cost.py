@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from connectors.modbus.framing import REQUEST_PDU_BYTES, frame_bytes
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Request
-from gateway.model import SECOND
-from gateway.options import format_duration
+from gateway.api.model import SECOND
+from gateway.api.options import format_duration
 
 FULL_PERCENT = 80
 """Above this a serial line has no room for devices that think, nor for one that does not answer."""

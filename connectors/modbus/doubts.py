@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from connectors.modbus.options import Table
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 TIMEOUTS = 10
 

@@ -15,8 +15,8 @@ from connectors.modbus.connection import UNTAGGED, Connection
 from connectors.modbus.refusal import Problem, refuse
 from connectors.modbus.registers import DataType, Encoding, Order
 from connectors.modbus.texts import trimmed
-from gateway.model import SECOND
-from gateway.options import Name, PositiveDuration, TagOptions
+from gateway.api.model import SECOND
+from gateway.api.options import Name, PositiveDuration, TagOptions
 
 Table = Literal["holding", "input", "coil", "discrete"]
 BIT_TABLES: frozenset[Table] = frozenset(("coil", "discrete"))

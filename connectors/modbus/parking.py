@@ -9,7 +9,7 @@ Promises
 
 from collections.abc import Iterable
 
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 
 class Parking:

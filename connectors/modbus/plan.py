@@ -14,7 +14,7 @@ from itertools import groupby
 
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.registers import Decoder, Encoding, Place
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 

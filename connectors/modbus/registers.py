@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.modbus.texts import Text
-from gateway.model import Floats, Indices, Qualities, Quality
+from gateway.api.model import Floats, Indices, Qualities, Quality
 
 DataType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",

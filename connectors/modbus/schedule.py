@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors.modbus.plan import Request
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 
 @dataclass(frozen=True, slots=True, order=True)

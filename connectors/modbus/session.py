@@ -27,8 +27,8 @@ from connectors.modbus.options import ModbusOptions
 from connectors.modbus.parking import Parking
 from connectors.modbus.plan import Request
 from connectors.modbus.schedule import Schedule, Slot, place_in_period
-from gateway.model import SECOND, SampleBatch
-from gateway.options import format_duration
+from gateway.api.model import SECOND, SampleBatch
+from gateway.api.options import format_duration
 
 log = logging.getLogger(__name__)
 Found = tuple[Request, SampleBatch, Verdict]

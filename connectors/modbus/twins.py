@@ -9,7 +9,7 @@ Promises
 - A unit that has not sent a second answer for a while is believed to send one again.
 """
 
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 LONGEST: Nanos = 100_000_000
 """How long a second answer is waited for at most."""

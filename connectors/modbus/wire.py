@@ -15,8 +15,8 @@ from typing import Any, cast
 
 from connectors.modbus import framing
 from connectors.modbus.connection import UNTAGGED, Connection
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 
 @dataclass(slots=True)

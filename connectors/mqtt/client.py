@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from connectors.mqtt.mailbox import Arrival, Mailbox
 from connectors.mqtt.options import MqttOptions, Tls
 from connectors.mqtt.refusals import ended, refusal, turned_away
-from gateway.contracts import AndonError, ConfigError, SourceLost
-from gateway.model import SECOND
+from gateway.api.contracts import AndonError, ConfigError, SourceLost
+from gateway.api.model import SECOND
 
 if TYPE_CHECKING:
     import aiomqtt

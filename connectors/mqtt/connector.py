@@ -15,8 +15,8 @@ from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import nothing
 from connectors.mqtt.reader import Reader
 from connectors.mqtt.topics import plan_of
-from gateway.contracts import ConfigError, Places, SourceLost
-from gateway.model import SECOND, Probe, SampleBatch, Tag
+from gateway.api.contracts import ConfigError, Places, SourceLost
+from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 
 log = logging.getLogger(__name__)
 _LISTEN_S = 2.0

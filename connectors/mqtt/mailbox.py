@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 MAX_PAYLOAD = 1024 * 1024
 MAX_MESSAGES = 10_000

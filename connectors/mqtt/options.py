@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from connectors.mqtt.tags import MqttTag, Qos
-from gateway.model import SECOND, Nanos
-from gateway.options import Name, PositiveDuration, Secret, Strict
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import Name, PositiveDuration, Secret, Strict
 
 Protocol = Annotated[
     Literal["3.1.1", "5"],

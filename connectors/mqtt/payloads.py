@@ -23,7 +23,7 @@ import numpy as np
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
 from connectors.mqtt.tags import TimeFormat
-from gateway.model import SECOND, Nanos, Quality, SampleBatch
+from gateway.api.model import SECOND, Nanos, Quality, SampleBatch
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _UNITS: dict[TimeFormat, Nanos] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND}

@@ -12,7 +12,7 @@ from connectors.mqtt.payloads import Row, columns, rows_of
 from connectors.mqtt.sparkplug.host import HostWatch
 from connectors.mqtt.sparkplug.reader import Nodes
 from connectors.mqtt.topics import Plan
-from gateway.model import SampleBatch
+from gateway.api.model import SampleBatch
 
 _MOST_STRANGERS = 20
 

@@ -8,8 +8,8 @@ Promises
 """
 
 from connectors.mqtt.options import MqttOptions
-from gateway.contracts import AndonError, ConfigError, SourceLost
-from gateway.options import format_duration
+from gateway.api.contracts import AndonError, ConfigError, SourceLost
+from gateway.api.options import format_duration
 
 TAKEN_OVER = 142
 REST_S = 10.0

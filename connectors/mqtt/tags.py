@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from gateway.options import Name, PositiveDuration, TagOptions
+from gateway.api.options import Name, PositiveDuration, TagOptions
 
 TimeFormat = Literal["ns", "us", "ms", "s", "iso"]
 Qos = Literal[0, 1, 2]

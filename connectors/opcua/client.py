@@ -16,7 +16,7 @@ from connectors.opcua.faults import is_too_much
 from connectors.opcua.items import Child, Granted, Item, Revised, lifetime_of
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.tidy import Ticket
-from gateway.contracts import Places, SourceLost
+from gateway.api.contracts import Places, SourceLost
 
 KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 10_000
 """Of a subscription, in publishing intervals and in notifications for each publish response."""

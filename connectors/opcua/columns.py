@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from connectors.opcua.options import Clock
-from gateway.model import Floats, Indices, Nanos, Quality, SampleBatch, Tag, Times
+from gateway.api.model import Floats, Indices, Nanos, Quality, SampleBatch, Tag, Times
 
 # Encoded length of a response to a publish or read request with n float64 values that carry both
 # times and a status: what part 6 of the standard prescribes, transport and sequence header

@@ -19,8 +19,8 @@ from connectors.opcua.faults import quieten_asyncua, translated
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.security import explained, secure
 from connectors.opcua.tidy import TRIES, Ticket, tidy_client
-from gateway.contracts import Places, SourceLost
-from gateway.model import SECOND
+from gateway.api.contracts import Places, SourceLost
+from gateway.api.model import SECOND
 
 _SESSION_MS = 60_000
 _CLOSE_S = 1.0

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from connectors.opcua.client import ReadOnlyClient, connected
 from connectors.opcua.columns import Columns, is_good, numbers
+from connectors.opcua.diagnostics import Diagnostics
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.remarks import Remarks
 from connectors.opcua.session import Session
 from connectors.opcua.tidy import Ticket
-from gateway.contracts import ConfigError, Places, SourceLost
-from gateway.model import Probe, SampleBatch, Tag
+from gateway.api.contracts import ConfigError, Places, SourceLost
+from gateway.api.model import Probe, SampleBatch, Tag
 
 _LIBRARY = "asyncua.client.client"
 
@@ -39,9 +39,9 @@ class OpcUaConnector:
         self.name, self.options = name, options
         self._places = places
         self._columns = Columns(self.declared_tags(name, options), options.timestamp)
-        self._remarks = Remarks(name, list(options.tags))
-        self.remarks = self._remarks.lines
-        self._monitoring = Monitoring(options, self._remarks)
+        self._diagnostics = Diagnostics(name, list(options.tags))
+        self.diagnostics = self._diagnostics.lines
+        self._monitoring = Monitoring(options, self._diagnostics)
         self._ticket: Ticket | None = None
 
     @classmethod
@@ -69,7 +69,7 @@ class OpcUaConnector:
         try:
             has_resumed = await client.connect()
             if not has_resumed:
-                self._monitoring = Monitoring(self.options, self._remarks)
+                self._monitoring = Monitoring(self.options, self._diagnostics)
             session = Session(self.name, self.options, self._columns, self._monitoring)
             await session.start(client, has_resumed=has_resumed)
             run = asyncio.create_task(session.run(), name=f"{self.name}: session")

@@ -5,9 +5,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.contracts import AndonError, SourceLost
-from gateway.model import Nanos
-from gateway.options import format_duration
+from gateway.api.contracts import AndonError, SourceLost
+from gateway.api.model import Nanos
+from gateway.api.options import format_duration
 
 _LOCKED_OUT_S = 30.0
 """Left alone for this long after a refused login: many servers lock a user who tries too often."""

@@ -23,7 +23,7 @@ from connectors.opcua.certificates import (
     load_key_of,
     thumbprint,
 )
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from connectors.opcua.client import ReadOnlyClient
+from connectors.opcua.diagnostics import Diagnostics
 from connectors.opcua.items import Item, Revised
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.publishing import Subscription
-from connectors.opcua.remarks import Remarks
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 _FULL = "BadTooManyMonitoredItems"
 _NO_DEADBAND = (
@@ -37,8 +37,8 @@ class Monitoring:
     `unmonitored` are tags by index: those to be read on schedule, and those to be tried again.
     """
 
-    def __init__(self, options: OpcUaOptions, remarks: Remarks) -> None:
-        self._options, self._remarks = options, remarks
+    def __init__(self, options: OpcUaOptions, diagnostics: Diagnostics) -> None:
+        self._options, self._diagnostics = options, diagnostics
         self._tags = list(options.tags.values())
         self._names = [tag.name_of_node for tag in self._tags]
         self.nodes: list[str | None] = [None] * len(self._tags)
@@ -64,7 +64,7 @@ class Monitoring:
             left = rest
         self.polled |= {item.tag for item in left}
         self.unmonitored -= self.polled
-        self._remarks.note({item.tag: _POLLED for item in left})
+        self._diagnostics.note({item.tag: _POLLED for item in left})
 
     def _resolved(self, namespaces: Sequence[str]) -> list[Item]:
         """The items that can be asked for; node ids of all tags that have none yet."""
@@ -74,7 +74,7 @@ class Monitoring:
             self.nodes[index] = name.on(namespaces)
             if self.nodes[index] is None:
                 unknown[index] = f"the server has no namespace {name.uri}"
-        self._remarks.note(unknown)
+        self._diagnostics.note(unknown)
         return [self._item(index) for index in sorted(self.unmonitored) if self.nodes[index]]
 
     def _item(self, index: int) -> Item:
@@ -132,7 +132,7 @@ class Monitoring:
                 self.unmonitored.discard(item.tag)
             flaws = [got.fault] if got.fault else _flaws(item, got, subscription)
             said[item.tag] = "; ".join([*flaws, *([_UNDAMPED] if item.tag in undamped else ())])
-        self._remarks.note(said)
+        self._diagnostics.note(said)
 
 
 def _flaws(item: Item, got: Revised, subscription: Subscription) -> list[str]:

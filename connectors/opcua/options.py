@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from connectors.opcua.nodes import NodeName, parse_node
-from gateway.model import SECOND, Nanos
-from gateway.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
 
 Clock = Literal["source", "server", "receive"]
 Mode = Literal["subscribe", "poll"]

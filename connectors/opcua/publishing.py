@@ -16,7 +16,7 @@ from typing import Any
 
 from connectors.opcua.client import ReadOnlyClient
 from connectors.opcua.items import Granted
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 log = logging.getLogger(__name__)
 _LAST_NUMBER = 2**32 - 1

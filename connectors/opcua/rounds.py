@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gateway.model import Indices, Nanos
+from gateway.api.model import Indices, Nanos
 
 
 class Rounds:

@@ -20,8 +20,8 @@ from connectors.opcua.certificates import first_in, load_certificate, load_key_o
 from connectors.opcua.faults import quieten_asyncua, translated
 from connectors.opcua.identity import CERTIFICATE, FOLDER, Identity, load_identity, own_identity
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
-from gateway.contracts import Places, SourceLost
-from gateway.model import SECOND
+from gateway.api.contracts import Places, SourceLost
+from gateway.api.model import SECOND
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

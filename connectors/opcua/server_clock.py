@@ -8,7 +8,7 @@ from collections import deque
 
 import numpy as np
 
-from gateway.model import SECOND, Nanos
+from gateway.api.model import SECOND, Nanos
 
 RECENT = 8
 """Messages that are looked back on: a clock that was set is believed after as many."""

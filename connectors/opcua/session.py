@@ -30,8 +30,8 @@ from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.publishing import Publishing
 from connectors.opcua.rounds import Rounds
 from connectors.opcua.server_clock import ServerClock
-from gateway.contracts import SourceLost
-from gateway.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
 
 log = logging.getLogger(__name__)
 _MOST_BATCHES = 1000

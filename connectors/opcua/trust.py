@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.opcua.certificates import load_certificate, subject_names, thumbprint
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

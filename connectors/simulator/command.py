@@ -13,9 +13,9 @@ import click
 from connectors.simulator.faults import FAULTS
 from connectors.simulator.pump import EPOCH
 from connectors.simulator.skid import Server
-from gateway.model import SECOND
-from gateway.options import format_duration
-from gateway.parameters import DURATION, MOMENT
+from gateway.api.click_types import DURATION, MOMENT
+from gateway.api.model import SECOND
+from gateway.api.options import format_duration
 
 
 class _Address(click.ParamType[tuple[str, int]]):

@@ -16,7 +16,7 @@ from typing import Any
 
 from connectors.simulator.faults import FAULTS
 from connectors.simulator.skid import Event, Skid
-from gateway.contracts import AndonError
+from gateway.api.contracts import AndonError
 
 Tell = Callable[[Event], None]
 

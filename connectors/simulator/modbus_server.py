@@ -14,7 +14,7 @@ from typing import Any
 from connectors.simulator.accepting import stop_accepting
 from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import MODBUS, SIGNALS, UNIT_ID, Register
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 _REGISTERS = 16
 _TABLE_OF = {3: "holding", 4: "input"}  # by function code

@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import MQTT, SIGNALS, Topic
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 _PLACES = tuple(
     (index, signal.place)

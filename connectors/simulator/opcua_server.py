@@ -14,8 +14,8 @@ from typing import Any
 from connectors.simulator.accepting import stop_accepting
 from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import NAMESPACE, OPCUA, OPCUA_PATH, SIGNALS, Node
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 _PLACES = tuple(
     (index, signal.place.identifier)

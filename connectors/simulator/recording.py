@@ -16,8 +16,8 @@ from connectors.simulator.instruments import Readings
 from connectors.simulator.mqtt_publisher import iso
 from connectors.simulator.pump import EPOCH, STEP, Plant
 from connectors.simulator.signals import TAGS
-from gateway.contracts import ConfigError
-from gateway.model import SECOND, Nanos
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND, Nanos
 
 Row = tuple[int, Readings]
 _CHUNK = 3600

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from connectors.simulator.faults import FAULTS, PLC_GONE
 from connectors.simulator.instruments import Readings
 from connectors.simulator.pump import STEP, Plant
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 Event = Mapping[str, Any]
 RECENT = 1 * SECOND

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from detectors.bundle import load
-from detectors.onnx import OnnxDetector, OnnxOptions
-from detectors.training.data import Recording
-from detectors.training.resample import cut_windows
-from gateway.alerts import AlertMachine
-from gateway.conditions import parse_condition
-from gateway.contracts import ConfigError, Places
-from gateway.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
+from detectors.bundle.bundle import load
+from detectors.data.recordings import Recording
+from detectors.data.resample import cut_windows
+from detectors.runtime.onnx import OnnxDetector, OnnxOptions
+from gateway.api.conditions import parse_condition
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
+from gateway.core.alerts import AlertMachine
 
 CHUNK = 4096
 """Windows scored in one call, which bounds the memory."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gateway.model import SECOND, Bools, Floats, Nanos, Times
+from gateway.api.model import SECOND, Bools, Floats, Nanos, Times
 
 THRESHOLDS = 250
 """At which the curve of VUS-PR is taken, as in TSB-AD."""

@@ -17,7 +17,7 @@ from detectors.evaluation.metrics import (
     vus_pr,
     without_recovery,
 )
-from gateway.model import SECOND, Bools, Nanos
+from gateway.api.model import SECOND, Bools, Nanos
 
 WEEK_HOURS = 168.0
 LONGEST_TOLERANCE = 60

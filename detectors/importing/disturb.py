@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gateway.model import Floats
+from gateway.api.model import Floats
 
 STEPS = (1.0, 2.0, 4.0, 8.0)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gateway.contracts import ModelError
+from gateway.api.contracts import ModelError
 
 Layout = Literal["row", "flat", "time_tag", "tag_time"]
 Kind = Literal["reconstruction", "forecast", "probability", "score"]

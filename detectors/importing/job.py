@@ -1,8 +1,8 @@
 """One import from a foreign ONNX file to a verified bundle.
 
 Promises
-- Safe before anything else: the bytes are judged by `detectors.safety` before any library reads
-  them, and the model first runs in a process of its own.
+- Safe before anything else: the bytes are judged by `detectors.bundle.safety` before any library
+  reads them, and the model first runs in a process of its own.
 - The threshold comes from held-out normal data that the scaling has not seen, by a budget of false
   alarms as for a learnt model. Whether the model itself had seen that data, only its author knows.
 """
@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.budget import Calibration, Scale
-from detectors.bundle import (
+from detectors.bundle.bundle import (
     FORMAT,
     LARGEST,
     MODEL,
@@ -27,19 +26,21 @@ from detectors.bundle import (
     Model,
     Training,
 )
-from detectors.distribution import Distribution
-from detectors.gaps import fill, stack
-from detectors.held_out import Interval, calibrate, interval, usual_delay
+from detectors.bundle.calibration import Calibration, Scale
+from detectors.bundle.distribution import Distribution
+from detectors.bundle.safety import check_model
+from detectors.calibration.held_out import Interval, calibrate, interval, usual_delay
+from detectors.data.line_tags import LineTag, read_line_tags
+from detectors.data.recordings import read
+from detectors.data.resample import cut_windows, typical_step
 from detectors.importing.form import Asked, Form, Kind, form_of
 from detectors.importing.quantize import Verdict, quantized
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.trial import check_runs
 from detectors.importing.wrap import Centring, wrapped
-from detectors.safety import check_model
+from detectors.runtime.gaps import fill, stack
 from detectors.training.choose import STRETCHES
-from detectors.training.data import read
 from detectors.training.job import choose_tags
-from detectors.training.line_tags import LineTag, read_line_tags
 from detectors.training.prepare import LEAST_WINDOWS
 from detectors.training.publish import (
     LIVE_COVERAGE,
@@ -49,10 +50,9 @@ from detectors.training.publish import (
     manifest_tags,
     write_bundle,
 )
-from detectors.training.resample import cut_windows, typical_step
-from gateway.contracts import ConfigError, ModelError
-from gateway.model import SECOND, Floats, Nanos, Window
-from gateway.options import format_duration
+from gateway.api.contracts import ConfigError, ModelError
+from gateway.api.model import SECOND, Floats, Nanos, Window
+from gateway.api.options import format_duration
 
 MIN_COVERAGE = 0.5
 """Share of a tag's rows that must be there in a window to be calibrated on."""

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.bundle import INPUT, Model
+from detectors.bundle.bundle import INPUT, Model
 from detectors.importing.disturb import disturbed
 from detectors.training.cost import seconds_each
-from gateway.model import Floats
+from gateway.api.model import Floats
 
 LEAST_RANK_CORRELATION = 0.95
 """Spearman's, over held-out windows and the same ones disturbed."""

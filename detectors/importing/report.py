@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.importing.job import Imported
 from detectors.training.report import HOUR, hours_of, words_of_sureness, words_of_too_short
-from gateway.options import format_duration
+from gateway.api.options import format_duration
 
 
 def as_values(done: Imported, path: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gateway.contracts import ConfigError
-from gateway.model import Floats
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Floats
 
 _PAIRS = (("mean", "std"), ("min", "max"))
 

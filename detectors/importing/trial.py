@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from gateway.contracts import ModelError
+from gateway.api.contracts import ModelError
 
 MEMORY = 2_000_000_000
 """Bytes of address space; the runtime itself maps some hundred million."""
@@ -35,7 +35,7 @@ def check_runs(data: bytes, window: tuple[int, int]) -> None:
 
 def _main(rows: int, tags: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    from detectors.bundle import Model
+    from detectors.bundle.bundle import Model
 
     Model(sys.stdin.buffer.read()).run(np.zeros((1, rows, tags)))
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
+from detectors.bundle.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.importing.form import Form
 from detectors.importing.scaling import Scaling
-from gateway.contracts import ModelError
+from gateway.api.contracts import ModelError
 
 LEAST_OPSET = 13
 """The first in which ReduceSum and Unsqueeze take their axes as inputs, as ours do."""

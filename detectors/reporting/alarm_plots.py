@@ -8,7 +8,7 @@ from markupsafe import Markup
 from detectors.evaluation.apply import Judged
 from detectors.reporting import plots
 from detectors.reporting.page import drawn
-from gateway.model import Floats, Nanos, Times
+from gateway.api.model import Floats, Nanos, Times
 
 SHOWN = 100
 """Alarms that are listed at the most."""

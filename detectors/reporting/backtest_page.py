@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle import Manifest
+from detectors.bundle.bundle import Manifest
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import Judged
 from detectors.evaluation.metrics import spans
 from detectors.reporting import plots
 from detectors.reporting.alarm_plots import SHOWN, alarm_pictures, spans_of
 from detectors.reporting.page import drawn, render
-from detectors.training.data import Recording
-from gateway.model import Bools
+from gateway.api.model import Bools
 
 EVENTS = 200
 """Labelled events that are listed at the most."""

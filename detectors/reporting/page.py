@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from detectors.reporting.words import counted, figure, spoken
-from gateway.contracts import ConfigError
+from detectors.bundle.phrases import counted, figure, spoken
+from gateway.api.contracts import ConfigError
 
 
 def render(template: str, report: Mapping[str, Any], **more: Any) -> str:

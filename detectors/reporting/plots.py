@@ -19,7 +19,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gateway.model import Floats, Nanos, Times
+from gateway.api.model import Floats, Nanos, Times
 
 POINTS = 400
 """Columns of a plot at the most."""

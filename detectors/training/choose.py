@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.budget import Calibration
-from detectors.bundle import Model
-from detectors.held_out import calibrate
-from detectors.training import (
+from detectors.bundle.bundle import Model
+from detectors.bundle.calibration import Calibration
+from detectors.calibration.held_out import calibrate
+from detectors.models import (
     autoencoder,
     forest,
     kmeans,
@@ -34,11 +34,11 @@ from detectors.training import (
     regimes,
     window_statistics,
 )
-from detectors.training.export import graph_bytes
+from detectors.models.export import graph_bytes
+from detectors.models.lagged import Core, Frame, Lagged, scaled
+from detectors.models.wander import wandering_tags
 from detectors.training.injection import FAULTS, Fault, injected
-from detectors.training.lagged import Core, Frame, Lagged, scaled
-from detectors.training.wander import wandering_tags
-from gateway.model import Bools, Floats, Nanos, Times
+from gateway.api.model import Bools, Floats, Nanos, Times
 
 STRETCHES = 10
 NEARLY = 0.95

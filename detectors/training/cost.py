@@ -2,8 +2,8 @@
 
 import time
 
-from detectors.bundle import Model
-from gateway.model import Floats
+from detectors.bundle.bundle import Model
+from gateway.api.model import Floats
 
 
 def seconds_each(model: Model, windows: Floats) -> float:

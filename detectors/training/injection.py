@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from gateway.model import Floats
+from gateway.api.model import Floats
 
 
 class Fault(StrEnum):

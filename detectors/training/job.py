@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from detectors.bundle import Manifest
+from detectors.bundle.bundle import Manifest
+from detectors.data.line_tags import read_line_tags
+from detectors.data.recordings import read
 from detectors.training.choose import USUAL
-from detectors.training.data import read
 from detectors.training.learn import Learnt, learn
-from detectors.training.line_tags import read_line_tags
 from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.bundle import Model, Outputs
+from detectors.bundle.bundle import Model, Outputs
+from detectors.calibration.held_out import Interval, interval, usual_delay
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import Judged, follow
-from detectors.held_out import Interval, interval, usual_delay
+from detectors.models.export import graph_bytes
+from detectors.models.lagged import Lagged
 from detectors.training.choose import STRETCHES, USUAL, Choice, choose
-from detectors.training.data import Recording
-from detectors.training.export import graph_bytes
-from detectors.training.lagged import Lagged
 from detectors.training.prepare import Prepared, Wishes, prepare
 from detectors.training.sensitivity import Reaction, reactions
 from detectors.training.trial import Trial, alarm_at, hold_trial, scores_of
-from gateway.model import Floats, Nanos
+from gateway.api.model import Floats, Nanos
 
 DRIFTED = 3.0
 """How strange the newest part may be to the model of what was before it, against the median."""

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.gaps import fill, stack
+from detectors.data.recordings import Recording
+from detectors.data.resample import aligned, typical_step, windows_of
+from detectors.models.lagged import recency
+from detectors.models.switches import why_apart
+from detectors.runtime.gaps import fill, stack
 from detectors.training.choose import Windows
-from detectors.training.data import Recording
-from detectors.training.lagged import recency
-from detectors.training.resample import aligned, typical_step, windows_of
 from detectors.training.running import ALWAYS, Running, ends
-from detectors.training.switches import why_apart
-from gateway.contracts import ConfigError
-from gateway.grid import Rows
-from gateway.model import Bools, Floats, Nanos, Window
-from gateway.options import format_duration
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Bools, Floats, Nanos, Window
+from gateway.api.options import format_duration
+from gateway.core.grid import Rows
 
 USUAL_LAG, USUAL_STRETCHES = 10, 20
 MOST_INPUTS = 640

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from detectors.bundle import (
+from detectors.bundle.bundle import (
     FORMAT,
     MANIFEST,
     MODEL,
@@ -21,14 +21,14 @@ from detectors.bundle import (
     Version,
     load,
 )
-from detectors.distribution import Distribution
-from detectors.training.export import OPSET
+from detectors.bundle.distribution import Distribution
+from detectors.models.export import OPSET
 from detectors.training.learn import Learnt, judged
 from detectors.training.running import Running
 from detectors.training.trial import Trial
-from gateway.contracts import ConfigError
-from gateway.model import SECOND, Floats, Nanos
-from gateway.options import Name, Strict, format_duration
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND, Floats, Nanos
+from gateway.api.options import Name, Strict, format_duration
 
 TOLERANCE = 1e-4
 LIVE_COVERAGE = 0.8

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle import Model
+from detectors.bundle.bundle import Model
+from detectors.bundle.phrases import counted, spoken
+from detectors.calibration.held_out import Interval
 from detectors.evaluation.report import alarm_values
-from detectors.held_out import Interval
-from detectors.reporting.words import counted, spoken
 from detectors.training.cost import seconds_each
 from detectors.training.learn import Learnt
 from detectors.training.prepare import Prepared
 from detectors.training.sensitivity import Reaction
 from detectors.training.trial import Trial, Verdict, before_test
-from gateway.model import SECOND, Nanos
-from gateway.options import format_duration
+from gateway.api.model import SECOND, Nanos
+from gateway.api.options import format_duration
 
 HOUR = 3600 * SECOND
 HARDLY = 0.01

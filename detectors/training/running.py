@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.gate import Gate
-from detectors.training.data import Recording
-from detectors.training.resample import cut_windows
-from gateway.conditions import When, parse_condition
-from gateway.model import Nanos, Tag, Times, WindowSpec
+from detectors.data.recordings import Recording
+from detectors.data.resample import cut_windows
+from detectors.runtime.gate import Gate
+from gateway.api.conditions import When, parse_condition
+from gateway.api.model import Nanos, Tag, Times, WindowSpec
 
 CELLS = 4_000_000
 """Cells that are looked at in one go, which bounds the memory."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.training.trial import Trial
-from gateway.model import Floats, Nanos
+from gateway.api.model import Floats, Nanos
 
 SHIFTS = (1.0, 2.0, 3.0)
 """By so many standard deviations of the tag."""

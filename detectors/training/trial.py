@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.bundle import Model
+from detectors.bundle.bundle import Model
+from detectors.calibration.held_out import Interval, after_count
 from detectors.evaluation.apply import Judged, follow
-from detectors.held_out import Interval, after_count
-from detectors.onnx import HYSTERESIS
+from detectors.models.export import graph_bytes
+from detectors.runtime.onnx import HYSTERESIS
 from detectors.training.choose import Choice, Windows, choose
-from detectors.training.export import graph_bytes
-from gateway.model import Alarm, Floats, Nanos, Score, Times
+from gateway.api.model import Alarm, Floats, Nanos, Score, Times
 
 SHARE = 0.3
 """Of the data that is the test part: long enough to say something, and to show drift."""

@@ -19,14 +19,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
+from gateway.api.contracts import Fatal
+from gateway.api.durable import make_folder
+from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.database import Damaged, is_damage, is_full
+from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
-from gateway.buffer.letters import Letter
-from gateway.buffer.losses import Loss, Marker
+from gateway.buffer.losses import Marker
 from gateway.buffer.store import Store
-from gateway.durable import make_folder
-from gateway.model import Envelope, Kind, Nanos
-from gateway.supervise import Fatal
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
 
@@ -143,20 +143,20 @@ class Buffer:
         """Points were lost before they reached the buffer: counted and told all the same."""
         self._thread.submit(self._store.note, loss)
 
-    async def tend(self, *, expire: bool = True) -> None:
+    async def maintain(self, *, expire: bool = True) -> None:
         """Look after the file; wants to be called every few seconds. Raises BufferRefused.
 
         `expire` is False while the clock is not trusted: then nothing is too old.
         """
-        await self._run(self._tend, expire=expire)
+        await self._run(self._maintain, expire=expire)
 
-    def _tend(self, *, expire: bool) -> None:
-        kinds = self._store.tend(expire=expire)
+    def _maintain(self, *, expire: bool) -> None:
+        kinds = self._store.maintain(expire=expire)
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
-    async def letters(self, limit: int) -> Sequence[Letter]:
+    async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """The newest dead letters."""
-        return await self._run(self._store.letters, limit)
+        return await self._run(self._store.dead_letters, limit)
 
     async def requeue(self, wanted: Sequence[int] | None) -> int:
         """Send these dead letters, or all, once more to every sink; how many there were."""

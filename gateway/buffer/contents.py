@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
-from gateway.buffer.letters import Letters
-from gateway.buffer.losses import Journal, Loss, Lost
-from gateway.buffer.marks import Mark, Marks
-from gateway.buffer.progress import Progress
-from gateway.buffer.recovery import mark_of, missing, open_or_replace, without
+from gateway.buffer.cursors import Cursors
+from gateway.buffer.dead_letters import DeadLetters
+from gateway.buffer.losses import Journal, Lost
+from gateway.buffer.repair.high_water import HighWaterMarks, Mark
+from gateway.buffer.repair.recovery import mark_of, missing, open_or_replace, without
 from gateway.buffer.rows import Rows, checksum
 from gateway.buffer.space import Space
-from gateway.model import Kind, Nanos
 
 
 class Contents:
@@ -35,7 +35,7 @@ class Contents:
         clock: Callable[[], Nanos],
         *,
         ballast: Ballast,
-        marks: Marks,
+        marks: HighWaterMarks,
         lost: Lost,
         is_damaged: bool = False,
     ) -> None:
@@ -46,15 +46,15 @@ class Contents:
         self.rows = {kind: Rows(self.db, kind) for kind in Kind}
         for rows in self.rows.values():
             rows.measure()
-        self.progress = Progress(self.db, sinks)
-        self.journal, self.letters = Journal(self.db), Letters(self.db)
+        self.cursors = Cursors(self.db, sinks)
+        self.journal, self.dead_letters = Journal(self.db), DeadLetters(self.db)
         reason = "damaged" if self.set_aside else "lost_tail"
-        lost.noted += missing(self.rows, self.progress, said, reason)
+        lost.noted += missing(self.rows, self.cursors, said, reason)
         self.leased = {kind: said.get(kind, Mark()).leased for kind in Kind}
         for kind, rows in self.rows.items():
             # Numbers that no row ever had, so that no late ack can hit a new row.
             known = said.get(kind, Mark()).next
-            rows.next = max(rows.next, known, self.progress.furthest(kind) + 1)
+            rows.next = max(rows.next, known, self.cursors.furthest(kind) + 1)
         self.space = Space(self.rows, self.leased.__getitem__)
 
     @contextmanager
@@ -85,7 +85,7 @@ class Contents:
         for kind, rows in self.rows.items():
             rows.measure()
             rows.next = before[kind][0]
-        self.progress.load()
+        self.cursors.load()
         self.space = Space(self.rows, self.leased.__getitem__)
         self.mark(durable=False)
 
@@ -104,8 +104,8 @@ class Contents:
 
     def forget(self, rows: Rows) -> None:
         """Drop what every sink that accepts it is done with."""
-        self.progress.close_gaps(rows)
-        rows.delete(self.progress.slowest(rows.kind))
+        self.cursors.close_gaps(rows)
+        rows.delete(self.cursors.slowest(rows.kind))
 
     def oldest_at(self) -> Nanos | None:
         """The time of the oldest point of any class."""

@@ -12,9 +12,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from gateway.api.contracts import Fatal
+from gateway.api.model import Kind
 from gateway.buffer.losses import TABLE as LOSS
-from gateway.model import Kind
-from gateway.supervise import Fatal
 
 FORMAT = 3
 CHECK_S = 10.0

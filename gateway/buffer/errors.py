@@ -1,6 +1,6 @@
 """What can go wrong with the buffer, as the line and the forwarders see it."""
 
-from gateway.contracts import AndonError
+from gateway.api.contracts import AndonError
 
 
 class BufferRefused(AndonError):  # noqa: N818 - a state of the disk, not a fault of the caller

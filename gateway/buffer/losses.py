@@ -11,9 +11,9 @@ Promises
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-from gateway.model import Envelope, Kind, Nanos
+from gateway.api.model import Envelope, Kind, Loss, Nanos
 
 KEPT = 1_000
 """Entries of the journal that are kept."""
@@ -24,28 +24,6 @@ CREATE TABLE IF NOT EXISTS loss (
     count INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
     noted_at INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0
 )"""
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """`count` points of a class, with times from `since` to `until`, were given up for a reason.
-
-    evicted: no room in the buffer; expired: older than max_age; corrupt: a row's CRC was wrong;
-    damaged: not salvaged from a damaged file; lost_tail: vanished from the end of the log;
-    rejected: the sink will never take it; no_sink: nobody accepts the class any more; no_room:
-    the disk was full and so was the memory; per_hour: the hour's clips were full; no_history: the
-    samples of a clip were not there any more.
-    """
-
-    kind: Kind
-    reason: str
-    count: int
-    since: Nanos = 0
-    until: Nanos = 0
-
-    def facts(self) -> dict[str, object]:
-        """As plain values."""
-        return asdict(self) | {"kind": self.kind.name.lower()}
 
 
 @dataclass(slots=True)
@@ -81,7 +59,7 @@ class Journal:
                     (int(loss.kind), loss.reason, loss.count, loss.since, loss.until, now),
                 )
 
-    def untold(self) -> list[Loss]:
+    def unreported(self) -> list[Loss]:
         """What the cloud has not been told yet."""
         return self._read("WHERE told = 0 ORDER BY id")
 

@@ -11,8 +11,9 @@ Promises
 import math
 from collections.abc import Sequence
 
-from gateway import codec
-from gateway.model import SECOND, Envelope, Kind, Nanos, Point
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point
+from gateway.core import points
 
 INTERVAL: Nanos = 15 * 60 * SECOND
 """What summaries are merged to when space runs short."""
@@ -24,10 +25,10 @@ Key = tuple[str, int]
 def summary_of(envelope: Envelope) -> Point | None:
     """The summary in this envelope, None if it is something else."""
     try:
-        point = codec.decode(envelope.body)
+        point = line_protocol.decode(envelope.body)
     except ValueError:
         return None
-    return point if point.measurement == codec.SUMMARY and "count" in point.fields else None
+    return point if point.measurement == points.SUMMARY and "count" in point.fields else None
 
 
 def key_of(point: Point) -> Key:
@@ -39,7 +40,7 @@ def merged(points: Sequence[Point]) -> Point:
     """One summary for these of the same series, at least one."""
     ordered = sorted(points, key=lambda point: point.at)
     newest = ordered[-1]
-    fields: dict[str, codec.Value] = {
+    fields: dict[str, line_protocol.Value] = {
         "count": sum(int(point.fields["count"]) for point in ordered),
         "bad": sum(int(point.fields.get("bad", 0)) for point in ordered),
     }
@@ -54,7 +55,7 @@ def merged(points: Sequence[Point]) -> Point:
     return Point(newest.measurement, newest.tags, fields, newest.at)
 
 
-def _values(points: Sequence[Point]) -> dict[str, codec.Value]:
+def _values(points: Sequence[Point]) -> dict[str, line_protocol.Value]:
     """Mean and spread around the common mean: no difference of large squares."""
     weights = [int(point.fields["count"]) for point in points]
     means = [float(point.fields["mean"]) for point in points]
@@ -67,7 +68,7 @@ def _values(points: Sequence[Point]) -> dict[str, codec.Value]:
         w * (s * s + (o - offset) ** 2) for w, s, o in zip(weights, spreads, offsets, strict=True)
     )
     newest = points[-1].fields
-    values: dict[str, codec.Value] = {
+    values: dict[str, line_protocol.Value] = {
         "mean": means[0] + offset,
         "std": math.sqrt(squares / total),
         "min": min(float(point.fields["min"]) for point in points),
@@ -79,7 +80,7 @@ def _values(points: Sequence[Point]) -> dict[str, codec.Value]:
     return values
 
 
-def fold(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
+def compact(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
     """What is to be written in place of these, and which numbers are to go.
 
     A merged summary stands under the highest number of its parts.
@@ -96,6 +97,6 @@ def fold(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
             whole = merged([point for _, point in parts])
             numbers = [envelope.key for envelope, _ in parts]
             last = max(numbers)
-            written.append(Envelope(Kind.SUMMARY, whole.at, codec.encode(whole), key=last))
+            written.append(Envelope(Kind.SUMMARY, whole.at, line_protocol.encode(whole), key=last))
             gone += numbers
     return written, gone

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
+from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES, Damaged
-from gateway.model import Envelope, Kind, Nanos
 
 ROW_BYTES = 40
 """What a row costs on disk beside its body (measured: 39 with bodies of 165 bytes)."""

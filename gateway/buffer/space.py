@@ -10,11 +10,10 @@ Promises
 
 from collections.abc import Callable, Iterator, Mapping
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer import merge
-from gateway.buffer.losses import Loss
 from gateway.buffer.rows import Rows, Span
-from gateway.model import Envelope, Kind, Nanos
 
 EVICTED = (Kind.SUMMARY, Kind.GATEWAY, Kind.ALERT)
 """Who goes first when no clip is left and nothing more can be merged."""
@@ -34,7 +33,7 @@ class OpenAlarms:
         """Alerts that are stored, with their numbers."""
         for envelope in alerts:
             try:
-                fields = codec.decode(envelope.body).fields
+                fields = line_protocol.decode(envelope.body).fields
             except ValueError:
                 continue
             name = str(fields.get("id", ""))
@@ -102,7 +101,7 @@ class Space:
             if not found:
                 return False
             self._unmerged = found[-1].key
-            written, gone = merge.fold(found)
+            written, gone = merge.compact(found)
             if written:
                 rows.remove(gone)
                 rows.put(written)

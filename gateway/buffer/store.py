@@ -1,11 +1,11 @@
-"""The open buffer: append, lease, ack, reject, tend. Synchronous; one thread uses it.
+"""The open buffer: append, lease, ack, reject, maintain. Synchronous; one thread uses it.
 
 Promises
 - `append` returns after the commit: all of its points and checkpoints, or none.
 - A sink sees each class in the order of its append, alerts before everything else, clips after it.
 - A row goes when every sink that accepts its class is past it, or as `gateway.buffer.space` says.
 - A row whose CRC does not match is set aside and counted; it is never sent and stops nobody.
-- Whatever is given up is journalled in the transaction that gives it up, and told by `tend`.
+- Whatever is given up is journalled in the transaction that gives it up, and told by `maintain`.
 - On a full disk alerts still find room: the ballast is theirs alone.
 """
 
@@ -17,22 +17,22 @@ from pathlib import Path
 
 import structlog
 
+from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.contents import Contents
 from gateway.buffer.database import TABLES, is_full
+from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull
-from gateway.buffer.letters import Letter
-from gateway.buffer.losses import Loss, Lost, Marker
-from gateway.buffer.marks import Marks
+from gateway.buffer.losses import Lost, Marker
+from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.rows import ALL
-from gateway.model import Envelope, Kind, Nanos
 
 log = structlog.get_logger()
 
 LANES = ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY), (Kind.CLIP,))
-FOLD_S = 30.0
+CHECKPOINT_S = 30.0
 """The log is folded in at least this often: damage to a log costs everything behind it."""
-TELL_S = 60.0
+REPORT_S = 60.0
 """Losses are told to the cloud at most this often."""
 MERGE_ABOVE = 0.8  # of max_bytes: summaries are merged ahead of need
 
@@ -55,10 +55,10 @@ class Store:
         self._max_bytes, self._max_age = max_bytes, max_age
         self._clock, self._marker = clock, marker
         self._wanted = frozenset[Kind]().union(*self.sinks.values())
-        self._folded_at, self._told_at = time.monotonic(), float("-inf")
+        self._checkpointed_at, self._reported_at = time.monotonic(), float("-inf")
         self._lost = Lost()
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
-        self._marks = Marks(path.with_name(path.name + ".marks"))
+        self._marks = HighWaterMarks(path.with_name(path.name + ".marks"))
         self._open()
         self._forget_unwanted()
 
@@ -158,14 +158,14 @@ class Store:
             self._contents.mark(durable=True)
 
     def _pending(self, sink: str, kind: Kind, limit_rows: int, limit_bytes: int) -> list[Envelope]:
-        rows, progress = self._contents.rows[kind], self._contents.progress
+        rows, progress = self._contents.rows[kind], self._contents.cursors
         now = self._clock()
         while limit_rows > 0:
             after, skip = progress.cursor(sink, kind), progress.done(sink, kind)
             found = rows.read(after, skip, limit_rows, limit_bytes)
             if found.damaged:
                 with self._contents.transaction() as lost:
-                    self._contents.letters.bury(kind, found.damaged, now)
+                    self._contents.dead_letters.add_damaged(kind, found.damaged, now)
                     rows.remove(found.damaged)
                     self._contents.forget(rows)
                     lost.append(Loss(kind, "corrupt", len(found.damaged), now, now))
@@ -187,14 +187,14 @@ class Store:
     def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
         """The sink will never take these: keep them as dead letters with its words."""
         with self._contents.transaction() as lost:
-            self._contents.letters.add(sink, envelopes, why, self._clock())
+            self._contents.dead_letters.add(sink, envelopes, why, self._clock())
             self._settle(sink, envelopes)
             lost += [Loss(e.kind, "rejected", 1, e.at, e.at) for e in envelopes]
 
     def _settle(self, sink: str, envelopes: Sequence[Envelope]) -> None:
         for kind in {envelope.kind for envelope in envelopes}:
             rows = self._contents.rows[kind]
-            self._contents.progress.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
+            self._contents.cursors.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
             self._contents.forget(rows)
 
     def load_checkpoint(self, name: str) -> bytes | None:
@@ -210,7 +210,7 @@ class Store:
         with self._contents.transaction():
             return self._contents.space.merge()
 
-    def tend(self, *, expire: bool = True) -> set[Kind]:
+    def maintain(self, *, expire: bool = True) -> set[Kind]:
         """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
 
         `expire` is False while no age can be told, because the clock is not trusted.
@@ -222,9 +222,9 @@ class Store:
             self._age()
         if self._contents.space.kept > MERGE_ABOVE * self._max_bytes:
             self.merge()
-        told = self._tell()
-        if time.monotonic() - self._folded_at >= FOLD_S:
-            self._folded_at = time.monotonic()
+        told = self._report()
+        if time.monotonic() - self._checkpointed_at >= CHECKPOINT_S:
+            self._checkpointed_at = time.monotonic()
             self._contents.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return told
 
@@ -235,12 +235,12 @@ class Store:
             with self._contents.transaction() as lost:
                 self._give_up(self._contents.space.expire(before), lost)
 
-    def _tell(self) -> set[Kind]:
+    def _report(self) -> set[Kind]:
         if self._lost.noted:
             with self._contents.transaction():
                 pass
-        losses, now = self._contents.journal.untold(), self._clock()
-        if not losses or time.monotonic() - self._told_at < TELL_S:
+        losses, now = self._contents.journal.unreported(), self._clock()
+        if not losses or time.monotonic() - self._reported_at < REPORT_S:
             return set()
         with self._contents.transaction():
             if self._marker and Kind.GATEWAY in self._wanted:
@@ -248,19 +248,19 @@ class Store:
                 made = [self._marker(loss, now + n) for n, loss in enumerate(losses, 1)]
                 self._contents.rows[Kind.GATEWAY].insert(made)
             self._contents.journal.settle()
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         for loss in losses:
             log.error("buffer.lost", **loss.facts())
         return {Kind.GATEWAY} & self._wanted
 
-    def letters(self, limit: int) -> list[Letter]:
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
-        return self._contents.letters.newest(limit)
+        return self._contents.dead_letters.newest(limit)
 
     def requeue(self, wanted: Sequence[int] | None) -> int:
         """Store dead letters anew, for all sinks, under new numbers; how many there were."""
         with self._contents.transaction():
-            found = self._contents.letters.take(wanted)
+            found = self._contents.dead_letters.take(wanted)
             # One sink refused them, another may have them.
             summaries = sum(envelope.kind is Kind.SUMMARY for envelope in found)
             if summaries:
@@ -284,7 +284,7 @@ class Store:
             "dropped": self.dropped.total(),
             "dropped_by": {f"{TABLES[k]}.{why}": n for (k, why), n in self.dropped.items()},
             "merged": self._contents.space.merged,
-            "dead_letters": self._contents.letters.count(),
+            "dead_letters": self._contents.dead_letters.count(),
             "set_aside": [path.name for path in self.set_aside],
             "ballast_held": not self._ballast.released,
             "losses": [loss.facts() for loss in self._contents.journal.newest(10)],

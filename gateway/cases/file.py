@@ -12,19 +12,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.api.contracts import Detector
+from gateway.api.model import SECOND, AlarmState, Severity
+from gateway.api.options import Duration, PositiveDuration, Strict
 from gateway.cases import notation
 from gateway.config import checks
+from gateway.config.build import build_detectors
 from gateway.config.document import Document, Where
-from gateway.config.load import LineConfig, build_detectors, load
+from gateway.config.load import LineConfig, load
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.site import validated
-from gateway.contracts import Detector
-from gateway.drift import DETECTOR as MODELS
-from gateway.drift import ModelHealth
-from gateway.freshness import DETECTOR as DATA
-from gateway.model import SECOND, AlarmState, Severity
-from gateway.options import Duration, PositiveDuration, Strict
+from gateway.core.drift import DETECTOR as MODELS
+from gateway.core.drift import ModelHealth
+from gateway.core.freshness import DETECTOR as DATA
 
 
 class Expected(Strict):

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from gateway.model import Floats, Qualities, Quality
+from gateway.api.model import Floats, Qualities, Quality
 
 LONGEST = 1_000_000
 """Samples of one tag in one case."""

@@ -1,7 +1,7 @@
 """Runs a case through the line, and compares what came with what was expected.
 
 Promises
-- The case runs through `gateway.replay`, and so through all of the line's own code.
+- The case runs through `gateway.line.replay`, and so through all of the line's own code.
 - The alarms that tell of missing data, of a source or of a model, count only where the case gives
   all of its tags: the others would be missed in every case.
 """
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
 from gateway.cases.file import Case, Cases, Expected
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig
-from gateway.drift import DETECTOR as MODELS
-from gateway.freshness import DETECTOR as DATA
-from gateway.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
-from gateway.replay import Replay
+from gateway.core.drift import DETECTOR as MODELS
+from gateway.core.freshness import DETECTOR as DATA
+from gateway.line.replay import Replay
 
 START: Nanos = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z, where every case begins."""
@@ -58,7 +58,7 @@ async def judge(cases: Cases, number: int) -> Verdict:
 
     def take(envelope: Envelope) -> None:
         if envelope.kind is Kind.ALERT:
-            points.append(codec.decode(envelope.body))
+            points.append(line_protocol.decode(envelope.body))
 
     samples, length = samples_of(case, cases.config)
     replay = Replay(cases.config, cases.detectors, take)

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from gateway import __version__, registry
-from gateway.contracts import AndonError
+from gateway import __version__
+from gateway.api.contracts import AndonError
+from gateway.config import plugins
 
 _COMMANDS = {
     "buffer": "gateway.cli.buffer",
@@ -27,12 +28,12 @@ class _Lazy(click.Group):
     """Imports a command's module only when it is called, so that `andon check` starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted({*_COMMANDS, *registry.installed(registry.COMMANDS)})
+        return sorted({*_COMMANDS, *plugins.installed(plugins.COMMANDS)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name in _COMMANDS:
             return import_module(_COMMANDS[cmd_name]).command
-        if cmd_name in registry.installed(registry.COMMANDS):
+        if cmd_name in plugins.installed(plugins.COMMANDS):
             return _plugin(cmd_name)
         return None
 
@@ -47,7 +48,7 @@ class _Lazy(click.Group):
 def _plugin(name: str) -> Any:
     """A plugin's command; one that cannot be loaded says so instead of breaking `--help`."""
     try:
-        return registry.load(registry.COMMANDS, name)
+        return plugins.load(plugins.COMMANDS, name)
     except AndonError as error:
         why = str(error)
 

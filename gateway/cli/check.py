@@ -16,16 +16,11 @@ from typing import Any
 
 import click
 
-from gateway.config.load import (
-    LineConfig,
-    build_connectors,
-    build_detectors,
-    cautions,
-    load,
-)
+from gateway.api.contracts import Connector, Detector, HasReadPlan
+from gateway.config.build import build_connectors, build_detectors, detector_warnings
+from gateway.config.load import LineConfig, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
 from gateway.config.try_out import Outcome, count, try_out
-from gateway.contracts import Connector, Detector, Planned
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
         # A warning is worth a line even beside errors: it may be their reason.
         found = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(found) if strict else found)
-    warnings = [*config.warnings, *cautions(config, detectors)]
+    warnings = [*config.warnings, *detector_warnings(config, detectors)]
     problems = as_errors(warnings) if strict else warnings
     outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
     return _Report(path, problems, config, outcomes, _plans(connectors) if plan else {})
@@ -117,7 +112,7 @@ def _parts(config: LineConfig) -> tuple[Mapping[str, Connector], Mapping[str, De
 
 def _plans(connectors: Mapping[str, Connector]) -> dict[str, Sequence[str]]:
     """By source, for those that poll by a plan."""
-    return {name: c.plan() for name, c in connectors.items() if isinstance(c, Planned)}
+    return {name: c.plan() for name, c in connectors.items() if isinstance(c, HasReadPlan)}
 
 
 def _print(report: _Report, *, show: bool) -> None:

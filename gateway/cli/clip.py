@@ -11,11 +11,11 @@ from typing import Any, TextIO
 
 import click
 
+from gateway.api.click_types import DURATION
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Nanos, Quality
+from gateway.api.options import format_duration
 from gateway.cli.replay import need_pyarrow, own_history
-from gateway.contracts import ConfigError
-from gateway.model import Nanos, Quality
-from gateway.options import format_duration
-from gateway.parameters import DURATION
 
 _OPENED = re.compile(r".+-([0-9a-f]+)(?:\.\d+)?")
 _MILLI: Nanos = 1_000_000

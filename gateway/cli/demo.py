@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from gateway.api.click_types import DURATION
+from gateway.api.model import SECOND, Nanos
 from gateway.demo.story import Facts, Play, Result, handed_over, perform
-from gateway.model import SECOND, Nanos
-from gateway.parameters import DURATION
 
 FAULTS = (
     "bearing_wear",

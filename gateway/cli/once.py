@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.options import format_duration
+from gateway.api.options import format_duration
 
 
 @click.command("once")
@@ -21,8 +21,8 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
     Nothing is sent and nothing is stored. Exit code 1 if a tag brought no good value.
     """
-    from gateway import logs
     from gateway.config.load import load
+    from gateway.telemetry import logs
 
     config = load(file)
     logs.configure(config.line)
@@ -35,8 +35,8 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
 
 async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109 - of the reading
-    from gateway.config.load import build_connectors, build_detectors
-    from gateway.reading import read_once, score_once
+    from gateway.config.build import build_connectors, build_detectors
+    from gateway.line.once import read_once, score_once
 
     detectors = build_detectors(config)
     started = time.monotonic()

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import click
 
-from gateway import progress
-from gateway.contracts import ConfigError
-from gateway.model import Envelope, Kind, Nanos
-from gateway.parameters import MOMENT
+from gateway.api import progress
+from gateway.api.click_types import MOMENT
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Envelope, Kind, Nanos
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
 _FOREVER: Nanos = 2**62
@@ -58,8 +58,9 @@ def command(
     limit, a delay or a model in FILE, and see what last week would have been like. CSV and Parquet
     have a column of times and one for each tag.
     """
-    from gateway.config.load import build_detectors, load
-    from gateway.replay import Replay
+    from gateway.config.build import build_detectors
+    from gateway.config.load import load
+    from gateway.line.replay import Replay
 
     config = load(file)
     detectors = build_detectors(config)
@@ -88,7 +89,7 @@ def _be_quiet(line: str) -> None:
     """Only errors are logged: the alerts are in the file."""
     import logging
 
-    from gateway import logs
+    from gateway.telemetry import logs
 
     logs.configure(line, level=logging.ERROR)
 

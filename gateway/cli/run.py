@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.contracts import ConfigError, ModelError
+from gateway.api.contracts import ConfigError, ModelError
 
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
@@ -25,8 +25,8 @@ def command(file: Path, log_format: str | None) -> None:
 
     Ends with 78 if the file, or a model that it names, is wrong.
     """
-    from gateway import logs
     from gateway.config.load import load
+    from gateway.telemetry import logs
 
     try:
         config = load(file)

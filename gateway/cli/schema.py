@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from gateway.api.options import format_duration, format_size
 from gateway.cli.template_schema import with_templates
 from gateway.config.schema import line_file, site_file
-from gateway.options import format_duration, format_size
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

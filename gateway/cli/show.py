@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gateway.model import Severity
+from gateway.api.model import Severity
 
 Facts = Mapping[str, Any]
 
@@ -189,10 +189,10 @@ def _said_of(source: Facts) -> str:
     """Why it is down; else what it lost and what its connector has to say, the first of it."""
     if not source["up"]:
         return str(source["error"])
-    lost, remarks = source.get("lost_samples", 0), list(source.get("remarks", ()))
+    lost, diagnostics = source.get("lost_samples", 0), list(source.get("diagnostics", ()))
     said = [f"{lost:,} samples lost at the source"] if lost else []
-    more = f" (and {len(remarks) - 1} more: --json)" if len(remarks) > 1 else ""
-    return "; ".join([*said, *(f"{each}{more}" for each in remarks[:1])])
+    more = f" (and {len(diagnostics) - 1} more: --json)" if len(diagnostics) > 1 else ""
+    return "; ".join([*said, *(f"{each}{more}" for each in diagnostics[:1])])
 
 
 def sinks(facts: Facts) -> Table:

@@ -19,9 +19,9 @@ def state_folders(config: Any) -> list[Path]:
 
 async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any:
     """What the daemon of this line file answers; None when there is none."""
-    from gateway.client import ask
     from gateway.config.load import load
-    from gateway.control import SOCKET
+    from gateway.control.client import ask
+    from gateway.control.server import SOCKET
 
     config = load(file)
     for place in state_folders(config):
@@ -49,7 +49,7 @@ def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
     facts = asyncio.run(ask_daemon(file))
     if facts is None:
         from gateway.config.load import load
-        from gateway.control import SOCKET
+        from gateway.control.server import SOCKET
 
         socket = load(file).places.state / SOCKET
         click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)

@@ -91,9 +91,9 @@ async def _tap(
 ) -> bool:
     """Whether a daemon answered."""
     from gateway.cli.status import state_folders
-    from gateway.client import listen
     from gateway.config.load import load
-    from gateway.control import SOCKET
+    from gateway.control.client import listen
+    from gateway.control.server import SOCKET
 
     answered = False
     config = load(file)

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from gateway.api.options import format_duration
 from gateway.cases.file import Cases, Expected, load_cases
 from gateway.cases.play import Came, Verdict, judge
 from gateway.config.problems import ConfigProblems
-from gateway.options import format_duration
 
 
 @click.command("test")
@@ -32,7 +32,7 @@ def command(files: tuple[Path, ...], *, as_json: bool) -> None:
     """
     import logging
 
-    from gateway import logs
+    from gateway.telemetry import logs
 
     # What goes wrong in a case is its own result; only a failing detector is worth a line.
     logs.configure("test", level=logging.ERROR)

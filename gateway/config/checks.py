@@ -14,18 +14,18 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
-from gateway.conditions import parse_condition
+from gateway.api.conditions import parse_condition
+from gateway.api.contracts import ConfigError
+from gateway.api.options import Secret
 from gateway.config.document import Document, Where
 from gateway.config.problems import SECRET_KEY, Problem
 from gateway.config.schema import Security
-from gateway.contracts import ConfigError
-from gateway.options import Secret
 
 _REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")
 _HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
 _IN_URL = re.compile(r"://[^/\s:@]*:[^@\s]+@")
 OWN_DETECTORS = ("data", "models")
-"""Whose alarms are about sensors and models; `gateway.freshness` and `gateway.drift` name them."""
+"""Whose alarms are about sensors and models: `DETECTOR` in core/freshness.py and core/drift.py."""
 _PARTS = ("sources", "detectors", "sinks")
 
 

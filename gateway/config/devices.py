@@ -15,10 +15,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
+from gateway.api.options import Name
 from gateway.config.document import Document, Where
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.table import Place, read_table, typed
-from gateway.options import Name
 
 MAX_DEVICES = 10_000
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::(\d{1,2}))?\}")

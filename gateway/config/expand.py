@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from gateway import registry
+from gateway.config import plugins
 from gateway.config.devices import PLACEHOLDER, Device, UnknownPlaceholderError, devices_of, fill
 from gateway.config.document import Document, Where
 from gateway.config.locate import fields, is_model, plain
@@ -246,9 +246,9 @@ def _is_used(template: str, sources: Any) -> bool:
 
 def _text_options(kind: Any) -> set[str]:
     """The options of a tag that hold text, so that a cell with digits stays text."""
-    if not isinstance(kind, str) or kind not in registry.usable(registry.CONNECTORS):
+    if not isinstance(kind, str) or kind not in plugins.usable(plugins.CONNECTORS):
         return set()
-    section = fields(registry.load(registry.CONNECTORS, kind).Options).get("tags")
+    section = fields(plugins.load(plugins.CONNECTORS, kind).Options).get("tags")
     options = get_args(plain(section.annotation)) if section else ()
     model: Any = plain(options[1]) if options else None
     if not is_model(model):

@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway import registry
+from gateway.api.options import Name
+from gateway.config import plugins
 from gateway.config.document import Document, Where, dotted
 from gateway.config.locate import Model, Spot, fields, find, is_model, plain, types_of
 from gateway.config.problems import SECRET_KEY, Problem
 from gateway.config.schema import SiteFileBase
-from gateway.options import Name
 
 _NAME: FieldInfo = get_args(Name)[1]
 
@@ -174,9 +174,9 @@ def _no_type(document: Document, spot: Spot, _detail: Mapping[str, Any]) -> Prob
 
 
 _GROUPS = {
-    "sources": registry.CONNECTORS,
-    "detectors": registry.DETECTORS,
-    "sinks": registry.SINKS,
+    "sources": plugins.CONNECTORS,
+    "detectors": plugins.DETECTORS,
+    "sinks": plugins.SINKS,
 }
 
 
@@ -187,7 +187,7 @@ def _unknown_type(document: Document, spot: Spot, detail: Mapping[str, Any]) -> 
     near = _near(tag, expected)
     hint = f"{near} installed: {', '.join(expected)}".strip()
     group = _GROUPS.get(str(where[0]), "")
-    hint = registry.why_broken(group, str(tag)) or hint
+    hint = plugins.why_broken(group, str(tag)) or hint
     return document.problem(where, f'unknown type "{tag}"', hint, at="value")
 
 

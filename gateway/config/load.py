@@ -10,20 +10,19 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway import registry
-from gateway.config import checks
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import Kind, Tag
+from gateway.config import checks, plugins
 from gateway.config.document import Document
 from gateway.config.expand import expand
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, Security, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
-from gateway.contracts import Cautioning, ConfigError, Connector, Detector, ModelError, Places
-from gateway.model import Kind, Tag
 
 
 @dataclass(frozen=True)
@@ -106,47 +105,6 @@ def load(path: Path) -> LineConfig:
     )
 
 
-def build_detectors(config: LineConfig) -> dict[str, Detector]:
-    """Every detector of the line, its model loaded and tried; ConfigProblems names the failing."""
-    tags = {tag.name: tag for tag in config.tags}
-    built: dict[str, Detector] = {}
-    found: list[Problem] = []
-    for name, options in config.detectors.items():
-        detector = registry.load(registry.DETECTORS, options.type)
-        try:
-            built[name] = detector(name, options, tags, config.places)
-        except (ConfigError, ModelError) as error:
-            found.append(_part_problem(config, ("detectors", name), error))
-    if found:
-        raise ConfigProblems(found)
-    return built
-
-
-def cautions(config: LineConfig, detectors: Mapping[str, Detector]) -> list[Problem]:
-    """Warnings of what the detectors cannot do of what the file asks."""
-    return [
-        replace(_part_problem(config, ("detectors", name), text), level="warning")
-        for name, detector in detectors.items()
-        if isinstance(detector, Cautioning)
-        for text in detector.cautions
-    ]
-
-
-def build_connectors(config: LineConfig) -> dict[str, Connector]:
-    """The connectors of a line by name, nothing opened; ConfigProblems names the failing."""
-    built: dict[str, Connector] = {}
-    found: list[Problem] = []
-    for name, options in config.sources.items():
-        connector = registry.load(registry.CONNECTORS, options.type)
-        try:
-            built[name] = connector(name, options, config.tags_of(name), config.places)
-        except ConfigError as error:
-            found.append(_part_problem(config, ("sources", name), error))
-    if found:
-        raise ConfigProblems(found)
-    return built
-
-
 def state_folder(file: LineFileBase, beside: Path) -> Path:
     """Where the line keeps what must survive a restart; `beside` is the line file's folder."""
     if file.state:
@@ -167,7 +125,7 @@ def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag],
     else:
         names = {}
         for name, options in file.sources.items():
-            connector = registry.load(registry.CONNECTORS, options.type)
+            connector = plugins.load(plugins.CONNECTORS, options.type)
             try:
                 declared = connector.declared_tags(name, options)
             except ConfigError as error:
@@ -202,15 +160,5 @@ def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Pr
 
 
 def _takes_clips(file: LineFileBase) -> bool:
-    sinks = [registry.load(registry.SINKS, options.type) for options in file.sinks.values()]
+    sinks = [plugins.load(plugins.SINKS, options.type) for options in file.sinks.values()]
     return any(Kind.CLIP in sink.accepts for sink in sinks)
-
-
-def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception | str) -> Problem:
-    document = config.document
-    if document is None:
-        return Problem(str(config.path), 1, 1, ".".join(where), str(error))
-    bundle = (*where, "bundle")
-    if bundle in document.keys:
-        return document.problem(bundle, str(error), at="value")
-    return document.problem(where, str(error))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 SECRET_KEY = re.compile(r"(?:^|[_-])(?:password|passwd|token|secret|api_?key)$", re.IGNORECASE)
 

@@ -11,16 +11,9 @@ from typing import Annotated, Any, Literal, Self, Union
 from pydantic import Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from gateway import registry
-from gateway.model import SECOND
-from gateway.options import (
-    Duration,
-    Name,
-    PositiveDuration,
-    Size,
-    Strict,
-    format_duration,
-)
+from gateway.api.model import SECOND
+from gateway.api.options import Duration, Name, PositiveDuration, Size, Strict, format_duration
+from gateway.config import plugins
 
 MINUTE = 60 * SECOND
 
@@ -164,7 +157,7 @@ class LineFileBase(Strict):
 
 def _options(group: str) -> Any:
     """The options of every usable plugin of a group as one union, told apart by `type`."""
-    models = tuple(plugin.Options for plugin in registry.usable(group).values())
+    models = tuple(plugin.Options for plugin in plugins.usable(group).values())
     return Annotated[Union[models], Field(discriminator="type")]  # noqa: UP007 - built at run time
 
 
@@ -184,9 +177,9 @@ def line_file() -> type[LineFileBase]:
         "LineFile",
         __base__=LineFileBase,
         __doc__=LineFileBase.__doc__,
-        sources=_section(registry.CONNECTORS, base["sources"], min_length=1),
-        detectors=_section(registry.DETECTORS, base["detectors"]),
-        sinks=_section(registry.SINKS, base["sinks"]),
+        sources=_section(plugins.CONNECTORS, base["sources"], min_length=1),
+        detectors=_section(plugins.DETECTORS, base["detectors"]),
+        sinks=_section(plugins.SINKS, base["sinks"]),
     )
 
 
@@ -197,5 +190,5 @@ def site_file() -> type[SiteFileBase]:
         "SiteFile",
         __base__=SiteFileBase,
         __doc__=SiteFileBase.__doc__,
-        sinks=_section(registry.SINKS, SiteFileBase.model_fields["sinks"]),
+        sinks=_section(plugins.SINKS, SiteFileBase.model_fields["sinks"]),
     )

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway import registry
-from gateway.config import checks
+from gateway.config import checks, plugins
 from gateway.config.document import Document
 from gateway.config.explain import explain
 from gateway.config.parse import read
@@ -79,7 +78,7 @@ def merged(file: LineFileBase, site: Site) -> LineFileBase:
     """The line file with the site's name, sinks and buffer filled in, and at least one sink."""
     sinks = {**site.sinks, **file.sinks}
     if not sinks:
-        default = registry.load(registry.SINKS, "file").Options
+        default = plugins.load(plugins.SINKS, "file").Options
         sinks = {"file": default.model_validate({"type": "file"})}
     update: dict[str, Any] = {"sinks": sinks, "site_file": None}
     if site.file:

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from gateway import registry
+from gateway.api.contracts import AndonError, Detector
+from gateway.api.model import Probe
+from gateway.api.options import format_duration
+from gateway.config import plugins
 from gateway.config.load import LineConfig
-from gateway.contracts import AndonError, Detector
-from gateway.model import Probe
-from gateway.options import format_duration
 
 
 def count(number: int, noun: str) -> str:
@@ -62,7 +62,7 @@ async def _tried(part: str, attempt: _Try, patience: float) -> Outcome:
 def _source(config: LineConfig, name: str) -> _Try:
     async def attempt() -> Probe:
         options = config.sources[name]
-        connector = registry.load(registry.CONNECTORS, options.type)
+        connector = plugins.load(plugins.CONNECTORS, options.type)
         probe: Probe = await connector(name, options, config.tags_of(name), config.places).probe()
         return probe
 
@@ -72,7 +72,7 @@ def _source(config: LineConfig, name: str) -> _Try:
 def _sink(config: LineConfig, name: str) -> _Try:
     async def attempt() -> Probe:
         options = config.sinks[name]
-        sink = registry.load(registry.SINKS, options.type)(name, options, config.places)
+        sink = plugins.load(plugins.SINKS, options.type)(name, options, config.places)
         probe: Probe = await sink.probe()
         return probe
 

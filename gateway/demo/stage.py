@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from gateway.contracts import AndonError
+from gateway.api.contracts import AndonError
 
 # The kernel ends a process that was started so when the one that started it is gone.
 _LEASH = ("setpriv", "--pdeathsig", "TERM") if which("setpriv") else ()

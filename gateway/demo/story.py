@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.client import ask
-from gateway.contracts import AndonError
-from gateway.control import SOCKET
+from gateway.api.contracts import AndonError
+from gateway.control.client import ask
+from gateway.control.server import SOCKET
 from gateway.demo.stage import Plant, andon, daemon
 
 Facts = Mapping[str, Any]

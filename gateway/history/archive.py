@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.durable import sync_folder
+from gateway.api.durable import sync_folder
+from gateway.api.model import SECOND, Nanos
 from gateway.history import table
 from gateway.history.excerpt import Excerpt, excerpt
 from gateway.history.names import Name, listed, superseded
 from gateway.history.table import Arrival, Span, Unreadable
-from gateway.model import SECOND, Nanos
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Archive:
         new.rename(self._folder / str(name._replace(crc=crc)))
         sync_folder(self._folder)
 
-    def tend(self, now: Nanos) -> None:
+    def maintain(self, now: Nanos) -> None:
         """Join what is due, and bring the folder into bounds."""
         try:
             for files in self._due(now):

@@ -14,11 +14,12 @@ from typing import Protocol
 
 import structlog
 
-from gateway import codec
-from gateway.clips import Clip, ClipPlan, Cut
+from gateway.api import line_protocol
+from gateway.api.model import Envelope, Nanos
+from gateway.core import points
+from gateway.core.clips import Clip, ClipPlan, Cut
 from gateway.history.excerpt import Excerpt
 from gateway.history.table import Span
-from gateway.model import Envelope, Nanos
 
 log = structlog.get_logger()
 
@@ -87,12 +88,12 @@ class Clipper:
 
     def _points(self, cut: Cut) -> list[Envelope]:
         names = {number: tag for tag, number in self._plan.numbers(cut.clip).items()}
-        samples = codec.clip_envelopes(cut.samples, names, self._site, self._line)
-        report = codec.clip_report(report_of(cut), self._site, self._line, cut.clip.at)
+        samples = points.clip_envelopes(cut.samples, names, self._site, self._line)
+        report = points.clip_report(report_of(cut), self._site, self._line, cut.clip.at)
         return [*samples, report]
 
 
-def report_of(cut: Cut) -> dict[str, codec.Value]:
+def report_of(cut: Cut) -> dict[str, line_protocol.Value]:
     """What a clip holds and lacks, as the fields of its own point."""
     clip: Clip = cut.clip
     return {

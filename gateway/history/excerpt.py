@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.api.model import SECOND, Nanos, SampleBatch
 from gateway.history.names import between, listed, superseded
 from gateway.history.read import rows
 from gateway.history.table import Arrival, Span, Unreadable
-from gateway.model import SECOND, Nanos, SampleBatch
 
 LATEST: Nanos = 3600 * SECOND
 """A sample that arrived longer after its own time than this is not searched for."""

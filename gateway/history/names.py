@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.contracts import ConfigError
-from gateway.model import SECOND, Nanos
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND, Nanos
 
 _NAME = re.compile(r"(\d{8}T\d{6}Z)_run(\d+)_(\d+)-(\d+)_([0-9a-f]{8})\.parquet")
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Nanos, SampleBatch, Times
 from gateway.history import table
 from gateway.history.names import files_in, name_of
 from gateway.history.table import Arrival, Span
-from gateway.model import Nanos, SampleBatch, Times
 
 
 class Run(NamedTuple):

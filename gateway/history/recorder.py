@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from gateway.api.model import SECOND, Nanos, SampleBatch
 from gateway.history.archive import Archive
 from gateway.history.excerpt import Excerpt
 from gateway.history.table import Arrival, Span
-from gateway.model import SECOND, Nanos, SampleBatch
 
 log = structlog.get_logger()
 
@@ -121,7 +121,7 @@ class Recorder:
         archive = self._opened()
         archive.store(arrivals)
         self.written += sum(_count(batch) for _, batch in arrivals)
-        archive.tend(self._clock())
+        archive.maintain(self._clock())
         self._facts = archive.facts()
 
     def _opened(self) -> Archive:

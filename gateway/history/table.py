@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
 from gateway.history.names import name_of
-from gateway.model import Bools, Indices, Nanos, Quality, SampleBatch
 
 FORMAT = "andon.history"
 """The key of the file's metadata that makes it one of ours; its value is the format's version."""

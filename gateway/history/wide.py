@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.contracts import ConfigError
-from gateway.model import Floats, Quality, SampleBatch, Times
+from gateway.api.contracts import ConfigError
+from gateway.api.model import Floats, Quality, SampleBatch, Times
 
 _TIME_NAMES = ("timestamp", "time", "datetime", "at")
 _EPOCH_UNITS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))

@@ -20,11 +20,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.codec import decode
-from gateway.contracts import Places, SinkRejected, SinkUnavailable
-from gateway.durable import sync_folder
-from gateway.model import SECOND, Envelope, Kind, Nanos, Probe
-from gateway.options import Size, Strict
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.durable import sync_folder
+from gateway.api.line_protocol import decode
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
+from gateway.api.options import Size, Strict
 
 _TAIL = 64 * 1024
 

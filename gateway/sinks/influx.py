@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
-from gateway.model import SECOND, Envelope, Kind, Probe
-from gateway.options import PositiveDuration, Secret, Size, Url
-from gateway.sinks.answers import Answer, Verdict, judge, mask, retry_after, words
-from gateway.sinks.sorting import COMMENT, Sorter
+from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.model import SECOND, Envelope, Kind, Probe
+from gateway.api.options import PositiveDuration, Secret, Size, Url
+from gateway.sinks.influx_bisect import COMMENT, Sorter
+from gateway.sinks.influx_responses import Answer, Verdict, judge, mask, retry_after, words
 from gateway.sinks.tls import TlsOptions, client_context, is_refusal
 
 

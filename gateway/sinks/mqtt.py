@@ -13,10 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.codec import decode
-from gateway.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
-from gateway.model import SECOND, Envelope, Kind, Point, Probe
-from gateway.options import PositiveDuration, Secret
+from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.line_protocol import decode
+from gateway.api.model import SECOND, Envelope, Kind, Point, Probe
+from gateway.api.options import PositiveDuration, Secret
 from gateway.sinks.file import iso
 from gateway.sinks.tls import TlsOptions, client_context
 

@@ -7,8 +7,8 @@ import ssl
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gateway.contracts import ConfigError, Places, SinkUnavailable
-from gateway.options import Secret, Strict
+from gateway.api.contracts import ConfigError, Places, SinkUnavailable
+from gateway.api.options import Secret, Strict
 
 
 class TlsOptions(Strict):

@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from normal_running import HOUR, Plant, alarms
 
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 DAY = 24 * HOUR
 BUDGETS = {"1 per hour": HOUR, "1 per shift": 8 * HOUR, "1 per day": DAY, "1 per week": 7 * DAY}

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import plant_week
 
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import detector_for, judge
 from detectors.evaluation.metrics import (
     Counts,
@@ -34,11 +35,10 @@ from detectors.evaluation.metrics import (
     hours,
     vus_pr,
 )
-from detectors.training.data import Recording
 from detectors.training.learn import learn
 from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 PROJECT = Path(__file__).parents[2]
 START = 1_700_000_000 * SECOND // (180 * SECOND) * (180 * SECOND)

@@ -19,7 +19,7 @@ from plant import NODES, REGISTERS, URI
 from prometheus_client.parser import text_string_to_metric_families
 from table import row, show, write
 
-from gateway.client import ask
+from gateway.control.client import ask
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "support"))

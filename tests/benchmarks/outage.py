@@ -21,12 +21,12 @@ from types import SimpleNamespace
 
 from table import row, show, write
 
-from gateway import codec
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
+from gateway.api.options import parse_size
 from gateway.buffer import open_buffer
-from gateway.contracts import Places
-from gateway.forward import Forwarder
-from gateway.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
-from gateway.options import parse_size
+from gateway.core import points
+from gateway.delivery.forwarder import Forwarder
 from gateway.sinks.influx import InfluxOptions, InfluxSink
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
@@ -104,7 +104,7 @@ class Outage:
         self.now += MINUTE
         minute = self.now // MINUTE
         points = [
-            codec.summary_envelope(self._summary(n), "bench", "bench") for n in range(self.tags)
+            points.summary_envelope(self._summary(n), "bench", "bench") for n in range(self.tags)
         ]
         return points + ([self._alert()] if minute % 60 == 0 else [])
 
@@ -116,7 +116,7 @@ class Outage:
         )  # fmt: skip
 
     def _alert(self):
-        return codec.alert_envelope(
+        return points.alert_envelope(
             Alert(f"a{self.now}", "guard", "high", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
                   self.now, self.now, 2.0, 1.0, 2.0, message="too high"),
             "bench", "bench", 0, {},
@@ -128,7 +128,7 @@ async def fill(buffer, outage, place):
     most, began = 0, time.monotonic()
     for minute in range(outage.minutes):
         await buffer.append(outage.next_minute())
-        await buffer.tend()
+        await buffer.maintain()
         most = max(most, sum(file.stat().st_size for file in place.iterdir()))
         if minute % 60 == 59:
             say(

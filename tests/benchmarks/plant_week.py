@@ -29,14 +29,14 @@ from connectors.simulator.configuration import line_file
 from connectors.simulator.faults import FAULTS, FROZEN_SENSOR, PLC_GONE
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import MODBUS, OPCUA, TAGS
+from detectors.bundle.phrases import spoken
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import judge
-from detectors.limits import LimitsOptions
-from detectors.reporting.words import spoken
-from detectors.training.data import Recording
-from gateway.alerts import AlertMachine
+from detectors.runtime.limits import LimitsOptions
+from gateway.api.model import SECOND, Nanos, SampleBatch, Tag
 from gateway.config.schema import Timing
-from gateway.freshness import DETECTOR, FreshnessWatch
-from gateway.model import SECOND, Nanos, SampleBatch, Tag
+from gateway.core.alerts import AlertMachine
+from gateway.core.freshness import DETECTOR, FreshnessWatch
 
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR

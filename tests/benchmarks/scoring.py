@@ -17,10 +17,10 @@ import numpy as np
 import onnxruntime
 from table import row, show, write
 
+from detectors.models.export import graph_bytes
+from detectors.models.lagged import Frame, recency
 from detectors.training.choose import METHODS, Windows, models
-from detectors.training.export import graph_bytes
-from detectors.training.lagged import Frame, recency
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 TAGS, ROWS = 8, 2000
 SIZES = {"64 inputs": (8, 3), "29 rows": (29, 10)}

@@ -23,12 +23,12 @@ from connectors.simulator.modbus_server import ModbusServer
 from connectors.simulator.mqtt_publisher import MqttPublisher
 from connectors.simulator.opcua_server import OpcUaServer
 from connectors.simulator.pump import Plant
-from gateway import registry
-from gateway.contracts import Places, SourceLost
-from gateway.model import Probe, Quality, Tag
+from gateway.api.contracts import Places, SourceLost
+from gateway.api.model import Probe, Quality, Tag
+from gateway.config import plugins
 
 HOST = "127.0.0.1"
-NAMES = sorted(registry.installed(registry.CONNECTORS))
+NAMES = sorted(plugins.installed(plugins.CONNECTORS))
 
 
 @dataclass
@@ -135,13 +135,13 @@ def name(request):
 @pytest.fixture
 def bench(name, tmp_path):
     assert name in HARNESSES, f"the connector {name!r} needs a harness in this file"
-    why = registry.why_broken(registry.CONNECTORS, name)
+    why = plugins.why_broken(plugins.CONNECTORS, name)
     assert not why, why
     make, source = HARNESSES[name]
     for folder in ("config", "state"):
         (tmp_path / folder).mkdir()
     places = Places(tmp_path / "config", tmp_path / "state")
-    return Bench(registry.load(registry.CONNECTORS, name), source, places, make(tmp_path))
+    return Bench(plugins.load(plugins.CONNECTORS, name), source, places, make(tmp_path))
 
 
 async def read_until_all_seen(batches, count):
@@ -193,7 +193,7 @@ def test_building_it_touches_nothing(bench):
 
 
 def test_importing_it_loads_no_protocol_library(name):
-    module = registry.installed(registry.CONNECTORS)[name].value.split(":")[0]
+    module = plugins.installed(plugins.CONNECTORS)[name].value.split(":")[0]
     heavy = {"pymodbus", "asyncua", "aiomqtt", "paho"}
     code = f"import sys, {module}; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run(

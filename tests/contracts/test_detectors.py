@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from gateway.contracts import ConfigError, Places
-from gateway.model import Alarm, Window, WindowSpec
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import Alarm, Window, WindowSpec
 
 RECIPES = {
     "limits": {

@@ -10,13 +10,13 @@ import servers
 from fake_influx import LyingInflux
 from pydantic import BaseModel, ValidationError
 
-from gateway import registry
-from gateway.codec import encode
-from gateway.contracts import Places, SinkUnavailable
-from gateway.model import Envelope, Kind, Point, Probe
+from gateway.api.contracts import Places, SinkUnavailable
+from gateway.api.line_protocol import encode
+from gateway.api.model import Envelope, Kind, Point, Probe
+from gateway.config import plugins
 
 AT = 1_700_000_000_000_000_000
-NAMES = sorted(registry.installed(registry.SINKS))
+NAMES = sorted(plugins.installed(plugins.SINKS))
 ANSWERING = "influx, and a server that answers"
 
 # The least that each built-in needs to be built; a stranger's sink must do with nothing.
@@ -44,7 +44,7 @@ def name(harness):
 
 @pytest.fixture
 def sink_class(name):
-    return registry.load(registry.SINKS, name)
+    return plugins.load(plugins.SINKS, name)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_a_probe_is_an_answer_and_stores_nothing(sink, places):
 
 
 def test_importing_it_loads_no_protocol_library(name):
-    module = registry.installed(registry.SINKS)[name].value.split(":")[0]
+    module = plugins.installed(plugins.SINKS)[name].value.split(":")[0]
     heavy = {"influxdb_client", "aiohttp", "aiomqtt", "paho"}
     code = f"import sys, {module}; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.model import AlarmState, Alert, Severity
+from gateway.api.model import AlarmState, Alert, Severity
 
 GRAFANA = Path(__file__).parents[2] / "configs" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "andon-line.json").read_text())

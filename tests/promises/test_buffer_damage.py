@@ -15,8 +15,9 @@ import damage
 import pytest
 from damage import DATABASE, LOG, NEWEST
 
-from gateway import codec
-from gateway.model import SECOND, Kind, Summary
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Kind, Summary
+from gateway.core import points
 
 FLIPS = int(os.environ.get("ANDON_BUFFER_FLIPS", "40"))
 PAGE = 4096
@@ -151,7 +152,7 @@ def test_the_parts_of_a_merged_summary_do_not_come_back_beside_it(tmp_path):
         at = dice.randrange(len(image[LOG]))
         flipped = bytes([image[LOG][at] ^ 1 << dice.randrange(8)])
         files = image | {LOG: image[LOG][:at] + flipped + image[LOG][at + 1 :]}
-        found = [codec.decode(body).fields for body in damage.outcome(tmp_path, files).got]
+        found = [line_protocol.decode(body).fields for body in damage.outcome(tmp_path, files).got]
         samples = [n for f in found for n in range(int(f["min"]), int(f["max"]) + 1)]
         assert len(samples) == len(set(samples))
 
@@ -164,7 +165,7 @@ def merged(folder):
             ends = [(n, (n + 1) * minute) for n in range(first, first + 120)]
             # Its one sample is its serial number, so that a merged one shows what it was made of.
             one = [Summary("a", end - minute, end, 1, 0, 1.0, n, 0.0, n, n, n) for n, end in ends]
-            store.append([codec.summary_envelope(summary, "plant", "line") for summary in one], {})
+            store.append([points.summary_envelope(summary, "plant", "line") for summary in one], {})
             store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for _ in range(8):
             assert store.merge()

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from contextlib import closing
 
+from gateway.api.model import Kind
 from gateway.buffer.store import Store
-from gateway.model import Kind
 
 # A file-size limit hits the log and the database as a full disk does, without being root.
 CHILD = """

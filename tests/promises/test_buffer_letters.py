@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 from fakes import tag
 
+from gateway.api.model import Envelope, Kind
 from gateway.buffer import open_buffer
-from gateway.control import SOCKET, serve
-from gateway.freshness import FreshnessWatch
-from gateway.health import Health
-from gateway.letters import routes
-from gateway.model import Envelope, Kind
+from gateway.control.buffer_routes import routes
+from gateway.control.server import SOCKET, serve
+from gateway.core.freshness import FreshnessWatch
+from gateway.telemetry.health import Health
 
 OPTIONS = SimpleNamespace(max_bytes=10**9, max_age=2**62)
 LINE = """

@@ -4,11 +4,11 @@ import shutil
 import sqlite3
 from contextlib import closing
 
-from gateway import codec
-from gateway.buffer.losses import Loss
-from gateway.buffer.marks import Marks
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Envelope, Kind, Loss
+from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.store import Store
-from gateway.model import SECOND, Envelope, Kind
+from gateway.core import points
 
 A, S = Kind.ALERT, Kind.SUMMARY
 SINKS = {"cloud": frozenset(Kind)}
@@ -16,7 +16,7 @@ BIG = 10**9
 
 
 def marker(loss, at):
-    return codec.gap_envelope(
+    return points.gap_envelope(
         loss.kind, loss.reason, loss.count, loss.since, loss.until, "plant", "line", at
     )
 
@@ -25,23 +25,23 @@ def opened(path, **more):
     return Store(path, BIG, SINKS, lambda: 1_000 * SECOND, marker=marker, **more)
 
 
-def points(kind, count):
+def some_points(kind, count):
     return [Envelope(kind, n, b"point %03d " % n + b"x" * 100) for n in range(1, count + 1)]
 
 
 def test_a_tail_that_vanished_from_the_log_is_reported(tmp_path):
     path = tmp_path / "buffer.db"
     store = opened(path)
-    store.append(points(A, 3), {})
+    store.append(some_points(A, 3), {})
     store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     kept = path.read_bytes()
-    store.append(points(A, 5), {})
+    store.append(some_points(A, 5), {})
     store.close()
     path.write_bytes(kept)
     with closing(opened(path)) as store:
         assert store.dropped == {(A, "lost_tail"): 5}
         assert [e.key for e in store.lease("cloud", 10, BIG)] == [1, 2, 3]
-        store.append(points(A, 1), {})
+        store.append(some_points(A, 1), {})
         assert [e.key for e in store.lease("cloud", 10, BIG)][-1] == 9
     with closing(opened(path)) as store:
         assert not store.dropped
@@ -50,12 +50,12 @@ def test_a_tail_that_vanished_from_the_log_is_reported(tmp_path):
 def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_found_again(tmp_path, monkeypatch):
     path, killed = tmp_path / "buffer.db", tmp_path / "killed"
     with closing(opened(path)) as store:
-        store.append(points(A, 3), {})
+        store.append(some_points(A, 3), {})
         store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         kept = path.read_bytes()
-        store.append(points(A, 5), {})
+        store.append(some_points(A, 5), {})
     path.write_bytes(kept)
-    marks = Marks.write
+    marks = HighWaterMarks.write
 
     def write(self, *args, **more):
         marks(self, *args, **more)
@@ -63,7 +63,7 @@ def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_found_again(tmp_path
             shutil.copytree(tmp_path, killed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Marks, "write", write)
+        patch.setattr(HighWaterMarks, "write", write)
         opened(path).close()
     with closing(opened(killed / "buffer.db")) as store:
         assert store.dropped == {(A, "lost_tail"): 5}
@@ -72,7 +72,7 @@ def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_found_again(tmp_path
 def test_a_damaged_file_is_salvaged_row_by_row(tmp_path):
     path = tmp_path / "buffer.db"
     with closing(opened(path)) as store:
-        store.append(points(A, 400), {"pump": b"state"})
+        store.append(some_points(A, 400), {"pump": b"state"})
     with closing(sqlite3.connect(path)) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'alert'").fetchone()
         pages = db.execute("PRAGMA page_count").fetchone()[0]
@@ -92,10 +92,10 @@ def test_a_loss_reaches_the_cloud_as_a_gap_marker_once(tmp_path):
     with closing(opened(tmp_path / "buffer.db")) as store:
         store.note(Loss(S, "no_room", 7, 100, 200))
         store.note(Loss(S, "no_room", 3, 50, 150))
-        store.tend()
+        store.maintain()
         (told,) = store.lease("cloud", 10, BIG)
-        point = codec.decode(told.body)
-        assert point.measurement == codec.GATEWAY
+        point = line_protocol.decode(told.body)
+        assert point.measurement == points.GATEWAY
         assert point.fields == {
             "gap_class": "summary",
             "gap_reason": "no_room",
@@ -104,8 +104,8 @@ def test_a_loss_reaches_the_cloud_as_a_gap_marker_once(tmp_path):
             "gap_to": 200,
         }
         store.ack("cloud", [told])
-        store._told_at = float("-inf")
-        store.tend()
+        store._reported_at = float("-inf")
+        store.maintain()
         assert store.lease("cloud", 10, BIG) == []
         assert store.dropped == {(S, "no_room"): 10}
 
@@ -114,7 +114,7 @@ def test_old_summaries_expire_and_old_alerts_never(tmp_path):
     with closing(opened(tmp_path / "buffer.db", max_age=900 * SECOND)) as store:
         store.append([Envelope(kind, 50 * SECOND, b"old") for kind in (A, S)], {})
         store.append([Envelope(S, 500 * SECOND, b"new")], {})
-        store.tend()
+        store.maintain()
         assert [e.body for e in store.lease("cloud", 10, BIG)] == [b"old"]
         assert store.dropped == {(S, "expired"): 1}
         assert store.stats()["summaries"] == 1

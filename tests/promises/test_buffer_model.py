@@ -14,9 +14,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
 from gateway.buffer.store import Store
-from gateway.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
+from gateway.core import points
 
 STEPS = int(os.environ.get("ANDON_BUFFER_STEPS", "600"))
 SINKS = {
@@ -40,18 +41,18 @@ BATCH = st.lists(
 
 def marker(loss, at):
     span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-    return codec.gap_envelope(*span, "plant", "line", at)
+    return points.gap_envelope(*span, "plant", "line", at)
 
 
 def summary(tag, serial, at):
     """Its one sample is its serial number, so that a merged one shows what it was made of."""
     found = Summary(tag, at - MINUTE, at, 1, 0, 1.0, serial, 0.0, serial, serial, serial)
-    return codec.summary_envelope(found, "plant", "line")
+    return points.summary_envelope(found, "plant", "line")
 
 
 def transition(name, at, state):
     alert = Alert(name, "pump", "score", state, Severity.HIGH, 1, at, 1.0, 0.5, 1.0)
-    return codec.alert_envelope(alert, "plant", "line", 0, {})
+    return points.alert_envelope(alert, "plant", "line", 0, {})
 
 
 class Cloud:
@@ -62,7 +63,7 @@ class Cloud:
 
     def take(self, envelopes):
         for envelope in envelopes:
-            point = codec.decode(envelope.body)
+            point = line_protocol.decode(envelope.body)
             if envelope.kind is Kind.ALERT:
                 self.alerts.add((point.fields["id"], point.fields["active"]))
             elif envelope.kind is Kind.SUMMARY:
@@ -137,7 +138,7 @@ class BufferPromises(RuleBasedStateMachine):
                 serials[word] += 1
                 made.append((summary(word, serials[word], at), word))
             elif word == "gateway":
-                made.append((codec.gateway_envelope({"n": number}, "plant", "line", at), word))
+                made.append((points.gateway_envelope({"n": number}, "plant", "line", at), word))
             elif word == "clip":
                 made.append((Envelope(Kind.CLIP, at, b"andon_clip n=1i %d" % at), word))
             elif word == "raise":
@@ -262,9 +263,9 @@ class BufferPromises(RuleBasedStateMachine):
         self.clock_error = 0
 
     @rule()
-    def tend(self):
-        self.store._told_at = self.store._folded_at = float("-inf")
-        self.store.tend()
+    def maintain(self):
+        self.store._reported_at = self.store._checkpointed_at = float("-inf")
+        self.store.maintain()
 
     @invariant()
     def loses_only_by_its_rules(self):

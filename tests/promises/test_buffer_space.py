@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
 from gateway.buffer.merge import merged
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
-from gateway.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
+from gateway.core import points
 
 SINKS = {"cloud": frozenset(Kind)}
 MINUTE = 60 * SECOND
@@ -25,21 +26,23 @@ values = st.lists(st.floats(-1e6, 1e6), max_size=20)
 def summary(samples, minute, tag="flow"):
     end = minute * MINUTE
     if not samples:
-        return codec.summary_envelope(Summary(tag, end - MINUTE, end, 0, 1, 0.0), "plant", "line")
+        return points.summary_envelope(Summary(tag, end - MINUTE, end, 0, 1, 0.0), "plant", "line")
     numbers = (np.mean(samples), np.std(samples), min(samples), max(samples), samples[-1])
     found = Summary(tag, end - MINUTE, end, len(samples), 0, 1.0, *map(float, numbers))
-    return codec.summary_envelope(found, "plant", "line")
+    return points.summary_envelope(found, "plant", "line")
 
 
 def alert(name, at, state):
     found = Alert(name, "pump", "score", state, Severity.HIGH, 1, at, 1.0, 0.5, 1.0)
-    return codec.alert_envelope(found, "plant", "line", 0, {})
+    return points.alert_envelope(found, "plant", "line", 0, {})
 
 
 @given(st.lists(values, min_size=1, max_size=15), st.sampled_from([0.0, 1e6]))
 def test_a_merged_summary_is_that_of_all_samples(minutes, level):
     minutes = [[level + v / 1e3 for v in samples] for samples in minutes]
-    points = [codec.decode(summary(samples, n).body) for n, samples in enumerate(minutes, 1)]
+    points = [
+        line_protocol.decode(summary(samples, n).body) for n, samples in enumerate(minutes, 1)
+    ]
     whole, samples = merged(points), [v for minute in minutes for v in minute]
     assert whole.at == len(minutes) * MINUTE
     assert whole.fields["count"] == len(samples)
@@ -58,7 +61,7 @@ def test_summaries_are_merged_before_any_is_dropped(tmp_path):
     with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0)) as store:
         store.append(batch, {})
         assert not store.dropped
-        kept = [codec.decode(e.body) for e in store.lease("cloud", 1000, 10**9)]
+        kept = [line_protocol.decode(e.body) for e in store.lease("cloud", 1000, 10**9)]
         assert sum(point.fields["count"] for point in kept) == 90
         assert len(kept) < 45
 
@@ -84,7 +87,7 @@ def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
         store.append(batch, {})
         leased = store.lease("cloud", 10, 10**9)
     with closing(Store(path, limit, SINKS, lambda: 0)) as store:
-        store.tend()
+        store.maintain()
         assert store.stats()["merged"] > 0
         assert store.lease("cloud", 10, 10**9) == leased
 
@@ -98,7 +101,7 @@ def test_what_one_sink_refused_and_another_has_is_not_merged_when_it_is_sent_aga
         store.ack("file", store.lease("file", 100, 10**9))
         store.reject("cloud", store.lease("cloud", 100, 10**9), "no")
         assert store.requeue(None) == 10
-        store.tend()
+        store.maintain()
         assert [e.body for e in store.lease("cloud", 100, 10**9)] == [e.body for e in batch]
 
 

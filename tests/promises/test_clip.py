@@ -14,10 +14,10 @@ from fake_influx import FakeInflux
 from modbus_plc import serving
 from rig import Rig
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import SECOND
 from gateway.history import table
 from gateway.history.names import files_in
-from gateway.model import SECOND
 
 LINE = """
 version: 1
@@ -131,7 +131,7 @@ async def test_without_a_clip_nothing_raw_goes_over_the_wire(tmp_path):
         plc.too_high = False
         await line.until(lambda f: f["history"]["written"] > 100)
         facts = await line.until(lambda f: f["sinks"][0]["sent"]["alert"] == 2)
-    points = [codec.decode(row) for r in fake.requests for row in r.body.split(b"\n")]
+    points = [line_protocol.decode(row) for r in fake.requests for row in r.body.split(b"\n")]
     assert {point.measurement for point in points} == ASKED
     assert all("value" not in p.fields for p in points if p.measurement != "andon_alert")
     assert facts["history"]["clips"] is None

@@ -10,15 +10,15 @@ import pytest
 from fakes import LastValue, MemoryStore, batch, tag
 from rig import Rig
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer.store import Store
-from gateway.clock import DOUBTED, RELEASED, ClockWatch
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, Security
-from gateway.contracts import Places
+from gateway.core.clock import DOUBTED, RELEASED, ClockWatch
 from gateway.demo.stage import Plant as Skid
-from gateway.line import Line
-from gateway.model import SECOND, Envelope, Kind
+from gateway.line.line import Line
 
 S = SECOND
 HOUR = 3600 * S
@@ -60,7 +60,7 @@ class Plant:
         await self.line.restore()
 
     def points(self, kind):
-        return [codec.decode(row.body) for row in self.store.rows if row.kind is kind]
+        return [line_protocol.decode(row.body) for row in self.store.rows if row.kind is kind]
 
     def alerts(self):
         return [(p.fields["alarm"], p.fields["active"]) for p in self.points(Kind.ALERT)]
@@ -120,7 +120,7 @@ async def test_an_hour_that_comes_twice_doubles_no_id_and_overwrites_no_point(is
         await plant.go(*hour)
     else:
         await plant.go(*hour, step=-len(hour) * S)
-    points = [codec.decode(row.body) for row in plant.store.rows]
+    points = [line_protocol.decode(row.body) for row in plant.store.rows]
     assert len(set(keys(points))) == len(points)
     raised = [p.fields["id"] for p in plant.points(Kind.ALERT) if p.fields["active"]]
     assert len(raised) == len(set(raised)) >= 7
@@ -176,9 +176,9 @@ def test_a_clock_that_is_not_trusted_makes_no_summary_too_old(tmp_path):
     with closing(Store(path, 10**9, sinks, lambda: late[0], max_age=24 * HOUR)) as store:
         store.append([Envelope(Kind.SUMMARY, T0, b"summary")], {})
         late[0] += 10**6 * HOUR
-        store.tend(expire=False)
+        store.maintain(expire=False)
         assert store.stats()["summaries"] == 1
-        store.tend()
+        store.maintain()
         assert store.stats()["summaries"] == 0
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rig import rig, source
 
+from gateway.api.model import SECOND
 from gateway.history import table
 from gateway.history.names import files_in
-from gateway.model import SECOND
 
 SUPPORT = str(Path(__file__).parents[1] / "support")
 HISTORY = "history: {flush: 500ms}\n"
@@ -67,7 +67,7 @@ options = SimpleNamespace(max_bytes=10**9, max_age=10**18)
 archive = Archive(folder / "history", options, {}, ["flow"], reserve=8 * 2**20)
 for k in range(1, 6):
     archive.store([(k, batch(k, 1.0))])
-    archive.tend(k)
+    archive.maintain(k)
 with open(folder / "filler", "wb") as filler:
     while os.statvfs(folder).f_bavail * 4096 > 10 * 2**20:
         filler.write(bytes(2**16))

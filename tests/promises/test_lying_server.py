@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 from fake_influx import FAULTS, LyingInflux
 
+from gateway.api.contracts import Places
+from gateway.api.line_protocol import encode
+from gateway.api.model import Envelope, Kind, Point
 from gateway.buffer import open_buffer
-from gateway.codec import encode
-from gateway.contracts import Places
-from gateway.forward import Forwarder, Pace
-from gateway.model import Envelope, Kind, Point
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
 
 POINTS = 10_000
@@ -48,7 +49,7 @@ async def test_10_000_points_arrive_once_each_whatever_the_server_says(tmp_path,
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        letters = await buffer.letters(POINTS)
+        letters = await buffer.dead_letters(POINTS)
     assert sorted(server.lines) == sorted(good)
     assert {letter.body for letter in letters} == {everything[n].body for n in POISON}
     assert len(letters) == len(POISON)

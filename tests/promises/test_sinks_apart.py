@@ -11,11 +11,12 @@ import aiomqtt
 import pytest
 import servers
 
+from gateway.api.contracts import Places
+from gateway.api.line_protocol import encode
+from gateway.api.model import SECOND, Envelope, Kind, Point
 from gateway.buffer import open_buffer
-from gateway.codec import encode
-from gateway.contracts import Places
-from gateway.forward import Forwarder, Pace
-from gateway.model import SECOND, Envelope, Kind, Point
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
 from gateway.sinks.mqtt import MqttOptions, MqttSink
 

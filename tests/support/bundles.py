@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from detectors.data.recordings import Recording
+from detectors.models.export import graph_bytes
 from detectors.training.choose import choose
-from detectors.training.data import Recording
-from detectors.training.export import graph_bytes
 from detectors.training.learn import Learnt, examples, learn
 from detectors.training.prepare import Wishes, prepare
 from detectors.training.publish import Identity, manifest_for, write_bundle
-from gateway.model import SECOND, Tag, Window
+from gateway.api.model import SECOND, Tag, Window
 
 NAMES = ("speed", "flow", "pressure", "current")
 UNITS = {"speed": "rpm", "flow": "m3/h", "pressure": "bar", "current": "A"}

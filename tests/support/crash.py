@@ -14,8 +14,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from gateway.api.model import Envelope, Kind
 from gateway.buffer.store import Store
-from gateway.model import Envelope, Kind
 
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
@@ -36,7 +36,7 @@ def write(path, first, pipe):
         if serial % 10 == 0:
             store.ack("cloud", store.lease("cloud", 5, BIG))
         if serial % 17 == 0:
-            store.tend()
+            store.maintain()
 
 
 def run_and_kill(path, first, delay):

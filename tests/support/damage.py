@@ -9,11 +9,11 @@ from pathlib import Path
 
 from disk_image import put
 
-from gateway import codec
+from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer import ballast
 from gateway.buffer.database import Damaged, is_damage
 from gateway.buffer.store import Store
-from gateway.model import SECOND, Envelope, Kind
+from gateway.core import points
 
 A, S = Kind.ALERT, Kind.SUMMARY
 SINKS = {"cloud": frozenset(Kind)}
@@ -33,10 +33,10 @@ def opened(path):
 
 def marker(loss, at):
     span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-    return codec.gap_envelope(*span, "plant", "line", at)
+    return points.gap_envelope(*span, "plant", "line", at)
 
 
-def points(kind, first, last):
+def rows_of(kind, first, last):
     """Every thirtieth of them so long that it stands on three pages."""
     return [
         Envelope(kind, n, b"<%s%04d>" % (kind.name[:1].encode(), n) * (1300 if n % 30 == 0 else 15))
@@ -73,17 +73,17 @@ class Image:
 def made(folder):
     """250 points of each class in the database, of which 20 are gone; thirty appends in the log."""
     with closing(opened(folder / DATABASE)) as store:
-        store.append(points(A, 1, 250) + points(S, 1, 250), {"pump": b"old" * 900, "fan": b"fan"})
+        store.append(rows_of(A, 1, 250) + rows_of(S, 1, 250), {"pump": b"old" * 900, "fan": b"fan"})
         store.ack("cloud", store.lease("cloud", 20, BIG))
         store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for n in range(APPENDS):
-            more = points(A, 251 + n, 251 + n) + points(S, 251 + 2 * n, 252 + 2 * n)
+            more = rows_of(A, 251 + n, 251 + n) + rows_of(S, 251 + 2 * n, 252 + 2 * n)
             store.append(more, {"pump": b"state %02d" % n * 300})
         files = {
             name: (folder / name).read_bytes() for name in (DATABASE, LOG, DATABASE + ".marks")
         }
-    stored = {e.body for e in points(A, 1, 250 + APPENDS) + points(S, 1, 250 + 2 * APPENDS)}
-    return Image(files, stored, stored - {e.body for e in points(A, 1, 20)})
+    stored = {e.body for e in rows_of(A, 1, 250 + APPENDS) + rows_of(S, 1, 250 + 2 * APPENDS)}
+    return Image(files, stored, stored - {e.body for e in rows_of(A, 1, 20)})
 
 
 @dataclass

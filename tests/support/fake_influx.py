@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from aiohttp import web
 
-from gateway.sinks.sorting import COMMENT
+from gateway.sinks.influx_bisect import COMMENT
 
 
 class FakeInflux:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gateway.contracts import AndonError, Places, SourceLost
-from gateway.model import SECOND, Alarm, SampleBatch, Score, Tag, WindowSpec
+from gateway.api.contracts import AndonError, Places, SourceLost
+from gateway.api.model import SECOND, Alarm, SampleBatch, Score, Tag, WindowSpec
 
 PLACES = Places(Path(), Path())
 

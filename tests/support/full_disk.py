@@ -17,10 +17,10 @@ from pathlib import Path
 
 from rig import Rig
 
-from gateway import codec
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Kind
 from gateway.buffer.store import Store
 from gateway.demo.stage import Plant
-from gateway.model import SECOND, Kind
 
 # Limits at the means of a plant that runs well: alarms come and go all the time.
 LINE = """
@@ -133,12 +133,12 @@ def stored(path, facts):
         assert not store.set_aside
         rows = {kind: store._contents.rows[kind].between(0, 10**9).sound for kind in Kind}
         lost = store.dropped.total()
-    alerts = [codec.decode(row.body).fields for row in rows[Kind.ALERT]]
+    alerts = [line_protocol.decode(row.body).fields for row in rows[Kind.ALERT]]
     states, ends = defaultdict(list), defaultdict(list)
     for alert in alerts:
         states[alert["alarm"]].append(alert["active"])
     for row in rows[Kind.SUMMARY]:
-        point = codec.decode(row.body)
+        point = line_protocol.decode(row.body)
         ends[point.tags["tag"]].append(point.at)
     return {
         "lost": lost,

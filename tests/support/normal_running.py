@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
-from detectors.bundle import Model
+from detectors.bundle.bundle import Model
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import follow
 from detectors.training.choose import Windows
-from detectors.training.data import Recording
 from detectors.training.learn import Learnt, learn
 from detectors.training.prepare import Wishes
 from detectors.training.trial import alarm_at, scores_of
-from gateway.model import SECOND, Nanos
+from gateway.api.model import SECOND, Nanos
 
 HOUR = 3600 * SECOND
 START = 1_767_225_600 * SECOND

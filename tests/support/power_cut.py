@@ -21,10 +21,10 @@ from random import Random
 import structlog
 from disk_image import Disk, put, record
 
-from gateway import codec
+from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer import ballast
 from gateway.buffer.store import Store
-from gateway.model import SECOND, Envelope, Kind, Summary
+from gateway.core import points
 
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
@@ -44,20 +44,20 @@ def write(folder: Path, first: int, max_bytes: int, synchronous: str) -> None:
     with closing(opened(folder, max_bytes)) as store:
         store._contents.db.execute(f"PRAGMA synchronous = {synchronous}")
         for serial in range(first, first + APPENDS):
-            store.append(points(serial), {"machine": b"%d" % serial})
+            store.append(some_points(serial), {"machine": b"%d" % serial})
             say("stored", [serial])
             if serial % 10 == 0:
                 acknowledge(store, everything=serial % 40 == 0)
             if serial % 7 == 0:
-                store._folded_at = float("-inf")
-                store.tend()
+                store._checkpointed_at = float("-inf")
+                store.maintain()
 
 
-def points(serial: int) -> list[Envelope]:
+def some_points(serial: int) -> list[Envelope]:
     end = serial * SECOND
     summaries = [Summary(tag, end - SECOND, end, 1, 0, 1.0, 0, 0, 0, 0, 0) for tag in "ab"]
     alert = Envelope(Kind.ALERT, end, b"%d" % serial)
-    return [alert, *(codec.summary_envelope(summary, "site", "line") for summary in summaries)]
+    return [alert, *(points.summary_envelope(summary, "site", "line") for summary in summaries)]
 
 
 def acknowledge(store: Store, *, everything: bool) -> None:
@@ -119,7 +119,7 @@ def look(folder: Path, said: Said, max_bytes: int) -> Found:
         )
         damaged = bool(store.set_aside) or not is_whole
         claims_losses = store.dropped.total() > 0
-        store.append(points(newest + 1), {})
+        store.append(some_points(newest + 1), {})
         assert in_it(store)[Kind.ALERT] == held[Kind.ALERT] + Counter([newest + 1])
     return Found(newest, held, damaged, claims_losses)
 

@@ -10,9 +10,9 @@ import numpy as np
 from connectors.simulator.pump import EPOCH
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import TAGS
+from gateway.api.model import SECOND, SampleBatch
 from gateway.config.load import load
 from gateway.history.archive import HOUR, Archive
-from gateway.model import SECOND, SampleBatch
 
 OPTIONS = SimpleNamespace(max_bytes=2**40, max_age=2**62, flush=60 * SECOND)
 LATENCY = 30_000_000
@@ -43,7 +43,7 @@ def record(file, length, joined=True, **recipe):
         found = list(_arrivals(minute, columns))
         archive.store(found)
     if joined:
-        archive.tend(found[-1][0] + HOUR)
+        archive.maintain(found[-1][0] + HOUR)
     return folder
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.client import ask
+from gateway.control.client import ask
 from gateway.demo.stage import Plant, andon, daemon
 
 TRAINING_SEED = 1001

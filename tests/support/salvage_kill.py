@@ -56,7 +56,7 @@ def run_and_kill(path, killed_at):
     return os.WIFSIGNALED(status), calls
 
 
-def wreck(image):
+def damaged(image):
     """The files with damage to the first page, to one row, and to the middle of the log."""
     files = {name: bytearray(body) for name, body in image.files.items()}
     row, frame = files[DATABASE].find(LOST[:7]), len(files[LOG]) // 2
@@ -83,7 +83,7 @@ def kill_often(folder, kills, seed):
     """Kill that often; each second time once more while the next start makes good for it."""
     dice, done = random.Random(seed), 0
     image = damage.made(folder)
-    files = wreck(image)
+    files = damaged(image)
     put(folder, files)
     _, calls = run_and_kill(folder / DATABASE, 0)
     while done < kills:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 
 class Metric(NamedTuple):

@@ -18,7 +18,7 @@ from connectors.mqtt.payloads import Row
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
 from connectors.mqtt.sparkplug.scope import Device, Place, Scope, Trust
 from connectors.mqtt.sparkplug.values import number_of, quality_of
-from gateway.model import Nanos, Quality
+from gateway.api.model import Nanos, Quality
 
 BD_SEQ = "bdSeq"
 

@@ -7,7 +7,7 @@ from math import inf
 
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.values import EXPLAIN_THEMSELVES
-from gateway.model import SECOND, Nanos
+from gateway.api.model import SECOND, Nanos
 
 Device = str | None
 """A device's name; None for the edge node itself."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from connectors.mqtt.sparkplug.metrics import Metric
-from gateway.model import Quality
+from gateway.api.model import Quality
 
 # Sparkplug 3.0, section 6.4.16: the numbers of the data types.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}

@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
-from gateway.model import Nanos
+from gateway.api.model import Nanos
 
 MILLISECOND: Nanos = 1_000_000
 QUALITY = "quality"

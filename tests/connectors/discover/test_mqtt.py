@@ -16,8 +16,8 @@ from connectors.discover.heard import Heard
 from connectors.discover.mqtt_file import listing, path_of, rounded
 from connectors.mqtt.mailbox import Arrival
 from connectors.mqtt.payloads import steps
+from gateway.api.model import SECOND
 from gateway.config.load import load
-from gateway.model import SECOND
 
 NOW = 1_767_268_800 * SECOND
 

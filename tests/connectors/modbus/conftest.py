@@ -10,7 +10,7 @@ from modbus_plc import serving
 
 from connectors.modbus import ModbusConnector, ModbusOptions
 from connectors.modbus.bus import _SHARED
-from gateway.contracts import Places
+from gateway.api.contracts import Places
 
 
 @pytest.fixture(autouse=True)

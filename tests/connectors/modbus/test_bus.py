@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 TAGS = {"t": {"address": 0}}
 

@@ -10,8 +10,8 @@ from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
 from servers import free_port
 
-from gateway.contracts import SourceLost
-from gateway.model import SECOND, Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND, Quality
 
 
 def words(layout, *values):

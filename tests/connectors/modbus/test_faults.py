@@ -9,8 +9,8 @@ import pytest
 from connectors.modbus.answers import judge
 from connectors.modbus.plan import Limits, Reading, make_plan
 from connectors.modbus.registers import Encoding
-from gateway.contracts import SourceLost
-from gateway.model import SECOND, Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND, Quality
 
 TAGS = {"a": {"address": 10}, "b": {"address": 12}}
 

@@ -20,8 +20,8 @@ from connectors.modbus.framing import ascii_frame, rtu_frame
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Limits, make_plan, readings_of
 from connectors.modbus.session import Session
-from gateway.contracts import SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import Quality
 
 FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "250"))
 AT_ONCE = 10

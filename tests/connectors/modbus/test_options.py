@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.modbus.options import ModbusOptions
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 
 def source(tag=None, **options):

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from connectors.modbus.plan import Limits, Reading, make_plan
 from connectors.modbus.registers import DTYPES, Encoding
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 
 @st.composite

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.modbus.registers import DTYPES, Decoder, Encoding, Place
-from gateway.model import Quality
+from gateway.api.model import Quality
 
 NUMBERS = sorted(set(DTYPES) - {"bool"})
 ORDERS = st.sampled_from(["big", "little"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from connectors.modbus.framing import ascii_frame, rtu_frame
-from gateway.contracts import SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import Quality
 
 TAGS = {"a": {"address": 10}, "b": {"address": 500}, "c": {"address": 1000}}
 RIGHT = {0: 10, 1: 500, 2: 1000}

@@ -13,8 +13,8 @@ from modbus_plc import serial_line
 
 from connectors.modbus.plan import Limits, make_plan, readings_of
 from connectors.modbus.registers import Encoding
-from gateway.contracts import ConfigError, SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.model import Quality
 
 DEAD = 7
 UNITS = range(1, 17)

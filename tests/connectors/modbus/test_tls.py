@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from connectors.modbus import ModbusConnector, ModbusOptions
-from gateway.contracts import ConfigError, Places, SourceLost
+from gateway.api.contracts import ConfigError, Places, SourceLost
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import servers
 
 from connectors.mqtt import MqttConnector, MqttOptions
-from gateway.contracts import Places
+from gateway.api.contracts import Places
 
 HOST = "127.0.0.1"
 

@@ -11,8 +11,8 @@ import pytest
 import servers
 
 from connectors.mqtt import client
-from gateway.contracts import ConfigError, SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.model import Quality
 
 # After a failed handshake the library leaves its socket to the garbage collector.
 LEAVES_A_SOCKET = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

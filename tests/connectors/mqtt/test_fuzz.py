@@ -23,8 +23,8 @@ from connectors.mqtt import MqttConnector, MqttOptions
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival, Mailbox
 from connectors.mqtt.reader import Reader
 from connectors.mqtt.topics import plan_of
-from gateway.contracts import Places, SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import Places, SourceLost
+from gateway.api.model import Quality
 
 FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "2000"))
 VARIANTS = 20

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
 from connectors.mqtt.payloads import Field, columns, decode, nothing, rows_of, steps
-from gateway.model import SECOND, Quality
+from gateway.api.model import SECOND, Quality
 
 VALUE = Field(0, ("value",))
 ROOT = Field(0)

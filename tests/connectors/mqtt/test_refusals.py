@@ -8,7 +8,7 @@ import pytest
 import servers
 from proxy import Proxy
 
-from gateway.contracts import ConfigError, SourceLost
+from gateway.api.contracts import ConfigError, SourceLost
 
 HOST = "127.0.0.1"
 TAGS = {"t": {"topic": "t"}}

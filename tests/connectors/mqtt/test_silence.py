@@ -6,7 +6,7 @@ import pytest
 from proxy import Proxy
 
 from connectors.mqtt import client
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 TAGS = {"t": {"topic": "t", "path": "", "period": "100ms"}}
 

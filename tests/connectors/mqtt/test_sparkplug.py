@@ -7,7 +7,7 @@ import servers
 import sparkplug
 from sparkplug import DOUBLE, INT32, edge_node
 
-from gateway.model import Quality
+from gateway.api.model import Quality
 
 GOOD, UNCERTAIN, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
 TAGS = {

@@ -10,7 +10,7 @@ from connectors.mqtt.sparkplug.metrics import Metric, Payload
 from connectors.mqtt.sparkplug.node import EdgeNode
 from connectors.mqtt.sparkplug.reader import address_of, filters_of
 from connectors.mqtt.sparkplug.scope import Place
-from gateway.model import SECOND, Quality
+from gateway.api.model import SECOND, Quality
 
 GOOD, UNCERTAIN, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
 INT32, UINT64, DOUBLE = 3, 8, 10

@@ -7,7 +7,7 @@ from sparkplug import BOOLEAN, DOUBLE, FLOAT, INT32, INT64, STRING, UINT16, UINT
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.values import number_of, quality_of
 from connectors.mqtt.sparkplug.wire import parse
-from gateway.model import Quality
+from gateway.api.model import Quality
 
 INT8, INT16, UINT8, UINT32, DATE_TIME, TEXT, DATA_SET = 1, 2, 5, 7, 13, 14, 16
 NOON_MS = 1_767_268_800_000

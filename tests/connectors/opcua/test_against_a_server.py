@@ -11,8 +11,8 @@ from asyncua.server.internal_session import InternalSession
 from opcua_plant import URI, connector
 
 from connectors.opcua import session
-from gateway.contracts import SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import Quality
 
 
 async def seen(batches, until, within=10.0):
@@ -101,7 +101,7 @@ async def test_a_namespace_that_comes_later_is_found_and_subscribed_to(
     found = connector(plant, tags=tags)
     async with found.open() as batches:
         assert (await seen(batches, lambda f: f))[0][0][2] == Quality.BAD
-        assert found.remarks == ["late: the server has no namespace urn:late"]
+        assert found.diagnostics == ["late: the server has no namespace urn:late"]
         assert "CreateSubscription" not in services()
         place = ua.NodeId("late", await plant.server.register_namespace("urn:late"))
         await plant.server.nodes.objects.add_variable(place, "late", 5.0)
@@ -109,7 +109,7 @@ async def test_a_namespace_that_comes_later_is_found_and_subscribed_to(
         async with asyncio.timeout(10):
             while "Publish" not in services():
                 await asyncio.sleep(0.02)
-        assert found.remarks == []
+        assert found.diagnostics == []
 
 
 # asyncua's server forgets to await its own callback when a monitored node is deleted.

@@ -11,7 +11,7 @@ from asyncua import ua
 from fakes import tag
 
 from connectors.opcua.columns import Columns, is_good, nothing, numbers, seconds
-from gateway.model import SECOND, Quality
+from gateway.api.model import SECOND, Quality
 
 ARRIVED = 1_772_366_400 * SECOND
 MOMENT = datetime(2026, 3, 1, 11, 59, 58, 123_456, tzinfo=UTC)

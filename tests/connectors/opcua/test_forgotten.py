@@ -8,7 +8,7 @@ from kill_matrix.lies import other_request
 from opcua_plant import connector
 from proxy import Proxy
 
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 
 async def drain(batches):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from opcua_plant import connector
 
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 VIBRATION = {"vibration": {"node": "nsu=urn:andon:plant;s=Pump.VibrationDE", "period": "200ms"}}
 

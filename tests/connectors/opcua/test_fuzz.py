@@ -27,8 +27,8 @@ from servers import free_port
 
 from connectors.opcua import publishing, session
 from connectors.opcua.columns import Columns
-from gateway.contracts import SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import Quality
 
 FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "250"))
 NAMES = ("flow", "speed", "on", "text", "gone")

@@ -11,7 +11,7 @@ from opcua_certificates import identity
 
 from connectors.opcua.certificates import thumbprint
 from connectors.opcua.identity import load_identity, own_identity
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from asyncua.server.address_space import AttributeService
 from asyncua.server.monitored_item_service import MonitoredItemService
 from opcua_plant import URI, connector
 
-from gateway.model import Quality
+from gateway.api.model import Quality
 
 NAMES = [f"tag{number}" for number in range(12)]
 
@@ -101,7 +101,7 @@ async def test_too_many_items_for_one_subscription_are_spread_over_several(many,
     held, seen = await changes_of(many, source)
     assert held == [5, 5, 2]
     assert seen == {number: 100.0 + number for number in range(12)}
-    assert source.remarks == []
+    assert source.diagnostics == []
     assert subscriptions(many) == []
 
 
@@ -111,7 +111,7 @@ async def test_what_the_server_does_not_monitor_at_all_is_polled(many, items):
     source = connector(many, *NAMES)
     _, seen = await changes_of(many, source)
     assert seen == {number: 100.0 + number for number in range(12)}
-    assert source.remarks == [
+    assert source.diagnostics == [
         "tag7, tag8, tag9 and 2 more: the server monitors no more items: polled"
     ]
 
@@ -124,7 +124,7 @@ async def test_a_server_with_no_more_subscriptions_is_polled(many, items):
     held, seen = await changes_of(many, source)
     assert held == [5]
     assert len(seen) == 12
-    assert "polled" in source.remarks[0]
+    assert "polled" in source.diagnostics[0]
 
 
 async def test_requests_are_no_larger_than_the_file_says(many, items, reads):
@@ -165,14 +165,14 @@ async def test_what_the_server_made_of_a_tag_is_said_once(plant, caplog):
         "flow: sampled every 100 ms, not 10; the server keeps 10 changes, not 200: "
         "a cut of 1 s and more loses samples"
     )
-    assert source.remarks == [line]
+    assert source.diagnostics == [line]
     assert [message for message in caplog.messages if "flow" in message] == [f"plc: {line}"]
 
 
 async def test_a_tag_that_is_as_it_was_asked_for_needs_no_words(plant):
     source = connector(plant, tags=tag(queue_size=200, deadband=0.5))
     await good_of(source, 1)
-    assert source.remarks == []
+    assert source.diagnostics == []
 
 
 async def test_the_server_leaves_out_changes_within_the_dead_band(plant):
@@ -199,7 +199,7 @@ async def test_a_server_without_dead_bands_sends_every_change(plant, monkeypatch
     monkeypatch.setattr(MonitoredItemService, "_create_data_change_monitored_item", plain)
     source = connector(plant, tags=tag(deadband=2.0))
     assert await good_of(source, 1) == {0: 1.5}
-    assert source.remarks == ["flow: the server knows no dead band here: every change is sent"]
+    assert source.diagnostics == ["flow: the server knows no dead band here: every change is sent"]
 
 
 async def test_samples_that_the_servers_queue_dropped_are_counted(plant):

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from connectors.opcua import OpcUaConnector, OpcUaOptions
 from connectors.opcua.options import LEAST_QUEUE, SecurityOptions
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 FILES = {"certificate": "us.der", "private_key": "us.pem", "server_certificate": "plc.der"}
 MS = SECOND // 1000

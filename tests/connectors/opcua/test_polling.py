@@ -10,8 +10,8 @@ from opcua_plant import URI, connector
 from proxy import Proxy
 
 from connectors.opcua import session as module
-from gateway.contracts import SourceLost
-from gateway.model import SECOND, Quality
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND, Quality
 
 SUBSCRIBING = {
     ua.ObjectIds.CreateSubscriptionRequest_Encoding_DefaultBinary,
@@ -95,7 +95,7 @@ async def test_a_node_or_namespace_that_is_not_there_is_bad_and_its_neighbour_is
         (1, Quality.BAD),
         (2, Quality.BAD),
     }
-    assert source.remarks == ["lost: the server has no namespace urn:nowhere"]
+    assert source.diagnostics == ["lost: the server has no namespace urn:nowhere"]
 
 
 async def test_a_server_that_is_polled_seldom_is_asked_whether_it_lives(plant, asked, monkeypatch):

@@ -7,7 +7,7 @@ from asyncua import ua
 
 from connectors.opcua.items import Granted
 from connectors.opcua.publishing import Publishing, Subscription, following, missing
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 ENOUGH = SourceLost("the script is over")
 

@@ -14,7 +14,7 @@ from asyncua.server.subscription_service import SubscriptionService
 from opcua_plant import URI, connector
 from proxy import Proxy
 
-from gateway.contracts import SourceLost
+from gateway.api.contracts import SourceLost
 
 CUT_S = float(os.environ.get("ANDON_CUT_SECONDS", "1"))
 HERTZ = 10

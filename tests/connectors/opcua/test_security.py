@@ -16,8 +16,8 @@ from proxy import Proxy
 from servers import free_port
 
 from connectors.opcua import OpcUaConnector, connection
-from gateway.contracts import ConfigError, Places, SourceLost
-from gateway.model import Quality
+from gateway.api.contracts import ConfigError, Places, SourceLost
+from gateway.api.model import Quality
 
 Policies = ua.SecurityPolicyType
 FILES = {

@@ -1,7 +1,7 @@
 import numpy as np
 
 from connectors.opcua.server_clock import RECENT, ServerClock
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 NOW = 1_800_000_000 * SECOND
 

@@ -13,7 +13,7 @@ from connectors.opcua.trust import (
     why_invalid,
     why_unknown,
 )
-from gateway.contracts import ConfigError
+from gateway.api.contracts import ConfigError
 
 NOW = datetime.now(UTC)
 

@@ -17,8 +17,8 @@ from connectors.simulator.command import simulate
 from connectors.simulator.configuration import line_file
 from connectors.simulator.signals import MODBUS, MQTT, OPCUA, TAGS
 from connectors.simulator.skid import Skid
-from detectors.limits import LimitsOptions
-from gateway.model import SECOND
+from detectors.runtime.limits import LimitsOptions
+from gateway.api.model import SECOND
 
 
 class Process:

@@ -6,7 +6,7 @@ import pytest
 from connectors.simulator.demand import HIGH, LOW, Lag
 from connectors.simulator.pump import Plant, resistance, speed_for, valve_for
 from connectors.simulator.signals import SIGNALS, TAGS
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 
 def series(seed=1, seconds=60, every=5, step=SECOND // 10):

@@ -9,8 +9,8 @@ import pytest
 from connectors.simulator.pump import EPOCH, Plant
 from connectors.simulator.recording import Recipe, record, rows
 from connectors.simulator.signals import TAGS
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 
 def read_csv(path):

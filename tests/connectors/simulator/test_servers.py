@@ -15,8 +15,8 @@ from connectors.simulator.mqtt_publisher import MqttPublisher
 from connectors.simulator.opcua_server import OpcUaServer
 from connectors.simulator.pump import Plant
 from connectors.simulator.signals import MODBUS, MQTT, NAMESPACE, OPCUA, TAGS
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 HOST = "127.0.0.1"
 

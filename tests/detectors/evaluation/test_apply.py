@@ -4,11 +4,11 @@ import pytest
 
 from detectors.evaluation import apply
 from detectors.evaluation.apply import detector_for, judge
-from detectors.onnx import OnnxDetector, OnnxOptions
-from gateway.alerts import AlertMachine
-from gateway.align import Aligner
-from gateway.contracts import ConfigError, Places
-from gateway.model import SECOND, Quality, SampleBatch
+from detectors.runtime.onnx import OnnxDetector, OnnxOptions
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import SECOND, Quality, SampleBatch
+from gateway.core.alerts import AlertMachine
+from gateway.core.align import Aligner
 
 
 @pytest.fixture(scope="module")

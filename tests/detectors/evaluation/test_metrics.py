@@ -16,7 +16,7 @@ from detectors.evaluation.metrics import (
     vus_pr,
     without_recovery,
 )
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 
 def flags(text):

@@ -6,7 +6,7 @@ from foreign_models import model
 from onnx import TensorProto, helper
 
 from detectors.importing.form import Asked, form_of
-from gateway.contracts import ModelError
+from gateway.api.contracts import ModelError
 
 SAME = [helper.make_node("Identity", ["input"], ["output"])]
 

@@ -18,12 +18,12 @@ from foreign_models import (
 )
 from onnx import helper
 
-from detectors.bundle import load
-from detectors.importing.command import models
+from detectors.bundle.bundle import load
+from detectors.commands.models import models
 from detectors.importing.report import as_text
-from detectors.onnx import OnnxDetector, OnnxOptions
-from gateway.contracts import ConfigError, ModelError, Places
-from gateway.model import SECOND, Window
+from detectors.runtime.onnx import OnnxDetector, OnnxOptions
+from gateway.api.contracts import ConfigError, ModelError, Places
+from gateway.api.model import SECOND, Window
 
 SOURCE = recording(rows=1500)
 MEAN, STD = SOURCE.values[:1000].mean(axis=0), SOURCE.values[:1000].std(axis=0)

@@ -6,7 +6,7 @@ import pytest
 from foreign_models import model
 from onnx import helper
 
-from detectors.bundle import Model
+from detectors.bundle.bundle import Model
 from detectors.importing.disturb import disturbed
 from detectors.importing.form import Asked, form_of
 from detectors.importing.quantize import judge, quantized

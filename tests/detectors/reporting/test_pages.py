@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
 from servers import program
 
-from detectors.reporting.words import counted, spoken
+from detectors.bundle.phrases import counted, spoken
 from detectors.training.report import words_of_sureness
+from gateway.api.model import SECOND
 from gateway.cli import main
-from gateway.model import SECOND
 
 pytestmark = pytest.mark.server("chromium")
 PAGES = ["trained", "tested"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.reporting import plots
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 START = 1_767_225_600 * SECOND
 

@@ -2,10 +2,10 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.held_out import calibrate
+from detectors.calibration.held_out import calibrate
 from detectors.training.choose import USUAL, Candidate, _sensible, preferred
 from detectors.training.injection import Fault
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 
 def candidate(method, sensitivity):

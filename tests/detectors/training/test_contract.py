@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import pytest
 
-from detectors.bundle import Model
-from detectors.gaps import stack
-from detectors.safety import check_model
+from detectors.bundle.bundle import Model
+from detectors.bundle.safety import check_model
+from detectors.models.export import OPSET, graph_bytes
+from detectors.models.forest import Forest
+from detectors.models.lagged import CLIP
+from detectors.runtime.gaps import stack
 from detectors.training.choose import METHODS, models
-from detectors.training.export import OPSET, graph_bytes
-from detectors.training.forest import Forest
-from detectors.training.lagged import CLIP
 
 ROWS, SIX = 500, 6.0
 SEVERAL = {"pca": 4, "kmeans": 2, "mahalanobis": 3, "robust": 3, "statistics": 3}

@@ -4,10 +4,10 @@ import bundles
 import numpy as np
 import pytest
 
+from detectors.data.recordings import Recording
 from detectors.training.choose import METHODS
-from detectors.training.data import Recording
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 
 def of_tags(count, rows=1200, seed=1):

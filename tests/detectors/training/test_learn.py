@@ -2,10 +2,10 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.training.data import Recording
+from detectors.data.recordings import Recording
 from detectors.training.learn import judged
-from gateway.contracts import ConfigError
-from gateway.model import SECOND
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND
 
 
 def with_column(name, values):

@@ -8,14 +8,14 @@ import pytest
 from connectors.simulator.faults import MOVED_TAGS
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import MODBUS, OPCUA, TAGS
-from detectors.onnx import OnnxDetector, OnnxOptions
-from detectors.training.data import Recording
+from detectors.data.recordings import Recording
+from detectors.data.resample import cut_windows
+from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from detectors.training.learn import learn
 from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
-from detectors.training.resample import cut_windows
-from gateway.contracts import Places
-from gateway.model import SECOND, Tag
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND, Tag
 
 NAMES = tuple(signal.name for signal in (*MODBUS, *OPCUA))
 PERIOD = SECOND // 2

@@ -6,9 +6,9 @@ import bundles
 import pytest
 from pydantic import ValidationError
 
-from detectors.bundle import MANIFEST, load
+from detectors.bundle.bundle import MANIFEST, load
 from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
-from gateway.contracts import ConfigError, ModelError
+from gateway.api.contracts import ConfigError, ModelError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

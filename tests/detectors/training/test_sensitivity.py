@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from detectors.training.sensitivity import reactions
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 DELAY = 20 * SECOND
 

@@ -8,16 +8,17 @@ import pytest
 from connectors.simulator.configuration import line_file
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import MODBUS, OPCUA, TAGS
+from detectors.data.recordings import Recording
 from detectors.evaluation.apply import detector_for, judge
-from detectors.training.data import Recording
 from detectors.training.learn import learn
 from detectors.training.prepare import Wishes
 from detectors.training.publish import Identity, manifest_for, write_bundle
 from detectors.training.running import Running
-from gateway import codec
-from gateway.config.load import build_detectors, load
-from gateway.model import SECOND, Kind, SampleBatch
-from gateway.replay import Replay
+from gateway.api import line_protocol
+from gateway.api.model import SECOND, Kind, SampleBatch
+from gateway.config.build import build_detectors
+from gateway.config.load import load
+from gateway.line.replay import Replay
 
 NAMES = tuple(signal.name for signal in (*MODBUS, *OPCUA))
 COLUMNS = [TAGS.index(name) for name in NAMES]
@@ -75,7 +76,7 @@ async def played(folder, recording):
     )
     start = int(recording.times[0]) - PERIOD
     await replay.play_samples(start, samples, int(recording.times[-1]))
-    alerts = [codec.decode(point.body) for point in points if point.kind is Kind.ALERT]
+    alerts = [line_protocol.decode(point.body) for point in points if point.kind is Kind.ALERT]
     return [((point.at - start) // SECOND, point.fields) for point in alerts]
 
 

@@ -6,7 +6,7 @@ from detectors.evaluation.apply import Episode
 from detectors.training.publish import Identity, manifest_for
 from detectors.training.report import as_text, as_values, warnings, words_of_test
 from detectors.training.trial import Verdict
-from gateway.model import SECOND
+from gateway.api.model import SECOND
 
 HOUR = 3600 * SECOND
 ROWS = 1500

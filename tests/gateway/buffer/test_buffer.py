@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.buffer import BufferFull, BufferRefused, Fatal, open_buffer
-from gateway.model import Envelope, Kind
+from gateway.api.contracts import Fatal
+from gateway.api.model import Envelope, Kind
+from gateway.buffer import BufferFull, BufferRefused, open_buffer
 
 A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
 OPTIONS = SimpleNamespace(max_bytes=10**9, max_age=2**62)

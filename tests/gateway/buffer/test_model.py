@@ -8,10 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from gateway.api.model import Envelope, Kind
 from gateway.buffer.rows import cost
 from gateway.buffer.space import EVICTED
 from gateway.buffer.store import LANES, Store
-from gateway.model import Envelope, Kind
 
 SINKS = {
     "cloud": frozenset(Kind),

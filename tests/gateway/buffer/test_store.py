@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.buffer import recovery
+from gateway.api.contracts import Fatal
+from gateway.api.model import Envelope, Kind
 from gateway.buffer.database import TABLES
+from gateway.buffer.repair import recovery
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
-from gateway.model import Envelope, Kind
-from gateway.supervise import Fatal
 
 A, S, G, C = Kind
 ALL = frozenset(Kind)
@@ -339,18 +339,18 @@ def test_the_file_is_opened_for_durability(path):
 
 
 def test_the_dead_letters_of_clips_push_out_no_alert(path, monkeypatch):
-    monkeypatch.setattr("gateway.buffer.letters.KEPT", 6)
-    monkeypatch.setattr("gateway.buffer.letters.KEPT_CLIPS", 2)
+    monkeypatch.setattr("gateway.buffer.dead_letters.KEPT", 6)
+    monkeypatch.setattr("gateway.buffer.dead_letters.KEPT_CLIPS", 2)
     with closing(store(path)) as opened:
         opened.append(points(A, "a1") + points(C, *(f"c{n}" for n in range(20))), {})
         for _ in range(21):
             opened.reject("cloud", lease(opened, rows=1), "no")
-        kept = [letter.body.decode() for letter in opened.letters(100)]
+        kept = [letter.body.decode() for letter in opened.dead_letters(100)]
     assert kept == ["c19", "c18", "a1"]
 
 
 def test_only_the_newest_dead_letters_are_kept(path, monkeypatch):
-    monkeypatch.setattr("gateway.buffer.letters.KEPT", 3)
+    monkeypatch.setattr("gateway.buffer.dead_letters.KEPT", 3)
     with closing(store(path)) as opened:
         opened.append(points(S, "s1", "s2", "s3", "s4", "s5"), {})
         opened.reject("cloud", lease(opened), "no")

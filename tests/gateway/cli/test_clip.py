@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from fakes import batch
 
+from gateway.api.model import SECOND
 from gateway.cli import main
 from gateway.history.archive import Archive
 from gateway.history.names import listed
-from gateway.model import SECOND
 
 T0 = 1_700_000_000 * SECOND
 ALERT = f"guard.oil.high-{T0 // 10**6 + 600_000:x}"

@@ -71,7 +71,7 @@ def test_what_is_left_out_is_counted_and_can_be_had():
 
 def test_what_a_source_lost_and_what_is_to_be_said_of_it_is_shown_while_it_is_up():
     facts = line_of(2, stale={1})
-    facts["sources"][0] |= {"lost_samples": 1200, "remarks": ["flow: polled", "on: unknown"]}
+    facts["sources"][0] |= {"lost_samples": 1200, "diagnostics": ["flow: polled", "on: unknown"]}
 
     page = text(sources(facts))
 

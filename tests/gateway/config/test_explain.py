@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self, Union
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
+from gateway.api.options import Name, PositiveDuration, Secret, Severity, Strict, Url
 from gateway.config.explain import explain
 from gateway.config.parse import parse
-from gateway.options import Name, PositiveDuration, Secret, Severity, Strict, Url
 
 
 class Retry(Strict):

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway import registry
-from gateway.config.load import build_detectors, load, state_folder
+from gateway.api.contracts import ConfigError, ModelError
+from gateway.api.model import SECOND
+from gateway.config import plugins
+from gateway.config.build import build_detectors
+from gateway.config.load import load, state_folder
 from gateway.config.problems import ConfigProblems
-from gateway.contracts import ConfigError, ModelError
-from gateway.model import SECOND
 
 LINE = """\
 version: 1
@@ -168,7 +169,7 @@ def test_a_detector_that_cannot_be_built_is_a_problem_at_its_line(plant, monkeyp
         def __init__(self, *_):
             raise error
 
-    monkeypatch.setattr(registry, "load", lambda *_: Broken)
+    monkeypatch.setattr(plugins, "load", lambda *_: Broken)
 
     with pytest.raises(ConfigProblems) as caught:
         build_detectors(config)

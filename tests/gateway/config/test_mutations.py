@@ -6,7 +6,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config.load import build_detectors, load
+from gateway.config.build import build_detectors
+from gateway.config.load import load
 from gateway.config.parse import _BREAK
 from gateway.config.problems import ConfigProblems
 

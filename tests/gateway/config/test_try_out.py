@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
-from gateway import registry
-from gateway.config.load import build_detectors, load
+from gateway.api.contracts import SinkUnavailable
+from gateway.api.model import Probe
+from gateway.config import plugins
+from gateway.config.build import build_detectors
+from gateway.config.load import load
 from gateway.config.try_out import try_out
-from gateway.contracts import SinkUnavailable
-from gateway.model import Probe
 
 LINE = """\
 version: 1
@@ -29,12 +30,12 @@ def outcomes(tmp_path, monkeypatch):
     detectors = build_detectors(config)
 
     async def ask(source, sink, patience=5.0):
-        probes = {registry.CONNECTORS: source, registry.SINKS: sink}
+        probes = {plugins.CONNECTORS: source, plugins.SINKS: sink}
 
         def plugin(group, _name):
             return lambda *_: type("Part", (), {"probe": staticmethod(probes[group])})
 
-        monkeypatch.setattr(registry, "load", plugin)
+        monkeypatch.setattr(plugins, "load", plugin)
         return [(o.part, o.ok, o.said) for o in await try_out(config, detectors, patience)]
 
     return ask

@@ -8,10 +8,10 @@ from fakes import batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.api.model import SECOND, Quality, SampleBatch
 from gateway.history import table
 from gateway.history.archive import HOUR, Archive
 from gateway.history.names import Name, listed, name_of
-from gateway.model import SECOND, Quality, SampleBatch
 
 T0 = 1_700_000_000 * SECOND // HOUR * HOUR
 TAGS = ("flow", "level")
@@ -32,7 +32,7 @@ def arrivals(at, *values):
 
 def flush(found, at, *values):
     found.store(arrivals(at, *values))
-    found.tend(at)
+    found.maintain(at)
 
 
 def kept(folder):
@@ -100,7 +100,7 @@ def test_the_oldest_go_when_bytes_or_days_are_up(tmp_path):
     assert values(tmp_path) == [2, 3, 4, 5]
     size = found.facts()["bytes"]
     smaller = archive(tmp_path, max_bytes=size * 6 // 10)
-    smaller.tend(T0 + 5 * HOUR)
+    smaller.maintain(T0 + 5 * HOUR)
     assert values(tmp_path) == [4, 5]
     assert smaller.facts()["bytes"] <= size * 6 // 10
     assert smaller.facts()["oldest_at"] == T0 + 4 * HOUR
@@ -139,7 +139,7 @@ def test_set_aside_files_are_the_first_to_go(tmp_path):
     found = archive(tmp_path)
     (tmp_path / "x.parquet.damaged").write_bytes(b"x" * 10_000)
     flush(found, T0, 1.0)
-    archive(tmp_path, max_bytes=10_000).tend(T0)
+    archive(tmp_path, max_bytes=10_000).maintain(T0)
     assert not (tmp_path / "x.parquet.damaged").exists()
     assert values(tmp_path) == [1.0]
 

@@ -8,18 +8,18 @@ import pytest
 import structlog
 from fakes import LastValue, MemoryStore, batch, tag
 
-from gateway import codec
-from gateway.clips import ClipPlan
-from gateway.clock import ClockWatch
+from gateway.api import line_protocol
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND, Kind
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, Security
-from gateway.contracts import Places
+from gateway.core.clips import ClipPlan
 from gateway.history.archive import Archive
 from gateway.history.clipper import Clipper
 from gateway.history.names import listed
 from gateway.history.recorder import Recorder
-from gateway.line import Line
-from gateway.model import SECOND, Kind
+from gateway.line.line import Line
+from gateway.telemetry.system_clock import system_clock_watch
 
 S = SECOND
 T0 = 1_700_000_040 * S
@@ -63,7 +63,7 @@ class Plant:
             await self.clipper.look(self.now + S // 2)
 
     def points(self, kind=Kind.CLIP):
-        return [codec.decode(row.body) for row in self.store.rows if row.kind is kind]
+        return [line_protocol.decode(row.body) for row in self.store.rows if row.kind is kind]
 
     def samples(self):
         return [(p.tags["tag"], p.at, p.fields["value"]) for p in self.points() if "tag" in p.tags]
@@ -197,7 +197,7 @@ async def test_no_sample_is_missed_while_the_recorder_is_writing(plant):
 
 async def test_a_doubted_clock_marks_the_points_of_a_clip_too(tmp_path):
     found = Plant(tmp_path / "history")
-    found.watch = ClockWatch()
+    found.watch = system_clock_watch()
     await found.start()
     await found.play(1, 2, 3, 20)
     found.now += 600 * S

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from fakes import batch
 
+from gateway.api.model import SECOND, SampleBatch
 from gateway.history import table
 from gateway.history.archive import HOUR, Archive
 from gateway.history.excerpt import excerpt
 from gateway.history.names import listed
-from gateway.model import SECOND, SampleBatch
 
 T0 = 1_700_000_000 * SECOND // HOUR * HOUR
 MINUTE = 60 * SECOND
@@ -36,7 +36,7 @@ def recorded(tmp_path_factory):
     found = archive(folder)
     for minute in range(3 * 60):
         found.store(arrivals(T0 + minute * MINUTE, 60))
-    found.tend(T0 + 3 * HOUR - 1)
+    found.maintain(T0 + 3 * HOUR - 1)
     assert len(listed(folder)) == 2 + 60
     return folder
 
@@ -75,7 +75,7 @@ def test_only_the_row_groups_of_the_stretch_are_read(tmp_path, monkeypatch):
     found = archive(tmp_path)
     for minute in range(60):
         found.store(arrivals(T0 + minute * MINUTE, 60))
-    found.tend(T0 + 2 * HOUR)
+    found.maintain(T0 + 2 * HOUR)
     ((_, path),) = listed(tmp_path)
     assert len(table.read(path, (T0, T0 + SECOND))) < 2_000 < len(table.read(path))
     found, _ = excerpt(tmp_path, (T0, T0 + SECOND), NUMBER)
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_named_and_costs_its_own_samples_only(folder):
 def test_parts_that_a_crash_left_beside_their_whole_count_once(folder):
     parts = [path for name, path in listed(folder) if name.is_part]
     kept = {path: path.read_bytes() for path in parts}
-    archive(folder).tend(T0 + 9 * HOUR)
+    archive(folder).maintain(T0 + 9 * HOUR)
     for path, content in kept.items():
         path.write_bytes(content)
     start = T0 + 2 * HOUR + 30 * MINUTE

@@ -6,8 +6,8 @@ import contextlib
 import pytest
 from fakes import batch
 
+from gateway.api.model import SECOND
 from gateway.history.recorder import EARLY, LIMIT, Recorder
-from gateway.model import SECOND
 
 T0 = 1_700_000_000 * SECOND
 
@@ -27,7 +27,7 @@ class Disk:
         self.stored += [now for now, _ in arrivals]
         self.loop.call_soon_threadsafe(self.came.set)
 
-    def tend(self, now):
+    def maintain(self, now):
         pass
 
     def facts(self):

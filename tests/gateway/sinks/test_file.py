@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from gateway import codec
-from gateway.contracts import Places, SinkRejected, SinkUnavailable
-from gateway.model import Envelope, Kind, Point
+from gateway.api import line_protocol
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.model import Envelope, Kind, Point
 from gateway.sinks.file import FileOptions, FileSink, drop_torn_line, to_json
 
 AT = 1_700_000_000_123_456_789
@@ -14,7 +14,7 @@ AT = 1_700_000_000_123_456_789
 
 def envelope(value, kind=Kind.SUMMARY):
     point = Point("andon_summary", {"tag": "flöw"}, {"mean": value, "count": 3}, AT)
-    return Envelope(kind, AT, codec.encode(point))
+    return Envelope(kind, AT, line_protocol.encode(point))
 
 
 def sink(tmp_path, **options):

@@ -14,14 +14,15 @@ import servers
 from aiohttp import web
 from fake_influx import FakeInflux, cuts_the_reply, drops_the_reply
 
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.line_protocol import encode
+from gateway.api.model import Envelope, Kind, Point
+from gateway.api.options import Secret
 from gateway.buffer import open_buffer
-from gateway.codec import encode
-from gateway.contracts import Places, SinkRejected, SinkUnavailable
-from gateway.forward import Forwarder, Pace
-from gateway.model import Envelope, Kind, Point
-from gateway.options import Secret
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.sorting import MOST_LINES, PATIENCE
+from gateway.sinks.influx_bisect import MOST_LINES, PATIENCE
 
 TOKEN = "s3cret-token"
 

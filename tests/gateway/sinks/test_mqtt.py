@@ -7,10 +7,10 @@ import pytest
 import servers
 from pydantic import ValidationError
 
-from gateway.codec import encode
-from gateway.contracts import Places, SinkRejected, SinkUnavailable
-from gateway.model import Envelope, Kind, Point
-from gateway.options import Secret
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.line_protocol import encode
+from gateway.api.model import Envelope, Kind, Point
+from gateway.api.options import Secret
 from gateway.sinks.mqtt import MqttOptions, MqttSink, to_message
 
 AT = 1_700_000_000_000_000_001

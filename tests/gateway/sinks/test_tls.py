@@ -10,10 +10,10 @@ from fake_influx import FakeInflux
 from http_proxy import HttpProxy
 from pydantic import ValidationError
 
-from gateway.codec import encode
-from gateway.contracts import Places, SinkUnavailable
-from gateway.model import Envelope, Kind, Point
-from gateway.options import Secret
+from gateway.api.contracts import Places, SinkUnavailable
+from gateway.api.line_protocol import encode
+from gateway.api.model import Envelope, Kind, Point
+from gateway.api.options import Secret
 from gateway.sinks.influx import InfluxOptions, InfluxSink
 from gateway.sinks.mqtt import MqttOptions, MqttSink
 from gateway.sinks.tls import is_refusal

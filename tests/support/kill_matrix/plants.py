@@ -17,8 +17,8 @@ from asyncua import Client, ua
 from opcua_certificates import identity
 from proxy import Proxy
 
-from gateway.contracts import Places
-from gateway.registry import load
+from gateway.api.contracts import Places
+from gateway.config.plugins import load
 from kill_matrix.process import Process, connections
 from kill_matrix.serve_modbus import address_of
 from kill_matrix.serve_opcua import URI

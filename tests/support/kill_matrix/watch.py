@@ -1,7 +1,7 @@
 """The gateway's own reading of a plant, and all that comes of it.
 
-Not a copy of it: `gateway.source` opens and reopens the connector, `gateway.inbox` takes the
-samples, and `gateway.freshness` judges them as it does for `andon status`.
+Not a copy of it: `gateway.line.source` opens and reopens the connector, `gateway.line.inbox` takes
+the samples, and `gateway.core.freshness` judges them as it does for `andon status`.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 
+from gateway.api.model import Quality
 from gateway.config.schema import Timing
-from gateway.freshness import Freshness, FreshnessWatch
-from gateway.health import SourceHealth
-from gateway.inbox import Inbox
-from gateway.model import Quality
-from gateway.source import keep_reading
+from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.line.inbox import Inbox
+from gateway.line.source import keep_reading
+from gateway.telemetry.health import SourceHealth
 
 _LOOK_S = 0.02
 

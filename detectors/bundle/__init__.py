@@ -1,0 +1,1 @@
+"""A model bundle: format, checks, calibration."""

@@ -1,0 +1,1 @@
+"""From held-out scores to a threshold."""

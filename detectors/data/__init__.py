@@ -1,0 +1,1 @@
+"""Recordings, and windows cut from them."""

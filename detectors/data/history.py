@@ -1,0 +1,99 @@
+"""Reads the gateway's own history: Parquet with a row for each sample (docs/history.md).
+
+Promises
+- Each tag's good samples are averaged on the grid of the fastest tag by the line's own alignment;
+  nothing is held and nothing is filled in.
+- A time at which no tag had a good sample has no row, so an interruption stays a gap.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gateway.api.contracts import ConfigError
+from gateway.api.model import SECOND, Floats, Indices, Nanos, Quality, SampleBatch, Times
+from gateway.core import grid
+from gateway.core.grid import FUTURE_LIMIT
+from gateway.history.names import files_in
+
+_MILLISECOND = 1_000_000
+LATE: Nanos = 3600 * SECOND
+"""A sample that arrived this long after its time is left out."""
+
+
+class _Samples(NamedTuple):
+    """The good samples of one file; `tag` indexes all names."""
+
+    tag: Indices
+    at: Times
+    value: Floats
+
+
+def files(paths: Sequence[Path]) -> list[Path]:
+    """Those of the paths that are history, a folder standing for the history files in it."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += files_in(path)
+        elif path.suffix == ".parquet" and _is_history(path):
+            found.append(path)
+    return found
+
+
+def _is_history(path: Path) -> bool:
+    from gateway.history import table
+
+    return bool(table.read_facts(path))
+
+
+def read(paths: Sequence[Path]) -> tuple[tuple[str, ...], Times, Floats]:
+    """Names, times int64[row] and values float64[row, tag] of all files together."""
+    number: dict[str, int] = {}
+    parts = [_read_file(path, number) for path in paths]
+    step = _step(parts)
+    rows = [_on_grid(part, len(number), step) for part in parts if len(part.at)]
+    if not rows:
+        raise ConfigError(f"{paths[0]} and what is beside it hold no good sample")
+    times = np.concatenate([times for times, _ in rows])
+    return tuple(number), times, np.concatenate([values for _, values in rows])
+
+
+def _read_file(path: Path, number: dict[str, int]) -> _Samples:
+    from pyarrow import compute
+
+    from gateway.history import table
+
+    rows = table.read(path)
+    good = compute.equal(rows["quality"], Quality.GOOD.name.lower())
+    rows = rows.filter(compute.and_(good, rows["value"].is_valid()))
+    words = rows["tag"].unify_dictionaries().combine_chunks()
+    own = [number.setdefault(name, len(number)) for name in words.dictionary.to_pylist()]
+    tag = np.array(own, dtype=np.int32)[np.asarray(words.indices)]
+    at, arrived = (np.asarray(rows[name].cast("int64")) for name in ("time", "arrived"))
+    # A source whose clock is wrong would stretch the grid over years; the line cannot use it.
+    sane = (at <= arrived + FUTURE_LIMIT) & (at > arrived - LATE)
+    return _Samples(tag[sane], at[sane], np.asarray(rows["value"])[sane])
+
+
+def _step(parts: Sequence[_Samples]) -> Nanos:
+    """The median distance of the fastest tag's samples, in whole milliseconds."""
+    largest = max(parts, key=lambda part: len(part.at))
+    steps = [
+        np.median(np.diff(times))
+        for tag in np.unique(largest.tag)
+        if len(times := np.unique(largest.at[largest.tag == tag])) > 1
+    ]
+    if not steps:
+        raise ConfigError("the history holds too few samples to learn from")
+    return max(round(float(min(steps)) / _MILLISECOND), 1) * _MILLISECOND
+
+
+def _on_grid(part: _Samples, tags: int, step: Nanos) -> tuple[Times, Floats]:
+    good = np.full(len(part.at), Quality.GOOD, dtype=np.uint8)
+    no_hold = np.zeros(tags, dtype=np.int64)
+    samples = SampleBatch(part.tag, part.at, part.value, good)
+    times, values, observed = grid.resample([samples], tags, step, no_hold)
+    some = observed.any(axis=1)
+    return times[some], values[some]

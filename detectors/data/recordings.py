@@ -1,0 +1,19 @@
+"""Reads recorded data: wide CSV or Parquet, or the gateway's own history, a folder of it too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from detectors.data import history
+from gateway.history.wide import Recording, joined, read_file
+
+__all__ = ["Recording", "read"]
+
+
+def read(paths: Sequence[Path]) -> Recording:
+    """One recording from one or more files with the same columns, or a folder of history."""
+    own = history.files(paths)
+    wide = [path for path in paths if path not in own and not path.is_dir()]
+    parts = [(path, read_file(path)) for path in wide]
+    if own:
+        parts.append((own[0], Recording(*history.read(own), {})))
+    return joined(parts)

@@ -1,0 +1,1 @@
+"""What a plugin may import: the nouns, the verbs, the building blocks of options."""

@@ -1,0 +1,44 @@
+"""Types of the command line's options: text as people write it, or what would be right (exit 2).
+
+A default that is a number is in nanoseconds already and stays as it is.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from gateway.api.model import Nanos
+from gateway.api.options import parse_duration
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class _Duration(click.ParamType[Nanos]):
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Moment(click.ParamType[Nanos]):
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
+        if isinstance(value, int):
+            return value
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write it as in 2026-01-31T12:00:00Z", param, ctx)
+        since = (at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH
+        return since // timedelta(microseconds=1) * 1_000
+
+
+DURATION = _Duration()
+"""'500ms', '5s', '2h' as nanoseconds."""
+MOMENT = _Moment()
+"""ISO 8601 as UTC nanoseconds; UTC unless it says otherwise."""

@@ -1,0 +1,206 @@
+"""The verbs: what a connector, a detector and a sink must do, and the errors they may raise.
+
+A plugin is naive. It never retries, never sleeps for back-off and knows no neighbour: the gateway
+reopens, schedules and supervises. `tests/contracts/` runs over every registered plugin.
+
+Two error families. *The world is away* (`SourceLost`, `SinkUnavailable`): retried, logged as
+warning. *Someone is wrong* (`ConfigError`, `ModelError`, `SinkRejected`): never retried, logged as
+error, set aside and counted. Anything else is a bug and is logged with its traceback.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from gateway.api.model import (
+    Alarm,
+    Envelope,
+    Kind,
+    Probe,
+    Reference,
+    SampleBatch,
+    Score,
+    Tag,
+    Window,
+    WindowSpec,
+)
+
+
+class AndonError(Exception):
+    """Anything andon raises on purpose."""
+
+
+class SourceLost(AndonError):  # noqa: N818 - a state of the world, not a fault of ours
+    """The source is away. `wait` is the least time in seconds to leave it alone, if it said so."""
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait = wait
+
+
+class SinkUnavailable(AndonError):  # noqa: N818 - as above
+    """The sink is away or its answer is unknown: the same bytes will be sent again.
+
+    `wait` is what the server asked for (Retry-After), in seconds. `needs_human` is set where a
+    token, a certificate or a bucket is wrong: everything is kept, said loudly and tried slowly.
+    `sent_bytes` is what left the machine all the same.
+    """
+
+    def __init__(
+        self, why: str, wait: float = 0.0, *, needs_human: bool = False, sent_bytes: int = 0
+    ) -> None:
+        super().__init__(why)
+        self.wait = wait
+        self.needs_human = needs_human
+        self.sent_bytes = sent_bytes
+
+
+class SinkRejected(AndonError):  # noqa: N818 - as above
+    """The sink will never take these: `which` are indices into the batch, the rest was written."""
+
+    def __init__(self, which: Sequence[int], why: str, *, sent_bytes: int = 0) -> None:
+        super().__init__(why)
+        self.which = tuple(which)
+        self.sent_bytes = sent_bytes
+
+
+class ConfigError(AndonError):
+    """A line file, or something it names, is wrong; the message says what would be right."""
+
+
+class ModelError(AndonError):
+    """A model bundle is damaged, unsafe or does not fit the line."""
+
+
+class Fatal(AndonError):  # noqa: N818 - a verdict, not a kind of error
+    """Nothing in this process can go on; only a restart helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where relative paths start: what the user wrote beside the line file, what andon keeps.
+
+    `config` holds models and certificates and may be read-only; `state` is the line's own folder.
+    """
+
+    config: Path
+    state: Path
+
+
+class Connector(Protocol):
+    """Reads one source. Nothing is opened before `open`.
+
+    `tags` come from `declared_tags(name, options)`; `SampleBatch.tag` indexes them in that order.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, name: str, options: Any, tags: Sequence[Tag], places: Places) -> None: ...
+
+    @classmethod
+    def declared_tags(cls, name: str, options: Any) -> Sequence[Tag]:
+        """The tags that these options read, in a fixed order."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[AsyncIterator[SampleBatch]]:
+        """One read-only session; raises SourceLost on entry or from the iterator.
+
+        The iterator ends only by an error or by leaving the context.
+        """
+        ...
+
+    async def probe(self) -> Probe:
+        """Try the source once, read-only, for `andon check --connect`; never raises SourceLost."""
+        ...
+
+
+@runtime_checkable
+class HasReadPlan(Protocol):
+    """What a connector may add: it polls, and can say beforehand what that costs."""
+
+    def plan(self) -> Sequence[str]:
+        """Lines for people, the sum first, for `andon check --plan`; touches nothing."""
+        ...
+
+
+@runtime_checkable
+class HasDiagnostics(Protocol):
+    """What a connector may add: what is to be said of its tags while it delivers."""
+
+    diagnostics: Sequence[str]
+    """Lines for people, for `andon status`: always the same object, kept as things are."""
+
+
+@runtime_checkable
+class MayBeSilent(Protocol):
+    """What a connector may add: once open it can only listen, so that it is up without any data."""
+
+    listens: bool
+
+
+@runtime_checkable
+class HasReference(Protocol):
+    """What a detector with a learnt model may add: what it was learnt from, to notice drift."""
+
+    spec: WindowSpec
+    reference: Reference
+
+
+@runtime_checkable
+class HasWarnings(Protocol):
+    """What a detector may add: where it cannot do all that the line file asks of it."""
+
+    warnings: Sequence[str]
+    """Sentences for people, for `andon check` and the log: known once it is built."""
+
+
+@runtime_checkable
+class Local(Protocol):
+    """What a sink may add: that its points stay on this machine, and count as sent to nobody."""
+
+    is_local: bool
+
+
+class Detector(Protocol):
+    """Turns windows into scores: pure and synchronous, no clock, no I/O after it was built.
+
+    Built with the line's tags by name; raises ConfigError or ModelError. Runs in a worker thread,
+    so it may block, but it never sees two calls at once.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    spec: WindowSpec
+    alarms: Sequence[Alarm]
+
+    def __init__(
+        self, name: str, options: Any, tags: Mapping[str, Tag], places: Places
+    ) -> None: ...
+
+    def score(self, windows: Sequence[Window]) -> Sequence[Score]:
+        """One score for each window, in order, independent of the other windows in the call."""
+        ...
+
+
+class Sink(Protocol):
+    """Writes batches of finished points. Opened once, kept open."""
+
+    Options: ClassVar[type[BaseModel]]
+    accepts: frozenset[Kind]
+
+    def __init__(self, name: str, options: Any, places: Places) -> None: ...
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Resources for the sink's whole life; reaching the server is `write`'s business."""
+        ...
+
+    async def write(self, batch: Sequence[Envelope]) -> int:
+        """Write all of it and return the bytes that left; else SinkUnavailable or SinkRejected."""
+        ...
+
+    async def probe(self) -> Probe:
+        """Try the sink once without storing anything; used by `andon check --connect`."""
+        ...

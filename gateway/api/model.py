@@ -1,0 +1,353 @@
+"""The nouns: what flows through a line, from a sensor's sample to a stored point.
+
+Promises
+- Everything here is frozen. Arrays are shared, never written to after they are handed over.
+- Time is UTC nanoseconds since 1970 as `int` (arrays: int64). Durations are nanoseconds too.
+- Values are float64 up to the model's own standardisation: a level of 1e6 with a spread of 1e-3
+  does not survive float32.
+- A bad sample carries its quality, never a made-up value.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Nanos = int
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Times = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Qualities = NDArray[np.uint8]
+
+SECOND: Nanos = 1_000_000_000
+
+
+class Quality(IntEnum):
+    """OPC UA's three classes; Modbus and MQTT map onto them."""
+
+    GOOD = 0
+    UNCERTAIN = 1
+    BAD = 2
+
+
+class Severity(StrEnum):
+    """Alarm severities, lowest first; `rank` orders them."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self)
+
+
+class AlarmState(StrEnum):
+    """IEC 62682 alarm states (ISA-18.2 figure of the alarm state model)."""
+
+    NORMAL = "normal"
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED_UNACKNOWLEDGED = "returned_unacknowledged"
+    LATCHED_UNACKNOWLEDGED = "latched_unacknowledged"
+    LATCHED_ACKNOWLEDGED = "latched_acknowledged"
+    SHELVED = "shelved"
+    SUPPRESSED = "suppressed_by_design"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+_OVER = (AlarmState.NORMAL, AlarmState.RETURNED_UNACKNOWLEDGED, AlarmState.SUPPRESSED)
+"""States in which an alarm asks nothing of anyone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One measured value of the line; its address is the connector's business.
+
+    `period` is the expected time between two samples in ns: freshness, holding and coverage are
+    judged by it. `low` and `high` bound what is physically possible, in `unit`. `names` says what
+    the numbers of an enumeration stand for.
+    """
+
+    name: str
+    source: str
+    period: Nanos
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    description: str = ""
+    names: Mapping[float, str] = field(default_factory=dict, hash=False)
+
+    def name_of(self, value: float | None) -> str:
+        """What this number stands for; empty where it has no name."""
+        return "" if value is None else self.names.get(value, "")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBatch:
+    """What one poll or one publish response brought, as columns of equal length n.
+
+    tag: int32[n], index of the tag among the tags of the connector that yields the batch (the
+    line renumbers it); at: int64[n] ns, the source's time where the protocol has it; value:
+    float64[n], NaN where quality is BAD; quality: uint8[n], see `Quality`. `wire_bytes` is what
+    the protocol carried for it, as far as the library can tell; `lost` counts samples the source
+    itself says it dropped (OPC UA overflow); `unmatched` counts messages that no tag is read from.
+    """
+
+    tag: Indices
+    at: Times
+    value: Floats
+    quality: Qualities
+    wire_bytes: int = 0
+    lost: int = 0
+    unmatched: int = 0
+
+    def __len__(self) -> int:
+        return len(self.tag)
+
+    def rows(self, which: NDArray[Any] | slice) -> "SampleBatch":
+        """Some of the samples, by index, mask or slice; what the protocol carried is left out."""
+        return SampleBatch(self.tag[which], self.at[which], self.value[which], self.quality[which])
+
+    @staticmethod
+    def joined(batches: Sequence["SampleBatch"]) -> "SampleBatch":
+        """All samples of these, at least one batch, in their order."""
+        return SampleBatch(
+            np.concatenate([batch.tag for batch in batches]),
+            np.concatenate([batch.at for batch in batches]),
+            np.concatenate([batch.value for batch in batches]),
+            np.concatenate([batch.quality for batch in batches]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An aligned stretch of one detector's tags: `values[time, tag]`, oldest row first.
+
+    `start` is the time of the first row's cell end, rows are `period` ns apart. A cell holds the
+    mean of its good samples, or the last good value while that is younger than the hold limit;
+    `observed` is False elsewhere and the value there is NaN.
+    """
+
+    start: Nanos
+    period: Nanos
+    values: Floats
+    observed: Bools
+
+    @property
+    def end(self) -> Nanos:
+        """The time of the last row."""
+        return self.start + (len(self.values) - 1) * self.period
+
+    @property
+    def coverage(self) -> float:
+        """Observed cells over all cells, 0 to 1."""
+        return float(self.observed.mean()) if self.observed.size else 0.0
+
+    @property
+    def coverage_per_tag(self) -> Floats:
+        """float64[tag], 0 to 1."""
+        return np.asarray(self.observed.mean(axis=0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """What a detector wants to see: which tags, on what grid, how long, how often.
+
+    `period` is the grid in ns, `length` the rows of a window, `hop` the rows between the ends of
+    two windows. Windows end on multiples of `hop * period` since 1970, whenever the daemon starts.
+    """
+
+    tags: tuple[str, ...]
+    period: Nanos
+    length: int
+    hop: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What a detector may raise: an identity with its limits, fixed when the detector is built.
+
+    Active when the score is above `threshold` for `on_delay` ns, back to normal when it is below
+    `threshold - hysteresis` for `off_delay` ns. `tag` is set where the alarm belongs to one;
+    `scope` are the tags it may name as its cause, all of the detector's when empty, none when None.
+    """
+
+    name: str
+    threshold: float
+    severity: Severity = Severity.MEDIUM
+    tag: str | None = None
+    hysteresis: float = 0.0
+    on_delay: Nanos = 0
+    off_delay: Nanos = 0
+    scope: tuple[str, ...] | None = ()
+    advice: str = ""
+    """What to do about it, for people; added to the message when it is raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How strange one window is; higher is stranger.
+
+    values: float64[alarm], one for each alarm of the detector in its order, NaN = cannot judge;
+    contribution: float64[tag], sums to the model's score; expected and actual: float64[tag], in
+    engineering units, for the window's last row, where the detector can say so. `blind` names why
+    the window could not be judged, `idle` why there was nothing to judge (the machine does not
+    run); both are empty when it was judged.
+    """
+
+    at: Nanos
+    values: Floats
+    coverage: float
+    model: str = ""
+    contribution: Floats | None = None
+    expected: Floats | None = None
+    actual: Floats | None = None
+    blind: str = ""
+    idle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How a model's inputs and scores were spread when it was made.
+
+    One row for each tag of the detector, then one for its score: the `edges` of the bins,
+    ascending, and the `shares` of the data in them, one more than edges. No rows where nobody
+    noted it. `span` is the time that the data covered, ns.
+    """
+
+    edges: Sequence[Sequence[float]] = ()
+    shares: Sequence[Sequence[float]] = ()
+    span: Nanos = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TopTag:
+    """One of the tags that caused an alert, with its share of the score (0 to 1)."""
+
+    tag: str
+    share: float
+    actual: float | None = None
+    expected: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One transition of one alarm.
+
+    `id` stays the same from the activation (`opened_at`) to the return to normal, or to the
+    suppression by design, where the machine it speaks of does not run any more; `at` is the
+    transition's own time, both in event time. `peak` is the highest score since the activation.
+    """
+
+    id: str
+    detector: str
+    alarm: str
+    state: AlarmState
+    severity: Severity
+    opened_at: Nanos
+    at: Nanos
+    value: float
+    threshold: float
+    peak: float
+    tag: str | None = None
+    top_tags: tuple[TopTag, ...] = ()
+    model: str = ""
+    coverage: float = 1.0
+    message: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state not in _OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One interval [start, end) of one tag. Silence is a summary with coverage 0 and no values.
+
+    `count` good samples gave mean, std (population), min, max and last; `bad` samples gave none.
+    `last_name` is what `last` stands for where the tag is an enumeration.
+    """
+
+    tag: str
+    start: Nanos
+    end: Nanos
+    count: int
+    bad: int
+    coverage: float
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+    last: float | None = None
+    last_name: str = ""
+
+
+class Kind(IntEnum):
+    """The classes of stored points; a lower number leaves first."""
+
+    ALERT = 0
+    SUMMARY = 1
+    GATEWAY = 2
+    CLIP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the buffer stores and a sink writes: one finished line of line protocol.
+
+    Encoded once, so a resend is the same bytes and overwrites itself. `key` is the sequence
+    number in its class once stored, 0 before.
+    """
+
+    kind: Kind
+    at: Nanos
+    body: bytes
+    version: int = 1
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """`count` points of a class, with times from `since` to `until`, were given up for a reason.
+
+    evicted: no room in the buffer; expired: older than max_age; corrupt: a row's CRC was wrong;
+    damaged: not salvaged from a damaged file; lost_tail: vanished from the end of the log;
+    rejected: the sink will never take it; no_sink: nobody accepts the class any more; no_room:
+    the disk was full and so was the memory; per_hour: the hour's clips were full; no_history: the
+    samples of a clip were not there any more.
+    """
+
+    kind: Kind
+    reason: str
+    count: int
+    since: Nanos = 0
+    until: Nanos = 0
+
+    def facts(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self) | {"kind": self.kind.name.lower()}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measurement's point, as `gateway.core.points` encodes it."""
+
+    measurement: str
+    tags: Mapping[str, str]
+    fields: Mapping[str, float | int | bool | str]
+    at: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The outcome of trying one part of a line (`andon check --connect`)."""
+
+    ok: bool
+    said: str
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,47 @@
+"""Finds plugins by name. Built-ins come through the same entry points as a stranger's."""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from gateway.api.contracts import ConfigError
+
+CONNECTORS = "andon.connectors"
+DETECTORS = "andon.detectors"
+SINKS = "andon.sinks"
+COMMANDS = "andon.commands"
+
+
+@cache
+def installed(group: str) -> dict[str, EntryPoint]:
+    """Every registered plugin of a group by name, not yet imported."""
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+@cache
+def load(group: str, name: str) -> Any:
+    """The plugin's class (or command); ConfigError names what is installed."""
+    entry = installed(group).get(name)
+    if entry is None:
+        known = ", ".join(sorted(installed(group))) or "none"
+        raise ConfigError(f"no plugin {name!r} in {group}; installed: {known}")
+    try:
+        return entry.load()
+    except ImportError as error:
+        raise ConfigError(f"the plugin {name!r} of {group} cannot be loaded: {error}") from error
+
+
+def usable(group: str) -> dict[str, Any]:
+    """The plugins of a group that can be loaded, by name; a broken one stops only its own users."""
+    names = sorted(installed(group))
+    return {name: load(group, name) for name in names if not why_broken(group, name)}
+
+
+def why_broken(group: str, name: str) -> str:
+    """Why that plugin cannot be loaded; empty if it can be, or is not installed."""
+    try:
+        if name in installed(group):
+            load(group, name)
+    except ConfigError as error:
+        return str(error)
+    return ""

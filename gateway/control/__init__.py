@@ -1,0 +1,1 @@
+"""The sockets of the daemon, and who asks them."""

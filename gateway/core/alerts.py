@@ -1,0 +1,206 @@
+"""The alarm state machine: scores in, transitions out. Pure; the time comes with each score.
+
+Promises
+- An alarm is raised when its score was above the threshold for the whole on-delay, and returns to
+  normal when it was below threshold - hysteresis for the whole off-delay. One transition each.
+- A score that cannot be judged (NaN) neither raises nor clears: an active alarm stays, a pending
+  one starts over.
+- Where there is nothing to judge (`idle`) for the whole off-delay, an active alarm is suppressed by
+  design, which ends it: what is still wrong when the machine runs again is a new alarm.
+- The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
+  twice and clears nothing unseen.
+- An alarm keeps its id from the activation to its return.
+
+States are IEC 62682's; an alarm without acknowledgement goes from unacknowledged to normal.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gateway.api.model import SECOND, Alarm, AlarmState, Alert, Floats, Nanos, Score, TopTag
+
+TOP = 5
+"""Tags that an alert names at the most."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of an alarm that is not plainly normal."""
+
+    since: Nanos
+    """Start of the pending on-delay or off-delay; 0 while none runs."""
+    active: bool = False
+    opened_at: Nanos = 0
+    peak: float = 0.0
+    top: tuple[TopTag, ...] = ()
+    epoch: int = 0
+
+
+class AlertMachine:
+    """All alarms of one detector. `tags` are the detector's, in the order of contributions.
+
+    `epoch` tells ids apart that a clock which went back would bring twice.
+    """
+
+    def __init__(self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str]) -> None:
+        self.detector = detector
+        self.alarms = tuple(alarms)
+        self.tags = tuple(tags)
+        self.epoch = 0
+        self._raise_above = np.array([alarm.threshold for alarm in alarms])
+        self._clear_below = np.array([alarm.threshold - alarm.hysteresis for alarm in alarms])
+        self._memory: dict[int, _Memory] = {}
+
+    @property
+    def active(self) -> list[Alarm]:
+        """The alarms that are active now."""
+        return [self.alarms[number] for number, kept in self._memory.items() if kept.active]
+
+    def standing(self) -> list[Alert]:
+        """The active alarms as their activation left them, with their peaks; for a restart."""
+        return [
+            self._alert(self.alarms[number], kept, AlarmState.UNACKNOWLEDGED, kept.opened_at)
+            for number, kept in self._memory.items()
+            if kept.active
+        ]
+
+    def restart_delays(self) -> None:
+        """The clock was stepped: how long a delay has run is not known any more."""
+        for kept in self._memory.values():
+            kept.since = 0
+
+    def step(self, score: Score) -> list[Alert]:
+        """The transitions that this score brings, in the order of the alarms."""
+        above = score.values > self._raise_above
+        if not self._memory and not above.any():
+            return []
+        wanted = sorted({*np.flatnonzero(above).tolist(), *self._memory})
+        found = (self._judge(number, bool(above[number]), score) for number in wanted)
+        return [alert for alert in found if alert is not None]
+
+    def _judge(self, number: int, above: bool, score: Score) -> Alert | None:
+        alarm, kept = self.alarms[number], self._memory.get(number)
+        value = float(score.values[number])
+        if kept is None:
+            kept = self._memory[number] = _Memory(since=score.at)
+        if kept.active:
+            return self._judge_active(number, alarm, kept, value, score)
+        if not above:
+            del self._memory[number]
+            return None
+        self._note_peak(alarm, kept, value, score)
+        kept.since = min(kept.since or score.at, score.at)
+        if score.at - kept.since < alarm.on_delay:
+            return None
+        kept.active, kept.opened_at, kept.since, kept.epoch = True, score.at, 0, self.epoch
+        return self._alert(alarm, kept, AlarmState.UNACKNOWLEDGED, score.at, value, score)
+
+    def _judge_active(
+        self, number: int, alarm: Alarm, kept: _Memory, value: float, score: Score
+    ) -> Alert | None:
+        if not (score.idle or value < self._clear_below[number]):
+            kept.since = 0
+            if value > kept.peak:
+                self._note_peak(alarm, kept, value, score)
+            return None
+        kept.since = min(kept.since or score.at, score.at)
+        if score.at - kept.since < alarm.off_delay:
+            return None
+        del self._memory[number]
+        if score.idle:
+            # Nothing is judged; what is sent must not look as if it were above the threshold.
+            value = alarm.threshold
+            return self._alert(alarm, kept, AlarmState.SUPPRESSED, score.at, value, score)
+        return self._alert(alarm, kept, AlarmState.NORMAL, score.at, value, score)
+
+    def _note_peak(self, alarm: Alarm, kept: _Memory, value: float, score: Score) -> None:
+        if not kept.top or value >= kept.peak:
+            kept.peak, kept.top = value, top_tags(alarm, score, self.tags)
+
+    def _alert(
+        self,
+        alarm: Alarm,
+        kept: _Memory,
+        state: AlarmState,
+        at: Nanos,
+        value: float | None = None,
+        score: Score | None = None,
+    ) -> Alert:
+        value = kept.peak if value is None else value
+        return Alert(
+            id=f"{self.detector}.{alarm.name}-{kept.opened_at // 1_000_000:x}{_epoch(kept.epoch)}",
+            detector=self.detector,
+            alarm=alarm.name,
+            state=state,
+            severity=alarm.severity,
+            opened_at=kept.opened_at,
+            at=at,
+            value=value,
+            threshold=alarm.threshold,
+            peak=kept.peak,
+            tag=alarm.tag,
+            top_tags=kept.top,
+            model=score.model if score else "",
+            coverage=score.coverage if score else 1.0,
+            message=_message(alarm, kept, state, value, at, score.idle if score else ""),
+        )
+
+    def checkpoint(self) -> bytes:
+        """The state as JSON; equal states give equal bytes."""
+        kept = {self.alarms[n].name: asdict(self._memory[n]) for n in sorted(self._memory)}
+        return json.dumps(kept).encode()
+
+    def restore(self, state: bytes) -> None:
+        """Take up a checkpoint; alarms that no longer exist are left behind."""
+        number = {alarm.name: index for index, alarm in enumerate(self.alarms)}
+        self._memory = {
+            number[name]: _Memory(**{**kept, "top": tuple(TopTag(**tag) for tag in kept["top"])})
+            for name, kept in json.loads(state).items()
+            if name in number
+        }
+
+
+def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
+    """The tags that caused it, the strongest first, with their shares of the score."""
+    index = {tag: number for number, tag in enumerate(tags)}
+    if alarm.tag is not None:
+        return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)
+    if score.contribution is None or alarm.scope is None:
+        return ()
+    scope = [index[tag] for tag in alarm.scope] if alarm.scope else list(index.values())
+    weight = np.nan_to_num(score.contribution[scope])
+    total = weight.sum()
+    if total <= 0:
+        return ()
+    order = [n for n in np.argsort(-weight, kind="stable")[:TOP] if weight[n] > 0]
+    return tuple(
+        _top(tags[scope[n]], round(float(weight[n] / total), 3), scope[n], score) for n in order
+    )
+
+
+def _top(tag: str, share: float, number: int | None, score: Score) -> TopTag:
+    def pick(values: Floats | None) -> float | None:
+        if values is None or number is None or not np.isfinite(values[number]):
+            return None
+        return float(values[number])
+
+    return TopTag(tag, share, pick(score.actual), pick(score.expected))
+
+
+def _epoch(number: int) -> str:
+    return f".{number}" if number else ""
+
+
+def _message(
+    alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos, idle: str
+) -> str:
+    after = f"after {(at - kept.opened_at) / SECOND:g} s"
+    if state is AlarmState.NORMAL:
+        return f"{alarm.name} returned to normal {after}"
+    if state is AlarmState.SUPPRESSED:
+        return f"{alarm.name} suppressed by design {after}: {idle}"
+    limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
+    return f"{alarm.name}: {limits}{f'; {alarm.advice}' if alarm.advice else ''}"

@@ -1,0 +1,144 @@
+"""Points as InfluxDB line protocol, and the four measurements that andon writes. Pure.
+
+Promises
+- One point is one line: bytes without a line break, with the time in nanoseconds.
+- The same point gives the same bytes, so sending a line twice stores it once.
+- A NaN or an infinity never becomes a number; a tag without a value is left out.
+- `decode` is the exact inverse of `encode` for every line that `encode` wrote.
+
+docs/influx-schema.md describes the measurements; they are fixed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gateway.api.line_protocol import Value, decode, encode
+from gateway.api.model import (
+    Alert,
+    Envelope,
+    Kind,
+    Nanos,
+    Point,
+    Quality,
+    SampleBatch,
+    Summary,
+    Tag,
+    TopTag,
+)
+
+ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
+CLIP = "andon_clip"
+
+
+def alert_envelope(
+    alert: Alert, site: str, line: str, alarm_index: int, line_tags: Mapping[str, Tag]
+) -> Envelope:
+    """An alarm's transition as an andon_alert point.
+
+    `alarm_index` (the alarm's place in its detector) is added to the time in nanoseconds, so two
+    alarms that change at the same instant do not overwrite each other. `line_tags` by name.
+    """
+    at = alert.at + alarm_index
+    tags = {
+        "site": site,
+        "line": line,
+        "detector": alert.detector,
+        "severity": alert.severity.value,
+        "tag": alert.tag or "",
+    }
+    fields: dict[str, Value] = {
+        "id": alert.id,
+        "alarm": alert.alarm,
+        "state": alert.state.value,
+        "active": alert.is_active,
+        "value": float(alert.value),
+        "threshold": float(alert.threshold),
+        "peak": float(alert.peak),
+        "coverage": float(alert.coverage),
+        "opened_at": int(alert.opened_at),
+        "top_tags": ",".join(top.tag for top in alert.top_tags),
+        "cause": "; ".join(_cause(top, line_tags.get(top.tag)) for top in alert.top_tags),
+        "model": alert.model,
+        "message": alert.message,
+    }
+    return Envelope(Kind.ALERT, at, encode(Point(ALERT, tags, fields, at)))
+
+
+def _cause(top: TopTag, tag: Tag | None) -> str:
+    """'vibration_de 5.1 mm/s (expected 2.3) 61 %', or 'valve_state 2 jammed 100 %'."""
+    words = [top.tag]
+    if top.actual is not None:
+        said = (tag.name_of(top.actual) or tag.unit) if tag else ""
+        words.append(f"{top.actual:.4g} {said}".rstrip())
+    if top.expected is not None:
+        words.append(f"(expected {top.expected:.4g})")
+    return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
+
+
+def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:
+    """One interval of one tag as an andon_summary point, timed at the interval's end."""
+    fields: dict[str, Value] = {"count": int(summary.count), "bad": int(summary.bad)}
+    numbers = {
+        "mean": summary.mean,
+        "std": summary.std,
+        "min": summary.min,
+        "max": summary.max,
+        "last": summary.last,
+        "coverage": summary.coverage,
+    }
+    fields |= {name: float(value) for name, value in numbers.items() if value is not None}
+    if summary.last_name:
+        fields["last_name"] = summary.last_name
+    tags = {"site": site, "line": line, "tag": summary.tag}
+    body = encode(Point(SUMMARY, tags, fields, summary.end))
+    return Envelope(Kind.SUMMARY, summary.end, body)
+
+
+def clip_envelopes(
+    samples: SampleBatch, names: Mapping[int, str], site: str, line: str
+) -> list[Envelope]:
+    """Raw samples as andon_clip points; `names` are the tags' by their index.
+
+    A bad sample has its quality and no value.
+    """
+    keys = {n: {"site": site, "line": line, "tag": name} for n, name in names.items()}
+    columns = (samples.tag, samples.at, samples.value, samples.quality)
+    found: list[Envelope] = []
+    for tag, at, value, quality in zip(*(column.tolist() for column in columns), strict=True):
+        fields = {"value": value, "quality": Quality(quality).name.lower()}
+        found.append(Envelope(Kind.CLIP, at, encode(Point(CLIP, keys[tag], fields, at))))
+    return found
+
+
+def clip_report(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
+    """What a clip holds and what it lacks, as an andon_clip point without a tag."""
+    body = encode(Point(CLIP, {"site": site, "line": line}, fields, at))
+    return Envelope(Kind.CLIP, at, body)
+
+
+def restamped(envelope: Envelope, clock: str, shift: Nanos) -> Envelope:
+    """The same point, made by a clock that is doubted (`clock` says why) or that went back."""
+    point = decode(envelope.body)
+    fields = {**point.fields, "clock": clock} if clock else point.fields
+    at = point.at + shift
+    return replace(envelope, at=at, body=encode(Point(point.measurement, point.tags, fields, at)))
+
+
+def gap_envelope(
+    kind: Kind, reason: str, count: int, since: Nanos, until: Nanos, site: str, line: str, at: Nanos
+) -> Envelope:
+    """That points were lost, as an andon_gateway point; the times are those of the points."""
+    fields: dict[str, Value] = {
+        "gap_class": kind.name.lower(),
+        "gap_reason": reason,
+        "gap_count": count,
+        "gap_from": since,
+        "gap_to": until,
+    }
+    return gateway_envelope(fields, site, line, at)
+
+
+def gateway_envelope(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
+    """The daemon's own state as an andon_gateway point."""
+    body = encode(Point(GATEWAY, {"site": site, "line": line}, fields, at))
+    return Envelope(Kind.GATEWAY, at, body)

@@ -1,0 +1,235 @@
+"""Forwarding: one loop per sink takes points from the buffer and forgets them once they arrived.
+
+Promises
+- Alerts go first and alone; an alert that comes while the sink is idle leaves at once, summaries
+  are gathered for up to a second. One that comes while summaries are being sent waits for these:
+  a batch is as large as the link carries in a second, and never larger than `MAX_BYTES`.
+- Nothing is acknowledged before the sink took it. What failed is sent again, the same bytes.
+- While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
+  link's return. Only a server that names a longer wait, or a fault that a human must mend, is
+  tried more slowly.
+- A byte budget (core/byte_budget.py) shapes clips and summaries, never alerts: when it is spent
+  they wait for the next full hour, and a backlog that would not fit into that either is merged.
+- What a sink will never take goes to the dead letters and holds up nobody.
+- A sink that goes away is one line in the log, and one when it is back.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from gateway.api.contracts import Local, Sink, SinkRejected, SinkUnavailable
+from gateway.api.model import Envelope, Kind, Nanos
+from gateway.buffer.errors import BufferRefused
+from gateway.core.byte_budget import Budget
+from gateway.delivery.pace import Pace
+from gateway.delivery.tally import Tally
+
+log = structlog.get_logger()
+
+LINGER_S = 1.0
+"""Summaries that are stored within this time of each other travel together."""
+MAX_BYTES = 2 * 2**20
+MERGE_S = 10.0
+"""How often some of a backlog is merged that is beyond the budget."""
+
+
+class Source(Protocol):
+    """What a forwarder needs of the buffer."""
+
+    async def lease(
+        self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = ...
+    ) -> Sequence[Envelope]: ...
+
+    async def ack(
+        self, sink: str, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
+    ) -> None: ...
+
+    async def load_checkpoint(self, name: str) -> bytes | None: ...
+
+    async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None: ...
+
+    async def wait_for_news(self, sink: str) -> frozenset[Kind]: ...
+
+    async def stats(self) -> Mapping[str, object]: ...
+
+    async def merge(self) -> bool: ...
+
+
+class Forwarder:
+    """The loop of one sink, which must be open. `run` never returns."""
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        buffer: Source,
+        *,
+        budget: Budget | None = None,
+        pace: Pace | None = None,
+        clock: Callable[[], Nanos] = time.time_ns,
+        timer: Callable[[], float] = time.monotonic,
+        linger: float = LINGER_S,
+    ) -> None:
+        self.name, self.tally = name, Tally()
+        self._sink, self._buffer = sink, buffer
+        self._budget, self._pace = budget or Budget(), pace or Pace()
+        self._clock, self._timer, self._linger = clock, timer, linger
+
+    @property
+    def up(self) -> bool:
+        """Whether the sink took the last batch, or has not been tried yet."""
+        return self.tally.up
+
+    @property
+    def error(self) -> str:
+        """The sink's last words while it is away."""
+        return self.tally.error
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that left for the sink, what failed included."""
+        return self.tally.sent_bytes
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all of that stays on this machine."""
+        return isinstance(self._sink, Local) and self._sink.is_local
+
+    @property
+    def clip_bytes(self) -> int:
+        """Those of them that were raw samples of clips."""
+        return self.tally.clip_bytes
+
+    def facts(self) -> Mapping[str, object]:
+        """Everything about this delivery as plain values."""
+        tally = self.tally
+        return {
+            "name": self.name,
+            "up": tally.up,
+            "error": tally.error,
+            "needs_human": tally.needs_human,
+            "sent": {kind.name.lower(): count for kind, count in tally.sent.items()},
+            "sent_bytes": tally.sent_bytes,
+            "clip_bytes": tally.clip_bytes,
+            "is_local": self.is_local,
+            "rejected": tally.rejected,
+            "failures": tally.failures,
+            "retries": tally.retries,
+            "last_success_at": tally.last_success_at,
+            "budget": self._budget.per_hour,
+            "spent": self._budget.spent(self._clock()),
+        }
+
+    async def restore(self) -> None:
+        """Take up the hour's spending where the last run left it."""
+        state = await self._buffer.load_checkpoint(self._state)
+        if state is not None:
+            self._budget.restore(state)
+
+    @property
+    def _state(self) -> str:
+        return f"#budget.{self.name}"
+
+    def _spending(self) -> dict[str, bytes]:
+        """What has to survive a restart; nothing where nothing is limited."""
+        return {} if self._budget.per_hour is None else {self._state: self._budget.checkpoint()}
+
+    async def run(self) -> None:
+        """Deliver whatever the buffer has for this sink, for ever."""
+        while True:
+            try:
+                await self._step()
+            except BufferRefused as refused:
+                # What was sent but could not be forgotten is sent again, which changes nothing.
+                log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
+                await asyncio.sleep(1.0)
+
+    async def _step(self) -> None:
+        now = self._clock()
+        lowest, size = self._budget.lowest(now), self._budget.room(now, MAX_BYTES) or MAX_BYTES
+        batch = await self._buffer.lease(self.name, self._pace.rows, size, lowest=lowest)
+        if batch:
+            await self._deliver(batch)
+        elif lowest is Kind.ALERT:
+            await self._wait_for_room()
+        else:
+            await self._wait_for_work(lowest)
+
+    async def _wait_for_room(self) -> None:
+        """Until the next full hour, or an alert: there is always room for that."""
+        waiting = (await self._buffer.stats())["bytes_without_clips"]
+        if self._budget.is_beyond(int(str(waiting))):
+            await self._buffer.merge()
+        await self._wait_for_alert(min(self._budget.renewed_in(self._clock()), MERGE_S))
+
+    async def _wait_for_work(self, lowest: Kind) -> None:
+        # Clips that there is no room for have theirs in the next hour, whether or not news come.
+        renewed = None if lowest is Kind.CLIP else self._budget.renewed_in(self._clock())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(renewed):
+                news = await self._buffer.wait_for_news(self.name)
+            if Kind.ALERT not in news:
+                await self._wait_for_alert(self._linger)
+
+    async def _wait_for_alert(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while Kind.ALERT not in await self._buffer.wait_for_news(self.name):
+                    pass
+
+    async def _deliver(self, batch: Sequence[Envelope]) -> None:
+        began = self._timer()
+        try:
+            self._count(await self._sink.write(batch), batch)
+        except SinkUnavailable as error:
+            self._count(error.sent_bytes, batch)
+            await self._stay_away(error)
+        except SinkRejected as error:
+            self._count(error.sent_bytes, batch)
+            await self._write_off(batch, error)
+        except Exception as error:
+            # A bug in the sink: the supervisor logs it and starts this loop again.
+            self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
+            raise
+        else:
+            self._pace.after_success(len(batch), self._timer() - began)
+            await self._arrived(batch)
+
+    def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
+        self.tally.sent_bytes += sent
+        # A batch is of one lane, and clips have theirs to themselves.
+        self.tally.clip_bytes += sent if batch[0].kind is Kind.CLIP else 0
+        self._budget.spend(sent, sum(len(envelope.body) for envelope in batch), self._clock())
+
+    async def _arrived(self, batch: Sequence[Envelope]) -> None:
+        self._answered()
+        await self._buffer.ack(self.name, batch, self._spending())
+        self.tally.note_sent(batch, self._clock())
+
+    def _answered(self) -> None:
+        away = self.tally.note_answer(self._clock())
+        if away is not None:
+            log.info("sink.back", sink=self.name, away_s=away)
+
+    async def _stay_away(self, error: SinkUnavailable) -> None:
+        human = error.needs_human
+        if self.tally.note_failure(str(error), self._clock(), needs_human=human):
+            say = log.error if human else log.warning
+            say("sink.away", sink=self.name, why=str(error), needs_human=human)
+        if error.sent_bytes and (spending := self._spending()):
+            await self._buffer.ack(self.name, (), spending)
+        await asyncio.sleep(self._pace.after_failure(error))
+
+    async def _write_off(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
+        which = set(error.which)
+        refused = [envelope for number, envelope in enumerate(batch) if number in which]
+        log.error("sink.rejected", sink=self.name, points=len(refused), why=str(error))
+        await self._buffer.reject(self.name, refused, str(error))
+        self.tally.rejected += len(refused)
+        await self._arrived([e for number, e in enumerate(batch) if number not in which])
+        self._pace.after_rejection()

@@ -1,0 +1,1 @@
+"""One production line at work: sources, windows, what is to be stored."""

@@ -1,0 +1,321 @@
+"""One production line, from samples to what is on disk.
+
+Promises
+- One durable append per closed window: its alert transitions, its summaries and the alarm
+  machines' checkpoint in one transaction. Only then is an alert logged, shown or sent.
+- What could not be stored is kept and tried again with the next window; detection goes on.
+- A detector that fails is blind and says so; its neighbours score on.
+- The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import structlog
+
+from gateway.api.contracts import Detector
+from gateway.api.model import SECOND, Alert, Envelope, Nanos, SampleBatch, Score, Window, WindowSpec
+from gateway.config.load import LineConfig
+from gateway.core import points
+from gateway.core.alerts import AlertMachine
+from gateway.core.align import Aligner, Memory
+from gateway.core.clips import ClipPlan
+from gateway.core.clock import EPOCH, ClockWatch
+from gateway.core.drift import DETECTOR as MODELS
+from gateway.core.drift import ModelHealth
+from gateway.core.freshness import DETECTOR as DATA
+from gateway.core.freshness import FreshnessWatch
+from gateway.core.summary import Summariser
+from gateway.line.inbox import Inbox
+from gateway.line.outbox import Outbox, Store
+from gateway.telemetry.health import DetectorHealth, Health
+from gateway.telemetry.tap import Tap
+from gateway.telemetry.timings import Timings
+
+log = structlog.get_logger()
+
+LEDGER = "#ledger"
+"""Its checkpoint's name; no detector can be called so."""
+CLOCK = "#clock"
+"""As that of the clock watch."""
+CLIPS = "#clips"
+"""As that of the clips that are owed."""
+
+Scored = Mapping[str, Sequence[Score] | Exception]
+
+
+def warm_up(spec: WindowSpec) -> int:
+    """Windows that close before the first whole one after a start."""
+    return spec.length // spec.hop + 1
+
+
+class Recorder(Protocol):
+    """What the line needs of the history."""
+
+    def note(self, now: Nanos, batch: SampleBatch | None) -> None: ...
+
+
+class Line:
+    """The aligner, detectors, alarm machines and summaries of one line."""
+
+    def __init__(
+        self,
+        config: LineConfig,
+        detectors: Mapping[str, Detector],
+        store: Store,
+        now: Nanos,
+        clock: Callable[[], Nanos] = time.time_ns,
+        recorder: Recorder | None = None,
+        *,
+        clock_watch: ClockWatch | None = None,
+        clips: ClipPlan | None = None,
+        in_thread: bool = True,
+    ) -> None:
+        timing, tags = config.file.timing, config.tags
+        self.inbox = Inbox()
+        self.tap = Tap()
+        self.timings = Timings(config.line)
+        self._config, self._detectors, self._clock = config, detectors, clock
+        self._outbox = Outbox(store)
+        self._tags = {tag.name: tag for tag in tags}
+        self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
+        self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
+        self._aligner = Aligner(
+            {name: detector.spec for name, detector in detectors.items()},
+            tags,
+            lateness=timing.lateness,
+            hold_periods=timing.hold_periods,
+            now=now,
+        )
+        self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
+        self._machines = {
+            name: AlertMachine(name, detector.alarms, detector.spec.tags)
+            for name, detector in detectors.items()
+        }
+        names = [tag.name for tag in tags]
+        self._models = ModelHealth(detectors, names)
+        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names)
+        self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names)
+        self._gateway_due = self._next_gateway(now)
+        self._ledger = b"{}"
+        self._unsaid: list[Alert] = []
+        # Where nothing else waits for the loop, a thread would only cost time.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors") if in_thread else None
+        self.health = Health(config.line, config.site, tags, self._watch)
+        self.health.detectors = {
+            name: DetectorHealth(name, detector.alarms, warm_up(detector.spec))
+            for name, detector in detectors.items()
+        }
+
+    async def restore(self) -> None:
+        """Take up the alarms where the last run left them."""
+        known = await self._outbox.restore(CLOCK)
+        if self._clock_watch is not None and known is not None:
+            self._clock_watch.restore(known)
+        for name, machine in self._machines.items():
+            state = await self._outbox.restore(name)
+            if state is not None:
+                machine.restore(state)
+                self.health.active |= {alert.id: alert for alert in machine.standing()}
+        owed = await self._outbox.restore(CLIPS)
+        if self._clips is not None and owed is not None:
+            self._clips.restore(owed)
+        self._ledger = await self._outbox.restore(LEDGER) or self._ledger
+        self.health.ledger.restore(self._ledger)
+
+    def memory(self) -> Memory:
+        """The windows so far, for `recall` in the next run."""
+        return {**self._aligner.memory(), **self._models.memory()}
+
+    def recall(self, memory: Memory) -> None:
+        """Take up the windows where the last run left them; before the first tick."""
+        self._aligner.recall(memory)
+        self._models.recall(memory)
+
+    async def run(self) -> None:
+        """Tick for ever, each time a window is due and at least once a second."""
+        while True:
+            now = self._clock()
+            await asyncio.sleep(max(self.next_tick(now) - now, 0) / SECOND)
+            await self.tick(self._clock())
+
+    def next_tick(self, now: Nanos) -> Nanos:
+        """When the next tick is due: each time a window is, and at least once a second."""
+        due = self._aligner.next_close()
+        return now + SECOND if due is None else min(due, now + SECOND)
+
+    async def tick(self, now: Nanos) -> None:
+        """Take in what arrived, judge what is due at `now`, store what came of it."""
+        self._check_clock(now)
+        self._take_in(now)
+        windows = self._aligner.advance(now)
+        if windows:
+            self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
+        scored = await self._score(windows) if windows else {}
+        alerts = self._judge(windows, scored)
+        for name, watch in ((DATA, self._watch), (MODELS, self._models)):
+            alerts += self._machines[name].step(watch.score(now))
+        self._unsaid += alerts
+        self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
+        await self._append()
+        if windows:
+            self.timings.decided((self._clock() - now) / SECOND)
+        self.health.late = self._aligner.late + self._summariser.late
+        self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
+        self.health.ticked = time.monotonic()
+
+    def _check_clock(self, now: Nanos) -> None:
+        """A step of the clock must break no delay, no age and nothing that is due."""
+        watch = self._clock_watch
+        if watch is None:
+            return
+        step = watch.check(now)
+        if step:
+            log.warning("clock.stepped", by_s=round(step / SECOND, 3))
+            self._watch.shift(step)
+            self._gateway_due = self._next_gateway(now)
+            for machine in self._machines.values():
+                machine.restart_delays()
+            if self._clips is not None:
+                self._clips.make_due_now()
+        for machine in self._machines.values():
+            machine.epoch = watch.epoch
+        if self.health.note_clock(watch.why, step):
+            if watch.why:
+                log.warning("clock.doubted", why=watch.why)
+            else:
+                log.info("clock.trusted")
+
+    def _dated(self, envelopes: list[Envelope]) -> list[Envelope]:
+        """The points as a clock makes them that is doubted, or has been there before."""
+        watch = self._clock_watch
+        if watch is None or not (watch.why or watch.epoch):
+            return envelopes
+        return [points.restamped(e, watch.why, watch.epoch * EPOCH) for e in envelopes]
+
+    def _take_in(self, now: Nanos) -> None:
+        batch = self.inbox.drain()
+        if self._recorder is not None:
+            self._recorder.note(now, batch)
+        if batch is not None:
+            self.tap.offer("samples", (now, batch))
+            self._watch.push(batch, now)
+            self._aligner.push(batch)
+            self._summariser.push(batch)
+            self.health.note_samples(batch, now)
+
+    async def _score(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
+        """All windows of all detectors, in the worker thread; one call for each detector."""
+        if self._pool is None:
+            return self._score_all(windows)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._score_all, windows)
+
+    def _score_all(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
+        found: dict[str, Sequence[Score] | Exception] = {}
+        for name, cut in windows.items():
+            started = time.perf_counter()
+            try:
+                found[name] = self._detectors[name].score(cut)
+            except Exception as error:  # noqa: BLE001 - one failing model must not stop the others
+                found[name] = error
+            self.timings.scored(name, time.perf_counter() - started)
+        return found
+
+    def _spec(self, detector: str) -> WindowSpec:
+        return self._detectors[detector].spec
+
+    def _judge(self, windows: Mapping[str, Sequence[Window]], scored: Scored) -> list[Alert]:
+        alerts: list[Alert] = []
+        for name, scores in scored.items():
+            health = self.health.detectors[name]
+            if isinstance(scores, Exception):
+                if health.note_failure(str(scores)):
+                    log.error("detector.failed", detector=name, why=str(scores))
+                continue
+            self.tap.offer("scores", (name, self._spec(name), health.alarms, scores))
+            for window, score in zip(windows[name], scores, strict=True):
+                self._models.push(name, window, score)
+                news = health.note(score)
+                if news:
+                    log.info("detector.state", detector=name, state=news, why=health.reason)
+                alerts += self._machines[name].step(score)
+        return alerts
+
+    def _alert_envelope(self, alert: Alert) -> Envelope:
+        names = [alarm.name for alarm in self._machines[alert.detector].alarms]
+        return points.alert_envelope(
+            alert,
+            self._config.site,
+            self._config.line,
+            names.index(alert.alarm),
+            self._tags,
+        )
+
+    def _clipped(self, alerts: Sequence[Alert]) -> Sequence[Envelope]:
+        """The clip that was cut meanwhile; what these alerts ask for is owed from now on."""
+        if self._clips is None:
+            return ()
+        points, loss = self._clips.take()
+        if loss is not None:
+            self._outbox.lose(loss)
+        for alert in alerts:
+            self._clips.ask(alert)
+        return points
+
+    def _routine(self, now: Nanos) -> list[Envelope]:
+        """Summaries and the gateway's own point, when their interval is over."""
+        site, line = self._config.site, self._config.line
+        summaries = self._summariser.advance(now)
+        self.health.summaries += len(summaries)
+        found = [points.summary_envelope(summary, site, line) for summary in summaries]
+        if now >= self._gateway_due:
+            self._gateway_due = self._next_gateway(now)
+            self.health.record_bytes(now)
+            self._ledger = self.health.ledger.checkpoint()
+            found.append(points.gateway_envelope(self.health.gateway_fields(now), site, line, now))
+        return found
+
+    def _next_gateway(self, now: Nanos) -> Nanos:
+        every = self._config.file.summaries.every
+        return (now // every + 1) * every
+
+    async def _append(self) -> None:
+        started = time.perf_counter()
+        stored = await self._outbox.send(self._states())
+        self.health.append_failures = self._outbox.failures
+        self.health.dropped_points = self._outbox.dropped
+        if not stored:
+            return
+        self.timings.committed(time.perf_counter() - started)
+        closed = self._clock() - self._config.file.timing.lateness
+        for alert in self._unsaid:
+            self.timings.alerted(max(closed - alert.at, 0) / SECOND)
+            self._announce(alert)
+        self._unsaid.clear()
+
+    def _states(self) -> dict[str, bytes]:
+        states = {name: machine.checkpoint() for name, machine in self._machines.items()}
+        states[LEDGER] = self._ledger
+        if self._clips is not None:
+            states[CLIPS] = self._clips.checkpoint()
+        newest = self._outbox.newest
+        if self._clock_watch is not None and newest is not None:
+            self._clock_watch.note(newest)
+            states[CLOCK] = self._clock_watch.checkpoint()
+        return states
+
+    def _announce(self, alert: Alert) -> None:
+        self.health.note_alert(alert)
+        self.tap.offer("alerts", alert)
+        log.warning(
+            "alert.raised" if alert.is_active else "alert.cleared",
+            id=alert.id,
+            severity=str(alert.severity),
+            message=alert.message,
+            tags=[top.tag for top in alert.top_tags],
+        )

@@ -1,0 +1,125 @@
+"""What a line has to store, until the buffer has taken it.
+
+Promises
+- Points and checkpoints go in one transaction; what is refused is kept and offered again.
+- On a full disk the alerts go alone; summaries wait.
+- A buffer that refuses for days does not fill the memory: clips are dropped first, then summaries,
+  counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from gateway.api.contracts import AndonError, Fatal
+from gateway.api.model import Envelope, Kind, Loss, Nanos
+from gateway.buffer.errors import BufferFull
+
+log = structlog.get_logger()
+
+LIMIT = 20_000
+"""Points kept in memory while the buffer refuses them, some 4 MB."""
+
+
+class Store(Protocol):
+    """What the line needs of the buffer."""
+
+    async def append(
+        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
+    ) -> None: ...
+
+    async def load_checkpoint(self, name: str) -> bytes | None: ...
+
+    def note(self, loss: Loss) -> None: ...
+
+
+class Outbox:
+    """Points and checkpoints on their way to the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[Envelope] = []
+        self._saved: dict[str, bytes] = {}
+        self._is_refused = False
+        self.failures = 0
+        self.dropped = 0
+        """Points that no buffer took and no memory could hold."""
+
+    async def restore(self, name: str) -> bytes | None:
+        """The checkpoint of this name that the last run left."""
+        state = await self._store.load_checkpoint(name)
+        if state is not None:
+            self._saved[name] = state
+        return state
+
+    def add(self, points: Sequence[Envelope]) -> None:
+        """Points for the next `send`."""
+        self._waiting += points
+
+    def lose(self, loss: Loss) -> None:
+        """Points were given up before they were made: counted and told all the same."""
+        self._store.note(loss)
+
+    @property
+    def newest(self) -> Nanos | None:
+        """The latest time of what waits."""
+        return max((envelope.at for envelope in self._waiting), default=None)
+
+    async def send(self, states: Mapping[str, bytes]) -> bool | None:
+        """All that waits, and those checkpoints that changed: whether it is stored.
+
+        None if there was nothing to do.
+        """
+        changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
+        if not self._waiting and not changed:
+            return None
+        try:
+            await self._append(changed)
+        except Fatal:
+            raise
+        except AndonError as error:
+            self._note_refusal(error)
+            return False
+        if self._is_refused:
+            log.info("buffer.accepts", failures=self.failures)
+        self._is_refused = False
+        self._saved |= changed
+        return True
+
+    async def _append(self, changed: Mapping[str, bytes]) -> None:
+        try:
+            await self._store.append(self._waiting, changed)
+        except BufferFull:
+            alerts = [e for e in self._waiting if e.kind is Kind.ALERT]
+            if len(alerts) == len(self._waiting):
+                raise
+            await self._store.append(alerts, changed)
+            self._waiting = [e for e in self._waiting if e.kind is not Kind.ALERT]
+            self._bound()
+        else:
+            self._waiting.clear()
+
+    def _note_refusal(self, error: AndonError) -> None:
+        if not self._is_refused:
+            log.error("buffer.refused", why=str(error), kept=len(self._waiting))
+        self._is_refused = True
+        self.failures += 1
+        # The store may have been replaced: everything worth keeping is written again.
+        self._saved.clear()
+        self._bound()
+
+    def _bound(self) -> None:
+        excess = len(self._waiting) - LIMIT
+        if excess <= 0:
+            return
+        alerts = [e for e in self._waiting if e.kind is Kind.ALERT]
+        others = [e for e in self._waiting if e.kind is not Kind.ALERT]
+        others.sort(key=lambda e: e.kind is not Kind.CLIP)
+        # Should there ever be more alerts than that, they are kept: they are few by nature.
+        self._waiting = alerts + others[excess:]
+        for kind in Kind:
+            gone = [envelope.at for envelope in others[:excess] if envelope.kind is kind]
+            if gone:
+                self._store.note(Loss(kind, "no_room", len(gone), min(gone), max(gone)))
+                self.dropped += len(gone)

@@ -1,0 +1,96 @@
+"""Keeps one source open: the connector opens a session, this reopens it.
+
+Promises
+- A connector never retries; every reconnect, its back-off and its log line are here.
+- Data flows again within the back-off's cap (3 s) of the source's return.
+- Change is logged, not repetition: once when the source is lost, once when it is back. It is back
+  with its first data; one that can only listen is back when it listens.
+- A source that is lost makes its tags bad at once: the last values are not held as if they stood
+  still, so its silence is never taken for a strange process.
+"""
+
+import asyncio
+import time
+
+import numpy as np
+import structlog
+
+from gateway.api.contracts import ConfigError, Connector, HasDiagnostics, MayBeSilent, SourceLost
+from gateway.api.model import Nanos, Quality, SampleBatch
+from gateway.core.backoff import Backoff
+from gateway.line.inbox import Inbox
+from gateway.telemetry.health import SourceHealth
+
+log = structlog.get_logger()
+
+STEADY_S = 10.0
+"""A session that delivered this long resets the back-off."""
+HUMAN_S = 30.0
+"""What only a human can mend is tried this often."""
+
+
+async def keep_reading(
+    connector: Connector, tags: range, inbox: Inbox, health: SourceHealth
+) -> None:
+    """Read for ever; returns only by cancellation or by a bug in the connector.
+
+    `tags` are the connector's own among the line's.
+    """
+    backoff = Backoff(first=0.25, cap=3.0)
+    if isinstance(connector, HasDiagnostics):
+        health.diagnostics = connector.diagnostics
+    while True:
+        opened, delivered = time.monotonic(), health.samples
+        try:
+            await _read_session(connector, tags.start, inbox, health)
+        except SourceLost as lost:
+            if health.note_lost(str(lost)):
+                log.warning("source.lost", source=health.name, why=str(lost))
+            wait = lost.wait
+        except ConfigError as wrong:
+            # A certificate or a secret that somebody may put right while the line runs on.
+            if health.note_lost(str(wrong)):
+                log.error("source.misconfigured", source=health.name, why=str(wrong))
+            wait = HUMAN_S
+        if health.samples != delivered:
+            inbox.put(bad_batch(len(tags), time.time_ns()), tags.start)
+        if time.monotonic() - opened > STEADY_S:
+            backoff.reset()
+        await asyncio.sleep(max(wait, backoff.next()))
+
+
+def bad_batch(tags: int, now: Nanos) -> SampleBatch:
+    """One bad sample of each tag: what is known of a source that is away."""
+    return SampleBatch(
+        np.arange(tags, dtype=np.int32),
+        np.full(tags, now, dtype=np.int64),
+        np.full(tags, np.nan),
+        np.full(tags, Quality.BAD, dtype=np.uint8),
+    )
+
+
+async def _read_session(
+    connector: Connector, first_tag: int, inbox: Inbox, health: SourceHealth
+) -> None:
+    async with connector.open() as batches:
+        if isinstance(connector, MayBeSilent) and connector.listens:
+            _note_up(health)
+        async for batch in batches:
+            _note_up(health)
+            health.note(batch)
+            inbox.put(batch, first_tag)
+            _heed_cancellation()
+    raise SourceLost("the session ended")
+
+
+def _note_up(health: SourceHealth) -> None:
+    if not health.up:
+        log.info("source.up", source=health.name, away_s=health.note_up())
+
+
+def _heed_cancellation() -> None:
+    # asyncio.wait_for of Python 3.11 swallows a cancellation that meets an answer; a connector, or
+    # the library below it, would then be read for ever.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -1,0 +1,99 @@
+"""The detectors' windows, kept over a restart: a line that comes back is not blind for a window.
+
+Promises
+- The file is replaced whole. One that is damaged, or was written for other sources, is passed over
+  with a line in the log: the line then starts cold, nothing worse.
+- It is written when the line stops and now and then before, seldom enough for a flash card. A disk
+  that refuses it stops nothing.
+- What a restart missed stays missing: a tag's last value is held as long as always, no longer.
+"""
+
+import asyncio
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from gateway.config.load import LineConfig
+from gateway.core.align import Memory
+
+log = structlog.get_logger()
+
+FILE = "windows.dat"
+EVERY_S = 2.0
+"""A kill costs no more than that of a window, of which a fifth may be missing."""
+BYTES_PER_S = 20_000
+"""Written more often than that, a flash card would not last: it is 1.7 GB a day."""
+
+
+class WindowStore:
+    """The file in the line's state folder."""
+
+    def __init__(self, config: LineConfig) -> None:
+        self._path = config.places.state / FILE
+        self._digest = _sources_digest(config)
+
+    def load(self) -> Memory:
+        """What the last run left; nothing if nothing fits these sources."""
+        try:
+            memory = _decoded(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            log.warning("windows.unreadable", file=str(self._path), why=str(error))
+            return {}
+        if str(memory.pop("digest", "")) != self._digest:
+            log.info("windows.of_other_sources", file=str(self._path))
+            return {}
+        return memory
+
+    def save(self, memory: Memory) -> int:
+        """Replace the file; its bytes, 0 if the disk refuses."""
+        new = self._path.with_suffix(".new")
+        content = _encoded({"digest": np.array(self._digest), **memory})
+        try:
+            new.write_bytes(content)
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("windows.not_saved", file=str(self._path), why=str(error))
+            new.unlink(missing_ok=True)
+            return 0
+        return len(content)
+
+    async def keep(self, memory: Callable[[], Memory]) -> None:
+        """Save for ever, and once more when the line stops."""
+        size = 0
+        try:
+            while True:
+                await asyncio.sleep(max(EVERY_S, size / BYTES_PER_S))
+                size = self.save(memory())
+        finally:
+            self.save(memory())
+
+
+def _sources_digest(config: LineConfig) -> str:
+    """Changes when anything changes that decides what a tag's value means."""
+    sources = json.dumps(config.resolved()["sources"], sort_keys=True)
+    return hashlib.sha256(sources.encode()).hexdigest()
+
+
+def _encoded(arrays: Memory) -> bytes:
+    """A CRC before numpy's own format, because that one notices only some damage."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return zlib.crc32(file.getbuffer()).to_bytes(4, "big") + file.getvalue()
+
+
+def _decoded(content: bytes) -> dict[str, NDArray[Any]]:
+    """ValueError if it is damaged, or holds anything but plain arrays."""
+    crc, body = content[:4], content[4:]
+    if zlib.crc32(body).to_bytes(4, "big") != crc:
+        raise ValueError("it is damaged")
+    with np.load(io.BytesIO(body), allow_pickle=False) as file:
+        return dict(file)

@@ -1,0 +1,297 @@
+"""What the daemon knows of itself, in one place: status, metrics, /readyz and andon_gateway ask it.
+
+Promises
+- Plain counters and facts, written by one task each, read by anyone between two awaits.
+- *No anomaly*, *cannot judge* and *nothing to judge* are told apart: a detector that is blind, or
+  idle because its machine does not run, says so and why.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from gateway.api.model import SECOND, Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
+from gateway.core.byte_ledger import Ledger
+from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.telemetry.raw_estimate import RawEstimate
+
+RECENT = 100
+"""Alert transitions that `andon status` can show."""
+
+
+@dataclass(slots=True)
+class SourceHealth:
+    """One source: whether it is up, what it brought, what it said last."""
+
+    name: str
+    up: bool = False
+    since: float = field(default_factory=time.monotonic)
+    error: str = ""
+    connects: int = 0
+    losses: int = 0
+    samples: int = 0
+    bad: int = 0
+    lost_samples: int = 0
+    diagnostics: Sequence[str] = ()
+    """What the connector has to say of its tags; see `HasDiagnostics`."""
+    unmatched: int = 0
+    wire_bytes: int = 0
+    last_sample_at: Nanos = 0
+
+    def note(self, batch: SampleBatch) -> None:
+        self.samples += len(batch)
+        self.bad += int(np.count_nonzero(batch.quality))
+        self.lost_samples += batch.lost
+        self.unmatched += batch.unmatched
+        self.wire_bytes += batch.wire_bytes
+        if len(batch):
+            self.last_sample_at = int(batch.at.max())
+
+    def note_up(self) -> float:
+        """The source delivers; returns the seconds it was away."""
+        away = time.monotonic() - self.since
+        self.up, self.since, self.error = True, time.monotonic(), ""
+        self.connects += 1
+        return round(away, 1)
+
+    def note_lost(self, why: str) -> bool:
+        """The source is away; True if that, or its reason, is news."""
+        news = self.up or why != self.error
+        if self.up:
+            self.losses += 1
+            self.since = time.monotonic()
+        self.up, self.error = False, why
+        return news
+
+
+@dataclass(slots=True)
+class DetectorHealth:
+    """One detector: what it said last, or why it cannot say anything."""
+
+    name: str
+    alarms: Sequence[Alarm] = ()
+    warm_up: int = 0
+    """Windows until the first full one; until then it is starting, not blind."""
+    state: str = "starting"
+    reason: str = "no full window yet"
+    model: str = ""
+    scored: int = 0
+    refused: int = 0
+    idle: int = 0
+    """Windows in which there was nothing to judge."""
+    score: float | None = None
+    coverage: float = 0.0
+    last_at: Nanos = 0
+    highest: float | None = None
+    """The highest score since `take_highest`."""
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of a detector with one score; None where each alarm has its own."""
+        return self.alarms[0].threshold if len(self.alarms) == 1 else None
+
+    def note(self, score: Score) -> str | None:
+        """Take a score in; the new state if that is news."""
+        before = self.state
+        self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
+        if score.idle:
+            self.state, self.reason, self.score = "idle", score.idle, None
+            self.idle += 1
+            return self.state if self.state != before else None
+        judged = not score.blind and bool(np.isfinite(score.values).any())
+        starting = not self.scored and self.refused < self.warm_up
+        dark = "starting" if starting else "blind"
+        self.state, self.reason = ("ok", "") if judged else (dark, score.blind or "no data")
+        if judged:
+            self.scored += 1
+            self.score = float(np.nanmax(score.values))
+            self.highest = max(self.score, self.highest if self.highest is not None else -np.inf)
+        else:
+            self.refused += 1
+            self.score = None
+        return self.state if self.state != before else None
+
+    def note_failure(self, why: str) -> bool:
+        """The detector itself failed; True if that is news."""
+        news = self.state != "failed"
+        self.state, self.reason, self.score = "failed", why, None
+        self.refused += 1
+        return news
+
+    def take_highest(self) -> float | None:
+        highest, self.highest = self.highest, None
+        return highest
+
+
+class Delivery(Protocol):
+    """What health wants to know of a sink's forwarder."""
+
+    name: str
+
+    @property
+    def up(self) -> bool: ...
+
+    @property
+    def error(self) -> str: ...
+
+    @property
+    def sent_bytes(self) -> int: ...
+
+    @property
+    def clip_bytes(self) -> int: ...
+
+    @property
+    def is_local(self) -> bool: ...
+
+    def facts(self) -> Mapping[str, object]: ...
+
+
+class Health:
+    """All of it, for one line."""
+
+    def __init__(
+        self, line: str, site: str, tags: Sequence[Tag], freshness: FreshnessWatch
+    ) -> None:
+        self.line, self.site, self.tags = line, site, tuple(tags)
+        self.freshness = freshness
+        self.started = time.time_ns()
+        self.http_port = 0
+        self.sources = {name: SourceHealth(name) for name in dict.fromkeys(t.source for t in tags)}
+        self.detectors: dict[str, DetectorHealth] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self.buffer: Mapping[str, object] = {}
+        self.history: Callable[[], Mapping[str, object]] | None = None
+        self.alerts: deque[Alert] = deque(maxlen=RECENT)
+        self.active: dict[str, Alert] = {}
+        self.raised = 0
+        self.restarts = 0
+        self.clock = ""
+        """Why the clock is not trusted; empty while it is."""
+        self.clock_steps = 0
+        self.late = 0
+        self.future = 0
+        self.dropped = 0
+        self.summaries = 0
+        self.raw = RawEstimate(self.tags, site, line)
+        self.ledger = Ledger()
+        self.append_failures = 0
+        self.dropped_points = 0
+        self.ticked = time.monotonic()
+        self._last = np.full(len(self.tags), np.nan)
+        self._last_at = np.zeros(len(self.tags), dtype=np.int64)
+
+    def note_samples(self, batch: SampleBatch, now: Nanos) -> None:
+        """Samples that reached the line; the line's tag indices."""
+        self.raw.note(batch, now)
+        good = batch.quality == Quality.GOOD
+        self._last[batch.tag[good]] = batch.value[good]
+        self._last_at[batch.tag[good]] = batch.at[good]
+
+    def note_alert(self, alert: Alert) -> None:
+        """A transition that is on disk."""
+        self.alerts.append(alert)
+        if alert.is_active:
+            self.active[alert.id] = alert
+            self.raised += 1
+        else:
+            self.active.pop(alert.id, None)
+
+    def note_clock(self, why: str, step: Nanos) -> bool:
+        """Why the clock is not trusted, and its step just now; True if the former is news."""
+        self.clock_steps += bool(step)
+        news = why != self.clock
+        self.clock = why
+        return news
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that left this machine."""
+        return sum(delivery.sent_bytes for delivery in self._leaving)
+
+    @property
+    def _leaving(self) -> list[Delivery]:
+        return [delivery for delivery in self.deliveries.values() if not delivery.is_local]
+
+    @property
+    def read_bytes(self) -> int:
+        return sum(source.wire_bytes for source in self.sources.values())
+
+    def record_bytes(self, now: Nanos) -> None:
+        """Enter into the ledger what was read and sent since the last time."""
+        sent = {f"sent.{delivery.name}": delivery.sent_bytes for delivery in self._leaving}
+        counters = {"read": self.read_bytes, "raw": self.raw.plain, "raw_gzip": self.raw.zipped}
+        clips = {"clips": sum(delivery.clip_bytes for delivery in self._leaving)}
+        self.ledger.update(counters | clips | sent, now)
+
+    @property
+    def overall(self) -> str:
+        """'blind' when a detector cannot judge, 'degraded' when a part is away, else 'ok'."""
+        if any(d.state in ("blind", "failed") for d in self.detectors.values()):
+            return "blind"
+        up = [s.up for s in self.sources.values()] + [d.up for d in self.deliveries.values()]
+        return "ok" if all(up) else "degraded"
+
+    def unready(self) -> list[str]:
+        """Why the line is not doing its whole job; empty when it is."""
+        away = [
+            f"source {s.name}: {s.error or 'no data yet'}"
+            for s in self.sources.values()
+            if not s.up
+        ]
+        away += [
+            f"detector {d.name}: {d.state}, {d.reason}"
+            for d in self.detectors.values()
+            if d.state not in ("ok", "idle")
+        ]
+        if self.clock:
+            away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
+        return away + [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
+
+    def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:
+        """The fields of one andon_gateway point."""
+        fields: dict[str, float | int | bool | str] = {
+            "health": self.overall,
+            "values_read": sum(s.samples for s in self.sources.values()),
+            "windows_scored": sum(d.scored for d in self.detectors.values()),
+            "alerts_raised": self.raised,
+            "alerts_active": len(self.active),
+            "samples_late": self.late,
+            "samples_dropped": self.dropped + self.future,
+            "points_dropped": self.dropped_points + int(str(self.buffer.get("dropped", 0))),
+            "bytes_read": self.read_bytes,
+            "bytes_raw": self.raw.plain,
+            "bytes_raw_gzip": self.raw.zipped,
+            "bytes_forwarded": self.sent_bytes,
+            "buffered_alerts": int(str(self.buffer.get("alerts", 0))),
+            "buffered_summaries": int(str(self.buffer.get("summaries", 0))),
+            "sources_up": sum(s.up for s in self.sources.values()),
+            "sources": len(self.sources),
+        }
+        fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
+        fields |= {f"day_bytes_{flow}": n for flow, n in self.ledger.today(now).items()}
+        for detector in self.detectors.values():
+            highest = detector.take_highest()
+            if detector.threshold is not None and highest is not None:
+                fields[f"score_{detector.name}"] = highest
+                fields[f"threshold_{detector.name}"] = detector.threshold
+        return fields
+
+    def last_values(self, now: Nanos) -> list[dict[str, object]]:
+        """Each tag with its last good value, how old that is, and its state."""
+        states, ages = self.freshness.states(now), (now - self._last_at) / SECOND
+        return [
+            {
+                "tag": tag.name,
+                "source": tag.source,
+                "unit": tag.unit,
+                "value": None if np.isnan(value) else float(value),
+                "name": tag.name_of(float(value)),
+                "state": Freshness(int(state)).name.lower(),
+                "age_s": None if np.isnan(value) else round(float(age), 1),
+            }
+            for tag, value, state, age in zip(self.tags, self._last, states, ages, strict=True)
+        ]

@@ -1,0 +1,168 @@
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from detectors.data.recordings import read
+from gateway.api.contracts import ConfigError
+
+FIRST = 1_767_225_600_000_000_000
+
+
+def write(folder, text, name="data.csv"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"),
+        ("2026-01-01T00:00:00", "2026-01-01T00:00:00.500"),
+        ("2026-01-01 00:00:00", "2026-01-01 00:00:00.5"),
+        ("2026-01-01T01:00:00+01:00", "2026-01-01T01:00:00.5+01:00"),
+        ("1767225600", "1767225600.5"),
+        ("1767225600000", "1767225600500"),
+        ("1767225600000000", "1767225600500000"),
+        ("1767225600000000000", "1767225600500000000"),
+    ],
+)
+def test_every_usual_way_to_write_a_time_is_understood(tmp_path, times):
+    path = write(tmp_path, f"timestamp,flow\n{times[0]},1\n{times[1]},2\n")
+    assert read([path]).times.tolist() == [FIRST, FIRST + 500_000_000]
+
+
+@pytest.mark.parametrize("name", ["timestamp", "Time", "DATETIME", "at"])
+def test_the_column_of_times_is_found_by_its_name(tmp_path, name):
+    path = write(tmp_path, f"flow,{name},speed\n1,2026-01-01T00:00:00Z,3\n")
+    found = read([path])
+    assert found.names == ("flow", "speed")
+    assert found.values.tolist() == [[1, 3]]
+
+
+def test_the_first_column_is_the_time_if_no_name_says_so(tmp_path):
+    path = write(tmp_path, "when,flow\n2026-01-01T00:00:00Z,1\n")
+    assert read([path]).names == ("flow",)
+
+
+def test_semicolons_and_decimal_commas_are_recognised(tmp_path):
+    path = write(tmp_path, "time;flow;level\n2026-01-01T00:00:00Z;1,5;2,25\n")
+    assert read([path]).values.tolist() == [[1.5, 2.25]]
+    path = write(tmp_path, "time;flow;level\n2026-01-01T00:00:00Z;1.5;2.25\n")
+    assert read([path]).values.tolist() == [[1.5, 2.25]]
+
+
+def test_what_is_no_number_is_missing(tmp_path):
+    rows = "2026-01-01T00:00:00Z,1,\n2026-01-01T00:00:01Z,Bad,2\n2026-01-01T00:00:02Z,3,inf\n"
+    found = read([write(tmp_path, "time,flow,level\n" + rows)])
+    assert np.array_equal(
+        found.values, [[1, np.nan], [np.nan, 2], [3, np.nan]], equal_nan=True
+    )  # fmt: skip
+
+
+def test_a_column_of_words_is_left_out_and_named(tmp_path):
+    found = read([write(tmp_path, "time,flow,state\n2026-01-01T00:00:00Z,1,running\n")])
+    assert found.names == ("flow",)
+    assert found.left_out == {"state": "hardly any numbers"}
+
+
+def test_true_and_false_are_one_and_zero(tmp_path):
+    text = "time,open\n2026-01-01T00:00:00Z,true\n2026-01-01T00:00:01Z,false\n"
+    assert read([write(tmp_path, text)]).values.tolist() == [[1], [0]]
+
+
+def test_a_row_without_a_time_is_passed_over(tmp_path):
+    text = "time,flow\n2026-01-01T00:00:00Z,1\n,2\n2026-01-01T00:00:02Z,3\n"
+    assert read([write(tmp_path, text)]).values.tolist() == [[1], [3]]
+
+
+def test_a_column_without_a_name_is_left_out(tmp_path):
+    """As of a row's number, which comes first, or of a separator at a line's end."""
+    text = ",time,flow,\n0,2026-01-01T00:00:00Z,1,\n1,2026-01-01T00:00:01Z,2,\n"
+    found = read([write(tmp_path, text)])
+    assert found.names == ("flow",)
+    assert found.left_out == {"": "a column without a name"}
+
+
+def test_a_number_that_is_none_is_no_time(tmp_path):
+    table = pa.table({"time": [1767225600.0, float("nan"), 1767225601.0], "flow": [1.0, 2.0, 3.0]})
+    parquet.write_table(table, tmp_path / "data.parquet")
+    found = read([tmp_path / "data.parquet"])
+    assert found.times.tolist() == [FIRST, FIRST + 1_000_000_000]
+    assert found.values.tolist() == [[1], [3]]
+
+
+def test_parquet_reads_like_csv(tmp_path):
+    zone = timezone(timedelta(hours=1))
+    table = pa.table(
+        {
+            "timestamp": [
+                datetime(2026, 1, 1, 1, tzinfo=zone),
+                datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC),
+            ],
+            "flow": pa.array([1, None], pa.float32()),
+            "count": pa.array([7, 8], pa.uint16()),
+        }
+    )
+    parquet.write_table(table, tmp_path / "data.parquet")
+    found = read([tmp_path / "data.parquet"])
+    assert found.times.tolist() == [FIRST, FIRST + 1_000_000_000]
+    assert np.array_equal(found.values, [[1, 7], [np.nan, 8]], equal_nan=True)
+
+
+def test_several_files_are_joined_in_the_order_of_time(tmp_path):
+    late = write(tmp_path, "time,flow,level\n2026-01-01T00:00:09Z,3,4\n", "late.csv")
+    early = write(tmp_path, "time,level,flow\n2026-01-01T00:00:00Z,2,1\n", "early.csv")
+    found = read([late, early])
+    assert found.names == ("flow", "level")
+    assert found.values.tolist() == [[1, 2], [3, 4]]
+    assert (np.diff(found.times) > 0).all()
+
+
+def test_files_with_other_columns_are_refused(tmp_path):
+    one = write(tmp_path, "time,flow\n2026-01-01T00:00:00Z,1\n", "one.csv")
+    two = write(tmp_path, "time,level\n2026-01-01T00:00:00Z,1\n", "two.csv")
+    with pytest.raises(ConfigError, match=r"two\.csv has not the same columns .*flow, level"):
+        read([one, two])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be read"),
+        ("time,flow\n", "'time' holds no times (it is empty)"),
+        ("time,flow\n,1\n", "'time' holds no times (it is empty)"),
+        ("flow\n1\n", "it has one column, 'flow'"),
+        ("time|flow\n1|2\n", "with ',', ';' or a tab between them"),
+        ("flow,level\n3,1\n2,1\n", "'flow' holds no times (its numbers go up and down)"),
+        ("time,flow\n1600-01-01T00:00:00,1\n", "'time' holds no times ("),
+        ("time,flow\n1600-01-01T00:00:00.5+01:00,1\n", "one is before 1678 or after 2262"),
+        ("time,flow\n99999999999,1\n", "one is before 1678 or after 2262"),
+        ("time,flow,flow\n2026-01-01T00:00:00Z,1,2\n", "several columns called 'flow'"),
+        ("time,flow\nyesterday,1\n", "'time' holds no times"),
+        ("time,state\n2026-01-01T00:00:00Z,on\n", "no column with numbers"),
+        ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "Row #2: Expected 2 columns, got 4"),
+    ],
+)
+def test_a_file_that_holds_no_series_is_refused_with_its_name(tmp_path, text, said):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
+        read([path])
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_text_that_is_not_utf_8_is_refused(tmp_path, encoding):
+    path = tmp_path / "data.csv"
+    path.write_bytes("time,°C\n2026-01-01T00:00:00Z,1\n".encode(encoding))
+    with pytest.raises(ConfigError, match=r"data\.csv is not text in UTF-8"):
+        read([path])
+
+
+def test_a_missing_file_is_refused_with_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.csv cannot be read"):
+        read([tmp_path / "nowhere.csv"])

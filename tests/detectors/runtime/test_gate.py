@@ -1,0 +1,161 @@
+"""A gate: idle while the machine does not run, blind while nobody can say, else as without it."""
+
+import bundles
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.runtime.gate import LONGEST, Gate
+from detectors.runtime.limits import LimitsDetector, LimitsOptions
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import SECOND, Reference, Score, Tag, WindowSpec
+
+TAGS = bundles.TAGS | {"valve": Tag("valve", "plc", SECOND, names={1.0: "open"})}
+OWN = WindowSpec(("flow", "pressure"), SECOND, 3)
+BLANK = Score(0, np.full(2, np.nan), 0.0, "m@1")
+
+
+def gate(*when, settle=0, own=OWN, judged=3):
+    return Gate("pump", when, settle, TAGS, own, judged)
+
+
+def through(a_gate, values):
+    """The score of one window, and the windows that the detector itself was asked for."""
+    asked = []
+
+    def score(windows):
+        asked.extend(windows)
+        return [
+            Score(w.end, np.array([1.0, 2.0]), 1.0, contribution=np.array([0.25, 0.75]),
+                  expected=w.values[-1], actual=w.values[-1])
+            for w in windows
+        ]  # fmt: skip
+
+    [found] = a_gate.judge([bundles.window(np.array(values, dtype=float))], score, BLANK)
+    return found, asked
+
+
+def window(speed):
+    """Flow and pressure as they may be, and this speed in each row."""
+    return [[5.0, 2.0, each] for each in speed]
+
+
+def test_without_conditions_it_is_not_there():
+    assert gate().spec is OWN
+    found, asked = through(gate(), [[5, 2]] * 3)
+    assert (found.idle, found.blind, len(asked)) == ("", "", 1)
+
+
+def test_its_tags_and_its_settling_time_are_asked_for_beside_the_detectors_own():
+    assert gate("speed > 100", settle=2 * SECOND).spec == WindowSpec(
+        ("flow", "pressure", "speed"), SECOND, 5
+    )
+    assert gate("flow > 1").spec.tags == ("flow", "pressure"), "which may be one of them"
+    assert gate("speed > 1", "speed < 9").spec.tags == ("flow", "pressure", "speed")
+
+
+def test_open_the_detector_sees_its_own_rows_and_tags_and_nothing_else():
+    values = window([200, 200, 200, 200, 200])
+    found, [asked] = through(gate("speed > 100", settle=2 * SECOND), values)
+    assert asked.values.tolist() == [[5.0, 2.0]] * 3
+    assert (asked.end, asked.period) == (found.at, SECOND)
+    assert (found.idle, found.blind) == ("", "")
+    assert found.values.tolist() == [1.0, 2.0]
+    assert found.contribution.tolist() == [0.25, 0.75, 0.0]
+    assert found.expected[:2].tolist() == [5.0, 2.0]
+    assert np.isnan(found.expected[2])
+    assert np.isnan(found.actual[2])
+
+
+def test_shut_there_is_no_score_and_the_reason_names_the_condition_in_its_unit():
+    found, asked = through(gate("speed > 100"), window([200, 200, 90]))
+    assert found.idle == "not running (speed > 100 rpm is false)"
+    assert (found.blind, asked, found.model) == ("", [], "m@1")
+    assert np.isnan(found.values).all()
+    assert found.values.shape == (2,)
+
+
+def test_after_a_start_it_settles_and_says_how_far_that_is():
+    found, asked = through(gate("speed > 100", settle=2 * SECOND), window([0, 0, 200, 200, 200]))
+    assert found.idle == "settling (speed > 100 rpm for 3 s of 5 s)"
+    assert not asked
+
+
+@pytest.mark.parametrize("speed", [[200, 200, np.nan], [np.nan] * 3, [np.nan, np.nan, 200]])
+def test_a_gate_without_data_is_not_known_which_is_blind(speed):
+    found, asked = through(gate("speed > 100"), window(speed))
+    assert found.blind == "no data for speed, which `when` asks for"
+    assert (found.idle, asked) == ("", [])
+
+
+def test_what_little_is_missing_is_taken_from_the_row_before_it():
+    assert through(gate("speed > 1", settle=3 * SECOND), window([9, 9, np.nan, 9, 9, 9]))[1]
+    assert not through(gate("speed > 1", settle=3 * SECOND), window([9, 0, np.nan, 9, 9, 9]))[1]
+
+
+def test_all_conditions_must_hold_and_the_one_that_does_not_is_named():
+    both = gate("speed > 100", "valve == 1")
+    rows = [[5.0, 2.0, 200.0, 0.0]] * 3
+    assert through(both, rows)[0].idle == "not running (valve == 1 (open) is false)"
+    # One that is known not to hold decides, whatever the other would say.
+    gone = [[5.0, 2.0, np.nan, 0.0]] * 3
+    assert through(both, gone)[0].idle == "not running (valve == 1 (open) is false)"
+    assert through(both, [[5.0, 2.0, 200.0, np.nan]] * 3)[0].blind.startswith("no data for valve")
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 200.0, np.nan]), min_size=5, max_size=5), min_size=1)
+)
+def test_a_window_is_judged_as_if_it_were_alone_and_only_if_the_machine_ran_throughout(speeds):
+    a_gate = gate("speed > 100", settle=2 * SECOND)
+    windows = [bundles.window(np.array(window(speed))) for speed in speeds]
+    score = lambda part: [Score(w.end, np.zeros(2), 1.0) for w in part]  # noqa: E731
+    together = a_gate.judge(windows, score, BLANK)
+    for each, found, speed in zip(windows, together, speeds, strict=True):
+        [alone] = a_gate.judge([each], score, BLANK)
+        assert (alone.idle, alone.blind) == (found.idle, found.blind)
+        judged = not (found.idle or found.blind)
+        assert judged == (bool(np.isfinite(found.values).all()))
+        if judged:
+            assert 0.0 not in speed
+            assert np.isfinite(speed).sum() >= 4
+
+
+def test_a_tag_that_is_not_there_is_refused_with_a_suggestion():
+    with pytest.raises(ConfigError, match=r"detector pump: no tag 'sped'.*did you mean 'speed'"):
+        gate("sped > 100")
+
+
+def test_a_settling_time_needs_a_gate_and_an_end():
+    with pytest.raises(ConfigError, match="settle waits after `when`, which is not given"):
+        gate(settle=SECOND)
+    with pytest.raises(ConfigError, match=f"more than {LONGEST}: shorten it"):
+        gate("speed > 1", settle=LONGEST * SECOND)
+
+
+def test_a_tag_that_only_the_gate_looks_at_cannot_drift():
+    own = Reference(((0.0,), (1.0,), (2.0,)), ((0.5, 0.5),) * 3, SECOND)
+    wide = gate("speed > 1").reference(own)
+    assert wide.edges == ((0.0,), (1.0,), (), (2.0,))
+    assert wide.shares == ((0.5, 0.5), (0.5, 0.5), (1.0,), (0.5, 0.5))
+    assert gate("flow > 1").reference(own) is own
+    assert gate("speed > 1").reference(Reference()) == Reference()
+
+
+def test_limits_are_judged_as_soon_as_the_machine_has_settled_whatever_their_window():
+    options = LimitsOptions.model_validate(
+        {"type": "limits", "when": "speed > 100", "settle": "2s",
+         "tags": {"flow": {"low": 3, "flat_line": "60s"}}}
+    )  # fmt: skip
+    guard = LimitsDetector("guard", options, TAGS, Places(None, None))
+    assert guard.spec.tags == ("flow", "speed")
+    rows = np.tile([0.0, 0.0], (guard.spec.length, 1))
+    rows[-2:, 1] = 200
+    [starting] = guard.score([bundles.window(rows)])
+    assert starting.idle == "settling (speed > 100 rpm for 2 s of 3 s)"
+    rows[-3:, 1] = 200
+    [running] = guard.score([bundles.window(rows)])
+    assert running.values[0] > guard.alarms[0].threshold
+    assert running.expected[0] == 3
+    assert running.expected.shape == (2,)

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from detectors.runtime.limits import LimitsDetector, LimitsOptions
+from gateway.api.contracts import ConfigError, Places
+from gateway.api.model import SECOND, Severity, Tag, Window
+
+TAGS = {
+    "flow": Tag("flow", "plc", SECOND, "m3/h"),
+    "level": Tag("level", "plc", SECOND, "%"),
+    "ambient": Tag("ambient", "broker", 5 * SECOND, "°C"),
+}
+
+
+def build(tags, tmp_path, **more):
+    options = LimitsOptions.model_validate({"type": "limits", "tags": tags, **more})
+    return LimitsDetector("guard", options, TAGS, Places(tmp_path, tmp_path))
+
+
+def window(detector, *columns, end=1_000 * SECOND):
+    """A window whose last rows are the given columns; what is before them was not observed."""
+    spec = detector.spec
+    values = np.full((spec.length, len(spec.tags)), np.nan)
+    for number, column in enumerate(columns):
+        values[-len(column) :, number] = column
+    start = end - (spec.length - 1) * spec.period
+    return Window(start, spec.period, values, ~np.isnan(values))
+
+
+def values(detector, *columns):
+    [score] = detector.score([window(detector, *columns)])
+    return dict(zip([alarm.name for alarm in detector.alarms], score.values, strict=True))
+
+
+def active(detector, *columns):
+    [score] = detector.score([window(detector, *columns)])
+    return {
+        alarm.name
+        for alarm, value in zip(detector.alarms, score.values, strict=True)
+        if value > alarm.threshold
+    }
+
+
+FOUR = {"flow": {"high_high": 95, "high": 85, "low": 10, "low_low": 5, "hysteresis": 2}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (50, set()),
+        (85, set()),
+        (86, {"flow.high"}),
+        (96, {"flow.high", "flow.high_high"}),
+        (10, set()),
+        (9, {"flow.low"}),
+        (4, {"flow.low", "flow.low_low"}),
+    ],
+)
+def test_a_value_beyond_a_limit_activates_just_that_limit(value, expected, tmp_path):
+    assert active(build(FOUR, tmp_path), [value, value]) == expected
+
+
+def test_thresholds_and_hysteresis_are_in_engineering_units(tmp_path):
+    alarms = {alarm.name: alarm for alarm in build(FOUR, tmp_path).alarms}
+    assert alarms["flow.high"].threshold == 85
+    assert alarms["flow.low"].threshold == -10
+    assert {alarm.hysteresis for alarm in alarms.values()} == {2}
+    assert {alarm.tag for alarm in alarms.values()} == {"flow"}
+
+
+def test_outer_limits_weigh_one_step_more_and_critical_is_the_top(tmp_path):
+    alarms = {a.name: a for a in build(FOUR, tmp_path, severity="high", on_delay="3s").alarms}
+    assert alarms["flow.high"].severity is Severity.HIGH
+    assert alarms["flow.high_high"].severity is Severity.CRITICAL
+    top = build(FOUR, tmp_path, severity="critical").alarms
+    assert {alarm.severity for alarm in top} == {Severity.CRITICAL}
+
+
+def test_a_tags_own_severity_and_delays_win(tmp_path):
+    own = {"flow": {"high_high": 95, "severity": "low", "on_delay": "0s", "off_delay": "9s"}}
+    [alarm] = build(own, tmp_path, severity="high", on_delay="3s").alarms
+    assert (alarm.severity, alarm.on_delay, alarm.off_delay) == (Severity.LOW, 0, 9 * SECOND)
+
+
+def test_a_tag_that_was_not_observed_cannot_be_judged(tmp_path):
+    detector = build({"flow": {"high": 85}, "level": {"low": 10, "rate_of_change": 1}}, tmp_path)
+    judged = values(detector, [50.0, 90.0], [50.0, np.nan])
+    assert judged["flow.high"] == 90
+    assert np.isnan(judged["level.low"])
+    assert np.isnan(judged["level.rate_of_change"])
+
+
+def test_a_detector_that_sees_nothing_says_what_is_missing(tmp_path):
+    detector = build(FOUR, tmp_path)
+    [score] = detector.score([window(detector, [50.0, np.nan])])
+    assert score.blind == "no data for flow"
+    assert score.coverage == 0
+    assert np.isnan(score.values).all()
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_rate_of_change_is_absolute_and_per_second(direction, tmp_path):
+    detector = build({"flow": {"rate_of_change": 20}}, tmp_path, period="500ms")
+    moved = 50.0 + direction * 22
+    assert values(detector, [50.0, 50.0, moved])["flow.rate_of_change"] == 22
+
+
+def test_the_rate_of_a_slow_tag_is_taken_over_its_own_period(tmp_path):
+    detector = build({"ambient": {"rate_of_change": 1}}, tmp_path)
+    held = [20.0, 20.0, 20.0, 20.0, 20.0, 24.0]
+    assert values(detector, held)["ambient.rate_of_change"] == pytest.approx(0.8)
+
+
+def test_a_rate_needs_two_observed_rows(tmp_path):
+    detector = build({"flow": {"rate_of_change": 20}}, tmp_path)
+    assert np.isnan(values(detector, [50.0])["flow.rate_of_change"])
+
+
+def test_a_flat_line_counts_the_seconds_since_the_last_change(tmp_path):
+    detector = build({"flow": {"flat_line": "4s"}}, tmp_path)
+    assert values(detector, [3.0, 1.0, 1.0, 1.0])["flow.flat_line"] == 2
+    assert active(detector, [3.0, 1.0, 1.0, 1.0, 1.0, 1.0]) == set()
+    assert active(detector, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]) == {"flow.flat_line"}
+
+
+def test_the_rounding_of_a_mean_is_not_a_change(tmp_path):
+    detector = build({"flow": {"flat_line": "4s"}}, tmp_path)
+    rounded = [0.1, 0.1, (0.1 + 0.1 + 0.1) / 3, 0.1, 0.1, 0.1]
+    assert rounded[2] != 0.1
+    assert active(detector, rounded) == {"flow.flat_line"}
+
+
+def test_a_gap_ends_a_flat_line(tmp_path):
+    detector = build({"flow": {"flat_line": "4s"}}, tmp_path)
+    assert values(detector, [1.0, 1.0, 1.0, np.nan, 1.0, 1.0])["flow.flat_line"] == 1
+
+
+def test_expected_is_the_nearest_value_within_the_limits(tmp_path):
+    detector = build({"flow": {"high_high": 95, "high": 85}, "level": {"low_low": 5}}, tmp_path)
+    [score] = detector.score([window(detector, [96.0, 96.0], [2.0, 2.0])])
+    assert score.expected.tolist() == [85, 5]
+    assert score.actual.tolist() == [96, 2]
+    [fine] = detector.score([window(detector, [50.0, 50.0], [50.0, 50.0])])
+    assert fine.expected.tolist() == [50, 50]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"high_high": 80, "high": 85}, "high_high (80) must be above high (85)"),
+        ({"high": 5, "low": 5}, "high (5) must be above low (5)"),
+        ({"high": 5, "low_low": 7}, "high (5) must be above low_low (7)"),
+        ({}, "no limit given"),
+        ({"hysteresis": 2}, "no limit given"),
+        ({"hig": 5}, "hig"),
+        ({"high": 5, "hysteresis": -1}, "hysteresis"),
+        ({"rate_of_change": 0}, "rate_of_change"),
+        ({"high": float("nan")}, "high"),
+        ({"flat_line": 60}, "no unit"),
+    ],
+)
+def test_limits_that_contradict_themselves_are_refused(limits, said, tmp_path):
+    with pytest.raises(ValidationError) as refused:
+        build({"flow": limits}, tmp_path)
+    assert said in str(refused.value)
+
+
+def test_an_unknown_tag_is_refused_with_a_suggestion(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"guard: no tag 'flwo' in this line, did you mean 'flow'"
+    ):
+        build({"flwo": {"high": 5}}, tmp_path)
+    with pytest.raises(ConfigError, match=r"it has ambient, flow, level"):
+        build({"xyz": {"high": 5}}, tmp_path)
+
+
+def test_a_flat_line_shorter_than_the_tags_own_period_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="only every 5s"):
+        build({"ambient": {"flat_line": "8s"}}, tmp_path)
+
+
+def test_a_flat_line_that_needs_endless_windows_is_refused_with_a_longer_period(tmp_path):
+    with pytest.raises(ConfigError, match="such as 87s"):
+        build({"flow": {"flat_line": "1d"}}, tmp_path)
+    build({"flow": {"flat_line": "1d"}}, tmp_path, period="87s")

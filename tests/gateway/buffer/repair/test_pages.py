@@ -1,0 +1,125 @@
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.api.model import Envelope, Kind
+from gateway.buffer import database
+from gateway.buffer.repair import pages as cells
+from gateway.buffer.repair.wal import PAGE
+from gateway.buffer.rows import Rows, checksum
+
+A, S = Kind.ALERT, Kind.SUMMARY
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+
+def pages_of(envelopes, checkpoints=(), cursors=(), deleted=()):
+    """The pages of a database that holds these rows but for the deleted ones."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = ON")
+        database._create(db, None)
+        rows = {kind: Rows(db, kind) for kind in Kind}
+        db.execute("BEGIN")
+        for kind, held in rows.items():
+            held.put([e for e in envelopes if e.kind is kind])
+        for name, state in checkpoints:
+            row = (name, state, checksum(name, state))
+            db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", row)
+        for cursor in cursors:
+            row = (*cursor, checksum(*cursor))
+            db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", row)
+        for kind, number in deleted:
+            rows[kind].remove([number])
+        db.execute("COMMIT")
+        raw = db.serialize()
+    return [raw[at : at + PAGE] for at in range(0, len(raw), PAGE)]
+
+
+def read_all(pages):
+    def page_at(number):
+        return pages[number - 1] if 0 < number <= len(pages) else b""
+
+    found = cells.Found()
+    for page in pages:
+        found.add(cells.read(page, page_at))
+    return found
+
+
+def row(number, body, kind=A):
+    return Envelope(kind, 1_700_000_000_000_000_000 + number, body, key=number)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(list(Kind)), st.integers(1, 2**55)),
+        st.tuples(INT64, st.integers(0, 2**31), st.binary(max_size=300)),
+        max_size=40,
+    )
+)
+def test_every_row_is_found_whatever_is_in_it(content):
+    sent = [Envelope(k, at, body, v, seq) for (k, seq), (at, v, body) in content.items()]
+    found = read_all(pages_of(sent)).rows
+    assert sorted(found, key=repr) == sorted(sent, key=repr)
+
+
+@pytest.mark.parametrize("size", [0, 57, 58, 4033, 4034, 4035, 4036, 4037, 8125, 8126, 100_000])
+def test_a_row_that_goes_on_over_other_pages_is_found_whole(size):
+    sent = [row(1, b"before"), row(2, b"x" * size), row(3, b"after")]
+    found = read_all(pages_of(sent)).rows
+    assert sorted(found, key=lambda e: e.key) == sent
+
+
+def test_checkpoints_and_cursors_are_found_as_they_are_stored():
+    states = {f"detector-{n}-é" * (n + 1): bytes([n]) * n**4 for n in range(12)}
+    cursors = {("cloud", 0, 0), ("cloud", 1, 1), ("file with a name", 2, 2**40)}
+    found = read_all(pages_of([row(1, b"a")], states.items(), cursors))
+    assert {name: state for name, state, _ in found.checkpoints} == states
+    assert {cursor[:3] for cursor in found.cursors} == cursors
+
+
+def test_only_the_last_state_of_a_checkpoint_is_found():
+    states = [("pump", b"%d" % n * 100) for n in range(50)]
+    assert [row[1] for row in read_all(pages_of([], states)).checkpoints] == [b"49" * 100]
+
+
+def test_deleted_rows_are_not_found():
+    sent = [row(n, b"%d" % n * 40, S) for n in range(1, 400)]
+    gone = {n for n in range(1, 400) if n % 3 or n < 200}
+    found = read_all(pages_of(sent, deleted=[(S, n) for n in gone])).rows
+    assert {e.key for e in found} == set(range(1, 400)) - gone
+
+
+def test_the_numbers_that_were_given_out_are_found():
+    pages = pages_of([row(300 + kind, b"a", kind) for kind in Kind])
+    found = [numbers for page in pages if (numbers := cells.last_numbers(page))]
+    assert found == [{kind: 300 + kind for kind in Kind}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_is_damaged_costs_itself_alone(data):
+    sent = [row(n, b"%04d" % n * 12) for n in range(1, 60)]
+    pages = pages_of(sent)
+    number, at = data.draw(st.sampled_from(range(len(pages)))), data.draw(st.integers(0, 4095))
+    size = data.draw(st.integers(1, 600))
+    damaged = bytearray(pages[number])
+    damaged[at : at + size] = data.draw(st.binary(min_size=size, max_size=size))[: PAGE - at]
+    whole = pages[number]
+    pages[number] = bytes(damaged[:PAGE])
+    lost = {e.key for e in sent} - {e.key for e in read_all(pages).rows}
+    # A row: about 20 bytes before its body, a CRC of up to 6 behind it.
+    places = {e.key: whole.find(e.body) for e in sent if e.body in whole}
+    hit = {n for n, place in places.items() if place - 25 < at + size and at < place + 48 + 6}
+    assert lost <= hit
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_garbage_is_nothing(seed):
+    dice = random.Random(seed)
+    page = bytes(dice.choices([6, 9, 0, 1, 12, 13, 128, 255], k=PAGE)) if seed else b"\x09" * PAGE
+    assert cells.read(page, lambda _: b"") == cells.Found()
+    assert cells.last_numbers(page) == {}

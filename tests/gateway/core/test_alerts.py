@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+
+from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity
+from gateway.core.alerts import AlertMachine
+
+S = SECOND
+T0 = 1_700_000_000 * S
+
+
+def machine(**limits):
+    alarm = Alarm("anomaly", threshold=10.0, severity=Severity.HIGH, **limits)
+    return AlertMachine("pump", [alarm], ["flow", "speed", "vibration"])
+
+
+def score(second, value, contribution=(0.0, 0.0, 0.0)):
+    return Score(
+        T0 + round(second * S),
+        np.array([value]),
+        coverage=1.0,
+        model="pump@1",
+        contribution=np.array(contribution, dtype=float),
+        expected=np.array([1.0, 2.0, 3.0]),
+        actual=np.array([1.5, 2.0, 9.0]),
+    )
+
+
+def run(pump, values):
+    """One score a second; the transitions as (second, state)."""
+    found = [alert for k, value in enumerate(values) for alert in pump.step(score(k, value))]
+    return [((alert.at - T0) / S, alert.state) for alert in found]
+
+
+def test_above_the_threshold_raises_once_and_back_below_clears_once():
+    assert run(machine(), [9, 11, 12, 11, 9, 8]) == [
+        (1.0, AlarmState.UNACKNOWLEDGED),
+        (4.0, AlarmState.NORMAL),
+    ]
+
+
+def test_exactly_the_threshold_is_not_above_it():
+    assert run(machine(), [10, 10, 10]) == []
+
+
+def test_the_on_delay_wants_the_condition_without_a_break():
+    assert run(machine(on_delay=2 * S), [11, 11, 9, 11, 11, 11]) == [
+        (5.0, AlarmState.UNACKNOWLEDGED)
+    ]
+
+
+def test_the_off_delay_wants_the_return_without_a_break():
+    assert run(machine(off_delay=2 * S), [11, 9, 9, 11, 9, 9, 9, 9]) == [
+        (0.0, AlarmState.UNACKNOWLEDGED),
+        (6.0, AlarmState.NORMAL),
+    ]
+
+
+def test_hysteresis_keeps_an_alarm_that_hovers_at_its_threshold():
+    assert run(machine(hysteresis=2.0), [11, 9, 11, 9, 8.5, 7.9]) == [
+        (0.0, AlarmState.UNACKNOWLEDGED),
+        (5.0, AlarmState.NORMAL),
+    ]
+
+
+def test_what_cannot_be_judged_neither_raises_nor_clears():
+    nan = float("nan")
+    assert run(machine(), [11, nan, nan, nan]) == [(0.0, AlarmState.UNACKNOWLEDGED)]
+    assert run(machine(on_delay=2 * S), [11, nan, 11, 11, 11]) == [(4.0, AlarmState.UNACKNOWLEDGED)]
+    assert run(machine(off_delay=2 * S), [11, 9, nan, 9, 9, 9]) == [
+        (0.0, AlarmState.UNACKNOWLEDGED),
+        (5.0, AlarmState.NORMAL),
+    ]
+
+
+def test_an_alert_keeps_its_id_and_tells_its_peak_and_its_causes():
+    pump = machine()
+    (raised,) = pump.step(score(0, 20, (1.0, 0.0, 3.0)))
+    pump.step(score(1, 40, (0.0, 0.0, 5.0)))
+    (cleared,) = pump.step(score(2, 5))
+    assert raised.id == cleared.id
+    assert (raised.peak, cleared.peak) == (20, 40)
+    assert [top.tag for top in raised.top_tags] == ["vibration", "flow"]
+    assert raised.top_tags[0].share == 0.75
+    assert (raised.top_tags[0].actual, raised.top_tags[0].expected) == (9.0, 3.0)
+    assert [top.tag for top in cleared.top_tags] == ["vibration"]
+    assert raised.is_active
+    assert not cleared.is_active
+
+
+def test_a_second_activation_is_another_alarm():
+    pump = machine()
+    (first,) = pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    (second,) = pump.step(score(2, 20))
+    assert first.id != second.id
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_a_restart_in_the_middle_changes_nothing(cut):
+    scores = [score(k, v) for k, v in enumerate([11, 12, 30, 9, 9, 9, 9])]
+    limits = {"on_delay": 2 * S, "off_delay": 2 * S}
+    unbroken = machine(**limits)
+    expected = [alert for each in scores for alert in unbroken.step(each)]
+    before, after = machine(**limits), machine(**limits)
+    found = [alert for each in scores[:cut] for alert in before.step(each)]
+    after.restore(before.checkpoint())
+    found += [alert for each in scores[cut:] for alert in after.step(each)]
+    assert found == expected
+    assert len(expected) == 2
+
+
+def test_a_checkpoint_of_another_configuration_is_taken_up_as_far_as_it_goes():
+    pump = machine()
+    pump.step(score(0, 20))
+    other = AlertMachine("pump", [Alarm("elsewhere", threshold=1.0)], ["flow"])
+    other.restore(pump.checkpoint())
+    assert other.standing() == []
+    same = machine()
+    same.restore(pump.checkpoint())
+    assert [alert.peak for alert in same.standing()] == [20]
+
+
+def test_alarms_of_single_tags_name_that_tag():
+    limits = [Alarm("flow.low", -5.0, tag="flow"), Alarm("speed.high", 9.0, tag="speed")]
+    guard = AlertMachine("guard", limits, ["flow", "speed"])
+    values = Score(
+        T0,
+        np.array([-4.0, 3.0]),
+        1.0,
+        expected=np.array([5.0, np.nan]),
+        actual=np.array([4.0, 3.0]),
+    )
+    (alert,) = guard.step(values)
+    assert (alert.alarm, alert.tag) == ("flow.low", "flow")
+    assert alert.top_tags[0].actual == 4.0
+    assert alert.top_tags[0].expected == 5.0
+
+
+def idle(second):
+    return Score(
+        T0 + round(second * S), np.array([np.nan]), 1.0, idle="not running (speed > 1 rpm)"
+    )
+
+
+def test_an_active_alarm_of_a_machine_that_stops_is_suppressed_by_design_after_its_off_delay():
+    pump = machine(off_delay=2 * S)
+    [raised] = pump.step(score(0, 12))
+    assert pump.step(idle(1)) == pump.step(idle(2)) == []
+    [over] = pump.step(idle(3))
+    assert (over.state, over.id, over.is_active) == (AlarmState.SUPPRESSED, raised.id, False)
+    assert over.message == "anomaly suppressed by design after 3 s: not running (speed > 1 rpm)"
+    # Whoever compares value and threshold must not see an alarm that still stands.
+    assert over.value <= over.threshold
+    assert (over.peak, over.top_tags) == (raised.peak, raised.top_tags)
+    assert pump.active == []
+
+
+def test_what_is_still_wrong_when_the_machine_runs_again_is_a_new_alarm():
+    pump = machine()
+    [raised] = pump.step(score(0, 12))
+    pump.step(idle(1))
+    [again] = pump.step(score(2, 12))
+    assert again.is_active
+    assert again.id != raised.id
+
+
+def test_a_short_stop_ends_no_alarm():
+    pump = machine(off_delay=5 * S)
+    pump.step(score(0, 12))
+    assert pump.step(idle(1)) == pump.step(score(2, 12)) == []
+    assert [pump.step(idle(second)) for second in range(3, 8)] == [[]] * 5
+
+
+def test_a_stop_ends_a_pending_alarm():
+    pump = machine(on_delay=2 * S)
+    assert [pump.step(each) for each in (score(0, 12), score(1, 12), idle(2))] == [[], [], []]
+    assert [pump.step(score(second, 12)) for second in (3, 4)] == [[], []]
+    assert pump.step(score(5, 12))

@@ -1,0 +1,250 @@
+"""Which clips are owed, what of them is sent, and that no restart forgets one. Hand-made time."""
+
+from types import SimpleNamespace
+
+import pytest
+from fakes import batch, tag
+
+from gateway.api.model import SECOND, AlarmState, Alert, Kind, SampleBatch, Severity, TopTag
+from gateway.core.clips import HOUR, LISTED, ClipPlan
+
+S = SECOND
+NOON = 500_000 * HOUR
+TAGS = (tag("flow"), tag("level"), tag("current", period=S // 10))
+CLIP = {"before": 120 * S, "after": 60 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000}
+
+
+def plan(line_tags=TAGS, **options):
+    return ClipPlan(SimpleNamespace(**CLIP | options), line_tags, lateness=S // 2)
+
+
+def alert(at, *causes, state=AlarmState.UNACKNOWLEDGED, opened_at=None, own=None):
+    top = tuple(TopTag(name, 1.0) for name in causes)
+    opened_at = at if opened_at is None else opened_at
+    name = f"pump.anomaly-{opened_at}"
+    return Alert(
+        name, "pump", "anomaly", state, Severity.HIGH, opened_at, at, 2.0, 1.0, 2.0, own, top
+    )
+
+
+def samples(first, count, number=0, every=S):
+    return SampleBatch.joined(
+        [batch(first + k * every, float(k), first=number) for k in range(count)]
+    )
+
+
+def cut(owed, now, found=None, damaged=()):
+    """Cut what is due with these samples, and take it."""
+    clip = owed.begin(now)
+    done = owed.cut(clip, found if found is not None else samples(clip.since, 181), damaged, now)
+    owed.settle(done, ["a point"], now)
+    return done, owed.take()
+
+
+def test_an_activation_owes_a_clip_of_its_causes_until_its_end_has_come_in():
+    owed = plan()
+    owed.ask(alert(NOON, "flow", "nonsense"))
+    assert owed.begin(NOON + 60 * S) is None
+    clip = owed.begin(NOON + 60 * S + S // 2)
+    assert (clip.since, clip.until) == (NOON - 120 * S, NOON + 60 * S)
+    assert (clip.tags, clip.alerts) == (["flow"], [f"pump.anomaly-{NOON}"])
+    assert owed.numbers(clip) == {"flow": 0}
+
+
+def test_all_tags_are_asked_for_where_the_line_file_says_so():
+    owed = plan(tags="all")
+    owed.ask(alert(NOON))
+    assert owed.begin(NOON + 61 * S).tags == ["current", "flow", "level"]
+
+
+def test_an_alarm_that_belongs_to_a_tag_shows_that_tag():
+    owed = plan()
+    owed.ask(alert(NOON, own="level"))
+    assert owed.begin(NOON + HOUR).tags == ["level"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        alert(NOON, "flow", state=AlarmState.NORMAL),
+        alert(NOON, "flow", state=AlarmState.ACKNOWLEDGED, opened_at=NOON - 9 * S),
+        alert(NOON),
+    ],
+)
+def test_only_an_activation_with_a_tag_to_show_asks_for_a_clip(other):
+    owed = plan()
+    owed.ask(other)
+    assert owed.begin(NOON + HOUR) is None
+    assert not owed.take_news()
+
+
+def test_activations_while_a_clip_is_open_join_it():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    assert owed.take_news()
+    owed.ask(alert(NOON + 30 * S, "level"))
+    assert not owed.take_news()
+    assert owed.begin(NOON + 61 * S) is None
+    clip = owed.begin(NOON + 91 * S)
+    assert (clip.at, clip.until, clip.tags) == (NOON, NOON + 90 * S, ["flow", "level"])
+    assert clip.alert_count == 2
+
+
+def test_a_flood_of_alarms_is_no_flood_of_clips():
+    """An alarm a second for an hour: clips of twice the length, each sample at most once."""
+    owed, sent, clips = plan(per_hour=100_000), [], 0
+    for second in range(3600):
+        now = NOON + second * S
+        owed.ask(alert(now - S // 2, "flow"))
+        clip = owed.begin(now)
+        if clip is not None:
+            assert clip.until - clip.since <= 2 * 180 * S
+            assert len(clip.alerts) <= LISTED
+            done, _ = cut(owed, now, samples(clip.since, (clip.until - clip.since) // S + 1))
+            sent += done.samples.at.tolist()
+            clips += 1
+    assert clips <= 3600 // 180
+    assert len(sent) == len(set(sent)) <= 3600 + 180
+
+
+def test_a_sample_is_sent_with_one_clip_only():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    cut(owed, NOON + 61 * S)
+    owed.ask(alert(NOON + 90 * S, "flow", "level"))
+    both = SampleBatch.joined([samples(NOON - 30 * S, 181), samples(NOON - 30 * S, 181, number=1)])
+    done, _ = cut(owed, NOON + 151 * S, both)
+    assert done.samples.at[done.samples.tag == 0].min() == NOON + 61 * S
+    assert done.samples.at[done.samples.tag == 1].min() == NOON - 30 * S
+
+
+def test_an_activation_while_a_clip_is_being_cut_has_one_of_its_own():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    clip = owed.begin(NOON + 61 * S)
+    owed.ask(alert(NOON + 60 * S, "level"))
+    assert clip.tags == ["flow"]
+    assert owed.begin(NOON + 61 * S) is clip, "whoever died while cutting starts over"
+    cut(owed, NOON + 61 * S)
+    assert owed.begin(NOON + 121 * S).tags == ["level"]
+
+
+def test_more_than_a_clip_may_hold_is_thinned_and_said():
+    owed = plan(at_most=100)
+    owed.ask(alert(NOON, "flow"))
+    done, (points, loss) = cut(owed, NOON + 61 * S)
+    assert (done.found, len(done.samples), done.note) == (181, 100, "downsampled")
+    assert (points, loss) == (["a point"], None)
+    assert owed.facts() == {"owed": 0, "cut": 1, "left_out": 0, "found": 181, "sent": 100}
+
+
+def test_what_the_hour_has_no_room_for_is_left_out_counted_and_told():
+    owed = plan(per_hour=300)
+    owed.ask(alert(NOON, "flow"))
+    assert cut(owed, NOON + 61 * S)[1][1] is None
+    later = NOON + 1000 * S
+    owed.ask(alert(later, "flow"))
+    done, (points, loss) = cut(owed, later + 61 * S)
+    assert (len(done.samples), done.note, points) == (0, "per_hour", ["a point"])
+    assert (loss.kind, loss.reason, loss.count) == (Kind.CLIP, "per_hour", 181)
+    assert (loss.since, loss.until) == (later - 120 * S, later + 60 * S)
+    owed.ask(alert(NOON + HOUR, "flow"))
+    assert cut(owed, NOON + HOUR + 61 * S)[1][1] is None, "a new hour has room again"
+    assert owed.facts() == {"owed": 0, "cut": 2, "left_out": 1, "found": 543, "sent": 362}
+
+
+def test_a_restart_forgets_no_clip_and_no_bound():
+    first = plan(per_hour=300)
+    first.ask(alert(NOON, "flow"))
+    cut(first, NOON + 61 * S)
+    first.ask(alert(NOON + 200 * S, "flow"))
+    first.begin(NOON + 261 * S)
+    again = plan(per_hour=300)
+    again.restore(first.checkpoint())
+    assert again.checkpoint() != first.checkpoint(), "it says that there was a restart"
+    done, (_, loss) = cut(again, NOON + 300 * S, samples(NOON + 80 * S, 181))
+    assert (done.note, loss.reason) == ("restart,per_hour", "per_hour")
+
+
+def test_a_clip_is_owed_until_its_points_are_taken():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    clip = owed.begin(NOON + 61 * S)
+    owed.settle(owed.cut(clip, samples(NOON, 3), [], NOON + 61 * S), ["a point"], NOON + 61 * S)
+    again = plan()
+    again.restore(owed.checkpoint())
+    assert again.begin(NOON + 61 * S).alerts == clip.alerts
+    owed.take()
+    again.restore(owed.checkpoint())
+    assert again.begin(NOON + 61 * S) is None
+
+
+def test_a_clip_whose_history_is_gone_is_a_loss_of_what_there_would_have_been():
+    owed = plan()
+    owed.ask(alert(NOON, "flow", "current"))
+    again = plan()
+    again.restore(owed.checkpoint())
+    nothing = samples(NOON, 1).rows(slice(0))
+    done, (points, loss) = cut(again, NOON + 90 * HOUR, nothing)
+    assert (loss.reason, loss.count) == ("no_history", 181 + 1801)
+    assert (done.note, points) == ("restart,no_history", ["a point"])
+
+
+def test_a_dead_source_has_an_empty_clip_and_nothing_was_lost():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    done, (_, loss) = cut(owed, NOON + 61 * S, samples(NOON, 1).rows(slice(0)))
+    assert (done.found, done.note, loss) == (0, "", None)
+
+
+def test_damage_in_the_history_is_said():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    done, _ = cut(owed, NOON + 61 * S, damaged=["one.parquet"])
+    assert (len(done.samples), done.note) == (181, "damaged_history")
+
+
+def test_a_clock_that_is_stepped_ends_a_clip_at_once():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    owed.make_due_now()
+    owed.ask(alert(NOON - HOUR + S, "flow"))
+    done, _ = cut(owed, NOON - HOUR + S)
+    assert (done.clip.alert_count, done.note) == (1, "clock_stepped")
+    assert owed.begin(NOON - HOUR + 62 * S).note == ""
+
+
+def test_a_clock_that_went_back_hides_no_sample_as_sent_before():
+    first = plan()
+    first.ask(alert(NOON, "flow"))
+    cut(first, NOON + 61 * S)
+    again = plan()
+    again.restore(first.checkpoint())
+    first.make_due_now()
+    for owed in (first, again):
+        owed.ask(alert(NOON - HOUR, "flow"))
+        done, _ = cut(owed, NOON - HOUR + 61 * S)
+        assert len(done.samples) == 181
+
+
+def test_a_clip_of_a_clock_that_ran_years_ahead_is_not_waited_for():
+    first = plan()
+    first.ask(alert(NOON + 50_000 * HOUR, "flow"))
+    again = plan()
+    again.restore(first.checkpoint())
+    assert again.begin(NOON) is not None
+
+
+def test_a_tag_that_the_line_has_no_more_is_left_out():
+    first = plan()
+    first.ask(alert(NOON, "flow", "level"))
+    again = plan(TAGS[1:])
+    again.restore(first.checkpoint())
+    assert again.numbers(again.begin(NOON + HOUR)) == {"level": 0}
+
+
+def test_equal_states_are_equal_bytes():
+    owed, again = plan(), plan()
+    for each in (owed, again):
+        each.ask(alert(NOON, "flow"))
+    assert owed.checkpoint() == again.checkpoint()

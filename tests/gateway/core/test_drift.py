@@ -1,0 +1,132 @@
+"""A model that no longer sees what it was learnt from says so; it never calls that an anomaly."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.api.model import SECOND, Reference, Score, Severity, Window, WindowSpec
+from gateway.core.alerts import AlertMachine
+from gateway.core.drift import ModelHealth, stability_index
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+TAGS = ("speed", "flow")
+EDGES = (-1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28)
+"""Deciles of the standard normal distribution."""
+SHARES = (0.1,) * 10
+
+
+class Model:
+    """A detector as far as its health goes; a window a minute."""
+
+    def __init__(self, tags=TAGS, reference=None):
+        self.spec = WindowSpec(tags, MINUTE, 1)
+        rows = len(tags) + 1
+        self.reference = reference or Reference((EDGES,) * rows, (SHARES,) * rows, 2 * HOUR)
+        self.alarms = ()
+
+
+def live(hours, *, shift=(0.0, 0.0), score_shift=0.0, blind=0.0, health=None, seed=1):
+    """The alerts of so many hours, and the health itself."""
+    rng = np.random.default_rng(seed)
+    health = health or ModelHealth({"pump": Model(), "guard": object()}, TAGS)
+    machine = AlertMachine("models", health.alarms, TAGS)
+    alerts = []
+    for minute in range(round(hours * 60)):
+        at = minute * MINUTE
+        values = (rng.normal(size=2) + shift)[None]
+        judged = rng.random() >= blind
+        value = rng.normal() + score_shift if judged else np.nan
+        window = Window(at, MINUTE, values, np.ones((1, 2), dtype=np.bool_))
+        health.push("pump", window, Score(at, np.array([value]), 1.0))
+        health.push("guard", window, Score(at, np.array([value]), 1.0))
+        alerts += machine.step(health.score(at))
+    return alerts, health
+
+
+def test_a_process_as_it_was_learnt_says_nothing():
+    alerts, health = live(24)
+    assert alerts == []
+    assert np.isfinite(health.score(0).values).all(), "and there is something to say"
+
+
+def test_an_input_that_moved_is_named_with_what_to_do():
+    (alert,), _ = live(8, shift=(0.0, 2.0))
+    assert alert.alarm == "pump.input_drift"
+    assert alert.severity is Severity.LOW
+    assert alert.top_tags[0].tag == "flow"
+    assert alert.top_tags[0].share > 0.9
+    assert "retrain it" in alert.message
+    assert alert.at >= 2 * HOUR, "nothing is said before there is as much as is compared"
+
+
+def test_scores_that_moved_are_an_alarm_of_their_own():
+    (alert,), _ = live(8, score_shift=2.0)
+    assert alert.alarm == "pump.score_drift"
+    assert "retrain it" in alert.message
+
+
+def test_a_model_that_is_often_blind_is_told_whatever_the_reason():
+    (alert,), _ = live(6, blind=0.5)
+    assert alert.alarm == "pump.blindness"
+    assert 0.2 < alert.value <= 1
+    assert alert.top_tags == ()
+    assert live(6, blind=0.05)[0] == []
+
+
+def test_a_machine_that_does_not_run_makes_its_model_neither_blind_nor_drift():
+    alerts, health = live(3)
+    before = {name: array.copy() for name, array in health.memory().items()}
+    stopped = Window(0, MINUTE, np.full((1, 2), 9.0), np.ones((1, 2), dtype=np.bool_))
+    for minute in range(600):
+        health.push(
+            "pump", stopped, Score(minute * MINUTE, np.array([np.nan]), 1.0, idle="stopped")
+        )
+    assert alerts == []
+    for name, array in health.memory().items():
+        assert np.array_equal(array, before[name])
+
+
+def test_a_return_to_normal_returns_the_alarm():
+    _, health = live(6, shift=(3.0, 0.0))
+    drifted = health.score(0).values[0]
+    live(24, health=health)
+    assert drifted > 1
+    assert health.score(0).values[0] < 0.1
+
+
+def test_a_model_without_distributions_is_only_watched_for_blindness():
+    health = ModelHealth({"pump": Model(reference=Reference())}, TAGS)
+    alerts, _ = live(6, shift=(5.0, 5.0), blind=0.5, health=health)
+    assert [alert.alarm for alert in alerts] == ["pump.blindness"]
+
+
+def test_it_goes_on_after_a_restart():
+    _, before = live(3, shift=(0.0, 2.0))
+    after = ModelHealth({"pump": Model(), "guard": object()}, TAGS)
+    assert np.isnan(after.score(0).values).all()
+    after.recall(before.memory())
+    assert np.array_equal(after.score(0).values, before.score(0).values)
+
+
+def test_the_past_of_another_model_is_left():
+    _, before = live(3)
+    after = ModelHealth({"pump": Model(tags=("flow",))}, TAGS)
+    after.recall(before.memory())
+    assert np.isnan(after.score(0).values[:2]).all()
+
+
+def test_a_normal_distribution_that_moved_by_its_spread_has_an_index_of_one():
+    rng = np.random.default_rng(3)
+    moved = np.bincount(np.searchsorted(EDGES, rng.normal(1.0, 1.0, 100_000)), minlength=10)
+    assert stability_index(SHARES, moved) == pytest.approx(1.0, abs=0.1)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=10, max_size=10))
+def test_the_index_is_zero_for_equal_spreads_finite_and_never_negative(counts):
+    now = np.array(counts, dtype=np.float64)
+    assert np.isfinite(stability_index(SHARES, now))
+    assert stability_index(SHARES, now) >= 0
+    if now.sum():
+        assert stability_index(now, now) == pytest.approx(0, abs=1e-9)

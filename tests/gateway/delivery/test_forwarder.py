@@ -1,0 +1,305 @@
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from gateway.api.contracts import SinkRejected, SinkUnavailable
+from gateway.api.model import SECOND, Envelope, Kind, Summary
+from gateway.buffer import BufferRefused, open_buffer
+from gateway.core.byte_budget import HOUR, LEAST, Budget
+from gateway.core.points import summary_envelope
+from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.pace import FIRST_ROWS, Pace
+
+A, S, G, C = Kind
+AWAY = SinkUnavailable("no route")
+HUMAN = SinkUnavailable("401", needs_human=True)
+
+
+def points(kind, *bodies):
+    return [Envelope(kind, at, body.encode()) for at, body in enumerate(bodies, 1)]
+
+
+class FakeSink:
+    """Answers from a script, then takes everything; sets `wrote` at each call."""
+
+    accepts = frozenset(Kind)
+
+    def __init__(self, *script):
+        self.script, self.batches, self.calls = list(script), [], asyncio.Queue()
+
+    async def write(self, batch):
+        bodies = [e.body.decode() for e in batch]
+        self.calls.put_nowait(bodies)
+        answer = self.script.pop(0) if self.script else None
+        if callable(answer):
+            answer = answer(bodies)
+        if isinstance(answer, Exception):
+            raise answer
+        self.batches.append(bodies)
+        return 10 * len(batch)
+
+
+@pytest.fixture
+async def buffer(tmp_path):
+    options = SimpleNamespace(max_bytes=10**9, max_age=2**62)
+    async with open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def forwarding(buffer, sink, **options):
+    options = {"pace": Pace(draw=lambda: 0.0), "linger": 0.05, **options}
+    forwarder = Forwarder("cloud", sink, buffer, **options)
+    task = asyncio.create_task(forwarder.run())
+    try:
+        yield forwarder
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def until_async(fits, buffer):
+    async with asyncio.timeout(10):
+        while not fits(await buffer.stats()):
+            await asyncio.sleep(0.005)
+
+
+async def next_call(sink):
+    async with asyncio.timeout(10):
+        return await sink.calls.get()
+
+
+async def idle(buffer):
+    """The forwarder has found nothing to do and waits for news."""
+    await until(lambda: buffer._events["cloud"]._waiters)
+
+
+async def empty(buffer):
+    async with asyncio.timeout(10):
+        while await buffer.lease("cloud", 1, 10**6):
+            await asyncio.sleep(0.005)
+
+
+async def test_what_the_sink_took_is_forgotten_and_counted(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, clock=lambda: 77) as forwarder:
+        await buffer.append(points(A, "a1") + points(S, "s1", "s2") + points(G, "g1"))
+        await empty(buffer)
+        await until(lambda: forwarder.tally.sent[G])
+    assert sink.batches == [["a1"], ["s1", "s2", "g1"]]
+    facts = forwarder.facts()
+    assert facts["sent"] == {"alert": 1, "summary": 2, "gateway": 1, "clip": 0}
+    assert (facts["sent_bytes"], facts["last_success_at"], facts["up"]) == (40, 77, True)
+
+
+async def test_nothing_is_forgotten_while_the_sink_is_away(buffer):
+    sink = FakeSink(AWAY, SinkUnavailable("cut", sent_bytes=7))
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert not forwarder.up
+        assert forwarder.error == "no route"
+        assert (await buffer.stats())["alerts"] == 1
+        await empty(buffer)
+    assert sink.batches == [["a1"]]
+    assert (forwarder.up, forwarder.error, forwarder.sent_bytes) == (True, "", 17)
+
+
+async def test_alerts_overtake_a_backlog_that_is_being_sent(buffer):
+    await buffer.append(points(S, *(f"s{n}" for n in range(10 * FIRST_ROWS))))
+    sink = FakeSink()
+    async with forwarding(buffer, sink):
+        await next_call(sink)
+        await buffer.append(points(A, "a1"))
+        await empty(buffer)
+    assert ["a1"] in sink.batches
+    assert sink.batches.index(["a1"]) < len(sink.batches) - 1
+
+
+async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
+    sink, now = FakeSink(), [12 * HOUR]
+    budget = Budget(2_000)
+    budget.spend(1_500, 1_500, now[0])
+    async with forwarding(buffer, sink, budget=budget, clock=lambda: now[0]) as forwarder:
+        await buffer.append(points(S, "s1"))
+        await until(lambda: buffer._events["cloud"]._waiters)
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert (await buffer.stats())["summaries"] == 1
+        assert forwarder.facts()["spent"] == 1_510
+        now[0] += HOUR
+        await buffer.append(points(A, "a2"))
+        assert await next_call(sink) == ["a2"]
+        assert await next_call(sink) == ["s1"]
+    assert forwarder.facts()["spent"] == 20
+
+
+@pytest.mark.parametrize("answer", [None, SinkUnavailable("no answer", sent_bytes=1_010)])
+async def test_a_restart_begins_no_new_budget(buffer, answer):
+    size, now = 1_000, lambda: 12 * HOUR
+    sink = FakeSink(answer)
+    await buffer.append(points(A, "a" * size))
+    async with forwarding(buffer, sink, budget=Budget(2_000), clock=now) as before:
+        before._budget.spend(1_000, 1_000, now())
+        await next_call(sink)
+        await until_async(lambda s: answer or not s["alerts"], buffer)
+        await until(lambda: before.up is not bool(answer))
+    spent = before.facts()["spent"]
+    again = Forwarder("cloud", sink, buffer, budget=Budget(2_000), clock=now)
+    await again.restore()
+    assert again.facts()["spent"] == spent > 1_000
+
+
+async def test_a_sink_without_a_budget_stores_no_spending(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink):
+        await buffer.append(points(A, "a1"))
+        await empty(buffer)
+    assert await buffer.load_checkpoint("#budget.cloud") is None
+
+
+async def test_clips_leave_last_and_wait_for_the_next_hour_before_summaries_do(buffer):
+    sink, now = FakeSink(), [12 * HOUR]
+    budget = Budget(4_000)
+    async with forwarding(buffer, sink, budget=budget, clock=lambda: now[0]) as forwarder:
+        await idle(buffer)
+        await buffer.append(points(C, "c1") + points(S, "s1"))
+        assert [await next_call(sink), await next_call(sink)] == [["s1"], ["c1"]]
+        assert (forwarder.sent_bytes, forwarder.clip_bytes) == (20, 10)
+        budget.spend(2_000, 2_000, now[0])
+        await idle(buffer)
+        await buffer.append(points(C, "c2") + points(S, "s2"))
+        assert await next_call(sink) == ["s2"]
+        await idle(buffer)
+        assert (await buffer.stats())["clips"] == 1
+        now[0] += HOUR
+        await buffer.append(points(S, "s3"))
+        assert [await next_call(sink), await next_call(sink)] == [["s3"], ["c2"]]
+
+
+async def test_withheld_clips_leave_in_the_next_hour_though_nothing_else_comes(buffer):
+    # 30 ms before the full hour; the second look at the clock is behind it.
+    sink, times = FakeSink(), [13 * HOUR - 30_000_000] * 4
+    budget = Budget(4_000)
+    budget.spend(3_000, 3_000, times[0])
+    await buffer.append(points(C, "c1"))
+
+    def clock():
+        return times.pop() if times else 13 * HOUR
+
+    async with forwarding(buffer, sink, budget=budget, clock=clock):
+        assert await next_call(sink) == ["c1"]
+
+
+async def test_batches_are_cut_to_what_is_left_of_the_budget(buffer):
+    sink = FakeSink()
+    await buffer.append(points(S, *(f"{n:0100}" for n in range(100))))
+    async with forwarding(buffer, sink, budget=Budget(1_500), clock=lambda: 0) as forwarder:
+        await until(lambda: forwarder.facts()["spent"] > 1_500 - LEAST)
+    assert len(sink.batches[0]) == 15
+    assert forwarder.facts()["spent"] <= 1_500
+    assert (await buffer.stats())["summaries"] > 0
+
+
+async def test_a_backlog_beyond_the_budget_is_merged(buffer):
+    start = 100 * HOUR
+    summaries = [
+        summary_envelope(
+            Summary("t", at - 60 * SECOND, at, 1, 0, 1.0, 2.0, 0.0, 2.0, 2.0, 2.0), "s", "l"
+        )
+        for at in range(start + 60 * SECOND, start + HOUR + 1, 60 * SECOND)
+    ]
+    await buffer.append(summaries)
+    budget = Budget(1_500)
+    budget.spend(1_000, 1_000, start)
+    async with forwarding(buffer, FakeSink(), budget=budget, clock=lambda: start):
+        await until_async(lambda s: s["merged"], buffer)
+    assert (await buffer.stats())["summaries"] == 60 - 14
+
+
+async def test_an_alert_does_not_wait_for_the_summaries_to_gather(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, linger=3600):
+        await idle(buffer)
+        await buffer.append(points(S, "s1"))
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == ["a1"]
+        assert await next_call(sink) == ["s1"]
+
+
+async def test_summaries_gather_before_they_leave(buffer):
+    sink = FakeSink()
+    async with forwarding(buffer, sink, linger=0.3):
+        await idle(buffer)
+        for n in range(4):
+            await buffer.append(points(S, f"s{n}"))
+        assert await next_call(sink) == ["s0", "s1", "s2", "s3"]
+
+
+async def test_a_rejected_point_is_kept_apart_and_the_rest_is_done(buffer):
+    sink = FakeSink(SinkRejected([1], "422: field type conflict", sent_bytes=5))
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1", "poison", "a3"))
+        await empty(buffer)
+        await until(lambda: forwarder.tally.sent[A])
+    assert (await buffer.stats())["dead_letters"] == 1
+    assert (forwarder.tally.rejected, forwarder.tally.sent[A]) == (1, 2)
+    assert forwarder.sent_bytes == 5
+    assert sink.calls.qsize() == 1
+
+
+async def test_the_log_says_once_that_a_sink_is_away_and_once_that_it_is_back(buffer):
+    sink = FakeSink(AWAY, SinkUnavailable("other words"), AWAY)
+    with structlog.testing.capture_logs() as said:
+        async with forwarding(buffer, sink):
+            await buffer.append(points(A, "a1"))
+            await empty(buffer)
+    assert [(entry["event"], entry["log_level"]) for entry in said] == [
+        ("sink.away", "warning"),
+        ("sink.back", "info"),
+    ]
+    assert said[0]["why"] == "no route"
+    assert said[1]["away_s"] >= 0
+
+
+async def test_what_a_human_must_mend_is_an_error_in_the_log(buffer):
+    sink = FakeSink(HUMAN)
+    with structlog.testing.capture_logs() as said:
+        async with forwarding(buffer, sink):
+            await buffer.append(points(A, "a1"))
+            await empty(buffer)
+    assert (said[0]["event"], said[0]["log_level"]) == ("sink.away", "error")
+
+
+async def test_a_bug_in_a_sink_is_for_the_supervisor_and_loses_nothing(buffer):
+    forwarder = Forwarder("cloud", FakeSink(ZeroDivisionError("oops")), buffer)
+    await buffer.append(points(A, "a1"))
+    with pytest.raises(ZeroDivisionError):
+        await forwarder.run()
+    assert (forwarder.up, forwarder.error) == (False, "ZeroDivisionError: oops")
+    assert (await buffer.stats())["alerts"] == 1
+
+
+async def test_an_ack_that_the_buffer_refuses_sends_the_same_again(buffer, monkeypatch):
+    sink, ack, refusals = FakeSink(), buffer.ack, [BufferRefused("full")]
+
+    async def refusing(name, envelopes, checkpoint):
+        if refusals:
+            raise refusals.pop()
+        await ack(name, envelopes, checkpoint)
+
+    monkeypatch.setattr(buffer, "ack", refusing)
+    async with forwarding(buffer, sink):
+        await buffer.append(points(A, "a1"))
+        assert await next_call(sink) == await next_call(sink) == ["a1"]
+        await empty(buffer)

@@ -1,0 +1,39 @@
+import numpy as np
+
+from gateway.api.model import SampleBatch
+from gateway.line.inbox import Inbox
+
+
+def batch(*values):
+    n = len(values)
+    return SampleBatch(
+        np.zeros(n, dtype=np.int32),
+        np.arange(n, dtype=np.int64),
+        np.array(values, dtype=np.float64),
+        np.zeros(n, dtype=np.uint8),
+    )
+
+
+def test_it_hands_everything_over_in_order_with_the_lines_tag_numbers():
+    inbox = Inbox()
+    inbox.put(batch(1.0, 2.0), first_tag=0)
+    inbox.put(batch(3.0), first_tag=7)
+    found = inbox.drain()
+    assert found.value.tolist() == [1.0, 2.0, 3.0]
+    assert found.tag.tolist() == [0, 0, 7]
+    assert found.tag.dtype == np.int32
+    assert inbox.drain() is None
+
+
+def test_a_batch_of_nothing_is_no_arrival():
+    inbox = Inbox()
+    inbox.put(batch(), first_tag=0)
+    assert inbox.drain() is None
+
+
+def test_when_it_is_full_the_oldest_go_and_are_counted():
+    inbox = Inbox(limit=3)
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0):
+        inbox.put(batch(value), first_tag=0)
+    assert inbox.drain().value.tolist() == [3.0, 4.0, 5.0]
+    assert inbox.dropped == 2

@@ -1,0 +1,158 @@
+"""The tap: what flows through the line, told to whoever asks, at nobody's cost."""
+
+import asyncio
+import json
+import sys
+
+import numpy as np
+import pytest
+from fakes import LastValue, MemoryStore, batch, tag
+from rig import rig
+
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND
+from gateway.config.load import LineConfig
+from gateway.config.schema import LineFileBase, Security
+from gateway.control.client import listen
+from gateway.control.server import SOCKET, serve
+from gateway.line.line import Line
+from gateway.telemetry import tap as tapping
+
+T0 = 1_700_000_040 * SECOND
+TAGS = (tag("flow", unit="m3/h"), tag("level"))
+
+
+@pytest.fixture
+async def line(tmp_path):
+    """A line with one detector, its socket open."""
+    file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
+    places = Places(tmp_path, tmp_path)
+    config = LineConfig(tmp_path / "l.yaml", "l", "s", file, Security(), TAGS, places, "digest")
+    found = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
+    routes = tapping.routes(found.tap, TAGS)
+    where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
+    async with serve(found.health, lambda: b"", lambda: T0, routes=routes, **where):
+        yield found
+
+
+async def told(line, folder, topic, glob="*", count=1):
+    """The first facts of a topic, and a task that gets them while the line plays on."""
+    facts = []
+
+    async def hear():
+        async for some in listen(folder / SOCKET, f"/tap/{topic}", {"glob": glob}):
+            facts.extend(some)
+            if len(facts) >= count:
+                return facts
+        return facts
+
+    hearing = asyncio.create_task(hear())
+    async with asyncio.timeout(20):
+        while not line.tap._subscribers.get(topic):
+            await asyncio.sleep(0.01)
+    return hearing
+
+
+async def play(line, *values):
+    for k, value in enumerate(values):
+        line.inbox.put(batch(T0 + k * SECOND + SECOND // 2, value, 1.0), 0)
+        await line.tick(T0 + (k + 1) * SECOND + SECOND // 2)
+        await asyncio.sleep(0)
+
+
+async def test_samples_are_told_by_glob_with_their_quality(line, tmp_path):
+    hearing = await told(line, tmp_path, "samples", "fl*", count=2)
+    await play(line, 5.0, np.nan)
+    first, second = await asyncio.wait_for(hearing, 10)
+    assert first == {
+        "at": T0 + SECOND // 2, "tag": "flow", "value": 5.0, "unit": "m3/h", "quality": "good",
+        "arrived": T0 + SECOND + SECOND // 2,
+    }  # fmt: skip
+    assert (second["value"], second["quality"]) == (None, "bad")
+
+
+@pytest.mark.parametrize("topic", ["windows", "scores", "alerts"])
+async def test_windows_scores_and_alerts_are_told_as_they_come(line, tmp_path, topic):
+    hearing = await told(line, tmp_path, topic, "pump*")
+    await play(line, 20.0)
+    (fact,) = await asyncio.wait_for(hearing, 10)
+    assert (fact["at"], fact["detector"]) == (T0 + SECOND, "pump")
+    expected = {
+        "windows": ("last", {"flow": 20.0}),
+        "scores": ("values", {"anomaly": 20.0}),
+        "alerts": ("state", "unacknowledged"),
+    }[topic]
+    assert fact[expected[0]] == expected[1]
+
+
+async def test_what_a_slow_asker_missed_is_counted_and_told(line):
+    with line.tap.subscribe("samples") as subscriber:
+        for k in range(tapping.WAITING + 10):
+            line.tap.offer("samples", k)
+        assert await subscriber.get() == (10, 10)
+        assert await subscriber.get() == (11, 0)
+    assert not line.tap._subscribers["samples"]
+
+
+async def test_of_very_many_samples_some_are_told_and_the_rest_is_counted(line, tmp_path):
+    hearing = await told(line, tmp_path, "samples", count=tapping.ROWS)
+    many = batch(T0, *[1.0] * 2)
+    line.tap.offer("samples", (T0, type(many)(*(np.tile(c, 3000) for c in columns(many)))))
+    facts = await asyncio.wait_for(hearing, 10)
+    assert len(facts) == tapping.ROWS + 1
+    assert facts[-1] == {"dropped": 6000 - tapping.ROWS}
+
+
+def columns(found):
+    return found.tag, found.at, found.value, found.quality
+
+
+async def test_an_asker_who_has_gone_is_forgotten_and_no_error(line, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tapping, "PATIENCE_S", 0.05)
+    hearing = await told(line, tmp_path, "alerts")
+    hearing.cancel()
+    async with asyncio.timeout(20):
+        while line.tap._subscribers["alerts"]:
+            await asyncio.sleep(0.02)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_an_unknown_topic_is_nobody(line, tmp_path):
+    facts = [some async for some in listen(tmp_path / SOCKET, "/tap/secrets", {})]
+    assert facts == []
+
+
+async def tapping_in_a_terminal(*words):
+    """The process, once it is connected."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "tap", *map(str, words),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        return process, (await process.stderr.readline()).decode()
+
+
+async def said_once(*words):
+    process, _ = await tapping_in_a_terminal(*words, "--once")
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode()
+
+
+@pytest.mark.timeout(300)
+async def test_a_running_daemon_is_tapped_from_a_terminal(tmp_path, bundle):
+    async with rig(tmp_path, bundle) as rigged:
+        process, complained = await tapping_in_a_terminal(rigged.file, "samples")
+        assert (await process.wait(), "is `andon run" in complained) == (1, True)
+        async with rigged.daemon():
+            await rigged.until(lambda f: f["counters"]["windows_scored"] > 3)
+            alerts, _ = await tapping_in_a_terminal(rigged.file, "alerts", "*", "--once")
+            await rigged.plant.inject("bearing_wear")
+            said, _ = await alerts.communicate()
+            assert "unacknowledged" in said.decode()
+            facts = (await said_once(rigged.file, "samples", "vib*", "--json")).splitlines()
+            assert {json.loads(fact)["tag"][:3] for fact in facts} == {"vib"}
+            assert " m3/h  good" in await said_once(rigged.file, "samples", "flow")
+            assert "% observed" in await said_once(rigged.file, "windows", "pump")
+            assert "pump  anomaly" in await said_once(rigged.file, "scores", "pump")

@@ -79,8 +79,6 @@ class ModbusTag(TagOptions):
             byte=self.byte or "low",
             scale=self.scale,
             offset=self.offset,
-            low=self.low,
-            high=self.high,
             no_value=tuple(absent),
             length=self.length or 1,
             texts=tuple(self.enumeration.items()),
@@ -144,8 +142,6 @@ def _problems(tag: ModbusTag) -> Iterator[Problem]:
     if tag.address + words > 65536:
         message = f"a {kind} takes {words} registers and ends beyond the last address, 65535"
         yield "address", message, tag.address
-    if tag.low is not None and tag.high is not None and tag.low > tag.high:
-        yield "high", f"is below low ({tag.low:g}): exchange them", tag.high
     if tag.scale == 0:
         yield "scale", "0 would make every value the same", tag.scale
     yield from _no_value_problems(tag)

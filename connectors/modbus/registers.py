@@ -60,8 +60,6 @@ class Encoding:
     byte: Literal["high", "low"] = "low"
     scale: float = 1.0
     offset: float = 0.0
-    low: float | None = None
-    high: float | None = None
     no_value: tuple[int | float, ...] = ()
     length: int = 1
     texts: tuple[tuple[str, float], ...] = ()
@@ -153,9 +151,6 @@ class Decoder:
         self._is_always_good = not (self._is_scaled or texts) and all(
             _is_plain_integer(place.encoding, are_bits) for place in numbers
         )
-        # The largest float as the default bound makes one comparison catch infinities and NaN too.
-        self._low = _bounds([place.encoding.low for place in order], -_LARGEST)
-        self._high = _bounds([place.encoding.high for place in order], _LARGEST)
         self._nothing: Floats = _fixed(np.full(len(order), np.nan))
         self._all_good: Qualities = _fixed(np.full(len(order), Quality.GOOD, dtype=np.uint8))
         self._all_bad: Qualities = _fixed(np.full(len(order), Quality.BAD, dtype=np.uint8))
@@ -174,7 +169,7 @@ class Decoder:
                 value[column] = text.number(data)
             if self._is_scaled:
                 value = value * self._scale + self._offset
-            good = (value >= self._low) & (value <= self._high)
+            good = np.isfinite(value)
         for columns in absent:
             good[columns] = False
         if good.all():
@@ -213,9 +208,8 @@ def _dtype(place: Place, are_bits: bool) -> np.dtype[np.generic]:
 
 
 def _is_plain_integer(encoding: Encoding, are_bits: bool) -> bool:
-    """Whatever the device sends is a value: no bounds, no pattern that means there is none."""
-    bounded = encoding.low is not None or encoding.high is not None or encoding.no_value
-    return not bounded and (are_bits or DTYPES[encoding.data_type].kind in "iu")
+    """Whatever the device sends is a value: there is no pattern that means "no value"."""
+    return not encoding.no_value and (are_bits or DTYPES[encoding.data_type].kind in "iu")
 
 
 def _bytes_of(place: Place, are_bits: bool) -> list[int]:
@@ -226,10 +220,6 @@ def _bytes_of(place: Place, are_bits: bool) -> list[int]:
 
 def _text(place: Place) -> Text:
     return Text([2 * place.at + at for at in place.encoding.text_places()], place.encoding.texts)
-
-
-def _bounds(limits: Sequence[float | None], default: float) -> Floats:
-    return np.array([default if limit is None else limit for limit in limits], dtype=np.float64)
 
 
 def _fixed(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import inf, isfinite, nan
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,8 +45,6 @@ class Field:
     path: Path = ()
     time_path: Path | None = None
     time_format: TimeFormat = "ns"
-    low: float = -inf
-    high: float = inf
     period: Nanos = 5 * SECOND
     quality_path: Path | None = None
     quality_good: tuple[bool | float | str, ...] = ()
@@ -94,7 +92,7 @@ def parse(payload: bytes | None) -> Any:
 def _read(document: Any, field: Field) -> Reading:
     found = _follow(document, field.path)
     value = field.texts.get(found) if field.texts and isinstance(found, str) else number_of(found)
-    if value is None or not field.low <= value <= field.high or not _is_good(document, field):
+    if value is None or not _is_good(document, field):
         return _BAD
     if field.time_path is None:
         return Reading(value, None, Quality.GOOD)

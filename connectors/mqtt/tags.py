@@ -180,14 +180,6 @@ class MqttTag(TagOptions):
             raise ValueError("what stands there when the value is good? As in [192] or [ok, true]")
         return good
 
-    @field_validator("high")
-    @classmethod
-    def _is_not_below_low(cls, high: float | None, info: ValidationInfo) -> float | None:
-        low = info.data.get("low")
-        if high is not None and low is not None and low > high:
-            raise ValueError(f"is below low ({low:g}): exchange them")
-        return high
-
     @property
     def brings_time(self) -> bool:
         """Whether its samples have a time of their own."""

@@ -9,7 +9,6 @@ Promises
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import Field, steps
@@ -72,9 +71,7 @@ def _add_metric(plan: Plan, tag: MqttTag, address: str, *, is_aware: bool) -> li
     group, name, *device = address.split("/")
     node = f"{group}/{name}"
     metrics = plan.nodes.setdefault(node, {}).setdefault(device[0] if device else None, {})
-    place = Place(
-        plan.tags, texts=tag.enumeration or None, period=tag.period or PERIOD, **_limits(tag)
-    )
+    place = Place(plan.tags, texts=tag.enumeration or None, period=tag.period or PERIOD)
     metrics.setdefault(tag.metric or "", []).append(place)
     return filters_of(node, is_aware=is_aware)
 
@@ -89,12 +86,7 @@ def _field(number: int, tag: MqttTag) -> Field:
         quality_path=None if tag.quality_path is None else steps(tag.quality_path),
         quality_good=tuple(tag.quality_good or ()),
         texts=tag.enumeration or None,
-        **_limits(tag),
     )
-
-
-def _limits(tag: MqttTag) -> dict[str, Any]:
-    return {key: value for key in ("low", "high") if (value := getattr(tag, key)) is not None}
 
 
 def without_overlap(asked: Subscriptions) -> dict[str, int]:

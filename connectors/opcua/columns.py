@@ -1,7 +1,7 @@
 """Turns what a server reported into columns. Pure; asyncua's objects come in, arrays go out.
 
 Promises
-- Only a finite number within the tag's limits, from a value whose status is not bad, is a value;
+- Only a finite number from a value whose status is not bad is a value;
   all else is NaN with quality BAD. Text is never taken for a number, be it one.
 - A time that cannot be right (none, before 2000, after 2100) is replaced by the next best: source,
   server, arrival.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from connectors.opcua.options import Clock
-from gateway.api.model import Floats, Indices, Nanos, Quality, SampleBatch, Tag, Times
+from gateway.api.model import Floats, Indices, Nanos, Quality, SampleBatch, Times
 
 # Encoded length of a response to a publish or read request with n float64 values that carry both
 # times and a status: what part 6 of the standard prescribes, transport and sequence header
@@ -28,16 +28,14 @@ _NUMBERS = frozenset((float, int, bool))
 
 
 class Columns:
-    """Decodes for one connector; `tags` give the limits, `clock` whose time a change has."""
+    """Decodes for a connector with `count` tags; `clock` says whose time a change has."""
 
-    def __init__(self, tags: Sequence[Tag], clock: Clock) -> None:
-        self._clock = clock
-        self._low = np.array([-np.inf if tag.low is None else tag.low for tag in tags])
-        self._high = np.array([np.inf if tag.high is None else tag.high for tag in tags])
+    def __init__(self, count: int, clock: Clock) -> None:
+        self._count, self._clock = count, clock
 
     def changes(self, items: Sequence[Any], arrived: Nanos) -> SampleBatch:
         """MonitoredItemNotifications whose client handle is the tag's index."""
-        count = len(self._low)
+        count = self._count
         ours = [item for item in items if item.ClientHandle < count and item.Value is not None]
         tag = np.array([item.ClientHandle for item in ours], dtype=np.int32)
         data = [item.Value for item in ours]
@@ -62,8 +60,7 @@ class Columns:
         value = numbers([None if each.Value is None else each.Value.Value for each in data])
         # The two highest bits are the severity; 3 is reserved and to be treated as bad.
         quality = np.minimum(status >> 30, np.uint32(Quality.BAD)).astype(np.uint8)
-        outside = (value < self._low[tag]) | (value > self._high[tag])
-        bad = (quality == Quality.BAD) | outside | ~np.isfinite(value)
+        bad = (quality == Quality.BAD) | ~np.isfinite(value)
         value[bad], quality[bad] = np.nan, Quality.BAD
         lost = int(np.count_nonzero((status & _OVERFLOW_MASK) == _OVERFLOW))
         return SampleBatch(tag, at, value, quality, size, lost)

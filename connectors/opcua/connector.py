@@ -38,7 +38,7 @@ class OpcUaConnector:
         del tags  # the options say it all
         self.name, self.options = name, options
         self._places = places
-        self._columns = Columns(self.declared_tags(name, options), options.timestamp)
+        self._columns = Columns(len(options.tags), options.timestamp)
         self._diagnostics = Diagnostics(name, list(options.tags))
         self.diagnostics = self._diagnostics.lines
         self._monitoring = Monitoring(options, self._diagnostics)

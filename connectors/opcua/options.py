@@ -10,7 +10,7 @@ import math
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from connectors.opcua.nodes import NodeName, parse_node
 from gateway.api.model import SECOND, Nanos
@@ -44,14 +44,6 @@ class OpcUaTag(TagOptions):
     def _is_node(cls, node: str) -> str:
         parse_node(node)
         return node
-
-    @field_validator("high")
-    @classmethod
-    def _is_above_low(cls, high: float | None, info: ValidationInfo) -> float | None:
-        low = info.data.get("low")
-        if high is not None and low is not None and low > high:
-            raise ValueError(f"is below low ({low:g}): exchange them")
-        return high
 
     @property
     def name_of_node(self) -> NodeName:

@@ -19,6 +19,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_core import core_schema
 
@@ -218,6 +220,14 @@ class TagOptions(Strict):
     ] = {}
     """Names of the numbers that stand for states, as in {stopped: 0, running: 1}: shown beside the
     number. A number without a name is shown bare; `low` and `high` can make it bad."""
+
+    @field_validator("high")
+    @classmethod
+    def _is_not_below_low(cls, high: float | None, info: ValidationInfo) -> float | None:
+        low = info.data.get("low")
+        if high is not None and low is not None and low > high:
+            raise ValueError(f"is below low ({low:g}): exchange them")
+        return high
 
     def as_tag(self, name: str, source: str, period: Nanos) -> Tag:
         """The tag that these options declare; `period` is the source's own."""

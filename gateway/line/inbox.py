@@ -3,14 +3,19 @@
 Promises
 - Sources never wait: when it is full the oldest batches are dropped, and counted, because the
   newest value of a live signal is worth most.
+- A value beyond the bounds of its tag is bad from here on: here and nowhere else live samples and
+  recorded ones meet their bounds.
 - `drain` hands everything over as one batch of columns, in order of arrival.
 """
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from gateway.api.model import SampleBatch
+from gateway.api.bounds import Bounds
+from gateway.api.model import SampleBatch, Tag
 
 LIMIT = 500_000
 """Samples: about 12 MB, and 100 s of 5,000 tags at 1 Hz."""
@@ -19,26 +24,28 @@ LIMIT = 500_000
 class Inbox:
     """Batches of all sources, with the line's tag indices."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, tags: Sequence[Tag], limit: int = LIMIT) -> None:
         self.dropped = 0
+        self._bounds = Bounds(tags)
         self._limit = limit
         self._batches: deque[SampleBatch] = deque()
         self._samples = 0
 
-    def put(self, batch: SampleBatch, first_tag: int) -> None:
+    def put(self, batch: SampleBatch, first_tag: int) -> SampleBatch:
         """Add a source's batch; `first_tag` is where its tags start among the line's.
 
-        An empty one is nothing that arrived.
+        Returns what was added: with the line's indices, and with the bounds of the tags applied.
         """
-        if not len(batch):
-            return
-        shifted = SampleBatch(batch.tag + np.int32(first_tag), batch.at, batch.value, batch.quality)
-        self._batches.append(shifted)
-        self._samples += len(shifted)
+        added = self._bounds.apply(replace(batch, tag=batch.tag + np.int32(first_tag)))
+        if not len(added):
+            return added
+        self._batches.append(added)
+        self._samples += len(added)
         while self._samples > self._limit:
             lost = len(self._batches.popleft())
             self._samples -= lost
             self.dropped += lost
+        return added
 
     def drain(self) -> SampleBatch | None:
         """Everything that arrived since the last call; None if nothing did."""

@@ -75,7 +75,7 @@ class Line:
         in_thread: bool = True,
     ) -> None:
         timing, tags = config.file.timing, config.tags
-        self.inbox = Inbox()
+        self.inbox = Inbox(tags)
         self.tap = Tap()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._clock = config, detectors, clock

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gateway.api.bounds import Bounds
 from gateway.api.contracts import ConfigError, Connector, Detector, SourceLost
 from gateway.api.model import Floats, Quality, Score, Tag, Window
 from gateway.core.alerts import top_tags
@@ -55,10 +56,12 @@ async def read_once(
 
 
 async def _read_source(name: str, connector: Connector, reading: Reading, seconds: float) -> None:
-    tags = [tag.name for tag in reading.tags if tag.source == name]
+    mine = [tag for tag in reading.tags if tag.source == name]
+    tags, bounds = [tag.name for tag in mine], Bounds(mine)
     try:
         async with asyncio.timeout(seconds), connector.open() as batches:
-            async for batch in batches:
+            async for each in batches:
+                batch = bounds.apply(each)
                 for tag, value, quality in zip(batch.tag, batch.value, batch.quality, strict=True):
                     reading.values[tags[tag]] = float(value)
                     reading.qualities[tags[tag]] = Quality(int(quality))

@@ -77,8 +77,7 @@ async def _read_session(
             _note_up(health)
         async for batch in batches:
             _note_up(health)
-            health.note(batch)
-            inbox.put(batch, first_tag)
+            health.note(inbox.put(batch, first_tag))
             _heed_cancellation()
     raise SourceLost("the session ended")
 

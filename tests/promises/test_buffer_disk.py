@@ -13,7 +13,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from types import SimpleNamespace
 from gateway.buffer import BufferFull, open_buffer
-from gateway.model import Envelope, Kind
+from gateway.api.model import Envelope, Kind
 
 def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

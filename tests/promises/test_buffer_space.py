@@ -125,7 +125,7 @@ from pathlib import Path
 from gateway.buffer import BufferFull
 from gateway.buffer.database import is_full
 from gateway.buffer.store import Store
-from gateway.model import Envelope, Kind
+from gateway.api.model import Envelope, Kind
 import sqlite3
 folder = Path(sys.argv[1])
 store = Store(folder / "b.db", 10**9, {"cloud": frozenset(Kind)}, lambda: 0)

@@ -189,7 +189,7 @@ def _row(
 ) -> Row:
     value = number_of(metric, datatype, place.texts)
     quality = quality_of(metric)
-    if value is None or quality is Quality.BAD or not place.low <= value <= place.high:
+    if value is None or quality is Quality.BAD:
         return place.tag, arrival.at if at is None else at, nan, Quality.BAD
     is_old = arrival.is_retained and (at is None or arrival.at - at > place.period)
     if is_old or not is_sure:

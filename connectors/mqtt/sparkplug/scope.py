@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from math import inf
 
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.values import EXPLAIN_THEMSELVES
@@ -18,8 +17,6 @@ class Place:
     """Tag number `tag`, and what is possible for it; see `payloads.Field`."""
 
     tag: int
-    low: float = -inf
-    high: float = inf
     period: Nanos = 5 * SECOND
     texts: Mapping[str, float] | None = None
 

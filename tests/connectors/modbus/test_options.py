@@ -61,8 +61,8 @@ def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, s
 
 
 def test_all_that_is_wrong_with_a_tag_is_said_at_once():
-    problems = refusal({"address": 65535, "data_type": "uint32", "low": 1, "high": 0, "scale": 0})
-    assert {loc[-1] for loc in problems} == {"address", "high", "scale"}
+    problems = refusal({"address": 65535, "data_type": "uint32", "bit": 3, "scale": 0})
+    assert {loc[-1] for loc in problems} == {"address", "bit", "scale"}
 
 
 def test_a_value_wider_than_a_request_is_refused_with_the_least_that_would_do():

@@ -139,12 +139,6 @@ def test_a_time_that_cannot_be_read_makes_the_sample_bad_and_is_not_replaced(at,
     assert is_bad(one(payload, Field(0, ("value",), ("at",), form)))
 
 
-@pytest.mark.parametrize(("value", "is_good"), [(9, False), (10, True), (20, True), (21, False)])
-def test_limits_belong_to_the_valid_range(value, is_good):
-    field = Field(0, low=10, high=20)
-    assert is_bad(one(str(value).encode(), field)) is not is_good
-
-
 def arrival(payload, topic="t", *, at=5, is_retained=False):
     size = len(topic) + len(payload)
     return Arrival(at, topic, payload, size, is_retained)

@@ -36,7 +36,7 @@ class Teller:
     def __init__(self, **options):
         self.said, self.seq = [], 0
         wanted = {
-            None: {"flow": [Place(0, low=0)]},
+            None: {"flow": [Place(0)]},
             "pump": {"speed": [Place(1)], "count": [Place(2)]},
         }
         self.node = EdgeNode("g/n", wanted, self.said.append, **options)
@@ -219,14 +219,13 @@ def test_a_death_that_cannot_be_read_is_a_death(teller):
     ("said", "expected"),
     [
         (metric("flow", None, kind=None, is_null=True), [(0, None, BAD)]),
-        (metric("flow", -1.0), [(0, None, BAD)]),
         (metric("flow", 2.0, quality=0), [(0, None, BAD)]),
         (metric("flow", 2.0, quality=500), [(0, 2, UNCERTAIN)]),
         (metric("flow", 2.0, is_historical=True), []),
         (metric("other", 2.0), []),
     ],
 )
-def test_null_limits_quality_and_history(teller, said, expected):
+def test_null_quality_and_history(teller, said, expected):
     teller.born()
     assert teller.tell("NDATA", said) == expected
 

@@ -18,13 +18,13 @@ def names(options):
 def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
     options = source(
         {
-            "a": {"topic": "x", "path": "p.q", "low": 0},
+            "a": {"topic": "x", "path": "p.q"},
             "b": {"topic": "y", "path": "", "period": "1s"},
             "c": {"topic": "x", "time_path": "at", "time_format": "ms"},
         }
     )
     assert plan_of(options).fields == {
-        "x": [Field(0, ("p", "q"), low=0), Field(2, ("value",), ("at",), "ms")],
+        "x": [Field(0, ("p", "q")), Field(2, ("value",), ("at",), "ms")],
         "y": [Field(1, period=10**9)],
     }
 

@@ -66,13 +66,6 @@ async def test_the_servers_status_is_the_samples_quality(plant, status, quality)
     assert math.isnan(found[0][-1][1]) == (quality is Quality.BAD)
 
 
-async def test_what_is_physically_impossible_is_bad(plant):
-    limits = {"flow": {"node": f"nsu={URI};s=flow", "low": 0.0, "high": 100.0}}
-    async with connector(plant, tags=limits).open() as batches:
-        await plant.show("flow", 250.0)
-        await seen(batches, lambda f: f[0][-1][2] == Quality.BAD)
-
-
 async def test_a_silent_tag_is_confirmed_by_reading_it(plant):
     before = time.time_ns()
     async with connector(plant, "flow").open() as batches:

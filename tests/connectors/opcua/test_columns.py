@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from asyncua import ua
-from fakes import tag
 
 from connectors.opcua.columns import Columns, is_good, nothing, numbers, seconds
 from gateway.api.model import SECOND, Quality
@@ -16,7 +15,6 @@ from gateway.api.model import SECOND, Quality
 ARRIVED = 1_772_366_400 * SECOND
 MOMENT = datetime(2026, 3, 1, 11, 59, 58, 123_456, tzinfo=UTC)
 MOMENT_NS = 1_772_366_398_123_456_000
-LIMITS = [tag("free"), tag("level", low=0.0, high=100.0)]
 NEVER = datetime(1601, 1, 1, tzinfo=UTC)
 ENDLESS = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -27,7 +25,7 @@ def data(value, status=ua.StatusCodes.Good, source=MOMENT, server=None):
 
 def changes(*values, clock="source", index=0):
     items = [ua.MonitoredItemNotification(index, each) for each in values]
-    return Columns(LIMITS, clock).changes(items, ARRIVED)
+    return Columns(2, clock).changes(items, ARRIVED)
 
 
 @pytest.mark.parametrize(
@@ -93,20 +91,6 @@ def test_the_severity_of_a_status_is_the_quality(status, quality):
 
 
 @pytest.mark.parametrize(
-    ("value", "quality"),
-    [(0.0, Quality.GOOD), (100.0, Quality.GOOD), (-0.1, Quality.BAD), (100.1, Quality.BAD)],
-)
-def test_the_limits_themselves_are_possible_and_what_is_beyond_is_bad(value, quality):
-    batch = changes(data(value), index=1)
-    assert batch.quality.tolist() == [quality]
-    assert np.isnan(batch.value[0]) == (quality is Quality.BAD)
-
-
-def test_a_value_outside_its_limits_is_bad_however_uncertain_it_was():
-    assert changes(data(250.0, 0x40900000), index=1).quality.tolist() == [Quality.BAD]
-
-
-@pytest.mark.parametrize(
     ("status", "lost"),
     [
         (0x00000480, 1),
@@ -163,7 +147,7 @@ def test_a_notification_that_is_not_ours_or_empty_is_left_out():
         ua.MonitoredItemNotification(0, None),
         ua.MonitoredItemNotification(1, data(50.0)),
     ]
-    batch = Columns(LIMITS, "source").changes(items, ARRIVED)
+    batch = Columns(2, "source").changes(items, ARRIVED)
     assert (batch.tag.tolist(), batch.value.tolist()) == ([1], [50.0])
 
 
@@ -176,7 +160,7 @@ def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
     tags = np.array([1, 0], dtype=np.int32)
     answers = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
     at = np.full(2, ARRIVED)
-    batch = Columns(LIMITS, "source").readings(tags, answers, at)
+    batch = Columns(2, "source").readings(tags, answers, at)
     assert batch.at.tolist() == [ARRIVED, ARRIVED]
     assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
 
@@ -193,7 +177,7 @@ def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
 )
 def test_a_polled_value_has_its_own_time_only_if_it_changed_since_the_last_poll(own, at):
     last = np.array([ARRIVED - 5 * SECOND])
-    found = Columns(LIMITS, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
+    found = Columns(2, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
     assert found.tolist() == [at]
 
 

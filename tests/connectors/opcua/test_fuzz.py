@@ -18,7 +18,6 @@ from datetime import UTC
 import numpy as np
 import pytest
 from asyncua import ua
-from fakes import tag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from malformed import edited, edits
@@ -255,15 +254,14 @@ VALUES = st.builds(
 ITEMS = st.lists(
     st.builds(ua.MonitoredItemNotification, st.integers(0, 2**32 - 1) | st.integers(0, 3),
               st.none() | VALUES), max_size=6)  # fmt: skip
-LIMITS = [tag("free"), tag("level", low=0.0, high=100.0)]
 ARRIVED = 1_772_366_400 * 10**9
 
 
 @fuzzing
 @given(items=ITEMS, clock=st.sampled_from(["source", "server", "receive"]))
 def test_no_value_of_a_notification_raises_or_is_invented(items, clock):
-    batch = Columns(LIMITS, clock).changes(items, ARRIVED)
-    ours = [item for item in items if item.ClientHandle < len(LIMITS) and item.Value is not None]
+    batch = Columns(2, clock).changes(items, ARRIVED)
+    ours = [item for item in items if item.ClientHandle < 2 and item.Value is not None]
     assert batch.tag.tolist() == [item.ClientHandle for item in ours]
     assert batch.at.dtype == np.int64
     for item, value, quality in zip(ours, batch.value, batch.quality, strict=True):
@@ -272,5 +270,4 @@ def test_no_value_of_a_notification_raises_or_is_invented(items, clock):
             raw = item.Value.Value.Value
             assert isinstance(raw, int | float)
             assert float(raw) == value
-            assert item.ClientHandle == 0 or 0 <= value <= 100
             assert item.Value.StatusCode is None or not item.Value.StatusCode.value & 0x80000000

@@ -7,7 +7,7 @@ SCRIPT = """
 import asyncio, sys, threading
 from pathlib import Path
 from connectors.opcua.connector import OpcUaConnector
-from gateway.contracts import Places
+from gateway.api.contracts import Places
 
 threads = []
 

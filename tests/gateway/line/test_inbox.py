@@ -1,7 +1,10 @@
 import numpy as np
+from fakes import tag
 
-from gateway.api.model import SampleBatch
+from gateway.api.model import Quality, SampleBatch
 from gateway.line.inbox import Inbox
+
+TAGS = [*(tag(f"t{number}") for number in range(7)), tag("level", low=0.0, high=100.0)]
 
 
 def batch(*values):
@@ -15,7 +18,7 @@ def batch(*values):
 
 
 def test_it_hands_everything_over_in_order_with_the_lines_tag_numbers():
-    inbox = Inbox()
+    inbox = Inbox(TAGS)
     inbox.put(batch(1.0, 2.0), first_tag=0)
     inbox.put(batch(3.0), first_tag=7)
     found = inbox.drain()
@@ -26,14 +29,23 @@ def test_it_hands_everything_over_in_order_with_the_lines_tag_numbers():
 
 
 def test_a_batch_of_nothing_is_no_arrival():
-    inbox = Inbox()
+    inbox = Inbox(TAGS)
     inbox.put(batch(), first_tag=0)
     assert inbox.drain() is None
 
 
 def test_when_it_is_full_the_oldest_go_and_are_counted():
-    inbox = Inbox(limit=3)
+    inbox = Inbox(TAGS, limit=3)
     for value in (1.0, 2.0, 3.0, 4.0, 5.0):
         inbox.put(batch(value), first_tag=0)
     assert inbox.drain().value.tolist() == [3.0, 4.0, 5.0]
     assert inbox.dropped == 2
+
+
+def test_a_value_out_of_the_bounds_of_its_tag_is_bad_from_here_on():
+    inbox = Inbox(TAGS)
+    put = inbox.put(batch(-0.1, 50.0), first_tag=7)
+    assert put.quality.tolist() == [Quality.BAD, Quality.GOOD]
+    assert inbox.drain().quality.tolist() == [Quality.BAD, Quality.GOOD]
+    inbox.put(batch(-0.1), first_tag=0)
+    assert inbox.drain().value.tolist() == [-0.1], "another tag has no such bounds"

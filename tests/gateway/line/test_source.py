@@ -3,16 +3,18 @@ import contextlib
 
 import numpy as np
 import pytest
-from fakes import ScriptedConnector, batch
+from fakes import ScriptedConnector, batch, tag
 
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.line.inbox import Inbox
 from gateway.line.source import keep_reading
 from gateway.telemetry.health import SourceHealth
 
+TAGS = [tag(f"t{number}", high=1e6) for number in range(6)]
+
 
 async def read(connector, until):
-    inbox, health = Inbox(), SourceHealth("plc")
+    inbox, health = Inbox(TAGS), SourceHealth("plc")
     task = asyncio.create_task(keep_reading(connector, range(5, 6), inbox, health))
     async with asyncio.timeout(20):
         while not until(inbox, health) and not task.done():

@@ -29,7 +29,7 @@ class Watch:
     def __init__(self, plant):
         self.connector = plant.connector()
         self.tags = self.connector.declared_tags(plant.name, self.connector.options)
-        self.health, self.inbox = SourceHealth(plant.name), Inbox()
+        self.health, self.inbox = SourceHealth(plant.name), Inbox(self.tags)
         timing = Timing()
         self._freshness = FreshnessWatch(self.tags, timing.stale_periods, timing.hold_periods)
         self.samples = []

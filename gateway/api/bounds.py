@@ -1,0 +1,36 @@
+"""The bounds of tags: what is physically possible, applied once to every batch. Pure.
+
+Promises
+- A value below `low`, above `high` or not finite becomes NaN with quality BAD.
+- Bad stays bad, and no value comes with it. Nothing else of a sample changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gateway.api.model import Quality, SampleBatch, Tag
+
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+class Bounds:
+    """The bounds of these tags, which `SampleBatch.tag` indexes."""
+
+    def __init__(self, tags: Sequence[Tag]) -> None:
+        # The largest float as the default makes one comparison catch infinities and NaN too.
+        self._low = np.array([-_LARGEST if tag.low is None else tag.low for tag in tags])
+        self._high = np.array([_LARGEST if tag.high is None else tag.high for tag in tags])
+
+    def apply(self, batch: SampleBatch) -> SampleBatch:
+        """The batch with every impossible value made bad; the same object if there is none."""
+        low, high = self._low[batch.tag], self._high[batch.tag]
+        usable = (batch.value >= low) & (batch.value <= high) & (batch.quality != Quality.BAD)
+        if usable.all():
+            return batch
+        return replace(
+            batch,
+            value=np.where(usable, batch.value, np.nan),
+            quality=np.where(usable, batch.quality, np.uint8(Quality.BAD)),
+        )

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from fakes import tag
+
+from gateway.api.bounds import Bounds
+from gateway.api.model import Quality, SampleBatch
+
+BOUNDS = Bounds([tag("free"), tag("level", low=0.0, high=100.0), tag("depth", high=-1.0)])
+
+
+def samples(*rows):
+    number, value, quality = (np.array(column) for column in zip(*rows, strict=True))
+    at = np.arange(len(rows), dtype=np.int64)
+    return SampleBatch(
+        number.astype(np.int32), at, value.astype(float), quality.astype(np.uint8), 9, 2, 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "quality"),
+    [(0.0, Quality.GOOD), (100.0, Quality.GOOD), (-1e-9, Quality.BAD), (100.1, Quality.BAD)],
+)
+def test_the_bounds_themselves_are_possible_and_what_is_beyond_is_bad(value, quality):
+    batch = BOUNDS.apply(samples((1, value, Quality.GOOD)))
+    assert batch.quality.tolist() == [quality]
+    assert np.isnan(batch.value[0]) == (quality is Quality.BAD)
+
+
+def test_an_uncertain_value_stays_uncertain_within_its_bounds_and_is_bad_beyond():
+    batch = BOUNDS.apply(samples((1, 50.0, Quality.UNCERTAIN), (1, 250.0, Quality.UNCERTAIN)))
+    assert batch.quality.tolist() == [Quality.UNCERTAIN, Quality.BAD]
+
+
+def test_one_bound_alone_bounds_one_side():
+    batch = BOUNDS.apply(samples((2, -1e300, Quality.GOOD), (2, -0.5, Quality.GOOD)))
+    assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_is_bad_even_without_bounds(value):
+    batch = BOUNDS.apply(samples((0, value, Quality.GOOD), (0, 1e308, Quality.GOOD)))
+    assert batch.quality.tolist() == [Quality.BAD, Quality.GOOD]
+    assert np.isnan(batch.value[0])
+    assert batch.value[1] == 1e308
+
+
+def test_a_bad_sample_stays_bad_and_brings_no_value():
+    batch = BOUNDS.apply(samples((1, 50.0, Quality.BAD)))
+    assert batch.quality.tolist() == [Quality.BAD]
+    assert np.isnan(batch.value[0])
+
+
+def test_all_else_of_a_batch_is_kept_and_a_good_one_is_handed_on_as_it_is():
+    good = samples((1, 50.0, Quality.GOOD), (0, 7.0, Quality.GOOD))
+    assert BOUNDS.apply(good) is good
+    batch = BOUNDS.apply(samples((1, 500.0, Quality.GOOD), (0, 7.0, Quality.GOOD)))
+    assert batch.at.tolist() == [0, 1]
+    assert batch.tag.tolist() == [1, 0]
+    assert batch.value[1] == 7.0
+    assert (batch.wire_bytes, batch.lost, batch.unmatched) == (9, 2, 1)
+    assert (batch.value.dtype, batch.quality.dtype) == (np.float64, np.uint8)

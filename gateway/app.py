@@ -21,15 +21,15 @@ import structlog
 
 from gateway.api.contracts import ConfigError, Connector, Sink
 from gateway.api.durable import make_folder
-from gateway.api.model import Envelope, Kind, Loss, Nanos
+from gateway.api.model import Kind, Nanos
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.config.build import build_connectors, build_detectors, build_sinks, detector_warnings
 from gateway.config.load import LineConfig
 from gateway.control import buffer_routes as letters
 from gateway.control.server import SOCKET, serve
-from gateway.core import points
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
+from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
 from gateway.line.line import Line
@@ -155,15 +155,13 @@ def _budget(options: Any) -> Budget:
 def _buffer(
     config: LineConfig, sinks: Mapping[str, Sink]
 ) -> contextlib.AbstractAsyncContextManager[Buffer]:
-    def gap(loss: Loss, at: Nanos) -> Envelope:
-        span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-        return points.gap_envelope(*span, config.site, config.line, at)
-
     # A raw sample that the line file does not ask for has no way out, whatever a sink accepts.
     unasked = frozenset() if _clips(config) else frozenset({Kind.CLIP})
     accepts = {name: sink.accepts - unasked for name, sink in sinks.items()}
     path = config.places.state / "buffer.db"
-    return open_buffer(path, config.file.buffer, accepts, marker=gap)
+    return open_buffer(
+        path, config.file.buffer, accepts, handling=StoredPoints(config.site, config.line)
+    )
 
 
 async def _run_tasks(

@@ -25,7 +25,7 @@ from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.database import Damaged, is_damage, is_full
 from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
-from gateway.buffer.losses import Marker
+from gateway.buffer.handling import PointHandling
 from gateway.buffer.store import Store
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
@@ -50,11 +50,11 @@ async def open_buffer(
     options: BufferOptions,
     sinks: Mapping[str, frozenset[Kind]],
     clock: Callable[[], Nanos] = time.time_ns,
-    marker: Marker | None = None,
+    handling: PointHandling | None = None,
 ) -> AsyncIterator["Buffer"]:
     """The buffer at `path`; `sinks` says which classes each sink accepts. Raises Fatal.
 
-    `marker` makes the points that tell the cloud what was lost.
+    `handling` reads points: without it nothing is merged, and no loss is reported to the cloud.
 
     A sink that is new here gets everything that is still stored; one that is gone is waited for
     no longer.
@@ -66,7 +66,7 @@ async def open_buffer(
         make_folder(path.parent)
         max_bytes, max_age = options.max_bytes, options.max_age
         opening = thread.submit(
-            Store, path, max_bytes, sinks, clock, max_age=max_age, marker=marker
+            Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling
         )
         store = await asyncio.wrap_future(opening)
         try:

@@ -14,6 +14,7 @@ from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.cursors import Cursors
 from gateway.buffer.dead_letters import DeadLetters
+from gateway.buffer.handling import PointHandling
 from gateway.buffer.losses import Journal, Lost
 from gateway.buffer.repair.high_water import HighWaterMarks, Mark
 from gateway.buffer.repair.recovery import mark_of, missing, open_or_replace, without
@@ -37,9 +38,11 @@ class Contents:
         ballast: Ballast,
         marks: HighWaterMarks,
         lost: Lost,
+        handling: PointHandling | None,
         is_damaged: bool = False,
     ) -> None:
         self._clock, self._marks, self._lost = clock, marks, lost
+        self._handling = handling
         said = dict(marks.said)
         opened = open_or_replace(path, clock(), said, ballast, is_damaged=is_damaged)
         self.db, self.set_aside = opened.db, opened.set_aside
@@ -55,7 +58,7 @@ class Contents:
             # Numbers that no row ever had, so that no late ack can hit a new row.
             known = said.get(kind, Mark()).next
             rows.next = max(rows.next, known, self.cursors.furthest(kind) + 1)
-        self.space = Space(self.rows, self.leased.__getitem__)
+        self.space = Space(self.rows, self.leased.__getitem__, handling)
 
     @contextmanager
     def transaction(self) -> Iterator[list[Loss]]:
@@ -86,7 +89,7 @@ class Contents:
             rows.measure()
             rows.next = before[kind][0]
         self.cursors.load()
-        self.space = Space(self.rows, self.leased.__getitem__)
+        self.space = Space(self.rows, self.leased.__getitem__, self._handling)
         self.mark(durable=False)
 
     def _mark_deletions(self, before: Mapping[Kind, tuple[int, int]]) -> None:

@@ -10,10 +10,10 @@ Promises
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.api.model import Envelope, Kind, Loss, Nanos
+from gateway.api.model import Kind, Loss, Nanos
 
 KEPT = 1_000
 """Entries of the journal that are kept."""
@@ -32,10 +32,6 @@ class Lost:
 
     counted: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     noted: list[Loss] = field(default_factory=list)
-
-
-Marker = Callable[[Loss, Nanos], Envelope]
-"""Makes the point that tells the cloud about a loss, at the given time."""
 
 
 class Journal:

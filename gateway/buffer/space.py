@@ -10,9 +10,8 @@ Promises
 
 from collections.abc import Callable, Iterator, Mapping
 
-from gateway.api import line_protocol
 from gateway.api.model import Envelope, Kind, Loss, Nanos
-from gateway.buffer import merge
+from gateway.buffer.handling import PointHandling
 from gateway.buffer.rows import Rows, Span
 
 EVICTED = (Kind.SUMMARY, Kind.GATEWAY, Kind.ALERT)
@@ -25,19 +24,21 @@ MERGED_AT_ONCE = 20_000
 class OpenAlarms:
     """The stored activations whose return to normal has not been stored."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, handling: PointHandling | None) -> None:
+        self._handling = handling
         self._number: dict[str, int] = {}
         self.note(rows.between(0, rows.next).sound)
 
     def note(self, alerts: list[Envelope]) -> None:
         """Alerts that are stored, with their numbers."""
+        if self._handling is None:
+            return
         for envelope in alerts:
-            try:
-                fields = line_protocol.decode(envelope.body).fields
-            except ValueError:
+            alarm = self._handling.alarm(envelope)
+            if alarm is None:
                 continue
-            name = str(fields.get("id", ""))
-            if fields.get("active"):
+            name, is_active = alarm
+            if is_active:
                 self._number.setdefault(name, envelope.key)
             else:
                 self._number.pop(name, None)
@@ -48,14 +49,22 @@ class OpenAlarms:
 
 
 class Space:
-    """Makes room in the rows of all classes, inside the caller's transaction."""
+    """Makes room in the rows of all classes, inside the caller's transaction.
 
-    def __init__(self, rows: Mapping[Kind, Rows], leased: Callable[[Kind], int]) -> None:
-        self._rows, self._leased = rows, leased
+    Without `handling` nothing is merged, and no alert is known to be that of an active alarm.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[Kind, Rows],
+        leased: Callable[[Kind], int],
+        handling: PointHandling | None,
+    ) -> None:
+        self._rows, self._leased, self._handling = rows, leased, handling
         self._unmerged = 0
         self.merged = 0
         """Summaries that went into coarser ones."""
-        self.alarms = OpenAlarms(rows[Kind.ALERT])
+        self.alarms = OpenAlarms(rows[Kind.ALERT], handling)
 
     @property
     def used(self) -> int:
@@ -94,14 +103,16 @@ class Space:
 
     def merge(self) -> bool:
         """Merge the oldest summaries that still can be, one interval of them; whether any could."""
+        if self._handling is None:
+            return False
         rows = self._rows[Kind.SUMMARY]
         while True:
             start = max(self._unmerged, self._leased(Kind.SUMMARY)) + 1
-            found = _one_interval(rows, start)
-            if not found:
+            summaries = _one_interval(rows, start, self._handling.merge_interval)
+            if not summaries:
                 return False
-            self._unmerged = found[-1].key
-            written, gone = merge.compact(found)
+            self._unmerged = summaries[-1].key
+            written, gone = self._handling.merge(summaries)
             if written:
                 rows.remove(gone)
                 rows.put(written)
@@ -109,12 +120,12 @@ class Space:
                 return True
 
 
-def _one_interval(rows: Rows, start: int) -> list[Envelope]:
+def _one_interval(rows: Rows, start: int, interval: Nanos) -> list[Envelope]:
     """Summaries from a number on that belong to the interval of the first one; sound ones."""
-    found = rows.between(start, 2**62, 1).sound
-    if not found:
+    first = rows.between(start, 2**62, 1).sound
+    if not first:
         return []
-    end = ((found[0].at - 1) // merge.INTERVAL + 1) * merge.INTERVAL
+    end = ((first[0].at - 1) // interval + 1) * interval
     beyond = rows.above(start, end)
     return rows.between(start, beyond - 1, MERGED_AT_ONCE).sound
 

@@ -23,7 +23,8 @@ from gateway.buffer.contents import Contents
 from gateway.buffer.database import TABLES, is_full
 from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull
-from gateway.buffer.losses import Lost, Marker
+from gateway.buffer.handling import PointHandling
+from gateway.buffer.losses import Lost
 from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.rows import ALL
 
@@ -48,12 +49,12 @@ class Store:
         clock: Callable[[], Nanos],
         *,
         max_age: Nanos | None = None,
-        marker: Marker | None = None,
+        handling: PointHandling | None = None,
     ) -> None:
         self.path, self.sinks = path, dict(sinks)
         self.set_aside: list[Path] = []
         self._max_bytes, self._max_age = max_bytes, max_age
-        self._clock, self._marker = clock, marker
+        self._clock, self._handling = clock, handling
         self._wanted = frozenset[Kind]().union(*self.sinks.values())
         self._checkpointed_at, self._reported_at = time.monotonic(), float("-inf")
         self._lost = Lost()
@@ -70,6 +71,7 @@ class Store:
             ballast=self._ballast,
             marks=self._marks,
             lost=self._lost,
+            handling=self._handling,
             is_damaged=is_damaged,
         )
         if self._contents.set_aside is not None:
@@ -243,9 +245,11 @@ class Store:
         if not losses or time.monotonic() - self._reported_at < REPORT_S:
             return set()
         with self._contents.transaction():
-            if self._marker and Kind.GATEWAY in self._wanted:
+            if self._handling is not None and Kind.GATEWAY in self._wanted:
                 # A nanosecond apart, so that no marker overwrites another.
-                made = [self._marker(loss, now + n) for n, loss in enumerate(losses, 1)]
+                made = [
+                    self._handling.gap_marker(loss, now + n) for n, loss in enumerate(losses, 1)
+                ]
                 self._contents.rows[Kind.GATEWAY].insert(made)
             self._contents.journal.settle()
         self._reported_at = time.monotonic()

@@ -97,7 +97,7 @@ def _reports(now):
 
 
 def _clip(now):
-    """As gateway.core.points writes it: three samples of two tags, one of them bad, and the report."""
+    """As core/points.py writes it: three samples of two tags, one of them bad, and the report."""
     at, key = now - 10 * MINUTE, f"andon_clip,site={SITE},line={LINE}"
     counts = "alert_count=1i,tag_count=2i,found=9i,sent=3i"
     return [

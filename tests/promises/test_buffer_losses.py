@@ -9,20 +9,17 @@ from gateway.api.model import SECOND, Envelope, Kind, Loss
 from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.stored_points import StoredPoints
 
 A, S = Kind.ALERT, Kind.SUMMARY
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
 
 
-def marker(loss, at):
-    return points.gap_envelope(
-        loss.kind, loss.reason, loss.count, loss.since, loss.until, "plant", "line", at
-    )
-
-
 def opened(path, **more):
-    return Store(path, BIG, SINKS, lambda: 1_000 * SECOND, marker=marker, **more)
+    return Store(
+        path, BIG, SINKS, lambda: 1_000 * SECOND, handling=StoredPoints("plant", "line"), **more
+    )
 
 
 def some_points(kind, count):

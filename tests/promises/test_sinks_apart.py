@@ -15,6 +15,7 @@ from gateway.api.contracts import Places
 from gateway.api.line_protocol import encode
 from gateway.api.model import SECOND, Envelope, Kind, Point
 from gateway.buffer import open_buffer
+from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
@@ -60,7 +61,10 @@ async def forwarding(folder, cloud, broker, wait=0.1):
         "panel": MqttSink("panel", MqttOptions(host="127.0.0.1", port=broker.port), places),
     }
     accepts = {name: sink.accepts for name, sink in sinks.items()}
-    async with open_buffer(folder / "b.db", BUFFER, accepts) as buffer, AsyncExitStack() as stack:
+    async with (
+        open_buffer(folder / "b.db", BUFFER, accepts, handling=StoredPoints("s", "l")) as buffer,
+        AsyncExitStack() as stack,
+    ):
         workers = {
             name: Forwarder(name, sink, buffer, pace=Pace(draw=lambda: wait))
             for name, sink in sinks.items()

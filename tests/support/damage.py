@@ -13,7 +13,7 @@ from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer import ballast
 from gateway.buffer.database import Damaged, is_damage
 from gateway.buffer.store import Store
-from gateway.core import points
+from gateway.core.stored_points import StoredPoints
 
 A, S = Kind.ALERT, Kind.SUMMARY
 SINKS = {"cloud": frozenset(Kind)}
@@ -28,12 +28,7 @@ ballast.SIZE = 4096  # no part in this, and 8 MiB would be written for each imag
 
 
 def opened(path):
-    return Store(path, BIG, SINKS, lambda: 1_000 * SECOND, marker=marker)
-
-
-def marker(loss, at):
-    span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-    return points.gap_envelope(*span, "plant", "line", at)
+    return Store(path, BIG, SINKS, lambda: 1_000 * SECOND, handling=StoredPoints("plant", "line"))
 
 
 def rows_of(kind, first, last):

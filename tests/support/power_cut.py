@@ -25,6 +25,7 @@ from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer import ballast
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.stored_points import StoredPoints
 
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
@@ -36,7 +37,9 @@ ballast.SIZE = 4096  # no part in this, and 8 MiB would be written for each imag
 
 
 def opened(folder: Path, max_bytes: int) -> Store:
-    return Store(folder / "buffer.db", max_bytes, SINKS, lambda: 0)
+    return Store(
+        folder / "buffer.db", max_bytes, SINKS, lambda: 0, handling=StoredPoints("site", "line")
+    )
 
 
 def write(folder: Path, first: int, max_bytes: int, synchronous: str) -> None:

@@ -17,7 +17,7 @@ import structlog
 from damage import DATABASE, LOG
 from disk_image import put
 
-LOST = damage.points(damage.A, 101, 101)[0].body
+LOST = damage.rows_of(damage.A, 101, 101)[0].body
 LASTING = {"rename", "unlink", "fsync", "open", "execute", "executemany", "close"}
 """Calls between which the disk is in another state."""
 

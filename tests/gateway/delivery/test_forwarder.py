@@ -10,6 +10,7 @@ from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer import BufferRefused, open_buffer
 from gateway.core.byte_budget import HOUR, LEAST, Budget
 from gateway.core.points import summary_envelope
+from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import FIRST_ROWS, Pace
 
@@ -45,7 +46,9 @@ class FakeSink:
 @pytest.fixture
 async def buffer(tmp_path):
     options = SimpleNamespace(max_bytes=10**9, max_age=2**62)
-    async with open_buffer(tmp_path / "b.db", options, {"cloud": frozenset(Kind)}) as opened:
+    async with open_buffer(
+        tmp_path / "b.db", options, {"cloud": frozenset(Kind)}, handling=StoredPoints("s", "l")
+    ) as opened:
         yield opened
 
 

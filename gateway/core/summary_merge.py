@@ -80,10 +80,10 @@ def _values(points: Sequence[Point]) -> dict[str, line_protocol.Value]:
     return values
 
 
-def compact(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
-    """What is to be written in place of these, and which numbers are to go.
+def merge_summaries(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list[int]]:
+    """Merge stored summaries; returns what is written, and the numbers that it replaces.
 
-    A merged summary stands under the highest number of its parts.
+    A merged summary has the highest number of its parts.
     """
     groups: dict[Key, list[tuple[Envelope, Point]]] = {}
     for envelope in envelopes:

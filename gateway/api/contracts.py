@@ -72,6 +72,10 @@ class ConfigError(AndonError):
     """A line file, or something it names, is wrong; the message says what would be right."""
 
 
+class CommandRefused(AndonError):  # noqa: N818 - an answer to a person, not a fault of ours
+    """What a person asks of the running line cannot be done; the message says why."""
+
+
 class ModelError(AndonError):
     """A model bundle is damaged, unsafe or does not fit the line."""
 

@@ -61,6 +61,15 @@ class AlarmState(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
 
 
+class Transition(StrEnum):
+    """What happened to an alarm; its state alone does not tell."""
+
+    RAISED = "raised"
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED = "returned"
+    SUPPRESSED = "suppressed"
+
+
 _OVER = (AlarmState.NORMAL, AlarmState.RETURNED_UNACKNOWLEDGED, AlarmState.SUPPRESSED)
 """States in which an alarm asks nothing of anyone."""
 
@@ -240,9 +249,10 @@ class TopTag:
 class Alert:
     """One transition of one alarm.
 
-    `id` stays the same from the activation (`opened_at`) to the return to normal, or to the
-    suppression by design, where the machine it speaks of does not run any more; `at` is the
-    transition's own time, both in event time. `peak` is the highest score since the activation.
+    `transition` is what happened, `state` the alarm's state afterwards. `id` stays the same from
+    the activation (`opened_at`) to the return to normal, or to the suppression by design, when its
+    machine stops; `at` is the transition's own time, both in event time. `peak` is the highest
+    score since the activation.
     """
 
     id: str
@@ -260,6 +270,7 @@ class Alert:
     model: str = ""
     coverage: float = 1.0
     message: str = ""
+    transition: Transition = field(kw_only=True)
 
     @property
     def is_active(self) -> bool:

@@ -7,23 +7,41 @@ Promises
   one starts over.
 - Where there is nothing to judge (`idle`) for the whole off-delay, an active alarm is suppressed by
   design, which ends it: what is still wrong when the machine runs again is a new alarm.
+- An active alarm is acknowledged once, by a person, and stays active until it returns.
 - The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
   twice and clears nothing unseen.
 - An alarm keeps its id from the activation to its return.
 
-States are IEC 62682's; an alarm without acknowledgement goes from unacknowledged to normal.
+States are IEC 62682's. An alarm that returns goes to normal, acknowledged or not.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, AlarmState, Alert, Floats, Nanos, Score, TopTag
+from gateway.api.contracts import CommandRefused
+from gateway.api.model import (
+    SECOND,
+    Alarm,
+    AlarmState,
+    Alert,
+    Floats,
+    Nanos,
+    Score,
+    TopTag,
+    Transition,
+)
 
 TOP = 5
-"""Tags that an alert names at the most."""
+"""The most tags that an alert names."""
+ACT: Nanos = 50_000
+"""What a person's act is later than the newest window that the alarm was judged by.
+
+So it is after that window's transitions and before those of the next window, and no two points have
+one time: the place of an alarm in its detector is below, an epoch of the clock above."""
 
 
 @dataclass(slots=True)
@@ -37,6 +55,9 @@ class _Memory:
     peak: float = 0.0
     top: tuple[TopTag, ...] = ()
     epoch: int = 0
+    acknowledged_by: str = ""
+    acted_at: Nanos = 0
+    """The time of what a person did to it last."""
 
 
 class AlertMachine:
@@ -53,6 +74,7 @@ class AlertMachine:
         self._raise_above = np.array([alarm.threshold for alarm in alarms])
         self._clear_below = np.array([alarm.threshold - alarm.hysteresis for alarm in alarms])
         self._memory: dict[int, _Memory] = {}
+        self._newest: Nanos = 0
 
     @property
     def active(self) -> list[Alarm]:
@@ -62,7 +84,7 @@ class AlertMachine:
     def standing(self) -> list[Alert]:
         """The active alarms as their activation left them, with their peaks; for a restart."""
         return [
-            self._alert(self.alarms[number], kept, AlarmState.UNACKNOWLEDGED, kept.opened_at)
+            self._alert(self.alarms[number], kept, Transition.RAISED, kept.opened_at)
             for number, kept in self._memory.items()
             if kept.active
         ]
@@ -74,6 +96,7 @@ class AlertMachine:
 
     def step(self, score: Score) -> list[Alert]:
         """The transitions that this score brings, in the order of the alarms."""
+        self._newest = score.at
         above = score.values > self._raise_above
         if not self._memory and not above.any():
             return []
@@ -96,7 +119,7 @@ class AlertMachine:
         if score.at - kept.since < alarm.on_delay:
             return None
         kept.active, kept.opened_at, kept.since, kept.epoch = True, score.at, 0, self.epoch
-        return self._alert(alarm, kept, AlarmState.UNACKNOWLEDGED, score.at, value, score)
+        return self._alert(alarm, kept, Transition.RAISED, score.at, value, score)
 
     def _judge_active(
         self, number: int, alarm: Alarm, kept: _Memory, value: float, score: Score
@@ -113,8 +136,22 @@ class AlertMachine:
         if score.idle:
             # Nothing is judged; what is sent must not look as if it were above the threshold.
             value = alarm.threshold
-            return self._alert(alarm, kept, AlarmState.SUPPRESSED, score.at, value, score)
-        return self._alert(alarm, kept, AlarmState.NORMAL, score.at, value, score)
+            return self._alert(alarm, kept, Transition.SUPPRESSED, score.at, value, score)
+        return self._alert(alarm, kept, Transition.RETURNED, score.at, value, score)
+
+    def acknowledge(self, alarm_id: str, by: str) -> Alert:
+        """A person has seen this active alarm; CommandRefused if there is none, or somebody had."""
+        for number, kept in self._memory.items():
+            alarm = self.alarms[number]
+            if kept.active and self._id(alarm, kept) == alarm_id:
+                break
+        else:
+            raise CommandRefused(f"no active alarm has the id {alarm_id}")
+        if kept.acknowledged_by:
+            raise CommandRefused(f"{alarm_id} is already acknowledged by {kept.acknowledged_by}")
+        kept.acknowledged_by = by
+        kept.acted_at = max(max(self._newest, kept.opened_at) + ACT, kept.acted_at + 1)
+        return self._alert(alarm, kept, Transition.ACKNOWLEDGED, kept.acted_at)
 
     def _note_peak(self, alarm: Alarm, kept: _Memory, value: float, score: Score) -> None:
         if not kept.top or value >= kept.peak:
@@ -124,17 +161,17 @@ class AlertMachine:
         self,
         alarm: Alarm,
         kept: _Memory,
-        state: AlarmState,
+        transition: Transition,
         at: Nanos,
         value: float | None = None,
         score: Score | None = None,
     ) -> Alert:
         value = kept.peak if value is None else value
         return Alert(
-            id=f"{self.detector}.{alarm.name}-{kept.opened_at // 1_000_000:x}{_epoch(kept.epoch)}",
+            id=self._id(alarm, kept),
             detector=self.detector,
             alarm=alarm.name,
-            state=state,
+            state=_state(kept, transition),
             severity=alarm.severity,
             opened_at=kept.opened_at,
             at=at,
@@ -145,8 +182,12 @@ class AlertMachine:
             top_tags=kept.top,
             model=score.model if score else "",
             coverage=score.coverage if score else 1.0,
-            message=_message(alarm, kept, state, value, at, score.idle if score else ""),
+            message=_message(alarm, kept, transition, value, at, score.idle if score else ""),
+            transition=transition,
         )
+
+    def _id(self, alarm: Alarm, kept: _Memory) -> str:
+        return f"{self.detector}.{alarm.name}-{kept.opened_at // 1_000_000:x}{_epoch(kept.epoch)}"
 
     def checkpoint(self) -> bytes:
         """The state as JSON; equal states give equal bytes."""
@@ -157,10 +198,16 @@ class AlertMachine:
         """Take up a checkpoint; alarms that no longer exist are left behind."""
         number = {alarm.name: index for index, alarm in enumerate(self.alarms)}
         self._memory = {
-            number[name]: _Memory(**{**kept, "top": tuple(TopTag(**tag) for tag in kept["top"])})
-            for name, kept in json.loads(state).items()
+            number[name]: _remembered(facts)
+            for name, facts in json.loads(state).items()
             if name in number
         }
+
+
+def _remembered(facts: dict[str, Any]) -> _Memory:
+    # A checkpoint of another version may lack what came since, and hold what is no longer kept.
+    known = {field.name: facts[field.name] for field in fields(_Memory) if field.name in facts}
+    return _Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
 
 
 def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
@@ -194,13 +241,23 @@ def _epoch(number: int) -> str:
     return f".{number}" if number else ""
 
 
+def _state(kept: _Memory, transition: Transition) -> AlarmState:
+    if transition is Transition.RETURNED:
+        return AlarmState.NORMAL
+    if transition is Transition.SUPPRESSED:
+        return AlarmState.SUPPRESSED
+    return AlarmState.ACKNOWLEDGED if kept.acknowledged_by else AlarmState.UNACKNOWLEDGED
+
+
 def _message(
-    alarm: Alarm, kept: _Memory, state: AlarmState, value: float, at: Nanos, idle: str
+    alarm: Alarm, kept: _Memory, transition: Transition, value: float, at: Nanos, idle: str
 ) -> str:
     after = f"after {(at - kept.opened_at) / SECOND:g} s"
-    if state is AlarmState.NORMAL:
+    if transition is Transition.RETURNED:
         return f"{alarm.name} returned to normal {after}"
-    if state is AlarmState.SUPPRESSED:
+    if transition is Transition.SUPPRESSED:
         return f"{alarm.name} suppressed by design {after}: {idle}"
+    if transition is Transition.ACKNOWLEDGED:
+        return f"{alarm.name} acknowledged by {kept.acknowledged_by}"
     limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
     return f"{alarm.name}: {limits}{f'; {alarm.advice}' if alarm.advice else ''}"

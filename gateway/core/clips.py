@@ -17,7 +17,17 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alert, Envelope, Kind, Loss, Nanos, SampleBatch, Tag
+from gateway.api.model import (
+    SECOND,
+    Alert,
+    Envelope,
+    Kind,
+    Loss,
+    Nanos,
+    SampleBatch,
+    Tag,
+    Transition,
+)
 from gateway.core.downsample import downsampled
 
 HOUR: Nanos = 3600 * SECOND
@@ -88,8 +98,7 @@ class ClipPlan:
     def ask(self, alert: Alert) -> None:
         """An alert; an activation with a tag to show asks for a clip."""
         tags = self._wanted(alert)
-        is_activation = alert.is_active and alert.at == alert.opened_at
-        if not is_activation or not tags:
+        if alert.transition is not Transition.RAISED or not tags:
             return
         since, until = alert.at - self._options.before, alert.at + self._options.after
         clip = self._open_until(alert.at, until)

@@ -5,6 +5,8 @@ Promises
   machines' checkpoint in one transaction. Only then is an alert logged, shown or sent.
 - What could not be stored is kept and tried again with the next window; detection goes on.
 - A detector that fails is blind and says so; its neighbours score on.
+- What a person does to the line happens between two ticks, and is stored like everything else
+  before the person hears of it.
 - The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
 """
 
@@ -16,8 +18,18 @@ from typing import Protocol
 
 import structlog
 
-from gateway.api.contracts import Detector
-from gateway.api.model import SECOND, Alert, Envelope, Nanos, SampleBatch, Score, Window, WindowSpec
+from gateway.api.contracts import CommandRefused, Detector
+from gateway.api.model import (
+    SECOND,
+    Alert,
+    Envelope,
+    Nanos,
+    SampleBatch,
+    Score,
+    Transition,
+    Window,
+    WindowSpec,
+)
 from gateway.config.load import LineConfig
 from gateway.core import points
 from gateway.core.alerts import AlertMachine
@@ -29,6 +41,7 @@ from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 from gateway.core.freshness import FreshnessWatch
 from gateway.core.summary import Summariser
+from gateway.line.commands import Commands
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import Outbox, Store
 from gateway.telemetry.health import DetectorHealth, Health
@@ -38,11 +51,11 @@ from gateway.telemetry.timings import Timings
 log = structlog.get_logger()
 
 LEDGER = "#ledger"
-"""Its checkpoint's name; no detector can be called so."""
+"""Checkpoint key of the byte ledger. No detector can have a name with #."""
 CLOCK = "#clock"
-"""As that of the clock watch."""
+"""Checkpoint key of the clock watch."""
 CLIPS = "#clips"
-"""As that of the clips that are owed."""
+"""Checkpoint key of the clips that are owed."""
 
 Scored = Mapping[str, Sequence[Score] | Exception]
 
@@ -77,6 +90,7 @@ class Line:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox(tags)
         self.tap = Tap()
+        self.commands = Commands()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._clock = config, detectors, clock
         self._outbox = Outbox(store)
@@ -101,7 +115,7 @@ class Line:
         self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
-        self._unsaid: list[Alert] = []
+        self._unannounced: list[Alert] = []
         # Where nothing else waits for the loop, a thread would only cost time.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors") if in_thread else None
         self.health = Health(config.line, config.site, tags, self._watch)
@@ -135,11 +149,23 @@ class Line:
         self._aligner.recall(memory)
         self._models.recall(memory)
 
+    async def acknowledge(self, alarm_id: str, by: str) -> Alert:
+        """A person has seen this alarm; CommandRefused if it is not active or already seen."""
+
+        def act(_now: Nanos) -> Sequence[Alert]:
+            machine = self._machines.get(alarm_id.partition(".")[0])
+            if machine is None:
+                raise CommandRefused(f"no active alarm has the id {alarm_id}")
+            return [machine.acknowledge(alarm_id, by)]
+
+        (alert,) = await self.commands.submit(act)
+        return alert
+
     async def run(self) -> None:
-        """Tick for ever, each time a window is due and at least once a second."""
+        """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
             now = self._clock()
-            await asyncio.sleep(max(self.next_tick(now) - now, 0) / SECOND)
+            await self.commands.wait(max(self.next_tick(now) - now, 0) / SECOND)
             await self.tick(self._clock())
 
     def next_tick(self, now: Nanos) -> Nanos:
@@ -150,15 +176,16 @@ class Line:
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
         self._check_clock(now)
+        acts = self.commands.perform(now)
         self._take_in(now)
         windows = self._aligner.advance(now)
         if windows:
             self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
         scored = await self._score(windows) if windows else {}
-        alerts = self._judge(windows, scored)
+        alerts = acts + self._judge(windows, scored)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
-        self._unsaid += alerts
+        self._unannounced += alerts
         self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
         self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
         await self._append()
@@ -289,14 +316,17 @@ class Line:
         stored = await self._outbox.send(self._states())
         self.health.append_failures = self._outbox.failures
         self.health.dropped_points = self._outbox.dropped
+        if stored is not False:
+            self.commands.confirm()
         if not stored:
             return
         self.timings.committed(time.perf_counter() - started)
         closed = self._clock() - self._config.file.timing.lateness
-        for alert in self._unsaid:
-            self.timings.alerted(max(closed - alert.at, 0) / SECOND)
+        for alert in self._unannounced:
+            if alert.transition is not Transition.ACKNOWLEDGED:
+                self.timings.alerted(max(closed - alert.at, 0) / SECOND)
             self._announce(alert)
-        self._unsaid.clear()
+        self._unannounced.clear()
 
     def _states(self) -> dict[str, bytes]:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
@@ -312,8 +342,9 @@ class Line:
     def _announce(self, alert: Alert) -> None:
         self.health.note_alert(alert)
         self.tap.offer("alerts", alert)
+        event = f"alert.{alert.transition}"
         log.warning(
-            "alert.raised" if alert.is_active else "alert.cleared",
+            event,
             id=alert.id,
             severity=str(alert.severity),
             message=alert.message,

@@ -14,7 +14,17 @@ from typing import Protocol
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, Alert, Nanos, Quality, SampleBatch, Score, Tag
+from gateway.api.model import (
+    SECOND,
+    Alarm,
+    Alert,
+    Nanos,
+    Quality,
+    SampleBatch,
+    Score,
+    Tag,
+    Transition,
+)
 from gateway.core.byte_ledger import Ledger
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.telemetry.raw_estimate import RawEstimate
@@ -194,9 +204,9 @@ class Health:
     def note_alert(self, alert: Alert) -> None:
         """A transition that is on disk."""
         self.alerts.append(alert)
+        self.raised += alert.transition is Transition.RAISED
         if alert.is_active:
             self.active[alert.id] = alert
-            self.raised += 1
         else:
             self.active.pop(alert.id, None)
 

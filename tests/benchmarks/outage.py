@@ -22,10 +22,11 @@ from types import SimpleNamespace
 from table import row, show, write
 
 from gateway.api.contracts import Places
-from gateway.api.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
+from gateway.api.model import SECOND, AlarmState, Alert, Kind, Severity, Summary, Transition
 from gateway.api.options import parse_size
 from gateway.buffer import open_buffer
 from gateway.core import points
+from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.sinks.influx import InfluxOptions, InfluxSink
 
@@ -58,7 +59,11 @@ async def measure(folder, asked):
     place = folder / "state"
     server = servers.victoria_metrics(folder)
     opened = open_buffer(
-        place / "buffer.db", options, {SINK: frozenset(Kind)}, clock=lambda: outage.now
+        place / "buffer.db",
+        options,
+        {SINK: frozenset(Kind)},
+        clock=lambda: outage.now,
+        handling=StoredPoints("site", "line"),
     )
     async with opened as buffer:
         filled = await fill(buffer, outage, place)
@@ -118,7 +123,8 @@ class Outage:
     def _alert(self):
         return points.alert_envelope(
             Alert(f"a{self.now}", "guard", "high", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
-                  self.now, self.now, 2.0, 1.0, 2.0, message="too high"),
+                  self.now, self.now, 2.0, 1.0, 2.0, message="too high",
+                  transition=Transition.RAISED),
             "bench", "bench", 0, {},
         )  # fmt: skip
 

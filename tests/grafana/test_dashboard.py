@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.api.model import AlarmState, Alert, Severity
+from gateway.api.model import AlarmState, Alert, Severity, Transition
 
 GRAFANA = Path(__file__).parents[2] / "configs" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "andon-line.json").read_text())
@@ -132,7 +132,9 @@ def test_active_alerts_are_those_the_model_calls_active():
         if step["id"] == "filterByValue"
     ]
     for state in AlarmState:
-        alert = Alert("1", "d", "a", state, Severity.LOW, 0, 0, 1.0, 1.0, 1.0)
+        alert = Alert(
+            "1", "d", "a", state, Severity.LOW, 0, 0, 1.0, 1.0, 1.0, transition=Transition.RAISED
+        )
         assert bool(re.search(over, state.value)) is not alert.is_active
 
 

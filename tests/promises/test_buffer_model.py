@@ -15,9 +15,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.api import line_protocol
-from gateway.api.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
+from gateway.api.model import (
+    SECOND,
+    AlarmState,
+    Alert,
+    Envelope,
+    Kind,
+    Severity,
+    Summary,
+    Transition,
+)
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.stored_points import StoredPoints
 
 STEPS = int(os.environ.get("ANDON_BUFFER_STEPS", "600"))
 SINKS = {
@@ -39,11 +49,6 @@ BATCH = st.lists(
 )
 
 
-def marker(loss, at):
-    span = (loss.kind, loss.reason, loss.count, loss.since, loss.until)
-    return points.gap_envelope(*span, "plant", "line", at)
-
-
 def summary(tag, serial, at):
     """Its one sample is its serial number, so that a merged one shows what it was made of."""
     found = Summary(tag, at - MINUTE, at, 1, 0, 1.0, serial, 0.0, serial, serial, serial)
@@ -51,7 +56,19 @@ def summary(tag, serial, at):
 
 
 def transition(name, at, state):
-    alert = Alert(name, "pump", "score", state, Severity.HIGH, 1, at, 1.0, 0.5, 1.0)
+    alert = Alert(
+        name,
+        "pump",
+        "score",
+        state,
+        Severity.HIGH,
+        1,
+        at,
+        1.0,
+        0.5,
+        1.0,
+        transition=Transition.RAISED,
+    )
     return points.alert_envelope(alert, "plant", "line", 0, {})
 
 
@@ -113,7 +130,7 @@ class BufferPromises(RuleBasedStateMachine):
             SINKS,
             lambda: self.now + self.clock_error,
             max_age=MAX_AGE,
-            marker=marker,
+            handling=StoredPoints("plant", "line"),
         )
         assert (self.store.set_aside, self.store.dropped) == ([], {})
 

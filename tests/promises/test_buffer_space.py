@@ -12,13 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api import line_protocol
-from gateway.api.model import SECOND, AlarmState, Alert, Envelope, Kind, Severity, Summary
-from gateway.buffer.merge import merged
+from gateway.api.model import (
+    SECOND,
+    AlarmState,
+    Alert,
+    Envelope,
+    Kind,
+    Severity,
+    Summary,
+    Transition,
+)
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.stored_points import StoredPoints
+from gateway.core.summary_merge import merged
 
 SINKS = {"cloud": frozenset(Kind)}
+POINTS = StoredPoints("plant", "line")
 MINUTE = 60 * SECOND
 values = st.lists(st.floats(-1e6, 1e6), max_size=20)
 
@@ -33,7 +44,19 @@ def summary(samples, minute, tag="flow"):
 
 
 def alert(name, at, state):
-    found = Alert(name, "pump", "score", state, Severity.HIGH, 1, at, 1.0, 0.5, 1.0)
+    found = Alert(
+        name,
+        "pump",
+        "score",
+        state,
+        Severity.HIGH,
+        1,
+        at,
+        1.0,
+        0.5,
+        1.0,
+        transition=Transition.RAISED,
+    )
     return points.alert_envelope(found, "plant", "line", 0, {})
 
 
@@ -58,7 +81,7 @@ def test_a_merged_summary_is_that_of_all_samples(minutes, level):
 def test_summaries_are_merged_before_any_is_dropped(tmp_path):
     batch = [summary([n, n + 2.0], n) for n in range(1, 46)]
     limit = sum(cost(e.body) for e in batch) // 2
-    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0)) as store:
+    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0, handling=POINTS)) as store:
         store.append(batch, {})
         assert not store.dropped
         kept = [line_protocol.decode(e.body) for e in store.lease("cloud", 1000, 10**9)]
@@ -69,7 +92,7 @@ def test_summaries_are_merged_before_any_is_dropped(tmp_path):
 def test_clips_go_before_a_summary_is_merged(tmp_path):
     batch = [summary([1.0], n) for n in range(1, 31)]
     limit = int(1.1 * sum(cost(e.body) for e in batch))
-    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0)) as store:
+    with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0, handling=POINTS)) as store:
         store.append([Envelope(Kind.CLIP, n, b"c" * 60) for n in range(10)], {})
         store.append(batch, {})
         store.append([alert("standing", 1, AlarmState.UNACKNOWLEDGED)], {})
@@ -83,10 +106,10 @@ def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
     batch = [summary([1.0], n) for n in range(1, 31)]
     limit = sum(cost(e.body) for e in batch)
     path = tmp_path / "b.db"
-    with closing(Store(path, limit, SINKS, lambda: 0)) as store:
+    with closing(Store(path, limit, SINKS, lambda: 0, handling=POINTS)) as store:
         store.append(batch, {})
         leased = store.lease("cloud", 10, 10**9)
-    with closing(Store(path, limit, SINKS, lambda: 0)) as store:
+    with closing(Store(path, limit, SINKS, lambda: 0, handling=POINTS)) as store:
         store.maintain()
         assert store.stats()["merged"] > 0
         assert store.lease("cloud", 10, 10**9) == leased
@@ -96,19 +119,21 @@ def test_what_one_sink_refused_and_another_has_is_not_merged_when_it_is_sent_aga
     batch = [summary([1.0], n) for n in range(1, 11)]
     limit = int(1.2 * sum(cost(e.body) for e in batch))
     sinks = {"cloud": frozenset(Kind), "file": frozenset(Kind)}
-    with closing(Store(tmp_path / "b.db", limit, sinks, lambda: 0)) as store:
+    with closing(Store(tmp_path / "b.db", limit, sinks, lambda: 0, handling=POINTS)) as store:
         store.append(batch, {})
         store.ack("file", store.lease("file", 100, 10**9))
         store.reject("cloud", store.lease("cloud", 100, 10**9), "no")
         assert store.requeue(None) == 10
         store.maintain()
-        assert [e.body for e in store.lease("cloud", 100, 10**9)] == [e.body for e in batch]
+        waiting = store.lease("cloud", 100, 10**9)
+        summaries = [e.body for e in waiting if e.kind is Kind.SUMMARY]
+        assert summaries == [e.body for e in batch]
 
 
 def test_the_alert_of_an_active_alarm_outlives_every_other(tmp_path):
     raised = alert("standing", 1, AlarmState.UNACKNOWLEDGED)
     size = cost(raised.body)
-    with closing(Store(tmp_path / "b.db", 4 * size, SINKS, lambda: 0)) as store:
+    with closing(Store(tmp_path / "b.db", 4 * size, SINKS, lambda: 0, handling=POINTS)) as store:
         store.append([raised], {})
         for n in range(10, 30):
             store.append([summary([1.0], n), alert(f"gone-{n}", n, AlarmState.UNACKNOWLEDGED)], {})

@@ -12,7 +12,7 @@ import servers
 from fakes import LastValue, batch, tag
 
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import SECOND, AlarmState, Alert, Severity
+from gateway.api.model import SECOND, AlarmState, Alert, Severity, Transition
 from gateway.control.client import ask
 from gateway.control.server import SOCKET, serve
 from gateway.core.freshness import FreshnessWatch
@@ -109,8 +109,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
     health.note_alert(
         Alert(
             "pump.anomaly-1", "pump", "anomaly", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
-            NOW, NOW, 12.0, 10.0, 12.0,
-        )
+            NOW, NOW, 12.0, 10.0, 12.0, transition=Transition.RAISED)
     )  # fmt: skip
     facts = await ask(socket)
     assert facts["line"] == "press-3"

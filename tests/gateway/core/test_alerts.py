@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 
-from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity
-from gateway.core.alerts import AlertMachine
+from gateway.api.contracts import CommandRefused
+from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity, Transition
+from gateway.core.alerts import ACT, AlertMachine
 
 S = SECOND
 T0 = 1_700_000_000 * S
@@ -176,3 +179,71 @@ def test_a_stop_ends_a_pending_alarm():
     assert [pump.step(each) for each in (score(0, 12), score(1, 12), idle(2))] == [[], [], []]
     assert [pump.step(score(second, 12)) for second in (3, 4)] == [[], []]
     assert pump.step(score(5, 12))
+
+
+def test_each_alert_says_which_transition_it_is():
+    pump = machine()
+    (raised,) = pump.step(score(0, 20))
+    acknowledged = pump.acknowledge(raised.id, "anna")
+    (returned,) = pump.step(score(1, 5))
+    assert [each.transition for each in (raised, acknowledged, returned)] == [
+        Transition.RAISED,
+        Transition.ACKNOWLEDGED,
+        Transition.RETURNED,
+    ]
+    assert len({each.id for each in (raised, acknowledged, returned)}) == 1
+
+
+def test_an_acknowledged_alarm_is_active_until_it_returns():
+    pump = machine()
+    (raised,) = pump.step(score(0, 20))
+    acknowledged = pump.acknowledge(raised.id, "anna")
+    assert (acknowledged.state, acknowledged.is_active) == (AlarmState.ACKNOWLEDGED, True)
+    assert acknowledged.message == "anomaly acknowledged by anna"
+    assert pump.step(score(1, 30)) == []
+    (returned,) = pump.step(score(2, 5))
+    assert (returned.state, returned.is_active) == (AlarmState.NORMAL, False)
+
+
+def test_an_acknowledgement_lies_between_the_windows_before_and_after_it():
+    pump = machine()
+    (raised,) = pump.step(score(0, 20))
+    pump.step(score(3, 20))
+    acknowledged = pump.acknowledge(raised.id, "anna")
+    assert acknowledged.at == T0 + 3 * S + ACT
+    (returned,) = pump.step(score(4, 5))
+    assert raised.at < acknowledged.at < returned.at
+
+
+def test_an_acknowledgement_survives_a_restart():
+    pump, next_run = machine(), machine()
+    (raised,) = pump.step(score(0, 20))
+    acknowledged = pump.acknowledge(raised.id, "anna")
+    next_run.restore(pump.checkpoint())
+    (standing,) = next_run.standing()
+    assert (standing.id, standing.state) == (raised.id, AlarmState.ACKNOWLEDGED)
+    with pytest.raises(CommandRefused, match=f"{raised.id} is already acknowledged by anna"):
+        next_run.acknowledge(raised.id, "ben")
+    (returned,) = next_run.step(score(1, 5))
+    assert returned.at > acknowledged.at
+
+
+def test_what_is_not_active_cannot_be_acknowledged():
+    pump = machine(on_delay=2 * S)
+    with pytest.raises(CommandRefused, match="no active alarm has the id"):
+        pump.acknowledge("pump.anomaly-1", "anna")
+    pump.step(score(0, 20))
+    before = pump.checkpoint()
+    with pytest.raises(CommandRefused, match="no active alarm"):
+        pump.acknowledge(f"pump.anomaly-{T0 // 1_000_000:x}", "anna")
+    assert pump.checkpoint() == before
+
+
+def test_a_checkpoint_of_another_version_is_taken_up_as_far_as_it_is_known():
+    pump = machine()
+    facts = {
+        "since": 0, "active": True, "opened_at": T0, "peak": 12.0, "top": [], "turn": 3, "old": 1
+    }  # fmt: skip
+    pump.restore(json.dumps({"anomaly": facts}).encode())
+    (standing,) = pump.standing()
+    assert (standing.opened_at, standing.peak) == (T0, 12.0)

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import pytest
 from fakes import batch, tag
 
-from gateway.api.model import SECOND, AlarmState, Alert, Kind, SampleBatch, Severity, TopTag
+from gateway.api.model import (
+    SECOND,
+    AlarmState,
+    Alert,
+    Kind,
+    SampleBatch,
+    Severity,
+    TopTag,
+    Transition,
+)
 from gateway.core.clips import HOUR, LISTED, ClipPlan
 
 S = SECOND
@@ -18,12 +27,30 @@ def plan(line_tags=TAGS, **options):
     return ClipPlan(SimpleNamespace(**CLIP | options), line_tags, lateness=S // 2)
 
 
+AFTER = {
+    AlarmState.NORMAL: Transition.RETURNED,
+    AlarmState.ACKNOWLEDGED: Transition.ACKNOWLEDGED,
+}
+
+
 def alert(at, *causes, state=AlarmState.UNACKNOWLEDGED, opened_at=None, own=None):
     top = tuple(TopTag(name, 1.0) for name in causes)
     opened_at = at if opened_at is None else opened_at
     name = f"pump.anomaly-{opened_at}"
     return Alert(
-        name, "pump", "anomaly", state, Severity.HIGH, opened_at, at, 2.0, 1.0, 2.0, own, top
+        name,
+        "pump",
+        "anomaly",
+        state,
+        Severity.HIGH,
+        opened_at,
+        at,
+        2.0,
+        1.0,
+        2.0,
+        own,
+        top,
+        transition=AFTER.get(state, Transition.RAISED),
     )
 
 

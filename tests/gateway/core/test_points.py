@@ -27,6 +27,7 @@ from gateway.api.model import (
     Summary,
     Tag,
     TopTag,
+    Transition,
 )
 from gateway.core import points
 from gateway.core.clips import Clip, Cut
@@ -171,6 +172,7 @@ ALERT = Alert(
     model="pump@3",
     coverage=1,
     message="anomaly: 7 past its threshold of 3",
+    transition=Transition.RAISED,
 )
 SUMMARY = Summary("flow", AT - 60, AT, 60, 1, 0.98, 4.0, 0.5, 3.0, 5.0, 4.5)
 

@@ -1,5 +1,6 @@
 """A line with hand-made time: no sleep, no server, every decision seen in what was stored."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,8 @@ import structlog
 from fakes import Broken, LastValue, MemoryStore, batch, tag
 
 from gateway.api import line_protocol
-from gateway.api.contracts import Places
-from gateway.api.model import SECOND, Kind, Severity
+from gateway.api.contracts import CommandRefused, Places
+from gateway.api.model import SECOND, AlarmState, Kind, Severity, Transition
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, Security
 from gateway.line.line import Line
@@ -192,3 +193,80 @@ async def test_the_ledger_of_bytes_goes_on_after_a_restart():
     (day,) = again.health.ledger.days()
     assert day["read"] == 530
     assert day["raw_gzip"] > 100
+
+
+async def alarmed(store):
+    """A line with an active alarm, and its id."""
+    press = line(store, pump=LastValue("flow", severity=Severity.HIGH))
+    await play(press, [20, 20])
+    (alarm_id,) = press.health.active
+    return press, alarm_id
+
+
+async def acknowledging(press, alarm_id):
+    caller = asyncio.create_task(press.acknowledge(alarm_id, "anna"))
+    await asyncio.sleep(0)
+    return caller
+
+
+async def test_an_acknowledgement_is_stored_with_the_append_before_its_caller_hears_of_it():
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    caller = await acknowledging(press, alarm_id)
+    await press.tick(T0 + 3 * S)
+    alert = await caller
+    assert (alert.id, alert.state) == (alarm_id, AlarmState.ACKNOWLEDGED)
+    assert [p.fields["state"] for p in stored_points(store, Kind.ALERT)] == [
+        "unacknowledged",
+        "acknowledged",
+    ]
+    assert b'"acknowledged_by": "anna"' in store.checkpoints["pump"]
+
+
+async def test_an_acknowledgement_is_no_new_alarm_and_is_shown_as_one_that_stands():
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    caller = await acknowledging(press, alarm_id)
+    with structlog.testing.capture_logs() as logs:
+        await press.tick(T0 + 3 * S)
+    await caller
+    assert press.health.raised == 1
+    assert press.health.active[alarm_id].state is AlarmState.ACKNOWLEDGED
+    assert [entry["event"] for entry in logs] == ["alert.acknowledged"]
+    assert press.health.alerts[-1].transition is Transition.ACKNOWLEDGED
+
+
+async def test_while_the_buffer_refuses_the_caller_waits_and_nothing_is_shown():
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    caller = await acknowledging(press, alarm_id)
+    store.refuse = True
+    await press.tick(T0 + 3 * S)
+    await asyncio.sleep(0)
+    assert not caller.done()
+    assert press.health.active[alarm_id].state is AlarmState.UNACKNOWLEDGED
+    store.refuse = False
+    await press.tick(T0 + 4 * S)
+    assert (await caller).id == alarm_id
+    assert press.health.active[alarm_id].state is AlarmState.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("wrong", ["pump.anomaly-1", "nobody.anomaly-1", ""])
+async def test_an_act_that_cannot_be_done_is_refused_and_stores_nothing(wrong):
+    store = MemoryStore()
+    press, _ = await alarmed(store)
+    rows, states = list(store.rows), dict(store.checkpoints)
+    caller = await acknowledging(press, wrong)
+    await press.tick(T0 + 2 * S + S // 2 + 1)
+    with pytest.raises(CommandRefused, match="no active alarm"):
+        await caller
+    assert (store.rows, store.checkpoints) == (rows, states)
+
+
+async def test_a_command_does_not_wait_for_the_next_window():
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    running = asyncio.create_task(press.run())
+    async with asyncio.timeout(60):
+        assert (await press.acknowledge(alarm_id, "anna")).id == alarm_id
+    running.cancel()

@@ -120,7 +120,7 @@ def _print(report: _Report, *, show: bool) -> None:
         prefix = "warning: " if problem.level == "warning" else ""
         click.echo(f"{prefix}{problem}")
     for outcome in report.outcomes:
-        click.echo(f"{'ok    ' if outcome.ok else 'FAILED'}  {outcome.part:24}  {outcome.said}")
+        click.echo(f"{'ok    ' if outcome.ok else 'FAILED'}  {outcome.part:24}  {outcome.detail}")
     for name, lines in report.plans.items():
         click.echo("\n  ".join((f"plan of {name}", *lines)))
     summary = f"{report.path}: {_summary(report)}"
@@ -162,7 +162,7 @@ def _plain(report: _Report, show: bool) -> dict[str, Any]:
         "ok": report.is_ok,
         "summary": _summary(report),
         "problems": [asdict(problem) for problem in report.problems],
-        "parts": [asdict(outcome) for outcome in report.outcomes],
+        "parts": [{"part": o.part, "ok": o.ok, "said": o.detail} for o in report.outcomes],
     }
     if config:
         plain |= {"line": config.line, "site": config.site, "digest": config.digest}

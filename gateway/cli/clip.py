@@ -64,10 +64,10 @@ def command(
     history holds what was flushed to the disk. Exit code 1 if it holds no such sample.
     """
     from gateway.config.load import load
-    from gateway.config.schema import Clip
+    from gateway.config.schema import ClipSection
 
     config = load(file)
-    usual = (config.file.history and config.file.history.clip) or Clip()
+    usual = (config.file.history and config.file.history.clip) or ClipSection()
     before = usual.before if before is None else before
     after = usual.after if after is None else after
     found = _excerpt(config, data, glob, (alert - before, alert + after))

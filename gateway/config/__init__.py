@@ -1,6 +1,7 @@
 """From a YAML file to a checked line.
 
-`schema` says what may stand in it, `parse` makes a `document` that knows its lines and columns,
-`locate` and `explain` turn pydantic's errors into `problems`, `checks` looks at the whole file,
-`site` adds what the plant shares, `load` puts it together, and `try_out` asks the world.
+`schema` defines the allowed keys, `parse` builds a `document` that knows its lines and columns,
+`expand` replaces templates and tables (`devices`, `table`), `locate` and `explain` turn pydantic's
+errors into `problems`, `checks` validates across sections, `site` merges the site file, and `load`
+runs all of it. `plugins` finds plugins, `build` creates them, `try_out` tests their connections.
 """

@@ -1,4 +1,4 @@
-"""Builds the parts of a line from its file: one verb for each kind of plugin."""
+"""Builds connectors, detectors and sinks from a line file."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,23 +10,23 @@ from gateway.config.problems import ConfigProblems, Problem
 
 
 def build_detectors(config: LineConfig) -> dict[str, Detector]:
-    """Every detector of the line, its model loaded and tried; ConfigProblems names the failing."""
+    """All detectors by name, their models loaded and verified; ConfigProblems lists failures."""
     tags = {tag.name: tag for tag in config.tags}
     built: dict[str, Detector] = {}
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for name, options in config.detectors.items():
         detector = plugins.load(plugins.DETECTORS, options.type)
         try:
             built[name] = detector(name, options, tags, config.places)
         except (ConfigError, ModelError) as error:
-            found.append(_part_problem(config, ("detectors", name), error))
-    if found:
-        raise ConfigProblems(found)
+            problems.append(_part_problem(config, ("detectors", name), error))
+    if problems:
+        raise ConfigProblems(problems)
     return built
 
 
 def detector_warnings(config: LineConfig, detectors: Mapping[str, Detector]) -> list[Problem]:
-    """Warnings of what the detectors cannot do of what the file asks."""
+    """Warnings about settings that a detector cannot honour."""
     return [
         replace(_part_problem(config, ("detectors", name), text), level="warning")
         for name, detector in detectors.items()
@@ -36,22 +36,22 @@ def detector_warnings(config: LineConfig, detectors: Mapping[str, Detector]) -> 
 
 
 def build_connectors(config: LineConfig) -> dict[str, Connector]:
-    """The connectors of a line by name, nothing opened; ConfigProblems names the failing."""
+    """All connectors by name, without opening any; ConfigProblems lists failures."""
     built: dict[str, Connector] = {}
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for name, options in config.sources.items():
         connector = plugins.load(plugins.CONNECTORS, options.type)
         try:
             built[name] = connector(name, options, config.tags_of(name), config.places)
         except ConfigError as error:
-            found.append(_part_problem(config, ("sources", name), error))
-    if found:
-        raise ConfigProblems(found)
+            problems.append(_part_problem(config, ("sources", name), error))
+    if problems:
+        raise ConfigProblems(problems)
     return built
 
 
 def build_sinks(config: LineConfig) -> dict[str, Sink]:
-    """The sinks of a line by name."""
+    """All sinks by name, without opening any."""
     return {
         name: plugins.load(plugins.SINKS, options.type)(name, options, config.places)
         for name, options in config.sinks.items()

@@ -1,8 +1,8 @@
-"""What only the whole file can tell: names that meet, limits that cross, what the site forbids.
+"""Checks across sections: duplicate names, crossed limits, settings that the site forbids.
 
 Promises
-- Every check reads the document, not the validated file, so its finding is reported beside the
-  schema's, not only once those are mended.
+- Every check reads the document, not the validated file, so its problems are reported together
+  with those of the schema.
 """
 
 import ipaddress
@@ -19,23 +19,23 @@ from gateway.api.contracts import ConfigError
 from gateway.api.options import Secret
 from gateway.config.document import Document, Where
 from gateway.config.problems import SECRET_KEY, Problem
-from gateway.config.schema import Security
+from gateway.config.schema import SecuritySection
 
 _REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")
-_HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
+_RESOLVABLE_HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
 _IN_URL = re.compile(r"://[^/\s:@]*:[^@\s]+@")
 OWN_DETECTORS = ("data", "models")
-"""Whose alarms are about sensors and models: `DETECTOR` in core/freshness.py and core/drift.py."""
+"""Reserved detector names: `DETECTOR` in core/freshness.py and core/drift.py."""
 _PARTS = ("sources", "detectors", "sinks")
 
 
-def of_line(document: Document, security: Security) -> list[Problem]:
-    """Everything that can be said of a line file without its plugins."""
+def of_line(document: Document, security: SecuritySection) -> list[Problem]:
+    """All checks of a line file that need no plugin."""
     return list(
         chain(
             clear_text(document),
             _crossed_limits(document),
-            _taken_names(document),
+            _reserved_names(document),
             _insecure(document, security),
             _remote_health(document, security),
             _history_extra(document),
@@ -44,7 +44,7 @@ def of_line(document: Document, security: Security) -> list[Problem]:
 
 
 def version(document: Document) -> list[Problem]:
-    """A file of a later version is not judged by the rules of this one."""
+    """Rejects a file of a later version, so that it is not checked by the rules of this one."""
     written = document.get("version")
     if type(written) is int and written > 1:
         message = f"this file is version {written}, this andon reads version 1"
@@ -55,26 +55,26 @@ def version(document: Document) -> list[Problem]:
 
 
 def clear_text(document: Document) -> Iterator[Problem]:
-    """Secrets that stand in the file, wherever that is."""
+    """Secrets written in clear text, anywhere in the file."""
     for where, value in _scalars(document.data, ()):
         key = next((str(part) for part in reversed(where) if isinstance(part, str)), "")
         if SECRET_KEY.search(key) and value is not None and not _REFERENCE.fullmatch(str(value)):
-            message = "a secret may not stand here in clear text"
+            message = "a secret must not be written here in clear text"
             hint = "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
             yield document.problem(where, message, hint, at="value")
         elif isinstance(value, str) and _IN_URL.search(value):
-            message = "a password may not stand here in clear text"
+            message = "a password must not be written here in clear text"
             hint = "use `username:` and `password: ${env:NAME}` beside the URL"
             yield document.problem(where, message, hint, at="value")
 
 
 def unresolved(document: Document) -> Iterator[Problem]:
-    """Warnings for secrets that cannot be had here; the daemon may have them.
+    """Warnings for secrets that cannot be resolved here; the daemon may be able to.
 
-    A systemd credential exists only inside its service, so nothing is said about those.
+    systemd credentials are skipped: they exist only inside their service.
     """
     for where, value in _scalars(document.data, ()):
-        if isinstance(value, str) and _HERE.fullmatch(value):
+        if isinstance(value, str) and _RESOLVABLE_HERE.fullmatch(value):
             try:
                 Secret(value).resolve()
             except ConfigError as error:
@@ -82,13 +82,13 @@ def unresolved(document: Document) -> Iterator[Problem]:
 
 
 def declared(document: Document) -> dict[str, list[str]]:
-    """The tag names of each source as they stand in the file."""
+    """The tag names of each source as written in the file."""
     sources = document.mapping("sources")
     return {name: list(document.mapping("sources", name, "tags")) for name in sources}
 
 
-def doubled_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
-    """Tag names that two sources claim; `tags` are the names by source."""
+def duplicate_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Iterator[Problem]:
+    """Tag names that two sources share; `tags` are the names by source."""
     owners: dict[str, str] = {}
     for source, names in tags.items():
         for name in names:
@@ -103,9 +103,9 @@ def doubled_tags(document: Document, tags: Mapping[str, Iterable[str]]) -> Itera
 def unknown_tags(
     document: Document, known: Iterable[str], *, may_be_made: bool = False
 ) -> Iterator[Problem]:
-    """Detectors that name a tag no source reads.
+    """Detectors that name a tag which no source reads.
 
-    With `may_be_made`, north.flow is not doubted where an entry flow is known, which may make it.
+    With `may_be_made`, north.flow is accepted where an entry flow is known, which may create it.
     """
     known = dict.fromkeys(known)
     for detector in document.mapping("detectors"):
@@ -138,7 +138,7 @@ def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]
 
 
 def _gate_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:
-    """What no condition can be made of is the schema's finding."""
+    """The tags that gate conditions name; invalid conditions are left to the schema."""
     given = document.get(*where)
     several = isinstance(given, list)
     for at, text in enumerate(given if several else [given]):
@@ -156,30 +156,30 @@ def _crossed_limits(document: Document) -> Iterator[Problem]:
                 yield document.problem((*where, "low"), message, at="value")
 
 
-def _taken_names(document: Document) -> Iterator[Problem]:
+def _reserved_names(document: Document) -> Iterator[Problem]:
     for name in document.mapping("detectors"):
         if name in OWN_DETECTORS:
-            message = f"{name} is the name of andon's own alarms"
-            hint = f"choose another name than {' or '.join(OWN_DETECTORS)}"
+            message = f"{name} is reserved for andon's own alarms"
+            hint = f"choose a name other than {' or '.join(OWN_DETECTORS)}"
             yield document.problem(("detectors", name), message, hint)
 
 
-def _insecure(document: Document, security: Security) -> Iterator[Problem]:
+def _insecure(document: Document, security: SecuritySection) -> Iterator[Problem]:
     if security.allow_insecure:
         return
     for part in _PARTS:
         for name in document.mapping(part):
             if document.get(part, name, "insecure") is True:
-                message = "the site file forbids connections without security"
+                message = "the site file forbids insecure connections"
                 hint = "set up security for this connection, or change security.allow_insecure"
                 where = (part, name, "insecure")
                 yield document.problem(where, message, f"{hint} in the site file", at="value")
 
 
-def _remote_health(document: Document, security: Security) -> Iterator[Problem]:
+def _remote_health(document: Document, security: SecuritySection) -> Iterator[Problem]:
     host = document.get("health", "host")
     if isinstance(host, str) and not (security.allow_remote_health or _is_loopback(host)):
-        message = f"{host} can be reached from the network"
+        message = f"{host} is reachable from the network"
         hint = "use 127.0.0.1, or set security.allow_remote_health in the site file"
         yield document.problem(("health", "host"), message, hint, at="value")
 

@@ -1,8 +1,8 @@
-"""The devices that a template is expanded over, and the placeholders that they fill.
+"""Devices for which a template is expanded, and the placeholders that they fill.
 
 Promises
-- A device is a name, a number and whatever else its list says of it; whatever is wrong with the
-  list is reported at its own line.
+- A device has a name, a number and any further columns of its list; a problem with the list is
+  reported at its own line.
 - `{column}` in a text is the device's text; a value that is one placeholder and nothing else keeps
   its type, so that `unit_id: "{n}"` is a number. `{n:03}` pads with zeros, `{{` is a brace.
 """
@@ -18,7 +18,7 @@ from typing import Any, get_args
 from gateway.api.options import Name
 from gateway.config.document import Document, Where
 from gateway.config.problems import ConfigProblems, Problem
-from gateway.config.table import Place, read_table, typed
+from gateway.config.table import RowPlace, read_table, typed
 
 MAX_DEVICES = 10_000
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_]\w*)(?::(\d{1,2}))?\}")
@@ -29,32 +29,32 @@ _SHAPES = "a range (1-300), a list of names, or a list of mappings with a name e
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device: what its placeholders stand for, and where it is written."""
+    """One device: the values of its placeholders, and where it is defined."""
 
     name: str
     facts: Mapping[str, Any]
     where: Where
-    place: Place | None = None
+    place: RowPlace | None = None
 
     def problem(self, document: Document, message: str, hint: str = "") -> Problem:
-        """A problem at the device's own line."""
+        """A problem at the line that defines the device."""
         if self.place is not None:
             return self.place.problem("", message, hint)
         return document.problem(self.where, message, hint)
 
 
 class UnknownPlaceholderError(ValueError):
-    """A placeholder for which the device has nothing."""
+    """A placeholder for which the device has no value."""
 
     def __init__(self, name: str, device: Device) -> None:
-        super().__init__(f"nothing is known for the placeholder {{{name}}}")
+        super().__init__(f"unknown placeholder {{{name}}}")
         near = get_close_matches(name, list(device.facts), 1, 0.6)
         known = ", ".join(f"{{{fact}}}" for fact in device.facts)
         self.hint = f"did you mean {{{near[0]}}}?" if near else f"known: {known}"
 
 
 def fill(text: str, device: Device) -> Any:
-    """The text with its placeholders filled in; UnknownPlaceholderError for one that is not."""
+    """The text with its placeholders filled in; UnknownPlaceholderError if one has no value."""
 
     def fact(match: re.Match[str]) -> str:
         name, width = match[1], match[2]
@@ -72,28 +72,28 @@ def fill(text: str, device: Device) -> Any:
 
 
 def devices_of(document: Document, source: str, folder: Path) -> list[Device]:
-    """The devices of a source that uses a template; ConfigProblems with all that is wrong."""
+    """The devices of a source that uses a template; ConfigProblems lists everything wrong."""
     where: Where = ("sources", source)
     use = document.mapping(*where)
     if "devices" in use and "devices_file" in use:
         message, hint = "devices and devices_file exclude each other", "keep one of the two"
         raise ConfigProblems([document.problem((*where, "devices_file"), message, hint)])
     if "devices_file" in use:
-        found = list(_from_file(document, source, folder))
+        devices = list(_from_file(document, source, folder))
     elif "devices" in use:
-        found = list(_from_list(document, source, use["devices"]))
+        devices = list(_from_list(document, source, use["devices"]))
     else:
-        found = [Device(source, {"name": source}, where)]
-    flaws = [*_bad_names(document, found), *_doubled(document, found)]
+        devices = [Device(source, {"name": source}, where)]
+    flaws = [*_bad_names(document, devices), *_duplicates(document, devices)]
     if flaws:
         raise ConfigProblems(flaws)
-    return found
+    return devices
 
 
 def _from_file(document: Document, source: str, folder: Path) -> Iterator[Device]:
     where: Where = ("sources", source, "devices_file")
     named = document.get(*where)
-    # os.path says no, and does not raise, for any odd name.
+    # Unlike Path.is_file, os.path.isfile never raises, whatever the name.
     if not isinstance(named, str) or not os.path.isfile(folder / named):  # noqa: PTH113
         message = f"there is no file {folder / str(named)}"
         raise ConfigProblems([document.problem(where, message, at="value")])
@@ -117,10 +117,10 @@ def _from_list(document: Document, source: str, devices: Any) -> Iterator[Device
     if not isinstance(devices, list) or not devices:
         raise ConfigProblems([document.problem(where, f"must be {_SHAPES}", at="value")])
     for number, item in enumerate(devices, 1):
-        yield _listed(document, (*where, number - 1), number, item)
+        yield _listed_device(document, (*where, number - 1), number, item)
 
 
-def _listed(document: Document, where: Where, number: int, item: Any) -> Device:
+def _listed_device(document: Document, where: Where, number: int, item: Any) -> Device:
     facts = {"name": item} if isinstance(item, str) else item
     if not isinstance(facts, dict) or not isinstance(facts.get("name"), str):
         message = "a device is a name, or keys and values with a `name`"
@@ -139,10 +139,10 @@ def _bad_names(document: Document, devices: list[Device]) -> Iterator[Problem]:
             yield device.problem(document, f'"{device.name}" is not a name', hint)
 
 
-def _doubled(document: Document, devices: list[Device]) -> Iterator[Problem]:
+def _duplicates(document: Document, devices: list[Device]) -> Iterator[Problem]:
     seen: set[str] = set()
     for device in devices:
         if device.name in seen:
-            message = f"a device {device.name} stands above already"
-            yield device.problem(document, message, "each device needs a name of its own")
+            message = f"duplicate device {device.name}"
+            yield device.problem(document, message, "each device needs a unique name")
         seen.add(device.name)

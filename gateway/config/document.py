@@ -1,11 +1,11 @@
-"""A file's data together with the line and column of every key and value."""
+"""File data together with the line and column of every key and value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gateway.config.problems import Problem, conceal
-from gateway.config.table import Place
+from gateway.config.table import RowPlace
 
 Where = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -13,11 +13,11 @@ Mark = tuple[int, int]
 
 @dataclass
 class Document:
-    """A file's data with the place of every key and value (line and column from 1).
+    """File data with the line and column (from 1) of every key and value.
 
-    Where templates and tables were expanded, `data` holds the result, and the rest says whence it
-    came: `origins` the way to what was written for the way to what it became, `places` what stands
-    in another file, `devices` the template of each source that was made from one.
+    Once templates and tables are expanded, `data` holds the result. Then `origins` maps each
+    expanded path to the path that was written, `places` maps paths to rows of other files, and
+    `devices` maps each expanded source to its template.
     """
 
     file: str
@@ -26,7 +26,7 @@ class Document:
     keys: dict[Where, Mark] = field(default_factory=dict)
     values: dict[Where, Mark] = field(default_factory=dict)
     origins: dict[Where, Where] = field(default_factory=dict)
-    places: dict[Where, Place] = field(default_factory=dict)
+    places: dict[Where, RowPlace] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
 
     def problem(
@@ -38,15 +38,15 @@ class Document:
         at: Literal["key", "value"] = "key",
         level: Literal["error", "warning"] = "error",
     ) -> Problem:
-        """A problem at the nearest place that stands in the file: itself, else what encloses it."""
+        """A problem at the key or value itself, else at the nearest enclosing one in the file."""
         written = self.origin(where)
         place = self._place(written)
         if place is None:
-            found = self.flaw(self.mark(where, at), dotted(written), message, hint, level)
+            problem = self.flaw(self.mark(where, at), dotted(written), message, hint, level)
         else:
-            found = replace(place.problem(dotted(written), message, hint), level=level)
+            problem = replace(place.problem(dotted(written), message, hint), level=level)
         is_made = where[:1] == ("sources",) and len(where) > 1 and where[1] in self.devices
-        return replace(found, device=str(where[1])) if is_made else found
+        return replace(problem, device=str(where[1])) if is_made else problem
 
     def flaw(
         self,
@@ -62,7 +62,7 @@ class Document:
         return Problem(self.file, *mark, path, message, hint, conceal(text), level)
 
     def mark(self, where: Where, at: Literal["key", "value"] = "key") -> Mark:
-        """Line and column of the key, or of the value where that is a single one."""
+        """Line and column of the key, or of the value if it is a scalar."""
         where = self.origin(where)
         if at == "value" and where in self.values:
             return self.values[where]
@@ -71,7 +71,7 @@ class Document:
         return self.keys.get(where, (1, 1))
 
     def origin(self, where: Where) -> Where:
-        """Where that was written, before templates were expanded."""
+        """The path as written, before templates were expanded."""
         if not self.origins:
             return where
         for end in range(len(where), 0, -1):
@@ -79,21 +79,21 @@ class Document:
                 return (*self.origins[where[:end]], *where[end:])
         return where
 
-    def stands(self, where: Where) -> bool:
-        """Whether that key was written."""
+    def is_written(self, where: Where) -> bool:
+        """Whether the key is in the file."""
         return self.origin(where) in self.keys
 
-    def _place(self, written: Where) -> Place | None:
+    def _place(self, written: Where) -> RowPlace | None:
         ends = range(len(written), 0, -1) if self.places else ()
         return next((self.places[written[:n]] for n in ends if written[:n] in self.places), None)
 
     def mapping(self, *where: str | int) -> Mapping[str, Any]:
-        """The mapping that stands there; an empty one where it is missing or something else."""
+        """The mapping at that path; empty if it is missing or not a mapping."""
         value = self.get(*where)
         return value if isinstance(value, dict) else {}
 
     def get(self, *where: str | int) -> Any:
-        """The value that stands there, None where nothing does."""
+        """The value at that path; None if it is missing."""
         value = self.data
         for part in where:
             if not (isinstance(value, dict) and part in value):

@@ -1,9 +1,9 @@
-"""Templates and tables of tags become plain sources, before anything is validated.
+"""Expands templates and tables of tags to plain sources, before validation.
 
 Promises
-- What comes out is a document like any other: sources with tags, nothing that knows of templates.
-- Every key remembers where it was written, so that a mistake in a template is reported there.
-- A tag of a template whose name holds no placeholder gets the device's name in front.
+- The result is an ordinary document: sources with tags, without templates.
+- Every key keeps the place where it was written, so that a mistake in a template is reported there.
+- A template's tag without a placeholder in its name is prefixed with the device's name.
 """
 
 import os
@@ -20,13 +20,13 @@ from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.table import Row, read_table, typed_cells
 
 MAX_TAGS = 100_000
-_OF_THE_USE = ("template", "devices", "devices_file")
+_TEMPLATE_KEYS = ("template", "devices", "devices_file")
 
 
 def expand(document: Document, folder: Path) -> tuple[Document, list[Problem]]:
-    """The document with plain sources only, and what stops the others from being expanded.
+    """The document with plain sources only, and the problems of sources that cannot be expanded.
 
-    `folder` is where the tables that the file names are.
+    `folder` holds the tables that the file names.
     """
     data = document.data
     uses = any("template" in source for source in _mappings(data, "sources"))
@@ -46,7 +46,7 @@ def _mappings(data: Mapping[str, Any], section: str) -> Iterator[Mapping[str, An
 
 
 class _Expansion:
-    """The document as far as it is expanded."""
+    """A document while it is being expanded."""
 
     def __init__(self, document: Document, folder: Path) -> None:
         self.document = replace(document, data=dict(document.data))
@@ -56,7 +56,7 @@ class _Expansion:
     # Tables of tags ---------------------------------------------------------------------------
 
     def fill_in_tables(self) -> None:
-        """Each `tags_file` becomes tags."""
+        """Replaces each `tags_file` by its tags."""
         data = self.document.data
         for section in ("templates", "sources"):
             if isinstance(data.get(section), dict):
@@ -71,7 +71,7 @@ class _Expansion:
         where: Where = (section, name, "tags_file")
         rest = {key: value for key, value in part.items() if key != "tags_file"}
         path = self.folder / str(part["tags_file"])
-        # os.path says no, and does not raise, for any odd name.
+        # Unlike Path.is_file, os.path.isfile never raises, whatever the name.
         if not isinstance(part["tags_file"], str) or not os.path.isfile(path):  # noqa: PTH113
             self._flaw(where, f"there is no file {path}", at="value")
             return rest
@@ -94,7 +94,7 @@ class _Expansion:
         elif name in tags:
             first = self.document.places.get((*where, name))
             line = first.line if first else self.document.mark((*where, name))[0]
-            message = f"a tag {name} stands at line {line} already"
+            message = f"duplicate tag {name}, first at line {line}"
             self.flaws.append(row.place.problem("", message, "keep one of the two"))
         else:
             tags[name] = typed_cells(row, text, but="name")
@@ -103,7 +103,7 @@ class _Expansion:
     # Templates --------------------------------------------------------------------------------
 
     def expand_sources(self) -> None:
-        """Each source with a `template` becomes one source a device."""
+        """Replaces each source with a `template` by one source for each device."""
         sources = self.document.data.get("sources")
         templates = self.document.mapping("templates")
         self._check_templates(sources)
@@ -115,7 +115,7 @@ class _Expansion:
                     made = self._made(name, source, templates)
                 elif isinstance(source, dict):
                     self._refuse_devices(name, source)
-                self._refuse_doubled(name, made, plain_sources)
+                self._refuse_duplicates(name, made, plain_sources)
                 plain_sources |= made
             self.document.data["sources"] = plain_sources
         self.document.data.pop("templates", None)
@@ -137,16 +137,16 @@ class _Expansion:
     def _refuse_devices(self, name: str, source: Mapping[str, Any]) -> None:
         for key in ("devices", "devices_file"):
             if key in source:
-                hint = "say `template: NAME` here, and give the options under `templates:`"
+                hint = "write `template: NAME` here, and the options under `templates:`"
                 self._flaw(("sources", name, key), f"{key} needs a template", hint)
                 source = {}
 
-    def _refuse_doubled(
+    def _refuse_duplicates(
         self, name: str, made: Mapping[str, Any], sources: Mapping[str, Any]
     ) -> None:
-        for twin in sorted(made.keys() & sources.keys()):
-            device = "" if twin == name else f" (device {twin})"
-            self._flaw(("sources", name), f"a source {twin} stands above already{device}")
+        for duplicate in sorted(made.keys() & sources.keys()):
+            device = "" if duplicate == name else f" (device {duplicate})"
+            self._flaw(("sources", name), f"duplicate source {duplicate}{device}")
 
     def _made(
         self, name: str, use: Mapping[str, Any], templates: Mapping[str, Any]
@@ -156,7 +156,7 @@ class _Expansion:
         if not isinstance(template, dict):
             known = ", ".join(templates) or "none; write one under `templates:`"
             where: Where = ("sources", name, "template")
-            self._flaw(where, f"there is no template {wanted}", f"known: {known}", at="value")
+            self._flaw(where, f"unknown template {wanted}", f"known: {known}", at="value")
             return {}
         try:
             devices = devices_of(self.document, name, self.folder)
@@ -165,8 +165,8 @@ class _Expansion:
             return {}
         size = len(devices) * max(_size(template.get("tags")), _size(use.get("tags")), 1)
         if size > MAX_TAGS:
-            message = f"{len(devices):,} devices would have {size:,} tags, {MAX_TAGS:,} at most"
-            self._flaw(("sources", name), message, "a line this long is several lines")
+            message = f"{len(devices):,} devices have {size:,} tags, more than {MAX_TAGS:,}"
+            self._flaw(("sources", name), message, "split the devices over several lines")
             return {}
         return {
             device.name: self._source(device, (wanted, template), (name, use)) for device in devices
@@ -175,7 +175,7 @@ class _Expansion:
     def _source(
         self, device: Device, template: tuple[str, Mapping[str, Any]], use: tuple[str, Any]
     ) -> dict[str, Any]:
-        """The options of one device: the template's, and over them those of the use."""
+        """The options of one device: the template's, overridden by the source's own."""
         here: Where = ("sources", device.name)
         self.document.devices[device.name] = template[0]
         written: dict[str, tuple[Where, Any]] = {}
@@ -185,7 +185,7 @@ class _Expansion:
             for key, value in options.items():
                 if key == "tags" and isinstance(value, dict):
                     tags |= {tag: ((*root, key, tag), inner) for tag, inner in value.items()}
-                elif key not in _OF_THE_USE or root[0] == "templates":
+                elif key not in _TEMPLATE_KEYS or root[0] == "templates":
                     written[key] = ((*root, key), value)
         self.document.origins[here] = ("templates", template[0])
         for key, (where, _) in written.items():
@@ -200,7 +200,7 @@ class _Expansion:
             prefix = "" if PLACEHOLDER.search(key) else f"{device.name}."
             name = prefix + str(self._filled(key, where, device))
             if name in made:
-                self._flaw_of(device, where, f"a tag {name} stands above already")
+                self._flaw_of(device, where, f"duplicate tag {name}")
             made[name] = self._filled(options, where, device)
             self.document.origins["sources", device.name, "tags", name] = where
         return made
@@ -214,7 +214,8 @@ class _Expansion:
             return value
         if len(value) == 1 and next(iter(value.values())) is None:
             name = next(iter(value))
-            self._flaw_of(device, where, "a placeholder stands in quotes", f'write "{{{name}}}"')
+            message = "a placeholder must be in quotes"
+            self._flaw_of(device, where, message, f'write "{{{name}}}"')
             return ""
         return {key: self._filled(inner, (*where, key), device) for key, inner in value.items()}
 
@@ -231,8 +232,8 @@ class _Expansion:
         self.flaws.append(self.document.problem(where, message, hint, **at))
 
     def _flaw_of(self, device: Device, where: Where, message: str, hint: str = "") -> None:
-        found = self.document.problem(where, message, hint, at="value")
-        self.flaws.append(replace(found, device=device.name))
+        problem = self.document.problem(where, message, hint, at="value")
+        self.flaws.append(replace(problem, device=device.name))
 
 
 def _size(tags: Any) -> int:
@@ -245,7 +246,7 @@ def _is_used(template: str, sources: Any) -> bool:
 
 
 def _text_options(kind: Any) -> set[str]:
-    """The options of a tag that hold text, so that a cell with digits stays text."""
+    """The tag options that hold text, so that a cell of digits stays text."""
     if not isinstance(kind, str) or kind not in plugins.usable(plugins.CONNECTORS):
         return set()
     section = fields(plugins.load(plugins.CONNECTORS, kind).Options).get("tags")

@@ -1,9 +1,9 @@
-"""What pydantic found, said at the line where it stands and in the words of the file.
+"""Translates pydantic's errors to problems at a line of the file, in the file's own terms.
 
 Promises
-- Every error of every plugin's options gets a place: the key or value itself, else what
-  encloses it.
-- An unknown key comes with the key that was probably meant, or the place where it belongs.
+- Every error of every plugin's options has a place: the key or value itself, else the nearest
+  enclosing one.
+- An unknown key comes with the key that was probably meant, or the section where it belongs.
 """
 
 import json
@@ -27,8 +27,8 @@ _NAME: FieldInfo = get_args(Name)[1]
 
 
 def explain(error: ValidationError, document: Document, model: Model) -> list[Problem]:
-    """One problem for each mistake; `model` is what the document was validated with."""
-    found: list[Problem] = []
+    """One problem for each mistake; `model` is the one that the document was validated with."""
+    problems: list[Problem] = []
     meant: set[Where] = set()
     details = [
         (detail, find(document, model, detail["loc"])) for detail in error.errors(include_url=False)
@@ -37,19 +37,19 @@ def explain(error: ValidationError, document: Document, model: Model) -> list[Pr
         if detail["type"] == "extra_forbidden":
             problem, key = _unknown_key(document, spot)
             meant.add((*spot.where[:-1], key))
-            found.append(problem)
+            problems.append(problem)
     # A mistyped key is one mistake, not a missing key as well.
-    found += [
+    problems += [
         _explained(document, spot, detail)
         for detail, spot in details
         if detail["type"] != "extra_forbidden"
         and not (detail["type"] == "missing" and spot.where in meant)
     ]
-    return _joined(found)
+    return _joined(problems)
 
 
 def _joined(problems: Sequence[Problem]) -> list[Problem]:
-    """Where a value may be one of several types, pydantic complains once for each of them."""
+    """Merges the errors that pydantic reports for each type of a value that may have several."""
     same: dict[tuple[str, str, int, int, str], Problem] = {}
     for problem in problems:
         place = (
@@ -71,7 +71,7 @@ def _joined(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _unknown_key(document: Document, spot: Spot) -> tuple[Problem, str]:
-    """The problem, and the key that was probably meant (empty where nothing is near)."""
+    """The problem, and the key that was probably meant (empty if none is similar)."""
     key = str(spot.where[-1])
     at, model = spot.models[-1]
     known = list(fields(model))
@@ -89,7 +89,7 @@ def _unknown_key(document: Document, spot: Spot) -> tuple[Problem, str]:
 
 
 def _belongs(key: str, spot: Spot) -> str:
-    """Where a key is at home, as in 'under summaries'."""
+    """Where a misplaced key belongs, as in 'under summaries'."""
     at, model = spot.models[-1]
     for name, field in fields(model).items():
         inner = plain(field.annotation)
@@ -138,7 +138,7 @@ def _explained(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Pro
     problem = special(document, spot, detail) if special else _plainly(document, spot, detail)
     if problem.hint or not spot.field or not spot.field.description:
         return problem
-    # The field's own docstring is the best hint there is.
+    # The field's own docstring is the best hint.
     return replace(problem, hint=" ".join(spot.field.description.split()))
 
 
@@ -204,7 +204,7 @@ def _pattern(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Probl
     if any(getattr(fact, "pattern", None) == pattern for fact in _NAME.metadata):
         hint = "at most 64 letters, digits, '_', '-' and '.', starting with a letter"
         return document.problem(spot.where, f"{it} is not a name", hint, at=at)
-    return document.problem(spot.where, f"{it} does not fit the pattern {pattern}", at=at)
+    return document.problem(spot.where, f"{it} does not match the pattern {pattern}", at=at)
 
 
 _SPECIAL: dict[str, Callable[[Document, Spot, Mapping[str, Any]], Problem]] = {
@@ -224,7 +224,7 @@ def _near(value: object, known: Sequence[str]) -> str:
 
 
 def _shown(value: object, where: Where) -> str:
-    """A value as the file has it, short; what may be a secret is not repeated."""
+    """A value as written in the file, shortened; a possible secret is not repeated."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):

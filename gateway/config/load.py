@@ -1,9 +1,9 @@
-"""From a line file to a checked line, with what the site file shares merged in.
+"""Loads and checks a line file, with the site file merged in.
 
 Promises
-- All problems of both files come at once, as one ConfigProblems.
-- Nothing is opened but the two files: no device, no model, no server.
-- The line wins over the site, name by name; what neither says has a default.
+- All problems of both files are reported at once, as one ConfigProblems.
+- Only the two files are opened: no device, no model, no server.
+- The line wins over the site, name by name; what neither sets has a default.
 """
 
 import hashlib
@@ -21,24 +21,24 @@ from gateway.config.document import Document
 from gateway.config.expand import expand
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
-from gateway.config.schema import LineFileBase, Security, line_file
+from gateway.config.schema import LineFileBase, SecuritySection, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
 
 
 @dataclass(frozen=True)
 class LineConfig:
-    """A line that may be run.
+    """The validated configuration of a line.
 
-    `file` is the resolved file: the site's name, sinks and buffer are in it. `sources`,
-    `detectors` and `sinks` are the plugins' validated options by name; `tags` are those of all
-    sources, in the order of the file. `digest` changes when anything resolved changes.
+    `file` is the resolved file, with the site's name, sinks and buffer. `sources`, `detectors` and
+    `sinks` are the plugins' validated options by name; `tags` are the tags of all sources, in the
+    order of the file. `digest` changes whenever a resolved setting changes.
     """
 
     path: Path
     line: str
     site: str
     file: LineFileBase
-    security: Security
+    security: SecuritySection
     tags: Sequence[Tag]
     places: Places
     digest: str
@@ -65,7 +65,7 @@ class LineConfig:
         """The resolved file as plain data: durations with units, secrets as their references."""
         plain = self.file.model_dump(mode="json", exclude_none=True)
         for part in ("sources", "detectors", "sinks"):
-            # What a thing is comes first, wherever its model inherited the fields from.
+            # `type` comes first, even if a model inherits other fields before it.
             plain[part] = {
                 name: {"type": options["type"], **options} for name, options in plain[part].items()
             }
@@ -73,7 +73,7 @@ class LineConfig:
 
 
 def load(path: Path) -> LineConfig:
-    """The checked line; ConfigProblems with everything that is wrong."""
+    """The checked line; ConfigProblems lists everything that is wrong."""
     document = read(path)
     if too_new := checks.version(document):
         raise ConfigProblems(too_new)
@@ -81,15 +81,15 @@ def load(path: Path) -> LineConfig:
     document, expansion = expand(written, path.parent)
     site = read_site(path, document)
     if errors(expansion):
-        # What could not be expanded would only be complained about a second time.
+        # Validation would only repeat the problems of what could not be expanded.
         raise ConfigProblems(joined([*expansion, *checks.clear_text(written)], document.devices))
     file, problems = validated(document, line_file())
-    found = [*problems, *site.problems, *checks.of_line(document, site.security)]
-    found += [*check_name(document, site), *checks.clear_text(written), *expansion]
+    problems = [*problems, *site.problems, *checks.of_line(document, site.security)]
+    problems += [*check_name(document, site), *checks.clear_text(written), *expansion]
     tags, tag_problems = _tags(document, file)
-    found += tag_problems
-    if file is None or errors(found):
-        raise ConfigProblems(joined(found, document.devices))
+    problems += tag_problems
+    if file is None or errors(problems):
+        raise ConfigProblems(joined(problems, document.devices))
     resolved = merged(file, site)
     return LineConfig(
         path=path,
@@ -106,21 +106,21 @@ def load(path: Path) -> LineConfig:
 
 
 def state_folder(file: LineFileBase, beside: Path) -> Path:
-    """Where the line keeps what must survive a restart; `beside` is the line file's folder."""
+    """The folder for what must survive a restart; `beside` is the line file's folder."""
     if file.state:
         return beside / os.path.expanduser(file.state)  # noqa: PTH111 - leaves ~nobody as it is
-    # systemd may give several folders; the first is the unit's own.
+    # systemd may pass several folders; the first is the unit's own.
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given or os.path.expanduser("~/.local/state/andon")) / file.line  # noqa: PTH111
 
 
 def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag], Sequence[Problem]]:
-    """The tags of all sources; where the file is not valid, what can be said of their names."""
+    """The tags of all sources and their problems; only names are checked in an invalid file."""
     tags: list[Tag] = []
-    found: list[Problem] = []
+    problems: list[Problem] = []
     if file is None:
         names = checks.declared(document)
-        # A source without a list of tags may have some all the same, in its own way.
+        # A source without a list of tags may declare them in its own way.
         known = [name for tags in names.values() for name in tags] if all(names.values()) else None
     else:
         names = {}
@@ -129,15 +129,15 @@ def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag],
             try:
                 declared = connector.declared_tags(name, options)
             except ConfigError as error:
-                found.append(document.problem(("sources", name), str(error)))
+                problems.append(document.problem(("sources", name), str(error)))
                 continue
             tags += declared
             names[name] = [tag.name for tag in declared]
-        known = None if found else [tag.name for tag in tags]
-    found += checks.doubled_tags(document, names)
+        known = None if problems else [tag.name for tag in tags]
+    problems += checks.duplicate_tags(document, names)
     if known is not None:
-        found += checks.unknown_tags(document, known, may_be_made=file is None)
-    return tuple(tags), found
+        problems += checks.unknown_tags(document, known, may_be_made=file is None)
+    return tuple(tags), problems
 
 
 def _digest(file: LineFileBase) -> str:
@@ -146,17 +146,17 @@ def _digest(file: LineFileBase) -> str:
 
 
 def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Problem]:
-    found = list(checks.unresolved(document))
+    problems = list(checks.unresolved(document))
     if site.document:
-        found += checks.unresolved(site.document)
+        problems += checks.unresolved(site.document)
     if not file.detectors:
         message = "no detectors: this line will never raise an alert"
-        found.append(document.problem(("detectors",), message, level="warning"))
+        problems.append(document.problem(("detectors",), message, level="warning"))
     if file.history and file.history.clip and not _takes_clips(file):
-        message = "no sink of this line takes clips: they are made for nobody"
-        hint = "add a sink that takes them, or leave clip out: `andon clip` needs none"
-        found.append(document.problem(("history", "clip"), message, hint, level="warning"))
-    return joined(found, document.devices)
+        message = "no sink of this line accepts clips, so none is ever sent"
+        hint = "add a sink that accepts them, or leave clip out: `andon clip` works without it"
+        problems.append(document.problem(("history", "clip"), message, hint, level="warning"))
+    return joined(problems, document.devices)
 
 
 def _takes_clips(file: LineFileBase) -> bool:

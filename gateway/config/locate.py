@@ -1,8 +1,8 @@
-"""From the path of a pydantic error to the place in the file and to what the schema has there.
+"""Maps the path of a pydantic error to a place in the file and to the schema's types there.
 
 Promises
-- Parts of a path that stand in no file (discriminators, union members, validator names) are left
-  out, even where a key of the same name stands beside them.
+- Parts of a path that are not in the file (discriminators, union members, validator names) are
+  left out, even if a key of the same name is beside them.
 """
 
 import types
@@ -20,11 +20,10 @@ Model = type[BaseModel]
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an error stands in the file, and what the schema has there.
+    """The place of an error in the file, and the schema's types there.
 
-    `field` is the field that it concerns, None for an entry of a section; `models` are the models
-    on the way, outermost first, each with its place; `choices` are the models one of which stands
-    there.
+    `field` is the field concerned, None for an entry of a section; `models` are the models on the
+    path, outermost first, each with its place; `choices` are the models allowed there.
     """
 
     where: Where
@@ -34,7 +33,7 @@ class Spot:
 
 
 def find(document: Document, model: Model, loc: Iterable[str | int]) -> Spot:
-    """Follow an error's path through the file and the schema at once."""
+    """Follows an error's path through the file and the schema at the same time."""
     where: Where = ()
     kind: Any = model
     field: FieldInfo | None = None
@@ -49,21 +48,21 @@ def find(document: Document, model: Model, loc: Iterable[str | int]) -> Spot:
             field = fields(kind).get(str(part))
             choices = choices if kind in choices else ()
         elif get_origin(kind) in (dict, Mapping):
-            field = None  # a section's docstring says nothing about one of its entries
+            field = None  # a section's docstring does not describe its entries
         kind, is_written = _inner(kind, part)
-        if is_written or document.stands((*where, part)):
+        if is_written or document.is_written((*where, part)):
             where = (*where, part)
     choices = _models(kind) if _is_union(kind) else choices
     return Spot(where, field, models or [((), model)], choices)
 
 
 def fields(model: Model) -> dict[str, FieldInfo]:
-    """A model's fields by the keys that stand in a file."""
+    """The fields of a model by their keys in a file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def types_of(model: Model) -> tuple[str, ...]:
-    """The values of `type:` that choose this model among others."""
+    """The values of `type:` that select this model."""
     field = model.model_fields.get("type")
     return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
 
@@ -74,7 +73,7 @@ def is_model(kind: Any) -> bool:
 
 
 def plain(kind: Any) -> Any:
-    """The type without Annotated and without `| None`; a choice by discriminator stays one."""
+    """The type without Annotated and without `| None`; a union with a discriminator is kept."""
     while get_origin(kind) is Annotated and not _is_tagged(kind):
         kind = get_args(kind)[0]
     if _is_union(kind) and not _is_tagged(kind):
@@ -84,7 +83,7 @@ def plain(kind: Any) -> Any:
 
 
 def _is_tagged(kind: Any) -> bool:
-    """Whether a discriminator chooses, if only from one: where one plugin is installed."""
+    """Whether a type has a discriminator, even with one choice (only one plugin installed)."""
     return any(getattr(fact, "discriminator", None) for fact in getattr(kind, "__metadata__", ()))
 
 
@@ -100,7 +99,7 @@ def _models(kind: Any) -> list[Model]:
 
 
 def _member(kind: Any, part: str | int) -> Any:
-    """The member of a union that pydantic names: by its discriminator's value, or by its name."""
+    """The union member that pydantic names by its discriminator's value or by its class name."""
     for model in _models(kind):
         if part in types_of(model) or model.__name__ == part:
             return model
@@ -108,7 +107,7 @@ def _member(kind: Any, part: str | int) -> Any:
 
 
 def _inner(kind: Any, part: str | int) -> tuple[Any, bool]:
-    """The type under a key or index, and whether that key stands, or should stand, in the file."""
+    """The type under a key or index, and whether the key is, or should be, in the file."""
     if is_model(kind):
         field = fields(kind).get(str(part))
         return (plain(field.annotation) if field else None), True

@@ -1,10 +1,10 @@
-"""YAML text becomes a document: plain data that remembers its lines and columns.
+"""Parses YAML text to a document: plain data with the line and column of every part.
 
 Promises
 - YAML 1.2: `on` and `12:30` are text, and only `true` and `false` are booleans.
-- What YAML lets pass in silence is refused here: duplicate keys, merge keys, aliases, keys that
-  are not text, tags, a second document. So a line of the file means what stands in it.
-- Damaged or hostile text gives problems, never a traceback and never a large bill of memory.
+- Constructs that YAML accepts but that hide mistakes are refused: duplicate keys, merge keys,
+  aliases, keys that are not text, tags, a second document.
+- Damaged or hostile text causes problems, never a traceback and never high memory use.
 """
 
 import re
@@ -22,12 +22,12 @@ MAX_BYTES = 1_000_000
 _MAX_DEPTH = 30
 _MAX_FLAWS = 50
 _NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
-# What libyaml counts as the end of a line; we must count alike to show the right one.
+# The line ends that libyaml counts; counting differently would show the wrong line.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 def read(path: Path) -> Document:
-    """The file's data; ConfigProblems when it cannot be read or its structure is broken."""
+    """The parsed file; ConfigProblems if it cannot be read or its structure is broken."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -40,7 +40,7 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str, file: str) -> Document:
-    """The text's data; ConfigProblems with every flaw of its structure."""
+    """The parsed text; ConfigProblems lists every flaw of its structure."""
     document = Document(file, _BREAK.split(text))
     flaws: list[Problem] = []
     opened: list[Mark] = []
@@ -75,9 +75,9 @@ def _mark(mark: Any) -> Mark:
 
 
 def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
-    """What must be known before a tree is built: aliases, depth, several documents.
+    """Refuses aliases, deep nesting and several documents before a tree is built.
 
-    `opened` holds the brackets and blocks that are open when it returns or breaks off.
+    `opened` holds the brackets and blocks that are still open when this returns or raises.
     """
     flaws: list[Problem] = []
     documents = 0
@@ -91,7 +91,7 @@ def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
             documents += 1
         elif isinstance(event, yaml.AliasEvent):
             is_merge = isinstance(before, yaml.ScalarEvent) and before.value == "<<"
-            message = _NO_MERGE if is_merge else f"alias *{event.anchor}: aliases are not used here"
+            message = _NO_MERGE if is_merge else f"alias *{event.anchor}: aliases are not allowed"
             flaws.append(document.flaw(_mark(event.start_mark), "", message, "write it out"))
         if documents > 1:
             message, hint = "a second document starts here", "one file is one line: split the file"
@@ -115,7 +115,7 @@ def _no_mapping(document: Document, node: Any) -> Iterator[Problem]:
 
 
 class _Builder:
-    """Walks the tree once: data, marks and flaws."""
+    """Collects data, marks and flaws in one walk over the tree."""
 
     def __init__(self, document: Document, loader: Any, flaws: list[Problem]) -> None:
         self.document = document
@@ -135,12 +135,12 @@ class _Builder:
         construct = self.loader.yaml_constructors.get(node.tag)
         if construct is None or not isinstance(node, yaml.ScalarNode):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._flaw(node, where, f"the tag {tag} has no meaning here", "leave the tag out")
+            self._flaw(node, where, f"the tag {tag} is not allowed", "leave the tag out")
             return None
         try:
             return construct(self.loader, node)
         except (ValueError, KeyError, yaml.YAMLError):
-            self._flaw(node, where, "cannot be read as a value", 'text stands in quotes: "..."')
+            self._flaw(node, where, "cannot be read as a value", 'put text in quotes: "..."')
             return None
 
     def _mapping(self, node: Any, where: Where) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _marked(document: Document, error: Any, opened: list[Mark]) -> tuple[Mark, s
     message = " ".join(part for part in (error.problem, error.context) if part)
     mark = _mark(error.problem_mark or error.context_mark)
     if not "".join(document.lines[mark[0] - 1 :])[mark[1] - 1 :].strip():
-        # What is missing at the end of the file is wrong where it was opened.
+        # A bracket that is missing at the end of the file is reported where it was opened.
         return opened[-1] if opened else (1, 1), f"{message}, at the end of the file"
     if error.context_mark and error.context_mark.line + 1 != mark[0]:
         message += f" that starts at line {error.context_mark.line + 1}"

@@ -1,4 +1,4 @@
-"""Finds plugins by name. Built-ins come through the same entry points as a stranger's."""
+"""Finds plugins by name. Built-in plugins use the same entry points as third-party ones."""
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -14,13 +14,13 @@ COMMANDS = "andon.commands"
 
 @cache
 def installed(group: str) -> dict[str, EntryPoint]:
-    """Every registered plugin of a group by name, not yet imported."""
+    """All registered plugins of a group by name, not yet imported."""
     return {entry.name: entry for entry in entry_points(group=group)}
 
 
 @cache
 def load(group: str, name: str) -> Any:
-    """The plugin's class (or command); ConfigError names what is installed."""
+    """The plugin's class (or command); ConfigError lists what is installed."""
     entry = installed(group).get(name)
     if entry is None:
         known = ", ".join(sorted(installed(group))) or "none"
@@ -32,13 +32,13 @@ def load(group: str, name: str) -> Any:
 
 
 def usable(group: str) -> dict[str, Any]:
-    """The plugins of a group that can be loaded, by name; a broken one stops only its own users."""
+    """The loadable plugins of a group by name; a broken one affects only lines that use it."""
     names = sorted(installed(group))
     return {name: load(group, name) for name in names if not why_broken(group, name)}
 
 
 def why_broken(group: str, name: str) -> str:
-    """Why that plugin cannot be loaded; empty if it can be, or is not installed."""
+    """Why a plugin cannot be loaded; empty if it can be, or is not installed."""
     try:
         if name in installed(group):
             load(group, name)

@@ -1,8 +1,8 @@
-"""A mistake in a file, at its place, in words that say what would be right.
+"""Problems of a file: what is wrong, where, and what would be right.
 
 Promises
-- Every problem of a file is reported at once, in the order of the lines.
-- No secret is repeated: what stands behind `password:` or in a URL's user part is blotted out.
+- All problems of a file are reported at once, in the order of its lines.
+- No secret is repeated: the value of `password:` and the user part of a URL are masked.
 """
 
 import re
@@ -28,16 +28,16 @@ _WIDTH = 100
 
 
 def conceal(text: str) -> str:
-    """The text without anything that looks like a secret in clear text."""
+    """The text with everything masked that looks like a secret."""
     return _IN_URL.sub(r"\1:********@", _WRITTEN.sub(r"\1********", text))
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake. `line` and `column` count from 1; `text` is the line as it stands in the file.
+    """One mistake. `line` and `column` count from 1; `text` is that line of the file.
 
-    `path` is the dotted way to it (`sources.plc.port`), empty when it concerns the whole file.
-    `device` is the source for which it was found, where a template made many of one text.
+    `path` is the dotted path to it (`sources.plc.port`), empty if it concerns the whole file.
+    `device` is the expanded source concerned, if the text belongs to a template.
     """
 
     file: str
@@ -52,7 +52,7 @@ class Problem:
 
     @property
     def headline(self) -> str:
-        """`file:line:column: path: message`, which editors and terminals turn into a link."""
+        """`file:line:column: path: message`, which editors and terminals show as a link."""
         parts = (f"{self.file}:{self.line}:{self.column}", self.path, self.message)
         return ": ".join(part for part in parts if part)
 
@@ -66,7 +66,7 @@ class Problem:
 
 
 class ConfigProblems(ConfigError):  # noqa: N818 - a ConfigError that knows each of its problems
-    """What is wrong with a line file and the files it names; `problems` in order of the lines."""
+    """All problems of a line file and the files it names, in the order of their lines."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: Sequence[Problem] = in_order(problems)
@@ -74,34 +74,35 @@ class ConfigProblems(ConfigError):  # noqa: N818 - a ConfigError that knows each
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Sorted by file and line; a second problem that says the same is left out."""
+    """The problems sorted by file and line, without duplicates."""
     unique = dict.fromkeys(problems)
     return tuple(sorted(unique, key=lambda p: (p.file, p.line, p.column, p.path, p.message)))
 
 
 def joined(problems: Iterable[Problem], devices: Mapping[str, str]) -> list[Problem]:
-    """What is wrong in a template is said once, what is wrong with a device names it.
+    """Merges the problems that one mistake in a template causes for several devices.
 
-    `devices` is the template of each source that was made from one.
+    A problem that all devices share is reported once, any other names its devices. `devices` maps
+    each expanded source to its template.
     """
-    found: list[Problem] = []
+    merged: list[Problem] = []
     groups: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         if problem.device:
-            # What stands behind ", not" differs from device to device.
-            said = problem.message.rpartition(", not ")[0] or problem.message
+            # The value after ", not" differs from device to device.
+            shared = problem.message.rpartition(", not ")[0] or problem.message
             place = (problem.file, problem.line, problem.column, problem.path)
-            groups.setdefault((*place, said, problem.level), []).append(problem)
+            groups.setdefault((*place, shared, problem.level), []).append(problem)
         else:
-            found.append(problem)
+            merged.append(problem)
     sizes = Counter(devices.values())
-    return found + [_joined(group, sizes[devices[group[0].device]]) for group in groups.values()]
+    return merged + [_joined(group, sizes[devices[group[0].device]]) for group in groups.values()]
 
 
-def _joined(group: Sequence[Problem], all_of_them: int) -> Problem:
+def _joined(group: Sequence[Problem], total: int) -> Problem:
     first = group[0]
     names = list(dict.fromkeys(problem.device for problem in group))
-    if len(names) == all_of_them and all_of_them > 1 and len({p.message for p in group}) == 1:
+    if len(names) == total and total > 1 and len({p.message for p in group}) == 1:
         return replace(first, device="")
     others = len(names) - 1
     more = f" and {others} other{'s' if others > 1 else ''}" if others else ""
@@ -109,17 +110,17 @@ def _joined(group: Sequence[Problem], all_of_them: int) -> Problem:
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
-    """Those that stop a line from running."""
+    """The problems that stop a line from running, without warnings."""
     return [problem for problem in problems if problem.level == "error"]
 
 
 def unreadable(path: Path, error: OSError) -> Problem:
-    """The file cannot be opened at all."""
+    """The problem of a file that cannot be opened."""
     return Problem(str(path), 1, 1, "", f"cannot be read: {error.strerror or error}")
 
 
 def as_errors(problems: Iterable[Problem]) -> list[Problem]:
-    """Warnings raised to errors, for `--strict`."""
+    """The problems with warnings raised to errors, for `--strict`."""
     return [replace(problem, level="error") for problem in problems]
 
 

@@ -1,8 +1,8 @@
 """The line file and the site file as pydantic models.
 
-The plugins' own options are merged in by entry point, so a stranger's source is validated like a
-built-in one. The names of `sources`, `detectors` and `sinks` are the keys by which a running line
-knows its parts.
+The plugins' options are merged in by entry point, so a third-party source is validated like a
+built-in one. The names under `sources`, `detectors` and `sinks` identify the parts of a running
+line.
 """
 
 from functools import cache
@@ -18,14 +18,14 @@ from gateway.config import plugins
 MINUTE = 60 * SECOND
 
 
-class Summaries(Strict):
+class SummariesSection(Strict):
     """Count, mean, spread and extremes of each tag, forwarded instead of the raw samples."""
 
     every: PositiveDuration = MINUTE
     """The interval of one summary."""
 
 
-class Timing(Strict):
+class TimingSection(Strict):
     """How long late data is waited for and how long a silent tag's last value may stand in."""
 
     lateness: Duration = SECOND // 2
@@ -36,7 +36,7 @@ class Timing(Strict):
     """A tag without a sample for this many of its own periods is stale."""
 
 
-class Buffer(Strict):
+class BufferSection(Strict):
     """The durable store between the line and the sinks."""
 
     max_bytes: Size = 2 * 2**30
@@ -45,7 +45,7 @@ class Buffer(Strict):
     """Summaries that are older than this are dropped, and counted; alerts never are."""
 
 
-class Clip(Strict):
+class ClipSection(Strict):
     """The raw samples around an alarm, which are then forwarded to the sinks."""
 
     before: PositiveDuration = 2 * MINUTE
@@ -69,7 +69,7 @@ class Clip(Strict):
         return self
 
 
-class History(Strict):
+class HistorySection(Strict):
     """Raw samples of the last days in local Parquet files; forwarded only where `clip` asks."""
 
     max_bytes: Size = 2**30
@@ -78,7 +78,7 @@ class History(Strict):
     """Files whose first sample is older than this are deleted."""
     flush: PositiveDuration = MINUTE
     """How often samples are written: a crash costs those of at most this long."""
-    clip: Clip | None = None
+    clip: ClipSection | None = None
     """Forward the raw samples around each alarm; `clip: {}` sends those of its causes, from two
     minutes before to one minute after. Without it no raw sample leaves this machine."""
 
@@ -94,7 +94,7 @@ class History(Strict):
         return self
 
 
-class Health(Strict):
+class HealthSection(Strict):
     """The local web server for /healthz, /readyz and /metrics."""
 
     host: str = "127.0.0.1"
@@ -103,7 +103,7 @@ class Health(Strict):
     """0 picks a free port."""
 
 
-class Security(Strict):
+class SecuritySection(Strict):
     """What no line of this plant may do."""
 
     allow_insecure: bool = True
@@ -120,8 +120,8 @@ class SiteFileBase(Strict):
     """The plant's name, as it appears on every point."""
     sinks: dict[Name, Any] = {}
     """Where alerts and summaries of every line go; a line's own sink of the same name wins."""
-    buffer: Buffer | None = None
-    security: Security = Security()
+    buffer: BufferSection | None = None
+    security: SecuritySection = SecuritySection()
 
 
 class LineFileBase(Strict):
@@ -144,25 +144,25 @@ class LineFileBase(Strict):
     """What judges them, by name."""
     sinks: dict[Name, Any] = {}
     """Where alerts and summaries go; a local JSON-lines file if none is given anywhere."""
-    summaries: Summaries = Summaries()
-    timing: Timing = Timing()
-    buffer: Buffer = Buffer()
-    history: History | None = None
+    summaries: SummariesSection = SummariesSection()
+    timing: TimingSection = TimingSection()
+    buffer: BufferSection = BufferSection()
+    history: HistorySection | None = None
     """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
-    health: Health = Health()
+    health: HealthSection = HealthSection()
     state: str | None = None
     """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or
     ~/.local/state/andon/LINE without systemd."""
 
 
 def _options(group: str) -> Any:
-    """The options of every usable plugin of a group as one union, told apart by `type`."""
+    """The options of every usable plugin of a group as one union, discriminated by `type`."""
     models = tuple(plugin.Options for plugin in plugins.usable(group).values())
     return Annotated[Union[models], Field(discriminator="type")]  # noqa: UP007 - built at run time
 
 
 def _section(group: str, of: FieldInfo, **limits: Any) -> Any:
-    """A section of named plugins, as `create_model` wants it; `of` is the field it fills in."""
+    """A section of named plugins for `create_model`; `of` is the field that it replaces."""
     content = dict[Name, _options(group)]  # type: ignore[misc, valid-type]
     if not of.is_required():
         limits["default"] = {}

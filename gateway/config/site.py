@@ -1,8 +1,8 @@
-"""The site file: what all lines of a plant share, and how a line takes it.
+"""The site file: settings that all lines of a plant share, and how they merge into a line.
 
 Promises
-- The line wins over the site, name by name; only security is the site's alone.
-- The site file's problems carry its own name and lines.
+- The line wins over the site, name by name; only security is set by the site alone.
+- Problems of the site file carry its own name and lines.
 """
 
 import json
@@ -19,14 +19,14 @@ from gateway.config.document import Document
 from gateway.config.explain import explain
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
-from gateway.config.schema import LineFileBase, Security, SiteFileBase, site_file
+from gateway.config.schema import LineFileBase, SecuritySection, SiteFileBase, site_file
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass
 class Site:
-    """What the site file says, or what holds where there is none; `problems` are its own."""
+    """The content and the problems of a site file, or the defaults if there is none."""
 
     path: Path | None = None
     file: SiteFileBase | None = None
@@ -34,8 +34,8 @@ class Site:
     problems: Sequence[Problem] = ()
 
     @property
-    def security(self) -> Security:
-        return self.file.security if self.file else Security()
+    def security(self) -> SecuritySection:
+        return self.file.security if self.file else SecuritySection()
 
     @property
     def sinks(self) -> Mapping[str, Any]:
@@ -48,7 +48,7 @@ def read_site(line_path: Path, document: Document) -> Site:
     if not isinstance(named, str):
         return Site()
     path = line_path.parent / named
-    if not os.path.isfile(path):  # noqa: PTH113 - says no, and does not raise, for any odd name
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises, whatever the name
         where = ("site_file",)
         missing = document.problem(where, f"there is no file {path}", at="value")
         return Site(path, problems=[missing])
@@ -63,7 +63,7 @@ def read_site(line_path: Path, document: Document) -> Site:
 
 
 def check_name(document: Document, site: Site) -> list[Problem]:
-    """Whether the plant's name is given, and only once or alike."""
+    """Problems of the plant's name: missing, or different here and in the site file."""
     written, shared = document.get("site"), site.file.site if site.file else None
     if document.get("site") is None and document.get("site_file") is None:
         hint = "the plant's name, here or in a site file (site_file: site.yaml)"
@@ -89,11 +89,11 @@ def merged(file: LineFileBase, site: Site) -> LineFileBase:
 
 
 def validated(document: Document, model: type[_Model]) -> tuple[_Model | None, Sequence[Problem]]:
-    """The document as its model, or what stops it from being one."""
+    """The document as its model, or None and the problems that prevent it."""
     try:
-        # Strict JSON: `yes` is no boolean, "502" no number, but 'high' may be a severity.
+        # Strict JSON: `yes` is not a boolean, "502" not a number, but 'high' may be a severity.
         return model.model_validate_json(json.dumps(document.data), strict=True), ()
     except ValidationError as error:
         secrets = {(p.line, p.column) for p in checks.clear_text(document)}
-        found = explain(error, document, model)
-        return None, [problem for problem in found if (problem.line, problem.column) not in secrets]
+        problems = explain(error, document, model)
+        return None, [p for p in problems if (p.line, p.column) not in secrets]

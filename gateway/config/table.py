@@ -1,9 +1,9 @@
-"""CSV files beside a line file: devices and tags as rows, each with the line it stands at.
+"""CSV files beside a line file: devices and tags as rows, each with its place in the file.
 
 Promises
-- A row remembers its file, line and text, so that whatever is wrong with it is said there.
-- An empty cell is one that is not given. Numbers and true/false are recognised unless the column
-  is known to hold text.
+- A row keeps its file, line and text, so that its problems are reported there.
+- An empty cell counts as not given. Numbers and true/false are recognised unless the column is
+  known to hold text.
 """
 
 import csv
@@ -22,29 +22,29 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A line of a file other than the line file."""
+class RowPlace:
+    """The place of a row in a file other than the line file; `line` counts from 1."""
 
     file: str
     line: int
     text: str
 
     def problem(self, path: str, message: str, hint: str = "") -> Problem:
-        """A problem of this line."""
+        """A problem of this row."""
         message, hint = conceal(message), conceal(hint)
         return Problem(self.file, self.line, 1, path, message, hint, conceal(self.text))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells that are filled in, by column, as text."""
+    """One row: its non-empty cells by column, as text."""
 
-    place: Place
+    place: RowPlace
     cells: Mapping[str, str]
 
 
 def read_table(path: Path, required: str) -> list[Row]:
-    """The rows of a CSV file with a header; ConfigProblems names each line that is wrong."""
+    """The rows of a CSV file with a header; ConfigProblems lists each row that is wrong."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -53,34 +53,34 @@ def read_table(path: Path, required: str) -> list[Row]:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigProblems([Problem(str(path), line, 1, "", "not UTF-8 text")]) from error
     lines = text.splitlines()
-    # Spreadsheets of half of Europe write semicolons.
+    # Spreadsheets write semicolons in locales with a decimal comma.
     reader = csv.reader(lines, delimiter=_delimiter(lines), skipinitialspace=True, strict=True)
-    found: list[Row] = []
+    rows: list[Row] = []
     flaws: list[Problem] = []
 
-    def place() -> Place:
+    def place() -> RowPlace:
         at = min(max(reader.line_num, 1), len(lines)) if lines else 1
-        return Place(str(path), at, lines[at - 1] if lines else "")
+        return RowPlace(str(path), at, lines[at - 1] if lines else "")
 
     try:
         header = [name.strip() for name in next(reader, [])]
         flaws += _header_flaws(header, required, place())
         for cells in reader:
             if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
-                _add_row(header, cells, place(), found, flaws)
+                _add_row(header, cells, place(), rows, flaws)
     except csv.Error as error:
         flaws.append(place().problem("", f"not CSV: {error}"))
-    if not flaws and not found:
-        flaws.append(Place(str(path), 1, "").problem("", "holds no rows below its header"))
-    if len(found) > MAX_ROWS:
-        flaws.append(found[MAX_ROWS].place.problem("", f"more than {MAX_ROWS} rows"))
+    if not flaws and not rows:
+        flaws.append(RowPlace(str(path), 1, "").problem("", "holds no rows below its header"))
+    if len(rows) > MAX_ROWS:
+        flaws.append(rows[MAX_ROWS].place.problem("", f"more than {MAX_ROWS} rows"))
     if flaws:
         raise ConfigProblems(flaws)
-    return found
+    return rows
 
 
 def typed(text: str) -> Any:
-    """A cell's value: a number, true or false where it looks like one, else its text."""
+    """The value of a cell: a number, true or false if it looks like one, else its text."""
     if _INTEGER.fullmatch(text):
         return int(text)
     if _HEX.fullmatch(text):
@@ -91,7 +91,7 @@ def typed(text: str) -> Any:
 
 
 def typed_cells(row: Row, text_columns: Collection[str], but: str) -> dict[str, Any]:
-    """The row as options, without the column `but`."""
+    """The cells of a row as options, without the column `but`."""
     keep: Callable[[str], bool] = text_columns.__contains__
     return {
         name: text if keep(name) else typed(text) for name, text in row.cells.items() if name != but
@@ -103,9 +103,9 @@ def _delimiter(lines: list[str]) -> str:
     return ";" if first.count(";") > first.count(",") else ","
 
 
-def _header_flaws(header: list[str], required: str, place: Place) -> list[Problem]:
-    doubled = sorted({name for name in header if name and header.count(name) > 1})
-    flaws = [place.problem("", f"the column {name} stands twice in the header") for name in doubled]
+def _header_flaws(header: list[str], required: str, place: RowPlace) -> list[Problem]:
+    duplicates = sorted({name for name in header if name and header.count(name) > 1})
+    flaws = [place.problem("", f'duplicate column "{name}" in the header') for name in duplicates]
     if required not in header:
         hint = "the first line names the columns, separated by commas"
         flaws.append(place.problem("", f"no column {required} in the header", hint))
@@ -113,12 +113,12 @@ def _header_flaws(header: list[str], required: str, place: Place) -> list[Proble
 
 
 def _add_row(
-    header: list[str], cells: list[str], place: Place, found: list[Row], flaws: list[Problem]
+    header: list[str], cells: list[str], place: RowPlace, rows: list[Row], flaws: list[Problem]
 ) -> None:
     if len(cells) > len(header):
-        hint = "text with a comma stands in double quotes"
+        hint = "put text with a comma in double quotes"
         message = f"{len(cells)} cells, but the header names {len(header)} columns"
         flaws.append(place.problem("", message, hint))
         return
     pairs = zip(header, (cell.strip() for cell in cells), strict=False)
-    found.append(Row(place, {name: cell for name, cell in pairs if name and cell}))
+    rows.append(Row(place, {name: cell for name, cell in pairs if name and cell}))

@@ -1,8 +1,8 @@
-"""Tries each part of a line once, all at the same time: sources, detectors, sinks.
+"""Tries each source, detector and sink of a line once, all concurrently.
 
 Promises
 - Nothing is written to a device and nothing is stored in a sink.
-- Every part gets an outcome, whatever it does: one that hangs or breaks stops no other.
+- Every part has an outcome; one that hangs or fails does not affect the others.
 """
 
 import asyncio
@@ -23,39 +23,39 @@ def count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one part answered; `part` is its kind and name, as in 'source plc'."""
+    """The result of trying one part; `part` is its kind and name, as in 'source plc'."""
 
     part: str
     ok: bool
-    said: str
+    detail: str
 
 
 async def try_out(
-    config: LineConfig, detectors: Mapping[str, Detector], patience: float
+    config: LineConfig, detectors: Mapping[str, Detector], time_limit: float
 ) -> list[Outcome]:
-    """One outcome for each part in the order of the file; `patience` is in seconds, for each."""
-    tries = [_tried(f"source {name}", _source(config, name), patience) for name in config.sources]
+    """One outcome for each part in the order of the file; `time_limit` is in seconds per part."""
+    tries = [_tried(f"source {name}", _source(config, name), time_limit) for name in config.sources]
     tries += [
-        _tried(f"detector {name}", _said(detector), patience)
+        _tried(f"detector {name}", _detector(detector), time_limit)
         for name, detector in detectors.items()
     ]
-    tries += [_tried(f"sink {name}", _sink(config, name), patience) for name in config.sinks]
+    tries += [_tried(f"sink {name}", _sink(config, name), time_limit) for name in config.sinks]
     return list(await asyncio.gather(*tries))
 
 
 _Try = Callable[[], Awaitable[Probe]]
 
 
-async def _tried(part: str, attempt: _Try, patience: float) -> Outcome:
+async def _tried(part: str, attempt: _Try, time_limit: float) -> Outcome:
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(time_limit):
             probe = await attempt()
     except TimeoutError:
-        return Outcome(part, ok=False, said=f"no answer within {patience:g} s")
+        return Outcome(part, ok=False, detail=f"no answer within {time_limit:g} s")
     except AndonError as error:
-        return Outcome(part, ok=False, said=str(error))
-    except Exception as error:  # noqa: BLE001 - a stranger's plugin may break in any way
-        return Outcome(part, ok=False, said=f"broke with {type(error).__name__}: {error}")
+        return Outcome(part, ok=False, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - a third-party plugin may raise anything
+        return Outcome(part, ok=False, detail=f"failed with {type(error).__name__}: {error}")
     return Outcome(part, probe.ok, probe.said)
 
 
@@ -79,8 +79,8 @@ def _sink(config: LineConfig, name: str) -> _Try:
     return attempt
 
 
-def _said(detector: Detector) -> _Try:
-    """A detector that was built has loaded its model and passed its golden vectors."""
+def _detector(detector: Detector) -> _Try:
+    """Describes a detector; building it has already loaded and verified its model."""
 
     async def attempt() -> Probe:
         spec = detector.spec

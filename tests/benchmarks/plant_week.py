@@ -34,7 +34,7 @@ from detectors.data.recordings import Recording
 from detectors.evaluation.apply import judge
 from detectors.runtime.limits import LimitsOptions
 from gateway.api.model import SECOND, Nanos, SampleBatch, Tag
-from gateway.config.schema import Timing
+from gateway.config.schema import TimingSection
 from gateway.core.alerts import AlertMachine
 from gateway.core.freshness import DETECTOR, FreshnessWatch
 
@@ -173,7 +173,7 @@ def strange(detector, run: Run) -> list[Nanos]:
 
 def silent(recording: Recording) -> Iterator[Nanos]:
     """When the alarms about sources without data were raised."""
-    timing = Timing()
+    timing = TimingSection()
     sources = ["plc"] * len(MODBUS) + ["monitor"] * len(OPCUA)
     tags = [Tag(*each, PERIOD) for each in zip(NAMES, sources, strict=True)]
     watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)

@@ -15,7 +15,7 @@ from gateway.api.contracts import Places
 from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer.store import Store
 from gateway.config.load import LineConfig
-from gateway.config.schema import LineFileBase, Security
+from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.clock import DOUBTED, RELEASED, ClockWatch
 from gateway.demo.stage import Plant as Skid
 from gateway.line.line import Line
@@ -37,7 +37,9 @@ class Plant:
     def started(self):
         file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
         places = Places(Path(), Path())
-        config = LineConfig(Path("l.yaml"), "l", "s", file, Security(), TAGS, places, "digest")
+        config = LineConfig(
+            Path("l.yaml"), "l", "s", file, SecuritySection(), TAGS, places, "digest"
+        )
         watch = ClockWatch(lambda: self.monotonic, lambda: False)
         detectors = {"pump": LastValue("flow", **self.alarm)}
         return Line(config, detectors, self.store, self.wall, lambda: self.wall, clock_watch=watch)

@@ -55,10 +55,10 @@ def test_every_example_tells_the_editor_its_schema(path):
 def test_quantities_are_shown_as_they_are_written():
     schema = json.loads((ROOT / "configs/andon.schema.json").read_text())
 
-    every = schema["$defs"]["Summaries"]["properties"]["every"]
+    every = schema["$defs"]["SummariesSection"]["properties"]["every"]
     assert every["default"] == "1min"
     assert every["description"] == "The interval of one summary."
-    assert schema["$defs"]["Buffer"]["properties"]["max_bytes"]["default"] == "2GiB"
+    assert schema["$defs"]["BufferSection"]["properties"]["max_bytes"]["default"] == "2GiB"
 
 
 def _check(schema, files):

@@ -1,4 +1,4 @@
-"""Templates and tables: what they become, and where their mistakes are reported."""
+"""Templates and tables: their expansion, and where their mistakes are reported."""
 
 from pathlib import Path
 
@@ -77,13 +77,13 @@ def test_devices_come_from_a_table_whose_columns_are_placeholders(line):
         ("10.1.0.1", 3),
         ("10.1.0.2", 4),
     ]
-    message = "nothing is known for the placeholder {u} (device press-b)"
+    message = "unknown placeholder {u} (device press-b)"
     assert refused(line, template + use, d=table) == [
         ("line.yaml", FIRST + 4, "templates.press.unit_id", message)
     ]
 
 
-def test_a_source_may_take_a_template_alone_and_have_the_last_word(line):
+def test_a_source_may_use_a_template_without_devices_and_override_it(line):
     template = TEMPLATE.replace("10.0.3.{n}", "plc").replace('"{n}"', "5").replace("{n:03}", "")
     use = (
         "  north: {template: press, port: 1502, tags: {oil: {address: 40}, level: {address: 2}}}\n"
@@ -96,85 +96,87 @@ def test_a_source_may_take_a_template_alone_and_have_the_last_word(line):
     assert list(north.tags) == ["north.oil", "north_temp", "north.level"]
 
 
-def test_a_mistake_in_a_template_is_said_once_at_its_line(line):
+def test_a_mistake_in_a_template_is_reported_once_at_its_line(line):
     use = "sources:\n  press: {template: press, devices: 1-100}\n"
 
-    found = refused(line, TEMPLATE.replace("unit: bar", "unti: bar") + use)
+    problems = refused(line, TEMPLATE.replace("unit: bar", "unti: bar") + use)
 
-    assert found == [("line.yaml", FIRST + 6, "templates.press.tags.oil.unti", "unknown key")]
+    assert problems == [("line.yaml", FIRST + 6, "templates.press.tags.oil.unti", "unknown key")]
 
 
-def test_a_mistake_in_what_the_source_adds_is_said_at_the_source(line):
+def test_a_mistake_in_what_the_source_adds_is_reported_at_the_source(line):
     use = "sources:\n  press:\n    template: press\n    devices: 1-3\n    period: fast\n"
 
-    found = refused(line, TEMPLATE + use)
+    problems = refused(line, TEMPLATE + use)
 
-    assert [(at, path) for _, at, path, _ in found] == [(FIRST + 12, "sources.press.period")]
+    assert [(at, path) for _, at, path, _ in problems] == [(FIRST + 12, "sources.press.period")]
 
 
 def test_a_mistake_of_some_devices_names_them(line):
-    found = refused(line, TEMPLATE + "sources:\n  press: {template: press, devices: 254-258}\n")
+    problems = refused(line, TEMPLATE + "sources:\n  press: {template: press, devices: 254-258}\n")
 
     message = "must be at most 255, not 256 (device press-256 and 2 others)"
-    assert found == [("line.yaml", FIRST + 4, "templates.press.unit_id", message)]
+    assert problems == [("line.yaml", FIRST + 4, "templates.press.unit_id", message)]
 
 
 @pytest.mark.parametrize(
     ("change", "use", "at", "message"),
     [
-        (("{n}", "{m}"), "devices: 1-2", 3, "nothing is known for the placeholder {m}"),
-        (('"{n}"', "{n}"), "devices: 1-2", 4, "a placeholder stands in quotes"),
+        (("{n}", "{m}"), "devices: 1-2", 3, "unknown placeholder {m}"),
+        (('"{n}"', "{n}"), "devices: 1-2", 4, "a placeholder must be in quotes"),
         (("", ""), "devices: 2-1", 9, "must run upwards"),
         (("", ""), "devices: 1-10001", 9, "at most 10000 devices"),
         (("", ""), "devices: 3", 9, "must be a range (1-300), a list of names"),
-        (("", ""), "devices: [a, a]", 9, "a device a stands above already"),
+        (("", ""), "devices: [a, a]", 9, "duplicate device a"),
         (("", ""), "devices: [a b]", 9, '"a b" is not a name'),
         (("", ""), "devices: [{host: a}]", 9, "a device is a name"),
         (("", ""), "devices_file: none.csv", 9, "there is no file"),
         (("", ""), "devices: [a], devices_file: a.csv", 9, "exclude each other"),
-        (("  press:\n", "  pres:\n"), "devices: 1-2", 9, "there is no template press"),
+        (("  press:\n", "  pres:\n"), "devices: 1-2", 9, "unknown template press"),
     ],
 )
-def test_what_cannot_be_expanded_is_said_where_it_stands(line, change, use, at, message):
+def test_what_cannot_be_expanded_is_reported_at_its_place(line, change, use, at, message):
     text = TEMPLATE.replace(*change, 1 if change[0] == "{n}" else -1)
 
-    found = refused(line, text + f"sources:\n  press: {{template: press, {use}}}\n")
+    problems = refused(line, text + f"sources:\n  press: {{template: press, {use}}}\n")
 
-    said = [problem for problem in found if message in problem[3]]
-    assert [problem[1] for problem in said] == [FIRST + at], found
+    matching = [problem for problem in problems if message in problem[3]]
+    assert [problem[1] for problem in matching] == [FIRST + at], problems
 
 
-def test_tags_that_two_devices_share_are_refused(line):
+def test_a_tag_of_two_devices_is_refused(line):
     text = TEMPLATE.replace('"{name}_temp"', "'temp{{'").replace("temp{{", "temp_{hall}")
     use = (
         "sources:\n  press: {template: press, devices: [{name: a, hall: B}, {name: b, hall: B}]}\n"
     )
 
-    found = refused(line, text + use)
+    problems = refused(line, text + use)
 
-    assert [(at, path) for _, at, path, _ in found] == [
+    assert [(at, path) for _, at, path, _ in problems] == [
         (FIRST + 7, "templates.press.tags.temp_{hall}")
     ]
-    assert "temp_B is already read by source a" in found[0][3]
+    assert "temp_B is already read by source a" in problems[0][3]
 
 
 def test_a_source_of_the_same_name_as_a_device_is_refused(line):
     own = "  press-1: {type: modbus, host: a, tags: {x: {address: 0}}}\n"
 
-    found = refused(line, TEMPLATE + f"sources:\n{own}  press: {{template: press, devices: 1-2}}\n")
+    problems = refused(
+        line, TEMPLATE + f"sources:\n{own}  press: {{template: press, devices: 1-2}}\n"
+    )
 
-    assert [(at, message) for _, at, _, message in found] == [
-        (FIRST + 10, "a source press-1 stands above already (device press-1)")
+    assert [(at, message) for _, at, _, message in problems] == [
+        (FIRST + 10, "duplicate source press-1 (device press-1)")
     ]
 
 
-def test_a_template_that_nobody_uses_is_a_warning(line):
+def test_an_unused_template_is_a_warning(line):
     own = "sources:\n  plc: {type: modbus, host: a, tags: {x: {address: 0}}}\n"
 
     config = line(TEMPLATE + own)
 
-    said = [(p.line, p.message) for p in config.warnings]
-    assert (FIRST + 1, "no source uses this template") in said
+    warnings = [(p.line, p.message) for p in config.warnings]
+    assert (FIRST + 1, "no source uses this template") in warnings
 
 
 SOURCE = "sources:\n  plc:\n    type: modbus\n    host: a\n    tags_file: t.csv\n"
@@ -206,10 +208,10 @@ def test_a_template_takes_its_tags_from_a_table(line):
     [
         ("name,address\noil,70000\n", 2, "must be at most 65535, not 70000"),
         ("name,adress\noil,1\n", 2, "unknown key"),
-        ("name,address\noil,1\n\noil,2\n", 4, "a tag oil stands at line 2 already"),
+        ("name,address\noil,1\n\noil,2\n", 4, "duplicate tag oil, first at line 2"),
         ("name,address\n,1\n", 2, 'required: "name" is missing'),
         ("tag,address\noil,1\n", 1, "no column name in the header"),
-        ("name,name\noil,1\n", 1, "the column name stands twice"),
+        ("name,name\noil,1\n", 1, 'duplicate column "name" in the header'),
         ("name,address\noil,1,2\n", 2, "3 cells, but the header names 2 columns"),
         ("name,address\n", 1, "holds no rows"),
         ("", 1, "no column name"),
@@ -217,28 +219,28 @@ def test_a_template_takes_its_tags_from_a_table(line):
         ("name,address\n9oil,1\n", 2, '"9oil" is not a name'),
     ],
 )
-def test_a_mistake_in_a_table_is_said_at_its_line(line, table, at, message):
-    found = refused(line, SOURCE, t=table)
+def test_a_mistake_in_a_table_is_reported_at_its_row(line, table, at, message):
+    problems = refused(line, SOURCE, t=table)
 
-    assert [(name, number) for name, number, _, _ in found] == [("t.csv", at)]
-    assert message in found[0][3]
-
-
-def test_a_missing_table_is_said_where_it_is_named(line):
-    found = refused(line, SOURCE)
-
-    assert [(at, path) for _, at, path, _ in found] == [(FIRST + 4, "sources.plc.tags_file")]
+    assert [(name, number) for name, number, _, _ in problems] == [("t.csv", at)]
+    assert message in problems[0][3]
 
 
-def test_a_secret_in_an_unused_template_is_refused_all_the_same(line):
+def test_a_missing_table_is_reported_where_it_is_named(line):
+    problems = refused(line, SOURCE)
+
+    assert [(at, path) for _, at, path, _ in problems] == [(FIRST + 4, "sources.plc.tags_file")]
+
+
+def test_a_secret_in_an_unused_template_is_refused_too(line):
     own = "sources:\n  plc: {type: modbus, host: a, tags: {x: {address: 0}}}\n"
 
-    found = refused(line, "templates:\n  p: {type: mqtt, password: abc}\n" + own)
+    problems = refused(line, "templates:\n  p: {type: mqtt, password: abc}\n" + own)
 
-    assert [(at, path) for _, at, path, _ in found][-1] == (FIRST + 1, "templates.p.password")
+    assert [(at, path) for _, at, path, _ in problems][-1] == (FIRST + 1, "templates.p.password")
 
 
-def test_what_is_expanded_reads_like_a_file_without_templates(line, tmp_path):
+def test_the_expanded_file_loads_like_one_without_templates(line, tmp_path):
     import yaml
 
     config = line(TEMPLATE + "sources:\n  press: {template: press, devices: 1-2}\n")

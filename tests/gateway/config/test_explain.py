@@ -46,47 +46,49 @@ class Plant(Strict):
         return self
 
 
-def said(text):
+def problems_of(text):
     """(line, column, path, message, hint) of every problem."""
     document = parse(text, "plant.yaml")
     with pytest.raises(ValidationError) as caught:
         Plant.model_validate_json(json.dumps(document.data), strict=True)
-    found = explain(caught.value, document, Plant)
-    return [(p.line, p.column, p.path, p.message, p.hint) for p in found]
+    problems = explain(caught.value, document, Plant)
+    return [(p.line, p.column, p.path, p.message, p.hint) for p in problems]
 
 
 def test_a_key_named_like_a_discriminator_is_not_mistaken_for_it():
     text = "version: 1\nparts:\n  p:\n    type: pump\n    pump: {}\n    host: 5\n"
 
-    assert [(line, path) for line, _, path, _, _ in said(text)] == [
+    assert [(line, path) for line, _, path, _, _ in problems_of(text)] == [
         (5, "parts.p.pump"),
         (6, "parts.p.host"),
     ]
 
 
-def test_a_sections_docstring_is_no_hint_for_its_entries():
-    assert said("version: 1\nparts:\n  p: 5\n")[0][4] == ""
-    assert said("version: 1\nparts: 5\n")[0][4] == "The parts of the plant."
+def test_a_sections_docstring_is_not_a_hint_for_its_entries():
+    assert problems_of("version: 1\nparts:\n  p: 5\n")[0][4] == ""
+    assert problems_of("version: 1\nparts: 5\n")[0][4] == "The parts of the plant."
 
 
 def test_a_choice_of_one_is_still_a_choice():
     text = "version: 1\nonly:\n  p:\n    type: pump\n    hots: x\n"
 
-    assert said(text) == [(5, 5, "only.p.hots", "unknown key", 'did you mean "host"?')]
+    assert problems_of(text) == [(5, 5, "only.p.hots", "unknown key", 'did you mean "host"?')]
 
 
 def test_an_error_of_the_whole_file_has_a_place():
-    assert said("# note\nversion: 1\nlow: 5\n") == [(2, 1, "", "low must not be above high", "")]
+    assert problems_of("# note\nversion: 1\nlow: 5\n") == [
+        (2, 1, "", "low must not be above high", "")
+    ]
 
 
 def test_a_missing_field_is_reported_at_its_parent_with_its_docstring():
-    assert said("version: 1\nparts:\n  p: {type: pump}\n") == [
+    assert problems_of("version: 1\nparts:\n  p: {type: pump}\n") == [
         (3, 3, "parts.p.host", 'required: "host" is missing', "Name or address of the pump.")
     ]
 
 
 def test_a_mistyped_required_key_is_one_problem():
-    assert said("version: 1\nparts:\n  p: {type: pump, hots: x}\n") == [
+    assert problems_of("version: 1\nparts:\n  p: {type: pump, hots: x}\n") == [
         (3, 19, "parts.p.hots", "unknown key", 'did you mean "host"?')
     ]
 
@@ -107,14 +109,14 @@ def test_a_mistyped_required_key_is_one_problem():
         ("p: {type: pump, host: x, zzz: 5s}", "known here: host, retry, limits"),
     ],
 )
-def test_a_misplaced_key_is_shown_its_place(text, hint):
-    ((_, _, _, message, said_hint),) = said(f"version: 1\nparts:\n  {text}\n")
+def test_a_misplaced_key_comes_with_the_section_where_it_belongs(text, hint):
+    ((_, _, _, message, actual_hint),) = problems_of(f"version: 1\nparts:\n  {text}\n")
 
-    assert (message, said_hint) == ("unknown key", hint)
+    assert (message, actual_hint) == ("unknown key", hint)
 
 
 def test_a_value_of_several_types_is_one_problem():
-    ((_, _, path, message, _),) = said(
+    ((_, _, path, message, _),) = problems_of(
         "version: 1\nparts:\n  p: {type: pump, host: x, limits: y}\n"
     )
 
@@ -141,20 +143,20 @@ def test_a_value_of_several_types_is_one_problem():
     ],
 )
 def test_the_message_says_what_would_be_right(text, message):
-    assert any(message in problem[3] for problem in said(f"version: 1\n{text}\n"))
+    assert any(message in problem[3] for problem in problems_of(f"version: 1\n{text}\n"))
 
 
 def test_an_item_of_a_list_has_its_own_line():
-    assert [(line, path) for line, _, path, _, _ in said("version: 1\norder:\n  - a\n  - 5\n")] == [
-        (4, "order.1")
-    ]
+    assert [
+        (line, path) for line, _, path, _, _ in problems_of("version: 1\norder:\n  - a\n  - 5\n")
+    ] == [(4, "order.1")]
 
 
 def test_a_secret_is_not_repeated():
     text = "version: 1\nparts:\n  p:\n    type: valve\n    stroke: 5s\n    password: hunter2\n"
     text += "    url: http://me:hunter2@host\n"
 
-    found = said(text)
+    problems = problems_of(text)
 
-    assert [line for line, *_ in found] == [6, 7]
-    assert "hunter2" not in str(found)
+    assert [line for line, *_ in problems] == [6, 7]
+    assert "hunter2" not in str(problems)

@@ -99,13 +99,13 @@ def test_tags_come_in_the_order_of_the_file_with_their_periods(plant):
 
 
 def test_problems_of_both_files_come_together(plant):
-    found = problems(
+    places = problems(
         plant,
         line=[("period: 500ms", "period: 500"), ("{oil:", "{oli:")],
         site=[("1GiB", "1"), ("version: 1", "version: x")],
     )
 
-    assert found == [
+    assert places == [
         ("line.yaml", 8, "sources.plc.period"),
         ("line.yaml", 13, "detectors.guard.tags.oli"),
         ("site.yaml", 1, "version"),
@@ -119,7 +119,7 @@ def test_a_broken_site_file_is_reported_with_its_own_name(plant):
     assert problems(plant, site=[("${env:T}", "abc")]) == [("site.yaml", 5, "sinks.cloud.token")]
 
 
-def test_a_line_may_not_set_what_is_the_site_files_own(plant):
+def test_a_line_may_not_set_what_only_the_site_file_may(plant):
     assert problems(plant, line=[("detectors:", "security: {}\ndetectors:")]) == [
         ("line.yaml", 12, "security")
     ]
@@ -178,7 +178,7 @@ def test_a_detector_that_cannot_be_built_is_a_problem_at_its_line(plant, monkeyp
     assert (problem.line, problem.path, problem.message) == (13, "detectors.guard", str(error))
 
 
-def test_a_secret_that_is_not_there_is_only_a_warning(plant, monkeypatch):
+def test_a_missing_secret_is_only_a_warning(plant, monkeypatch):
     monkeypatch.delenv("T", raising=False)
     (warning,) = plant().warnings
     assert (Path(warning.file).name, warning.line, warning.level) == ("site.yaml", 5, "warning")
@@ -205,10 +205,10 @@ def test_a_clip_that_no_sink_takes_is_a_warning(plant, monkeypatch):
     ]
     (warning,) = plant(line=[asked], site=panels).warnings
     assert (warning.line, warning.path, warning.level) == (12, "history.clip", "warning")
-    assert "no sink of this line takes clips" in warning.message
+    assert "no sink of this line accepts clips" in warning.message
 
 
-def test_a_mistake_elsewhere_does_not_cast_doubt_on_tags_that_an_entry_makes(tmp_path):
+def test_a_mistake_elsewhere_does_not_reject_tags_that_an_entry_creates(tmp_path):
     path = tmp_path / "line.yaml"
     path.write_text(
         """\

@@ -1,4 +1,4 @@
-"""Whatever happens to a good file, `andon check` answers with problems, never with a traceback."""
+"""However a good file is mutated, `andon check` reports problems, never a traceback."""
 
 import random
 from pathlib import Path

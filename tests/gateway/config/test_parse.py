@@ -46,9 +46,9 @@ def test_scalars_follow_yaml_1_2():
 
 
 def test_all_flaws_of_the_structure_come_at_once():
-    found = flaws("a: 1\n1: x\na: 2\nb: {<<: {c: 1}}\n")
+    problems = flaws("a: 1\n1: x\na: 2\nb: {<<: {c: 1}}\n")
 
-    assert [(problem.line, problem.column) for problem in found] == [(2, 1), (3, 1), (4, 5)]
+    assert [(problem.line, problem.column) for problem in problems] == [(2, 1), (3, 1), (4, 5)]
 
 
 def test_a_number_too_long_to_read_is_a_flaw():
@@ -57,7 +57,7 @@ def test_a_number_too_long_to_read_is_a_flaw():
     assert (flaw.line, flaw.column) == (1, 4)
 
 
-def test_a_flaw_in_the_characters_is_found_behind_other_alphabets():
+def test_a_flaw_has_its_column_behind_characters_of_other_alphabets():
     (flaw,) = flaws("ä: Öl\nü: °\x07\n")
 
     assert (flaw.line, flaw.column) == (2, 5)
@@ -70,13 +70,13 @@ def test_what_is_open_at_the_end_of_the_file_is_reported_where_it_was_opened(end
     assert (flaw.line, flaw.column) == (2, 4)
 
 
-def test_carriage_returns_end_lines_as_they_do_in_yaml():
+def test_carriage_returns_end_lines_as_in_yaml():
     (flaw,) = flaws("a: 1\r\nb: 2\ra: 3\r\n")
 
     assert (flaw.line, flaw.text) == (3, "a: 3")
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path):
     path = tmp_path / "line.yaml"
     path.write_bytes(b"\xef\xbb\xbfversion: 1\n")
 
@@ -91,18 +91,18 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path):
         read(path)
 
 
-def test_a_folder_is_no_line_file(tmp_path):
+def test_a_folder_is_not_a_line_file(tmp_path):
     with pytest.raises(ConfigProblems, match="cannot be read: Is a directory"):
         read(tmp_path)
 
 
-def test_nesting_has_a_limit_that_costs_nothing():
+def test_nesting_has_a_limit_that_is_cheap_to_enforce():
     (flaw,) = flaws("a: " + "[" * 200_000)
 
     assert "nested more than" in flaw.message
 
 
 def test_aliases_are_refused_before_they_are_followed():
-    found = flaws("a: &a [*a]\nb: &b [*a, *a]\n")
+    problems = flaws("a: &a [*a]\nb: &b [*a, *a]\n")
 
-    assert [problem.line for problem in found] == [1, 2, 2]
+    assert [problem.line for problem in problems] == [1, 2, 2]

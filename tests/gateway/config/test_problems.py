@@ -3,7 +3,7 @@ import pytest
 from gateway.config.problems import ConfigProblems, Problem, conceal
 
 
-def test_the_caret_stands_under_the_column():
+def test_the_caret_points_at_the_column():
     text = str(Problem("line.yaml", 3, 5, "a.b", "wrong", "do it right", "a: {b: 1}"))
 
     assert text.splitlines() == [
@@ -27,7 +27,7 @@ def test_control_characters_never_reach_the_terminal():
     assert "\x1b" not in str(Problem("f", 1, 1, "", "wrong", text="a: \x1b[31mred"))
 
 
-def test_problems_are_sorted_by_line_and_said_once():
+def test_problems_are_sorted_by_line_without_duplicates():
     late, early = Problem("f", 9, 1, "b", "wrong"), Problem("f", 2, 4, "a", "wrong")
 
     assert ConfigProblems([late, early, late]).problems == (early, late)
@@ -45,5 +45,5 @@ def test_problems_are_sorted_by_line_and_said_once():
         ("tags: {speed: {unit: rpm}}", "tags: {speed: {unit: rpm}}"),
     ],
 )
-def test_secrets_are_blotted_out(written, shown):
+def test_secrets_are_masked(written, shown):
     assert conceal(written) == shown

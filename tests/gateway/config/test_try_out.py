@@ -29,14 +29,14 @@ def outcomes(tmp_path, monkeypatch):
     config = load(tmp_path / "line.yaml")
     detectors = build_detectors(config)
 
-    async def ask(source, sink, patience=5.0):
+    async def ask(source, sink, time_limit=5.0):
         probes = {plugins.CONNECTORS: source, plugins.SINKS: sink}
 
         def plugin(group, _name):
             return lambda *_: type("Part", (), {"probe": staticmethod(probes[group])})
 
         monkeypatch.setattr(plugins, "load", plugin)
-        return [(o.part, o.ok, o.said) for o in await try_out(config, detectors, patience)]
+        return [(o.part, o.ok, o.detail) for o in await try_out(config, detectors, time_limit)]
 
     return ask
 
@@ -53,20 +53,20 @@ async def test_every_part_has_one_outcome_in_the_order_of_the_file(outcomes):
     ]
 
 
-async def test_a_part_that_breaks_or_hangs_stops_no_other(outcomes):
+async def test_a_part_that_fails_or_hangs_does_not_affect_the_others(outcomes):
     async def hangs():
         await asyncio.Event().wait()
 
     async def breaks():
         raise ZeroDivisionError("oh")
 
-    source, _, sink = await outcomes(hangs, breaks, patience=0.05)
+    source, _, sink = await outcomes(hangs, breaks, time_limit=0.05)
 
     assert source == ("source plc", False, "no answer within 0.05 s")
-    assert sink == ("sink archive", False, "broke with ZeroDivisionError: oh")
+    assert sink == ("sink archive", False, "failed with ZeroDivisionError: oh")
 
 
-async def test_an_error_raised_on_purpose_is_said_as_it_is(outcomes):
+async def test_an_error_raised_on_purpose_is_shown_as_it_is(outcomes):
     async def away():
         raise SinkUnavailable("401: the token is wrong")
 

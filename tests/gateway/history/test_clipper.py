@@ -12,7 +12,7 @@ from gateway.api import line_protocol
 from gateway.api.contracts import Places
 from gateway.api.model import SECOND, Kind
 from gateway.config.load import LineConfig
-from gateway.config.schema import LineFileBase, Security
+from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.clips import ClipPlan
 from gateway.history.archive import Archive
 from gateway.history.clipper import Clipper
@@ -38,7 +38,9 @@ class Plant:
     async def start(self):
         file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
         places = Places(Path(), self.folder)
-        config = LineConfig(Path("l.yaml"), "l", "s", file, Security(), TAGS, places, "digest")
+        config = LineConfig(
+            Path("l.yaml"), "l", "s", file, SecuritySection(), TAGS, places, "digest"
+        )
         history = SimpleNamespace(max_bytes=2**30, max_age=2**62, flush=60 * S)
         names = [each.name for each in TAGS]
 

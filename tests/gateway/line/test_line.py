@@ -11,7 +11,7 @@ from gateway.api import line_protocol
 from gateway.api.contracts import CommandRefused, Places
 from gateway.api.model import SECOND, AlarmState, Kind, Severity, Transition
 from gateway.config.load import LineConfig
-from gateway.config.schema import LineFileBase, Security
+from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.line.line import Line
 
 S = SECOND
@@ -22,7 +22,7 @@ TAGS = (tag("flow", unit="m3/h"), tag("level"))
 def config():
     file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
     return LineConfig(
-        Path("l.yaml"), "l", "s", file, Security(), TAGS, Places(Path(), Path()), "digest"
+        Path("l.yaml"), "l", "s", file, SecuritySection(), TAGS, Places(Path(), Path()), "digest"
     )
 
 

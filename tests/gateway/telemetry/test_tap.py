@@ -12,7 +12,7 @@ from rig import rig
 from gateway.api.contracts import Places
 from gateway.api.model import SECOND
 from gateway.config.load import LineConfig
-from gateway.config.schema import LineFileBase, Security
+from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.control.client import listen
 from gateway.control.server import SOCKET, serve
 from gateway.line.line import Line
@@ -27,7 +27,9 @@ async def line(tmp_path):
     """A line with one detector, its socket open."""
     file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
     places = Places(tmp_path, tmp_path)
-    config = LineConfig(tmp_path / "l.yaml", "l", "s", file, Security(), TAGS, places, "digest")
+    config = LineConfig(
+        tmp_path / "l.yaml", "l", "s", file, SecuritySection(), TAGS, places, "digest"
+    )
     found = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
     routes = tapping.routes(found.tap, TAGS)
     where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}

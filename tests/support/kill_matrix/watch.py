@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from gateway.api.model import Quality
-from gateway.config.schema import Timing
+from gateway.config.schema import TimingSection
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.line.inbox import Inbox
 from gateway.line.source import keep_reading
@@ -30,7 +30,7 @@ class Watch:
         self.connector = plant.connector()
         self.tags = self.connector.declared_tags(plant.name, self.connector.options)
         self.health, self.inbox = SourceHealth(plant.name), Inbox(self.tags)
-        timing = Timing()
+        timing = TimingSection()
         self._freshness = FreshnessWatch(self.tags, timing.stale_periods, timing.hold_periods)
         self.samples = []
         self.wells = []

@@ -28,7 +28,7 @@ OUT = click.option(
 
 @click.group()
 def discover() -> None:
-    """Look at what a source has and write a line file to edit."""
+    """Find the data that a source offers and write a line file."""
 
 
 @discover.command()
@@ -53,7 +53,7 @@ def opcua(
     out: Path | None,
     **access: str | None,
 ) -> None:
-    """Browse the OPC UA server at URL and write its numeric variables as tags.
+    """Browse an OPC UA server and write its numeric variables as tags.
 
     Connects without security and anonymously unless told how, reads, and writes nothing to the
     server. Exit code 1 when the server cannot be reached or has no such variable.
@@ -87,7 +87,7 @@ def opcua(
 def modbus(
     host: str, *, units: str, requests: int, most: int, out: Path | None, **said: Any
 ) -> None:
-    """Look for units, tables and addresses that answer over Modbus, and write them as tags.
+    """Scan a Modbus device and write the addresses that answer as tags.
 
     HOST is a name or address, DEVICE a serial port such as /dev/ttyUSB0. Sends reads only, one
     after the other with a pause. Interrupt it with ctrl-C: what was found until then is written.
@@ -138,7 +138,7 @@ def modbus(
 def mqtt(
     url: str, *, length: Nanos, filters: tuple[str, ...], most: int, out: Path | None, **login: Any
 ) -> None:
-    """Listen to the MQTT broker at URL and write the numbers in its messages as tags.
+    """Listen to an MQTT broker and write numbers in messages as tags.
 
     URL is mqtt://HOST, mqtts://HOST or only HOST. Lists topics, payloads, paths in JSON and metrics
     of Sparkplug on stderr. Subscribes and publishes nothing. Interrupt it with ctrl-C: what was

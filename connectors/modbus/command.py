@@ -37,7 +37,7 @@ from gateway.api.model import SECOND
 @click.option("--wide", is_flag=True, help="Types of 64 bits as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peek(host: str, *, address: int, count: int, wide: bool, as_json: bool, **said: Any) -> None:
-    """Read a few registers of a Modbus device and show them in all types and orders.
+    """Read registers of a Modbus device and show them in all types.
 
     HOST is a name or address, DEVICE a serial port such as /dev/ttyUSB0. Pick the column in which
     the numbers make sense: its head is what the line file has to say. Nothing is ever written.

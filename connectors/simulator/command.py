@@ -73,7 +73,7 @@ PORT = click.IntRange(0, 65535)
 @click.option("--print-config", is_flag=True, help="Print a line file for this plant.")
 @click.option("--bundle", default="models/pump", show_default=True, help="The model in that file.")
 def simulate(**given: Any) -> None:
-    """A pump skid to try andon on, behind a real Modbus TCP and a real OPC UA server.
+    """Simulate a pump skid behind real Modbus and OPC UA servers.
 
     Type `help` while it runs for what can be done to it: faults, and stopping its servers.
     Ends on SIGINT and SIGTERM. With --record or --print-config no server is started.

@@ -44,7 +44,7 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--out", required=True, type=_PATH, help="CSV to write.")
 @_alarm_options
 def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None:
-    """Score recorded DATA (CSV or Parquet) with the model of BUNDLE, window by window.
+    """Score recorded data with the model of BUNDLE, window by window.
 
     Writes timestamp, score, threshold and alarm (0 or 1, after hysteresis and delays), by the code
     that runs live. A window that could not be judged has no score.
@@ -86,7 +86,7 @@ def backtest(
     as_json: bool,
     **alarm: Any,
 ) -> None:
-    """Tell what the model of BUNDLE would have alarmed on in recorded DATA (CSV or Parquet).
+    """Report the alarms that a model would have raised on DATA.
 
     With labels also: events found and how late, F1 with what alarming always and at random would
     reach, false and missed alarm rates with and without a grace for recovery, average precision

@@ -16,7 +16,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group("models")
 def models() -> None:
-    """Model bundles."""
+    """Import model bundles."""
 
 
 @models.command("import")
@@ -73,7 +73,7 @@ def import_model(
     output_name: str | None,
     **wishes: Any,
 ) -> None:
-    """Make a bundle of MODEL.onnx, calibrated on recorded normal running.
+    """Make a bundle of MODEL.onnx, calibrated on normal running.
 
     It may reconstruct its window, forecast the next row, or give a probability or a score. What
     follows from its shapes need not be said.

@@ -114,7 +114,7 @@ def train(
     settle: Nanos,
     labels: str | None,
 ) -> None:
-    """Learn what is normal from recorded data, and write it as a model bundle.
+    """Train a model on recorded normal running, and write a bundle.
 
     The data is wide: a column of times and one column per tag. With a line file only its tags are
     used, with their units; without one every column is a tag.

@@ -1,5 +1,5 @@
-"""Cases for a line file: what its tags do, and the alerts that must come of it.
+"""Test cases for a line file: samples of its tags, and the alerts that they must raise.
 
-`notation` is how samples are written, `file` reads and checks a file of cases, `play` runs one
-through the line by `gateway.line.replay`.
+`notation` parses samples, `file` reads and checks a file of cases, `run` runs a case through
+`gateway.line.replay`.
 """

@@ -1,7 +1,7 @@
-"""A file of cases: read, validated, and checked against the line file that it names.
+"""Reads a file of cases and checks it against the line file that it names.
 
 Promises
-- Every mistake comes at once, with file, line, column and what would be right, as for a line file.
+- All problems are reported at once, with file, line, column and a hint, as for a line file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 
 
-class Expected(Strict):
-    """An alert that must come; only what is given is compared."""
+class ExpectedAlert(Strict):
+    """An alert that must be raised; only the given fields are compared."""
 
     at: Duration
-    """When, from the case's first sample on."""
+    """The time since the first sample of the case."""
     alarm: str
     """Detector and alarm, as in guard.oil_pressure.low."""
     state: AlarmState = AlarmState.UNACKNOWLEDGED
@@ -45,18 +45,18 @@ class Expected(Strict):
 
 
 class Case(Strict):
-    """What some tags do, and the alerts that must come of it."""
+    """Samples of some tags, and the alerts that they must raise."""
 
     name: str
-    """What is promised, in words."""
+    """What the case shows, in words."""
     every: PositiveDuration = SECOND
     """The time from one sample to the next."""
     length: PositiveDuration | None = None
-    """How long the case goes on; to the end of the longest samples if not given."""
+    """The length of the case; if not given, to the end of the longest samples."""
     samples: Annotated[dict[str, float | str], Field(min_length=1)]
-    """By tag: a number that stays, or samples as in 40x5 41+0.5x10 _x3 bad."""
-    alerts: list[Expected]
-    """Every alert that must come, [] for none."""
+    """By tag: a constant number, or samples as in 40x5 41+0.5x10 _x3 bad."""
+    alerts: list[ExpectedAlert]
+    """All alerts that must be raised, [] for none."""
 
 
 class CasesFile(Strict):
@@ -66,22 +66,22 @@ class CasesFile(Strict):
     line: str
     """The line file, relative to this one."""
     cases: Annotated[list[Case], Field(min_length=1)]
-    """What is tried."""
+    """The cases, run one by one."""
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Cases that may be run; `lines` is the line of the file at which each stands."""
+    """Checked cases; `rows` holds the position of each in the file, counted from 1."""
 
     path: Path
     cases: Sequence[Case]
-    lines: Sequence[int]
+    rows: Sequence[int]
     config: LineConfig
     detectors: Mapping[str, Detector]
 
 
 def load_cases(path: Path) -> Cases:
-    """The checked cases; ConfigProblems with all that is wrong with them or with their line."""
+    """The checked cases; ConfigProblems lists everything wrong with them or their line file."""
     document = read(path)
     if too_new := checks.version(document):
         raise ConfigProblems(too_new)
@@ -94,12 +94,12 @@ def load_cases(path: Path) -> Cases:
         raise ConfigProblems([document.problem(("line",), message, at="value")])
     config = load(line)
     detectors = build_detectors(config)
-    found = [p for n, case in enumerate(file.cases) for p in _flaws(document, n, case, config)]
-    found += _unknown_alarms(document, file.cases, config, detectors)
-    if found:
-        raise ConfigProblems(found)
-    lines = [document.mark(("cases", number))[0] for number in range(len(file.cases))]
-    return Cases(path, file.cases, lines, config, detectors)
+    flaws = [p for n, case in enumerate(file.cases) for p in _flaws(document, n, case, config)]
+    flaws += _unknown_alarms(document, file.cases, config, detectors)
+    if flaws:
+        raise ConfigProblems(flaws)
+    rows = [document.mark(("cases", number))[0] for number in range(len(file.cases))]
+    return Cases(path, file.cases, rows, config, detectors)
 
 
 def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> Iterator[Problem]:
@@ -107,7 +107,7 @@ def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> I
     for tag, samples in case.samples.items():
         where: Where = ("cases", number, "samples", tag)
         if tag not in known:
-            yield document.problem(where, f"the line reads no tag {tag}", _near(tag, known))
+            yield document.problem(where, f"the line has no tag {tag}", _near(tag, known))
         if isinstance(samples, str):
             try:
                 notation.parse(samples)
@@ -115,7 +115,7 @@ def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> I
                 yield document.problem(where, str(error), at="value")
     if case.length is None and not any(isinstance(s, str) for s in case.samples.values()):
         hint = "add `length`, or write one tag's samples with a count, as in 40x60"
-        yield document.problem(("cases", number), "nothing says how long the case is", hint)
+        yield document.problem(("cases", number), "the length of the case is unknown", hint)
 
 
 def _unknown_alarms(

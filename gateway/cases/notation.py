@@ -1,9 +1,9 @@
 """Samples in a compact notation: `40x5 41+0.5x10 _x3 bad 70`.
 
 Promises
-- `40` is a sample, `40x5` five of them, `41+0.5x10` ten that rise by 0.5 from 41, `_` is none and
-  `bad` one of bad quality; each takes one step of time.
-- Counts are those of samples, whereas promtool's `40x5` are six.
+- `40` is a sample, `40x5` five of them, `41+0.5x10` ten that rise by 0.5 from 41, `_` is a missing
+  and `bad` a bad sample; each takes one step of time.
+- A count is the number of samples: `40x5` are five, whereas in promtool they are six.
 """
 
 import re
@@ -18,13 +18,13 @@ _ITEM = re.compile(
     r"(?P<what>_|bad|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"(?P<step>[+-](?:\d+\.?\d*|\.\d+))?(?:x(?P<count>\d{1,7}))?"
 )
-_HINT = "write numbers, `_` for none and `bad`, with counts and steps as in 40x5 41+0.5x10 _x3"
+_HINT = "write numbers, `_` for missing and `bad`, with counts and steps as in 40x5 41+0.5x10 _x3"
 
 
 def parse(text: str) -> tuple[Floats, Qualities]:
-    """Values float64[step], NaN where there is none or it is bad, and qualities; `MISSING` is none.
+    """Values float64[step], NaN where missing or bad, and qualities, `MISSING` where missing.
 
-    ValueError names the word that is wrong.
+    ValueError names the wrong word.
     """
     words = text.split()
     if not words:
@@ -37,18 +37,18 @@ def parse(text: str) -> tuple[Floats, Qualities]:
 
 
 MISSING = 255
-"""Stands for the quality where there is no sample."""
+"""Used as the quality of a missing sample."""
 
 
 def _item(word: str) -> tuple[Floats, Qualities]:
     match = _ITEM.fullmatch(word)
     if match is None:
-        raise ValueError(f"{word!r} is no sample: {_HINT}")
+        raise ValueError(f"{word!r} is not a sample: {_HINT}")
     what, step, count = match["what"], match["step"], int(match["count"] or 1)
     if step and (what in ("_", "bad") or match["count"] is None):
         raise ValueError(f"{word!r}: a step needs a number before it and a count, as in 41+0.5x10")
     if not 0 < count <= LONGEST:
-        raise ValueError(f"{word!r}: a count is 1 to {LONGEST:,}")
+        raise ValueError(f"{word!r}: a count must be 1 to {LONGEST:,}")
     quality = {"_": MISSING, "bad": int(Quality.BAD)}.get(what, int(Quality.GOOD))
     start = float(what) if quality == Quality.GOOD else np.nan
     values = start + float(step or 0) * np.arange(count)

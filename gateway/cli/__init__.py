@@ -1,4 +1,4 @@
-"""The command line: one module a command, found when it is called."""
+"""The command line: one module for each command, imported when it is called."""
 
 from importlib import import_module
 from typing import Any
@@ -25,7 +25,7 @@ _COMMANDS = {
 
 
 class _Lazy(click.Group):
-    """Imports a command's module only when it is called, so that `andon check` starts fast."""
+    """A group that imports a command's module only when needed, so that `andon` starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted({*_COMMANDS, *plugins.installed(plugins.COMMANDS)})
@@ -41,12 +41,12 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except AndonError as error:
-            # What andon raises on purpose is a sentence for people, never a traceback.
+            # Errors that andon raises on purpose are messages for people, not tracebacks.
             raise click.ClickException(str(error)) from error
 
 
 def _plugin(name: str) -> Any:
-    """A plugin's command; one that cannot be loaded says so instead of breaking `--help`."""
+    """The command of a plugin; one that cannot be loaded explains why when it is called."""
     try:
         return plugins.load(plugins.COMMANDS, name)
     except AndonError as error:
@@ -61,7 +61,7 @@ def _plugin(name: str) -> Any:
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="andon")
 def main() -> None:
-    """Reads a production line's sensors, scores them on the spot, raises alarms, loses nothing.
+    """Monitors a production line: reads sensors, scores them locally, raises and delivers alarms.
 
-    One YAML file is one line is one process. Nothing here can write to a PLC.
+    One YAML file is one line is one process. No command can write to a PLC.
     """

@@ -1,6 +1,6 @@
-"""`andon buffer LINE.yaml ...`: what waits, what was lost, and the points that a sink refused.
+"""`andon buffer LINE.yaml ...`: waiting points, losses, and the points that a sink rejected.
 
-It asks the running daemon: nobody else may open the buffer.
+It asks the running daemon, the only process that may open the buffer.
 """
 
 import asyncio
@@ -19,14 +19,17 @@ from gateway.cli.status import ask_daemon
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:
-    """Look into the buffer of the daemon that runs FILE; exit code 1 when none answers."""
+    """Inspect the buffer of the running daemon of FILE.
+
+    Exit code 1 if no daemon answers.
+    """
     ctx.obj = file
 
 
-def _ask(file: Path, path: str, tell: Any = None) -> Any:
-    facts = asyncio.run(ask_daemon(file, path, tell))
+def _ask(file: Path, path: str, body: Any = None) -> Any:
+    facts = asyncio.run(ask_daemon(file, path, body))
     if facts is None:
-        click.echo(f"no andon answers: is `andon run {file}` running?", err=True)
+        click.echo(f"no daemon answers: is `andon run {file}` running?", err=True)
         sys.exit(1)
     if isinstance(facts, dict) and "error" in facts:
         click.echo(facts["error"], err=True)
@@ -42,7 +45,7 @@ def _time(nanos: int) -> str:
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 @click.pass_obj
 def stat(file: Path, as_json: bool) -> None:
-    """What waits for the sinks, what it costs, and what was lost."""
+    """Show the points that wait for the sinks, their size, and losses."""
     facts = _ask(file, "/buffer")
     if as_json:
         click.echo(json.dumps(facts))
@@ -53,53 +56,54 @@ def stat(file: Path, as_json: bool) -> None:
     click.echo(f"{'oldest':<14}{_time(facts['oldest_at'] or 0)}")
     if not facts["ballast_held"]:
         click.echo("the disk is full: only alerts are stored")
-    for aside in facts["set_aside"]:
-        click.echo(f"damaged file set aside: {aside}")
+    for name in facts["set_aside"]:
+        click.echo(f"damaged file set aside: {name}")
     for loss in facts["losses"]:
         span = f"{_time(loss['since'])} to {_time(loss['until'])}"
         click.echo(f"lost: {loss['count']:,} of class {loss['kind']}, {loss['reason']}, {span}")
 
 
 @command.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--limit", default=50, show_default=True, help="How many, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 @click.pass_obj
-def list_letters(file: Path, limit: int, as_json: bool) -> None:
-    """The points that a sink refused for good, with its words."""
-    for letter in _ask(file, f"/buffer/letters?limit={limit}"):
+def list_dead_letters(file: Path, limit: int, as_json: bool) -> None:
+    """List the points that a sink rejected for good, and why."""
+    for entry in _ask(file, f"/buffer/letters?limit={limit}"):
         if as_json:
-            click.echo(json.dumps(letter))
+            click.echo(json.dumps(entry))
         else:
-            who = letter["sink"] or "-"
-            click.echo(f"{letter['id']:>6}  {_time(letter['rejected_at'])}  {who}: {letter['why']}")
-            click.echo(f"        {letter['line']}")
+            sink = entry["sink"] or "-"
+            click.echo(f"{entry['id']:>6}  {_time(entry['rejected_at'])}  {sink}: {entry['why']}")
+            click.echo(f"        {entry['line']}")
 
 
 @command.command()
 @click.argument("out", type=click.File("w", encoding="utf-8"), default="-")
 @click.pass_obj
 def export(file: Path, out: Any) -> None:
-    """Write the refused points to OUT (or the terminal) as line protocol, ready for `influx write`.
+    """Write the rejected points to OUT as line protocol.
 
-    Rows that were damaged on disk are left out: `list --json` shows them.
+    `influx write` accepts it; without OUT it goes to the terminal. Rows that were damaged on disk
+    are left out: `list --json` shows them.
     """
-    for letter in reversed(_ask(file, "/buffer/letters")):
-        if letter["sink"]:
-            out.write(f"# {letter['sink']}: {' '.join(letter['why'].split())}\n{letter['line']}\n")
+    for entry in reversed(_ask(file, "/buffer/letters")):
+        if entry["sink"]:
+            out.write(f"# {entry['sink']}: {' '.join(entry['why'].split())}\n{entry['line']}\n")
 
 
 @command.command()
 @click.argument("ids", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that were refused.")
+@click.option("--all", "everything", is_flag=True, help="All rejected points.")
 @click.pass_obj
 def requeue(file: Path, ids: tuple[int, ...], everything: bool) -> None:
-    """Send refused points once more, by the numbers that `list` shows, or --all.
+    """Send rejected points again, by their numbers or --all.
 
-    They go to every sink; one that has them already stores them once all the same. Rows that were
-    damaged on disk stay where they are.
+    `list` shows the numbers. The points go to every sink; one that has them already still stores
+    them only once. Rows that were damaged on disk are not requeued.
     """
     if bool(ids) == everything:
-        raise click.UsageError("name the numbers to requeue, or --all")
-    answer = _ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
-    click.echo(f"{answer['requeued']} requeued")
-    sys.exit(0 if answer["requeued"] or everything else 1)
+        raise click.UsageError("give the numbers to requeue, or --all")
+    response = _ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
+    click.echo(f"{response['requeued']} requeued")
+    sys.exit(0 if response["requeued"] or everything else 1)

@@ -1,8 +1,8 @@
-"""`andon check`: says what is wrong with line files, and whether what they name answers.
+"""`andon check`: reports the problems of line files, and optionally tries their connections.
 
 Promises
 - Offline and in under a second, unless `--connect` is given; every problem at once.
-- Exit code 0 when every file is fine, 1 when a problem was found, 2 when it was called wrongly.
+- Exit code 0 if every file is correct, 1 if there is a problem, 2 on wrong usage.
 - Results go to stdout; `--json` prints one object and nothing else.
 """
 
@@ -25,7 +25,7 @@ from gateway.config.try_out import Outcome, count, try_out
 
 @dataclass(frozen=True)
 class _Report:
-    """What was found out about one file."""
+    """The results for one file."""
 
     path: Path
     problems: Sequence[Problem]
@@ -48,9 +48,9 @@ class _Report:
 )
 @click.option("--connect", is_flag=True, help="Also try each source, model and sink once.")
 @click.option("--timeout", default=10.0, show_default=True, help="Seconds for each of them.")
-@click.option("--plan", is_flag=True, help="Print what polling asks of devices and lines.")
+@click.option("--plan", is_flag=True, help="Print the load of polling on devices and buses.")
 @click.option("--show", is_flag=True, help="Print the resolved file, secrets as references.")
-@click.option("--strict", is_flag=True, help="A warning is a problem too.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     files: tuple[Path, ...],
@@ -62,10 +62,10 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Check line files without touching a device, a model server or the cloud.
+    """Check line files offline, without touching any device.
 
-    Prints every problem as file:line:column: path: message, the line and a hint. Exit code 0 when
-    all is well, 1 when a problem was found, 2 when called wrongly.
+    Prints every problem as file:line:column: path: message, with the text and a hint. Exit code 0
+    if every file is correct, 1 if there is a problem, 2 on wrong usage.
     """
     reports = [
         _report(path, strict=strict, timeout=timeout if connect else 0, plan=plan) for path in files
@@ -84,34 +84,34 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
         config = load(path)
         connectors, detectors = _parts(config)
     except ConfigProblems as error:
-        # A warning is worth a line even beside errors: it may be their reason.
-        found = [*(config.warnings if config else ()), *error.problems]
-        return _Report(path, as_errors(found) if strict else found)
+        # Warnings are shown beside errors: one may be the cause of the other.
+        problems = [*(config.warnings if config else ()), *error.problems]
+        return _Report(path, as_errors(problems) if strict else problems)
     warnings = [*config.warnings, *detector_warnings(config, detectors)]
-    problems = as_errors(warnings) if strict else warnings
     outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
-    return _Report(path, problems, config, outcomes, _plans(connectors) if plan else {})
+    plans = _plans(connectors) if plan else {}
+    return _Report(path, as_errors(warnings) if strict else warnings, config, outcomes, plans)
 
 
 def _parts(config: LineConfig) -> tuple[Mapping[str, Connector], Mapping[str, Detector]]:
-    """What reads and what judges; ConfigProblems names what is wrong with either."""
+    """The connectors and detectors of a line; ConfigProblems lists the failures of both."""
     connectors: Mapping[str, Connector] = {}
-    found: list[Problem] = []
+    problems: list[Problem] = []
     try:
         connectors = build_connectors(config)
     except ConfigProblems as error:
-        found += error.problems
+        problems += error.problems
     try:
         detectors = build_detectors(config)
     except ConfigProblems as error:
-        raise ConfigProblems([*found, *error.problems]) from error
-    if found:
-        raise ConfigProblems(found)
+        raise ConfigProblems([*problems, *error.problems]) from error
+    if problems:
+        raise ConfigProblems(problems)
     return connectors, detectors
 
 
 def _plans(connectors: Mapping[str, Connector]) -> dict[str, Sequence[str]]:
-    """By source, for those that poll by a plan."""
+    """The read plans by source, for sources that have one."""
     return {name: c.plan() for name, c in connectors.items() if isinstance(c, HasReadPlan)}
 
 

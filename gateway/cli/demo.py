@@ -1,4 +1,4 @@
-"""`andon demo`: the whole of andon working on a simulated plant, without hardware or a cloud."""
+"""`andon demo`: all of andon on a simulated plant, without hardware or a cloud."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import click
 
 from gateway.api.click_types import DURATION
 from gateway.api.model import SECOND, Nanos
-from gateway.demo.story import Facts, Play, Result, handed_over, perform
+from gateway.demo.scenario import Facts, Result, Scenario, forwarded_bytes, run
 
 FAULTS = (
     "bearing_wear",
@@ -35,41 +35,42 @@ FAULTS = (
     show_default=True,
     help="How long the line runs.",
 )
-@click.option("--seed", default=1, show_default=True, help="Another seed, another plant.")
-@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on the last line.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulated plant.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON at the end.")
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep recording, model, line file, log and buffer in this folder.",
 )
 def command(fault: str, length: Nanos, seed: int, as_json: bool, keep: Path | None) -> None:
-    """Start a plant, learn from it, run the line against it, break it, and watch.
+    """Run andon on a simulated plant, inject a fault, and watch.
 
-    Exit code 0 if the fault raised an alert and nothing was raised before it, else 1.
+    Trains a model on the plant first. Exit code 0 if the fault raised an alert and nothing was
+    raised before it, else 1.
     """
     with tempfile.TemporaryDirectory(prefix="andon-demo-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        play = Play(fault, length / SECOND, seed, folder.absolute())
+        scenario = Scenario(fault, length / SECOND, seed, folder.absolute())
         try:
-            result = asyncio.run(_play(play, as_json))
+            result = asyncio.run(_run(scenario, as_json))
         except asyncio.CancelledError:
             raise click.Abort from None
     _report(result, as_json)
     sys.exit(0 if result.ended_well else 1)
 
 
-async def _play(play: Play, as_json: bool) -> Result:
-    # Told to end, it ends its plant and its daemon first.
+async def _run(scenario: Scenario, as_json: bool) -> Result:
+    # On a signal the plant and the daemon are ended first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, _cancel, asyncio.current_task())
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         click.echo(text, err=as_json)
 
     if sys.stdout.isatty() and not as_json:
-        return await _on_a_terminal(play)
-    return await perform(play, tell, _plain(tell))
+        return await _on_a_terminal(scenario)
+    return await run(scenario, report, _plain(report))
 
 
 def _cancel(task: asyncio.Task[Any] | None) -> None:
@@ -77,26 +78,26 @@ def _cancel(task: asyncio.Task[Any] | None) -> None:
         task.cancel()
 
 
-async def _on_a_terminal(play: Play) -> Result:
+async def _on_a_terminal(scenario: Scenario) -> Result:
     from rich.live import Live
 
     from gateway.cli.show import page
 
     with Live(auto_refresh=False, screen=False) as live:
 
-        def look(facts: Facts, onset: int) -> None:
-            title = f"andon demo – {play.fault}" + (" has begun" if onset else " is to come")
-            live.update(page(facts, title, _so_far(facts)), refresh=True)
+        def show(facts: Facts, onset: int) -> None:
+            title = f"andon demo – {scenario.fault}" + (" has begun" if onset else " is to come")
+            live.update(page(facts, title, _saving_so_far(facts)), refresh=True)
 
-        return await perform(play, lambda text: live.console.print(text, style="dim"), look)
+        return await run(scenario, lambda text: live.console.print(text, style="dim"), show)
 
 
-def _plain(tell: Callable[[str], None]) -> Callable[[Facts, int], None]:
-    """One line every few seconds, and one for each alert."""
+def _plain(report: Callable[[str], None]) -> Callable[[Facts, int], None]:
+    """Shows a row of text every few seconds, and one for each alert."""
     seen: set[tuple[str, bool]] = set()
     count = 0
 
-    def look(facts: Facts, onset: int) -> None:
+    def show(facts: Facts, onset: int) -> None:
         nonlocal count
         from gateway.cli.show import causes
 
@@ -106,12 +107,12 @@ def _plain(tell: Callable[[str], None]) -> Callable[[Facts, int], None]:
                 seen.add(key)
                 verb = "ALARM" if alert["active"] else "over"
                 after = f", {(alert['at'] - onset) / 1e9:.1f} s after the fault" if onset else ""
-                tell(f"{verb}: {alert['message']}{after}; {causes(alert['top_tags'])}")
+                report(f"{verb}: {alert['message']}{after}; {causes(alert['top_tags'])}")
         if count % 10 == 0:
-            tell(_progress(facts))
+            report(_progress(facts))
         count += 1
 
-    return look
+    return show
 
 
 def _progress(facts: Facts) -> str:
@@ -127,16 +128,16 @@ def _progress(facts: Facts) -> str:
 
 
 def saving(read: int, raw: int, forwarded: int) -> str:
-    """Bytes read, those a raw forwarder would send, and those the demo's sink took instead."""
+    """The bytes read, the bytes of raw forwarding, and the bytes that the demo's sink took."""
     share = f"{forwarded / raw:.1%}, ".replace("%", " %") if raw else ""
     return (
-        f"{read:,} B read from the plant; a raw forwarder would send {raw:,} B, "
-        f"andon gave its sink, a file, {forwarded:,} B ({share}neither compressed)"
+        f"{read:,} B read from the plant; raw forwarding would send {raw:,} B, "
+        f"andon wrote {forwarded:,} B to its sink, a file ({share}neither compressed)"
     )
 
 
-def _so_far(facts: Facts) -> str:
-    return saving(facts["bytes"]["read"], facts["bytes"]["raw"], handed_over(facts))
+def _saving_so_far(facts: Facts) -> str:
+    return saving(facts["bytes"]["read"], facts["bytes"]["raw"], forwarded_bytes(facts))
 
 
 def _report(result: Result, as_json: bool) -> None:

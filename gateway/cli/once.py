@@ -1,4 +1,4 @@
-"""`andon once LINE.yaml`: read and score once, print it, send and store nothing."""
+"""`andon once LINE.yaml`: reads and scores once and prints it; sends and stores nothing."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ from gateway.api.options import format_duration
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait for the sources.")
 def command(file: Path, as_json: bool, timeout: float) -> None:
-    """Poll the sources of FILE once, score once what can be scored, and print it.
+    """Read the sources of FILE once, score once, and print it.
 
-    Nothing is sent and nothing is stored. Exit code 1 if a tag brought no good value.
+    Nothing is sent and nothing is stored. Exit code 1 if a tag has no good value.
     """
     from gateway.config.load import load
     from gateway.telemetry import logs
@@ -64,8 +64,8 @@ def _show(facts: dict[str, Any]) -> None:
     for source, why in facts["errors"].items():
         console.print(f"{source}: {why}", style="bold yellow")
     for detector in facts["detectors"]:
-        said = detector["blind"] or detector["idle"] or ", ".join(detector["over"])
+        state = detector["blind"] or detector["idle"] or ", ".join(detector["over"])
         held = detector["held_ns"]
         note = f" (these values held for {format_duration(held)})" if held else ""
-        verdict = said or "nothing over its threshold"
-        console.print(f"{detector['name']}{note}: {verdict} {causes(detector['top_tags'])}")
+        result = state or "nothing over its threshold"
+        console.print(f"{detector['name']}{note}: {result} {causes(detector['top_tags'])}")

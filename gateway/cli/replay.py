@@ -1,4 +1,4 @@
-"""`andon replay LINE.yaml --out DIR`: recorded data through the line, as fast as it goes."""
+"""`andon replay LINE.yaml --out DIR`: replays recorded data through a line at full speed."""
 
 import asyncio
 import json
@@ -31,9 +31,9 @@ _PATH = click.Path(exists=True, path_type=Path)
     "--data",
     multiple=True,
     type=_PATH,
-    help="History files or folders, or CSV or Parquet; the line's own history if not given.",
+    help="History files or folders, or CSV or Parquet; default: the line's own history.",
 )
-@click.option("--from", "since", type=MOMENT, help="ISO 8601, UTC unless it says otherwise.")
+@click.option("--from", "since", type=MOMENT, help="ISO 8601, UTC unless it has an offset.")
 @click.option("--to", "until", type=MOMENT, help="Up to, but not including.")
 @click.option(
     "--out",
@@ -41,7 +41,7 @@ _PATH = click.Path(exists=True, path_type=Path)
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for alerts.lp and summaries.lp.",
 )
-@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 def command(
     file: Path,
@@ -52,11 +52,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Run recorded data through the line of FILE, with the recorded clock.
+    """Replay recorded data through a line, on the recorded clock.
 
-    Writes what the line would have sent, as line protocol, byte by byte; nothing is sent. Change a
-    limit, a delay or a model in FILE, and see what last week would have been like. CSV and Parquet
-    have a column of times and one for each tag.
+    Writes exactly what the line would have sent, as line protocol; nothing is sent. Change a
+    limit, a delay or a model in FILE, and see which alerts last week would have raised. CSV and
+    Parquet have a column of times and one for each tag.
     """
     from gateway.config.build import build_detectors
     from gateway.config.load import load
@@ -64,7 +64,7 @@ def command(
 
     config = load(file)
     detectors = build_detectors(config)
-    _be_quiet(config.line)
+    _log_errors_only(config.line)
     play = _player(config, data or [own_history(config)])
     span = (since or -_FOREVER, until or _FOREVER)
     begun = time.perf_counter()
@@ -72,7 +72,7 @@ def command(
         replay = Replay(config, detectors, points.take)
         asyncio.run(play(replay, span, done))
         if not replay.samples:
-            raise ConfigError("no sample of this line's tags lies in that time")
+            raise ConfigError("the data has no sample of this line's tags in that time")
     figures = {
         "line": config.line,
         "looks": replay.looks,
@@ -82,11 +82,11 @@ def command(
         "seconds": round(time.perf_counter() - begun, 3),
         "out": str(out),
     }
-    click.echo(json.dumps(figures) if as_json else _said(figures))
+    click.echo(json.dumps(figures) if as_json else _summary(figures))
 
 
-def _be_quiet(line: str) -> None:
-    """Only errors are logged: the alerts are in the file."""
+def _log_errors_only(line: str) -> None:
+    """Logs errors only: the alerts are in the output file."""
     import logging
 
     from gateway.telemetry import logs
@@ -95,7 +95,7 @@ def _be_quiet(line: str) -> None:
 
 
 def _player(config: Any, paths: Sequence[Path]) -> Any:
-    """What plays these paths, once it is given the replay, the span and whom to tell."""
+    """The function that plays these paths, given the replay, the span and a progress callback."""
     need_pyarrow()
     from gateway.history.read import runs
 
@@ -104,14 +104,14 @@ def _player(config: Any, paths: Sequence[Path]) -> Any:
         return partial(_play, config, runs(paths))
     if len(wide) < len(paths):
         raise ConfigError(
-            f"{wide[0]} is no history: replay it without the history, whose samples know when "
-            "they arrived"
+            f"{wide[0]} is not history: replay it separately, since only history knows when its "
+            "samples arrived"
         )
     return partial(_play_wide, config, wide)
 
 
 def _is_wide(path: Path) -> bool:
-    """Whether it is a recording of somebody else, with a column for each tag."""
+    """Whether a file is a foreign recording, with a column for each tag."""
     from gateway.history import table
     from gateway.history.names import name_of
 
@@ -121,7 +121,7 @@ def _is_wide(path: Path) -> bool:
 
 
 def need_pyarrow() -> None:
-    """ConfigError where history cannot be read at all."""
+    """Raises ConfigError if pyarrow, which reads history, is not installed."""
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
@@ -129,18 +129,18 @@ def need_pyarrow() -> None:
 
 
 def own_history(config: Any) -> Path:
-    """The folder of a line's own history; ConfigError where it keeps none."""
+    """The folder of a line's own history; ConfigError if it has none."""
     from gateway.cli.status import state_folders
     from gateway.history import FOLDER
 
-    places = [state / FOLDER for state in state_folders(config)]
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
+    candidates = [state / FOLDER for state in state_folders(config)]
+    folder = next((path for path in candidates if path.is_dir()), None)
+    if folder is None:
         raise ConfigError(
-            f"{config.path} has no history in {places[0]}: add `history: {{}}` to it and let it "
-            "run, or name other history with --data"
+            f"{config.path} has no history in {candidates[0]}: add `history: {{}}` to it and let "
+            "it run, or name other history with --data"
         )
-    return found
+    return folder
 
 
 async def _play_wide(
@@ -148,33 +148,33 @@ async def _play_wide(
     paths: Sequence[Path],
     replay: Any,
     span: tuple[Nanos, Nanos],
-    tell: Callable[[float], None],
+    report: Callable[[float], None],
 ) -> None:
     from gateway.history.wide import joined, read_file, samples_of
 
     recording = joined([(path, read_file(path)) for path in paths])
     number = {tag.name: n for n, tag in enumerate(config.tags)}
-    _say_what_differs(number, recording)
+    _warn_of_differences(number, recording)
     samples = samples_of(recording, number)
     samples = samples.rows((samples.at >= span[0]) & (samples.at < span[1]))
     if not len(samples):
         return
     start, end = int(samples.at[0]), int(samples.at[-1])
     length = max(end - start, 1)
-    await replay.play_samples(start, samples, end + 1, lambda now: tell((now - start) / length))
+    await replay.play_samples(start, samples, end + 1, lambda now: report((now - start) / length))
 
 
-def _say_what_differs(tags: Iterable[str], recording: Any) -> None:
+def _warn_of_differences(tags: Iterable[str], recording: Any) -> None:
     missing = [tag for tag in tags if tag not in recording.names]
     if missing:
-        click.echo(f"not in the recording, and so missing data: {', '.join(missing)}", err=True)
-    strange = [name for name in recording.names if name not in set(tags)]
-    if left_out := [*strange, *recording.left_out]:
-        click.echo(f"left out, since they are no tags of the line: {', '.join(left_out)}", err=True)
+        click.echo(f"not in the recording, treated as missing: {', '.join(missing)}", err=True)
+    unknown = [name for name in recording.names if name not in set(tags)]
+    if left_out := [*unknown, *recording.left_out]:
+        click.echo(f"left out, not tags of the line: {', '.join(left_out)}", err=True)
 
 
 async def _play(
-    config: Any, runs: Any, replay: Any, span: tuple[Nanos, Nanos], tell: Callable[[float], None]
+    config: Any, runs: Any, replay: Any, span: tuple[Nanos, Nanos], report: Callable[[float], None]
 ) -> None:
     from gateway.history.read import arrivals
 
@@ -186,17 +186,17 @@ async def _play(
         for path in paths:
             yield from (a for a in arrivals(path, number) if span[0] <= a[0] < span[1])
             left -= 1
-            tell(1 - left / total)
+            report(1 - left / total)
 
     for run in runs:
-        found = within(run.paths)
-        first = next(found, None)
+        batches = within(run.paths)
+        first = next(batches, None)
         if first is not None:
-            await replay.play(max(run.started, span[0]), chain([first], found))
+            await replay.play(max(run.started, span[0]), chain([first], batches))
 
 
 class _Points:
-    """The two files, and how much is in them."""
+    """Writes points to the two output files and counts them."""
 
     def __init__(self, files: Mapping[Kind, BinaryIO]) -> None:
         self._files = files
@@ -209,10 +209,10 @@ class _Points:
 
 @contextmanager
 def _written(out: Path, *, force: bool) -> Iterator[_Points]:
-    """The files under other names until all of it is in them."""
-    there = [str(out / name) for name in FILES.values() if (out / name).exists()]
-    if there and not force:
-        raise ConfigError(f"{there[0]} exists: choose another folder, or --force to replace it")
+    """The output files, under temporary names until they are complete."""
+    existing = [str(out / name) for name in FILES.values() if (out / name).exists()]
+    if existing and not force:
+        raise ConfigError(f"{existing[0]} exists: choose another folder, or --force to replace it")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".replay.", dir=out) as folder, ExitStack() as stack:
@@ -225,9 +225,9 @@ def _written(out: Path, *, force: bool) -> Iterator[_Points]:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from error
 
 
-def _said(figures: Mapping[str, Any]) -> str:
+def _summary(figures: Mapping[str, Any]) -> str:
     return (
-        f"{figures['line']}: {figures['samples']:,} samples in {figures['looks']:,} looks gave "
+        f"{figures['line']}: {figures['samples']:,} samples in {figures['looks']:,} ticks gave "
         f"{figures['alerts']:,} alert transitions and {figures['summaries']:,} summaries, "
         f"in {figures['seconds']:.1f} s; see {figures['out']}"
     )

@@ -18,12 +18,12 @@ EX_CONFIG = 78
 @click.option(
     "--log-format",
     type=click.Choice(["journal", "console", "json"]),
-    help="How to log; found out from what stderr is if not given.",
+    help="Log format; default: chosen by what stderr is connected to.",
 )
 def command(file: Path, log_format: str | None) -> None:
-    """Run the line of FILE until it is told to stop.
+    """Run the line of FILE until it is stopped.
 
-    Ends with 78 if the file, or a model that it names, is wrong.
+    Exit code 78 if the file, or a model that it names, is wrong.
     """
     from gateway.config.load import load
     from gateway.telemetry import logs
@@ -31,7 +31,7 @@ def command(file: Path, log_format: str | None) -> None:
     try:
         config = load(file)
         logs.configure(config.line, log_format)
-        # One ONNX thread and a little numpy: more threads would only take the machine's cores.
+        # One ONNX thread and a little numpy: more threads would only occupy cores.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from gateway.app import run
 

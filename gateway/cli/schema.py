@@ -1,4 +1,4 @@
-"""`andon schema`: the JSON Schema of the line file, for editors and for other programs."""
+"""`andon schema`: the JSON Schema of the line file, for editors and other programs."""
 
 import json
 from typing import Any
@@ -15,16 +15,16 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 @click.command()
 @click.option("--site", is_flag=True, help="The schema of the site file instead.")
 def command(*, site: bool) -> None:
-    """Print the JSON Schema of the line file, with every installed plugin's options.
+    """Print the JSON Schema of the line file.
 
-    An editor uses it when a file starts with
+    It includes the options of every installed plugin. An editor uses it if a file starts with
     `# yaml-language-server: $schema=andon.schema.json`.
     """
     click.echo(schema_text(site=site), nl=False)
 
 
 def schema_text(*, site: bool) -> str:
-    """The schema as it is printed and shipped."""
+    """The JSON Schema as printed by `andon schema` and shipped in configs/."""
     model = site_file() if site else line_file()
     title = "andon site file" if site else "andon line file"
     written = _as_written(model.model_json_schema())
@@ -33,7 +33,7 @@ def schema_text(*, site: bool) -> str:
 
 
 def _as_written(schema: Any) -> Any:
-    """The schema in the file's own terms, without what only pydantic or OpenAPI reads."""
+    """The schema in the file's own terms, without keys that only pydantic or OpenAPI reads."""
     if isinstance(schema, list):
         return [_as_written(item) for item in schema]
     if not isinstance(schema, dict):
@@ -42,11 +42,11 @@ def _as_written(schema: Any) -> Any:
         key: _as_written(value) for key, value in schema.items() if not _is_noise(key, value)
     }
     if "patternProperties" in written:
-        # Without this an editor takes a misspelt name for one it need not look at.
+        # Without this an editor ignores an invalid name instead of marking it.
         written.setdefault("additionalProperties", False)
     default = written.get("default")
     if isinstance(default, dict) and default:
-        # A section's default says no more than the defaults of its fields.
+        # The default of a section only repeats the defaults of its fields.
         del written["default"]
     elif type(default) is int and "pattern" in written:
         is_size = "KiB" in written["pattern"]
@@ -57,7 +57,7 @@ def _as_written(schema: Any) -> Any:
 
 
 def _is_noise(key: str, value: Any) -> bool:
-    """Titles that repeat a field's name, and OpenAPI's hint beside the `oneOf` it stands for."""
+    """Whether a key is a title that repeats a field's name, or OpenAPI's hint beside a `oneOf`."""
     return (key == "title" and isinstance(value, str)) or (
         key == "discriminator" and "propertyName" in value
     )

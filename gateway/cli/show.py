@@ -1,4 +1,4 @@
-"""A running line on a terminal: the tables that `andon status` and `andon demo` share."""
+"""Tables of a running line for the terminal, shared by `andon status` and `andon demo`."""
 
 import re
 import time
@@ -16,7 +16,7 @@ from gateway.api.model import Severity
 
 Facts = Mapping[str, Any]
 
-# Normal is quiet; colour is for what is abnormal, and never alone: the word says it too.
+# Normal states are dim, abnormal ones coloured. The state is always also written as a word.
 _STYLE = {
     "ok": "dim",
     "idle": "dim",
@@ -38,26 +38,26 @@ _STYLE = {
 }
 _BAR = 24
 REASONS = 12
-"""Reasons for not being ready that a page names; the tables below hold the rest."""
+"""Reasons for not being ready that a page lists; the tables below show the rest."""
 DAYS = 7
 """Days of the ledger that a page shows."""
 MANY = 60
-"""Beyond this many rows, of tags or of sources, a page shows only those that are not well."""
+"""With more tags or sources than this, a page lists only the abnormal ones."""
 
 
 def show_status(facts: Facts, *, every: bool = False) -> None:
-    """Print it all once; `every` tag and source, however many there are."""
+    """Prints the whole status; with `every`, all tags and sources however many."""
     console = Console()
     for part in _parts(facts, every=every):
         console.print(part)
 
 
 def draw_status(facts: Facts, path: Path) -> None:
-    """Write it all as an SVG picture."""
+    """Writes the whole status as an SVG picture."""
     console = Console(record=True, width=118, file=StringIO())
     console.print(Group(*_parts(facts)))
     picture = console.export_svg(title=f"andon status {facts['line']}")
-    # A picture must not ask the internet for its fonts.
+    # The picture must not load fonts from the internet.
     path.write_text(re.sub(r"@font-face\s*\{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
@@ -75,12 +75,12 @@ def _parts(facts: Facts, *, every: bool = False) -> list[RenderableType]:
 
 
 def word(text: str) -> Text:
-    """A state, in its style."""
+    """A state as styled text."""
     return Text(text, style=_STYLE.get(text, ""))
 
 
 def overview(facts: Facts) -> RenderableType:
-    """One line: what, how, how long."""
+    """The line's name, health, alarms, uptime and counters, with the reasons for not ready."""
     up = (facts["now"] - facts["started"]) / 1e9
     counters = facts["counters"]
     head = Text.assemble(
@@ -107,9 +107,9 @@ def _alarms(active: Sequence[Facts]) -> Text:
 
 
 def tags(facts: Facts, *, every: bool = False) -> RenderableType:
-    """Each tag with its last value and the state of its data; of many, those that are not fresh."""
+    """A table of tags with last value and state of the data; of many, those that are not fresh."""
     table = plain_table("tag", "value", "unit", "data", "age", "source")
-    shown, unwell = _worth_showing(facts["tags"], lambda tag: tag["state"] == "fresh", every)
+    shown, abnormal = _rows_to_show(facts["tags"], lambda tag: tag["state"] == "fresh", every)
     for tag in shown:
         value = reading(tag, digits=4)
         data = word(tag["state"]), _age(tag["age_s"])
@@ -117,33 +117,33 @@ def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     if len(shown) == len(facts["tags"]):
         return table
     states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
-    return _shortened(f"{len(facts['tags']):,} tags: {states}", table, len(shown), unwell)
+    return _shortened(f"{len(facts['tags']):,} tags: {states}", table, len(shown), abnormal)
 
 
 def reading(tag: Facts, digits: int) -> str:
-    """A tag's value for people: '230.4', '2 (jammed)', or a dash where there is none."""
+    """A tag's value as text: '230.4', '2 (jammed)', or a dash if there is none."""
     if tag["value"] is None:
         return "–"
     return f"{tag['value']:.{digits}g}" + (f" ({tag['name']})" if tag.get("name") else "")
 
 
-def _worth_showing(
-    rows: Sequence[Facts], is_well: Callable[[Facts], bool], every: bool
+def _rows_to_show(
+    rows: Sequence[Facts], is_normal: Callable[[Facts], bool], every: bool
 ) -> tuple[Sequence[Facts], int]:
-    """The rows for a page, and how many are not well."""
-    unwell = [row for row in rows if not is_well(row)]
-    return (rows if every or len(rows) <= MANY else unwell[:MANY]), len(unwell)
+    """The rows for a page, and the number of abnormal ones."""
+    abnormal = [row for row in rows if not is_normal(row)]
+    return (rows if every or len(rows) <= MANY else abnormal[:MANY]), len(abnormal)
 
 
-def _shortened(head: str, table: Table, shown: int, unwell: int) -> RenderableType:
-    """The count of all, the rows that are not well, and how to see what is left out."""
-    rest = f"{unwell - shown:,} more of these; " if unwell > shown else ""
+def _shortened(head: str, table: Table, shown: int, abnormal: int) -> RenderableType:
+    """The total, the abnormal rows, and a note on how to see the others."""
+    rest = f"{abnormal - shown:,} more of these; " if abnormal > shown else ""
     parts: list[RenderableType] = [Text(head), *([table] if shown else [])]
     return Group(*parts, Text(f"({rest}--all shows every one)", style="dim"))
 
 
 def detectors(facts: Facts) -> Table:
-    """Each detector with its score against its threshold, or why it cannot judge."""
+    """A table of detectors: score against threshold, or why there is no score."""
     table = plain_table("detector", "state", "score against threshold", "windows", "why")
     for detector in facts["detectors"]:
         table.add_row(
@@ -160,7 +160,7 @@ def _bar(score: float | None, threshold: float | None) -> Text:
     if score is None or not threshold:
         return Text("–", style="dim")
     ratio = score / threshold
-    # Two thirds of the bar are the threshold, so that what is beyond it shows.
+    # The threshold is at two thirds of the bar, so that scores beyond it show.
     filled = max(0, min(_BAR, round(ratio * _BAR * 2 / 3)))
     style = "bold red" if ratio > 1 else "dim"
     bar = "█" * filled + "·" * (_BAR - filled)
@@ -171,32 +171,32 @@ def _bar(score: float | None, threshold: float | None) -> Text:
 
 
 def sources(facts: Facts, *, every: bool = False) -> RenderableType:
-    """Each source: up or not, for how long, how old its newest sample is, how often it was lost."""
+    """A table of sources: state, for how long, age of the newest sample, connection losses."""
     table = plain_table("source", "state", "since", "age", "samples", "lost", "why")
-    shown, down = _worth_showing(facts["sources"], lambda source: bool(source["up"]), every)
+    shown, down = _rows_to_show(facts["sources"], lambda source: bool(source["up"]), every)
     for source in shown:
         state = word("up" if source["up"] else "down")
         since, age = _span(source["since_s"]), _age(source["age_s"])
         counts = f"{source['samples']:,}", f"{source['losses']:,}"
-        table.add_row(source["name"], state, since, age, *counts, _said_of(source))
+        table.add_row(source["name"], state, since, age, *counts, _why(source))
     total = len(facts["sources"])
     if len(shown) == total:
         return table
     return _shortened(f"{total:,} sources: {total - down:,} up", table, len(shown), down)
 
 
-def _said_of(source: Facts) -> str:
-    """Why it is down; else what it lost and what its connector has to say, the first of it."""
+def _why(source: Facts) -> str:
+    """Why a source is down; else its lost samples and its connector's first diagnostic."""
     if not source["up"]:
         return str(source["error"])
     lost, diagnostics = source.get("lost_samples", 0), list(source.get("diagnostics", ()))
-    said = [f"{lost:,} samples lost at the source"] if lost else []
+    parts = [f"{lost:,} samples lost at the source"] if lost else []
     more = f" (and {len(diagnostics) - 1} more: --json)" if len(diagnostics) > 1 else ""
-    return "; ".join([*said, *(f"{each}{more}" for each in diagnostics[:1])])
+    return "; ".join([*parts, *(f"{each}{more}" for each in diagnostics[:1])])
 
 
 def sinks(facts: Facts) -> Table:
-    """Each sink, the bytes that left, and what the present hour allows."""
+    """A table of sinks: bytes sent, and the budget of this hour."""
     table = plain_table("sink", "state", "sent", "this hour", "why")
     for sink in facts["sinks"]:
         state = word("up" if sink["up"] else "down")
@@ -206,11 +206,11 @@ def sinks(facts: Facts) -> Table:
 
 
 def ledger(facts: Facts) -> Table:
-    """The bytes of the last days: read, what a raw forwarder would have sent, sent."""
+    """A table of the last days: bytes read, bytes of raw forwarding, bytes sent."""
     table = plain_table("day (UTC)", "read", "raw forwarding, gzip", "sent", "of it clips", "saved")
     for day in facts["ledger"][:DAYS]:
         raw, sent = day["raw_gzip"], day["sent"]
-        # Before anything was sent nothing was saved either: perhaps nothing can be sent.
+        # Without anything sent no saving is claimed: perhaps nothing can be sent.
         saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw and sent else "–"
         flows = (day["read"], raw, sent, day["clips"])
         table.add_row(day["day"], *(f"{count:,} B" for count in flows), saved)
@@ -218,7 +218,7 @@ def ledger(facts: Facts) -> Table:
 
 
 def history(facts: Facts) -> Text:
-    """One line on the raw samples that are kept on this machine."""
+    """One sentence on the raw samples kept on this machine."""
     oldest = facts.get("oldest_at")
     since = (
         f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest / 1e9))}" if oldest else ""
@@ -233,7 +233,7 @@ def history(facts: Facts) -> Text:
 
 
 def alerts(facts: Facts) -> RenderableType:
-    """What is active now, and the last transitions."""
+    """A table of the active alarms and the last transitions."""
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
     latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
@@ -250,27 +250,27 @@ def alerts(facts: Facts) -> RenderableType:
 
 
 def causes(top: Sequence[Facts]) -> str:
-    """The tags behind an alert: name, share, actual against expected."""
+    """The tags that caused an alert: name, share, actual and expected value."""
     return ", ".join(_cause(tag) for tag in top[:3])
 
 
 def _cause(tag: Facts) -> str:
-    said = f"{tag['tag']} {tag['share']:.0%}"
+    cause = f"{tag['tag']} {tag['share']:.0%}"
     if tag["actual"] is None:
-        return said
+        return cause
     if tag["expected"] is None:
-        return f"{said} ({tag['actual']:.4g})"
-    return f"{said} ({tag['actual']:.4g}, expected {tag['expected']:.4g})"
+        return f"{cause} ({tag['actual']:.4g})"
+    return f"{cause} ({tag['actual']:.4g}, expected {tag['expected']:.4g})"
 
 
 def page(facts: Facts, title: str, extra: RenderableType = "") -> RenderableType:
-    """The whole picture for a live terminal."""
+    """The page that a live terminal refreshes."""
     parts = (overview(facts), tags(facts), detectors(facts), alerts(facts), extra)
     return Panel(Group(*parts), title=title, border_style="dim")
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines; numbers to the right."""
+    """A table without borders, numbers aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="dim underline", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(
@@ -280,7 +280,7 @@ def plain_table(*columns: str) -> Table:
 
 
 def _age(seconds: float | None) -> str:
-    """Of data: '0.4 s', '2 min 5 s', or a dash where there never was any."""
+    """The age of data: '0.4 s', '2 min 5 s', or a dash if there never was any."""
     if seconds is None:
         return "–"
     return f"{seconds:.1f} s" if seconds < 60 else _span(seconds)

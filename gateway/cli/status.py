@@ -1,4 +1,4 @@
-"""`andon status LINE.yaml`: asks the running daemon over its local socket."""
+"""`andon status LINE.yaml`: shows the state of the running daemon, over its local socket."""
 
 import asyncio
 import json
@@ -9,42 +9,42 @@ from typing import Any
 import click
 
 SERVICE_STATE = Path("/var/lib/andon")
-"""Where the service of systemd/ keeps its lines."""
+"""The state folder of the systemd service."""
 
 
 def state_folders(config: Any) -> list[Path]:
-    """Where the line's state may be: a person's shell lacks the service's $STATE_DIRECTORY."""
+    """The folders that may hold the line's state; a shell lacks the service's $STATE_DIRECTORY."""
     return list(dict.fromkeys((config.places.state, SERVICE_STATE / config.line)))
 
 
-async def ask_daemon(file: Path, path: str = "/status", tell: Any = None) -> Any:
-    """What the daemon of this line file answers; None when there is none."""
+async def ask_daemon(file: Path, path: str = "/status", body: Any = None) -> Any:
+    """The response of the daemon that runs this line file; None if none answers."""
     from gateway.config.load import load
     from gateway.control.client import ask
     from gateway.control.server import SOCKET
 
     config = load(file)
-    for place in state_folders(config):
-        answer = await ask(place / SOCKET, path, tell)
-        if answer is not None:
-            return answer
+    for folder in state_folders(config):
+        response = await ask(folder / SOCKET, path, body)
+        if response is not None:
+            return response
     return None
 
 
 @click.command("status")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--all", "every", is_flag=True, help="Every tag and source, however many.")
-@click.option("--json", "as_json", is_flag=True, help="Everything the daemon knows, as JSON.")
+@click.option("--all", "every", is_flag=True, help="All tags and sources, however many.")
+@click.option("--json", "as_json", is_flag=True, help="The whole status as JSON.")
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw it into this file, for a report.",
+    help="Also draw it to this file, for a report.",
 )
 def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
-    """Show what the running daemon of FILE knows.
+    """Show the state of the running daemon of FILE.
 
-    With more than 60 tags or sources, it counts them and lists those that are not well. Exit code
-    0 when the whole line works, 1 when a part of it does not or no daemon answers.
+    With more than 60 tags or sources, it counts them and lists the abnormal ones. Exit code 0 if
+    the whole line works, 1 if a part of it does not or no daemon answers.
     """
     facts = asyncio.run(ask_daemon(file))
     if facts is None:
@@ -52,7 +52,7 @@ def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
         from gateway.control.server import SOCKET
 
         socket = load(file).places.state / SOCKET
-        click.echo(f"no andon answers at {socket}: is `andon run {file}` running?", err=True)
+        click.echo(f"no daemon answers at {socket}: is `andon run {file}` running?", err=True)
         sys.exit(1)
     if svg is not None:
         from gateway.cli.show import draw_status

@@ -1,4 +1,4 @@
-"""`andon tap LINE.yaml samples|windows|scores|alerts [GLOB]`: what flows in the running daemon."""
+"""`andon tap LINE.yaml samples|windows|scores|alerts [GLOB]`: the live data of a daemon."""
 
 import asyncio
 import json
@@ -40,13 +40,13 @@ def _window(fact: Facts) -> str:
 
 def _score(fact: Facts) -> str:
     if fact["blind"]:
-        said = f"cannot judge: {fact['blind']}"
+        text = f"no score: {fact['blind']}"
     else:
         pairs = [(n, v, fact["thresholds"][n]) for n, v in fact["values"].items()]
-        # Of a detector with many alarms those are worth a line that are over their threshold.
+        # A detector with many alarms shows only those over their threshold.
         shown = [p for p in pairs if len(pairs) <= FEW or (p[1] is not None and p[1] > p[2])]
-        said = "  ".join(f"{n} {_number(v)} of {_number(t)}" for n, v, t in shown) or "nothing over"
-    return f"{_clock(fact['at'])}  {fact['detector']}  {said}"
+        text = "  ".join(f"{n} {_number(v)} of {_number(t)}" for n, v, t in shown) or "nothing over"
+    return f"{_clock(fact['at'])}  {fact['detector']}  {text}"
 
 
 def _alert(fact: Facts) -> str:
@@ -67,29 +67,29 @@ _SHOWN: Mapping[str, Callable[[Facts], str]] = {
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("topic", type=click.Choice(tuple(_SHOWN)))
 @click.argument("glob", default="*")
-@click.option("--once", is_flag=True, help="Only what comes next.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--once", is_flag=True, help="Only the next ones, then end.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> None:
-    """Show what flows in the running daemon of FILE, until Ctrl-C.
+    """Show live data of the running daemon of FILE, until Ctrl-C.
 
-    GLOB picks tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
-    DETECTOR.ALARM of alerts. The line never waits for a slow terminal: what does not fit is left
-    out and counted. Exit code 1 if no daemon answers.
+    GLOB selects tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
+    DETECTOR.ALARM of alerts. The line never waits for a slow terminal: rows that do not fit are
+    left out and counted. Exit code 1 if no daemon answers.
     """
     show = _as_json if as_json else _SHOWN[topic]
     try:
-        came = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
+        answered = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
     except KeyboardInterrupt:
         return
-    if not came:
-        click.echo(f"no andon answers: is `andon run {file}` running?", err=True)
-    sys.exit(0 if came else 1)
+    if not answered:
+        click.echo(f"no daemon answers: is `andon run {file}` running?", err=True)
+    sys.exit(0 if answered else 1)
 
 
 async def _tap(
     file: Path, path: str, glob: str, show: Callable[[Facts], str], *, once: bool
 ) -> bool:
-    """Whether a daemon answered."""
+    """Prints the facts of a topic as they come; returns whether a daemon answered."""
     from gateway.cli.status import state_folders
     from gateway.config.load import load
     from gateway.control.client import listen
@@ -97,8 +97,8 @@ async def _tap(
 
     answered = False
     config = load(file)
-    for place in state_folders(config):
-        async for facts in listen(place / SOCKET, path, {"glob": glob}):
+    for folder in state_folders(config):
+        async for facts in listen(folder / SOCKET, path, {"glob": glob}):
             if not answered:
                 click.echo(f"listening to {config.line}; Ctrl-C ends it", err=True)
             answered = True

@@ -1,4 +1,4 @@
-"""What editors need to know of templates and tables, which are gone before the file is validated.
+"""Adds templates and tables to the JSON Schema, since pydantic only sees the expanded file.
 
 Promises
 - An editor completes a template like a source; each of its values may also be a placeholder.
@@ -18,14 +18,14 @@ _FILE = "A CSV file beside this one"
 _NAMED = {"name": {"type": "string"}}
 _USE: Schema = {
     "type": "object",
-    "description": "One source for each device, all made from a template. What else stands here is "
-    "said over the template.",
+    "description": "One source for each device, all made from a template. Other options given here "
+    "override the template's.",
     "required": ["template"],
     "properties": {
         "template": {"type": "string", "description": "A name under `templates`."},
         "devices": {
-            "description": "A range (1-300), names, or mappings with a name and what placeholders "
-            "stand for.",
+            "description": "A range (1-300), names, or mappings with a name and the values of "
+            "placeholders.",
             "anyOf": [
                 {"type": "string", "pattern": r"^\s*\d{1,9}\s*(-|\.\.)\s*\d{1,9}\s*$"},
                 {
@@ -71,7 +71,7 @@ def with_templates(schema: Schema) -> Schema:
 
 
 def _allow_table(source: Schema) -> None:
-    """A source may have a table instead of, or beside, its tags."""
+    """Allows a source to have a table instead of, or beside, its tags."""
     if "tags" not in source["properties"]:
         return
     source["properties"]["tags_file"] = {
@@ -84,14 +84,14 @@ def _allow_table(source: Schema) -> None:
 
 
 def _reachable(defs: Mapping[str, Any], names: list[str]) -> set[str]:
-    found: set[str] = set()
+    reachable: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in reachable:
+            reachable.add(name)
             waiting += _references(defs[name])
-    return found
+    return reachable
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def _template(source: Schema) -> Schema:
-    """A model's schema where every value may be a placeholder."""
+    """The schema of a model in which every value may be a placeholder."""
     renamed: Schema = _renamed(source)
     for name, field in renamed.get("properties", {}).items():
         if name == "tags":
@@ -126,7 +126,7 @@ def _or_placeholder(field: Schema) -> Schema:
 
 
 def _renamed(value: Any) -> Any:
-    """The same, with every reference to a model's template instead."""
+    """A copy in which every reference to a model refers to its template instead."""
     if isinstance(value, list):
         return [_renamed(item) for item in value]
     if not isinstance(value, dict):

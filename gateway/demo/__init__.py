@@ -1,1 +1,1 @@
-"""`andon demo`: a plant, a model learnt from it, the line, a fault; all by andon's own commands."""
+"""`andon demo`: a plant, a trained model, the line and a fault, all by andon's own commands."""

@@ -120,9 +120,9 @@ async def recovery(folder):
     async with rig.rig(folder, rig.learn(folder)) as plant, plant.daemon():
         await plant.until(lambda f: f["health"] == "ok")
         for server, name in (("modbus", "plc"), ("opcua", "monitor")):
-            await plant.say(f"stop {server}")
+            await plant.command(f"stop {server}")
             await plant.until(lambda f, n=name: rig.states(f, n) == {"stale"})
-            await plant.say(f"start {server}")
+            await plant.command(f"start {server}")
             await plant.plant.event("started")
             start = time.monotonic()
             await plant.until(lambda f, n=name: rig.states(f, n) == {"fresh"})

@@ -84,4 +84,4 @@ async def test_without_a_daemon_it_says_so(tmp_path):
     (tmp_path / "line.yaml").write_text(LINE)
     code, said = await ask(tmp_path / "line.yaml", "stat")
     assert code == 1
-    assert "no andon answers" in said
+    assert "no daemon answers" in said

@@ -17,7 +17,7 @@ from gateway.buffer.store import Store
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.clock import DOUBTED, RELEASED, ClockWatch
-from gateway.demo.stage import Plant as Skid
+from gateway.demo.processes import PlantProcess
 from gateway.line.line import Line
 
 S = SECOND
@@ -215,7 +215,7 @@ detectors:
 async def test_the_daemon_itself_goes_on_from_1970_to_today_and_an_hour_back(tmp_path):
     offset, file = tmp_path / "offset", tmp_path / "line.yaml"
     offset.write_text(str(30 * S - time.time_ns()))
-    async with Skid.started(7) as plant:
+    async with PlantProcess.started(7) as plant:
         file.write_text(LINE.format(port=(await plant.event("ready"))["modbus"]))
         rig = Rig(plant, file, tmp_path)
         command = [sys.executable, "-c", DAEMON, str(offset), "run", str(file)]

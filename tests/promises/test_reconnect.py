@@ -14,7 +14,7 @@ async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
 ):
     async with rig(tmp_path, bundle, FAST) as plant, plant.daemon():
         await plant.until(lambda f: f["health"] == "ok" and detector(f, "pump")["scored"] > 3)
-        await plant.say(f"stop {server}")
+        await plant.command(f"stop {server}")
         away = await plant.until(
             lambda f: states(f, name) == {"stale"} and detector(f, "pump")["state"] == "blind"
         )
@@ -26,7 +26,7 @@ async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
         silent = await plant.until(lambda f: f["active"])
         assert [alert["alarm"] for alert in silent["active"]] == [f"{name}.no_data"]
 
-        await plant.say(f"start {server}")
+        await plant.command(f"start {server}")
         back = await plant.until(
             lambda f: states(f, name) == {"fresh"} and detector(f, "pump")["state"] == "ok"
         )
@@ -37,11 +37,11 @@ async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
 
 async def test_a_line_starts_with_its_plant_away_and_finds_it_later(tmp_path, bundle):
     async with rig(tmp_path, bundle) as plant:
-        await plant.say("stop modbus")
-        await plant.say("stop opcua")
+        await plant.command("stop modbus")
+        await plant.command("stop opcua")
         async with plant.daemon():
             lonely = await plant.until(lambda f: f["active"])
             assert states(lonely, "plc", "monitor") == {"never_seen"}
-            await plant.say("start modbus")
-            await plant.say("start opcua")
+            await plant.command("start modbus")
+            await plant.command("start opcua")
             await plant.until(lambda f: f["health"] == "ok" and not f["active"])

@@ -20,7 +20,7 @@ async def test_a_live_run_and_its_replay_send_the_same_alerts_and_summaries(tmp_
             await line.until(lambda f: f["counters"]["windows_scored"] > 30)
             await line.plant.inject("bearing_wear")
             await line.until(lambda f: f["active"])
-            await line.say("clear")
+            await line.command("clear")
             await line.until(lambda f: any(not alert["active"] for alert in f["alerts"]))
             await line.until(lambda f: not f["buffer"]["alerts"])
             process.send_signal(signal.SIGTERM)

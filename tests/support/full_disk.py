@@ -20,7 +20,7 @@ from rig import Rig
 from gateway.api import line_protocol
 from gateway.api.model import SECOND, Kind
 from gateway.buffer.store import Store
-from gateway.demo.stage import Plant
+from gateway.demo.processes import PlantProcess
 
 # Limits at the means of a plant that runs well: alarms come and go all the time.
 LINE = """
@@ -85,7 +85,7 @@ def fill(folder, name):
 
 async def live_on_a_full_disk(folder):
     """The figures of one run: three phases, and what is in the buffer at its end."""
-    async with Plant.started(7) as plant:
+    async with PlantProcess.started(7) as plant:
         ready = await plant.event("ready")
         file = folder / "line.yaml"
         file.write_text(LINE.format(port=ready["modbus"]))

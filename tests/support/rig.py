@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.control.client import ask
-from gateway.demo.stage import Plant, andon, daemon
+from gateway.demo.processes import PlantProcess, andon, daemon
 
 TRAINING_SEED = 1001
 
@@ -34,7 +34,7 @@ def learn(folder: Path, *wishes: str) -> Path:
 class Rig:
     """A running plant, and the line file of a daemon that reads it."""
 
-    plant: Plant
+    plant: PlantProcess
     file: Path
     folder: Path
 
@@ -61,14 +61,14 @@ class Rig:
                     await asyncio.sleep(0.1)
         raise AssertionError(f"it never came; last status: {facts}\n{self.log[-3000:]}")
 
-    async def say(self, words: str) -> None:
-        await self.plant.say(words)
+    async def command(self, words: str) -> None:
+        await self.plant.command(words)
 
 
 @contextlib.asynccontextmanager
 async def rig(folder: Path, bundle: Path, more: str = "", seed: int = 7):
     """A plant that runs, and a line file for it with `more` YAML at its end."""
-    async with Plant.started(seed) as plant:
+    async with PlantProcess.started(seed) as plant:
         ready = await plant.event("ready")
         words = ["--modbus", str(ready["modbus"]), "--opcua", str(urlsplit(ready["opcua"]).port)]
         config = await andon("simulate", "--print-config", *words, "--bundle", str(bundle))

@@ -15,26 +15,26 @@ from gateway.cases.notation import MISSING, parse
         ("1 _x2 bad 2", [1, np.nan, np.nan, np.nan, 2], [0, MISSING, MISSING, 2, 0]),
     ],
 )
-def test_each_form_means_what_the_documentation_says(text, values, qualities):
-    found, quality = parse(text)
-    np.testing.assert_array_equal(found, values)
+def test_each_form_is_parsed_as_documented(text, values, qualities):
+    parsed, quality = parse(text)
+    np.testing.assert_array_equal(parsed, values)
     assert quality.tolist() == qualities
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no samples"),
-        ("40 hot", "'hot' is no sample"),
-        ("40x", "'40x' is no sample"),
+        ("40 hot", "'hot' is not a sample"),
+        ("40x", "'40x' is not a sample"),
         ("40+1", "'40+1': a step needs a number before it and a count"),
         ("_+1x3", "'_\\+1x3': a step needs a number"),
-        ("40x0", "'40x0': a count is 1 to 1,000,000"),
-        ("40x9999999", "'40x9999999': a count is 1 to 1,000,000"),
+        ("40x0", "'40x0': a count must be 1 to 1,000,000"),
+        ("40x9999999", "'40x9999999': a count must be 1 to 1,000,000"),
         ("40x600000 40x600000", "more than 1,000,000 samples"),
-        ("nan", "'nan' is no sample"),
+        ("nan", "'nan' is not a sample"),
     ],
 )
-def test_what_means_nothing_is_named(text, said):
-    with pytest.raises(ValueError, match=said.replace("+1':", "\\+1':")):
+def test_a_wrong_word_is_named(text, message):
+    with pytest.raises(ValueError, match=message.replace("+1':", "\\+1':")):
         parse(text)

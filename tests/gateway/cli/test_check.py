@@ -28,21 +28,21 @@ def check(*arguments):
 
 
 def expectation(path):
-    """What the file's first line says: the line number and the words."""
+    """The line number and the words that the first row of the file expects."""
     first = path.read_bytes().split(b"\n")[0].decode()
     match = re.fullmatch(r"# expect: (\d+): (.+)", first)
-    assert match, f"{path.name} does not say what it expects"
+    assert match, f"{path.name} lacks its expectation"
     return int(match[1]), match[2]
 
 
 def problem_at(output, path, line):
-    """Everything that is said about one line of the file: headline, excerpt and hint."""
+    """All problems reported at one line of the file: headline, excerpt and hint."""
     blocks = re.split(rf"^{re.escape(str(path))}(?=:)", output, flags=re.MULTILINE)
     return [block for block in blocks if block.startswith(f":{line}:")]
 
 
 def in_order(words, text):
-    """Whether the words come in this order, whatever stands between them."""
+    """Whether the words appear in this order, with anything between them."""
     return re.search(r"[\s\S]*?".join(map(re.escape, words.split())), text) is not None
 
 
@@ -54,8 +54,8 @@ def test_a_bad_file_is_refused_at_the_right_line(path, monkeypatch):
     result = check(path.name)
 
     assert result.exit_code == 1, result.output
-    said = problem_at(result.output, path.name, line)
-    assert any(in_order(words, block) for block in said), result.output
+    blocks = problem_at(result.output, path.name, line)
+    assert any(in_order(words, block) for block in blocks), result.output
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name.removesuffix(".bad.yaml"))
@@ -128,7 +128,7 @@ def test_no_file_is_wrong_usage():
     assert check().exit_code == 2
 
 
-def test_a_file_that_is_not_there_is_wrong_usage(tmp_path):
+def test_a_missing_file_is_wrong_usage(tmp_path):
     result = check(tmp_path / "nowhere.yaml")
 
     assert result.exit_code == 2
@@ -176,7 +176,7 @@ def test_a_secret_is_never_repeated():
         assert "8fJ3kPq" not in output
 
 
-def test_what_show_prints_is_a_line_file_that_means_the_same(tmp_path):
+def test_show_prints_an_equivalent_line_file(tmp_path):
     shown = check(ROOT / "configs/influx-cloud.yaml", "--show")
     again = tmp_path / "again.yaml"
     again.write_text(shown.output)
@@ -200,7 +200,7 @@ def test_json_is_one_object_with_everything():
     assert report["problems"] == []
 
 
-async def test_connect_asks_a_real_device_and_says_how_each_part_answered(tmp_path):
+async def test_connect_tries_a_real_device_and_reports_each_part(tmp_path):
     server = ModbusServer("127.0.0.1", 0)
     await server.start()
     try:
@@ -221,7 +221,7 @@ async def test_connect_asks_a_real_device_and_says_how_each_part_answered(tmp_pa
 
 
 async def connect(folder, port):
-    """What `andon check --connect --json` says, in a process of its own, with its exit code."""
+    """The report of `andon check --connect --json` in its own process; checks the exit code."""
     path = folder / "line.yaml"
     path.write_text(
         "version: 1\nline: press-3\nsite: demo-plant\n"
@@ -241,13 +241,13 @@ async def connect(folder, port):
     return report
 
 
-def test_the_plan_says_what_polling_asks_of_a_serial_line():
-    said = check(ROOT / "configs/serial-line.yaml", "--plan")
-    assert said.exit_code == 0
-    assert "plan of rs485\n  1.517 requests/s" in said.output
-    assert "serial line busy 2.09 % at 19200 bit/s" in said.output
-    told = json.loads(check(ROOT / "configs/serial-line.yaml", "--plan", "--json").output)
-    assert "every 2s  unit 1 holding 0..1  2 tags, 0 idle" in told["files"][0]["plans"]["rs485"]
+def test_the_plan_shows_the_load_of_polling_on_a_serial_bus():
+    result = check(ROOT / "configs/serial-line.yaml", "--plan")
+    assert result.exit_code == 0
+    assert "plan of rs485\n  1.517 requests/s" in result.output
+    assert "serial line busy 2.09 % at 19200 bit/s" in result.output
+    report = json.loads(check(ROOT / "configs/serial-line.yaml", "--plan", "--json").output)
+    assert "every 2s  unit 1 holding 0..1  2 tags, 0 idle" in report["files"][0]["plans"]["rs485"]
 
 
 def test_a_source_that_does_not_poll_has_no_plan():

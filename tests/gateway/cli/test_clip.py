@@ -1,4 +1,4 @@
-"""`andon clip`: an alert's id is enough to have the raw samples around it."""
+"""`andon clip`: finds the raw samples around an alert by the alert's id alone."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ detectors:
 
 @pytest.fixture
 def file(tmp_path):
-    """A line with twenty minutes of history, of which the tenth brought a bad sample."""
+    """A line with twenty minutes of history and a bad sample in the tenth."""
     path = tmp_path / "press-3.yaml"
     path.write_text(LINE)
     options = SimpleNamespace(max_bytes=2**30, max_age=2**62)
@@ -56,13 +56,13 @@ def rows(text):
 def test_the_samples_around_an_alert_come_as_csv(file):
     done = clip(file, ALERT)
     assert done.exit_code == 0
-    found = rows(done.stdout)
-    assert len(found) == 2 * 181
-    assert found[0] == {
+    samples = rows(done.stdout)
+    assert len(samples) == 2 * 181
+    assert samples[0] == {
         "time": "2023-11-14T22:21:20.000000000Z", "tag": "oil", "value": "480.0", "unit": "bar",
         "quality": "good",
     }  # fmt: skip
-    bad = [row for row in found if row["quality"] == "bad"]
+    bad = [row for row in samples if row["quality"] == "bad"]
     assert [(row["time"][11:19], row["tag"], row["value"]) for row in bad] == [
         ("22:23:20", "oil", "")
     ]
@@ -74,11 +74,11 @@ def test_the_samples_around_an_alert_come_as_csv(file):
 
 def test_the_stretch_and_the_tags_can_be_chosen(file):
     words = ["speed", "--before", "3s", "--after", "0s"]
-    found = rows(clip(file, f"{ALERT}.2", *words).stdout)
-    assert [row["tag"] for row in found] == ["speed"] * 4
+    samples = rows(clip(file, f"{ALERT}.2", *words).stdout)
+    assert [row["tag"] for row in samples] == ["speed"] * 4
 
 
-def test_the_line_files_own_clip_is_what_is_shown(file):
+def test_the_line_files_own_clip_is_the_default(file):
     file.write_text(f"{LINE}history: {{clip: {{before: 5s, after: 4s}}}}\n")
     assert len(rows(clip(file, ALERT, "oil").stdout)) == 10
 
@@ -86,9 +86,9 @@ def test_the_line_files_own_clip_is_what_is_shown(file):
 def test_it_can_be_written_to_a_file_and_read_by_programs(file, tmp_path):
     out = tmp_path / "clip.jsonl"
     assert clip(file, ALERT, "oil", "--json", "--out", str(out)).exit_code == 0
-    found = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(found) == 181
-    assert found[120]["value"] is None
+    samples = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(samples) == 181
+    assert samples[120]["value"] is None
 
 
 def test_another_folder_of_history_can_be_named(file, tmp_path):
@@ -103,7 +103,7 @@ def test_a_time_without_samples_is_a_problem(file):
     assert "0 samples" in done.stderr
 
 
-def test_damage_is_said(file, tmp_path):
+def test_damage_is_reported(file, tmp_path):
     ((_, path),) = listed(tmp_path / "state" / "history")
     path.write_bytes(path.read_bytes()[:-1])
     done = clip(file, ALERT)
@@ -112,19 +112,19 @@ def test_damage_is_said(file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (["guard.oil.high"], "is not an alert's id, as in pump.anomaly-19b2c4d5e6f"),
+        (["guard.oil.high"], "is not the id of an alert, as in pump.anomaly-19b2c4d5e6f"),
         ([ALERT, "--before", "5"], "'5' is not a duration"),
     ],
 )
-def test_wrong_usage_says_what_would_be_right(file, words, said):
+def test_wrong_usage_says_what_would_be_right(file, words, message):
     done = clip(file, *words)
     assert done.exit_code == 2
-    assert said in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
 
 
-def test_a_tag_that_the_line_has_not_is_named(file):
+def test_an_unknown_tag_is_named(file):
     done = clip(file, ALERT, "oli")
     assert done.exit_code == 1
-    assert "no tag of press-3 is called oli" in done.stderr
+    assert "no tag of press-3 matches oli" in done.stderr

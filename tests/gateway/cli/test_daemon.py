@@ -40,7 +40,7 @@ def run(*words, **options):
 
 @pytest.fixture
 def lonely(tmp_path):
-    """A line whose plant is not there."""
+    """A line without a plant."""
     file = tmp_path / "lonely.yaml"
     file.write_text(LIMITS_ONLY)
     return file
@@ -70,7 +70,7 @@ def test_a_missing_file_is_wrong_usage(tmp_path):
     assert run("run", tmp_path / "nothing.yaml").returncode == 2
 
 
-def test_nobody_running_is_said_with_the_command_to_start(lonely):
+def test_status_without_a_daemon_names_the_command_to_start_it(lonely):
     ended = run("status", lonely)
     assert ended.returncode == 1
     assert "andon run" in ended.stderr
@@ -83,41 +83,41 @@ async def started(file, **environment):
     )  # fmt: skip
 
 
-async def heard(manager, words, within=20):
-    """Datagrams to the service manager until one of them says `words`."""
+async def notified(manager, words, within=20):
+    """The first datagram to the service manager that contains `words`."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(within):
-        while words not in (said := (await loop.sock_recv(manager, 4096)).decode()):
+        while words not in (datagram := (await loop.sock_recv(manager, 4096)).decode()):
             pass
-    return said
+    return datagram
 
 
 async def logged(daemon, event):
     """The events in the daemon's log up to this one."""
-    found = []
+    events = []
     async with asyncio.timeout(20):
-        while event not in found:
-            found.append(json.loads(await daemon.stderr.readline())["event"])
-    return found
+        while event not in events:
+            events.append(json.loads(await daemon.stderr.readline())["event"])
+    return events
 
 
-async def test_systemd_hears_ready_status_watchdog_and_a_polite_end(lonely, tmp_path):
+async def test_systemd_is_notified_of_ready_status_watchdog_and_stopping(lonely, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.setblocking(False)
         daemon = await started(
             lonely, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="3000000"
         )
-        assert "STATUS=lonely" in await heard(manager, "READY=1")
-        await heard(manager, "WATCHDOG=1")
+        assert "STATUS=lonely" in await notified(manager, "READY=1")
+        await notified(manager, "WATCHDOG=1")
         events = await logged(daemon, "source.lost")
         daemon.send_signal(signal.SIGTERM)
-        await heard(manager, "STOPPING=1")
+        await notified(manager, "STOPPING=1")
         events += await logged(daemon, "line.stopped")
         async with asyncio.timeout(10):
             assert await daemon.wait() == 0
     assert "line.started" in events
-    assert events.count("source.lost") == 1, "a dead PLC is said once"
+    assert events.count("source.lost") == 1, "a dead PLC is logged once"
 
 
 async def test_a_line_runs_only_once(lonely, tmp_path):
@@ -125,16 +125,16 @@ async def test_a_line_runs_only_once(lonely, tmp_path):
         manager.bind(str(tmp_path / "notify"))
         manager.setblocking(False)
         first = await started(lonely, NOTIFY_SOCKET=str(tmp_path / "notify"))
-        await heard(manager, "READY=1")
+        await notified(manager, "READY=1")
         second = await started(lonely)
-        said = (await second.stderr.read()).decode()
+        errors = (await second.stderr.read()).decode()
         assert await second.wait() == 78
-        assert "already runs this line" in said
+        assert "already runs this line" in errors
         first.terminate()
         await first.communicate()
 
 
-async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle):
+async def test_status_and_once_show_a_technician_the_line(tmp_path, bundle):
     async with rig(tmp_path, bundle) as plant:
         once = await asyncio.to_thread(run, "once", plant.file, "--json")
         facts = json.loads(once.stdout)
@@ -148,7 +148,7 @@ async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle)
             assert shown.returncode == 0
             assert "bearing_temperature_de" in shown.stdout
             assert "no active alarm" in shown.stdout
-            await plant.say("stop modbus")
+            await plant.command("stop modbus")
             await plant.until(lambda f: f["health"] == "blind")
             shown = await asyncio.to_thread(run, "status", plant.file)
             assert shown.returncode == 1
@@ -162,8 +162,8 @@ async def test_status_and_once_tell_a_technician_what_is_there(tmp_path, bundle)
 async def test_a_demo_that_is_killed_leaves_no_plant_behind():
     demo = await asyncio.create_subprocess_exec(*ANDON, "demo", stdout=asyncio.subprocess.PIPE)
     async with asyncio.timeout(30):
-        said = (await demo.stdout.readline()).decode()
-        port = int(re.search(r"Modbus on port (\d+)", said)[1])
+        first = (await demo.stdout.readline()).decode()
+        port = int(re.search(r"Modbus on port (\d+)", first)[1])
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         demo.kill()
         await demo.wait()

@@ -46,7 +46,7 @@ def test_the_schema_refuses_what_an_editor_can_see(name):
 
 
 @pytest.mark.parametrize("path", [*LINES, ROOT / "configs/site.yaml"], ids=lambda path: path.name)
-def test_every_example_tells_the_editor_its_schema(path):
+def test_every_example_names_its_schema_for_the_editor(path):
     schema = "andon-site.schema.json" if path.name == "site.yaml" else "andon.schema.json"
 
     assert path.read_text().startswith(f"# yaml-language-server: $schema={schema}\n")

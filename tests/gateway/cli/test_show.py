@@ -1,4 +1,4 @@
-"""The page of `andon status` stays a page, however many tags a line has."""
+"""The page of `andon status` stays short, however many tags a line has."""
 
 import pytest
 from rich.console import Console
@@ -62,14 +62,14 @@ def test_a_line_with_thousands_of_tags_shows_the_counts_and_what_is_not_fresh():
     assert len(page.splitlines()) == 5
 
 
-def test_what_is_left_out_is_counted_and_can_be_had():
+def test_what_is_left_out_is_counted_and_shown_on_request():
     facts = line_of(500, stale=set(range(100)))
 
     assert "(40 more of these; --all shows every one)" in text(tags(facts))
     assert text(tags(facts, every=True)).count("\n") == 501
 
 
-def test_what_a_source_lost_and_what_is_to_be_said_of_it_is_shown_while_it_is_up():
+def test_lost_samples_and_diagnostics_of_a_source_are_shown_while_it_is_up():
     facts = line_of(2, stale={1})
     facts["sources"][0] |= {"lost_samples": 1200, "diagnostics": ["flow: polled", "on: unknown"]}
 
@@ -96,7 +96,7 @@ def test_the_age_of_data_and_the_losses_of_a_source_are_shown():
     assert down.split() == ["s1", "down", "5", "s", "–", "1", "3", "gone"]
 
 
-def test_reasons_without_end_are_cut_short():
+def test_a_long_list_of_reasons_is_cut():
     facts = line_of(3) | {
         "line": "l", "site": "s", "now": 0, "started": 0, "health": "degraded", "active": [],
         "counters": {"values_read": 0, "windows_scored": 0},
@@ -109,7 +109,7 @@ def test_reasons_without_end_are_cut_short():
     assert "and 288 more" in page
 
 
-def test_history_is_one_line_that_says_what_a_full_disk_cost():
+def test_history_is_one_row_with_the_samples_lost_to_a_full_disk():
     kept = {"bytes": 34_000_000, "oldest_at": 1_700_000_000 * 10**9, "error": "", "dropped": 0}
     assert "history: 34.0 MB since 2023-11-1" in text(history(kept))
     full = kept | {"error": "No space left on device", "dropped": 1200}
@@ -117,7 +117,7 @@ def test_history_is_one_line_that_says_what_a_full_disk_cost():
     assert "history: 0.0 MB" in text(history({"error": ""}))
 
 
-def test_history_says_how_many_clips_left():
+def test_history_shows_how_many_clips_were_sent():
     clips = {"owed": 0, "cut": 4, "left_out": 1, "found": 900, "sent": 800}
     assert "clips: 4 sent, 1 left out" in text(history({"error": "", "clips": clips}))
 

@@ -66,7 +66,7 @@ def test_the_documented_cases_are_as_expected(tmp_path):
     assert done.exit_code == 0, done.output
 
 
-def test_a_case_passes_and_says_so(run):
+def test_a_passing_case_is_reported(run):
     done = run()
     assert done.exit_code == 0, done.output
     assert "cases.yaml:4: hot oil is reported" in done.output
@@ -117,42 +117,42 @@ def test_silence_is_an_alarm_only_where_all_tags_of_the_source_are_given(run):
 
 
 def test_the_report_is_json_on_request(run):
-    found = json.loads(run(CASES.replace("7s", "6s"), "--json").stdout)
-    (case,) = found["cases"]
+    report = json.loads(run(CASES.replace("7s", "6s"), "--json").stdout)
+    (case,) = report["cases"]
     assert (case["ok"], case["line"], len(case["fitting"])) == (False, 4, 1)
     assert case["missing"] == ["6s  guard.oil.high  unacknowledged  [oil]"]
 
 
 @pytest.mark.parametrize(
-    ("written", "instead", "line", "said"),
+    ("written", "instead", "line", "message"),
     [
-        ("oil: 50x5", "oli: 50x5", 5, "cases.0.samples.oli: the line reads no tag oli\n"),
-        ("50x5 70x5", "50x5 hot", 5, "cases.0.samples.oil: 'hot' is no sample"),
+        ("oil: 50x5", "oli: 50x5", 5, "cases.0.samples.oli: the line has no tag oli\n"),
+        ("50x5 70x5", "50x5 hot", 5, "cases.0.samples.oil: 'hot' is not a sample"),
         ("guard.oil.high, top", "guard.oil.hihg, top", 7, "the line has no alarm guard.oil.hihg"),
         ("at: 7s", "at: 7", 7, "cases.0.alerts.0.at: 7 has no unit"),
         ("samples:", "sample:", 5, "unknown key"),
         ("line.yaml", "lien.yaml", 2, "there is no file"),
         ("version: 1", "version: 2", 1, "this file is version 2"),
-        ("{oil: 50x5 70x5 50x5}", "{oil: 5}", 4, "nothing says how long the case is"),
+        ("{oil: 50x5 70x5 50x5}", "{oil: 5}", 4, "the length of the case is unknown"),
         ("{oil: 50x5 70x5 50x5}", "{oil: [1, 2]}", 5, "must be"),
     ],
 )
-def test_a_mistake_is_told_at_its_line(run, written, instead, line, said):
+def test_a_mistake_is_reported_at_its_row(run, written, instead, line, message):
     assert written in CASES
     done = run(CASES.replace(written, instead))
     assert done.exit_code == 1, done.output
     assert f"cases.yaml:{line}:" in done.output
-    assert said in done.output, done.output
+    assert message in done.output, done.output
 
 
-def test_a_mistake_in_the_line_file_is_told_there(run):
+def test_a_mistake_in_the_line_file_is_reported_there(run):
     done = run(line=LINE.replace("host: h", "hots: h"))
     assert done.exit_code == 1
     assert "line.yaml:7:5: sources.plc.hots: unknown key" in done.output
 
 
-@pytest.mark.timeout(300)  # it may be the first that needs a model, and waits until it is learnt
-def test_a_model_that_lacks_tags_in_a_case_fails_no_case_by_its_blindness(run, tmp_path, bundle):
+@pytest.mark.timeout(300)  # it may be the first that needs a model, and waits for its training
+def test_a_model_whose_tags_a_case_lacks_does_not_fail_it_by_its_blindness(run, tmp_path, bundle):
     line = recorded.line_file(tmp_path, bundle).read_text()
     head = "version: 1\nline: line.yaml\ncases:\n  - name: calm\n    length: 75min\n"
     case = head + "    samples: {flow: 60}\n    alerts: [{at: 64s, alarm: guard.flow.flat_line}]\n"

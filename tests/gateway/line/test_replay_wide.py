@@ -95,8 +95,8 @@ def test_a_recording_gives_what_the_history_of_the_same_plant_gives(tmp_path):
 
 def test_what_is_missing_or_strange_is_said(file, tmp_path):
     done, _ = replay(file, "--data", str(csv(tmp_path, "oil", "batch")))
-    assert "not in the recording, and so missing data: speed" in done.stderr
-    assert "left out, since they are no tags of the line: batch" in done.stderr
+    assert "not in the recording, treated as missing: speed" in done.stderr
+    assert "left out, not tags of the line: batch" in done.stderr
 
 
 def test_several_files_are_one_recording_of_which_a_part_can_be_played(file, tmp_path):
@@ -113,7 +113,7 @@ def test_history_and_other_recordings_are_not_mixed(file, tmp_path):
     folder = recorded.record(line, 60 * SECOND)
     done, _ = replay(file, "--data", str(csv(tmp_path, "oil")), "--data", str(folder))
     assert done.exit_code == 1
-    assert "oil.csv is no history: replay it without" in done.stderr
+    assert "oil.csv is not history: replay it separately" in done.stderr
 
 
 @pytest.mark.parametrize(

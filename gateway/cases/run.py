@@ -1,9 +1,9 @@
-"""Runs a case through the line, and compares what came with what was expected.
+"""Runs a case through the line, and compares the actual with the expected alerts.
 
 Promises
 - The case runs through `gateway.line.replay`, and so through all of the line's own code.
-- The alarms that tell of missing data, of a source or of a model, count only where the case gives
-  all of its tags: the others would be missed in every case.
+- Alarms about missing data of a source or a model count only if the case gives all of its tags;
+  otherwise every case that leaves tags out would raise them.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.api import line_protocol
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
-from gateway.cases.file import Case, Cases, Expected
+from gateway.cases.file import Case, Cases, ExpectedAlert
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig
 from gateway.core.drift import DETECTOR as MODELS
@@ -25,8 +25,8 @@ START: Nanos = 1_767_225_600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
-    """An alert that came; `at` is the time since the case's first sample."""
+class ActualAlert:
+    """An alert that was raised; `at` is the time since the case's first sample."""
 
     at: Nanos
     alarm: str
@@ -37,22 +37,22 @@ class Came:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Of one case: the alerts that fit, those that are missing and those that nobody expected."""
+class CaseResult:
+    """The result of one case: alerts as expected, missing ones and unexpected ones."""
 
     case: Case
-    line: int
-    fitting: Sequence[Came]
-    missing: Sequence[Expected]
-    unexpected: Sequence[Came]
+    row: int
+    fitting: Sequence[ActualAlert]
+    missing: Sequence[ExpectedAlert]
+    unexpected: Sequence[ActualAlert]
 
     @property
     def is_ok(self) -> bool:
         return not self.missing and not self.unexpected
 
 
-async def judge(cases: Cases, number: int) -> Verdict:
-    """Run one case and compare."""
+async def run_case(cases: Cases, number: int) -> CaseResult:
+    """Runs one case and compares its alerts with the expected ones."""
     case = cases.cases[number]
     points: list[Point] = []
 
@@ -63,13 +63,13 @@ async def judge(cases: Cases, number: int) -> Verdict:
     samples, length = samples_of(case, cases.config)
     replay = Replay(cases.config, cases.detectors, take)
     await replay.play_samples(START, samples, START + length)
-    counted = [came for came in map(_came, points) if _counts(came, case, cases)]
-    fitting, missing, unexpected = _compare(counted, case.alerts)
-    return Verdict(case, cases.lines[number], fitting, missing, unexpected)
+    alerts = [alert for alert in map(_actual_alert, points) if _counts(alert, case, cases)]
+    fitting, missing, unexpected = _compare(alerts, case.alerts)
+    return CaseResult(case, cases.rows[number], fitting, missing, unexpected)
 
 
 def samples_of(case: Case, config: LineConfig) -> tuple[SampleBatch, Nanos]:
-    """All samples in the order of their time, and how long the case is."""
+    """All samples in the order of their time, and the length of the case."""
     written = {tag: parse(text) for tag, text in case.samples.items() if isinstance(text, str)}
     steps = max((len(values) for values, _ in written.values()), default=0)
     length = case.length or steps * case.every
@@ -87,19 +87,19 @@ def samples_of(case: Case, config: LineConfig) -> tuple[SampleBatch, Nanos]:
         )
         for tag, (values, quality) in written.items()
     ]
-    return _in_time([part for part in parts if len(part)]), length
+    return _in_order([part for part in parts if len(part)]), length
 
 
-def _in_time(parts: Sequence[SampleBatch]) -> SampleBatch:
+def _in_order(parts: Sequence[SampleBatch]) -> SampleBatch:
     whole = SampleBatch.joined(parts)
     order = np.argsort(whole.at, kind="stable")
     return whole.rows(order[whole.quality[order] != MISSING])
 
 
-def _came(point: Point) -> Came:
+def _actual_alert(point: Point) -> ActualAlert:
     fields, detector = point.fields, point.tags["detector"]
-    return Came(
-        # The alarm's number is in the nanoseconds of the point, and not in those of the alarm.
+    return ActualAlert(
+        # The point's time below a millisecond holds the alarm's number, not a part of its time.
         at=(point.at - START) // 1_000_000 * 1_000_000,
         alarm=f"{detector}.{fields['alarm']}",
         state=str(fields["state"]),
@@ -109,8 +109,8 @@ def _came(point: Point) -> Came:
     )
 
 
-def _counts(came: Came, case: Case, cases: Cases) -> bool:
-    kind, _, alarm = came.alarm.partition(".")
+def _counts(alert: ActualAlert, case: Case, cases: Cases) -> bool:
+    kind, _, alarm = alert.alarm.partition(".")
     part = alarm.rpartition(".")[0]
     needed = {
         DATA: [tag.name for tag in cases.config.tags_of(part)],
@@ -120,25 +120,25 @@ def _counts(came: Came, case: Case, cases: Cases) -> bool:
 
 
 def _compare(
-    came: Sequence[Came], expected: Sequence[Expected]
-) -> tuple[list[Came], list[Expected], list[Came]]:
-    left = list(expected)
-    fitting: list[Came] = []
-    unexpected: list[Came] = []
-    for each in came:
-        found = next((wanted for wanted in left if _fits(each, wanted)), None)
-        (unexpected if found is None else fitting).append(each)
-        if found is not None:
-            left.remove(found)
-    return fitting, left, unexpected
+    actual: Sequence[ActualAlert], expected: Sequence[ExpectedAlert]
+) -> tuple[list[ActualAlert], list[ExpectedAlert], list[ActualAlert]]:
+    missing = list(expected)
+    fitting: list[ActualAlert] = []
+    unexpected: list[ActualAlert] = []
+    for alert in actual:
+        match = next((wanted for wanted in missing if _fits(alert, wanted)), None)
+        (unexpected if match is None else fitting).append(alert)
+        if match is not None:
+            missing.remove(match)
+    return fitting, missing, unexpected
 
 
-def _fits(came: Came, wanted: Expected) -> bool:
+def _fits(alert: ActualAlert, wanted: ExpectedAlert) -> bool:
     top = wanted.top_tags or ()
     return (
-        came.at == wanted.at
-        and came.alarm == wanted.alarm
-        and came.state == wanted.state
-        and wanted.severity in (None, came.severity)
-        and list(came.top_tags[: len(top)]) == list(top)
+        alert.at == wanted.at
+        and alert.alarm == wanted.alarm
+        and alert.state == wanted.state
+        and wanted.severity in (None, alert.severity)
+        and list(alert.top_tags[: len(top)]) == list(top)
     )

@@ -1,9 +1,8 @@
-"""The processes of the demo, started with the very commands that a user types.
+"""The processes of the demo, started with the same commands that a user types.
 
 Promises
-- The plant and the daemon are processes of their own and speak real protocols.
-- Whatever happens, both are gone when the stage is left; also when the demo is killed, where there
-  is util-linux's `setpriv`.
+- The plant and the daemon are separate processes and speak real protocols.
+- Both always end with the demo; even if it is killed, where util-linux's `setpriv` is installed.
 """
 
 import asyncio
@@ -18,28 +17,28 @@ from typing import Any
 
 from gateway.api.contracts import AndonError
 
-# The kernel ends a process that was started so when the one that started it is gone.
-_LEASH = ("setpriv", "--pdeathsig", "TERM") if which("setpriv") else ()
-ANDON = (*_LEASH, sys.executable, "-m", "gateway")
+# With this prefix the kernel ends a process when its parent is gone.
+_END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM") if which("setpriv") else ()
+ANDON = (*_END_WITH_PARENT, sys.executable, "-m", "gateway")
 
 
 async def andon(*words: str) -> str:
-    """Run one andon command to its end and return what it printed; AndonError if it failed."""
+    """Runs an andon command to its end and returns its output; AndonError if it failed."""
     process = await asyncio.create_subprocess_exec(*ANDON, *words, stdout=PIPE, stderr=PIPE)
     try:
-        said, complained = await process.communicate()
+        output, errors = await process.communicate()
     finally:
         await _end(process)
     if process.returncode:
         raise AndonError(
             f"andon {' '.join(words)} ended with {process.returncode}:\n"
-            + complained.decode(errors="replace")
-            + said.decode(errors="replace")
+            + errors.decode(errors="replace")
+            + output.decode(errors="replace")
         )
-    return said.decode()
+    return output.decode()
 
 
-class Plant:
+class PlantProcess:
     """`andon simulate` in its own process."""
 
     def __init__(self, process: Process) -> None:
@@ -47,8 +46,8 @@ class Plant:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def started(cls, seed: int) -> AsyncIterator["Plant"]:
-        """Started on free ports; left running until the context is left."""
+    async def started(cls, seed: int) -> AsyncIterator["PlantProcess"]:
+        """The plant on free ports; it runs until the context is left."""
         process = await asyncio.create_subprocess_exec(
             *ANDON, "simulate", "--json", "--modbus", "0", "--opcua", "0", "--seed", str(seed),
             stdin=PIPE, stdout=PIPE, stderr=DEVNULL,
@@ -59,29 +58,29 @@ class Plant:
             await _end(process)
 
     async def event(self, name: str) -> dict[str, Any]:
-        """The plant's next event of that name."""
+        """Waits for the plant's next event of that name."""
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
         while line := await self._process.stdout.readline():
             event: dict[str, Any] = json.loads(line)
             if event["event"] == name:
                 return event
-        raise AndonError(f"the plant ended with {await self._process.wait()} before it said {name}")
+        raise AndonError(f"the plant ended with {await self._process.wait()} before event {name}")
 
-    async def say(self, words: str) -> None:
-        """Type a line into the plant's terminal."""
+    async def command(self, words: str) -> None:
+        """Types a command into the plant's terminal."""
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         self._process.stdin.write(f"{words}\n".encode())
         await self._process.stdin.drain()
 
     async def inject(self, fault: str) -> int:
-        """Let a fault begin; the time of its onset in ns."""
-        await self.say(f"fault {fault}")
+        """Starts a fault; returns the time of its onset in ns."""
+        await self.command(f"fault {fault}")
         return int((await self.event("fault"))["at"])
 
 
 @contextlib.asynccontextmanager
 async def daemon(line_file: Path, log: Path) -> AsyncIterator[Process]:
-    """`andon run` in its own process, its log in a file."""
+    """`andon run` in its own process, with its log in a file."""
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             *ANDON, "run", str(line_file), "--log-format", "json", stdout=DEVNULL, stderr=stderr

@@ -1,8 +1,8 @@
-"""What happens in the demo, and what is told of it at the end.
+"""The steps of the demo, and its figures at the end.
 
 Promises
-- Every figure comes from the daemon's own status; nothing is counted twice or made up here.
-- What was forwarded is what the sink took: here a file, and no word says that it left the machine.
+- Every figure comes from the daemon's own status; nothing is counted again here.
+- Forwarded bytes are those that the sink took. It is a file, so they are never called sent.
 - It ends well only if the injected fault raised an alert and nothing was raised before it.
 """
 
@@ -17,21 +17,21 @@ from urllib.parse import urlsplit
 from gateway.api.contracts import AndonError
 from gateway.control.client import ask
 from gateway.control.server import SOCKET
-from gateway.demo.stage import Plant, andon, daemon
+from gateway.demo.processes import PlantProcess, andon, daemon
 
 Facts = Mapping[str, Any]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 BUNDLE = "models/pump"
 LEARN = "2h"
 FAULT_AFTER = 0.4
 """The share of the running time after which the fault begins."""
-LOOK_S = 0.5
+POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
-    """What to play: which fault, for how long (s), with which seed, in which folder."""
+class Scenario:
+    """The demo's settings: which fault, for how long (s), with which seed, in which folder."""
 
     fault: str
     seconds: float
@@ -64,55 +64,55 @@ class Result:
         return asdict(self)
 
 
-async def prepare(play: Play, ready: Facts, tell: Tell) -> Path:
-    """Write the line file of the plant that is `ready`, and learn its model; the file's path."""
-    file, recording = play.folder / "pump-skid.yaml", play.folder / "normal.parquet"
+async def prepare(scenario: Scenario, ready: Facts, report: Report) -> Path:
+    """Writes the line file of the plant that is `ready` and trains its model; the file's path."""
+    file, recording = scenario.folder / "pump-skid.yaml", scenario.folder / "normal.parquet"
     config = await andon(
         "simulate", "--print-config", "--modbus", str(ready["modbus"]),
         "--opcua", str(urlsplit(ready["opcua"]).port), "--bundle", BUNDLE,
     )  # fmt: skip
-    file.write_text(config + _OWN_PLACE)
-    tell(f"recording {LEARN} of normal running, accelerated")
-    seed = str(play.seed + 1000)
+    file.write_text(config + _DEMO_OPTIONS)
+    report(f"recording {LEARN} of normal running, accelerated")
+    seed = str(scenario.seed + 1000)
     await andon("simulate", "--record", str(recording), "--for", LEARN, "--seed", seed)
-    tell("learning a model from it")
-    bundle = str(play.folder / BUNDLE)
-    # One method is enough to show it, and trying all takes twice as long.
-    quickly = ("--candidates", "pca", "--no-report")
-    wishes = ("--data", str(recording), "--out", bundle, "--force", *quickly)
-    said = await andon("train", str(file), *wishes)
-    for line in said.strip().splitlines():
-        tell("  " + line)
+    report("learning a model from it")
+    bundle = str(scenario.folder / BUNDLE)
+    # One method is enough for a demo; trying all takes twice as long.
+    quick = ("--candidates", "pca", "--no-report")
+    options = ("--data", str(recording), "--out", bundle, "--force", *quick)
+    output = await andon("train", str(file), *options)
+    for text in output.strip().splitlines():
+        report("  " + text)
     await andon("check", str(file), "--connect")
-    tell(f"{file.name} is checked: every source, model and sink was tried")
+    report(f"{file.name} is checked: every source, model and sink was tried")
     return file
 
 
 @contextlib.asynccontextmanager
-async def running(play: Play, tell: Tell) -> AsyncIterator[tuple[Plant, Path]]:
+async def running(scenario: Scenario, report: Report) -> AsyncIterator[tuple[PlantProcess, Path]]:
     """The plant and the daemon that reads it; yields the plant and the daemon's socket."""
-    async with Plant.started(play.seed) as plant:
+    async with PlantProcess.started(scenario.seed) as plant:
         ready = await plant.event("ready")
-        tell(f"the plant speaks Modbus on port {ready['modbus']} and OPC UA at {ready['opcua']}")
-        file = await prepare(play, ready, tell)
-        log = play.folder / "andon.log"
+        report(f"the plant speaks Modbus on port {ready['modbus']} and OPC UA at {ready['opcua']}")
+        file = await prepare(scenario, ready, report)
+        log = scenario.folder / "andon.log"
         async with daemon(file, log) as process:
-            socket = play.folder / "state" / SOCKET
-            if await _first_answer(socket, process) is None:
+            socket = scenario.folder / "state" / SOCKET
+            if await _first_status(socket, process) is None:
                 raise AndonError("andon run did not start:\n" + log.read_text())
-            tell("andon runs the line")
+            report("andon runs the line")
             yield plant, socket
 
 
-_OWN_PLACE = """
-# Beside the demo: nothing of it is left elsewhere.
+_DEMO_OPTIONS = """
+# Everything stays in the folder of the demo.
 state: state
 health: {port: 0}
 summaries: {every: 20s}
 """
 
 
-async def _first_answer(socket: Path, process: asyncio.subprocess.Process) -> Facts | None:
+async def _first_status(socket: Path, process: asyncio.subprocess.Process) -> Facts | None:
     for _ in range(200):
         facts: Facts | None = await ask(socket) if socket.exists() else None
         if facts is not None or process.returncode is not None:
@@ -121,28 +121,28 @@ async def _first_answer(socket: Path, process: asyncio.subprocess.Process) -> Fa
     return None
 
 
-async def perform(play: Play, tell: Tell, look: Callable[[Facts, int], None]) -> Result:
-    """Run for `play.seconds`, with the fault on its way; `look` sees each status and the onset."""
-    async with running(play, tell) as (plant, socket):
+async def run(scenario: Scenario, report: Report, show: Callable[[Facts, int], None]) -> Result:
+    """Runs for `scenario.seconds` and injects the fault; `show` gets each status and the onset."""
+    async with running(scenario, report) as (plant, socket):
         onset = 0
         loop = asyncio.get_running_loop()
         start = loop.time()
         facts: Facts | None = None
-        while (elapsed := loop.time() - start) < play.seconds:
-            if not onset and elapsed >= play.seconds * FAULT_AFTER:
-                onset = await plant.inject(play.fault)
-                tell(f"{play.fault} begins")
+        while (elapsed := loop.time() - start) < scenario.seconds:
+            if not onset and elapsed >= scenario.seconds * FAULT_AFTER:
+                onset = await plant.inject(scenario.fault)
+                report(f"{scenario.fault} begins")
             facts = await ask(socket)
             if facts is None:
-                raise AndonError("andon run ended:\n" + (play.folder / "andon.log").read_text())
-            look(facts, onset)
-            await asyncio.sleep(LOOK_S)
+                raise AndonError("andon run ended:\n" + (scenario.folder / "andon.log").read_text())
+            show(facts, onset)
+            await asyncio.sleep(POLL_S)
     if facts is None:
         raise AndonError("too short to see anything: give --for at least 10s")
-    return told(play.fault, facts, onset)
+    return _result(scenario.fault, facts, onset)
 
 
-def told(fault: str, facts: Facts, onset: int) -> Result:
+def _result(fault: str, facts: Facts, onset: int) -> Result:
     """The figures, from the daemon's last status and the time of the fault's onset."""
     raised = [alert for alert in facts["alerts"] if alert["active"]]
     after = [alert for alert in raised if alert["opened_at"] >= onset]
@@ -158,10 +158,10 @@ def told(fault: str, facts: Facts, onset: int) -> Result:
         summaries_forwarded=sum(sink["sent"].get("summary", 0) for sink in facts["sinks"]),
         bytes_read=facts["bytes"]["read"],
         raw_bytes=facts["bytes"]["raw"],
-        forwarded_bytes=handed_over(facts),
+        forwarded_bytes=forwarded_bytes(facts),
     )
 
 
-def handed_over(facts: Facts) -> int:
-    """Bytes that the sinks took, local files among them: the demo's line has no other sink."""
+def forwarded_bytes(facts: Facts) -> int:
+    """The bytes that all sinks took, local files included: the demo has no other sink."""
     return sum(sink["sent_bytes"] for sink in facts["sinks"])

@@ -25,7 +25,7 @@ from gateway.api.model import Kind, Nanos
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.config.build import build_connectors, build_detectors, build_sinks, detector_warnings
 from gateway.config.load import LineConfig
-from gateway.control import buffer_routes as letters
+from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
@@ -36,7 +36,6 @@ from gateway.line.line import Line
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
-from gateway.telemetry import tap
 from gateway.telemetry.metrics import HealthCollector, exposition
 from gateway.telemetry.system_clock import system_clock_watch
 from gateway.telemetry.systemd import notify, watchdog_interval
@@ -189,7 +188,11 @@ async def _run_tasks(
         host=config.file.health.host,
         port=config.file.health.port,
         socket=config.places.state / SOCKET,
-        routes=[*letters.routes(buffer), *tap.routes(line.tap, config.tags)],
+        routes=[
+            *buffer_routes.routes(buffer),
+            *tap_routes.routes(line.tap, config.tags),
+            *alarm_routes.routes(health, line.acknowledge),
+        ],
     )
     async with web as port, asyncio.TaskGroup() as tasks:
         health.http_port = port

@@ -10,6 +10,7 @@ from gateway.api.contracts import AndonError
 from gateway.config import plugins
 
 _COMMANDS = {
+    "alarms": "gateway.cli.alarms",
     "buffer": "gateway.cli.buffer",
     "check": "gateway.cli.check",
     "clip": "gateway.cli.clip",

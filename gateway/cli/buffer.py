@@ -3,7 +3,6 @@
 It asks the running daemon, the only process that may open the buffer.
 """
 
-import asyncio
 import json
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.status import ask_daemon
+from gateway.cli.daemon import ask
 
 
 @click.group("buffer")
@@ -26,17 +25,6 @@ def command(ctx: click.Context, file: Path) -> None:
     ctx.obj = file
 
 
-def _ask(file: Path, path: str, body: Any = None) -> Any:
-    facts = asyncio.run(ask_daemon(file, path, body))
-    if facts is None:
-        click.echo(f"no daemon answers: is `andon run {file}` running?", err=True)
-        sys.exit(1)
-    if isinstance(facts, dict) and "error" in facts:
-        click.echo(facts["error"], err=True)
-        sys.exit(1)
-    return facts
-
-
 def _time(nanos: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(nanos / 1e9)) if nanos else "?"
 
@@ -46,7 +34,7 @@ def _time(nanos: int) -> str:
 @click.pass_obj
 def stat(file: Path, as_json: bool) -> None:
     """Show the points that wait for the sinks, their size, and losses."""
-    facts = _ask(file, "/buffer")
+    facts = ask(file, "/buffer")
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -69,7 +57,7 @@ def stat(file: Path, as_json: bool) -> None:
 @click.pass_obj
 def list_dead_letters(file: Path, limit: int, as_json: bool) -> None:
     """List the points that a sink rejected for good, and why."""
-    for entry in _ask(file, f"/buffer/letters?limit={limit}"):
+    for entry in ask(file, f"/buffer/letters?limit={limit}"):
         if as_json:
             click.echo(json.dumps(entry))
         else:
@@ -87,7 +75,7 @@ def export(file: Path, out: Any) -> None:
     `influx write` accepts it; without OUT it goes to the terminal. Rows that were damaged on disk
     are left out: `list --json` shows them.
     """
-    for entry in reversed(_ask(file, "/buffer/letters")):
+    for entry in reversed(ask(file, "/buffer/letters")):
         if entry["sink"]:
             out.write(f"# {entry['sink']}: {' '.join(entry['why'].split())}\n{entry['line']}\n")
 
@@ -104,6 +92,6 @@ def requeue(file: Path, ids: tuple[int, ...], everything: bool) -> None:
     """
     if bool(ids) == everything:
         raise click.UsageError("give the numbers to requeue, or --all")
-    response = _ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
+    response = ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
     click.echo(f"{response['requeued']} requeued")
     sys.exit(0 if response["requeued"] or everything else 1)

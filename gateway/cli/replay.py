@@ -130,7 +130,7 @@ def need_pyarrow() -> None:
 
 def own_history(config: Any) -> Path:
     """The folder of a line's own history; ConfigError if it has none."""
-    from gateway.cli.status import state_folders
+    from gateway.cli.daemon import state_folders
     from gateway.history import FOLDER
 
     candidates = [state / FOLDER for state in state_folders(config)]

@@ -90,15 +90,15 @@ async def _tap(
     file: Path, path: str, glob: str, show: Callable[[Facts], str], *, once: bool
 ) -> bool:
     """Prints the facts of a topic as they come; returns whether a daemon answered."""
-    from gateway.cli.status import state_folders
+    from gateway.cli.daemon import state_folders
     from gateway.config.load import load
-    from gateway.control.client import listen
+    from gateway.control.client import subscribe
     from gateway.control.server import SOCKET
 
     answered = False
     config = load(file)
     for folder in state_folders(config):
-        async for facts in listen(folder / SOCKET, path, {"glob": glob}):
+        async for facts in subscribe(folder / SOCKET, path, {"glob": glob}):
             if not answered:
                 click.echo(f"listening to {config.line}; Ctrl-C ends it", err=True)
             answered = True

@@ -1,14 +1,15 @@
-"""The buffer, asked over the daemon's socket: figures, dead letters, and sending them once more.
+"""The buffer: its figures, its dead letters, and sending them once more.
 
-The daemon holds the only connection to the file, so nobody else may look into it.
+The daemon has the only connection to the file, so every question about it comes through here.
 """
 
 from typing import Any
 
 from aiohttp import web
 
-from gateway.buffer import Buffer, BufferRefused
+from gateway.buffer import Buffer
 from gateway.buffer.dead_letters import DeadLetter
+from gateway.control.errors import BadRequest, json_body
 
 LISTED = 10_000
 
@@ -20,16 +21,11 @@ def routes(buffer: Buffer) -> list[web.RouteDef]:
         return web.json_response(dict(await buffer.stats()))
 
     async def dead_letters(request: web.Request) -> web.Response:
-        limit = int(request.query.get("limit", LISTED))
-        return web.json_response(
-            [dead_letter_facts(found) for found in await buffer.dead_letters(limit)]
-        )
+        letters = await buffer.dead_letters(_limit(request.query.get("limit", str(LISTED))))
+        return web.json_response([dead_letter_facts(letter) for letter in letters])
 
     async def requeue(request: web.Request) -> web.Response:
-        try:
-            count = await buffer.requeue((await request.json())["ids"])
-        except BufferRefused as refused:
-            return web.json_response({"error": str(refused)})
+        count = await buffer.requeue(_ids(await json_body(request)))
         return web.json_response({"requeued": count})
 
     return [
@@ -37,6 +33,21 @@ def routes(buffer: Buffer) -> list[web.RouteDef]:
         web.get("/buffer/letters", dead_letters),
         web.post("/buffer/requeue", requeue),
     ]
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 7):
+        raise BadRequest(f"limit must be a whole number of at most six digits, not {text[:20]!r}")
+    return int(text)
+
+
+def _ids(body: dict[str, Any]) -> list[int] | None:
+    ids = body.get("ids", ())
+    if ids is None:
+        return None
+    if not isinstance(ids, list) or not all(type(each) is int for each in ids):
+        raise BadRequest("ids must be a list of whole numbers, or null for all")
+    return ids
 
 
 def dead_letter_facts(letter: DeadLetter) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Where the daemon is asked: HTTP on loopback for machines, a local socket for people.
+"""The daemon's two servers: HTTP on loopback for machines, a local socket for people.
 
 Promises
 - /healthz says that the process lives, /readyz that the whole line works or what does not,
   /metrics are Prometheus's. All are read-only.
-- The socket (`control.sock` in the line's state folder, its owner's only) answers /status: what
-  the daemon knows can be asked in one place.
+- The socket (`control.sock` in the line's state folder, for its owner alone) answers the rest. Each
+  subject has its module of routes; an error is a status code and a sentence.
 """
 
 import contextlib
@@ -17,8 +17,9 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos
+from gateway.control import status_routes
+from gateway.control.errors import report_errors
 from gateway.telemetry.health import Health
-from gateway.telemetry.status import snapshot
 
 SOCKET = "control.sock"
 _LONGEST = 100
@@ -46,11 +47,8 @@ def _for_machines(health: Health, metrics: Callable[[], bytes]) -> web.Applicati
 def _for_people(
     health: Health, clock: Callable[[], Nanos], routes: Sequence[web.RouteDef]
 ) -> web.Application:
-    async def status(_request: web.Request) -> web.Response:
-        return web.json_response(snapshot(health, clock()))
-
-    application = web.Application()
-    application.router.add_get("/status", status)
+    application = web.Application(middlewares=[report_errors])
+    application.router.add_routes(status_routes.routes(health, clock))
     application.router.add_routes(routes)
     return application
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.api.contracts import AndonError
-from gateway.control.client import ask
+from gateway.control.client import request
 from gateway.control.server import SOCKET
 from gateway.demo.processes import PlantProcess, andon, daemon
 
@@ -114,7 +114,7 @@ summaries: {every: 20s}
 
 async def _first_status(socket: Path, process: asyncio.subprocess.Process) -> Facts | None:
     for _ in range(200):
-        facts: Facts | None = await ask(socket) if socket.exists() else None
+        facts: Facts | None = await request(socket) if socket.exists() else None
         if facts is not None or process.returncode is not None:
             return facts
         await asyncio.sleep(0.1)
@@ -132,7 +132,7 @@ async def run(scenario: Scenario, report: Report, show: Callable[[Facts, int], N
             if not onset and elapsed >= scenario.seconds * FAULT_AFTER:
                 onset = await plant.inject(scenario.fault)
                 report(f"{scenario.fault} begins")
-            facts = await ask(socket)
+            facts = await request(socket)
             if facts is None:
                 raise AndonError("andon run ended:\n" + (scenario.folder / "andon.log").read_text())
             show(facts, onset)

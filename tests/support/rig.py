@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.control.client import ask
+from gateway.control.client import request
 from gateway.demo.processes import PlantProcess, andon, daemon
 
 TRAINING_SEED = 1001
@@ -55,7 +55,7 @@ class Rig:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while True:
-                    facts = await ask(self.socket) if self.socket.exists() else None
+                    facts = await request(self.socket) if self.socket.exists() else None
                     if facts is not None and fits(facts):
                         return facts
                     await asyncio.sleep(0.1)

@@ -13,7 +13,7 @@ from fakes import LastValue, batch, tag
 
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, AlarmState, Alert, Severity, Transition
-from gateway.control.client import ask
+from gateway.control.client import request
 from gateway.control.server import SOCKET, serve
 from gateway.core.freshness import FreshnessWatch
 from gateway.delivery.forwarder import Forwarder
@@ -111,7 +111,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
             "pump.anomaly-1", "pump", "anomaly", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
             NOW, NOW, 12.0, 10.0, 12.0, transition=Transition.RAISED)
     )  # fmt: skip
-    facts = await ask(socket)
+    facts = await request(socket)
     assert facts["line"] == "press-3"
     assert facts["tags"][0].pop("age_s") >= 0
     assert facts["tags"][0] == {
@@ -128,7 +128,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
 
 
 async def test_nobody_there_is_not_an_error(tmp_path):
-    assert await ask(tmp_path / SOCKET) is None
+    assert await request(tmp_path / SOCKET) is None
 
 
 async def test_a_taken_port_is_said_with_what_to_do(daemon, health, tmp_path):

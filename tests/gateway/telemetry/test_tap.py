@@ -13,7 +13,8 @@ from gateway.api.contracts import Places
 from gateway.api.model import SECOND
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
-from gateway.control.client import listen
+from gateway.control import tap_routes
+from gateway.control.client import ControlError, subscribe
 from gateway.control.server import SOCKET, serve
 from gateway.line.line import Line
 from gateway.telemetry import tap as tapping
@@ -31,7 +32,7 @@ async def line(tmp_path):
         tmp_path / "l.yaml", "l", "s", file, SecuritySection(), TAGS, places, "digest"
     )
     found = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
-    routes = tapping.routes(found.tap, TAGS)
+    routes = tap_routes.routes(found.tap, TAGS)
     where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
     async with serve(found.health, lambda: b"", lambda: T0, routes=routes, **where):
         yield found
@@ -42,7 +43,7 @@ async def told(line, folder, topic, glob="*", count=1):
     facts = []
 
     async def hear():
-        async for some in listen(folder / SOCKET, f"/tap/{topic}", {"glob": glob}):
+        async for some in subscribe(folder / SOCKET, f"/tap/{topic}", {"glob": glob}):
             facts.extend(some)
             if len(facts) >= count:
                 return facts
@@ -97,12 +98,12 @@ async def test_what_a_slow_asker_missed_is_counted_and_told(line):
 
 
 async def test_of_very_many_samples_some_are_told_and_the_rest_is_counted(line, tmp_path):
-    hearing = await told(line, tmp_path, "samples", count=tapping.ROWS)
+    hearing = await told(line, tmp_path, "samples", count=tap_routes.ROWS)
     many = batch(T0, *[1.0] * 2)
     line.tap.offer("samples", (T0, type(many)(*(np.tile(c, 3000) for c in columns(many)))))
     facts = await asyncio.wait_for(hearing, 10)
-    assert len(facts) == tapping.ROWS + 1
-    assert facts[-1] == {"dropped": 6000 - tapping.ROWS}
+    assert len(facts) == tap_routes.ROWS + 1
+    assert facts[-1] == {"dropped": 6000 - tap_routes.ROWS}
 
 
 def columns(found):
@@ -119,9 +120,10 @@ async def test_an_asker_who_has_gone_is_forgotten_and_no_error(line, tmp_path, m
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_an_unknown_topic_is_nobody(line, tmp_path):
-    facts = [some async for some in listen(tmp_path / SOCKET, "/tap/secrets", {})]
-    assert facts == []
+async def test_an_unknown_topic_is_refused_with_those_that_exist(line, tmp_path):
+    with pytest.raises(ControlError, match="choose one of samples, windows") as caught:
+        _ = [some async for some in subscribe(tmp_path / SOCKET, "/tap/secrets", {})]
+    assert caught.value.status == 404
 
 
 async def tapping_in_a_terminal(*words):

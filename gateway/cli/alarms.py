@@ -1,0 +1,53 @@
+"""`andon alarms LINE.yaml ...`: the active alarms of a running line, and acknowledging one."""
+
+import getpass
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.daemon import ask
+
+
+@click.group("alarms")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def command(ctx: click.Context, file: Path) -> None:
+    """List and acknowledge the alarms of FILE's daemon.
+
+    Exit code 1 if no daemon answers, or if it refuses.
+    """
+    ctx.obj = file
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
+@click.pass_obj
+def list_alarms(file: Path, as_json: bool) -> None:
+    """List the active alarms, the newest last."""
+    alarms = sorted(ask(file, "/alarms"), key=lambda alarm: alarm["opened_at"])
+    for alarm in alarms:
+        click.echo(json.dumps(alarm) if as_json else _row(alarm))
+    if not alarms and not as_json:
+        click.echo("no active alarm")
+
+
+@command.command("ack")
+@click.argument("alarm")
+@click.option("--by", default=getpass.getuser, show_default="your login", help="Who has seen it.")
+@click.pass_obj
+def acknowledge(file: Path, alarm: str, by: str) -> None:
+    """Acknowledge an active alarm by the id that `list` shows.
+
+    The command ends when the acknowledgement is on disk.
+    """
+    click.echo(ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})["message"])
+
+
+def _row(alarm: dict[str, Any]) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(alarm["opened_at"] / 1e9))
+    return (
+        f"{since}  {alarm['severity']:<8}  {alarm['state']:<14}  {alarm['id']}  {alarm['message']}"
+    )

@@ -1,0 +1,18 @@
+"""GET /status: everything that `andon status` shows, as one JSON object."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gateway.api.model import Nanos
+from gateway.telemetry.health import Health
+from gateway.telemetry.status import snapshot
+
+
+def routes(health: Health, clock: Callable[[], Nanos]) -> list[web.RouteDef]:
+    """The routes of this subject."""
+
+    async def status(_request: web.Request) -> web.Response:
+        return web.json_response(snapshot(health, clock()))
+
+    return [web.get("/status", status)]

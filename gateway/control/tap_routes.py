@@ -1,0 +1,129 @@
+"""GET /tap/TOPIC?glob=PATTERN: what flows through the line as JSON objects, one a row.
+
+The stream goes on until the client leaves. An empty row is sent when nothing flows, so that a
+client who has gone is noticed.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from gateway.api.model import (
+    Alarm,
+    Alert,
+    Nanos,
+    Quality,
+    SampleBatch,
+    Score,
+    Tag,
+    Window,
+    WindowSpec,
+)
+from gateway.telemetry.status import alert_facts
+from gateway.telemetry.tap import TOPICS, Tap
+
+ROWS = 2_000
+"""The most samples of one tick that are sent; the rest is counted as dropped."""
+
+Facts = Mapping[str, Any]
+
+
+def _samples(item: tuple[Nanos, SampleBatch], glob: str, tags: Sequence[Tag]) -> Iterator[Facts]:
+    arrived, batch = item
+    wanted = np.array([fnmatchcase(tag.name, glob) for tag in tags], dtype=np.bool_)
+    rows = np.flatnonzero(wanted[batch.tag])
+    for row in rows[:ROWS]:
+        value = float(batch.value[row])
+        tag = tags[int(batch.tag[row])]
+        yield {
+            "at": int(batch.at[row]),
+            "tag": tag.name,
+            "value": value if np.isfinite(value) else None,
+            "unit": tag.unit,
+            "quality": Quality(int(batch.quality[row])).name.lower(),
+            "arrived": arrived,
+        }
+    if len(rows) > ROWS:
+        yield {"dropped": len(rows) - ROWS}
+
+
+def _windows(
+    item: Mapping[str, tuple[WindowSpec, Sequence[Window]]], glob: str, _tags: Sequence[Tag]
+) -> Iterator[Facts]:
+    for detector, (spec, windows) in item.items():
+        for window in windows if fnmatchcase(detector, glob) else ():
+            yield {
+                "at": window.end,
+                "detector": detector,
+                "start": window.start,
+                "rows": len(window.values),
+                "coverage": round(window.coverage, 4),
+                "last": dict(zip(spec.tags, _numbers(window.values[-1]), strict=True)),
+            }
+
+
+def _scores(
+    item: tuple[str, WindowSpec, Sequence[Alarm], Sequence[Score]], glob: str, _tags: Sequence[Tag]
+) -> Iterator[Facts]:
+    detector, spec, alarms, scores = item
+    for score in scores if fnmatchcase(detector, glob) else ():
+        contribution = score.contribution
+        yield {
+            "at": score.at,
+            "detector": detector,
+            "values": {a.name: v for a, v in zip(alarms, _numbers(score.values), strict=True)},
+            "thresholds": {alarm.name: alarm.threshold for alarm in alarms},
+            "contribution": None
+            if contribution is None
+            else dict(zip(spec.tags, _numbers(contribution), strict=True)),
+            "coverage": round(score.coverage, 4),
+            "blind": score.blind,
+            "idle": score.idle,
+            "model": score.model,
+        }
+
+
+def _alerts(alert: Alert, glob: str, _tags: Sequence[Tag]) -> Iterator[Facts]:
+    if fnmatchcase(f"{alert.detector}.{alert.alarm}", glob):
+        yield alert_facts(alert)
+
+
+def _numbers(values: Any) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+_FACTS: Mapping[str, Callable[[Any, str, Sequence[Tag]], Iterator[Facts]]] = {
+    "samples": _samples,
+    "windows": _windows,
+    "scores": _scores,
+    "alerts": _alerts,
+}
+
+
+def routes(tap: Tap, tags: Sequence[Tag]) -> list[web.RouteDef]:
+    """/tap/TOPIC?glob=PATTERN: JSON objects, one a line, until the subscriber goes."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        topic, glob = request.match_info["topic"], request.query.get("glob", "*")
+        if topic not in TOPICS:
+            raise web.HTTPNotFound(text=f"no topic {topic}: choose one of {', '.join(TOPICS)}")
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        # A client that leaves is not an error.
+        with tap.subscribe(topic) as subscriber, contextlib.suppress(ConnectionResetError):
+            await response.prepare(request)
+            while True:
+                item, dropped = await subscriber.get()
+                facts = [] if item is None else list(_FACTS[topic](item, glob, tags))
+                if dropped:
+                    facts.insert(0, {"dropped": dropped})
+                lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
+                if lines or item is None:
+                    await response.write((lines or "\n").encode())
+        return response
+
+    return [web.get("/tap/{topic}", stream)]

@@ -1,0 +1,84 @@
+"""Acknowledging over the socket: the answer comes when it is on disk."""
+
+import asyncio
+
+import pytest
+from fakes import LastValue, MemoryStore, batch, tag
+
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND
+from gateway.config.load import LineConfig
+from gateway.config.schema import LineFileBase, SecuritySection
+from gateway.control import alarm_routes
+from gateway.control.client import ControlError, request
+from gateway.control.server import SOCKET, serve
+from gateway.line.line import Line
+
+T0 = 1_700_000_040 * SECOND
+
+
+@pytest.fixture
+async def press(tmp_path):
+    """A running line with one active alarm, and its socket."""
+    file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
+    tags, places = (tag("flow"),), Places(tmp_path, tmp_path)
+    config = LineConfig(
+        tmp_path / "l.yaml", "l", "s", file, SecuritySection(), tags, places, "digest"
+    )
+    store = MemoryStore()
+    line = Line(config, {"pump": LastValue("flow")}, store, T0, clock=lambda: T0 + 2 * SECOND)
+    line.inbox.put(batch(T0 + SECOND // 2, 20.0), 0)
+    await line.tick(T0 + 2 * SECOND)
+    routes = alarm_routes.routes(line.health, line.acknowledge)
+    where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
+    async with serve(line.health, lambda: b"", lambda: T0, routes=routes, **where):
+        running = asyncio.create_task(line.run())
+        yield line, store, tmp_path / SOCKET
+        running.cancel()
+
+
+async def test_the_active_alarms_are_listed_and_one_is_acknowledged(press):
+    _, store, socket = press
+    (alarm,) = await request(socket, "/alarms")
+    assert alarm["state"] == "unacknowledged"
+    answer = await request(socket, "/alarms/acknowledge", {"id": alarm["id"], "by": "anna"})
+    assert (answer["state"], answer["transition"]) == ("acknowledged", "acknowledged")
+    assert answer["message"] == "anomaly acknowledged by anna"
+    assert b'"acknowledged_by": "anna"' in store.checkpoints["pump"]
+    (alarm,) = await request(socket, "/alarms")
+    assert (alarm["state"], alarm["active"]) == ("acknowledged", True)
+
+
+async def test_a_second_acknowledgement_and_an_unknown_id_are_refused(press):
+    _, _, socket = press
+    (alarm,) = await request(socket, "/alarms")
+    await request(socket, "/alarms/acknowledge", {"id": alarm["id"], "by": "anna"})
+    for body, words in (
+        ({"id": alarm["id"], "by": "ben"}, "already acknowledged by anna"),
+        ({"id": "pump.anomaly-1", "by": "ben"}, "no active alarm has the id pump.anomaly-1"),
+    ):
+        with pytest.raises(ControlError, match=words) as caught:
+            await request(socket, "/alarms/acknowledge", body)
+        assert caught.value.status == 409
+
+
+@pytest.mark.parametrize("body", [{}, {"id": "x"}, {"id": 1, "by": "anna"}, {"id": "x", "by": ""}])
+async def test_an_incomplete_request_is_400(press, body):
+    _, _, socket = press
+    with pytest.raises(ControlError, match="must be a text") as caught:
+        await request(socket, "/alarms/acknowledge", body)
+    assert caught.value.status == 400
+
+
+async def test_what_does_not_get_on_disk_in_time_is_503_and_still_done_later(press, monkeypatch):
+    line, store, socket = press
+    monkeypatch.setattr(alarm_routes, "STORED_WITHIN_S", 0.05)
+    store.refuse = True
+    (alarm,) = await request(socket, "/alarms")
+    with pytest.raises(ControlError, match="not on disk") as caught:
+        await request(socket, "/alarms/acknowledge", {"id": alarm["id"], "by": "anna"})
+    assert caught.value.status == 503
+    store.refuse = False
+    async with asyncio.timeout(60):
+        while line.health.active[alarm["id"]].state != "acknowledged":
+            await asyncio.sleep(0.01)

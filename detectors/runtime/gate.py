@@ -175,7 +175,8 @@ class Gate:
         return replace(blank, at=window.end, coverage=window.coverage, blind=blind, idle=idle)
 
     def _said(self, which: Bools) -> str:
-        return " and ".join(self._conditions[n].said(self._tags) for n in np.flatnonzero(which))
+        conditions = (self._conditions[n] for n in np.flatnonzero(which))
+        return " and ".join(each.described(self._tags) for each in conditions)
 
 
 def _padded(array: Floats | None, count: int, filler: float) -> Floats | None:

@@ -1,1 +1,4 @@
-"""What a plugin may import: the nouns, the verbs, the building blocks of options."""
+"""What a plugin may import: the model, the contracts, and building blocks for options.
+
+It imports nothing else of andon.
+"""

@@ -36,12 +36,12 @@ class Condition(NamedTuple):
     number: float
 
     def holds(self, values: Floats) -> Bools:
-        """Where it is met; of any shape."""
+        """Where the condition is met; same shape as `values`."""
         met = _COMPARE[self.operator](values, self.number) & ~np.isnan(values)
         return np.asarray(met, dtype=np.bool_)
 
-    def said(self, tags: Mapping[str, Tag]) -> str:
-        """With the tag's unit, or the name of the number, as in 'speed > 100 rpm'."""
+    def described(self, tags: Mapping[str, Tag]) -> str:
+        """The condition with the tag's unit, or the name of the number, as in 'speed > 100 rpm'."""
         tag = tags.get(self.tag)
         name = tag.name_of(self.number) if tag else ""
         unit = f" {tag.unit}" if tag and tag.unit else ""
@@ -53,7 +53,7 @@ def parse_condition(text: object) -> Condition:
     match = re.match(_TEXT, text) if isinstance(text, str) else None
     if not match:
         raise ValueError(
-            f"{text!r} is no condition: write a tag, one of {' '.join(_COMPARE)} and a number, "
+            f"{text!r} is not a condition: write a tag, one of {' '.join(_COMPARE)} and a number, "
             "as in speed > 100 or running == 1"
         )
     return Condition(match[1], match[2], float(match[3]))

@@ -1,7 +1,7 @@
-"""The verbs: what a connector, a detector and a sink must do, and the errors they may raise.
+"""The contracts: what a connector, a detector and a sink do, and the errors they may raise.
 
 A plugin is naive. It never retries, never sleeps for back-off and knows no neighbour: the gateway
-reopens, schedules and supervises. `tests/contracts/` runs over every registered plugin.
+reopens, schedules and supervises. `gateway.api.testing` checks a plugin against its contract.
 
 Two error families. *The world is away* (`SourceLost`, `SinkUnavailable`): retried, logged as
 warning. *Someone is wrong* (`ConfigError`, `ModelError`, `SinkRejected`): never retried, logged as
@@ -35,7 +35,7 @@ class AndonError(Exception):
 
 
 class SourceLost(AndonError):  # noqa: N818 - a state of the world, not a fault of ours
-    """The source is away. `wait` is the least time in seconds to leave it alone, if it said so."""
+    """The source is away. `wait` is the least time in seconds before the next attempt."""
 
     def __init__(self, why: str, wait: float = 0.0) -> None:
         super().__init__(why)
@@ -46,8 +46,8 @@ class SinkUnavailable(AndonError):  # noqa: N818 - as above
     """The sink is away or its answer is unknown: the same bytes will be sent again.
 
     `wait` is what the server asked for (Retry-After), in seconds. `needs_human` is set where a
-    token, a certificate or a bucket is wrong: everything is kept, said loudly and tried slowly.
-    `sent_bytes` is what left the machine all the same.
+    token, a certificate or a bucket is wrong: everything is kept, logged as an error and retried
+    slowly. `sent_bytes` left the machine nevertheless.
     """
 
     def __init__(
@@ -86,9 +86,10 @@ class Fatal(AndonError):  # noqa: N818 - a verdict, not a kind of error
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where relative paths start: what the user wrote beside the line file, what andon keeps.
+    """The folders that relative paths start from.
 
-    `config` holds models and certificates and may be read-only; `state` is the line's own folder.
+    `config` is the line file's, with models and certificates; it may be read-only. `state` is the
+    line's own.
     """
 
     config: Path
@@ -124,31 +125,31 @@ class Connector(Protocol):
 
 @runtime_checkable
 class HasReadPlan(Protocol):
-    """What a connector may add: it polls, and can say beforehand what that costs."""
+    """An optional capability of a connector: it polls, and can estimate the cost beforehand."""
 
     def plan(self) -> Sequence[str]:
-        """Lines for people, the sum first, for `andon check --plan`; touches nothing."""
+        """Sentences for `andon check --plan`, the total first; opens nothing."""
         ...
 
 
 @runtime_checkable
 class HasDiagnostics(Protocol):
-    """What a connector may add: what is to be said of its tags while it delivers."""
+    """An optional capability of a connector: it explains what is wrong with its tags."""
 
     diagnostics: Sequence[str]
-    """Lines for people, for `andon status`: always the same object, kept as things are."""
+    """Sentences for `andon status`: always the same object, kept up to date."""
 
 
 @runtime_checkable
 class MayBeSilent(Protocol):
-    """What a connector may add: once open it can only listen, so that it is up without any data."""
+    """An optional capability of a connector: it is up once it is open, even without any data."""
 
     listens: bool
 
 
 @runtime_checkable
 class HasReference(Protocol):
-    """What a detector with a learnt model may add: what it was learnt from, to notice drift."""
+    """An optional capability of a detector: how its training data was distributed."""
 
     spec: WindowSpec
     reference: Reference
@@ -156,21 +157,21 @@ class HasReference(Protocol):
 
 @runtime_checkable
 class HasWarnings(Protocol):
-    """What a detector may add: where it cannot do all that the line file asks of it."""
+    """An optional capability of a detector: it names what it cannot do for the line file."""
 
     warnings: Sequence[str]
-    """Sentences for people, for `andon check` and the log: known once it is built."""
+    """Sentences for `andon check` and the log, complete once the detector is built."""
 
 
 @runtime_checkable
 class Local(Protocol):
-    """What a sink may add: that its points stay on this machine, and count as sent to nobody."""
+    """An optional capability of a sink: its points stay on this machine, so they are not sent."""
 
     is_local: bool
 
 
 class Detector(Protocol):
-    """Turns windows into scores: pure and synchronous, no clock, no I/O after it was built.
+    """Turns windows into scores. Pure and synchronous: no clock, and no I/O once it is built.
 
     Built with the line's tags by name; raises ConfigError or ModelError. Runs in a worker thread,
     so it may block, but it never sees two calls at once.

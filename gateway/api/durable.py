@@ -1,4 +1,4 @@
-"""What makes a file's name as durable as its content."""
+"""Folders and file names that survive a power cut."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The nouns: what flows through a line, from a sensor's sample to a stored point.
+"""The model: what flows through a line, from a sensor's sample to a stored point.
 
 Promises
 - Everything here is frozen. Arrays are shared, never written to after they are handed over.
@@ -93,7 +93,7 @@ class Tag:
     names: Mapping[float, str] = field(default_factory=dict, hash=False)
 
     def name_of(self, value: float | None) -> str:
-        """What this number stands for; empty where it has no name."""
+        """The name of this number; empty if it has none."""
         return "" if value is None else self.names.get(value, "")
 
 
@@ -226,8 +226,8 @@ class Reference:
     """How a model's inputs and scores were spread when it was made.
 
     One row for each tag of the detector, then one for its score: the `edges` of the bins,
-    ascending, and the `shares` of the data in them, one more than edges. No rows where nobody
-    noted it. `span` is the time that the data covered, ns.
+    ascending, and the `shares` of the data in them, one more than edges. No rows if it
+    was not recorded. `span` is the time that the data covered, ns.
     """
 
     edges: Sequence[Sequence[float]] = ()
@@ -282,7 +282,7 @@ class Summary:
     """One interval [start, end) of one tag. Silence is a summary with coverage 0 and no values.
 
     `count` good samples gave mean, std (population), min, max and last; `bad` samples gave none.
-    `last_name` is what `last` stands for where the tag is an enumeration.
+    `last_name` is the name of `last` if the tag is an enumeration.
     """
 
     tag: str
@@ -329,7 +329,7 @@ class Loss:
 
     evicted: no room in the buffer; expired: older than max_age; corrupt: a row's CRC was wrong;
     damaged: not salvaged from a damaged file; lost_tail: vanished from the end of the log;
-    rejected: the sink will never take it; no_sink: nobody accepts the class any more; no_room:
+    rejected: the sink will never take it; no_sink: no sink accepts the class any more; no_room:
     the disk was full and so was the memory; per_hour: the hour's clips were full; no_history: the
     samples of a clip were not there any more.
     """

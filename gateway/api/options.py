@@ -140,7 +140,7 @@ Url = Annotated[str, AfterValidator(_without_password)]
 
 
 class Secret:
-    """A reference to a secret. Printing it shows the reference; `resolve` reads it anew each time.
+    """A reference to a secret. Printing it shows the reference; `resolve` reads it each time.
 
     `${env:NAME}` an environment variable, `${credential:NAME}` a systemd credential
     ($CREDENTIALS_DIRECTORY/NAME), `${file:/path}` a file's content without its last newline.
@@ -152,13 +152,13 @@ class Secret:
         match = _SECRET.fullmatch(text) if isinstance(text, str) else None
         if not match:
             raise ValueError(
-                "a secret may not stand here in clear text: "
+                "a secret must not be written here in clear text: "
                 "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
             )
         self.kind, self.name = match[1], match[2]
 
     def resolve(self) -> str:
-        """The secret itself; ConfigError when it cannot be had."""
+        """The secret itself; ConfigError if it cannot be read."""
         if self.kind == "env":
             value = os.environ.get(self.name)
             if value is None:
@@ -214,7 +214,7 @@ class TagOptions(Strict):
     period: PositiveDuration | None = None
     """Expected time between two samples; the source's own period if not given."""
     description: str = ""
-    """What it is, for people."""
+    """Description for people."""
     enumeration: dict[
         Annotated[str, Field(min_length=1)], Annotated[float, Field(allow_inf_nan=False)]
     ] = {}

@@ -1,4 +1,4 @@
-"""How far a long command is: on stderr, and only where a terminal shows it."""
+"""Progress of long commands, on stderr and only in a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def steps() -> Iterator[Callable[[str], None]]:
-    """Takes what is being done now."""
+    """Yields a function that takes the name of the present step."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -19,7 +19,7 @@ def steps() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def share(what: str) -> Iterator[Callable[[float], None]]:
-    """Takes the share that is done, from 0 to 1, of what is called `what`."""
+    """Yields a function that takes the share of `what` that is done, from 0 to 1."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -75,7 +75,7 @@ def command(
             raise ConfigError("the data has no sample of this line's tags in that time")
     figures = {
         "line": config.line,
-        "looks": replay.looks,
+        "looks": replay.ticks,
         "samples": replay.samples,
         "alerts": points.count[Kind.ALERT],
         "summaries": points.count[Kind.SUMMARY],

@@ -1,1 +1,1 @@
-"""The sockets of the daemon, and who asks them."""
+"""The servers of the daemon, their routes by subject, and the client that commands use."""

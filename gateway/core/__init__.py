@@ -1,1 +1,4 @@
-"""Decisions without I/O: samples in, windows, alerts and points out. Time is an argument."""
+"""The decisions: samples in; windows, alerts and points out. No I/O, no clock, no event loop.
+
+Time is an argument everywhere, so a recorded day replays in seconds and gives the same bytes.
+"""

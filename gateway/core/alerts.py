@@ -46,7 +46,7 @@ one time: the place of an alarm in its detector is below, an epoch of the clock 
 
 @dataclass(slots=True)
 class _Memory:
-    """What is remembered of an alarm that is not plainly normal."""
+    """The state of an alarm that is not normal."""
 
     since: Nanos
     """Start of the pending on-delay or off-delay; 0 while none runs."""
@@ -63,7 +63,7 @@ class _Memory:
 class AlertMachine:
     """All alarms of one detector. `tags` are the detector's, in the order of contributions.
 
-    `epoch` tells ids apart that a clock which went back would bring twice.
+    `epoch` keeps ids apart when a clock that went back brings the same time twice.
     """
 
     def __init__(self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ class AlertMachine:
         ]
 
     def restart_delays(self) -> None:
-        """The clock was stepped: how long a delay has run is not known any more."""
+        """Restart the pending delays: the clock was stepped, so how long they ran is unknown."""
         for kept in self._memory.values():
             kept.since = 0
 
@@ -101,8 +101,8 @@ class AlertMachine:
         if not self._memory and not above.any():
             return []
         wanted = sorted({*np.flatnonzero(above).tolist(), *self._memory})
-        found = (self._judge(number, bool(above[number]), score) for number in wanted)
-        return [alert for alert in found if alert is not None]
+        transitions = (self._judge(number, bool(above[number]), score) for number in wanted)
+        return [alert for alert in transitions if alert is not None]
 
     def _judge(self, number: int, above: bool, score: Score) -> Alert | None:
         alarm, kept = self.alarms[number], self._memory.get(number)
@@ -211,7 +211,7 @@ def _remembered(facts: dict[str, Any]) -> _Memory:
 
 
 def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
-    """The tags that caused it, the strongest first, with their shares of the score."""
+    """The tags that caused the alarm, the strongest first, with their shares of the score."""
     index = {tag: number for number, tag in enumerate(tags)}
     if alarm.tag is not None:
         return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)

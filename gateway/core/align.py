@@ -4,7 +4,7 @@ Promises
 - A window closes `lateness` after its end by the clock, so a silent source still closes windows.
 - A detector sees windows from the first cell on; what was before is not observed.
 - What comes later than that is counted, not used for closed cells; a sample from the future is
-  counted and dropped. A clock that steps back or far ahead starts the grid anew.
+  counted and dropped. A clock that steps back or far ahead restarts the grid.
 - What `memory` gave, `recall` puts back after a restart: it is as if nothing
   had come in between.
 """
@@ -127,13 +127,13 @@ class Aligner:
         """Close what is due at `now` and return the new windows by detector, oldest first."""
         self._now = now
         new = {period: s.advance(now - self._lateness) for period, s in self._streams.items()}
-        found: dict[str, list[Window]] = {}
+        due: dict[str, list[Window]] = {}
         for name, spec in self._specs.items():
             if new[spec.period]:
                 cut = self._cut(spec, self._columns[name], new[spec.period])
                 if cut:
-                    found[name] = cut
-        return found
+                    due[name] = cut
+        return due
 
     def _cut(self, spec: WindowSpec, columns: NDArray[np.int64], new: int) -> list[Window]:
         rows = self._streams[spec.period].history

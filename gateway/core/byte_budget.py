@@ -1,11 +1,11 @@
-"""How many bytes may leave for a sink in an hour. Pure.
+"""The byte budget of a sink: how much may leave in an hour. Pure.
 
 Promises
 - Between two full hours (UTC), summaries and the gateway's own points leave only while there is
-  room. What alerts need counts, and so does what was sent in vain; but an alert is never asked.
+  room. Alerts count, and so does what was sent in vain, but an alert never waits.
 - Clips leave only while half of the hour's budget is left: they never cost an hour its summaries.
 - No batch can burst the budget: it is cut to what is left as if nothing could be compressed.
-- A backlog that the next hour could not carry either is to be made coarser.
+- A backlog that does not fit into the next hour either is merged to coarser summaries.
 - A restart goes on with what the hour has spent.
 """
 
@@ -15,7 +15,7 @@ from gateway.api.model import SECOND, Kind, Nanos
 
 HOUR: Nanos = 3600 * SECOND
 LEAST = 1024
-"""Less room than this is none: it would hold a handful of points."""
+"""Room for fewer bytes than this counts as none: it would hold a handful of points."""
 CLIPS = 0.5
 """The share of an hour's budget that clips may bring the spending to."""
 

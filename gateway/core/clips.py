@@ -1,10 +1,10 @@
-"""Which clips of raw samples are owed to the sinks: one around each alarm, in bounds. Pure.
+"""The clips of raw samples that are owed to the sinks: one around each alarm, in bounds. Pure.
 
 Promises
 - Nothing is owed but what an activation asks for: its causes, or all tags, from `before` to
   `after`. One that comes while a clip is open joins it, up to twice a clip's length.
 - No clip holds more than `at_most` samples, no full hour (UTC) more than `per_hour`: a clip with
-  more is downsampled, one that the hour has no room for is left out. Both are counted and said.
+  more is downsampled, one that the hour has no room for is left out. Both are counted and reported.
 - A sample that was sent with one clip is not sent with the next.
 - A clip is owed until its points are stored with the state that says so: a restart changes nothing.
 """
@@ -73,7 +73,7 @@ class Clip:
 
 
 class Cut(NamedTuple):
-    """A clip as it is sent: how many samples were found, those that go, what is to be said."""
+    """A clip as it is sent: how many samples were found, those sent, and what is missing."""
 
     clip: Clip
     found: int
@@ -96,7 +96,7 @@ class ClipPlan:
         self._counts = Counter[str]()
 
     def ask(self, alert: Alert) -> None:
-        """An alert; an activation with a tag to show asks for a clip."""
+        """Owe a clip for this alert if it raises an alarm and has a tag to show."""
         tags = self._wanted(alert)
         if alert.transition is not Transition.RAISED or not tags:
             return
@@ -135,7 +135,7 @@ class ClipPlan:
         return news
 
     def begin(self, now: Nanos) -> Clip | None:
-        """The clip that is due, to be cut and settled; the same again until it is."""
+        """The clip that is due, to be cut and recorded; the same again until it is."""
         if self._ready or not self._owed:
             return None
         # What is due beyond all reason was asked for by a clock that has been set back since.
@@ -154,24 +154,24 @@ class ClipPlan:
         """The line's indices of those of its tags that the line still has."""
         return {tag: self._tags[tag][0] for tag in clip.tags if tag in self._tags}
 
-    def cut(self, clip: Clip, found: SampleBatch, damaged: Sequence[str], now: Nanos) -> Cut:
-        """What is sent of the samples that were found in a history with some damaged files."""
+    def cut(self, clip: Clip, samples: SampleBatch, damaged: Sequence[str], now: Nanos) -> Cut:
+        """Choose what is sent of the samples in the history, of which some files may be damaged."""
         notes = [clip.note, "damaged_history" if damaged else ""]
-        if not len(found) and any(notes):
-            return self._left_out(clip, found, [*notes, "no_history"], self._expected(clip))
-        fresh = self._not_sent_yet(clip, found)
+        if not len(samples) and any(notes):
+            return self._left_out(clip, samples, [*notes, "no_history"], self._expected(clip))
+        fresh = self._not_sent_yet(clip, samples)
         if min(len(fresh), self._options.at_most) > self._options.per_hour - self._spent_in(now):
             return self._left_out(clip, fresh, [*notes, "per_hour"], len(fresh))
         kept = downsampled(fresh, self._options.at_most)
         notes.append("downsampled" if len(kept) < len(fresh) else "")
-        return Cut(clip, len(fresh), kept, _said(notes))
+        return Cut(clip, len(fresh), kept, _note(notes))
 
-    def _left_out(self, clip: Clip, found: SampleBatch, notes: list[str], count: int) -> Cut:
+    def _left_out(self, clip: Clip, samples: SampleBatch, notes: list[str], count: int) -> Cut:
         loss = Loss(Kind.CLIP, notes[-1], count, clip.since, clip.until)
-        return Cut(clip, len(found), found.rows(slice(0)), _said(notes), loss)
+        return Cut(clip, len(samples), samples.rows(slice(0)), _note(notes), loss)
 
     def _expected(self, clip: Clip) -> int:
-        """Samples that the tags would have had, at the most."""
+        """The most samples that the tags can have had."""
         length = clip.until - clip.since
         return sum(length // self._tags[tag][1] + 1 for tag in self.numbers(clip))
 
@@ -186,12 +186,12 @@ class ClipPlan:
     def _spent_in(self, now: Nanos) -> int:
         return self._spent if now // HOUR == self._hour else 0
 
-    def settle(self, cut: Cut, points: Sequence[Envelope], now: Nanos) -> None:
-        """The clip is cut: these points are to be stored, with the state that follows `take`."""
+    def record(self, cut: Cut, points: Sequence[Envelope], now: Nanos) -> None:
+        """Keep the points of a clip that was cut, for `take`."""
         self._ready = (cut, points, now)
 
     def take(self) -> tuple[Sequence[Envelope], Loss | None]:
-        """The points of a clip that was cut, which is owed no more; and what was lost of it."""
+        """The points of the recorded clip, no longer owed, and what was lost of it."""
         if self._ready is None:
             return (), None
         cut, points, now = self._ready
@@ -229,5 +229,5 @@ class ClipPlan:
         self._hour, self._spent = known["hour"], known["spent"]
 
 
-def _said(notes: Sequence[str]) -> str:
+def _note(notes: Sequence[str]) -> str:
     return ",".join(note for note in notes if note)

@@ -1,9 +1,9 @@
 """Whether the wall clock can be believed, and what a step of it must not break.
 
 Promises
-- A clock before andon's release is never trusted. One that stands before the newest stored point
+- A clock before andon's release is never trusted. One that is behind the newest stored point
   at the start, or that was stepped, is not for an hour, unless the machine says that it is
-  synchronised. Where nobody synchronises the clock and nothing speaks against it, it is trusted.
+  synchronised. A clock that is not synchronised is trusted while nothing contradicts it.
 - Each time the clock goes back a new epoch starts. The epoch is part of alarm ids and of the
   points' nanoseconds, so that a time which comes twice is not stored twice. It survives a restart.
 
@@ -16,11 +16,11 @@ from collections.abc import Callable
 from gateway.api.model import SECOND, Nanos
 
 RELEASED: Nanos = 1_793_491_200 * SECOND
-"""2026-11-01: no right clock stands before it. Moved on with every release."""
+"""2026-11-01: no correct clock is before it. Updated with every release."""
 STEP: Nanos = SECOND
 """A clock that differs from the monotonic one by more since the last look was stepped."""
 DOUBTED: Nanos = 3600 * SECOND
-"""How long a clock is doubted when nobody vouches for it."""
+"""How long a clock is doubted while the machine does not report it as synchronised."""
 EPOCH: Nanos = 100_000
 """What each epoch adds to the time of a point; below it are the places of a detector's alarms."""
 

@@ -1,4 +1,4 @@
-"""Fewer samples that still look the same: of each stretch the lowest and the highest. Pure.
+"""Downsampling that keeps the extremes: the lowest and the highest of each stretch. Pure.
 
 Promises
 - What is kept was measured just so: no value is averaged or made up.
@@ -13,7 +13,7 @@ from gateway.api.model import Floats, SampleBatch
 
 
 def downsampled(samples: SampleBatch, most: int) -> SampleBatch:
-    """At most so many of these samples, in their order."""
+    """At most `most` of these samples, in their order."""
     if len(samples) <= most:
         return samples
     tags = [np.flatnonzero(samples.tag == tag) for tag in np.unique(samples.tag)]
@@ -26,7 +26,7 @@ def downsampled(samples: SampleBatch, most: int) -> SampleBatch:
 
 
 def _extremes(rows: NDArray[np.intp], value: Floats, share: int) -> NDArray[np.intp]:
-    """The rows of the lowest and the highest value of equal stretches, `share` at the most."""
+    """The rows of the lowest and the highest value of equal stretches, at most `share` of them."""
     stretches = np.array_split(rows, max(share // 2, 1))
     lowest = [part[np.argmin(np.nan_to_num(value[part], nan=np.inf))] for part in stretches]
     highest = [part[np.argmax(np.nan_to_num(value[part], nan=-np.inf))] for part in stretches]

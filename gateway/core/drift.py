@@ -4,7 +4,7 @@ Promises
 - Trouble with a model raises alarms of its own, of low severity, and never a process anomaly.
 - A channel is compared by all of its recent past, not by one window: how its values of the last
   day are spread over the bins that the training data filled (population stability index).
-- Nothing is said before there is as much of the recent past as is compared.
+- No index is given before there is as much of the recent past as is compared.
 - `memory` and `recall` carry it over a restart.
 
 The index is the sum over bins of (now - then) * ln(now / then). A normal distribution that moved by
@@ -87,7 +87,7 @@ class ModelWatch:
 
     @property
     def shifts(self) -> Floats:
-        """The index of each tag and, last, of the score; NaN where nothing can be said yet."""
+        """The index of each tag and, last, of the score; NaN until the past is long enough."""
         if not (self._channels.is_ripe and self._reference.edges):
             return np.full(max(len(self._reference.edges), 1), np.nan)
         rows = zip(self._reference.shares, self._channels.counts, strict=True)

@@ -1,4 +1,4 @@
-"""Data age: is each tag fresh, late, stale, bad or never seen, whatever its connection says. Pure.
+"""Data age: each tag is fresh, late, stale, bad or never seen, whatever its connection says. Pure.
 
 Promises
 - Judged by the time of arrival against the tag's own expected period, so a connection that looks
@@ -28,7 +28,7 @@ LEAST_STALE = 2 * SECOND
 
 
 class Freshness(IntEnum):
-    """What can be said of a tag's data now."""
+    """The state of a tag's data."""
 
     FRESH = 0
     LATE = 1
@@ -87,8 +87,8 @@ class FreshnessWatch:
 
     def counts(self, now: Nanos) -> Mapping[str, int]:
         """How many tags are in each state, every state named."""
-        found = Counter(self.states(now).tolist())
-        return {state.name.lower(): found[state] for state in Freshness}
+        counts = Counter(self.states(now).tolist())
+        return {state.name.lower(): counts[state] for state in Freshness}
 
     def score(self, now: Nanos) -> Score:
         """How many tags of each source deliver nothing usable; an alarm a source."""

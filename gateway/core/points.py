@@ -1,12 +1,6 @@
-"""Points as InfluxDB line protocol, and the four measurements that andon writes. Pure.
+"""The four measurements that andon writes, as finished points of line protocol. Pure.
 
-Promises
-- One point is one line: bytes without a line break, with the time in nanoseconds.
-- The same point gives the same bytes, so sending a line twice stores it once.
-- A NaN or an infinity never becomes a number; a tag without a value is left out.
-- `decode` is the exact inverse of `encode` for every line that `encode` wrote.
-
-docs/influx-schema.md describes the measurements; they are fixed.
+docs/influx-schema.md describes them field by field; they are fixed.
 """
 
 from collections.abc import Mapping
@@ -68,8 +62,8 @@ def _cause(top: TopTag, tag: Tag | None) -> str:
     """'vibration_de 5.1 mm/s (expected 2.3) 61 %', or 'valve_state 2 jammed 100 %'."""
     words = [top.tag]
     if top.actual is not None:
-        said = (tag.name_of(top.actual) or tag.unit) if tag else ""
-        words.append(f"{top.actual:.4g} {said}".rstrip())
+        unit = (tag.name_of(top.actual) or tag.unit) if tag else ""
+        words.append(f"{top.actual:.4g} {unit}".rstrip())
     if top.expected is not None:
         words.append(f"(expected {top.expected:.4g})")
     return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
@@ -103,21 +97,21 @@ def clip_envelopes(
     """
     keys = {n: {"site": site, "line": line, "tag": name} for n, name in names.items()}
     columns = (samples.tag, samples.at, samples.value, samples.quality)
-    found: list[Envelope] = []
+    envelopes: list[Envelope] = []
     for tag, at, value, quality in zip(*(column.tolist() for column in columns), strict=True):
         fields = {"value": value, "quality": Quality(quality).name.lower()}
-        found.append(Envelope(Kind.CLIP, at, encode(Point(CLIP, keys[tag], fields, at))))
-    return found
+        envelopes.append(Envelope(Kind.CLIP, at, encode(Point(CLIP, keys[tag], fields, at))))
+    return envelopes
 
 
 def clip_report(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:
-    """What a clip holds and what it lacks, as an andon_clip point without a tag."""
+    """The contents and the gaps of a clip, as an andon_clip point without a tag."""
     body = encode(Point(CLIP, {"site": site, "line": line}, fields, at))
     return Envelope(Kind.CLIP, at, body)
 
 
 def restamped(envelope: Envelope, clock: str, shift: Nanos) -> Envelope:
-    """The same point, made by a clock that is doubted (`clock` says why) or that went back."""
+    """The same point, with `clock` as the reason to doubt its time, and shifted by an epoch."""
     point = decode(envelope.body)
     fields = {**point.fields, "clock": clock} if clock else point.fields
     at = point.at + shift
@@ -127,7 +121,7 @@ def restamped(envelope: Envelope, clock: str, shift: Nanos) -> Envelope:
 def gap_envelope(
     kind: Kind, reason: str, count: int, since: Nanos, until: Nanos, site: str, line: str, at: Nanos
 ) -> Envelope:
-    """That points were lost, as an andon_gateway point; the times are those of the points."""
+    """A gap marker: an andon_gateway point that reports lost points and the span of their times."""
     fields: dict[str, Value] = {
         "gap_class": kind.name.lower(),
         "gap_reason": reason,

@@ -1,11 +1,11 @@
-"""Several summaries of one tag as one of a longer interval. Pure.
+"""Merging: several summaries of one tag become one of a longer interval. Pure.
 
 Promises
 - count, bad, min and max merge exactly; mean and std as if they had been taken of all samples at
   once, to rounding. `last` is the newest, coverage the mean.
 - The merged point carries the time of its newest part. So its key at the server is that of a
   point which it replaces, never that of another: sent twice it is still stored once.
-- A body that is no summary is left alone.
+- A body that is not a summary is left as it is.
 """
 
 import math
@@ -19,7 +19,7 @@ INTERVAL: Nanos = 15 * 60 * SECOND
 """What summaries are merged to when space runs short."""
 
 Key = tuple[str, int]
-"""What belongs together: the series, and the number of the interval since 1970."""
+"""The series, and the number of the interval since 1970."""
 
 
 def summary_of(envelope: Envelope) -> Point | None:
@@ -44,9 +44,9 @@ def merged(points: Sequence[Point]) -> Point:
         "count": sum(int(point.fields["count"]) for point in ordered),
         "bad": sum(int(point.fields.get("bad", 0)) for point in ordered),
     }
-    spoken = [point for point in ordered if int(point.fields["count"])]
-    if spoken:
-        fields |= _values(spoken)
+    measured = [point for point in ordered if int(point.fields["count"])]
+    if measured:
+        fields |= _values(measured)
     coverage = [float(point.fields.get("coverage", 0.0)) for point in ordered]
     doubted = [point.fields["clock"] for point in ordered if "clock" in point.fields]
     if doubted:
@@ -91,12 +91,12 @@ def merge_summaries(envelopes: Sequence[Envelope]) -> tuple[list[Envelope], list
         if point is not None:
             groups.setdefault(key_of(point), []).append((envelope, point))
     written: list[Envelope] = []
-    gone: list[int] = []
+    replaced: list[int] = []
     for parts in groups.values():
         if len(parts) > 1:
             whole = merged([point for _, point in parts])
             numbers = [envelope.key for envelope, _ in parts]
             last = max(numbers)
             written.append(Envelope(Kind.SUMMARY, whole.at, line_protocol.encode(whole), key=last))
-            gone += numbers
-    return written, gone
+            replaced += numbers
+    return written, replaced

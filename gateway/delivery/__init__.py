@@ -1,1 +1,1 @@
-"""From the buffer to the sinks."""
+"""From the buffer to the sinks: one forwarder for each sink."""

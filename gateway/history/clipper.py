@@ -76,7 +76,7 @@ class Clipper:
         found = await self._recorder.excerpt((clip.since, clip.until), numbers)
         cut = self._plan.cut(clip, found.samples, found.damaged, now)
         points = await asyncio.to_thread(self._points, cut)
-        self._plan.settle(cut, points, now)
+        self._plan.record(cut, points, now)
         log.info(
             "clip.cut",
             alerts=clip.alerts,

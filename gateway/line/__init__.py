@@ -1,1 +1,1 @@
-"""One production line at work: sources, windows, what is to be stored."""
+"""One production line at work: its sources, its windows, and what it stores."""

@@ -1,4 +1,4 @@
-"""One production line, from samples to what is on disk.
+"""One production line: from samples to what is on disk.
 
 Promises
 - One durable append per closed window: its alert transitions, its summaries and the alarm
@@ -43,7 +43,7 @@ from gateway.core.freshness import FreshnessWatch
 from gateway.core.summary import Summariser
 from gateway.line.commands import Commands
 from gateway.line.inbox import Inbox
-from gateway.line.outbox import Outbox, Store
+from gateway.line.outbox import LineStore, Outbox
 from gateway.telemetry.health import DetectorHealth, Health
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
@@ -65,8 +65,8 @@ def warm_up(spec: WindowSpec) -> int:
     return spec.length // spec.hop + 1
 
 
-class Recorder(Protocol):
-    """What the line needs of the history."""
+class SampleRecorder(Protocol):
+    """The part of the history that the line uses."""
 
     def note(self, now: Nanos, batch: SampleBatch | None) -> None: ...
 
@@ -78,10 +78,10 @@ class Line:
         self,
         config: LineConfig,
         detectors: Mapping[str, Detector],
-        store: Store,
+        store: LineStore,
         now: Nanos,
         clock: Callable[[], Nanos] = time.time_ns,
-        recorder: Recorder | None = None,
+        recorder: SampleRecorder | None = None,
         *,
         clock_watch: ClockWatch | None = None,
         clips: ClipPlan | None = None,
@@ -125,7 +125,7 @@ class Line:
         }
 
     async def restore(self) -> None:
-        """Take up the alarms where the last run left them."""
+        """Restore the alarms as the last run left them."""
         known = await self._outbox.restore(CLOCK)
         if self._clock_watch is not None and known is not None:
             self._clock_watch.restore(known)
@@ -145,7 +145,7 @@ class Line:
         return {**self._aligner.memory(), **self._models.memory()}
 
     def recall(self, memory: Memory) -> None:
-        """Take up the windows where the last run left them; before the first tick."""
+        """Restore the windows as the last run left them; before the first tick."""
         self._aligner.recall(memory)
         self._models.recall(memory)
 
@@ -196,7 +196,7 @@ class Line:
         self.health.ticked = time.monotonic()
 
     def _check_clock(self, now: Nanos) -> None:
-        """A step of the clock must break no delay, no age and nothing that is due."""
+        """Correct every delay, age and due time for a step of the clock."""
         watch = self._clock_watch
         if watch is None:
             return
@@ -218,7 +218,7 @@ class Line:
                 log.info("clock.trusted")
 
     def _dated(self, envelopes: list[Envelope]) -> list[Envelope]:
-        """The points as a clock makes them that is doubted, or has been there before."""
+        """The points as stored: marked while the clock is doubted, shifted by its epoch."""
         watch = self._clock_watch
         if watch is None or not (watch.why or watch.epoch):
             return envelopes
@@ -243,15 +243,15 @@ class Line:
         return await loop.run_in_executor(self._pool, self._score_all, windows)
 
     def _score_all(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
-        found: dict[str, Sequence[Score] | Exception] = {}
+        scored: dict[str, Sequence[Score] | Exception] = {}
         for name, cut in windows.items():
             started = time.perf_counter()
             try:
-                found[name] = self._detectors[name].score(cut)
+                scored[name] = self._detectors[name].score(cut)
             except Exception as error:  # noqa: BLE001 - one failing model must not stop the others
-                found[name] = error
+                scored[name] = error
             self.timings.scored(name, time.perf_counter() - started)
-        return found
+        return scored
 
     def _spec(self, detector: str) -> WindowSpec:
         return self._detectors[detector].spec
@@ -284,7 +284,7 @@ class Line:
         )
 
     def _clipped(self, alerts: Sequence[Alert]) -> Sequence[Envelope]:
-        """The clip that was cut meanwhile; what these alerts ask for is owed from now on."""
+        """The points of the clip that was cut meanwhile; these alerts add the clips they need."""
         if self._clips is None:
             return ()
         points, loss = self._clips.take()
@@ -299,13 +299,14 @@ class Line:
         site, line = self._config.site, self._config.line
         summaries = self._summariser.advance(now)
         self.health.summaries += len(summaries)
-        found = [points.summary_envelope(summary, site, line) for summary in summaries]
+        envelopes = [points.summary_envelope(summary, site, line) for summary in summaries]
         if now >= self._gateway_due:
             self._gateway_due = self._next_gateway(now)
             self.health.record_bytes(now)
             self._ledger = self.health.ledger.checkpoint()
-            found.append(points.gateway_envelope(self.health.gateway_fields(now), site, line, now))
-        return found
+            fields = self.health.gateway_fields(now)
+            envelopes.append(points.gateway_envelope(fields, site, line, now))
+        return envelopes
 
     def _next_gateway(self, now: Nanos) -> Nanos:
         every = self._config.file.summaries.every

@@ -19,7 +19,7 @@ from gateway.core.alerts import top_tags
 
 
 @dataclass(slots=True)
-class Reading:
+class LastValues:
     """The last value and quality of each tag; NaN and None where nothing came."""
 
     tags: Sequence[Tag]
@@ -46,42 +46,40 @@ class Reading:
 
 async def read_once(
     tags: Sequence[Tag], connectors: Mapping[str, Connector], seconds: float
-) -> Reading:
+) -> LastValues:
     """Read until every tag was seen once or `seconds` have passed."""
-    reading = Reading(tags)
-    await asyncio.gather(
-        *(_read_source(name, c, reading, seconds) for name, c in connectors.items())
-    )
-    return reading
+    last = LastValues(tags)
+    await asyncio.gather(*(_read_source(name, c, last, seconds) for name, c in connectors.items()))
+    return last
 
 
-async def _read_source(name: str, connector: Connector, reading: Reading, seconds: float) -> None:
-    mine = [tag for tag in reading.tags if tag.source == name]
+async def _read_source(name: str, connector: Connector, last: LastValues, seconds: float) -> None:
+    mine = [tag for tag in last.tags if tag.source == name]
     tags, bounds = [tag.name for tag in mine], Bounds(mine)
     try:
         async with asyncio.timeout(seconds), connector.open() as batches:
             async for each in batches:
                 batch = bounds.apply(each)
                 for tag, value, quality in zip(batch.tag, batch.value, batch.quality, strict=True):
-                    reading.values[tags[tag]] = float(value)
-                    reading.qualities[tags[tag]] = Quality(int(quality))
-                if all(tag in reading.values for tag in tags):
+                    last.values[tags[tag]] = float(value)
+                    last.qualities[tags[tag]] = Quality(int(quality))
+                if all(tag in last.values for tag in tags):
                     return
     except (SourceLost, ConfigError) as error:
-        reading.errors[name] = str(error)
+        last.errors[name] = str(error)
     except TimeoutError:
-        silent = [tag for tag in tags if tag not in reading.values]
-        reading.errors[name] = f"no value within {seconds:g} s for {', '.join(silent)}"
+        silent = [tag for tag in tags if tag not in last.values]
+        last.errors[name] = f"no value within {seconds:g} s for {', '.join(silent)}"
 
 
-def score_once(name: str, detector: Detector, reading: Reading) -> dict[str, Any]:
-    """What a detector says of one reading, as JSON facts.
+def score_once(name: str, detector: Detector, last: LastValues) -> dict[str, Any]:
+    """What a detector says of one last, as JSON facts.
 
     A detector that cannot judge a single row sees the row held over its whole window; `held` says
     so, since a constant window is not what the model was trained on.
     """
     spec = detector.spec
-    row = np.array([reading.values.get(tag, np.nan) for tag in spec.tags])
+    row = np.array([last.values.get(tag, np.nan) for tag in spec.tags])
     sparse = np.full((spec.length, len(row)), np.nan)
     sparse[-1] = row
     score = _score(detector, sparse)

@@ -1,4 +1,4 @@
-"""What a line has to store, until the buffer has taken it.
+"""The line's points and checkpoints until the buffer has taken them.
 
 Promises
 - Points and checkpoints go in one transaction; what is refused is kept and offered again.
@@ -22,8 +22,8 @@ LIMIT = 20_000
 """Points kept in memory while the buffer refuses them, some 4 MB."""
 
 
-class Store(Protocol):
-    """What the line needs of the buffer."""
+class LineStore(Protocol):
+    """The part of the buffer that the line uses."""
 
     async def append(
         self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] = ...
@@ -37,14 +37,14 @@ class Store(Protocol):
 class Outbox:
     """Points and checkpoints on their way to the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LineStore) -> None:
         self._store = store
         self._waiting: list[Envelope] = []
         self._saved: dict[str, bytes] = {}
         self._is_refused = False
         self.failures = 0
         self.dropped = 0
-        """Points that no buffer took and no memory could hold."""
+        """Points that neither the buffer nor the memory had room for."""
 
     async def restore(self, name: str) -> bytes | None:
         """The checkpoint of this name that the last run left."""
@@ -58,7 +58,7 @@ class Outbox:
         self._waiting += points
 
     def lose(self, loss: Loss) -> None:
-        """Points were given up before they were made: counted and told all the same."""
+        """Report points that were given up before they were made."""
         self._store.note(loss)
 
     @property
@@ -67,7 +67,7 @@ class Outbox:
         return max((envelope.at for envelope in self._waiting), default=None)
 
     async def send(self, states: Mapping[str, bytes]) -> bool | None:
-        """All that waits, and those checkpoints that changed: whether it is stored.
+        """Store all that waits, and the checkpoints that changed; whether it is stored.
 
         None if there was nothing to do.
         """

@@ -22,7 +22,7 @@ Arrivals = Iterable[tuple[Nanos, SampleBatch | None]]
 
 
 class _Store:
-    """Stands in for the buffer: hands points on and keeps the alarms' state for the next run.
+    """A store for replays: hands points on and keeps the alarms' state for the next run.
 
     The gateway's own points are left out: they speak of a process, not of the plant.
     """
@@ -60,17 +60,17 @@ class Replay:
     ) -> None:
         self._config, self._detectors = config, detectors
         self._store = _Store(take)
-        self.looks = 0
-        """How often the line looked at what had arrived, and at how many samples."""
+        self.ticks = 0
+        """Ticks of the line, and the samples it took in."""
         self.samples = 0
         self._memory: Memory = {}
         self._now: Nanos = 0
 
     async def play(self, started: Nanos, arrivals: Arrivals) -> None:
-        """One run of the daemon, from its start on, looking when the daemon looked."""
+        """One run of the daemon, from its start, with a tick at each of its ticks."""
         line = await self._started(started)
         for now, batch in arrivals:
-            await self._look(line, now, batch)
+            await self._tick(line, now, batch)
         self._memory = line.memory()
 
     async def play_samples(
@@ -78,12 +78,12 @@ class Replay:
         start: Nanos,
         samples: SampleBatch,
         until: Nanos,
-        tell: Callable[[Nanos], None] = lambda _: None,
+        progress: Callable[[Nanos], None] = lambda _: None,
     ) -> None:
         """Samples in the order of their time that arrive at just that time, from `start` on.
 
-        The line looks as often as it does live, and last where the last window before `until`
-        closes; `tell` hears of each look's time.
+        The line ticks as often as it does live, the last time when the last window before `until`
+        closes; `progress` gets the time of each tick.
         """
         # So that the window which ends at the start, with the first sample, is seen.
         now = start - 1
@@ -92,12 +92,12 @@ class Replay:
         while (now := line.next_tick(now)) < until + self._config.file.timing.lateness:
             upto = int(np.searchsorted(samples.at, now, side="right"))
             batch = samples.rows(slice(given, upto)) if upto > given else None
-            await self._look(line, now, batch)
+            await self._tick(line, now, batch)
             given = upto
-            tell(now)
+            progress(now)
 
     async def _started(self, now: Nanos) -> Line:
-        """A line that takes up the alarms and the windows that the last one left."""
+        """A line with the alarms and the windows that the last one left."""
         self._now = now
         line = Line(
             self._config,
@@ -111,9 +111,9 @@ class Replay:
         line.recall(self._memory)
         return line
 
-    async def _look(self, line: Line, now: Nanos, batch: SampleBatch | None) -> None:
+    async def _tick(self, line: Line, now: Nanos, batch: SampleBatch | None) -> None:
         self._now = now
-        self.looks += 1
+        self.ticks += 1
         if batch is not None:
             self.samples += len(batch)
             line.inbox.put(batch, 0)

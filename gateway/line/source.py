@@ -1,4 +1,4 @@
-"""Keeps one source open: the connector opens a session, this reopens it.
+"""Keeps one source open: reopens the connector's session whenever it ends.
 
 Promises
 - A connector never retries; every reconnect, its back-off and its log line are here.
@@ -6,7 +6,7 @@ Promises
 - Change is logged, not repetition: once when the source is lost, once when it is back. It is back
   with its first data; one that can only listen is back when it listens.
 - A source that is lost makes its tags bad at once: the last values are not held as if they stood
-  still, so its silence is never taken for a strange process.
+  still, so that silence never looks like an anomaly.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 STEADY_S = 10.0
 """A session that delivered this long resets the back-off."""
 HUMAN_S = 30.0
-"""What only a human can mend is tried this often."""
+"""Retry interval for what only a human can mend."""
 
 
 async def keep_reading(
@@ -60,7 +60,7 @@ async def keep_reading(
 
 
 def bad_batch(tags: int, now: Nanos) -> SampleBatch:
-    """One bad sample of each tag: what is known of a source that is away."""
+    """One bad sample for each tag of a source that is away."""
     return SampleBatch(
         np.arange(tags, dtype=np.int32),
         np.full(tags, now, dtype=np.int64),

@@ -1,9 +1,9 @@
-"""The two rings of failure around every task of a line.
+"""Supervision of every task of a line: restart it, or end the process.
 
 Promises
-- A task that fails unexpectedly is logged with its traceback, counted and started again after a
-  back-off; its neighbours never notice.
-- `Fatal` goes through: the process ends and systemd starts it anew. There is no third policy.
+- A task that fails unexpectedly is logged with its traceback, counted and restarted after a
+  back-off; the other tasks run on.
+- `Fatal` goes through: the process ends and systemd restarts it. There is no third policy.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from gateway.core.backoff import Backoff
 log = structlog.get_logger()
 
 HEALTHY_S = 30.0
-"""A task that ran this long is forgiven its earlier failures."""
+"""Resets the back-off after this long without a failure."""
 
 
 async def supervise(

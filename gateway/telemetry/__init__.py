@@ -1,1 +1,1 @@
-"""What the daemon knows of itself, and who is told."""
+"""The state of the daemon itself: health, status, metrics, logs, and the tap for subscribers."""

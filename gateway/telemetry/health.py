@@ -1,8 +1,8 @@
-"""What the daemon knows of itself, in one place: status, metrics, /readyz and andon_gateway ask it.
+"""The state of the daemon in one place, for status, metrics, /readyz and andon_gateway.
 
 Promises
 - Plain counters and facts, written by one task each, read by anyone between two awaits.
-- *No anomaly*, *cannot judge* and *nothing to judge* are told apart: a detector that is blind, or
+- *No anomaly*, *cannot judge* and *nothing to judge* are kept apart: a detector that is blind, or
   idle because its machine does not run, says so and why.
 """
 
@@ -35,7 +35,7 @@ RECENT = 100
 
 @dataclass(slots=True)
 class SourceHealth:
-    """One source: whether it is up, what it brought, what it said last."""
+    """One source: whether it is up, its counters, its last error."""
 
     name: str
     up: bool = False
@@ -47,7 +47,7 @@ class SourceHealth:
     bad: int = 0
     lost_samples: int = 0
     diagnostics: Sequence[str] = ()
-    """What the connector has to say of its tags; see `HasDiagnostics`."""
+    """Why tags are bad, as the connector explains it; see `HasDiagnostics`."""
     unmatched: int = 0
     wire_bytes: int = 0
     last_sample_at: Nanos = 0
@@ -80,7 +80,7 @@ class SourceHealth:
 
 @dataclass(slots=True)
 class DetectorHealth:
-    """One detector: what it said last, or why it cannot say anything."""
+    """One detector: its last score, or why it has none."""
 
     name: str
     alarms: Sequence[Alarm] = ()
@@ -138,7 +138,7 @@ class DetectorHealth:
 
 
 class Delivery(Protocol):
-    """What health wants to know of a sink's forwarder."""
+    """The part of a forwarder that health reads."""
 
     name: str
 
@@ -161,7 +161,7 @@ class Delivery(Protocol):
 
 
 class Health:
-    """All of it, for one line."""
+    """The health of one line."""
 
     def __init__(
         self, line: str, site: str, tags: Sequence[Tag], freshness: FreshnessWatch
@@ -246,7 +246,7 @@ class Health:
         return "ok" if all(up) else "degraded"
 
     def unready(self) -> list[str]:
-        """Why the line is not doing its whole job; empty when it is."""
+        """What does not work, one sentence each; empty if the whole line works."""
         away = [
             f"source {s.name}: {s.error or 'no data yet'}"
             for s in self.sources.values()

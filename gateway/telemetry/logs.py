@@ -80,8 +80,8 @@ class FromPlugins(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on, with its traceback if it has one."""
-        said = structlog.get_logger().bind(logger=record.name, why=record.getMessage())
-        said.log(record.levelno, "plugin.says", exc_info=record.exc_info or None)
+        record_log = structlog.get_logger().bind(logger=record.name, why=record.getMessage())
+        record_log.log(record.levelno, "plugin.says", exc_info=record.exc_info or None)
 
 
 class Lenient:

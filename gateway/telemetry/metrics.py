@@ -150,16 +150,16 @@ class HealthCollector(Collector):
         )
 
     def _detectors(self) -> Iterator[Metric]:
-        found = [((d.name,), d) for d in self._health.detectors.values()]
+        detectors = [((d.name,), d) for d in self._health.detectors.values()]
         yield self._counter(
             "andon_model_windows",
             "Windows scored, those that could not be judged, and those of a machine at rest.",
             ["detector", "result"],
-            [((*name, "scored"), d.scored) for name, d in found]
-            + [((*name, "refused"), d.refused) for name, d in found]
-            + [((*name, "idle"), d.idle) for name, d in found],
+            [((*name, "scored"), d.scored) for name, d in detectors]
+            + [((*name, "refused"), d.refused) for name, d in detectors]
+            + [((*name, "idle"), d.idle) for name, d in detectors],
         )
-        single = [(name, d) for name, d in found if d.threshold is not None]
+        single = [(name, d) for name, d in detectors if d.threshold is not None]
         yield self._gauge(
             "andon_model_score",
             "The last score.",
@@ -176,7 +176,7 @@ class HealthCollector(Collector):
             "andon_model_coverage_ratio",
             "Observed cells of the last window.",
             ["detector"],
-            [(name, d.coverage) for name, d in found],
+            [(name, d.coverage) for name, d in detectors],
         )
 
     def _delivery(self) -> Iterator[Metric]:
@@ -252,13 +252,13 @@ class HealthCollector(Collector):
         yield from self._buffer()
 
     def _buffer(self) -> Iterator[Metric]:
-        found = self._health.buffer
+        facts = self._health.buffer
         yield self._gauge(
             "andon_buffer_events",
             "Points that wait for a sink, by class.",
             ["lane"],
             [
-                ((lane,), _number(found.get(lane)))
+                ((lane,), _number(facts.get(lane)))
                 for lane in ("alerts", "summaries", "gateway", "clips")
             ],
         )
@@ -266,13 +266,13 @@ class HealthCollector(Collector):
             "andon_buffer_size_bytes",
             "Bytes that they cost.",
             [],
-            [((), _number(found.get("bytes")))],
+            [((), _number(facts.get("bytes")))],
         )
         yield self._gauge(
             "andon_buffer_oldest_event_timestamp_seconds",
             "Time of the oldest point that waits; 0 if none does.",
             [],
-            [((), _number(found.get("oldest_at")) / SECOND)],
+            [((), _number(facts.get("oldest_at")) / SECOND)],
         )
         yield self._counter(
             "andon_buffer_discarded_events",
@@ -280,14 +280,14 @@ class HealthCollector(Collector):
             ["lane", "reason"],
             [
                 (tuple(name.split(".", 1)), count)
-                for name, count in cast("dict[str, int]", found.get("dropped_by", {})).items()
+                for name, count in cast("dict[str, int]", facts.get("dropped_by", {})).items()
             ],
         )
         yield self._gauge(
             "andon_buffer_dead_letters",
             "Points that a sink refused for good.",
             [],
-            [((), _number(found.get("dead_letters")))],
+            [((), _number(facts.get("dead_letters")))],
         )
 
     def _history(self, facts: Mapping[str, object]) -> Iterator[Metric]:

@@ -1,1 +1,1 @@
-"""What can be had of a damaged buffer."""
+"""What is recovered from a damaged buffer file, and how much was lost."""

@@ -137,7 +137,7 @@ async def test_a_secured_server_becomes_a_line_file_that_says_how_to_get_in(secu
         (["--policy", "Basic256Sha256", *OURS], "add `server_certificate:`"),
         (["--policy", "Basic256Sha256", "--trusted", "x"], "add --certificate"),
         (["--username", "me"], "go together"),
-        (["--username", "me", "--password", "secret"], "may not stand here in clear text"),
+        (["--username", "me", "--password", "secret"], "must not be written here in clear text"),
         (["--trusted", "nowhere", "--mode", "Sign", *OURS], "us.pem: No such file"),
     ],
 )
@@ -146,4 +146,4 @@ async def test_a_way_in_that_cannot_work_is_said_in_a_sentence(words, why):
 
     assert done.exit_code == 1
     assert why in done.output
-    assert "secret" not in done.output.replace("a secret may not", "")
+    assert "secret" not in done.output.replace("a secret must not", "")

@@ -60,9 +60,9 @@ def test_every_operator_does_what_it_says_and_nothing_holds_without_a_value(text
 
 
 def test_it_is_said_with_the_unit_or_the_name_of_the_number():
-    assert parse_condition("speed > 100").said(TAGS) == "speed > 100 rpm"
-    assert parse_condition("mode == 2").said(TAGS) == "mode == 2 (jammed)"
-    assert parse_condition("flow < 1").said(TAGS) == "flow < 1"
+    assert parse_condition("speed > 100").described(TAGS) == "speed > 100 rpm"
+    assert parse_condition("mode == 2").described(TAGS) == "mode == 2 (jammed)"
+    assert parse_condition("flow < 1").described(TAGS) == "flow < 1"
 
 
 def test_one_text_or_a_list_of_them():
@@ -70,5 +70,5 @@ def test_one_text_or_a_list_of_them():
     assert adapter.validate_python("speed > 1") == ("speed > 1",)
     assert adapter.validate_json('["speed > 1", "mode == 2"]') == ("speed > 1", "mode == 2")
     assert adapter.validate_python([]) == ()
-    with pytest.raises(ValidationError, match="'fast' is no condition"):
+    with pytest.raises(ValidationError, match="'fast' is not a condition"):
         adapter.validate_python(["speed > 1", "fast"])

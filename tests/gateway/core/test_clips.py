@@ -64,7 +64,7 @@ def cut(owed, now, found=None, damaged=()):
     """Cut what is due with these samples, and take it."""
     clip = owed.begin(now)
     done = owed.cut(clip, found if found is not None else samples(clip.since, 181), damaged, now)
-    owed.settle(done, ["a point"], now)
+    owed.record(done, ["a point"], now)
     return done, owed.take()
 
 
@@ -197,7 +197,7 @@ def test_a_clip_is_owed_until_its_points_are_taken():
     owed = plan()
     owed.ask(alert(NOON, "flow"))
     clip = owed.begin(NOON + 61 * S)
-    owed.settle(owed.cut(clip, samples(NOON, 3), [], NOON + 61 * S), ["a point"], NOON + 61 * S)
+    owed.record(owed.cut(clip, samples(NOON, 3), [], NOON + 61 * S), ["a point"], NOON + 61 * S)
     again = plan()
     again.restore(owed.checkpoint())
     assert again.begin(NOON + 61 * S).alerts == clip.alerts

@@ -122,7 +122,7 @@ def test_what_is_there_is_not_overwritten_unless_asked(file, tmp_path):
     ("words", "said", "code"),
     [
         (["--from", "yesterday"], "is not a time: write it as in 2026-01-31T12:00:00Z", 2),
-        (["--from", "2030-01-01"], "no sample of this line's tags lies in that time", 1),
+        (["--from", "2030-01-01"], "the data has no sample of this line's tags in that time", 1),
         (["--data", "/nowhere"], "does not exist", 2),
     ],
 )

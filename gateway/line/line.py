@@ -10,10 +10,8 @@ Promises
 - The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
@@ -25,7 +23,6 @@ from gateway.api.model import (
     Envelope,
     Nanos,
     SampleBatch,
-    Score,
     Transition,
     Window,
     WindowSpec,
@@ -44,6 +41,7 @@ from gateway.core.summary import Summariser
 from gateway.line.commands import Commands
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import LineStore, Outbox
+from gateway.line.scorer import Scored, Scorer
 from gateway.telemetry.health import DetectorHealth, Health
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
@@ -56,8 +54,6 @@ CLOCK = "#clock"
 """Checkpoint key of the clock watch."""
 CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
-
-Scored = Mapping[str, Sequence[Score] | Exception]
 
 
 def warm_up(spec: WindowSpec) -> int:
@@ -93,6 +89,7 @@ class Line:
         self.commands = Commands()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._clock = config, detectors, clock
+        self._scorer = Scorer(detectors, self.timings, in_thread=in_thread)
         self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
@@ -116,8 +113,6 @@ class Line:
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
         self._unannounced: list[Alert] = []
-        # Where nothing else waits for the loop, a thread would only cost time.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="detectors") if in_thread else None
         self.health = Health(config.line, config.site, tags, self._watch)
         self.health.detectors = {
             name: DetectorHealth(name, detector.alarms, warm_up(detector.spec))
@@ -181,7 +176,7 @@ class Line:
         windows = self._aligner.advance(now)
         if windows:
             self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
-        scored = await self._score(windows) if windows else {}
+        scored = await self._scorer.score(windows) if windows else {}
         alerts = acts + self._judge(windows, scored)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
@@ -234,24 +229,6 @@ class Line:
             self._aligner.push(batch)
             self._summariser.push(batch)
             self.health.note_samples(batch, now)
-
-    async def _score(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
-        """All windows of all detectors, in the worker thread; one call for each detector."""
-        if self._pool is None:
-            return self._score_all(windows)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._score_all, windows)
-
-    def _score_all(self, windows: Mapping[str, Sequence[Window]]) -> Scored:
-        scored: dict[str, Sequence[Score] | Exception] = {}
-        for name, cut in windows.items():
-            started = time.perf_counter()
-            try:
-                scored[name] = self._detectors[name].score(cut)
-            except Exception as error:  # noqa: BLE001 - one failing model must not stop the others
-                scored[name] = error
-            self.timings.scored(name, time.perf_counter() - started)
-        return scored
 
     def _spec(self, detector: str) -> WindowSpec:
         return self._detectors[detector].spec

@@ -11,8 +11,8 @@ from kill_matrix.faults import FAULTS
 
 CELLS = [
     ("modbus", "server killed (SIGKILL), started again"),
-    ("modbus", "answers of another function"),
-    ("rtu", "answers after the time-out"),
+    ("modbus", "responses of another function"),
+    ("rtu", "responses after the time-out"),
     ("opcua", "server frozen (SIGSTOP) for 8 s"),
     ("opcua", "server restarted, namespaces renumbered"),
     ("mqtt", "server restarted"),

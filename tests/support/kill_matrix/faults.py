@@ -16,7 +16,7 @@ NO_NAMESPACES = {
     "mqtt": "MQTT has no namespaces",
 }
 NO_UNITS = {"opcua": "OPC UA has no units", "mqtt": "MQTT has no units"}
-NO_REQUESTS = {"mqtt": "values are not asked for"}
+NO_REQUESTS = {"mqtt": "values are not requested"}
 NO_TLS = {"rtu": "serial servers have no certificates"}
 
 
@@ -102,10 +102,10 @@ SERVER = (
         lambda p: p.start(others=3),
         without=NO_NAMESPACES,
     ),
-    Fault("all its sessions taken by others", lambda p: p.crowd(), lambda p: p.uncrowd(), 5.0),
+    Fault("all sessions taken by others", lambda p: p.crowd(), lambda p: p.uncrowd(), 5.0),
     _certificate("server's certificate expired", "server-expired"),
     _certificate("server has another certificate", "other"),
-    Fault("server says that it has no values", _fail, _recover),
+    Fault("server reports no values", _fail, _recover),
 )
 LINK = (
     Fault("connection reset", lambda p: p.proxy.reset(), _nothing, 0.0, is_cut=True),
@@ -114,23 +114,23 @@ LINK = (
     Fault("half-open connection", lambda p: p.proxy.forget(), _nothing, 0.0, is_cut=True),
     Fault("black hole for 8 s", lambda p: p.proxy.hold(), lasts=8.0, is_cut=True),
     Fault(
-        "answers swallowed for 8 s", lambda p: p.proxy.hold(requests=False), lasts=8.0, is_cut=True
+        "responses dropped for 8 s", lambda p: p.proxy.hold(requests=False), lasts=8.0, is_cut=True
     ),
-    Fault("answers slow (0.5 s)", partial(_proxy, delay=0.5), lasts=6.0, is_cut=True),
-    Fault("answers after the time-out", _late, lasts=12.0),
-    Fault("answers in pieces of 7 bytes", partial(_proxy, piece=7), lasts=4.0, is_cut=True),
+    Fault("responses delayed by 0.5 s", partial(_proxy, delay=0.5), lasts=6.0, is_cut=True),
+    Fault("responses after the time-out", _late, lasts=12.0),
+    Fault("responses in pieces of 7 bytes", partial(_proxy, piece=7), lasts=4.0, is_cut=True),
 )
 CONTENT = (
     Fault(
-        "short answers",
+        "responses too short",
         partial(_falsified, pdu=lies.shorter, opcua=lies.cut_short, mqtt=lies.cut_short),
     ),
     Fault(
-        "long answers",
+        "responses too long",
         partial(_falsified, pdu=lies.longer, opcua=lies.drawn_out, mqtt=lies.drawn_out),
     ),
     Fault(
-        "answers of another function",
+        "responses of another function",
         partial(
             _falsified,
             pdu=lies.other_function,
@@ -138,11 +138,11 @@ CONTENT = (
             mqtt=lies.other_packet,
         ),
     ),
-    Fault("answers of another unit", partial(_falsified, pdu=lies.other_unit), without=NO_UNITS),
+    Fault("responses from another unit", partial(_falsified, pdu=lies.other_unit), without=NO_UNITS),
     Fault(
-        "answers to another request",
+        "responses to another request",
         partial(_falsified, tcp=lies.other_transaction, opcua=lies.other_request),
-        without=NO_REQUESTS | {"rtu": "answers carry no number; see the row of late ones"},
+        without=NO_REQUESTS | {"rtu": "responses carry no number; see late responses"},
     ),
     Fault(
         "garbage",

@@ -21,8 +21,8 @@ def _sum(cells):
     wrong = sum(cell.figures.wrong for cell in measured if cell.figures)
     slowest = max((cell.figures.recover or 0 for cell in measured if cell.figures), default=0)
     return (
-        f"{len(measured)} cells measured, {met} reach the goal, {wrong} wrong values; "
-        f"the slowest recovery took {slowest:.1f} s. A row in bold misses the goal."
+        f"{len(measured)} cells measured, {met} meet the goal, {wrong} wrong values; "
+        f"the slowest recovery took {slowest:.1f} s. Rows in bold miss the goal."
     )
 
 
@@ -36,7 +36,7 @@ def _row(cell):
     if figures is None:
         why = f"failed: {cell.broken}" if cell.broken else f"n/a: {cell.fault.without[cell.kind]}"
         return f"| {name} | {why} | | | | |"
-    notice = "never: rode through" if figures.notice is None else _seconds(figures.notice)
+    notice = "never: not interrupted" if figures.notice is None else _seconds(figures.notice)
     words = [notice, _seconds(figures.recover), figures.lost, figures.wrong, figures.leaked]
     if not cell.meets_goal:
         name, words = f"**{name}**", [f"**{word}**" for word in words]
@@ -60,7 +60,7 @@ def picture(cells):
             parts.append(_field(x, _TOP + row * _ROW, found[fault.name, kind]))
     for row, fault in enumerate(faults):
         parts.append(_text(10, _TOP + row * _ROW + 15, fault.name))
-    legend = "✗ misses a goal, be it of time, values or sessions · n/a: there is no such fault"
+    legend = "✗ misses a goal (time, values or sessions) · n/a: no such fault"
     parts.append(_text(10, height - 10, legend, "italic"))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
     style = f'width="{width}" font-family="sans-serif" font-size="12" fill="#222">'

@@ -1,16 +1,25 @@
-"""Every page leads somewhere: files, headings, and the list of decisions."""
+"""Every page leads somewhere: to files, headings, decisions, rooms and functions that exist."""
 
 import re
 from pathlib import Path
 
+import pytest
+from kill_matrix.faults import FAULTS
+from kill_matrix.plants import PLANTS
+
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("systemd/*.md")]
-DECISIONS = sorted((ROOT / "docs/decisions").glob("0*.md"))
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md"), *ROOT.glob("systemd/*.md")]
+DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
+GLOSSARY = (DOCS / "glossary.md").read_text()
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]*))?\)")
+_PART = re.compile(r"^\*\*(Decision\.|Why\.|Cost\.|Wrong if)\*\*", re.MULTILINE)
+_DECISION = re.compile(r"\bdecisions?(?:/| )(\d{4})\b", re.IGNORECASE)
 
 
 def heading(text):
-    """As it stands in a link to it."""
+    """As it is written in a link to it."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).lower()
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
@@ -20,21 +29,81 @@ def headings(page):
 
 
 def test_every_link_leads_to_a_file_and_a_heading():
-    lost, found = [], 0
+    lost, links = [], 0
     for page in PAGES:
         for path, anchor in _LINK.findall(page.read_text()):
-            found += 1
+            links += 1
             target = page.parent / path if path else page
             if not target.exists() or (anchor and anchor not in headings(target)):
                 lost.append((page.name, path, anchor))
     assert lost == []
-    assert found > 100
+    assert links > 100
 
 
 def test_every_decision_is_listed_once_by_its_title_in_order():
-    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (ROOT / "docs/decisions/README.md").read_text(),
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (DOCS / "decisions/README.md").read_text(),
                         re.MULTILINE)  # fmt: skip
     titled = [
         (path.read_text().splitlines()[0].removeprefix("# "), path.name) for path in DECISIONS
     ]
     assert listed == titled
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.name)
+def test_every_decision_has_the_same_form(path):
+    title, status, *body = path.read_text().splitlines()
+    assert title.startswith(f"# {path.name[:4]} ")
+    assert re.match(r"Status: (accepted|superseded by \d{4})\. Date: \d{4}-\d\d-\d\d\b", status)
+    assert _PART.findall("\n".join(body)) == ["Decision.", "Why.", "Cost.", "Wrong if"]
+
+
+def test_every_decision_that_is_referred_to_exists():
+    numbers = {path.name[:4] for path in DECISIONS}
+    gone = {name: sorted(set(_DECISION.findall(text)) - numbers) for name, text in _sources()}
+    assert {name: missing for name, missing in gone.items() if missing} == {}
+
+
+def _sources():
+    """The text files of the project, by name."""
+    for folder in ("gateway", "connectors", "detectors", "tests", "docs", "configs", "systemd"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".md", ".yaml", ".service"}:
+                yield str(path.relative_to(ROOT)), path.read_text(errors="replace")
+    for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml"):
+        yield name, (ROOT / name).read_text()
+
+
+def test_every_room_is_in_the_architecture():
+    rooms = [path.parent.relative_to(ROOT) for path in ROOT.glob("gateway/*/__init__.py")]
+    rooms += [path.parent.relative_to(ROOT) for path in ROOT.glob("detectors/*/__init__.py")]
+    assert [str(room) for room in rooms if f"`{room}`" not in ARCHITECTURE] == []
+    assert len(rooms) > 20
+
+
+def test_every_function_that_the_architecture_names_exists():
+    named = re.findall(r"`((?:gateway|connectors|detectors)/[\w/]+\.py)`: ((?:`\w+`(?:, )?)+)",
+                       ARCHITECTURE)  # fmt: skip
+    assert len(named) > 20
+    for path, functions in named:
+        code = (ROOT / path).read_text()
+        for function in re.findall(r"\w+", functions):
+            assert re.search(rf"(def|class) {function}\b", code), f"{path} has no {function}"
+
+
+def test_every_place_that_the_glossary_names_exists():
+    code = "\n".join(text for name, text in _sources() if name.endswith(".py"))
+    places = re.findall(r"\| ([^|]+) \|$", GLOSSARY, re.MULTILINE)
+    assert len(places) > 80
+    for place in re.findall(r"`([^`]+)`", "".join(places)):
+        if "/" in place:
+            assert (ROOT / place).exists() or (ROOT / "gateway" / place).exists(), place
+        elif re.fullmatch(r"[A-Z]\w+(\.\w+)?", place):
+            name, _, member = place.partition(".")
+            assert re.search(rf"^class {name}\b", code, re.MULTILINE), place
+            assert re.search(rf"\b{member}\b", code), place
+
+
+def test_the_page_on_reconnecting_has_a_row_for_each_fault_and_protocol():
+    page = (DOCS / "reconnect.md").read_text()
+    names = [fault.name for family in FAULTS.values() for fault in family]
+    assert {name: page.count(f"| {name} |") for name in names} == dict.fromkeys(names, len(PLANTS))

@@ -88,7 +88,7 @@ def _gateway_silent(panel: int) -> Json:
         "annotations": {
             "summary": "{{ .Labels.line }}: the gateway has reported nothing for five minutes",
             "description": "The machine, its network or the service andon@{{ .Labels.line }} is"
-            " down. Alarms may be active that nobody sees here; nothing on its disk is lost.",
+            " down. Alarms may be active that are not shown here; nothing on its disk is lost.",
         },
     }
 

@@ -43,8 +43,8 @@ def _reported(*names: tuple[str, str]) -> list[Json]:
 def _health() -> Json:
     return stat(
         "Health",
-        "What the gateway says of itself: OK, DEGRADED (a source or the sink is away) or BLIND (a"
-        " model cannot judge). SILENT: no report for five minutes.",
+        "The gateway's own report: OK, DEGRADED (a source or the sink is away) or BLIND (a model"
+        " cannot judge). SILENT: no report for five minutes.",
         (4, 4),
         "/^health$/",
         timeFrom="5m",
@@ -57,8 +57,8 @@ def _health() -> Json:
 def _age() -> Json:
     return stat(
         "Last report",
-        "When the gateway's last report was made. Reports that wait in its buffer come later, with"
-        " the time at which they were made.",
+        "Time of the gateway's last report. Reports that wait in its buffer arrive later, with the"
+        " time at which they were made.",
         (4, 4),
         "/^[Tt]ime$/",
         defaults=field("dateTimeFromNow", noValue="none in range"),
@@ -90,7 +90,7 @@ def _bytes() -> Json:
     return stat(
         "Bytes today",
         "Read from the sources, needed to forward every raw sample (line protocol, gzip), and"
-        " really sent, since midnight (UTC).",
+        " sent, since midnight (UTC).",
         (6, 4),
         "",
         text="value_and_name",

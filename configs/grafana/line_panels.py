@@ -81,8 +81,8 @@ def _active() -> Json:
     over = {"id": "regex", "options": {"value": f"^({'|'.join(INACTIVE)})$"}}
     return _table(
         "Active alerts now",
-        "Every alarm whose last transition left it active, of the last 30 days whatever the time"
-        " range above. An alarm is known by its id; the newest is on top.",
+        "Every alarm of the last 30 days whose last transition left it active, whatever the time"
+        " range. Alarms are identified by their id, newest first.",
         7,
         "since",
         timeFrom="30d",
@@ -149,8 +149,8 @@ def clips() -> list[Json]:
     return [
         series(
             "Raw samples around alerts",
-            "Every sample of the tags behind an alert, from before it to after it, where the line"
-            " file asks for clips. Zoom to one alert: a mark stands where it was raised.",
+            "Every sample of the tags behind an alert, from before it to after it, if the line file"
+            " asks for clips. Zoom to one alert: a mark shows where it was raised.",
             (COLUMNS, 9),
             defaults=field("none", color={"mode": "palette-classic"}, custom=lines(1)),
             targets=[target(samples, "$tag_tag")],
@@ -158,8 +158,8 @@ def clips() -> list[Json]:
         panel(
             "table",
             "What the clips hold",
-            "What each clip holds: the alerts it is for, the samples that were found and those that"
-            " were sent, and why some are missing.",
+            "Each clip: the alerts it is for, samples in the history, samples sent, and why some"
+            " are missing.",
             (COLUMNS, 6),
             defaults=field("none", custom={"filterable": True, "align": "auto"}),
             options={"showHeader": True, "sortBy": [{"displayName": "Time", "desc": True}]},
@@ -228,15 +228,15 @@ def summaries() -> Json:
 
 
 def coverage() -> Json:
-    """How much of each interval was really measured."""
+    """How much of each interval was measured."""
     query = queries.over_time(
         'mean("coverage")', queries.SUMMARY, where='"tag" =~ /^$tag$/', by='"tag"'
     )
     return panel(
         "status-history",
         "Coverage",
-        "The share of each interval for which a tag had a good value. Below 90 % it is worth a"
-        " look, below 50 % a model that needs the tag is blind.",
+        "The share of each interval for which a tag had a good value. Check a tag below 90 %;"
+        " below 50 % a model that needs it is blind.",
         (COLUMNS, 9),
         interval="1m",
         maxDataPoints=100,

@@ -59,7 +59,7 @@ def field(unit: str, **more: Any) -> Json:
 
 
 def override(name: str, *, regex: bool = False, **properties: Any) -> Json:
-    """Properties for the field of that name; `custom__x` stands for `custom.x`."""
+    """Properties for the field of that name; `custom__x` means `custom.x`."""
     return {
         "matcher": {"id": "byRegexp" if regex else "byName", "options": name},
         "properties": [

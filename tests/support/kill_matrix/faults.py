@@ -138,7 +138,9 @@ CONTENT = (
             mqtt=lies.other_packet,
         ),
     ),
-    Fault("responses from another unit", partial(_falsified, pdu=lies.other_unit), without=NO_UNITS),
+    Fault(
+        "responses from another unit", partial(_falsified, pdu=lies.other_unit), without=NO_UNITS
+    ),
     Fault(
         "responses to another request",
         partial(_falsified, tcp=lies.other_transaction, opcua=lies.other_request),

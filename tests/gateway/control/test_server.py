@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -143,9 +144,12 @@ async def test_a_taken_port_is_said_with_what_to_do(daemon, health, tmp_path):
 async def test_every_metric_is_in_the_documentation(daemon, health):
     make_well(health)
     _, text = await get(daemon[0] + "/metrics")
-    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE andon")}
-    documented = (ROOT / "docs" / "metrics.md").read_text()
-    assert [name for name in sorted(names) if f"`{name}`" not in documented] == []
+    helps = [line.split(" ", 3) for line in text.splitlines() if line.startswith("# HELP andon")]
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    documented = dict(re.findall(r"^\| `(andon_\w+)` \|.*\| (.*) \|$", page, re.MULTILINE))
+    assert {name: documented.get(name) for *_, name, _ in helps} == {
+        name: help_text for *_, name, help_text in helps
+    }
 
 
 def test_what_a_local_file_takes_was_sent_to_nobody(health, tmp_path):

@@ -87,7 +87,9 @@ def test_every_function_that_the_architecture_names_exists():
     for path, functions in named:
         code = (ROOT / path).read_text()
         for function in re.findall(r"\w+", functions):
-            assert re.search(rf"(def|class) {function}\b", code), f"{path} has no {function}"
+            assert re.search(rf"(def|class) {function}\b", code), (
+                f"docs/architecture.md names {function} in {path}, which has none"
+            )
 
 
 def test_every_place_that_the_glossary_names_exists():
@@ -96,7 +98,9 @@ def test_every_place_that_the_glossary_names_exists():
     assert len(places) > 80
     for place in re.findall(r"`([^`]+)`", "".join(places)):
         if "/" in place:
-            assert (ROOT / place).exists() or (ROOT / "gateway" / place).exists(), place
+            assert (ROOT / place).exists() or (ROOT / "gateway" / place).exists(), (
+                f"docs/glossary.md names {place}"
+            )
         elif re.fullmatch(r"[A-Z]\w+(\.\w+)?", place):
             name, _, member = place.partition(".")
             assert re.search(rf"^class {name}\b", code, re.MULTILINE), place

@@ -206,6 +206,7 @@ class AlertMachine:
 
 def _remembered(facts: dict[str, Any]) -> _Memory:
     # A checkpoint of another version may lack what came since, and hold what is no longer kept.
+    facts = {"epoch": facts.get("turn", 0), **facts}  # its name in the first checkpoints
     known = {field.name: facts[field.name] for field in fields(_Memory) if field.name in facts}
     return _Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
 

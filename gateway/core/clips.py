@@ -163,7 +163,7 @@ class ClipPlan:
         if min(len(fresh), self._options.at_most) > self._options.per_hour - self._spent_in(now):
             return self._left_out(clip, fresh, [*notes, "per_hour"], len(fresh))
         kept = downsampled(fresh, self._options.at_most)
-        notes.append("downsampled" if len(kept) < len(fresh) else "")
+        notes.append("thinned" if len(kept) < len(fresh) else "")
         return Cut(clip, len(fresh), kept, _note(notes))
 
     def _left_out(self, clip: Clip, samples: SampleBatch, notes: list[str], count: int) -> Cut:

@@ -104,7 +104,7 @@ def _clip(now):
         f'{key},tag=flow value=7.5,quality="good" {at}',
         f'{key},tag=flow quality="bad" {at + 10**9}',
         f'{key},tag=speed value=1480.0,quality="good" {at}',
-        f'{key} alerts="b1",{counts},clip_from={at}i,clip_to={at}i,note="downsampled" {at}',
+        f'{key} alerts="b1",{counts},clip_from={at}i,clip_to={at}i,note="thinned" {at}',
     ]
 
 
@@ -240,4 +240,4 @@ def test_a_clip_is_shown_by_tag_with_what_it_lacks(ask):
         "speed": [1480.0],
     }
     ((_, *said),) = ask(_filled_in(_first_target("What the clips hold")))[0]["values"]
-    assert said == ["b1", 1, 9, 3, "downsampled"]
+    assert said == ["b1", 1, 9, 3, "thinned"]

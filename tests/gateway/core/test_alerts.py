@@ -247,3 +247,4 @@ def test_a_checkpoint_of_another_version_is_taken_up_as_far_as_it_is_known():
     pump.restore(json.dumps({"anomaly": facts}).encode())
     (standing,) = pump.standing()
     assert (standing.opened_at, standing.peak) == (T0, 12.0)
+    assert standing.id == f"pump.anomaly-{T0 // 1_000_000:x}.3", "of the third epoch"

@@ -160,7 +160,7 @@ def test_more_than_a_clip_may_hold_is_thinned_and_said():
     owed = plan(at_most=100)
     owed.ask(alert(NOON, "flow"))
     done, (points, loss) = cut(owed, NOON + 61 * S)
-    assert (done.found, len(done.samples), done.note) == (181, 100, "downsampled")
+    assert (done.found, len(done.samples), done.note) == (181, 100, "thinned")
     assert (points, loss) == (["a point"], None)
     assert owed.facts() == {"owed": 0, "cut": 1, "left_out": 0, "found": 181, "sent": 100}
 

@@ -270,7 +270,7 @@ def _clip_bodies(at):
     assert decode(bad.body).fields == {"quality": "bad"}
     assert (first.kind, first.at) == (Kind.CLIP, at)
     clip = Clip(at, at - 1, at + 1, 0, ["flow"], ["pump.anomaly-1"], 1)
-    fields = report_of(Cut(clip, 3, samples, "downsampled"))
+    fields = report_of(Cut(clip, 3, samples, "thinned"))
     return first.body, points.clip_report(fields, "demo", "skid", at).body
 
 

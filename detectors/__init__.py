@@ -1,1 +1,1 @@
-"""Detectors: pure functions from aligned windows to scores."""
+"""Detectors: pure functions from aligned windows to scores, and the tools that train them."""

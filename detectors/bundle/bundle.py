@@ -1,15 +1,15 @@
-"""A model bundle: a folder with `model.onnx` and `manifest.json`, and what makes it trustworthy.
+"""A model bundle: a folder with `model.onnx` and `manifest.json`, verified when it is loaded.
 
 Promises
-- `load` gives back a bundle that does what its manifest says, or a ModelError that says what is
+- `load` returns a bundle that matches its manifest, or raises a ModelError that says what is
   wrong and what would be right: sizes, sha256, operators, names and shapes, golden vectors.
-- The model is loaded from the very bytes that were checked, on one thread, with no other file.
+- The model is loaded from the same bytes that were checked, on one thread, with no other file.
 - The same window gives the same bits, whatever else is in the batch.
-- Nothing of the training tools is needed. A bundle never changes: a new model is a new version.
+- The training tools are not needed. A bundle never changes: a new model is a new version.
 
 The graph takes `window` float64[batch, time, tag] in engineering units, oldest row first, without
-gaps, and gives `score` [batch], `contribution` [batch, tag] summing to it, and optionally
-`expected` [batch, tag], the last row as it should be, in engineering units.
+gaps. It returns `score` [batch], `contribution` [batch, tag], which sums to the score, and
+optionally `expected` [batch, tag], the expected last row in engineering units.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, ValidationError, field_serializer, field_validator
 
-from detectors.bundle.calibration import Calibration
 from detectors.bundle.distribution import Distribution
 from detectors.bundle.safety import check_model
+from detectors.bundle.threshold import Calibration
 from gateway.api.conditions import When
 from gateway.api.contracts import ModelError
 from gateway.api.model import SECOND, Floats, Nanos, Reference
@@ -33,8 +33,8 @@ MODEL, MANIFEST = "model.onnx", "manifest.json"
 FORMAT = 1
 LARGEST = {MODEL: 50_000_000, MANIFEST: 20_000_000}
 INPUT, SCORE, CONTRIBUTION, EXPECTED = "window", "score", "contribution", "expected"
-MOST_IN_ONE_RUN = 256
-"""Windows in one run, so that catching up after a pause does not cost memory for ever."""
+MAX_BATCH = 256
+"""Windows scored in one run, which bounds the memory when a line catches up after a pause."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -44,19 +44,19 @@ Rows = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ManifestTag(Strict):
-    """One input of the model, and how it was standardised."""
+    """One input of the model, and its standardisation."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    """Of the recorded column, which need not be a name that a line could use."""
+    """Name of the recorded column; it need not be a valid tag name of a line file."""
     unit: str = ""
     mean: Finite
     std: Positive
     distribution: Distribution | None = None
-    """Of its values in the training data."""
+    """Distribution of its values in the training data."""
 
 
 class GoldenVector(Strict):
-    """A window and what the model made of it on the machine that trained it."""
+    """A window, and the model's outputs for it on the machine that trained the model."""
 
     window: list[list[Finite]]
     """[time][tag], engineering units."""
@@ -65,35 +65,35 @@ class GoldenVector(Strict):
 
 
 class Golden(Strict):
-    """The model's own test, run at every load."""
+    """The model's self-test, run at every load."""
 
     tolerance: Annotated[float, Field(gt=0, le=0.01)]
-    """Largest difference, relative to the score."""
+    """Largest allowed difference, relative to the score."""
     vectors: Annotated[list[GoldenVector], Field(min_length=1, max_length=20)]
 
 
 class Tested(Strict):
-    """How a model made without the newest part of the data did on it."""
+    """Test on the newest part of the data, with a model trained without it."""
 
     first: datetime
     last: datetime
     threshold: Positive
     false_alarms: Annotated[int, Field(ge=0)]
     expected: Positive
-    """As many as the budget bears in that time."""
+    """False alarms that the budget allows in that time."""
 
 
 class ManifestGate(Strict):
-    """When the machine counted as running while the model was trained; always, if not `when`."""
+    """Conditions under which the training data counted as running; always, if `when` is empty."""
 
     when: When = ()
     settle: Duration = 0
     units: dict[str, str] = {}
-    """Of the tags in `when`."""
+    """Units of the tags in `when`."""
 
 
 class Training(Strict):
-    """Where the model came from."""
+    """Origin of the model."""
 
     method: str
     fingerprint: Sha256
@@ -105,7 +105,7 @@ class Training(Strict):
 
 
 class Manifest(Strict):
-    """What is in a bundle; format 1."""
+    """Contents of a bundle; format 1."""
 
     format: Literal[1]
     id: Name
@@ -113,40 +113,40 @@ class Manifest(Strict):
     created: datetime
     tags: Annotated[list[ManifestTag], Field(min_length=1, max_length=2000)]
     period: PositiveDuration
-    """The grid of the windows."""
+    """Period of the window's rows."""
     window: Rows
     """Rows in a window."""
     hop: Rows = 1
     """Rows between two windows."""
     threshold: Positive
-    """Alarm above this score."""
+    """The alarm is active above this score."""
     on_delay: Duration = 0
-    """How long a score should be above the threshold before an alarm, unless a line says else."""
+    """How long the score must stay above the threshold; a line file may override it."""
     off_delay: Duration = 0
-    """How long a score should be below it before the alarm goes, unless a line says else."""
+    """How long the score must stay below it to clear the alarm; a line file may override it."""
     calibration: Calibration | None = None
-    """The scores that the threshold comes from."""
+    """Summary of the held-out scores that the threshold comes from."""
     min_coverage: Annotated[float, Field(gt=0, le=1)]
-    """Share of a tag's rows that must be observed in a window for the model to judge it."""
+    """Share of a tag's rows that must be observed in a window for it to be scored."""
     scores: Distribution | None = None
-    """Of the scores of normal data that the model was not fitted on."""
+    """Distribution of the held-out scores of normal data."""
     gate: ManifestGate = ManifestGate()
-    """What a line judges by unless its file says else."""
+    """Gate of the detector; a line file may override it."""
     scaling: str
-    """How inputs are scaled, for people."""
+    """Description of the scaling of the inputs, for people."""
     opset: int
     sha256: Sha256
-    """Of model.onnx."""
+    """Digest of model.onnx."""
     golden: Golden
     training: Training | None = None
 
     @field_validator("tags")
     @classmethod
-    def _no_tag_twice(cls, tags: list[ManifestTag]) -> list[ManifestTag]:
+    def _unique_tag_names(cls, tags: list[ManifestTag]) -> list[ManifestTag]:
         names = [tag.name for tag in tags]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"tags named twice: {', '.join(twice)}")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"duplicate tag names: {', '.join(duplicates)}")
         return tags
 
     @field_serializer("period", "on_delay", "off_delay")
@@ -155,15 +155,15 @@ class Manifest(Strict):
 
     @property
     def model(self) -> str:
-        """As every score names it: id@version."""
+        """The model's name in scores and alerts: id@version."""
         return f"{self.id}@{self.version}"
 
     @property
     def reference(self) -> Reference:
-        """What drift is measured against; without rows where the bundle does not say."""
-        spreads = [*(tag.distribution for tag in self.tags), self.scores]
-        known = [each for each in spreads if each is not None]
-        if len(known) < len(spreads) or self.training is None:
+        """Reference for drift detection; empty where the bundle lacks a distribution."""
+        distributions = [*(tag.distribution for tag in self.tags), self.scores]
+        known = [each for each in distributions if each is not None]
+        if len(known) < len(distributions) or self.training is None:
             return Reference()
         return Reference(
             edges=tuple(tuple(each.edges) for each in known),
@@ -173,12 +173,12 @@ class Manifest(Strict):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(time, tag) of a window."""
+        """Shape (time, tag) of a window."""
         return self.window, len(self.tags)
 
 
 class Outputs(NamedTuple):
-    """score float64[batch], contribution and expected float64[batch, tag]."""
+    """Outputs of a model: score float64[batch], contribution and expected float64[batch, tag]."""
 
     score: Floats
     contribution: Floats
@@ -186,7 +186,7 @@ class Outputs(NamedTuple):
 
 
 class Model:
-    """A loaded graph. `run` is pure; rounding does not depend on what else is in the batch."""
+    """A loaded graph. `run` is pure; rounding does not depend on the rest of the batch."""
 
     def __init__(self, data: bytes) -> None:
         self._session = _session(data)
@@ -195,29 +195,29 @@ class Model:
         self._names = [n for n in (SCORE, CONTRIBUTION, EXPECTED) if n in self.outputs]
 
     def run(self, windows: Floats) -> Outputs:
-        """Judge at least one window: float64[batch, time, tag] without NaN."""
-        starts = range(0, len(windows), MOST_IN_ONE_RUN)
-        parts = [self._run(windows[start : start + MOST_IN_ONE_RUN]) for start in starts]
-        found = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return Outputs(found[0], found[1], found[2] if EXPECTED in self._names else None)
+        """Scores one window or more, float64[batch, time, tag] without NaN."""
+        starts = range(0, len(windows), MAX_BATCH)
+        parts = [self._run(windows[start : start + MAX_BATCH]) for start in starts]
+        whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        return Outputs(whole[0], whole[1], whole[2] if EXPECTED in self._names else None)
 
     def _run(self, windows: Floats) -> list[Floats]:
-        # The runtime multiplies a single row by another routine, which rounds differently, so
-        # one window alone is run as a pair.
+        # The runtime multiplies a single row with a different routine, which rounds differently, so
+        # a single window is run as a pair.
         batch = np.repeat(windows, 2, axis=0) if len(windows) == 1 else windows
-        found = self._session.run(self._names, {INPUT: batch})
-        return [np.asarray(each[: len(windows)], dtype=np.float64) for each in found]
+        outputs = self._session.run(self._names, {INPUT: batch})
+        return [np.asarray(each[: len(windows)], dtype=np.float64) for each in outputs]
 
 
 class Bundle(NamedTuple):
-    """A manifest and the model that was found to fit it."""
+    """A manifest and its verified model."""
 
     manifest: Manifest
     model: Model
 
 
 def load(path: Path) -> Bundle:
-    """The bundle in this folder, verified; ModelError if anything about it is wrong."""
+    """Loads and verifies the bundle in this folder; ModelError if anything about it is wrong."""
     try:
         manifest = _manifest(_read(path, MANIFEST))
         data = _read(path, MODEL)
@@ -230,7 +230,7 @@ def load(path: Path) -> Bundle:
 
 def _read(path: Path, name: str) -> bytes:
     if not path.is_dir():
-        raise ModelError(f"is not a folder; it must be one with {MODEL} and {MANIFEST}")
+        raise ModelError(f"is not a folder; a bundle is a folder with {MODEL} and {MANIFEST}")
     try:
         with (path / name).open("rb") as file:
             data = file.read(LARGEST[name] + 1)
@@ -246,16 +246,16 @@ def _manifest(data: bytes) -> Manifest:
         raw = json.loads(data)
     except ValueError as error:
         raise ModelError(f"{MANIFEST} is not JSON: {error}") from error
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ModelError(f"{MANIFEST} has format {found!r}; this andon reads format {FORMAT}")
+    version = raw.get("format") if isinstance(raw, dict) else None
+    if version != FORMAT:
+        raise ModelError(f"{MANIFEST} has format {version!r}; this andon reads format {FORMAT}")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]
+        problems = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]
         )
-        raise ModelError(f"{MANIFEST}: {faults}") from error
+        raise ModelError(f"{MANIFEST}: {problems}") from error
 
 
 def _fitting_model(manifest: Manifest, data: bytes) -> Model:
@@ -263,7 +263,7 @@ def _fitting_model(manifest: Manifest, data: bytes) -> Model:
     if digest != manifest.sha256:
         raise ModelError(
             f"{MODEL} has sha256 {digest}, the manifest says {manifest.sha256}: "
-            "the two files do not belong together, or one was damaged or changed"
+            "the files do not belong together, or one of them is damaged or was changed"
         )
     opset = check_model(data)
     if opset != manifest.opset:
@@ -281,17 +281,21 @@ def _session(data: bytes) -> Any:
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime has a dozen exception types without a common base
+    except Exception as error:  # the runtime's exception types have no common base
         raise ModelError(f"{MODEL} cannot be loaded: {error}") from error
 
 
 def _check_signature(manifest: Manifest, model: Model) -> None:
     time, tags = manifest.shape
     if set(model.inputs) != {INPUT}:
-        raise ModelError(f"{MODEL} takes {_listed(model.inputs)}; it must take just {INPUT!r}")
+        raise ModelError(
+            f"{MODEL} has the inputs {_listed(model.inputs)}; it must have only {INPUT!r}"
+        )
     missing = {SCORE, CONTRIBUTION} - set(model.outputs)
     if missing:
-        raise ModelError(f"{MODEL} gives {_listed(model.outputs)}; missing is {_listed(missing)}")
+        raise ModelError(
+            f"{MODEL} has the outputs {_listed(model.outputs)}; {_listed(missing)} is missing"
+        )
     entry = model.inputs[INPUT]
     if entry.type != "tensor(double)":
         raise ModelError(f"{INPUT} is a {entry.type}; it must be tensor(double)")
@@ -305,7 +309,7 @@ def _check_shape(entry: Any, wanted: tuple[int, ...]) -> None:
     first, *rest = entry.shape or [None]
     if isinstance(first, int) or tuple(rest) != wanted:
         right = ["batch", *wanted]
-        raise ModelError(f"{entry.name} has the shape {entry.shape}; by the manifest it is {right}")
+        raise ModelError(f"{entry.name} has shape {entry.shape}; the manifest asks for {right}")
 
 
 def _check_golden(manifest: Manifest, model: Model) -> None:
@@ -321,17 +325,17 @@ def _check_golden(manifest: Manifest, model: Model) -> None:
 
 
 def _check_reproduced(where: str, vector: GoldenVector, model: Model, tolerance: float) -> None:
-    found = model.run(np.array([vector.window]))
+    outputs = model.run(np.array([vector.window]))
     allowed = tolerance * max(abs(vector.score), 1e-12)
     # Written so that a NaN fails as well.
-    if not abs(found.score[0] - vector.score) <= allowed:
+    if not abs(outputs.score[0] - vector.score) <= allowed:
         raise ModelError(
-            f"{where} scores {found.score[0]:.9g}; the manifest says {vector.score:.9g}: "
-            "the model does not do here what it did where it was made"
+            f"{where} scores {outputs.score[0]:.9g}; the manifest says {vector.score:.9g}: "
+            "the model does not reproduce the results of the machine that made it"
         )
-    off = np.abs(found.contribution[0] - np.array(vector.contribution))
-    if not off.max() <= allowed:
-        raise ModelError(f"{where} differs in its contributions by up to {off.max():.3g}")
+    errors = np.abs(outputs.contribution[0] - np.array(vector.contribution))
+    if not errors.max() <= allowed:
+        raise ModelError(f"{where} differs in its contributions by up to {errors.max():.3g}")
 
 
 def _listed(names: Any) -> str:

@@ -1,4 +1,4 @@
-"""How the values of a channel are spread, small enough for a manifest."""
+"""Histogram of a channel's values, small enough for a manifest."""
 
 from typing import Annotated, Self
 
@@ -15,23 +15,23 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Distribution(Strict):
-    """Bins between the deciles of the data, and how much of the data lies in each."""
+    """Histogram with the deciles of the data as edges."""
 
     edges: Annotated[list[Edge], Field(min_length=1, max_length=100)]
-    """Ascending; the first bin lies at or below the first edge, the last one above the last."""
+    """Ascending. The first bin ends at the first edge, the last one begins above the last edge."""
     shares: list[Share]
-    """One more than edges; they sum to 1."""
+    """Share of the data in each bin, from 0 to 1: one more than edges, summing to 1."""
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
         if len(self.shares) != len(self.edges) + 1 or sorted(set(self.edges)) != self.edges:
-            raise ValueError("edges must ascend, and shares be one more than edges")
+            raise ValueError("edges must ascend, and there must be one more share than edges")
         return self
 
     @classmethod
     def of(cls, values: Floats) -> Self:
-        """The distribution of these values, float64[n] without NaN."""
-        # A switch or a rounded channel has equal deciles: fewer bins then.
+        """Distribution of values float64[n] without NaN."""
+        # Equal deciles, as of a switch or a rounded channel, are merged: there are fewer bins then.
         edges = np.unique(np.quantile(values, DECILES, method="inverted_cdf"))
         counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
         return cls(edges=edges.tolist(), shares=(counts / counts.sum()).tolist())

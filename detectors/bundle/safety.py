@@ -1,12 +1,12 @@
-"""What an ONNX file may contain, judged from its bytes before any runtime sees them.
+"""Safety check of an ONNX file, on its bytes, before any runtime reads them.
 
 Promises
-- Only operators of the lists below, of the standard domain or that of classical models: arithmetic
-  whose memory follows from the input and the weights. Nothing that loops over a graph, branches,
-  draws random numbers or makes a tensor of a size written inside the file.
-- Nothing outside the file: no external data, no functions of its own, no nested graphs.
+- Only the operators listed below, of the standard domain or of `ai.onnx.ml`, are allowed:
+  arithmetic whose memory is bounded by the input and the weights. No loops, no branches, no random
+  numbers, no tensor whose size is written inside the file.
+- No external data, no custom functions, no nested graphs.
 
-It reads the protobuf wire format by itself, so the daemon needs no ONNX tools.
+The protobuf wire format is parsed here, so the daemon needs no ONNX tools.
 """
 
 from collections.abc import Iterator
@@ -41,25 +41,25 @@ Field = tuple[int, memoryview | int]
 
 
 def check_model(data: bytes) -> int:
-    """The file's opset; ModelError names what is in it that may not be."""
+    """Returns the file's opset; ModelError names the content that is not allowed."""
     try:
         return _check(memoryview(data))
     except IndexError as error:
-        raise ModelError("the model is not an ONNX file: it ends in the middle") from error
+        raise ModelError("the model is not an ONNX file: the file is truncated") from error
 
 
 def _check(model: memoryview) -> int:
     opset, graphs = 0, 0
     for number, value in _fields(model):
         if number in (_FUNCTIONS, _TRAINING):
-            raise ModelError("the model brings functions of its own, which are not allowed")
+            raise ModelError("the model contains custom functions, which are not allowed")
         if number == _OPSET:
             opset = max(opset, _opset(value))
         if number == _GRAPH:
             graphs += 1
             _check_graph(value)
     if not (opset and graphs):
-        raise ModelError("the model is not an ONNX file: it has no graph or no opset")
+        raise ModelError("the model is not an ONNX file: the graph or the opset is missing")
     return opset
 
 
@@ -81,7 +81,7 @@ def _check_graph(graph: memoryview | int) -> None:
         elif number == _INITIALIZER:
             _check_tensor(value)
         elif number == _SPARSE:
-            raise ModelError("the model has sparse tensors, which are not allowed")
+            raise ModelError("the model contains sparse tensors, which are not allowed")
 
 
 def _check_node(node: memoryview | int) -> None:
@@ -105,7 +105,7 @@ def _check_node(node: memoryview | int) -> None:
 def _check_attribute(attribute: memoryview | int) -> None:
     for number, value in _fields(attribute):
         if number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
-            raise ModelError("the model has a graph inside an operator, which is not allowed")
+            raise ModelError("the model contains a graph inside an operator, which is not allowed")
         if number == _ATTRIBUTE_TENSOR:
             _check_tensor(value)
 
@@ -114,7 +114,7 @@ def _check_tensor(tensor: memoryview | int) -> None:
     for number, value in _fields(tensor):
         if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value):
             raise ModelError(
-                "the model keeps weights in another file: save it as one, without external data"
+                "the model keeps its weights in another file: save it without external data"
             )
 
 
@@ -123,9 +123,9 @@ def _text(value: memoryview | int) -> str:
 
 
 def _fields(message: memoryview | int) -> Iterator[Field]:
-    """The fields of a protobuf message; IndexError where it is cut off."""
+    """Yields the fields of a protobuf message; IndexError where it is truncated."""
     if isinstance(message, int):
-        raise ModelError("the model is not an ONNX file: a number stands where a message should")
+        raise ModelError("the model is not an ONNX file: a number where a message is expected")
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -139,7 +139,7 @@ def _fields(message: memoryview | int) -> Iterator[Field]:
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
-            raise ModelError("the model is not an ONNX file: it is no valid protobuf")
+            raise ModelError("the model is not an ONNX file: it is not valid protobuf")
         if at + size > len(message):
             raise IndexError(at + size)
         yield key >> 3, message[at : at + size]
@@ -154,4 +154,4 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
-    raise ModelError("the model is not an ONNX file: it is no valid protobuf")
+    raise ModelError("the model is not an ONNX file: it is not valid protobuf")

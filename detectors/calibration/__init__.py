@@ -1,1 +1,4 @@
-"""From held-out scores to a threshold."""
+"""Calibration: from held-out scores to the false alarm rate of a threshold.
+
+Imports `runtime` and `bundle`.
+"""

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from detectors.commands.train import Budget, check_extra, identity, sorted_out
-from detectors.importing.form import KINDS, LAYOUTS
+from detectors.commands.train import Budget, check_extra, identity, split_files
+from detectors.importing.signature import KINDS, LAYOUTS
 from gateway.api import progress
 from gateway.api.click_types import DURATION
 
@@ -81,17 +81,17 @@ def import_model(
     check_extra()
     if wishes["threshold"] and wishes["false_alarms"]:
         raise click.UsageError("--threshold and --false-alarms set the same: give one of them")
-    from detectors.importing.form import Asked
     from detectors.importing.job import Import, run
     from detectors.importing.report import as_text, as_values
+    from detectors.importing.signature import SignatureHints
 
-    line, recordings = sorted_out((*files, *data))
+    line, recordings = split_files((*files, *data))
     job = Import(
         model,
         recordings,
         out,
         identity(name or out.absolute().name, model_version),
-        Asked(wishes.pop("kind"), wishes.pop("layout"), None, input_name, output_name),
+        SignatureHints(wishes.pop("kind"), wishes.pop("layout"), None, input_name, output_name),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         **wishes,

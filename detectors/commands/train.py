@@ -29,7 +29,7 @@ class Budget(click.ParamType[Nanos]):
     name = "budget"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        from detectors.bundle.calibration import parse_budget
+        from detectors.bundle.threshold import parse_budget
 
         try:
             return parse_budget(value)
@@ -123,16 +123,16 @@ def train(
     started = time.perf_counter()
     # These pull in numerical libraries, which `andon --help` must not wait for.
     from detectors.training.job import Job, run
-    from detectors.training.prepare import Wishes
+    from detectors.training.prepare import TrainingOptions
     from detectors.training.report import as_text, as_values
 
-    line, recordings = sorted_out((*files, *data))
+    line, recordings = split_files((*files, *data))
     page = None if no_report else _page(page, out, force)
     job = Job(
         recordings,
         out,
         identity(name or out.absolute().name, model_version),
-        Wishes(
+        TrainingOptions(
             period,
             window,
             hop,
@@ -199,11 +199,13 @@ def _methods(asked: str | None) -> Sequence[str]:
 
 
 def identity(name: str, version: str | None) -> Any:
-    from detectors.training.publish import Identity
+    from detectors.training.publish import ModelIdentity
 
     now = datetime.now(UTC).replace(microsecond=0)
     try:
-        return Identity(id=name, version=version or now.strftime("%Y%m%dT%H%M%SZ"), created=now)
+        return ModelIdentity(
+            id=name, version=version or now.strftime("%Y%m%dT%H%M%SZ"), created=now
+        )
     except ValidationError as error:
         raise click.UsageError(
             f"{name!r} and {version!r} must do as names of files: letters, digits, '_', '-' and "
@@ -211,7 +213,7 @@ def identity(name: str, version: str | None) -> Any:
         ) from error
 
 
-def sorted_out(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
+def split_files(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
     """The line file and the data, told apart by suffix so that `--data *.csv` works as well."""
     lines = [file for file in files if file.suffix in (".yaml", ".yml")]
     data = [file for file in files if file not in lines]

@@ -1,1 +1,4 @@
-"""Recordings, and windows cut from them."""
+"""Recorded data: reading recordings, and cutting windows from them.
+
+Imports `runtime`, `bundle`, and of the gateway `api`, `core` and `history`.
+"""

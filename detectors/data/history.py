@@ -1,9 +1,9 @@
-"""Reads the gateway's own history: Parquet with a row for each sample (docs/history.md).
+"""Reader of the gateway's own history: Parquet with one row per sample (docs/history.md).
 
 Promises
-- Each tag's good samples are averaged on the grid of the fastest tag by the line's own alignment;
-  nothing is held and nothing is filled in.
-- A time at which no tag had a good sample has no row, so an interruption stays a gap.
+- Good samples are averaged on the grid of the fastest tag by the line's own alignment; no value is
+  held or filled in.
+- A time without a good sample of any tag has no row, so an interruption stays a gap.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from gateway.history.names import files_in
 
 _MILLISECOND = 1_000_000
 LATE: Nanos = 3600 * SECOND
-"""A sample that arrived this long after its time is left out."""
+"""Samples that arrived later than this after their time are dropped."""
 
 
 class _Samples(NamedTuple):
-    """The good samples of one file; `tag` indexes all names."""
+    """Good samples of one file; `tag` indexes the names of all files."""
 
     tag: Indices
     at: Times
@@ -32,14 +32,14 @@ class _Samples(NamedTuple):
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
-    """Those of the paths that are history, a folder standing for the history files in it."""
-    found: list[Path] = []
+    """Returns the history files among the paths, including those in folders."""
+    history_files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += files_in(path)
+            history_files += files_in(path)
         elif path.suffix == ".parquet" and _is_history(path):
-            found.append(path)
-    return found
+            history_files.append(path)
+    return history_files
 
 
 def _is_history(path: Path) -> bool:
@@ -49,13 +49,13 @@ def _is_history(path: Path) -> bool:
 
 
 def read(paths: Sequence[Path]) -> tuple[tuple[str, ...], Times, Floats]:
-    """Names, times int64[row] and values float64[row, tag] of all files together."""
+    """Returns names, times int64[row], ns, and values float64[row, tag] of all files together."""
     number: dict[str, int] = {}
     parts = [_read_file(path, number) for path in paths]
     step = _step(parts)
     rows = [_on_grid(part, len(number), step) for part in parts if len(part.at)]
     if not rows:
-        raise ConfigError(f"{paths[0]} and what is beside it hold no good sample")
+        raise ConfigError(f"{paths[0]} and the other history files hold no good sample")
     times = np.concatenate([times for times, _ in rows])
     return tuple(number), times, np.concatenate([values for _, values in rows])
 
@@ -68,17 +68,17 @@ def _read_file(path: Path, number: dict[str, int]) -> _Samples:
     rows = table.read(path)
     good = compute.equal(rows["quality"], Quality.GOOD.name.lower())
     rows = rows.filter(compute.and_(good, rows["value"].is_valid()))
-    words = rows["tag"].unify_dictionaries().combine_chunks()
-    own = [number.setdefault(name, len(number)) for name in words.dictionary.to_pylist()]
-    tag = np.array(own, dtype=np.int32)[np.asarray(words.indices)]
+    names = rows["tag"].unify_dictionaries().combine_chunks()
+    own = [number.setdefault(name, len(number)) for name in names.dictionary.to_pylist()]
+    tag = np.array(own, dtype=np.int32)[np.asarray(names.indices)]
     at, arrived = (np.asarray(rows[name].cast("int64")) for name in ("time", "arrived"))
-    # A source whose clock is wrong would stretch the grid over years; the line cannot use it.
-    sane = (at <= arrived + FUTURE_LIMIT) & (at > arrived - LATE)
-    return _Samples(tag[sane], at[sane], np.asarray(rows["value"])[sane])
+    # A source with a wrong clock would stretch the grid over years; a line drops it too.
+    plausible = (at <= arrived + FUTURE_LIMIT) & (at > arrived - LATE)
+    return _Samples(tag[plausible], at[plausible], np.asarray(rows["value"])[plausible])
 
 
 def _step(parts: Sequence[_Samples]) -> Nanos:
-    """The median distance of the fastest tag's samples, in whole milliseconds."""
+    """Median interval of the fastest tag's samples, ns, rounded to milliseconds."""
     largest = max(parts, key=lambda part: len(part.at))
     steps = [
         np.median(np.diff(times))
@@ -86,7 +86,7 @@ def _step(parts: Sequence[_Samples]) -> Nanos:
         if len(times := np.unique(largest.at[largest.tag == tag])) > 1
     ]
     if not steps:
-        raise ConfigError("the history holds too few samples to learn from")
+        raise ConfigError("the history holds too few samples: at least one tag needs two")
     return max(round(float(min(steps)) / _MILLISECOND), 1) * _MILLISECOND
 
 

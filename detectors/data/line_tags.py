@@ -1,7 +1,7 @@
-"""What a line file says of its tags: names, units and periods, nothing else.
+"""Names, units and periods of the tags of a line file.
 
-Training reads the file as plain YAML, since its full check belongs to the gateway (`andon check`).
-Keys it does not know are passed over; what it knows must have the right shape.
+Training reads the file as plain YAML, since the full check belongs to the gateway (`andon check`).
+Unknown keys are ignored; known keys must have the right shape.
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ from gateway.api.options import parse_duration
 
 
 class LineTag(NamedTuple):
-    """A tag's unit and its expected period in ns, where the file gives one."""
+    """Unit of a tag, and its expected period in ns, or None."""
 
     unit: str
     period: Nanos | None
 
 
 def read_line_tags(path: Path) -> dict[str, LineTag]:
-    """The tags of a line by name; ConfigError where the file cannot be understood."""
+    """Reads the tags of a line file, by name; ConfigError if it is not one."""
     import yaml
     import yamlcore
 
@@ -35,14 +35,16 @@ def read_line_tags(path: Path) -> dict[str, LineTag]:
             for name, options in source["tags"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} is no line file; `andon check {path}` says why") from error
+        raise ConfigError(
+            f"{path} is not a line file: run `andon check {path}` for the reason"
+        ) from error
     if not tags:
-        raise ConfigError(f"{path} names no tags")
+        raise ConfigError(f"{path} has no tags")
     return tags
 
 
 def _tag(source: dict[str, Any], options: Any) -> LineTag:
-    # A tag may be written in a short form that has neither unit nor period.
+    # The short form of a tag has neither unit nor period.
     given = options if isinstance(options, dict) else {}
     period = given.get("period", source.get("period"))
     return LineTag(str(given.get("unit", "")), None if period is None else parse_duration(period))

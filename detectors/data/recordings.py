@@ -1,4 +1,4 @@
-"""Reads recorded data: wide CSV or Parquet, or the gateway's own history, a folder of it too."""
+"""Reader of recorded data: wide CSV or Parquet, or the gateway's own history as files or folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ __all__ = ["Recording", "read"]
 
 
 def read(paths: Sequence[Path]) -> Recording:
-    """One recording from one or more files with the same columns, or a folder of history."""
+    """Reads files with the same columns, or folders of history, as one recording; ConfigError."""
     own = history.files(paths)
     wide = [path for path in paths if path not in own and not path.is_dir()]
     parts = [(path, read_file(path)) for path in wide]

@@ -1,8 +1,8 @@
-"""From a recording to windows, by the code that aligns live data.
+"""Windows from a recording, cut by the code that aligns live data.
 
 Promises
 - A window from a recording is the window that the running line would have cut from those samples.
-- A long gap parts a recording into stretches, and no window reaches over it.
+- A long gap splits a recording into segments; no window spans it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,19 +20,20 @@ from gateway.core.grid import Rows
 from gateway.history.wide import samples_of
 
 LONG_GAP_ROWS = 1000
+"""Rows of the grid from which a gap splits a recording."""
 CELLS = 1_000_000
-"""That are put on the grid at once, which bounds the memory."""
+"""Cells resampled at once, which bounds the memory."""
 SPARSEST = 100
-"""Rows of a window for one of the data at the most: all of them would be made up, and too many."""
+"""Most rows of the grid for one row of data; beyond that nearly all rows would be invented."""
 _MILLISECOND = 1_000_000
 
 
 def typical_step(times: Times) -> Nanos:
-    """The median distance of two rows, in whole milliseconds where it is that long; ascending."""
+    """Median interval of ascending times, ns, rounded to milliseconds, at least one."""
     steps = np.diff(times)
     steps = steps[steps > 0]
     if not len(steps):
-        raise ConfigError("the data has only one row; a model needs at least a few hundred")
+        raise ConfigError("the data has only one row; training needs at least a few hundred")
     step = round(float(np.median(steps)))
     return max(round(step / _MILLISECOND) * _MILLISECOND, _MILLISECOND)
 
@@ -44,21 +45,21 @@ def cut_windows(
     hop: int,
     tag_periods: Mapping[str, Nanos],
 ) -> list[Window]:
-    """All windows of all stretches, oldest first. `tag_periods` where a line file gives them."""
+    """Cuts all windows of all segments, oldest first. `tag_periods`: ns, from a line file."""
     return windows_of(aligned(recording, period, tag_periods), period, length, hop)
 
 
-def windows_of(stretches: Sequence[Rows], period: Nanos, length: int, hop: int) -> list[Window]:
-    """All windows of these stretches, as views of their rows."""
+def windows_of(segments: Sequence[Rows], period: Nanos, length: int, hop: int) -> list[Window]:
+    """All windows of these segments, as views of their rows."""
     return [
-        window for rows in stretches for window in grid.windows(*rows, length, hop, period=period)
+        window for rows in segments for window in grid.windows(*rows, length, hop, period=period)
     ]
 
 
 def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos]) -> list[Rows]:
-    """The rows of each stretch that no long gap parts, oldest first.
+    """Resamples the segments between long gaps, oldest first.
 
-    ConfigError if the data has far fewer rows than that would be.
+    ConfigError if the data has far fewer rows than the grid.
     """
     _check_pace(recording.times, period)
     periods = [
@@ -78,8 +79,8 @@ def _check_pace(times: Times, period: Nanos) -> None:
     step = typical_step(times) if times[0] < times[-1] else period
     if step > SPARSEST * period:
         raise ConfigError(
-            f"the data has a row every {format_duration(step)}, which is too rarely for windows "
-            f"with one every {format_duration(period)}"
+            f"the data has one row every {format_duration(step)}, too few for windows with one "
+            f"every {format_duration(period)}: choose a longer period"
         )
 
 
@@ -89,9 +90,9 @@ def _own_period(recording: Recording, column: int, least: Nanos) -> Nanos:
 
 
 def _samples(recording: Recording, first: int, last: int) -> Iterator[SampleBatch]:
-    """Those of some rows, a part at a time; where there is no value there is no sample.
+    """Yields the samples of rows `first` to `last` in parts; an empty cell is no sample.
 
-    A cell that a recording leaves empty does not say that a tag was bad: another was sampled then.
+    An empty cell does not mean that the tag was bad: another tag was sampled at that time.
     """
     number = {name: column for column, name in enumerate(recording.names)}
     step = max(1, CELLS // max(len(number), 1))

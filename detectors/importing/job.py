@@ -26,26 +26,26 @@ from detectors.bundle.bundle import (
     Model,
     Training,
 )
-from detectors.bundle.calibration import Calibration, Scale
 from detectors.bundle.distribution import Distribution
 from detectors.bundle.safety import check_model
-from detectors.calibration.held_out import Interval, calibrate, interval, usual_delay
+from detectors.bundle.threshold import Calibration, Scale
+from detectors.calibration.held_out import Interval, calibrate, confidence_interval, default_delay
 from detectors.data.line_tags import LineTag, read_line_tags
 from detectors.data.recordings import read
 from detectors.data.resample import cut_windows, typical_step
-from detectors.importing.form import Asked, Form, Kind, form_of
 from detectors.importing.quantize import Verdict, quantized
+from detectors.importing.sandbox import check_runs
 from detectors.importing.scaling import Scaling, scaling_for
-from detectors.importing.trial import check_runs
+from detectors.importing.signature import Kind, Signature, SignatureHints, signature_of
 from detectors.importing.wrap import Centring, wrapped
 from detectors.runtime.gaps import fill, stack
-from detectors.training.choose import STRETCHES
+from detectors.training.choose import FOLDS
 from detectors.training.job import choose_tags
-from detectors.training.prepare import LEAST_WINDOWS
+from detectors.training.prepare import MIN_WINDOWS
 from detectors.training.publish import (
     LIVE_COVERAGE,
     TOLERANCE,
-    Identity,
+    ModelIdentity,
     check_place,
     manifest_tags,
     write_bundle,
@@ -72,8 +72,8 @@ class Import:
     file: Path
     data: Sequence[Path]
     out: Path
-    identity: Identity
-    asked: Asked
+    identity: ModelIdentity
+    asked: SignatureHints
     line: Path | None = None
     tags: Sequence[str] = ()
     period: Nanos | None = None
@@ -96,16 +96,16 @@ class Limit(NamedTuple):
     threshold: float
 
     @property
-    def sureness(self) -> Interval:
+    def confidence_interval(self) -> Interval:
         """Of the time between two false alarms."""
-        return interval(self.scores, STRETCHES, self.calibration, self.threshold)
+        return confidence_interval(self.scores, FOLDS, self.calibration, self.threshold)
 
 
 class Imported(NamedTuple):
     """What came of it, and what became of `quantize`."""
 
     manifest: Manifest
-    form: Form
+    form: Signature
     limit: Limit
     budget: Nanos | None
     quantization: Verdict | None
@@ -128,7 +128,7 @@ def _run(job: Import, say: Callable[[str], None]) -> Imported:
     recording = read(job.data)
     names = choose_tags(recording.names, job.tags, tuple(line))
     period = job.period or typical_step(recording.times)
-    form = form_of(proto, len(names), replace(job.asked, rows=_rows(job, period)))
+    form = signature_of(proto, len(names), replace(job.asked, rows=_rows(job, period)))
     hop = _multiple("hop", job.hop or period, period) // period
     say("aligning the recording")
     periods = {name: tag.period for name, tag in line.items() if tag.period}
@@ -194,15 +194,15 @@ def _parts(windows: Sequence[Window], length: int) -> tuple[Floats, Floats]:
     cut = round(len(whole) * FITTED_SHARE)
     fitted = whole[:cut]
     held_out = [w for w in whole[cut:] if w.start > fitted[-1].end]
-    if len(whole) < LEAST_WINDOWS or not held_out:
+    if len(whole) < MIN_WINDOWS or not held_out:
         raise ConfigError(
-            f"the data gives {len(whole)} whole windows of {length} rows where {LEAST_WINDOWS} "
+            f"the data gives {len(whole)} whole windows of {length} rows where {MIN_WINDOWS} "
             "are needed to calibrate: record longer, or leave out tags that are often missing"
         )
     return fill(*stack(fitted)), fill(*stack(held_out))
 
 
-def _fused(job: Import, proto: Any, form: Form, scaling: Scaling, fitted: Floats) -> bytes:
+def _fused(job: Import, proto: Any, form: Signature, scaling: Scaling, fitted: Floats) -> bytes:
     """The fused graph, its single number centred on the fitted part where it needs it."""
     graph = wrapped(proto, form, scaling, Centring())
     check_runs(graph, (form.window, form.tags))
@@ -220,7 +220,7 @@ def _fused(job: Import, proto: Any, form: Form, scaling: Scaling, fitted: Floats
 
 
 def _limit(
-    job: Import, graph: bytes, form: Form, held_out: Floats, period: Nanos, hop: int
+    job: Import, graph: bytes, form: Signature, held_out: Floats, period: Nanos, hop: int
 ) -> Limit:
     scores = Model(graph).run(held_out).score
     length = len(scores) * hop * period
@@ -235,7 +235,7 @@ class _Made:
     """All that the manifest tells of."""
 
     job: Import
-    form: Form
+    form: Signature
     names: Sequence[str]
     scaling: Scaling
     period: Nanos
@@ -248,7 +248,7 @@ class _Made:
 
     def manifest(self, sha256: str, cut: Sequence[Window]) -> Manifest:
         units = {name: tag.unit for name, tag in self.line.items()}
-        delay = format_duration(usual_delay(self.hop * self.period))
+        delay = format_duration(default_delay(self.hop * self.period))
         return Manifest(
             format=FORMAT,
             id=self.job.identity.id,

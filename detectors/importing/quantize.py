@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.bundle.bundle import INPUT, Model
-from detectors.importing.disturb import disturbed
-from detectors.training.cost import seconds_each
+from detectors.importing.perturb import perturbed
+from detectors.training.latency import seconds_per_window
 from gateway.api.model import Floats
 
-LEAST_RANK_CORRELATION = 0.95
+MIN_RANK_CORRELATION = 0.95
 """Spearman's, over held-out windows and the same ones disturbed."""
-MOST_FLIPPED = 0.001
+MAX_FLIPPED = 0.001
 """Share of decisions that may differ, over the same windows."""
-LEAST_GAIN = 1.05
+MIN_GAIN = 1.05
 CALIBRATED_WITH = 500
 _LAYERS = ["MatMul", "Gemm", "Conv"]
 
@@ -43,13 +43,13 @@ def quantized(
 ) -> tuple[bytes, Verdict]:
     """The graph to use and the verdict. Windows float64[window, time, tag]."""
     small = _static_int8(graph, fitted[:: -(-len(fitted) // CALIBRATED_WITH)])
-    tried = np.concatenate((held_out, disturbed(held_out)))
+    tried = np.concatenate((held_out, perturbed(held_out)))
     before, after = Model(graph), Model(small)
     verdict = judge(
         before.run(tried).score,
         after.run(tried).score,
         threshold,
-        seconds_each(before, held_out) / seconds_each(after, held_out),
+        seconds_per_window(before, held_out) / seconds_per_window(after, held_out),
     )
     return (small if verdict.taken else graph), verdict
 
@@ -62,9 +62,9 @@ def judge(before: Floats, after: Floats, threshold: float, speed_up: float) -> V
         words
         for is_so, words in (
             (not np.isfinite(after).all(), "it gives no numbers for some windows"),
-            (not ranks >= LEAST_RANK_CORRELATION, f"it ranks windows otherwise ({ranks:.4f})"),
-            (not flipped <= MOST_FLIPPED, f"{flipped:.2%} of the decisions differ"),
-            (not speed_up >= LEAST_GAIN, f"it is not faster here ({speed_up:.2f} times)"),
+            (not ranks >= MIN_RANK_CORRELATION, f"it ranks windows otherwise ({ranks:.4f})"),
+            (not flipped <= MAX_FLIPPED, f"{flipped:.2%} of the decisions differ"),
+            (not speed_up >= MIN_GAIN, f"it is not faster here ({speed_up:.2f} times)"),
         )
         if is_so
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from detectors.importing.job import Imported
-from detectors.training.report import HOUR, hours_of, words_of_sureness, words_of_too_short
+from detectors.training.report import HOUR, describe_interval, describe_too_short, hours_of
 from gateway.api.options import format_duration
 
 
@@ -30,9 +30,9 @@ def as_values(done: Imported, path: Path) -> dict[str, Any]:
         "calibration_exceedances": int((scores > manifest.threshold).sum()),
         "normal_running_hours": calibration.length / HOUR,
         "false_alarm_wished_hours": budget and budget / HOUR,
-        "false_alarm_at_most_hours": calibration.furthest / HOUR,
-        "false_alarm_interval_hours": hours_of(limit.sureness),
-        "too_short": (budget or 0) > calibration.furthest,
+        "false_alarm_at_most_hours": calibration.longest_interval / HOUR,
+        "false_alarm_interval_hours": hours_of(limit.confidence_interval),
+        "too_short": (budget or 0) > calibration.longest_interval,
         "delay": format_duration(manifest.on_delay),
         "quantization": None if verdict is None else verdict._asdict(),
     }
@@ -51,7 +51,7 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['calibration_windows']} windows: median {report['calibration_median']:.3g}, "
         f"highest {report['calibration_highest']:.3g}, {report['calibration_exceedances']} above"
     )
-    yield f"  false alarm {words_of_sureness(report['false_alarm_interval_hours'])}"
+    yield f"  false alarm {describe_interval(report['false_alarm_interval_hours'])}"
     yield (
         "  note        if the model was made from this very data, it will do worse on other: "
         "see andon backtest"
@@ -59,13 +59,13 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     if report["delay"] != "0s":
         yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
     if report["too_short"]:
-        yield f"  warning     {words_of_too_short(report)}"
+        yield f"  warning     {describe_too_short(report)}"
     verdict = report["quantization"]
     if verdict is not None:
-        yield f"  8 bits      {_words_of_quantization(verdict)}"
+        yield f"  8 bits      {_describe_quantization(verdict)}"
 
 
-def _words_of_quantization(verdict: dict[str, Any]) -> str:
+def _describe_quantization(verdict: dict[str, Any]) -> str:
     if not verdict["taken"]:
         return f"not kept: {verdict['why']}"
     return (

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from detectors.bundle.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
-from detectors.importing.form import Form
 from detectors.importing.scaling import Scaling
+from detectors.importing.signature import Signature
 from gateway.api.contracts import ModelError
 
-LEAST_OPSET = 13
+MIN_OPSET = 13
 """The first in which ReduceSum and Unsqueeze take their axes as inputs, as ours do."""
 CLIP = 1e4
 _THEIRS = "model/"
@@ -58,7 +58,7 @@ class _Graph:
         return self.add("Reshape", [source, self.constant(f"{out}/shape", shape, np.int64)], out)
 
 
-def wrapped(model: Any, form: Form, scaling: Scaling, centring: Centring) -> bytes:
+def wrapped(model: Any, form: Signature, scaling: Scaling, centring: Centring) -> bytes:
     """The fused graph's bytes; ModelError where the model cannot be taken in."""
     import onnx
     from onnx import compose, helper, numpy_helper
@@ -103,14 +103,14 @@ def _modern(model: Any) -> Any:
     from onnx import version_converter
 
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-    if opset >= LEAST_OPSET:
+    if opset >= MIN_OPSET:
         return model
     try:
-        return version_converter.convert_version(model, LEAST_OPSET)
+        return version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError and its own kinds
         raise ModelError(
             f"its opset {opset} is too old, and it cannot be converted ({error}): export it with "
-            f"opset {LEAST_OPSET} or newer"
+            f"opset {MIN_OPSET} or newer"
         ) from error
 
 
@@ -120,7 +120,7 @@ def _entry(name: str, *shape: int) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
 
 
-def _scaled(ours: _Graph, form: Form, scaling: Scaling) -> str:
+def _scaled(ours: _Graph, form: Signature, scaling: Scaling) -> str:
     """The rows that the model sees, as it takes them, in float64."""
     seen = INPUT
     if form.kind == "forecast":
@@ -132,7 +132,7 @@ def _scaled(ours: _Graph, form: Form, scaling: Scaling) -> str:
     return ours.add("Clip", ["wide", *bounds], "standard")
 
 
-def _occluded(ours: _Graph, form: Form, scaling: Scaling, standard: str) -> str:
+def _occluded(ours: _Graph, form: Signature, scaling: Scaling, standard: str) -> str:
     """Each window, and behind it once more for each tag with that tag at its usual value."""
     kept = np.concatenate((np.ones((1, form.tags)), 1 - np.eye(form.tags)))[:, None, :]
     usual = (1 - kept) * ((scaling.mean - scaling.offset) / scaling.scale)
@@ -143,7 +143,7 @@ def _occluded(ours: _Graph, form: Form, scaling: Scaling, standard: str) -> str:
     return ours.reshape("occluded", [-1, form.rows, form.tags], "variants")
 
 
-def _laid_out(ours: _Graph, form: Form, entry: str) -> None:
+def _laid_out(ours: _Graph, form: Signature, entry: str) -> None:
     """In the model's own layout and number type, under the name of its input."""
     if form.layout == "tag_time":
         entry = ours.add("Transpose", [entry], "turned", perm=[0, 2, 1])
@@ -152,7 +152,7 @@ def _laid_out(ours: _Graph, form: Form, entry: str) -> None:
     ours.add("Cast", [entry], _THEIRS + form.input, to=form.element)
 
 
-def _of_residuals(ours: _Graph, form: Form, scaling: Scaling) -> None:
+def _of_residuals(ours: _Graph, form: Signature, scaling: Scaling) -> None:
     from onnx import TensorProto
 
     given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)
@@ -180,7 +180,7 @@ def _of_residuals(ours: _Graph, form: Form, scaling: Scaling) -> None:
     ours.add("ReduceSum", [CONTRIBUTION, axis], SCORE, keepdims=0)
 
 
-def _of_one_number(ours: _Graph, form: Form, centring: Centring) -> None:
+def _of_one_number(ours: _Graph, form: Signature, centring: Centring) -> None:
     from onnx import TensorProto
 
     given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)

@@ -19,8 +19,8 @@ from gateway.api.model import Floats
 
 HIDDEN = (32, 32)
 KEPT = 0.99
-"""Share of variance that the net sees, in MOST_COMPONENTS at the most; the rest is never usual."""
-MOST_COMPONENTS = 32
+"""Share of variance that the net sees, in MAX_COMPONENTS at the most; the rest is never usual."""
+MAX_COMPONENTS = 32
 NOISE = 1.0
 """A tag is moved by up to so many of its standard deviations, in every second example."""
 EXAMPLES = 4000
@@ -108,7 +108,7 @@ def fit(rows: Floats) -> list[Autoencoder]:
     flat = rows.reshape(len(rows), -1)
     pca = PCA(svd_solver="covariance_eigh").fit(flat)
     enough = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), KEPT)) + 1
-    count = min(enough, MOST_COMPONENTS)
+    count = min(enough, MAX_COMPONENTS)
     components = pca.components_[:count]
     variance = np.maximum(pca.explained_variance_[:count], 1e-12)
     # Halfway to whitened: small components are heard as well, and their noise is not blown up.

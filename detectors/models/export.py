@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from detectors.bundle.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
-from detectors.models.lagged import CLIP, Frame, Lagged, Node
+from detectors.models.lagged import CLIP, Lagged, Node, WindowFrame
 from gateway.api.model import Floats
 
 OPSET = 18
@@ -52,11 +52,11 @@ def graph_bytes(model: Lagged) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
-def _rows(frame: Frame) -> list[Node]:
+def _rows(frame: WindowFrame) -> list[Node]:
     """From the window to `row`: float32[window * (stretches, averaged stretch), time * tag]."""
     apart: list[Node] = [
         ("Mul", ["standard", "stays"], "staying", {}),
-        ("Mul", ["standard", "wanders"], "wandering", {}),
+        ("Mul", ["standard", "nonstationary"], "wandering", {}),
         ("Concat", ["staying", "wandering"], "seen", {"axis": 1}),
     ]
     return [
@@ -67,8 +67,13 @@ def _rows(frame: Frame) -> list[Node]:
         ("Clip", ["wide", "lowest", "highest"], "clipped", {}),
         ("Cast", ["clipped"], "single", {"to": 1}),
         ("Reshape", ["single", "by_time"], "standard", {}),
-        *(apart if frame.wanders.any() else []),
-        ("MatMul", ["unfold", "seen" if frame.wanders.any() else "standard"], "stretches", {}),
+        *(apart if frame.nonstationary.any() else []),
+        (
+            "MatMul",
+            ["unfold", "seen" if frame.nonstationary.any() else "standard"],
+            "stretches",
+            {},
+        ),
         ("Reshape", ["stretches", "flat"], "row", {}),
     ]
 
@@ -94,8 +99,8 @@ def _outputs() -> list[Node]:
 def _constants(model: Lagged) -> dict[str, Any]:
     frame, tags, judged = model.frame, len(model.frame.mean), len(model.weights)
     single = {
-        "stays": ~frame.wanders,
-        "wanders": frame.wanders,
+        "stays": ~frame.nonstationary,
+        "nonstationary": frame.nonstationary,
         "unfold": _unfold(model),
         "tag_of_cell": np.tile(np.eye(tags), (frame.lag, 1)),
         "weights": np.kron(model.weights[:, None], np.eye(tags)),
@@ -129,7 +134,7 @@ def _unfold(model: Lagged) -> Floats:
         unfold[stretch, :, stretch : stretch + frame.lag] = np.eye(frame.lag)
     if model.lasting:
         unfold[count] = np.tensordot(frame.recency, unfold[:count], axes=1)
-    if frame.wanders.any():
+    if frame.nonstationary.any():
         level = unfold.mean(axis=1, keepdims=True)
         unfold = np.concatenate((unfold, unfold - level), axis=2)
     return unfold.reshape(-1, unfold.shape[2])

@@ -64,18 +64,18 @@ def linear_constants(centre: Floats, matrix: Floats, pull: Floats) -> dict[str, 
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-class Frame(NamedTuple):
+class WindowFrame(NamedTuple):
     """What models of the same windows have in common, whatever their core.
 
     mean, std: float64[tag]; recency: float64[stretch], weights, oldest first, that sum to 1;
-    wanders: bool[tag], of which only the course within a stretch counts.
+    nonstationary: bool[tag], of which only the course within a stretch counts.
     """
 
     mean: Floats
     std: Floats
     lag: int
     recency: Floats
-    wanders: Bools
+    nonstationary: Bools
 
     @property
     def length(self) -> int:
@@ -94,7 +94,7 @@ class Frame(NamedTuple):
         return float(1 / (self.recency**2).sum())
 
     @property
-    def whole(self) -> "Frame":
+    def whole(self) -> "WindowFrame":
         """The same windows as one stretch."""
         return self._replace(lag=self.length, recency=np.ones(1))
 
@@ -118,13 +118,15 @@ class Frame(NamedTuple):
         return self._courses(np.stack(mean, axis=1))
 
     def _courses(self, rows: Floats) -> Floats:
-        return np.asarray(rows - self.wanders * rows.mean(axis=1, keepdims=True), dtype=np.float64)
+        return np.asarray(
+            rows - self.nonstationary * rows.mean(axis=1, keepdims=True), dtype=np.float64
+        )
 
 
 class Lagged(NamedTuple):
     """A fitted model. `lasting`: what the averaged stretch's part counts; 0 if it is not judged."""
 
-    frame: Frame
+    frame: WindowFrame
     core: Core
     lasting: float = 0.0
 
@@ -157,7 +159,7 @@ class Lagged(NamedTuple):
         return contribution.sum(axis=1), contribution, windows[:, -1] - newest * frame.std
 
 
-def scaled(frame: Frame, core: Core, windows: Floats) -> Lagged:
+def scaled(frame: WindowFrame, core: Core, windows: Floats) -> Lagged:
     """A model that judges the averaged stretch too, which is LASTING of a score in `windows`."""
     part, _ = core.judge(frame.average(windows).reshape(len(windows), -1))
     usual = float(part.sum(axis=1).mean())

@@ -18,7 +18,7 @@ MULTIPLE = 8
 """Of so many points: only where each row of distances begins at a like address does the runtime add
 it up in the same order, whatever else is in the batch."""
 NEIGHBOURS = 20
-LEAST_REACH = 0.01
+MIN_REACH = 0.01
 """Of the mean distance to the farthest neighbour: stretches that are all equal, as those of a
 machine that stands still, must not make the least noise infinitely strange."""
 _TINY = 1e-12
@@ -132,6 +132,6 @@ def fit(rows: Floats) -> list[Lof]:
     points = flat[np.linspace(0, len(flat) - 1, count).astype(int)]
     # Without an argument a point is no neighbour of its own.
     distance, at = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors()
-    reach = np.maximum(distance[:, -1], LEAST_REACH * max(distance[:, -1].mean(), _TINY))
+    reach = np.maximum(distance[:, -1], MIN_REACH * max(distance[:, -1].mean(), _TINY))
     density = 1 / np.maximum(distance, reach[at]).mean(axis=1)
     return [Lof(points, reach, density, rows.shape[2])]

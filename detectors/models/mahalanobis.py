@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.models.lagged import Node, linear_constants, linear_nodes
-from detectors.models.wander import wandering_directions
+from detectors.models.nonstationary import nonstationary_directions
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Floats
 
-LEAST_VARIANCES = (0.1, 0.01, 0.001)
+MIN_VARIANCES = (0.1, 0.01, 0.001)
 """Of a direction, against the mean of all: one that hardly moved must not be nearly everything. The
 less, the smaller a break in what tags do together is seen, and the sooner a harmless one alarms."""
 
@@ -84,18 +84,18 @@ def fit_robust(rows: Floats) -> list[Mahalanobis]:
 def _cores(
     centre: Floats, covariance: Floats, flat: Floats, tags: int, method: str
 ) -> list[Mahalanobis]:
-    """A core for each of LEAST_VARIANCES."""
+    """A core for each of MIN_VARIANCES."""
     variance, axes = np.linalg.eigh(covariance)
-    wander = wandering_directions((flat - centre) @ axes)
+    wander = nonstationary_directions((flat - centre) @ axes)
     weights = [
         (~wander | wander.all()) / np.maximum(variance, least * max(variance.mean(), 1e-12))
-        for least in LEAST_VARIANCES
+        for least in MIN_VARIANCES
     ]
     # A value's distance from its expectation given all others is (P x)_i / P_ii.
     precision = (axes * weights[-1]) @ axes.T
     newest = precision[:, -tags:] / np.maximum(np.diag(precision)[-tags:], 1e-12)
     found = []
-    for least, weight in zip(LEAST_VARIANCES, weights, strict=True):
+    for least, weight in zip(MIN_VARIANCES, weights, strict=True):
         root = (axes * np.sqrt(weight)) @ axes.T
         usual = max((((flat - centre) @ root) ** 2).sum(axis=1).mean(), 1e-12)
         found.append(Mahalanobis(centre, root / np.sqrt(usual), newest, method, least))

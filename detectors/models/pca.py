@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.bundle.phrases import counted
+from detectors.bundle.phrases import format_count
 from detectors.models.lagged import Node, linear_constants, linear_nodes
 from gateway.api.model import Floats
 
 VARIANCES = (0.8, 0.9, 0.95, 0.99)
 """Shares of variance that are kept: more follows the tags closer, and faults as well."""
-LEAST_RESIDUAL = 0.1
+MIN_RESIDUAL = 0.1
 """A tag's usual residual, in its standard deviations, is taken as at least this."""
 EVENNESS = 0.25
 """Power of the usual residual by which tags are evened out: at 0 the noisiest tags would be most
@@ -39,7 +39,7 @@ class Pca(NamedTuple):
     variance: float
 
     def __str__(self) -> str:
-        kept = counted(len(self.components), "component")
+        kept = format_count(len(self.components), "component")
         return f"lagged PCA, {kept}, {self.variance:.0%} of variance"
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
@@ -88,7 +88,7 @@ def _keep(
 def evened(rest: Floats) -> Floats:
     """Float64[time, tag]: tags that are told well by the others count somewhat more."""
     usual = np.sqrt((rest**2).mean(axis=(0, 1)))
-    weight = np.broadcast_to(np.maximum(usual, LEAST_RESIDUAL) ** -EVENNESS, rest.shape[1:])
+    weight = np.broadcast_to(np.maximum(usual, MIN_RESIDUAL) ** -EVENNESS, rest.shape[1:])
     average = ((rest * weight) ** 2).sum(axis=(1, 2)).mean()
     return np.asarray(weight / np.sqrt(max(average, 1e-12)), dtype=np.float64)
 

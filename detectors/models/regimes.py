@@ -16,19 +16,19 @@ from detectors.models.kmeans import nearest
 from detectors.models.lagged import Node
 from gateway.api.model import Floats
 
-MOST_STATES, ROWS_OF_A_STATE = 48, 150
+MAX_STATES, ROWS_OF_A_STATE = 48, 150
 VARIANCE = 0
 """Number of the PCA that is taken: it keeps 80 % of the variance within the states."""
-LEAST_SPREAD = 0.01
+MIN_SPREAD = 0.01
 """Of a tag within a state, in its standard deviations over all: what stands still has none."""
-LEAST_LEVEL = 0.3
+MIN_LEVEL = 0.3
 UNSURE = 4.0
 """How much higher a state's level is taken that few stretches, which overlap, were seen of."""
-MOST_WAYS = 4
+MAX_WAYS = 4
 STRONG = 0.75
 """Silhouette of clusters that are far apart: a strong structure begins at 0.71 (Kaufman and
 Rousseeuw, 1990), and a sine, which is one way of running, has 0.69."""
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 """Of the time that each separate way of running takes: fewer are outliers."""
 LOOKED_AT = 1000
 
@@ -117,16 +117,16 @@ def fit(rows: Floats) -> list[Regimes]:
     """One core; standardised [row, time, tag]."""
     flat, (count, time, tags) = rows.reshape(len(rows), -1), rows.shape
     apart = ways(rows[:, -1])
-    states = min(MOST_STATES, max(count // ROWS_OF_A_STATE, apart)) if apart > 1 else 1
+    states = min(MAX_STATES, max(count // ROWS_OF_A_STATE, apart)) if apart > 1 else 1
     centres = _clusters(flat, states).cluster_centers_
     state = nearest(flat, centres)
     seen = np.maximum(np.bincount(state, minlength=len(centres)), 1)
     rest = rows - centres.reshape(-1, time, tags)[state]
-    spread = np.maximum(np.sqrt(_by_state((rest**2).mean(axis=1), state, seen)), LEAST_SPREAD)
+    spread = np.maximum(np.sqrt(_by_state((rest**2).mean(axis=1), state, seen)), MIN_SPREAD)
     way = _ways_of(rows[:, -1], centres, apart)
     parts, score = _fitted(rest / spread[state][:, None], way[state])
     level = _by_state(score[:, None], state, seen)[:, 0]
-    level = np.maximum(level * (1 + UNSURE / np.sqrt(np.maximum(seen / time, 1.0))), LEAST_LEVEL)
+    level = np.maximum(level * (1 + UNSURE / np.sqrt(np.maximum(seen / time, 1.0))), MIN_LEVEL)
     level *= (score / level[state]).mean()
     wide = np.tile(spread, time)
     sizes = [len(part.components) for part in parts]
@@ -176,10 +176,10 @@ def ways(newest: Floats) -> int:
 
     some = _some(newest)
     best, found = STRONG, 1
-    for count in range(2, MOST_WAYS + 1):
+    for count in range(2, MAX_WAYS + 1):
         label = _clusters(some, count).labels_
         rarest = np.bincount(label).min() / len(some)
-        apart = float(silhouette_score(some, label)) if rarest >= LEAST_SHARE else 0.0
+        apart = float(silhouette_score(some, label)) if rarest >= MIN_SHARE else 0.0
         if apart >= best:
             best, found = apart, count
     return found

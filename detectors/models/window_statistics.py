@@ -18,9 +18,9 @@ from gateway.api.model import Floats
 
 QUIET = 1e-4
 """Of a tag's usual variance, which is added to it: near 0 a root would magnify what is rounded."""
-LEAST_VARIANCE = 1e-6
+MIN_VARIANCE = 1e-6
 """The same in squared standard deviations of the tag, beyond the precision of a float32."""
-MOST_TAGS = 160
+MAX_TAGS = 160
 """More are judged so only where it is asked for: learning takes a minute and more."""
 HARDLY = 1e-6
 """A statistic that varied by less, as the level of a tag that wandered, says nothing."""
@@ -92,7 +92,7 @@ def fit(rows: Floats) -> list[Statistics]:
     count, length, _ = rows.shape
     flat = rows.reshape(count, -1)
     both = variances(flat, length)
-    quiet = np.maximum(QUIET * both.mean(axis=0), LEAST_VARIANCE)
+    quiet = np.maximum(QUIET * both.mean(axis=0), MIN_VARIANCE)
     found = statistics(both, flat, quiet, length)
     usual, width = found.mean(axis=0), found.std(axis=0)
     width[width < HARDLY] = 0

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from detectors.bundle.phrases import counted, figure, spoken
+from detectors.bundle.phrases import format_count, format_hours, format_number
 from gateway.api.contracts import ConfigError
 
 
@@ -25,7 +25,12 @@ def render(template: str, report: Mapping[str, Any], **more: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"spoken": spoken, "counted": counted, "figure": figure, "when": _when}
+    environment.filters |= {
+        "format_hours": format_hours,
+        "format_count": format_count,
+        "format_number": format_number,
+        "when": _when,
+    }
     return environment.get_template(template).render(report=report, **more)
 
 

@@ -10,16 +10,16 @@ from detectors.evaluation.apply import Judged
 from detectors.reporting import plots
 from detectors.reporting.alarm_plots import SHOWN, alarm_pictures, spans_of
 from detectors.reporting.page import drawn, render
-from detectors.training.learn import Learnt
+from detectors.training.learn import TrainedModel
 from detectors.training.report import (
+    describe_interval,
+    describe_labelled,
+    describe_nonstationary,
     warnings,
-    words_of_sureness,
-    words_of_wandering,
-    words_of_wrong,
 )
 from detectors.training.trial import Verdict
 
-MOST_TAGS = 36
+MAX_TAGS = 36
 """Tags that are drawn at the most."""
 LISTED = 30
 """Tags and gaps that are listed at the most where a sentence names them."""
@@ -30,7 +30,7 @@ VERDICTS = {
 }
 
 
-def training_page(learnt: Learnt, report: dict[str, Any], units: Mapping[str, str]) -> str:
+def training_page(learnt: TrainedModel, report: dict[str, Any], units: Mapping[str, str]) -> str:
     """The page; `report` is that of `detectors.training.report`, `units` by tag where known."""
     return render(
         "training.html",
@@ -38,9 +38,9 @@ def training_page(learnt: Learnt, report: dict[str, Any], units: Mapping[str, st
         units=units,
         plots=_plots(learnt, report, units),
         warnings=list(warnings(report)),
-        labelled=words_of_wrong(report["wrong_windows"]),
-        sureness=words_of_sureness(report["false_alarm_interval_hours"]),
-        wandering=words_of_wandering(report["wandered"]),
+        labelled=describe_labelled(report["wrong_windows"]),
+        confidence_interval=describe_interval(report["false_alarm_interval_hours"]),
+        wandering=describe_nonstationary(report["wandered"]),
         verdicts=VERDICTS,
         quick=_quick(report["sensitivity"]),
         shown=SHOWN,
@@ -48,7 +48,9 @@ def training_page(learnt: Learnt, report: dict[str, Any], units: Mapping[str, st
     )
 
 
-def _plots(learnt: Learnt, report: dict[str, Any], units: Mapping[str, str]) -> dict[str, Any]:
+def _plots(
+    learnt: TrainedModel, report: dict[str, Any], units: Mapping[str, str]
+) -> dict[str, Any]:
     pictures: dict[str, Any] = {
         "tags": _tags(learnt, report),
         "held_out": _scores(learnt.held_out),
@@ -64,18 +66,18 @@ def _scores(judged: Judged) -> Markup:
     return drawn(plots.scores(judged.at, judged.score, judged.threshold, spans_of(judged)))
 
 
-def _alarms(learnt: Learnt, judged: Judged, units: Mapping[str, str]) -> list[Any]:
+def _alarms(learnt: TrainedModel, judged: Judged, units: Mapping[str, str]) -> list[Any]:
     windows = learnt.prepared.windows
     names, newest = learnt.prepared.names, windows.values[:, -1]
     return alarm_pictures(judged, names, windows.ends, newest, units)
 
 
-def _tags(learnt: Learnt, report: dict[str, Any]) -> list[tuple[str, Markup]]:
+def _tags(learnt: TrainedModel, report: dict[str, Any]) -> list[tuple[str, Markup]]:
     windows, statistics = learnt.prepared.windows, report["tag_statistics"]
     moved = np.array([abs(statistics[name]["moved"]) for name in report["tags"]])
     kept: Sequence[int] = range(len(moved))
-    if len(moved) > MOST_TAGS:
-        kept = np.argsort(-moved, kind="stable")[:MOST_TAGS].tolist()
+    if len(moved) > MAX_TAGS:
+        kept = np.argsort(-moved, kind="stable")[:MAX_TAGS].tolist()
     return [
         (report["tags"][n], drawn(plots.tag(windows.ends, windows.values[:, -1, n]))) for n in kept
     ]

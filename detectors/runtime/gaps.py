@@ -1,4 +1,4 @@
-"""Stacks windows for a model and fills what was not observed; live and in training alike. Pure."""
+"""Stacking of windows and filling of missing cells, for scoring and training alike. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ import numpy as np
 from gateway.api.model import Bools, Floats, Window
 
 HELD = 3
-"""Periods for which a line holds a value where its file says nothing else."""
+"""Periods for which a line holds a value by default."""
 
 
 def stack(windows: Sequence[Window]) -> tuple[Floats, Bools]:
-    """The values float64[window, time, tag], and where they were observed and finite."""
+    """Values float64[window, time, tag], and bool of the same shape: observed and finite."""
     values = np.stack([window.values for window in windows])
     observed = np.stack([window.observed for window in windows]) & np.isfinite(values)
     return values, observed
 
 
 def hold(values: Floats, observed: Bools) -> Floats:
-    """Each missing cell takes its tag's last observed row before it, or else the first after it.
+    """Forward-fills missing cells with the tag's last observed row, at the start with its first.
 
-    Only within the window, as in `fill`, but never a value that was not measured: for conditions.
+    Stays within the window, as `fill` does, but yields only measured values: for conditions.
     """
     rows = np.arange(values.shape[1])[None, :, None]
     before = np.maximum.accumulate(np.where(observed, rows, -1), axis=1)
@@ -29,11 +29,11 @@ def hold(values: Floats, observed: Bools) -> Floats:
 
 
 def fill(values: Floats, observed: Bools) -> Floats:
-    """Each missing cell lies on the line between its tag's rows before and after the gap.
+    """Interpolates missing cells linearly between the tag's rows before and after the gap.
 
-    The rows before a gap that repeat a value are missing too, up to HELD of them: the aligner held
-    it there. At an end of the window the nearest row counts. Only within the window, so that its
-    score depends on nothing else. A tag that was never observed in a window stays as it is.
+    Up to HELD rows before a gap that repeat a value count as missing too: the aligner held the
+    value there. At an end of the window the nearest row is used. Filling stays within the window,
+    so that the score depends on nothing else. A tag never observed in a window is left as it is.
     """
     if observed.all():
         return values
@@ -50,10 +50,10 @@ def fill(values: Floats, observed: Bools) -> Floats:
 
 
 def _held(values: Floats, observed: Bools) -> Bools:
-    """Rows before a gap that say again what the row before them said."""
-    again = np.zeros_like(observed)
-    again[:, 1:] = observed[:, 1:] & observed[:, :-1] & (values[:, 1:] == values[:, :-1])
-    gone = ~observed
+    """Marks rows before a gap that repeat the value of the row before them."""
+    repeated = np.zeros_like(observed)
+    repeated[:, 1:] = observed[:, 1:] & observed[:, :-1] & (values[:, 1:] == values[:, :-1])
+    missing = ~observed
     for _ in range(HELD):
-        gone[:, :-1] |= gone[:, 1:] & again[:, :-1]
-    return gone & observed
+        missing[:, :-1] |= missing[:, 1:] & repeated[:, :-1]
+    return missing & observed

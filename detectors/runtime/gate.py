@@ -1,10 +1,11 @@
-"""The gate before a detector: it judges a machine only while that runs. Pure.
+"""The gate before a detector: windows are scored only while the machine runs. Pure.
 
 Promises
-- Open is what held on every row that the detector judges and for the settling time before it.
-- Shut is idle, not blind: no score, with the reason. A gate whose tags lack data is not known, and
-  that is blind.
-- What the detector makes of a window is the same with and without a gate.
+- The gate is open if its conditions held on every row that the detector judges, and for the
+  settling time before them.
+- While the gate is shut the detector is idle: no score, with the reason. While the gate's tags lack
+  data the detector is blind.
+- The score of a window is the same with and without a gate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,39 +31,41 @@ from gateway.api.model import (
 )
 from gateway.api.options import AlarmOptions, Duration, format_duration
 
-LEAST_SEEN = 0.8
-"""Share of its rows in which each of the gate's tags must be observed, and the newest."""
+MIN_SEEN = 0.8
+"""Share of rows in which each of the gate's tags must be observed; the newest row must be."""
 LONGEST = 20_000
-"""Rows that a gate may look at."""
+"""Most rows that a gate may span."""
 
 
 class GateOptions(AlarmOptions):
-    """How a detector's alarms behave in time, and when it judges at all."""
+    """Timing of a detector's alarms, and the conditions under which it scores at all."""
 
     when: When | None = None
-    """Judge only while this holds, as in speed > 100, or all of [running == 1, speed > 100]. Else
-    there is no score, and an active alarm is suppressed by design after its off_delay."""
+    """Score only while this holds, as in speed > 100, or all of [running == 1, speed > 100].
+    Otherwise there is no score, and an active alarm is suppressed by design after its off_delay."""
     settle: Duration = 0
-    """How long `when` must have held before anything is judged: what a start takes."""
+    """How long `when` must have held before scoring starts: the duration of a start-up."""
 
 
-class Look(NamedTuple):
-    """What the gate's own rows say, for each window."""
+class GateState(NamedTuple):
+    """State of the gate for each window."""
 
     is_open: Bools
+    """bool[window]."""
     missing: Bools
-    """bool[window, condition]: too little data to say."""
+    """bool[window, condition]: too little data to decide."""
     broken: Bools
-    """bool[window, condition]: known not to hold in the newest row."""
+    """bool[window, condition]: known to be false in the newest row."""
     held: Sequence[int]
-    """Rows for which all of it has held."""
+    """Newest rows for which all conditions have held, for each window."""
 
 
 class Gate:
-    """The gate of one detector. `own` is what the detector itself wants to see.
+    """The gate of one detector. `own` is the window that the detector itself needs.
 
-    `judged` are the newest rows of it that the gate must be open on. Without conditions it is
-    always open, and `spec` is `own`.
+    The gate must be open on the newest `judged` rows of it. `spec` is the window of both together.
+    Without conditions the gate is always open, and `spec` is `own`. ConfigError if a condition
+    names an unknown tag, or `settle` is too long or has no condition.
     """
 
     def __init__(
@@ -78,20 +81,20 @@ class Gate:
         named = dict.fromkeys(condition.tag for condition in self._conditions)
         known_tags(detector, named, tags)
         if settle and not named:
-            raise ConfigError(f"detector {detector}: settle waits after `when`, which is not given")
+            raise ConfigError(f"detector {detector}: settle needs `when`, which is not given")
         self._own, self._tags = own, tags
         self._rows = judged + -(-settle // own.period)
         if self._rows > LONGEST:
             raise ConfigError(
                 f"detector {detector}: settle of {format_duration(settle)} needs {self._rows} rows "
-                f"of {format_duration(own.period)}, more than {LONGEST}: shorten it"
+                f"of {format_duration(own.period)}, more than the {LONGEST} allowed: shorten it"
             )
-        beside = [name for name in named if name not in own.tags]
-        self._added = len(beside)
+        added = [name for name in named if name not in own.tags]
+        self._added = len(added)
         self.spec = own
         if named:
-            seen = (*own.tags, *beside)
-            self.spec = WindowSpec(seen, own.period, max(own.length, self._rows), own.hop)
+            both = (*own.tags, *added)
+            self.spec = WindowSpec(both, own.period, max(own.length, self._rows), own.hop)
         self._columns = [self.spec.tags.index(each.tag) for each in self._conditions]
 
     def judge(
@@ -100,22 +103,22 @@ class Gate:
         score: Callable[[Sequence[Window]], Sequence[Score]],
         blank: Score,
     ) -> list[Score]:
-        """One score for each window; `score` is asked for those in which the gate is open.
+        """Returns one score for each window; `score` is called with the windows of an open gate.
 
-        `blank` has a NaN for each alarm: what stands where nothing is judged.
+        `blank`, with a NaN for each alarm, is the template for windows that are not scored.
         """
         if not self._conditions or not windows:
             return list(score(windows))
-        look = self.look(windows)
-        judged = [w for w, is_open in zip(windows, look.is_open, strict=True) if is_open]
-        found = iter(score([self._inner(window) for window in judged]))
+        state = self.state(windows)
+        judged = [w for w, is_open in zip(windows, state.is_open, strict=True) if is_open]
+        scores = iter(score([self._inner(window) for window in judged]))
         return [
-            self._widened(next(found)) if is_open else self._unjudged(blank, window, look, row)
-            for row, (window, is_open) in enumerate(zip(windows, look.is_open, strict=True))
+            self._widened(next(scores)) if is_open else self._unjudged(blank, window, state, row)
+            for row, (window, is_open) in enumerate(zip(windows, state.is_open, strict=True))
         ]
 
-    def look(self, windows: Sequence[Window]) -> Look:
-        """Is it open, for each window; `spec` says what they hold."""
+    def state(self, windows: Sequence[Window]) -> GateState:
+        """State of the gate for each window; the windows have the layout of `spec`."""
         part = (slice(-self._rows, None), self._columns)
         values = np.stack([window.values[part] for window in windows])
         observed = np.stack([window.observed[part] for window in windows]) & np.isfinite(values)
@@ -123,14 +126,14 @@ class Gate:
         met = [each.holds(filled[..., n]) for n, each in enumerate(self._conditions)]
         holds = np.stack(met, axis=-1)
         broken = observed[:, -1] & ~holds[:, -1]
-        missing = (observed.mean(axis=1) < LEAST_SEEN) | ~observed[:, -1]
+        missing = (observed.mean(axis=1) < MIN_SEEN) | ~observed[:, -1]
         running: Bools = np.all(holds, axis=2)
         always: Bools = np.all(running, axis=1)
         held = np.where(always, self._rows, running[:, ::-1].argmin(axis=1))
-        return Look(always & ~missing.any(axis=1), missing, broken, held.tolist())
+        return GateState(always & ~missing.any(axis=1), missing, broken, held.tolist())
 
     def reference(self, own: Reference) -> Reference:
-        """How the tags that only the gate looks at were spread is not known: one bin for all."""
+        """Extends a drift reference by the tags that only the gate uses, each with a single bin."""
         if not own.edges or not self._added:
             return own
         edges: Sequence[Sequence[float]] = ((),) * self._added
@@ -151,7 +154,7 @@ class Gate:
         )
 
     def _widened(self, score: Score) -> Score:
-        """With places for the tags that only the gate looks at."""
+        """Pads the score for the tags that only the gate uses."""
         return replace(
             score,
             contribution=_padded(score.contribution, self._added, 0.0),
@@ -159,22 +162,22 @@ class Gate:
             actual=_padded(score.actual, self._added, np.nan),
         )
 
-    def _unjudged(self, blank: Score, window: Window, look: Look, row: int) -> Score:
+    def _unjudged(self, blank: Score, window: Window, state: GateState, row: int) -> Score:
         blind = idle = ""
-        if look.broken[row].any():
-            idle = f"not running ({self._said(look.broken[row])} is false)"
-        elif look.missing[row].any():
-            gone = dict.fromkeys(self._conditions[n].tag for n in np.flatnonzero(look.missing[row]))
-            blind = f"no data for {', '.join(gone)}, which `when` asks for"
+        if state.broken[row].any():
+            idle = f"not running ({self._describe(state.broken[row])} is false)"
+        elif state.missing[row].any():
+            unknown = [self._conditions[n].tag for n in np.flatnonzero(state.missing[row])]
+            blind = f"no data for {', '.join(dict.fromkeys(unknown))}, which `when` needs"
         else:
             held, wanted = (
-                f"{rows * self.spec.period / SECOND:g} s" for rows in (look.held[row], self._rows)
+                f"{rows * self.spec.period / SECOND:g} s" for rows in (state.held[row], self._rows)
             )
             everything = np.ones(len(self._conditions), dtype=np.bool_)
-            idle = f"settling ({self._said(everything)} for {held} of {wanted})"
+            idle = f"settling ({self._describe(everything)} for {held} of {wanted})"
         return replace(blank, at=window.end, coverage=window.coverage, blind=blind, idle=idle)
 
-    def _said(self, which: Bools) -> str:
+    def _describe(self, which: Bools) -> str:
         conditions = (self._conditions[n] for n in np.flatnonzero(which))
         return " and ".join(each.described(self._tags) for each in conditions)
 

@@ -1,4 +1,4 @@
-"""Looks up the tags a detector names among the tags of its line."""
+"""Lookup of the tags that a detector names, among the tags of its line."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from gateway.api.model import Tag
 
 
 def known_tags(detector: str, wanted: Iterable[str], tags: Mapping[str, Tag]) -> list[Tag]:
-    """The line's tags of these names, in their order; ConfigError names all that are missing."""
+    """Returns the line's tags of these names, in order; ConfigError names all that are missing."""
     names = list(wanted)
     missing = [_not_found(name, tags) for name in names if name not in tags]
     if missing:

@@ -1,10 +1,10 @@
-"""The `limits` detector: what every control room knows, per tag, without learning anything.
+"""The `limits` detector: fixed limits per tag, as in a control room, without a model.
 
 Promises
-- One alarm per tag and limit, named `<tag>.<limit>`; no model and no memory beyond the window.
+- One alarm per tag and limit, named `<tag>.<limit>`; no memory beyond the window.
 - Scores are in engineering units, so a threshold is the limit itself: the value for high limits,
   the negated value for low limits, units per second for the rate, seconds for a flat line.
-- Where a tag was not observed the score is NaN: silence is neither normal nor an alarm.
+- Where a tag was not observed the score is NaN: missing data is neither normal nor an alarm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ from gateway.api.model import SECOND, Alarm, Floats, Nanos, Score, Severity, Tag
 from gateway.api.options import Duration, Name, PositiveDuration, Strict, format_duration
 
 LONGEST = 20_000
-"""Rows of a window at most: beyond this a flat line is asked for on too fine a grid."""
+"""Most rows of a window; a longer flat line needs a coarser grid."""
 SAME = 1e-12
-"""Relative difference that is rounding in a cell's mean, not a change."""
+"""Relative difference up to which two values count as equal: rounding in a cell's mean."""
 
-# Rows of the matrix of measures; every alarm picks one row at its tag's column.
+# Rows of the matrix of measures; each alarm reads one row at its tag's column.
 _VALUE, _NEGATED, _RATE, _FLAT = range(4)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -34,7 +34,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Limits(Strict):
-    """What one tag may not do."""
+    """Limits of one tag."""
 
     high_high: Finite | None = None
     """Alarm above this, one severity step above the detector's."""
@@ -45,7 +45,7 @@ class Limits(Strict):
     low_low: Finite | None = None
     """Alarm below this, one severity step above the detector's."""
     hysteresis: NotNegative = 0.0
-    """How far back inside a limit the value must come before the alarm goes, in the tag's unit."""
+    """How far back inside a limit the value must return to clear the alarm, in the tag's unit."""
     rate_of_change: Positive | None = None
     """Alarm when the value moves faster than this, up or down, in units per second."""
     flat_line: PositiveDuration | None = None
@@ -76,13 +76,13 @@ class LimitsOptions(GateOptions):
 
     type: Literal["limits"]
     period: PositiveDuration = SECOND
-    """How often the limits are judged; a cell is the mean of this stretch."""
+    """How often the limits are checked; the value is the mean over this period."""
     tags: Annotated[dict[Name, Limits], Field(min_length=1)]
-    """The limits by tag name."""
+    """Limits by tag name."""
 
 
 class _Check(NamedTuple):
-    """One alarm, and which measure of which tag it watches."""
+    """One alarm, and the measure and tag that it watches."""
 
     alarm: Alarm
     measure: int
@@ -90,11 +90,11 @@ class _Check(NamedTuple):
 
 
 class LimitsDetector:
-    """Judges the last row of each window against fixed limits.
+    """Checks the last row of each window against fixed limits.
 
-    The rate is taken over one step of the grid, or over as many as the tag's own period needs, so
-    that holding a slow tag's value does not turn its next sample into a jump. A gap ends a flat
-    line: what was not seen may have changed.
+    The rate of change is taken over one step of the grid, or over the tag's own period if that is
+    longer, so that the next sample of a slow tag, whose value was held, is not a jump. A gap ends a
+    flat line: the value may have changed in it.
     """
 
     Options: ClassVar[type[LimitsOptions]] = LimitsOptions
@@ -104,20 +104,20 @@ class LimitsDetector:
         name: str,
         options: LimitsOptions,
         tags: Mapping[str, Tag],
-        places: Places,  # noqa: ARG002 - the contract's; limits need no files
+        places: Places,  # noqa: ARG002 - part of the contract; limits need no files
     ) -> None:
         self.name = name
-        found = known_tags(name, options.tags, tags)
+        watched = known_tags(name, options.tags, tags)
         limits = list(options.tags.values())
         period = options.period
         self._period = period / SECOND
-        self._steps = np.array([max(1, -(-tag.period // period)) for tag in found])
-        self._columns = np.arange(len(found))
+        self._steps = np.array([max(1, -(-tag.period // period)) for tag in watched])
+        self._columns = np.arange(len(watched))
         self._low, self._high = _normal_range(limits)
         self._names = tuple(options.tags)
         checks = [
             check
-            for column, (tag, limit) in enumerate(zip(found, limits, strict=True))
+            for column, (tag, limit) in enumerate(zip(watched, limits, strict=True))
             for check in _checks(tag.name, column, limit, options)
         ]
         self.alarms: Sequence[Alarm] = tuple(check.alarm for check in checks)
@@ -125,7 +125,7 @@ class LimitsDetector:
         self._column = np.array([check.column for check in checks])
         length = 1 + max(
             _rows_needed(name, tag, limit, period, int(steps))
-            for tag, limit, steps in zip(found, limits, self._steps, strict=True)
+            for tag, limit, steps in zip(watched, limits, self._steps, strict=True)
         )
         own = WindowSpec(self._names, period, length)
         self._gate = Gate(name, options.when or (), options.settle, tags, own, judged=1)
@@ -133,7 +133,7 @@ class LimitsDetector:
         self._blank = Score(0, np.full(len(checks), np.nan), 0.0)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
-        """Values float64[alarm] per window; `expected` is the nearest value within the limits."""
+        """Scores each window, float64[alarm]; `expected` is the nearest value within the limits."""
         return self._gate.judge(windows, self._judge_all, self._blank)
 
     def _judge_all(self, windows: Sequence[Window]) -> Sequence[Score]:
@@ -157,7 +157,7 @@ class LimitsDetector:
         )
 
     def _flat_seconds(self, values: Floats) -> Floats:
-        """Seconds since each tag last changed or was last not observed; NaN if it is not now."""
+        """Seconds since each tag last changed or had a gap; NaN if it is not observed now."""
         before, after = values[:-1], values[1:]
         # NaN compares false, so a gap counts as a change.
         same = np.abs(after - before) <= SAME * np.abs(after)
@@ -167,7 +167,7 @@ class LimitsDetector:
 
 def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> list[_Check]:
     severity = limits.severity or options.severity
-    # A tag that names its severity means it; else the outer limits weigh one step more.
+    # A severity of the tag applies to all its limits; else the outer ones are one step higher.
     outer = severity if limits.severity else _one_above(severity)
     flat = None if limits.flat_line is None else limits.flat_line / SECOND
     wanted = (
@@ -207,7 +207,7 @@ def _one_above(severity: Severity) -> Severity:
 
 
 def _normal_range(limits: Sequence[Limits]) -> tuple[Floats, Floats]:
-    """The innermost limits of each tag, infinite where there is none."""
+    """Innermost low and high limits float64[tag], infinite where there is none."""
     lows = [_first(each.low, each.low_low, -np.inf) for each in limits]
     highs = [_first(each.high, each.high_high, np.inf) for each in limits]
     return np.array(lows), np.array(highs)
@@ -218,25 +218,25 @@ def _first(*values: float | None) -> float:
 
 
 def _rows_needed(detector: str, tag: Tag, limits: Limits, period: Nanos, steps: int) -> int:
-    """Rows before the last one that this tag's limits look at."""
+    """Rows before the last one that this tag's limits need."""
     if limits.flat_line is None:
         return steps
     where = f"detector {detector}: flat_line of {tag.name}"
     if limits.flat_line < 2 * tag.period:
         raise ConfigError(
             f"{where} is {format_duration(limits.flat_line)}, but a new value comes only every "
-            f"{format_duration(tag.period)}: make it at least twice that"
+            f"{format_duration(tag.period)}: set it to at least twice that"
         )
-    # One row more, since an alarm is active above its threshold, not at it.
+    # One more row, since an alarm is active above its threshold, not at it.
     rows = limits.flat_line // period + 1
     if rows >= LONGEST:
         raise ConfigError(
-            f"{where} needs {rows} rows of {format_duration(period)}, more than {LONGEST}: "
-            f"give the detector a longer period, such as {_enough(limits.flat_line)}"
+            f"{where} needs {rows} rows of {format_duration(period)}, more than the {LONGEST} "
+            f"allowed: give the detector a longer period, such as {_long_enough(limits.flat_line)}"
         )
     return max(steps, rows)
 
 
-def _enough(flat_line: Nanos) -> str:
+def _long_enough(flat_line: Nanos) -> str:
     seconds = -(-flat_line // (1000 * SECOND))
     return format_duration(seconds * SECOND)

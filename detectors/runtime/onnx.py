@@ -1,11 +1,11 @@
-"""The `onnx` detector: scores windows with the model of a bundle.
+"""The `onnx` detector, which scores windows with the model of a bundle.
 
 Promises
-- It is built only if the bundle verifies and every tag of the model is in the line in its unit.
-- Windows that close together are scored in one run, and each score is the same as if alone.
-- A tag with too little data makes it blind for that window: no score, and `blind` names the tag.
-  What little is missing else is bridged within the window, from the row before to the row after.
-- It judges only while its gate is open: the line's `when`, or else the one it was trained with.
+- It is built only if the bundle verifies and the line has every tag of the model in its unit.
+- Windows that close together are scored in one run; each score is the same as for the window alone.
+- A tag with too little data makes the detector blind for that window: no score, and `blind` names
+  the tag. Shorter gaps are interpolated within the window.
+- It scores only while its gate is open: `when` of the line, or else of the training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from detectors.bundle.bundle import Manifest, load
-from detectors.bundle.calibration import Budget
-from detectors.bundle.phrases import spoken
+from detectors.bundle.phrases import format_hours
+from detectors.bundle.threshold import Budget
 from detectors.runtime.gaps import fill, stack
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.known_tags import known_tags
@@ -29,31 +29,33 @@ _HOUR = 3600 * SECOND
 
 
 class OnnxOptions(GateOptions):
-    """A learnt model; tags, period, window, hop and threshold come from its manifest."""
+    """A trained model; tags, period, window, hop and threshold come from its manifest."""
 
     type: Literal["onnx"]
     bundle: str
     """Folder with model.onnx and manifest.json, relative to the line file."""
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Alarm above this score; the manifest's if not given."""
+    """Alarm above this score; by default the manifest's."""
     false_alarms: Budget | None = None
-    """As many as may be borne, as in 1 per week, instead of a threshold; it comes from how the
-    model scored normal running it had not seen, and not rarer than one in three times its
-    length."""
+    """Budget of false alarms, as in 1 per week, instead of a threshold. The threshold is derived
+    from the model's scores on held-out normal running; the budget can be at most one in three
+    times its length."""
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = HYSTERESIS
-    """How far below the threshold the score must fall, as a fraction of it."""
+    """How far below the threshold the score must fall to clear the alarm, as a fraction of it."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of a tag's rows that must be observed in a window; the manifest's if not given."""
+    """Share of a tag's rows that must be observed in a window; by default the manifest's."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if self.threshold is not None and self.false_alarms is not None:
-            raise ValueError("threshold and false_alarms both set the threshold: give one of them")
+            raise ValueError(
+                "threshold and false_alarms both set the threshold: give only one of them"
+            )
         return self
 
 
 class OnnxDetector:
-    """One alarm, `anomaly`: the model's score is above its threshold."""
+    """Detector with one alarm, `anomaly`: the model's score is above its threshold."""
 
     Options: ClassVar[type[OnnxOptions]] = OnnxOptions
 
@@ -76,8 +78,8 @@ class OnnxDetector:
                 threshold,
                 options.severity,
                 hysteresis=options.hysteresis * threshold,
-                on_delay=_given(options, "on_delay", manifest.on_delay),
-                off_delay=_given(options, "off_delay", manifest.off_delay),
+                on_delay=_option_or(options, "on_delay", manifest.on_delay),
+                off_delay=_option_or(options, "off_delay", manifest.off_delay),
             ),
         )
         self._min_coverage = options.min_coverage or manifest.min_coverage
@@ -86,53 +88,56 @@ class OnnxDetector:
         self.reference = self._gate.reference(manifest.reference)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
-        """One value per window; NaN and `blind` where a tag had too little data, or none now.
+        """Returns one value per window.
 
-        NaN and `idle` where the gate is shut.
+        NaN and `blind` where a tag had too little data, or none in the newest row; NaN and `idle`
+        where the gate is shut.
         """
-        return self._gate.judge(windows, self._seen, self._blank)
+        return self._gate.judge(windows, self._score_open, self._blank)
 
-    def _seen(self, windows: Sequence[Window]) -> Sequence[Score]:
+    def _score_open(self, windows: Sequence[Window]) -> Sequence[Score]:
         if not windows:
             return []
         values, observed = stack(windows)
         seen = observed.mean(axis=1)
-        # The newest row decides too: a tag that has just fallen silent must not look strange.
+        # The newest row must be observed too: a tag that just stopped must not look anomalous.
         missing = (seen < self._min_coverage) | ~observed[:, -1]
         blind = missing.any(axis=1)
-        judged = iter(
-            self._judged(
+        scores = iter(
+            self._score_filled(
                 [window for window, is_blind in zip(windows, blind, strict=True) if not is_blind],
                 fill(values, observed)[~blind],
                 seen[~blind].mean(axis=1),
             )
         )
         return [
-            self._blind(window, missing[row]) if blind[row] else next(judged)
+            self._blind(window, missing[row]) if blind[row] else next(scores)
             for row, window in enumerate(windows)
         ]
 
-    def _judged(self, windows: Sequence[Window], filled: Floats, coverage: Floats) -> list[Score]:
+    def _score_filled(
+        self, windows: Sequence[Window], filled: Floats, coverage: Floats
+    ) -> list[Score]:
         if not windows:
             return []
-        found = self._model.run(filled)
+        outputs = self._model.run(filled)
         return [
             Score(
                 at=window.end,
-                values=found.score[row : row + 1],
+                values=outputs.score[row : row + 1],
                 coverage=float(coverage[row]),
                 model=self._id,
-                contribution=found.contribution[row],
-                expected=None if found.expected is None else found.expected[row],
+                contribution=outputs.contribution[row],
+                expected=None if outputs.expected is None else outputs.expected[row],
                 actual=filled[row, -1],
-                blind="the model gave no number" if np.isnan(found.score[row]) else "",
+                blind="the model returned NaN" if np.isnan(outputs.score[row]) else "",
             )
             for row, window in enumerate(windows)
         ]
 
     def _blind(self, window: Window, missing: Bools) -> Score:
-        gone = [tag for tag, is_gone in zip(self._names, missing, strict=True) if is_gone]
-        blind = f"no data for {', '.join(gone)}"
+        without = [tag for tag, is_missing in zip(self._names, missing, strict=True) if is_missing]
+        blind = f"no data for {', '.join(without)}"
         return replace(self._blank, at=window.end, coverage=window.coverage, blind=blind)
 
 
@@ -154,25 +159,28 @@ def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float
         return manifest.threshold
     if manifest.calibration is None:
         raise ConfigError(
-            f"detector {detector}: the bundle {manifest.model} does not say how it scored normal "
-            "running, so false_alarms cannot be kept: train it anew, or give a threshold"
+            f"detector {detector}: the bundle {manifest.model} has no calibration, so no threshold "
+            "can be derived from false_alarms: train the model again, or set threshold"
         )
     return manifest.calibration.threshold(between)
 
 
 def _warnings(between: Nanos | None, manifest: Manifest) -> Sequence[str]:
-    if between is None or manifest.calibration is None or between <= manifest.calibration.furthest:
+    calibration = manifest.calibration
+    if between is None or calibration is None or between <= calibration.longest_interval:
         return ()
-    wished, furthest = (spoken(each / _HOUR) for each in (between, manifest.calibration.furthest))
-    told = (
-        f"one false alarm in {wished} cannot be promised by the data that {manifest.model} was "
-        f"learnt from: it can speak of one in {furthest} at the most, for which the threshold is"
+    requested, longest = (
+        format_hours(each / _HOUR) for each in (between, calibration.longest_interval)
     )
-    return (told,)
+    message = (
+        f"one false alarm in {requested} cannot be promised by the training data of "
+        f"{manifest.model}: it supports at most one in {longest}, and the threshold is set for that"
+    )
+    return (message,)
 
 
-def _given(options: OnnxOptions, name: str, usual: Nanos) -> Nanos:
-    return getattr(options, name) if name in options.model_fields_set else usual
+def _option_or(options: OnnxOptions, name: str, default: Nanos) -> Nanos:
+    return getattr(options, name) if name in options.model_fields_set else default
 
 
 def _check_tags(

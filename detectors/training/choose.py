@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.bundle.bundle import Model
-from detectors.bundle.calibration import Calibration
+from detectors.bundle.threshold import Calibration
 from detectors.calibration.held_out import calibrate
 from detectors.models import (
     autoencoder,
@@ -35,15 +35,15 @@ from detectors.models import (
     window_statistics,
 )
 from detectors.models.export import graph_bytes
-from detectors.models.lagged import Core, Frame, Lagged, scaled
-from detectors.models.wander import wandering_tags
-from detectors.training.injection import FAULTS, Fault, injected
+from detectors.models.lagged import Core, Lagged, WindowFrame, scaled
+from detectors.models.nonstationary import nonstationary_tags
+from detectors.training.fault_injection import FAULTS, InjectedFault, inject_faults
 from gateway.api.model import Bools, Floats, Nanos, Times
 
-STRETCHES = 10
+FOLDS = 10
 NEARLY = 0.95
 MUCH_BETTER = 2.0
-MOST_JUDGED = 4000
+MAX_JUDGED = 4000
 """Windows by whose held-out scores candidates are compared; of more, these, evenly thinned. Alarms
 are counted in the chosen one's scores of all windows."""
 EXAMPLES = 40
@@ -109,12 +109,12 @@ class Candidate(NamedTuple):
     contributions: Floats
     calibration: Calibration
     sensitivity: float
-    seen: Mapping[Fault, float]
+    seen: Mapping[InjectedFault, float]
 
     @property
     def shifts(self) -> float:
         """The share of the shifts that it sees, or of what it should see instead."""
-        return self.seen.get(Fault.SHIFT, self.sensitivity)
+        return self.seen.get(InjectedFault.SHIFT, self.sensitivity)
 
     @property
     def core(self) -> Core:
@@ -162,11 +162,11 @@ def choose(
     found: dict[_Key, list[_Part]] = {}
     judged: list[int] = []
     for number, held in enumerate(_stretches(windows), 1):
-        say(f"holding out stretch {number} of {STRETCHES}")
-        taken = held[:: -(-len(windows.ends) // MOST_JUDGED)]
+        say(f"holding out stretch {number} of {FOLDS}")
+        taken = held[:: -(-len(windows.ends) // MAX_JUDGED)]
         judged += taken.tolist()
-        examples = windows.values[held[:: -(-len(held) * STRETCHES // EXAMPLES)]]
-        wrong = injected(examples, frame.std)
+        examples = windows.values[held[:: -(-len(held) * FOLDS // EXAMPLES)]]
+        wrong = inject_faults(examples, frame.std)
         for key, model in models(methods, windows, frame, held):
             scores, contributions, _ = model.score(windows.values[taken])
             strange = np.stack([model.score(each)[0] for each in wrong])
@@ -184,14 +184,14 @@ def choose(
 
 def _stretches(windows: Windows) -> list[Times]:
     """Numbers of the windows that are held out together."""
-    return np.array_split(np.arange(len(windows.ends)), STRETCHES)
+    return np.array_split(np.arange(len(windows.ends)), FOLDS)
 
 
 def _with_all(
     choice: Choice,
     keys: Sequence[_Key],
     windows: Windows,
-    frame: Frame,
+    frame: WindowFrame,
     say: Callable[[str], None],
 ) -> Choice:
     """The same, calibrated by the held-out scores of all windows, as graphs give them.
@@ -202,7 +202,7 @@ def _with_all(
     key = next(key for key, each in zip(keys, candidates, strict=True) if each is chosen)
     parts = []
     for number, held in enumerate(_stretches(windows), 1):
-        say(f"counting alarms in stretch {number} of {STRETCHES}")
+        say(f"counting alarms in stretch {number} of {FOLDS}")
         model = dict(models([chosen.method], windows, frame, held))[key]
         parts.append(Model(graph_bytes(model)).run(windows.values[held]))
     scores = np.concatenate([part.score for part in parts])
@@ -212,16 +212,16 @@ def _with_all(
     return Choice(chosen, candidates, range(len(windows.ends)))
 
 
-def _framed(windows: Windows, lag: int, weights: Floats) -> tuple[Frame, int]:
+def _framed(windows: Windows, lag: int, weights: Floats) -> tuple[WindowFrame, int]:
     """What models of these windows have in common, and in how many ways the plant runs."""
     newest = windows.values[:, -1]
     steady = np.zeros(newest.shape[1], dtype=np.bool_)
-    frame = Frame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
+    frame = WindowFrame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
     rows = frame.standard(newest)
     ways = regimes.ways(rows)
     # A single row has no course, and what has several ways of running does not wander.
     if lag > 1 and ways == 1:
-        frame = frame._replace(wanders=wandering_tags(rows))
+        frame = frame._replace(nonstationary=nonstationary_tags(rows))
     return frame, ways
 
 
@@ -231,7 +231,7 @@ def _sensible(methods: Sequence[str], ways: int, tags: int) -> Sequence[str]:
     Regimes are no help where the plant runs in one way only, and statistics of very many tags are
     more values than a stretch of rows has.
     """
-    no_help = {REGIMES: ways == 1, STATISTICS: tags > window_statistics.MOST_TAGS}
+    no_help = {REGIMES: ways == 1, STATISTICS: tags > window_statistics.MAX_TAGS}
     return [method for method in methods if not no_help.get(method)] or methods
 
 
@@ -253,13 +253,13 @@ def _first(
 
 
 def models(
-    methods: Sequence[str], windows: Windows, frame: Frame, held: Times | None = None
+    methods: Sequence[str], windows: Windows, frame: WindowFrame, held: Times | None = None
 ) -> Iterator[tuple[_Key, Lagged]]:
     """The candidates of these methods, made without the held-out windows."""
     every = np.ones(len(windows.ends), dtype=np.bool_)
     rows = _rows(windows, every if held is None else _apart(windows, held, frame.lag), frame)
     whole = windows.values[every if held is None else _apart(windows, held, frame.length)]
-    some = whole[:: -(-len(whole) // MOST_JUDGED)]
+    some = whole[:: -(-len(whole) // MAX_JUDGED)]
     for name in methods:
         method = METHODS[name]
         seen = frame.whole if method.whole else frame
@@ -275,7 +275,7 @@ def _fitted(method: Method, rows: Floats) -> Sequence[Core]:
         return method.fit(rows)
 
 
-def _rows(windows: Windows, used: Bools, frame: Frame) -> Floats:
+def _rows(windows: Windows, used: Bools, frame: WindowFrame) -> Floats:
     """What a core is fitted on: the newest stretch of each window, and all where a run begins."""
     begins = used & (
         np.diff(windows.ends, prepend=windows.ends[0] - 2 * windows.step) > windows.step
@@ -303,7 +303,9 @@ def _candidate(method: str, model: Lagged, parts: Sequence[_Part], windows: Wind
     scores, contributions = (np.concatenate(each) for each in list(zip(*parts, strict=True))[:2])
     calibration = _calibrated(scores, model, windows)
     over = np.concatenate([part.wrong for part in parts], axis=1) > calibration.threshold()
-    seen = {fault: float(over[[each is fault for each in FAULTS]].mean()) for fault in Fault}
+    seen = {
+        fault: float(over[[each is fault for each in FAULTS]].mean()) for fault in InjectedFault
+    }
     sensitivity = float(over.mean())
     return Candidate(method, model, scores, contributions, calibration, sensitivity, seen)
 

@@ -9,9 +9,9 @@ from detectors.bundle.bundle import Manifest
 from detectors.data.line_tags import read_line_tags
 from detectors.data.recordings import read
 from detectors.training.choose import USUAL
-from detectors.training.learn import Learnt, learn
-from detectors.training.prepare import Wishes
-from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
+from detectors.training.learn import TrainedModel, learn
+from detectors.training.prepare import TrainingOptions
+from detectors.training.publish import ModelIdentity, check_place, manifest_for, write_bundle
 from gateway.api.contracts import ConfigError
 
 
@@ -21,15 +21,15 @@ class Job:
 
     data: Sequence[Path]
     out: Path
-    identity: Identity
-    wishes: Wishes
+    identity: ModelIdentity
+    wishes: TrainingOptions
     line: Path | None = None
     tags: Sequence[str] = ()
     force: bool = False
     candidates: Sequence[str] = USUAL
 
 
-def run(job: Job, say: Callable[[str], None]) -> tuple[Learnt, Manifest]:
+def run(job: Job, say: Callable[[str], None]) -> tuple[TrainedModel, Manifest]:
     """Do it; ConfigError says what is wrong with the files or the wishes."""
     check_place(job.out, replace=job.force)
     line = read_line_tags(job.line) if job.line else {}

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.bundle.bundle import Model, Outputs
-from detectors.calibration.held_out import Interval, interval, usual_delay
+from detectors.calibration.held_out import Interval, confidence_interval, default_delay
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import Judged, follow
 from detectors.models.export import graph_bytes
 from detectors.models.lagged import Lagged
-from detectors.training.choose import STRETCHES, USUAL, Choice, choose
-from detectors.training.prepare import Prepared, Wishes, prepare
+from detectors.training.choose import FOLDS, USUAL, Choice, choose
+from detectors.training.prepare import Prepared, TrainingOptions, prepare
 from detectors.training.sensitivity import Reaction, reactions
-from detectors.training.trial import Trial, alarm_at, hold_trial, scores_of
+from detectors.training.trial import Trial, alarm_at, run_trial, scores_of
 from gateway.api.model import Floats, Nanos
 
 DRIFTED = 3.0
@@ -30,7 +30,7 @@ DRIFTED = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class TrainedModel:
     """A model, its graph, and how it did on what it had not seen."""
 
     prepared: Prepared
@@ -49,10 +49,10 @@ class Learnt:
         return self.choice.model
 
     @property
-    def wandered(self) -> list[str]:
+    def nonstationary_tags(self) -> list[str]:
         """Tags that are judged by their course alone, since their level wandered."""
-        names = zip(self.prepared.names, self.model.frame.wanders, strict=True)
-        return [name for name, wanders in names if wanders]
+        names = zip(self.prepared.names, self.model.frame.nonstationary, strict=True)
+        return [name for name, nonstationary in names if nonstationary]
 
     @property
     def scores(self) -> Floats:
@@ -65,14 +65,14 @@ class Learnt:
         return self.choice.chosen.calibration.threshold(self.budget)
 
     @property
-    def sureness(self) -> Interval:
+    def confidence_interval(self) -> Interval:
         """Of the time between two false alarms."""
-        return self.sureness_of(self.threshold)
+        return self.confidence_interval_at(self.threshold)
 
-    def sureness_of(self, threshold: float) -> Interval:
+    def confidence_interval_at(self, threshold: float) -> Interval:
         """The same, of another threshold."""
         chosen, hop = self.choice.chosen, self.prepared.windows.hop
-        return interval(chosen.scores, STRETCHES, chosen.calibration, threshold, hop)
+        return confidence_interval(chosen.scores, FOLDS, chosen.calibration, threshold, hop)
 
     @property
     def delay(self) -> Nanos:
@@ -105,18 +105,18 @@ class Learnt:
 
 def learn(
     recording: Recording,
-    wishes: Wishes,
+    wishes: TrainingOptions,
     say: Callable[[str], None],
     methods: Sequence[str] = USUAL,
-) -> Learnt:
+) -> TrainedModel:
     """Learn what is normal; ConfigError if the recording does not allow it."""
     say("aligning the recording")
     prepared = prepare(recording, wishes)
     windows, budget = prepared.windows, wishes.false_alarms
     with _one_thread():
         choice = choose(windows, prepared.lag, prepared.recency, methods, say, prepared.faulty)
-        trial = hold_trial(windows, prepared.names, choice, budget, _delay(prepared), say)
-    return Learnt(
+        trial = run_trial(windows, prepared.names, choice, budget, _delay(prepared), say)
+    return TrainedModel(
         prepared,
         choice,
         graph_bytes(choice.model),
@@ -139,7 +139,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _delay(prepared: Prepared) -> Nanos:
-    return usual_delay(prepared.windows.hop)
+    return default_delay(prepared.windows.hop)
 
 
 def examples(prepared: Prepared, choice: Choice) -> Floats:
@@ -152,6 +152,6 @@ def examples(prepared: Prepared, choice: Choice) -> Floats:
     return np.concatenate((windows, wrong))
 
 
-def judged(learnt: Learnt) -> Outputs:
+def judged(learnt: TrainedModel) -> Outputs:
     """What the graph makes of the examples: the golden vectors."""
     return Model(learnt.graph).run(learnt.examples)

@@ -16,7 +16,7 @@ import numpy as np
 from detectors.data.recordings import Recording
 from detectors.data.resample import aligned, typical_step, windows_of
 from detectors.models.lagged import recency
-from detectors.models.switches import why_apart
+from detectors.models.switches import reason_to_exclude
 from detectors.runtime.gaps import fill, stack
 from detectors.training.choose import Windows
 from detectors.training.running import ALWAYS, Running, ends
@@ -26,20 +26,20 @@ from gateway.api.options import format_duration
 from gateway.core.grid import Rows
 
 USUAL_LAG, USUAL_STRETCHES = 10, 20
-MOST_INPUTS = 640
+MAX_INPUTS = 640
 """Values that are judged together at the most, so that a window costs little."""
 LARGEST = 1e100
 """Of numbers that are still to be squared and added up."""
-LEAST_WINDOWS = 200
-LEAST_LENGTHS = 10
-MOST_FAULTY = 400
+MIN_WINDOWS = 200
+MIN_LENGTHS = 10
+MAX_FAULTY = 400
 """Labelled windows by which candidates are compared."""
-MOST_CELLS = 20_000_000
+MAX_CELLS = 20_000_000
 """Cells of windows that are learnt from; more, evenly thinned, add time and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class TrainingOptions:
     """What to learn; what is None is inferred. Durations in ns."""
 
     period: Nanos | None = None
@@ -90,7 +90,7 @@ class Prepared(NamedTuple):
         return recency(self.windows.values.shape[1] - self.lag + 1)
 
 
-def prepare(recording: Recording, wishes: Wishes) -> Prepared:
+def prepare(recording: Recording, wishes: TrainingOptions) -> Prepared:
     """ConfigError says why there is nothing to learn from."""
     period = wishes.period or typical_step(recording.times)
     asked = _rows("window", wishes.window, period)
@@ -107,7 +107,7 @@ def prepare(recording: Recording, wishes: Wishes) -> Prepared:
     windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
     normal, faulty = _by_label(windows, whole, wishes.labels)
     _check_enough(len(normal), length, wishes)
-    thin = -(-len(normal) * length * len(names) // MOST_CELLS)
+    thin = -(-len(normal) * length * len(names) // MAX_CELLS)
     some = normal[::thin]
     values = fill(*stack(some))
     if still := _still(names, values[:, -1]):
@@ -149,7 +149,7 @@ def _by_label(
         return np.asarray(np.searchsorted(wrong, ends, "right") > before)
 
     normal, faulty = np.flatnonzero(~in_last(length)).tolist(), np.flatnonzero(in_last(1)).tolist()
-    some = faulty[:: max(1, -(-len(faulty) // MOST_FAULTY))]
+    some = faulty[:: max(1, -(-len(faulty) // MAX_FAULTY))]
     return [windows[n] for n in normal], [windows[n] for n in some]
 
 
@@ -159,7 +159,7 @@ def _cut(
     period: Nanos,
     length: int,
     hop: int,
-    wishes: Wishes,
+    wishes: TrainingOptions,
 ) -> tuple[list[Window], int]:
     """The windows in which the machine ran, and how many others there are."""
     cut = windows_of(stretches, period, length, hop)
@@ -183,7 +183,7 @@ def _rows(what: str, asked: Nanos | None, period: Nanos) -> int | None:
 
 def _lag(usual: int, rows: int, tags: int) -> int:
     """Fewer rows where there are many tags: each value wants two rows of data that speak of it."""
-    return max(1, min(usual, rows // (2 * tags), MOST_INPUTS // tags))
+    return max(1, min(usual, rows // (2 * tags), MAX_INPUTS // tags))
 
 
 def _usable_tags(
@@ -191,13 +191,13 @@ def _usable_tags(
     recording: Recording,
     stretches: Sequence[Rows],
     period: Nanos,
-    wishes: Wishes,
+    wishes: TrainingOptions,
 ) -> tuple[tuple[str, ...], dict[str, str], int]:
     """Tags that the data can teach something about, the others with the reason; rows there are."""
     ran, _ = _cut(whole, stretches, period, 1, 1, wishes)
     cells, _ = _by_label(ran, whole, wishes.labels)
     if not cells:
-        raise ConfigError(_too_short(0, LEAST_WINDOWS, wishes))
+        raise ConfigError(_too_short(0, MIN_WINDOWS, wishes))
     # A pause of the whole line is no fault of any tag.
     part = [cell for cell in cells if cell.observed.any()] or cells[:1]
     seen = np.stack([cell.observed[-1] for cell in part])
@@ -211,7 +211,7 @@ def _usable_tags(
             dropped[name] = f"holds {largest:g}, which is no measurement"
         elif found.min() == found.max():
             dropped[name] = f"constant at {found[0]:g}"
-        elif apart := why_apart(recording.values[:, column]):
+        elif apart := reason_to_exclude(recording.values[:, column]):
             dropped[name] = apart
     usable = tuple(name for name in recording.names if name not in dropped)
     if not usable:
@@ -228,13 +228,13 @@ def _still(names: Sequence[str], newest: Floats) -> dict[str, str]:
     return dict.fromkeys(still, "constant wherever there is a whole window")
 
 
-def _check_enough(windows: int, length: int, wishes: Wishes) -> None:
-    needed = max(LEAST_WINDOWS, LEAST_LENGTHS * length)
+def _check_enough(windows: int, length: int, wishes: TrainingOptions) -> None:
+    needed = max(MIN_WINDOWS, MIN_LENGTHS * length)
     if windows < needed:
         raise ConfigError(_too_short(windows, needed, wishes))
 
 
-def _too_short(windows: int, needed: int, wishes: Wishes) -> str:
+def _too_short(windows: int, needed: int, wishes: TrainingOptions) -> str:
     held = f" in which {wishes.running} held" if wishes.running.when else ""
     if wishes.labels is not None:
         held += f" without a row that {wishes.labels!r} labels"

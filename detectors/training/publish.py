@@ -23,7 +23,7 @@ from detectors.bundle.bundle import (
 )
 from detectors.bundle.distribution import Distribution
 from detectors.models.export import OPSET
-from detectors.training.learn import Learnt, judged
+from detectors.training.learn import TrainedModel, judged
 from detectors.training.running import Running
 from detectors.training.trial import Trial
 from gateway.api.contracts import ConfigError
@@ -35,7 +35,7 @@ LIVE_COVERAGE = 0.8
 """After a source was away, what is filled in must not look like a machine that stands still."""
 
 
-class Identity(Strict):
+class ModelIdentity(Strict):
     """What the model is called, and when it was made."""
 
     id: Name
@@ -43,7 +43,9 @@ class Identity(Strict):
     created: datetime
 
 
-def manifest_for(learnt: Learnt, identity: Identity, units: Mapping[str, str]) -> Manifest:
+def manifest_for(
+    learnt: TrainedModel, identity: ModelIdentity, units: Mapping[str, str]
+) -> Manifest:
     """The manifest of a learnt model."""
     prepared, frame = learnt.prepared, learnt.model.frame
     newest = prepared.windows.values[:, -1]
@@ -155,7 +157,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _golden(learnt: Learnt) -> Golden:
+def _golden(learnt: TrainedModel) -> Golden:
     found = judged(learnt)
     return Golden(
         tolerance=TOLERANCE,

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from detectors.bundle.bundle import Model
-from detectors.bundle.phrases import counted, spoken
+from detectors.bundle.phrases import format_count, format_hours
 from detectors.calibration.held_out import Interval
 from detectors.evaluation.report import alarm_values
-from detectors.training.cost import seconds_each
-from detectors.training.learn import Learnt
+from detectors.training.latency import seconds_per_window
+from detectors.training.learn import TrainedModel
 from detectors.training.prepare import Prepared
 from detectors.training.sensitivity import Reaction
 from detectors.training.trial import Trial, Verdict, before_test
@@ -24,7 +24,7 @@ HARDLY = 0.01
 """Share of what it should see below which a model is as good as blind."""
 
 
-def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[str, Any]:
+def as_values(learnt: TrainedModel, model: str, path: Path, seconds: float) -> dict[str, Any]:
     """The report as plain values."""
     prepared, chosen = learnt.prepared, learnt.choice.chosen
     return {
@@ -40,7 +40,7 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "hop": prepared.hop,
         "tags": list(prepared.names),
         "dropped": learnt.left_out,
-        "wandered": learnt.wandered,
+        "wandered": learnt.nonstationary_tags,
         "gaps": [_gap(*ends) for ends in prepared.gaps],
         "tag_statistics": _tag_statistics(prepared),
         "when": list(prepared.running.when),
@@ -64,9 +64,9 @@ def as_values(learnt: Learnt, model: str, path: Path, seconds: float) -> dict[st
         "normal_running_hours": _hours(chosen.calibration.length),
         "false_alarm_wished_hours": learnt.budget and learnt.budget / HOUR,
         "false_alarm_promised_hours": _hours(chosen.calibration.promised(learnt.budget)),
-        "false_alarm_at_most_hours": _hours(chosen.calibration.furthest),
-        "false_alarm_interval_hours": hours_of(learnt.sureness),
-        "too_short": (learnt.budget or 0) > chosen.calibration.furthest,
+        "false_alarm_at_most_hours": _hours(chosen.calibration.longest_interval),
+        "false_alarm_interval_hours": hours_of(learnt.confidence_interval),
+        "too_short": (learnt.budget or 0) > chosen.calibration.longest_interval,
         "held_out_median": float(np.median(learnt.scores)),
         "held_out_highest": float(learnt.scores.max()),
         "held_out_exceedances": learnt.exceedances,
@@ -145,9 +145,9 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
         f"{report['held_out_exceedances']} above"
     )
-    yield f"  false alarm {words_of_sureness(report['false_alarm_interval_hours'])}"
+    yield f"  false alarm {describe_interval(report['false_alarm_interval_hours'])}"
     if report["test"] is not None:
-        yield f"  test        {words_of_test(report['test'])}"
+        yield f"  test        {describe_test(report['test'])}"
     if report["delay"] != "0s":
         yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
     for warning in warnings(report):
@@ -169,31 +169,31 @@ def _learnt_from(report: dict[str, Any]) -> Iterator[str]:
             f"{report['idle_windows']} windows in which it was not so are not learnt from"
         )
     if report["wrong_windows"]:
-        yield f"  labelled    {words_of_wrong(report['wrong_windows'])}"
+        yield f"  labelled    {describe_labelled(report['wrong_windows'])}"
     if report["gaps"]:
-        length = spoken(sum(gap["hours"] for gap in report["gaps"]))
+        length = format_hours(sum(gap["hours"] for gap in report["gaps"]))
         yield f"  gaps        {len(report['gaps'])}, {length} in all, over which no window reaches"
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name or 'no name'}: {why}"
     if report["wandered"]:
-        yield f"  wandered    {words_of_wandering(report['wandered'])}"
+        yield f"  wandered    {describe_nonstationary(report['wandered'])}"
 
 
-def words_of_wrong(windows: int) -> str:
+def describe_labelled(windows: int) -> str:
     """How much the labels kept from being learnt from."""
-    return f"{counted(windows, 'window')} in which something was wrong: not learnt from"
+    return f"{format_count(windows, 'window')} in which something was wrong: not learnt from"
 
 
-def words_of_sureness(hours: Sequence[float | None]) -> str:
+def describe_interval(hours: Sequence[float | None]) -> str:
     """Between which times the true figure lies; `hours` as `hours_of` gives them."""
     low, high = hours
-    within = " or rarer" if high is None else f" to {spoken(high)}"
-    least = spoken(low or 0.0)
+    within = " or rarer" if high is None else f" to {format_hours(high)}"
+    least = format_hours(low or 0.0)
     return f"one in {least}{within} of running like this, as counted (nine of ten times)"
 
 
-def words_of_wandering(tags: list[str]) -> str:
+def describe_nonstationary(tags: list[str]) -> str:
     """Which tags are judged by their course alone, and what to do about it."""
     return (
         f"{', '.join(tags)}: where the level will be next, so short a recording cannot tell; "
@@ -201,16 +201,16 @@ def words_of_wandering(tags: list[str]) -> str:
     )
 
 
-def words_of_test(test: dict[str, Any]) -> str:
+def describe_test(test: dict[str, Any]) -> str:
     """How many false alarms the test part had, and what that says."""
-    short = spoken(test["interval_hours"][0])
+    short = format_hours(test["interval_hours"][0])
     said = {
         Verdict.KEPT: "so the budget is kept",
         Verdict.OPEN: f"which agrees with it; so short a test can show one in {short} at the most",
         Verdict.BROKEN: "so the budget is not kept",
     }[Verdict(test["verdict"])]
     return (
-        f"{counted(test['false_alarms'], 'false alarm')} in the newest {spoken(test['hours'])}, by "
+        f"{format_count(test['false_alarms'], 'false alarm')} in the newest {format_hours(test['hours'])}, by "
         f"a model made without them; the budget bears {test['false_alarms_expected']:.2g} there, "
         f"{said}"
     )
@@ -219,7 +219,7 @@ def words_of_test(test: dict[str, Any]) -> str:
 def warnings(report: dict[str, Any]) -> Iterator[str]:
     """What should keep somebody from trusting the model as it is."""
     if report["too_short"]:
-        yield words_of_too_short(report)
+        yield describe_too_short(report)
     if report["test"] is not None and report["test"]["verdict"] == Verdict.BROKEN:
         yield (
             "the newest part had more false alarms than the budget bears: train on more running, "
@@ -238,12 +238,12 @@ def warnings(report: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def words_of_too_short(report: dict[str, Any]) -> str:
+def describe_too_short(report: dict[str, Any]) -> str:
     """That the wished budget asks more than the data can say."""
     return (
-        f"one false alarm in {spoken(report['false_alarm_wished_hours'])} cannot be promised "
-        f"by {spoken(report['normal_running_hours'])} of data: it can speak of one in "
-        f"{spoken(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
+        f"one false alarm in {format_hours(report['false_alarm_wished_hours'])} cannot be promised "
+        f"by {format_hours(report['normal_running_hours'])} of data: it can speak of one in "
+        f"{format_hours(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
     )
 
 
@@ -256,9 +256,9 @@ def _hours(time: Nanos) -> float:
     return round(time / HOUR, 3)
 
 
-def _microseconds(learnt: Learnt) -> float:
+def _microseconds(learnt: TrainedModel) -> float:
     windows = learnt.prepared.windows.values[:20]
-    return 1e6 * seconds_each(Model(learnt.graph), windows)
+    return 1e6 * seconds_per_window(Model(learnt.graph), windows)
 
 
 def _moment(at: Nanos) -> str:

@@ -56,7 +56,7 @@ def ends(
     found = [
         window.end
         for part in parts
-        for window, is_open in zip(part, gate.look(part).is_open, strict=True)
+        for window, is_open in zip(part, gate.state(part).is_open, strict=True)
         if is_open
     ]
     return np.array(found, dtype=np.int64)

@@ -16,9 +16,9 @@ SHIFTS = (1.0, 2.0, 3.0)
 """By so many standard deviations of the tag."""
 MOMENTS = 10
 """Numbers of moved rows that are looked at, from one to the whole window."""
-MOST_WINDOWS = 20
+MAX_WINDOWS = 20
 """In which tags are moved; fewer where there are many tags."""
-MOST_MOVED = 200
+MAX_MOVED = 200
 """Windows times tags, which bounds the time."""
 
 
@@ -38,7 +38,7 @@ def reactions(trial: Trial, on_delay: Nanos) -> dict[str, list[Reaction]]:
     quiet = np.flatnonzero(trial.judged.score <= trial.judged.threshold)
     if not len(quiet):
         return {}
-    count = max(1, min(MOST_WINDOWS, MOST_MOVED // len(trial.names)))
+    count = max(1, min(MAX_WINDOWS, MAX_MOVED // len(trial.names)))
     examples = trial.windows.values[quiet[:: -(-len(quiet) // count)]]
     return {
         name: [_reaction(trial, examples, column, shift, on_delay) for shift in SHIFTS]

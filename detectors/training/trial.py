@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.bundle.bundle import Model
-from detectors.calibration.held_out import Interval, after_count
+from detectors.calibration.held_out import Interval, poisson_interval
 from detectors.evaluation.apply import Judged, follow
 from detectors.models.export import graph_bytes
 from detectors.runtime.onnx import HYSTERESIS
@@ -62,7 +62,7 @@ class Trial(NamedTuple):
     @property
     def interval(self) -> Interval:
         """Of the time between two false alarms, by what was counted."""
-        return after_count(len(self.judged.episodes), self.length)
+        return poisson_interval(len(self.judged.episodes), self.length)
 
     @property
     def verdict(self) -> Verdict:
@@ -78,7 +78,7 @@ class Trial(NamedTuple):
         return float(np.median(self.judged.score)) / self.choice.chosen.calibration.median
 
 
-def hold_trial(
+def run_trial(
     windows: Windows,
     names: tuple[str, ...],
     whole: Choice,

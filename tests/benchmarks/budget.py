@@ -49,7 +49,7 @@ def judge(plant, learnt, judged, plants):
         model = plant.learnt(learnt, 2 * seed)
         calibration, budgets = model.choice.chosen.calibration, list(BUDGETS.values())
         found = alarms(model, plant.run(judged, 2 * seed + 1), budgets)
-        sure = [model.sureness_of(calibration.threshold(each)) for each in budgets]
+        sure = [model.confidence_interval_at(calibration.threshold(each)) for each in budgets]
         few = [count <= judged / each.low for count, each in zip(found, sure, strict=True)]
         # Where less than one is due none is not too few.
         many = [each.high is None or count >= np.floor(judged / each.high)

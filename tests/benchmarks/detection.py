@@ -36,8 +36,8 @@ from detectors.evaluation.metrics import (
     vus_pr,
 )
 from detectors.training.learn import learn
-from detectors.training.prepare import Wishes
-from detectors.training.publish import Identity, manifest_for, write_bundle
+from detectors.training.prepare import TrainingOptions
+from detectors.training.publish import ModelIdentity, manifest_for, write_bundle
 from gateway.api.model import SECOND
 
 PROJECT = Path(__file__).parents[2]
@@ -119,10 +119,10 @@ def split(names, times, values, cut):
 
 
 def detector(recording, budget=None):
-    """Learnt with the defaults, written, and loaded as a line would."""
-    learnt = learn(recording, Wishes(false_alarms=budget), lambda _step: None)
+    """TrainedModel with the defaults, written, and loaded as a line would."""
+    learnt = learn(recording, TrainingOptions(false_alarms=budget), lambda _step: None)
     with tempfile.TemporaryDirectory() as folder:
-        identity = Identity(id="bench", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
+        identity = ModelIdentity(id="bench", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
         manifest = manifest_for(learnt, identity, {})
         write_bundle(Path(folder) / "bundle", manifest, learnt.graph)
         print(f"  learnt: {manifest.training.method}, threshold {learnt.threshold:.3g}",

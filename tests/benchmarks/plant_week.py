@@ -29,7 +29,7 @@ from connectors.simulator.configuration import line_file
 from connectors.simulator.faults import FAULTS, FROZEN_SENSOR, PLC_GONE
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import MODBUS, OPCUA, TAGS
-from detectors.bundle.phrases import spoken
+from detectors.bundle.phrases import format_hours
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import judge
 from detectors.runtime.limits import LimitsOptions
@@ -83,9 +83,9 @@ class Found(NamedTuple):
         if self.trip is None:
             return "tripped nothing"
         if not self.in_time:
-            return f"MISSED (trip after {spoken(self.trip / HOUR)})"
-        lead = spoken((self.trip - self.after) / HOUR)
-        return f"after {spoken(self.after / HOUR)}, {lead} before the trip"
+            return f"MISSED (trip after {format_hours(self.trip / HOUR)})"
+        lead = format_hours((self.trip - self.after) / HOUR)
+        return f"after {format_hours(self.after / HOUR)}, {lead} before the trip"
 
 
 class Week(NamedTuple):

@@ -18,7 +18,7 @@ import onnxruntime
 from table import row, show, write
 
 from detectors.models.export import graph_bytes
-from detectors.models.lagged import Frame, recency
+from detectors.models.lagged import WindowFrame, recency
 from detectors.training.choose import METHODS, Windows, models
 from gateway.api.model import SECOND
 
@@ -54,7 +54,7 @@ def fitted(method, length, lag):
     ends = np.arange(length, ROWS + 1, dtype=np.int64) * SECOND
     steady = np.zeros(TAGS, dtype=np.bool_)
     weights = recency(length - lag + 1)
-    frame = Frame(values.mean(axis=0), values.std(axis=0), lag, weights, steady)
+    frame = WindowFrame(values.mean(axis=0), values.std(axis=0), lag, weights, steady)
     windows = np.ascontiguousarray(views)
     found = models((method,), Windows(windows, ends, SECOND, SECOND, SECOND), frame)
     return windows, next(model for _, model in found)

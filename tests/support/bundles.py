@@ -9,9 +9,9 @@ import numpy as np
 from detectors.data.recordings import Recording
 from detectors.models.export import graph_bytes
 from detectors.training.choose import choose
-from detectors.training.learn import Learnt, examples, learn
-from detectors.training.prepare import Wishes, prepare
-from detectors.training.publish import Identity, manifest_for, write_bundle
+from detectors.training.learn import TrainedModel, examples, learn
+from detectors.training.prepare import TrainingOptions, prepare
+from detectors.training.publish import ModelIdentity, manifest_for, write_bundle
 from gateway.api.model import SECOND, Tag, Window
 
 NAMES = ("speed", "flow", "pressure", "current")
@@ -48,25 +48,25 @@ def learnt(
     say: Callable[[str], None] = lambda _step: None,
     methods: Sequence[str] = ("pca",),
     **wishes: object,
-) -> Learnt:
+) -> TrainedModel:
     """A model of this recording, with windows of ten rows unless wished otherwise."""
     asked = {"window": 10 * SECOND} | wishes
-    return learn(source or recording(), Wishes(**asked), say, methods)
+    return learn(source or recording(), TrainingOptions(**asked), say, methods)
 
 
-def untried(source: Recording, *methods: str, window: int | None = 10 * SECOND) -> Learnt:
+def untried(source: Recording, *methods: str, window: int | None = 10 * SECOND) -> TrainedModel:
     """The same without its test on the newest part, which takes as long again."""
-    prepared = prepare(source, Wishes(window=window))
+    prepared = prepare(source, TrainingOptions(window=window))
     windows = prepared.windows
     choice = choose(windows, prepared.lag, prepared.recency, methods, lambda _step: None)
     graph, golden = graph_bytes(choice.model), examples(prepared, choice)
-    return Learnt(prepared, choice, graph, golden, len(source.times), {}, None, None)
+    return TrainedModel(prepared, choice, graph, golden, len(source.times), {}, None, None)
 
 
-def write(folder: Path, model: Learnt | None = None) -> Path:
+def write(folder: Path, model: TrainedModel | None = None) -> Path:
     """A bundle in `folder`/pump."""
     model = model or learnt()
-    identity = Identity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
+    identity = ModelIdentity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     path = folder / "pump"
     write_bundle(path, manifest_for(model, identity, UNITS), model.graph)
     return path

@@ -9,8 +9,8 @@ from detectors.bundle.bundle import Model
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import follow
 from detectors.training.choose import Windows
-from detectors.training.learn import Learnt, learn
-from detectors.training.prepare import Wishes
+from detectors.training.learn import TrainedModel, learn
+from detectors.training.prepare import TrainingOptions
 from detectors.training.trial import alarm_at, scores_of
 from gateway.api.model import SECOND, Nanos
 
@@ -40,9 +40,11 @@ class Plant(NamedTuple):
         times = START + np.arange(1, rows + 1, dtype=np.int64) * self.period
         return Recording(tuple(f"tag{n}" for n in range(5)), times, values, {})
 
-    def learnt(self, length: Nanos, seed: int) -> Learnt:
+    def learnt(self, length: Nanos, seed: int) -> TrainedModel:
         """What `andon train` makes of it, with the method that it takes for such a plant."""
-        return learn(self.run(length, seed), Wishes(), lambda _step: None, ("mahalanobis",))
+        return learn(
+            self.run(length, seed), TrainingOptions(), lambda _step: None, ("mahalanobis",)
+        )
 
 
 def smooth(noise, memory):
@@ -50,7 +52,7 @@ def smooth(noise, memory):
     return lfilter([np.sqrt(1 - memory**2)], [1, -memory], noise, axis=0)
 
 
-def alarms(learnt: Learnt, running: Recording, budgets: list[Nanos]) -> list[int]:
+def alarms(learnt: TrainedModel, running: Recording, budgets: list[Nanos]) -> list[int]:
     """Alarms in this running, for each budget, by the graph and the alarm machine of a line."""
     model, length = Model(learnt.graph), learnt.model.frame.length
     views = np.lib.stride_tricks.sliding_window_view(running.values, length, axis=0)

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detectors.bundle.bundle import LARGEST, MANIFEST, MODEL, MOST_IN_ONE_RUN, load
+from detectors.bundle.bundle import LARGEST, MANIFEST, MAX_BATCH, MODEL, load
 from gateway.api.contracts import ModelError
 
 
@@ -35,16 +35,16 @@ def put_model(bundle, data, **changes):
     edit(bundle, sha256=hashlib.sha256(data).hexdigest(), **changes)
 
 
-def refused(bundle, *said):
+def refused(bundle, *messages):
     with pytest.raises(ModelError) as error:
         load(bundle)
     assert str(bundle) in str(error.value)
-    for words in said:
-        assert words in str(error.value)
+    for message in messages:
+        assert message in str(error.value)
 
 
 def graph(inputs=None, outputs=None, nodes=None, opset=18):
-    """A model like a bundle's whose signature can be bent."""
+    """A model like a bundle's, with a signature of choice."""
     shapes = outputs or {"score": ["batch"], "contribution": ["batch", 4]}
     nodes = nodes or [
         helper.make_node("Gather", ["window", "last"], ["contribution"], axis=1),
@@ -66,7 +66,7 @@ def graph(inputs=None, outputs=None, nodes=None, opset=18):
     return model.SerializeToString()
 
 
-def test_a_bundle_as_trained_loads_and_says_what_it_is(bundle):
+def test_a_trained_bundle_loads_with_its_manifest_and_reproduces_its_golden_vector(bundle):
     manifest, model = load(bundle)
     assert manifest.model == "pump@1"
     assert manifest.shape == (10, 4)
@@ -98,7 +98,7 @@ def test_a_model_larger_than_the_limit_is_refused(bundle):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"format": 2}, "format 2; this andon reads format 1"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
@@ -109,12 +109,12 @@ def test_a_model_larger_than_the_limit_is_refused(bundle):
         ({"opset": 17}, "opset 18, the manifest says 17"),
     ],
 )
-def test_a_manifest_that_is_wrong_is_refused_with_its_field(bundle, changes, said):
+def test_a_manifest_that_is_wrong_is_refused_with_its_field(bundle, changes, message):
     edit(bundle, **changes)
-    refused(bundle, said)
+    refused(bundle, message)
 
 
-def test_a_manifest_that_is_no_json_is_refused(bundle):
+def test_a_manifest_that_is_not_json_is_refused(bundle):
     (bundle / MANIFEST).write_text("{")
     refused(bundle, "manifest.json is not JSON")
 
@@ -122,7 +122,7 @@ def test_a_manifest_that_is_no_json_is_refused(bundle):
 def test_a_tag_named_twice_is_refused(bundle):
     tags = json.loads((bundle / MANIFEST).read_text())["tags"]
     edit(bundle, tags=[*tags[:3], tags[0]])
-    refused(bundle, "tags named twice: speed")
+    refused(bundle, "duplicate tag names: speed")
 
 
 def test_a_model_that_computes_something_else_is_refused_by_its_golden_vectors(bundle):
@@ -145,26 +145,26 @@ def test_a_golden_vector_of_another_shape_is_refused(bundle):
 
 
 @pytest.mark.parametrize(
-    ("bent", "said"),
+    ("changes", "message"),
     [
-        ({"inputs": {"x": (TensorProto.DOUBLE, ["batch", 10, 4])}}, "it must take just 'window'"),
+        ({"inputs": {"x": (TensorProto.DOUBLE, ["batch", 10, 4])}}, "it must have only 'window'"),
         ({"inputs": {"window": (TensorProto.FLOAT, ["batch", 10, 4])}}, "must be tensor(double)"),
         ({"inputs": {"window": (TensorProto.DOUBLE, ["batch", 12, 4])}}, "['batch', 10, 4]"),
         ({"inputs": {"window": (TensorProto.DOUBLE, [1, 10, 4])}}, "['batch', 10, 4]"),
-        ({"outputs": {"contribution": ["batch", 4]}}, "missing is 'score'"),
+        ({"outputs": {"contribution": ["batch", 4]}}, "'score' is missing"),
     ],
 )
-def test_a_model_with_another_signature_is_refused(bundle, bent, said):
-    wanted = {
+def test_a_model_with_another_signature_is_refused(bundle, changes, message):
+    by_input = {
         name: [
             helper.make_node("Gather", [name, "last"], ["contribution"], axis=1),
             helper.make_node("ReduceSum", ["contribution", "axis"], ["score"], keepdims=0),
         ]
-        for name in bent.get("inputs", {"window": None})
+        for name in changes.get("inputs", {"window": None})
     }
-    [nodes] = wanted.values()
-    put_model(bundle, graph(nodes=nodes, **bent))
-    refused(bundle, said)
+    [nodes] = by_input.values()
+    put_model(bundle, graph(nodes=nodes, **changes))
+    refused(bundle, message)
 
 
 def test_a_score_that_is_not_one_number_a_window_is_refused(bundle):
@@ -175,17 +175,17 @@ def test_a_score_that_is_not_one_number_a_window_is_refused(bundle):
     put_model(
         bundle, graph(nodes=nodes, outputs={"score": ["batch", 1], "contribution": ["batch", 4]})
     )
-    refused(bundle, "score has the shape ['batch', 1]; by the manifest it is ['batch']")
+    refused(bundle, "score has shape ['batch', 1]; the manifest asks for ['batch']")
 
 
 def test_a_model_for_other_tags_is_refused(bundle):
     manifest = json.loads((bundle / MANIFEST).read_text())
     edit(bundle, tags=manifest["tags"][:3])
-    refused(bundle, "window has the shape ['batch', 10, 4]", "['batch', 10, 3]")
+    refused(bundle, "window has shape ['batch', 10, 4]", "['batch', 10, 3]")
 
 
-def test_bytes_that_are_no_model_are_refused(bundle):
-    for junk in (b"", b"hello, this is no model", b"\x3a\xff\xff\xff\xff\x0f"):
+def test_bytes_that_are_not_a_model_are_refused(bundle):
+    for junk in (b"", b"hello, this is not a model", b"\x3a\xff\xff\xff\xff\x0f"):
         put_model(bundle, junk)
         refused(bundle, "is not an ONNX file")
 
@@ -197,13 +197,13 @@ def test_a_model_that_the_runtime_cannot_load_is_refused(bundle):
 
 def test_a_score_does_not_depend_on_what_else_is_in_the_batch(bundle):
     model = load(bundle).model
-    many = np.random.default_rng(3).normal(size=(MOST_IN_ONE_RUN + 300, 10, 4)) * 3
+    many = np.random.default_rng(3).normal(size=(MAX_BATCH + 300, 10, 4)) * 3
     whole = model.run(many)
     for size in (1, 2, 3, 7, 64, 299):
-        for start in (0, 5, MOST_IN_ONE_RUN - 3, MOST_IN_ONE_RUN, MOST_IN_ONE_RUN + 200):
+        for start in (0, 5, MAX_BATCH - 3, MAX_BATCH, MAX_BATCH + 200):
             part = model.run(many[start : start + size])
-            for found, expected in zip(part, whole, strict=True):
-                assert np.array_equal(found, expected[start : start + size])
+            for output, expected in zip(part, whole, strict=True):
+                assert np.array_equal(output, expected[start : start + size])
 
 
 def test_the_bundle_on_disk_holds_no_other_file(bundle):

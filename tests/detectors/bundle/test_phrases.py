@@ -1,10 +1,10 @@
 import pytest
 
-from detectors.bundle.phrases import spoken
+from detectors.bundle.phrases import format_hours
 
 
 @pytest.mark.parametrize(
-    ("hours", "said"),
+    ("hours", "text"),
     [
         (0.01, "36 s"),
         (0.5, "30 min"),
@@ -13,5 +13,5 @@ from detectors.bundle.phrases import spoken
         (1740.4 * 24, "1,740 days"),
     ],
 )
-def test_a_time_is_said_in_the_unit_that_suits_it(hours, said):
-    assert spoken(hours) == said
+def test_a_duration_is_shown_in_a_suitable_unit(hours, text):
+    assert format_hours(hours) == text

@@ -19,8 +19,8 @@ def model(*nodes, initializers=(), domains=("",), functions=()):
     return helper.make_model(graph, opset_imports=opsets, functions=list(functions))
 
 
-def refused(proto, said):
-    with pytest.raises(ModelError, match=said):
+def refused(proto, message):
+    with pytest.raises(ModelError, match=message):
         check_model(proto.SerializeToString())
 
 
@@ -30,7 +30,7 @@ def test_plain_arithmetic_is_allowed():
 
 
 @pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand", "Tile", "Range", "RandomNormal"])
-def test_an_operator_that_can_make_a_tensor_of_any_size_is_refused(kind):
+def test_an_operator_that_can_create_a_tensor_of_any_size_is_refused(kind):
     refused(model(helper.make_node(kind, ["x"], ["y"])), f"operator '{kind}', which is not allowed")
 
 
@@ -57,7 +57,7 @@ def test_functions_are_refused():
         "local", "F", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])],
         [helper.make_opsetid("", 18)],
     )  # fmt: skip
-    refused(model(functions=[own]), "functions of its own")
+    refused(model(functions=[own]), "custom functions")
 
 
 def test_weights_in_another_file_are_refused():
@@ -76,17 +76,17 @@ def test_sparse_weights_are_refused():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_end_in_a_model_error_or_an_opset(data):
+def test_any_bytes_give_a_model_error_or_an_opset(data):
     with suppress(ModelError):
         assert check_model(data) >= 0
 
 
-def test_a_model_cut_off_anywhere_is_refused():
+def test_a_model_truncated_anywhere_is_refused():
     whole = model(helper.make_node("Relu", ["x"], ["y"])).SerializeToString()
     for size in range(len(whole)):
         try:
             check_model(whole[:size])
         except ModelError:
             continue
-        # Cut between two fields it is still well-formed; then the graph must be there whole.
+        # Truncated between two fields it is still well-formed; the graph must be complete then.
         assert onnx.load_model_from_string(whole[:size]).graph.node

@@ -24,51 +24,51 @@ def record(folder, seconds, tags=("flow", "level"), start=T0):
     rng = np.random.default_rng(1)
     archive = Archive(folder, OPTIONS, {"started": str(start)}, tags, reserve=0)
     for minute in range(0, seconds, 60):
-        found = []
+        samples = []
         for k in range(minute, min(minute + 60, seconds)):
             value = np.nan if k % 10 == 9 else k % 7 + rng.normal(0, 0.1)
             at = start + k * SECOND
-            found.append((at + 10**6, batch(at - 3 * 10**6, value, float(k))))
-        archive.store(found)
-        archive.tend(found[-1][0])
+            samples.append((at + 10**6, batch(at - 3 * 10**6, value, float(k))))
+        archive.store(samples)
+        archive.maintain(samples[-1][0])
 
 
 def test_a_folder_of_history_is_one_recording_on_its_own_grid(tmp_path):
     record(tmp_path, 90)
-    found = read([tmp_path])
-    assert found.names == ("flow", "level")
-    assert list(found.times) == [T0 + k * SECOND for k in range(90)]
-    assert list(found.values[:, 1]) == [float(k) for k in range(90)]
-    assert np.isnan(found.values[9::10, 0]).all()
-    assert np.isfinite(found.values[8::10, 0]).all()
+    recording = read([tmp_path])
+    assert recording.names == ("flow", "level")
+    assert list(recording.times) == [T0 + k * SECOND for k in range(90)]
+    assert list(recording.values[:, 1]) == [float(k) for k in range(90)]
+    assert np.isnan(recording.values[9::10, 0]).all()
+    assert np.isfinite(recording.values[8::10, 0]).all()
 
 
 def test_an_interruption_stays_a_gap_and_a_new_tag_a_column(tmp_path):
     record(tmp_path, 60)
     record(tmp_path, 60, tags=("flow", "speed"), start=T0 + 7200 * SECOND)
-    found = read([tmp_path])
-    assert found.names == ("flow", "level", "speed")
-    assert len(found.times) == 120
-    assert np.isnan(found.values[60:, 1]).all()
+    recording = read([tmp_path])
+    assert recording.names == ("flow", "level", "speed")
+    assert len(recording.times) == 120
+    assert np.isnan(recording.values[60:, 1]).all()
 
 
-def test_a_source_with_a_wild_clock_does_not_stretch_the_recording(tmp_path):
+def test_a_source_with_a_wrong_clock_does_not_stretch_the_recording(tmp_path):
     archive = Archive(tmp_path, OPTIONS, {}, ("flow",), reserve=0)
     times = [T0 + k * SECOND for k in range(20)]
     archive.store([(at, batch(0 if k == 5 else at, 1.0)) for k, at in enumerate(times)])
     assert list(read([tmp_path]).times) == [at for k, at in enumerate(times) if k != 5]
 
 
-def test_a_model_is_learnt_from_history(tmp_path):
+def test_a_model_is_trained_on_history(tmp_path):
     record(tmp_path / "history", 1800)
-    words = ["--data", str(tmp_path / "history"), "--out", str(tmp_path / "model"), "--json"]
-    done = CliRunner().invoke(train, words)
+    arguments = ["--data", str(tmp_path / "history"), "--out", str(tmp_path / "model"), "--json"]
+    done = CliRunner().invoke(train, arguments)
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert (report["tags"], report["period"]) == (["flow", "level"], "1s")
 
 
-def test_what_is_no_history_or_damaged_is_refused_by_name(tmp_path):
+def test_a_folder_without_history_and_a_damaged_file_are_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match="holds no history files"):
         read([tmp_path])
     record(tmp_path, 60)

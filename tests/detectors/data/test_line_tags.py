@@ -41,19 +41,19 @@ def test_yaml_1_2_decides_what_is_a_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("sources: [", "cannot be read"),
-        ("hello", "is no line file; `andon check"),
-        ("sources: {plc: {type: modbus}}", "is no line file"),
-        ("sources: {plc: {tags: {a: {period: fast}}}}", "is no line file"),
-        ("sources: {plc: {tags: {}}}", "names no tags"),
+        ("hello", "is not a line file: run `andon check"),
+        ("sources: {plc: {type: modbus}}", "is not a line file"),
+        ("sources: {plc: {tags: {a: {period: fast}}}}", "is not a line file"),
+        ("sources: {plc: {tags: {}}}", "has no tags"),
         ("a: 1\na: 2", "cannot be read"),
     ],
 )
-def test_a_file_that_is_no_line_is_refused_with_its_name(tmp_path, text, said):
+def test_a_file_that_is_not_a_line_file_is_refused_with_its_name(tmp_path, text, message):
     path = write(tmp_path, text)
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         read_line_tags(path)
     assert str(path) in str(refused.value)
 

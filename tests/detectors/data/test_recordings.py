@@ -31,17 +31,17 @@ def write(folder, text, name="data.csv"):
         ("1767225600000000000", "1767225600500000000"),
     ],
 )
-def test_every_usual_way_to_write_a_time_is_understood(tmp_path, times):
+def test_the_usual_formats_of_a_time_are_read(tmp_path, times):
     path = write(tmp_path, f"timestamp,flow\n{times[0]},1\n{times[1]},2\n")
     assert read([path]).times.tolist() == [FIRST, FIRST + 500_000_000]
 
 
 @pytest.mark.parametrize("name", ["timestamp", "Time", "DATETIME", "at"])
-def test_the_column_of_times_is_found_by_its_name(tmp_path, name):
+def test_the_column_of_times_is_recognised_by_its_name(tmp_path, name):
     path = write(tmp_path, f"flow,{name},speed\n1,2026-01-01T00:00:00Z,3\n")
-    found = read([path])
-    assert found.names == ("flow", "speed")
-    assert found.values.tolist() == [[1, 3]]
+    recording = read([path])
+    assert recording.names == ("flow", "speed")
+    assert recording.values.tolist() == [[1, 3]]
 
 
 def test_the_first_column_is_the_time_if_no_name_says_so(tmp_path):
@@ -56,18 +56,18 @@ def test_semicolons_and_decimal_commas_are_recognised(tmp_path):
     assert read([path]).values.tolist() == [[1.5, 2.25]]
 
 
-def test_what_is_no_number_is_missing(tmp_path):
+def test_a_cell_that_is_not_a_number_is_missing(tmp_path):
     rows = "2026-01-01T00:00:00Z,1,\n2026-01-01T00:00:01Z,Bad,2\n2026-01-01T00:00:02Z,3,inf\n"
-    found = read([write(tmp_path, "time,flow,level\n" + rows)])
+    recording = read([write(tmp_path, "time,flow,level\n" + rows)])
     assert np.array_equal(
-        found.values, [[1, np.nan], [np.nan, 2], [3, np.nan]], equal_nan=True
+        recording.values, [[1, np.nan], [np.nan, 2], [3, np.nan]], equal_nan=True
     )  # fmt: skip
 
 
 def test_a_column_of_words_is_left_out_and_named(tmp_path):
-    found = read([write(tmp_path, "time,flow,state\n2026-01-01T00:00:00Z,1,running\n")])
-    assert found.names == ("flow",)
-    assert found.left_out == {"state": "hardly any numbers"}
+    recording = read([write(tmp_path, "time,flow,state\n2026-01-01T00:00:00Z,1,running\n")])
+    assert recording.names == ("flow",)
+    assert recording.left_out == {"state": "hardly any numbers"}
 
 
 def test_true_and_false_are_one_and_zero(tmp_path):
@@ -75,25 +75,25 @@ def test_true_and_false_are_one_and_zero(tmp_path):
     assert read([write(tmp_path, text)]).values.tolist() == [[1], [0]]
 
 
-def test_a_row_without_a_time_is_passed_over(tmp_path):
+def test_a_row_without_a_time_is_skipped(tmp_path):
     text = "time,flow\n2026-01-01T00:00:00Z,1\n,2\n2026-01-01T00:00:02Z,3\n"
     assert read([write(tmp_path, text)]).values.tolist() == [[1], [3]]
 
 
 def test_a_column_without_a_name_is_left_out(tmp_path):
-    """As of a row's number, which comes first, or of a separator at a line's end."""
+    """As for a leading row number, or a separator at the end of each row."""
     text = ",time,flow,\n0,2026-01-01T00:00:00Z,1,\n1,2026-01-01T00:00:01Z,2,\n"
-    found = read([write(tmp_path, text)])
-    assert found.names == ("flow",)
-    assert found.left_out == {"": "a column without a name"}
+    recording = read([write(tmp_path, text)])
+    assert recording.names == ("flow",)
+    assert recording.left_out == {"": "a column without a name"}
 
 
-def test_a_number_that_is_none_is_no_time(tmp_path):
+def test_nan_is_not_a_time(tmp_path):
     table = pa.table({"time": [1767225600.0, float("nan"), 1767225601.0], "flow": [1.0, 2.0, 3.0]})
     parquet.write_table(table, tmp_path / "data.parquet")
-    found = read([tmp_path / "data.parquet"])
-    assert found.times.tolist() == [FIRST, FIRST + 1_000_000_000]
-    assert found.values.tolist() == [[1], [3]]
+    recording = read([tmp_path / "data.parquet"])
+    assert recording.times.tolist() == [FIRST, FIRST + 1_000_000_000]
+    assert recording.values.tolist() == [[1], [3]]
 
 
 def test_parquet_reads_like_csv(tmp_path):
@@ -109,18 +109,18 @@ def test_parquet_reads_like_csv(tmp_path):
         }
     )
     parquet.write_table(table, tmp_path / "data.parquet")
-    found = read([tmp_path / "data.parquet"])
-    assert found.times.tolist() == [FIRST, FIRST + 1_000_000_000]
-    assert np.array_equal(found.values, [[1, 7], [np.nan, 8]], equal_nan=True)
+    recording = read([tmp_path / "data.parquet"])
+    assert recording.times.tolist() == [FIRST, FIRST + 1_000_000_000]
+    assert np.array_equal(recording.values, [[1, 7], [np.nan, 8]], equal_nan=True)
 
 
 def test_several_files_are_joined_in_the_order_of_time(tmp_path):
     late = write(tmp_path, "time,flow,level\n2026-01-01T00:00:09Z,3,4\n", "late.csv")
     early = write(tmp_path, "time,level,flow\n2026-01-01T00:00:00Z,2,1\n", "early.csv")
-    found = read([late, early])
-    assert found.names == ("flow", "level")
-    assert found.values.tolist() == [[1, 2], [3, 4]]
-    assert (np.diff(found.times) > 0).all()
+    recording = read([late, early])
+    assert recording.names == ("flow", "level")
+    assert recording.values.tolist() == [[1, 2], [3, 4]]
+    assert (np.diff(recording.times) > 0).all()
 
 
 def test_files_with_other_columns_are_refused(tmp_path):
@@ -131,7 +131,7 @@ def test_files_with_other_columns_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "cannot be read"),
         ("time,flow\n", "'time' holds no times (it is empty)"),
@@ -148,9 +148,9 @@ def test_files_with_other_columns_are_refused(tmp_path):
         ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "Row #2: Expected 2 columns, got 4"),
     ],
 )
-def test_a_file_that_holds_no_series_is_refused_with_its_name(tmp_path, text, said):
+def test_a_file_without_time_series_is_refused_with_its_name(tmp_path, text, message):
     path = write(tmp_path, text)
-    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
+    with pytest.raises(ConfigError, match=re.escape(message)) as refused:
         read([path])
     assert str(path) in str(refused.value)
 

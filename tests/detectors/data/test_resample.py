@@ -30,7 +30,7 @@ def test_one_row_has_no_period():
         typical_step(np.array([START]))
 
 
-def test_windows_hold_the_recorded_rows():
+def test_windows_contain_the_recorded_rows():
     windows = cut_windows(recorded(range(1, 6), [1.0, 2, 3, 4, 5]), SECOND, 3, 1, {})
     assert [window.values[:, 0].tolist() for window in windows] == [[1, 2, 3], [2, 3, 4], [3, 4, 5]]
     assert windows[0].end == START + 3 * SECOND
@@ -41,14 +41,14 @@ def test_a_faster_recording_is_averaged_into_cells():
     assert windows[0].values[:, 0].tolist() == [1.5, 3.5]
 
 
-def test_data_with_hardly_a_row_in_a_window_is_refused():
-    """A row a day, cut for a model of a row a second, would be millions of made-up rows."""
+def test_data_with_hardly_a_row_per_window_is_refused():
+    """A row a day, cut for a model of a row a second, would be millions of invented rows."""
     daily = recorded([day * 86_400 for day in range(1, 900)], [float(day) for day in range(1, 900)])
-    with pytest.raises(ConfigError, match=r"a row every 1d, which .* every 1s"):
+    with pytest.raises(ConfigError, match=r"one row every 1d, too few .* every 1s"):
         cut_windows(daily, SECOND, 3, 1, {})
 
 
-def test_no_window_reaches_over_a_long_gap():
+def test_no_window_spans_a_long_gap():
     later = 1_000_000
     times = [1, 2, 3, 4, later + 1, later + 2, later + 3]
     windows = cut_windows(recorded(times, [float(t) for t in times]), SECOND, 3, 1, {})

@@ -7,10 +7,10 @@ from foreign_models import model
 from onnx import helper
 
 from detectors.bundle.bundle import Model
-from detectors.importing.disturb import disturbed
-from detectors.importing.form import Asked, form_of
+from detectors.importing.perturb import perturbed
 from detectors.importing.quantize import judge, quantized
 from detectors.importing.scaling import scaling_for
+from detectors.importing.signature import SignatureHints, signature_of
 from detectors.importing.wrap import Centring, wrapped
 
 RANKS = np.arange(1000.0)
@@ -48,7 +48,7 @@ def test_the_graph_that_is_used_scores_as_the_verdict_says(caplog):
     ]
     proto = onnx.load_model_from_string(model(nodes, names, (64,), (64,)))
     windows = rows[:, None, :]
-    form = form_of(proto, 64, Asked())
+    form = signature_of(proto, 64, SignatureHints())
     scaling = scaling_for("none", [f"t{n}" for n in range(64)], windows[:1000])
     graph = wrapped(proto, form, scaling, Centring())
     tried = windows[1000:]
@@ -58,14 +58,14 @@ def test_the_graph_that_is_used_scores_as_the_verdict_says(caplog):
     assert (used != graph) == verdict.taken
     assert bool(verdict.why) != verdict.taken
     assert verdict.rank_correlation > 0.95
-    both = np.concatenate((tried, disturbed(tried)))
+    both = np.concatenate((tried, perturbed(tried)))
     before, after = Model(graph).run(both).score, Model(used).run(both).score
     assert np.mean((before > limit) != (after > limit)) <= 0.001
 
 
 def test_a_disturbed_window_has_one_tag_moved_and_the_others_as_they_were():
     windows = np.random.default_rng(1).normal(size=(24, 5, 3))
-    off = disturbed(windows) - windows
+    off = perturbed(windows) - windows
     assert ((np.abs(off) > 0).any(axis=1).sum(axis=1) == 1).all()
     assert np.allclose(off, off[:, :1], atol=1e-12), "for the whole of the window"
     assert len(np.unique(np.round(np.abs(off).max(axis=(1, 2)), 9))) > 4, "by several amounts"

@@ -62,5 +62,5 @@ def test_the_net_is_that_of_the_library_between_components(circle, core, monkeyp
 def test_one_value_and_many_can_be_learnt(shape):
     rows = np.random.default_rng(1).normal(size=shape)
     core = autoencoder.fit(rows)[0]
-    assert core.down.shape[1] <= autoencoder.MOST_COMPONENTS
+    assert core.down.shape[1] <= autoencoder.MAX_COMPONENTS
     assert np.isfinite(total(core, rows)).all()

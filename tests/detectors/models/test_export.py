@@ -5,7 +5,7 @@ import pytest
 from detectors.bundle.bundle import Model
 from detectors.models import pca
 from detectors.models.export import graph_bytes
-from detectors.models.lagged import Frame, Lagged, recency, scaled
+from detectors.models.lagged import Lagged, WindowFrame, recency, scaled
 from detectors.runtime.gaps import stack
 from detectors.training.choose import METHODS
 
@@ -18,9 +18,9 @@ def windows_of(source):
 
 def frame_of(windows, *wandering):
     cells = windows[:, -1]
-    wanders = np.isin(np.arange(cells.shape[1]), wandering)
+    nonstationary = np.isin(np.arange(cells.shape[1]), wandering)
     weights = recency(LENGTH - LAG + 1)
-    return Frame(cells.mean(axis=0), cells.std(axis=0), LAG, weights, wanders)
+    return WindowFrame(cells.mean(axis=0), cells.std(axis=0), LAG, weights, nonstationary)
 
 
 def model_of(windows):

@@ -5,7 +5,15 @@ from sklearn.cluster import KMeans as Library
 from sklearn.covariance import LedoitWolf
 
 from detectors.models import kmeans, mahalanobis
-from detectors.models.lagged import FORGETTING, LASTING, Frame, Lagged, recency, scaled, stretches
+from detectors.models.lagged import (
+    FORGETTING,
+    LASTING,
+    Lagged,
+    WindowFrame,
+    recency,
+    scaled,
+    stretches,
+)
 from detectors.runtime.gaps import stack
 
 
@@ -17,7 +25,9 @@ def windows():
 @pytest.fixture(scope="module")
 def frame(windows):
     cells = windows[:, -1]
-    return Frame(cells.mean(axis=0), cells.std(axis=0), 4, recency(7), np.zeros(4, dtype=np.bool_))
+    return WindowFrame(
+        cells.mean(axis=0), cells.std(axis=0), 4, recency(7), np.zeros(4, dtype=np.bool_)
+    )
 
 
 def test_stretches_are_every_run_of_rows(windows):
@@ -57,7 +67,7 @@ def test_what_lasts_is_judged_by_the_average_of_the_stretches_too(windows, frame
 def test_a_small_shift_that_lasts_is_seen_better_with_the_average():
     noise = np.random.default_rng(1).normal(size=(2000, 4))
     windows = np.lib.stride_tricks.sliding_window_view(noise, 10, axis=0).transpose(0, 2, 1)
-    frame = Frame(np.zeros(4), np.ones(4), 4, recency(7), np.zeros(4, dtype=np.bool_))
+    frame = WindowFrame(np.zeros(4), np.ones(4), 4, recency(7), np.zeros(4, dtype=np.bool_))
     core = mahalanobis.fit_shrunken(frame.rows(windows[:, -4:]))[0]
     found = []
     for model in (Lagged(frame, core), scaled(frame, core, windows)):

@@ -8,7 +8,7 @@ from detectors.bundle.bundle import Model
 from detectors.data.recordings import Recording
 from detectors.models import regimes
 from detectors.training.learn import learn
-from detectors.training.prepare import Wishes
+from detectors.training.prepare import TrainingOptions
 from gateway.api.model import SECOND
 
 NAMES = ("speed", "flow", "pressure", "current")
@@ -38,7 +38,7 @@ def plant(rows, seed):
 
 @pytest.fixture(scope="module")
 def learnt():
-    return learn(plant(5000, 1)[0], Wishes(), lambda _: None, ("regimes", "pca"))
+    return learn(plant(5000, 1)[0], TrainingOptions(), lambda _: None, ("regimes", "pca"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.models.switches import why_apart
+from detectors.models.switches import reason_to_exclude
 
 ROWS = 1200
 
@@ -28,7 +28,7 @@ def blip(start, rows):
     ],
 )  # fmt: skip
 def test_a_switch_that_cannot_be_learnt_is_kept_apart_with_the_reason(values, said):
-    assert why_apart(values.astype(float)).startswith(said)
+    assert reason_to_exclude(values.astype(float)).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_a_switch_that_cannot_be_learnt_is_kept_apart_with_the_reason(values, sa
     ],
 )
 def test_a_switch_that_changes_often_and_whatever_is_measured_stays(values):
-    assert why_apart(values) == ""
+    assert reason_to_exclude(values) == ""
 
 
 def test_missing_rows_are_no_state():
     values = switched(400)
     values[::3] = np.nan
-    assert why_apart(values).startswith("a switch (0, 1) that changed only 2 times")
+    assert reason_to_exclude(values).startswith("a switch (0, 1) that changed only 2 times")
 
 
 def test_a_command_that_was_given_once_does_not_drown_the_other_tags():

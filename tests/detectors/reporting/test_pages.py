@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
 from servers import program
 
-from detectors.bundle.phrases import counted, spoken
-from detectors.training.report import words_of_sureness
+from detectors.bundle.phrases import format_count, format_hours
+from detectors.training.report import describe_interval
 from gateway.api.model import SECOND
 from gateway.cli import main
 
@@ -146,12 +146,12 @@ def test_the_training_page_says_what_the_json_says(shown, trained):
     page, report = shown["trained"][0], trained[0]
     test = report["test"]
     text = page.locator(".facts").inner_text()
-    assert spoken(report["normal_running_hours"]) in text
-    assert counted(test["false_alarms"], "alarm") in text
+    assert format_hours(report["normal_running_hours"]) in text
+    assert format_count(test["false_alarms"], "alarm") in text
     often = dict(rows(page, "How often it will be wrong"))
     assert often["asked for"] == "1 false alarm in 7 days"
-    assert often["set to"].startswith(f"1 in {spoken(report['false_alarm_promised_hours'])}")
-    assert often["how sure that is"] == words_of_sureness(report["false_alarm_interval_hours"])
+    assert often["set to"].startswith(f"1 in {format_hours(report['false_alarm_promised_hours'])}")
+    assert often["how sure that is"] == describe_interval(report["false_alarm_interval_hours"])
     assert often["counted in the test"].startswith(f"{test['false_alarms']} in ")
     assert page.locator(".warning").all_inner_texts()[0].startswith("one false alarm in 7 days")
 
@@ -167,7 +167,7 @@ def test_the_training_page_says_how_fast_each_tag_is_seen(shown, trained):
             for cell in (
                 f"{each['size']:.3g}",
                 f"{100 * each['seen']:.0f}\N{NO-BREAK SPACE}%",
-                "–" if each["delay_s"] is None else spoken(each["delay_s"] / 3600),
+                "–" if each["delay_s"] is None else format_hours(each["delay_s"] / 3600),
             )
         ]
         assert row[1:] == cells
@@ -193,7 +193,7 @@ def test_the_backtest_page_says_what_the_json_says(shown, tested):
     assert (report["events_found"], report["events"], report["false_alarms"]) == (1, 2, 1)
     assert "1 of 2 events" in page.locator(".facts").inner_text()
     _, found, missed = rows(page, "What was labelled as wrong")
-    assert found[2:4] == ["yes", spoken(report["delays_s"][0] / 3600)]
+    assert found[2:4] == ["yes", format_hours(report["delays_s"][0] / 3600)]
     assert missed[2:] == ["missed", "–", "–"]
     figures = {row[0]: row[1:] for row in rows(page, "How well it does, in figures")}
     rates = report["rates"]

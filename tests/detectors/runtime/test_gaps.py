@@ -19,7 +19,7 @@ def held(*rows):
     return hold(values, ~np.isnan(values))[0, :, 0].tolist()
 
 
-def test_a_gap_is_bridged_from_the_row_before_to_the_row_after():
+def test_a_gap_is_interpolated_between_the_rows_around_it():
     assert filled(1.0, NAN, NAN, 4.0) == [1, 2, 3, 4]
 
 
@@ -27,19 +27,19 @@ def test_a_gap_at_an_end_takes_the_nearest_row():
     assert filled(NAN, NAN, 3.0, NAN) == [3, 3, 3, 3]
 
 
-def test_rows_that_the_aligner_held_before_a_gap_are_bridged_as_well():
+def test_rows_that_the_aligner_held_before_a_gap_are_interpolated_as_well():
     assert filled(0.0, 1.0, 1.0, 1.0, 1.0, NAN, 6.0) == [0, 1, 2, 3, 4, 5, 6]
-    # No more than it holds: what a tag said again and again before that was measured.
+    # At most HELD rows: earlier repetitions were measured.
     assert filled(1.0, 1.0, 1.0, 1.0, 1.0, NAN, 6.0) == [1, 1, 2, 3, 4, 5, 6]
     assert filled(2.0, 2.0, NAN, 2.0, 2.0) == [2, 2, 2, 2, 2]
 
 
-def test_a_condition_sees_no_value_that_was_not_measured():
+def test_conditions_get_only_measured_values():
     assert held(1.0, NAN, NAN, 4.0) == [1, 1, 1, 4]
     assert held(NAN, NAN, 3.0, NAN) == [3, 3, 3, 3]
 
 
-def test_a_tag_that_was_never_seen_stays_missing():
+def test_a_tag_that_was_never_observed_stays_missing():
     assert np.isnan(filled(NAN, NAN)).all()
 
 
@@ -50,16 +50,16 @@ def test_an_infinite_value_counts_as_not_observed():
 
 
 @given(arrays(np.bool_, (3, 5, 2)))
-def test_what_was_observed_is_kept_and_what_was_seen_somewhere_is_filled(observed):
+def test_observed_cells_are_kept_and_a_tag_observed_somewhere_is_filled(observed):
     values = np.where(observed, np.arange(30.0).reshape(3, 5, 2), NAN)
     result = fill(values, observed)
     assert np.array_equal(result[observed], values[observed])
-    seen = np.broadcast_to(observed.any(axis=1, keepdims=True), values.shape)
-    assert np.array_equal(np.isnan(result), ~seen)
+    observed_somewhere = np.broadcast_to(observed.any(axis=1, keepdims=True), values.shape)
+    assert np.array_equal(np.isnan(result), ~observed_somewhere)
 
 
 @given(st.integers(0, 2), arrays(np.bool_, (3, 5, 2)))
-def test_a_window_is_filled_as_if_alone(which, observed):
+def test_a_window_is_filled_independently_of_the_others(which, observed):
     values = np.where(observed, np.arange(30.0).reshape(3, 5, 2), NAN)
     alone = fill(values[which : which + 1], observed[which : which + 1])
     assert np.array_equal(fill(values, observed)[which], alone[0], equal_nan=True)

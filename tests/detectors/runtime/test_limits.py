@@ -19,7 +19,7 @@ def build(tags, tmp_path, **more):
 
 
 def window(detector, *columns, end=1_000 * SECOND):
-    """A window whose last rows are the given columns; what is before them was not observed."""
+    """A window whose last rows are the given columns; earlier rows were not observed."""
     spec = detector.spec
     values = np.full((spec.length, len(spec.tags)), np.nan)
     for number, column in enumerate(columns):
@@ -57,7 +57,7 @@ FOUR = {"flow": {"high_high": 95, "high": 85, "low": 10, "low_low": 5, "hysteres
         (4, {"flow.low", "flow.low_low"}),
     ],
 )
-def test_a_value_beyond_a_limit_activates_just_that_limit(value, expected, tmp_path):
+def test_a_value_beyond_a_limit_activates_only_that_limit(value, expected, tmp_path):
     assert active(build(FOUR, tmp_path), [value, value]) == expected
 
 
@@ -69,7 +69,7 @@ def test_thresholds_and_hysteresis_are_in_engineering_units(tmp_path):
     assert {alarm.tag for alarm in alarms.values()} == {"flow"}
 
 
-def test_outer_limits_weigh_one_step_more_and_critical_is_the_top(tmp_path):
+def test_outer_limits_are_one_severity_higher_up_to_critical(tmp_path):
     alarms = {a.name: a for a in build(FOUR, tmp_path, severity="high", on_delay="3s").alarms}
     assert alarms["flow.high"].severity is Severity.HIGH
     assert alarms["flow.high_high"].severity is Severity.CRITICAL
@@ -77,21 +77,21 @@ def test_outer_limits_weigh_one_step_more_and_critical_is_the_top(tmp_path):
     assert {alarm.severity for alarm in top} == {Severity.CRITICAL}
 
 
-def test_a_tags_own_severity_and_delays_win(tmp_path):
+def test_a_tags_own_severity_and_delays_take_precedence(tmp_path):
     own = {"flow": {"high_high": 95, "severity": "low", "on_delay": "0s", "off_delay": "9s"}}
     [alarm] = build(own, tmp_path, severity="high", on_delay="3s").alarms
     assert (alarm.severity, alarm.on_delay, alarm.off_delay) == (Severity.LOW, 0, 9 * SECOND)
 
 
-def test_a_tag_that_was_not_observed_cannot_be_judged(tmp_path):
+def test_a_tag_that_was_not_observed_has_no_score(tmp_path):
     detector = build({"flow": {"high": 85}, "level": {"low": 10, "rate_of_change": 1}}, tmp_path)
-    judged = values(detector, [50.0, 90.0], [50.0, np.nan])
-    assert judged["flow.high"] == 90
-    assert np.isnan(judged["level.low"])
-    assert np.isnan(judged["level.rate_of_change"])
+    scores = values(detector, [50.0, 90.0], [50.0, np.nan])
+    assert scores["flow.high"] == 90
+    assert np.isnan(scores["level.low"])
+    assert np.isnan(scores["level.rate_of_change"])
 
 
-def test_a_detector_that_sees_nothing_says_what_is_missing(tmp_path):
+def test_a_detector_without_data_names_the_missing_tags(tmp_path):
     detector = build(FOUR, tmp_path)
     [score] = detector.score([window(detector, [50.0, np.nan])])
     assert score.blind == "no data for flow"
@@ -146,7 +146,7 @@ def test_expected_is_the_nearest_value_within_the_limits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [
         ({"high_high": 80, "high": 85}, "high_high (80) must be above high (85)"),
         ({"high": 5, "low": 5}, "high (5) must be above low (5)"),
@@ -160,10 +160,10 @@ def test_expected_is_the_nearest_value_within_the_limits(tmp_path):
         ({"flat_line": 60}, "no unit"),
     ],
 )
-def test_limits_that_contradict_themselves_are_refused(limits, said, tmp_path):
+def test_contradictory_limits_are_refused(limits, message, tmp_path):
     with pytest.raises(ValidationError) as refused:
         build({"flow": limits}, tmp_path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_an_unknown_tag_is_refused_with_a_suggestion(tmp_path):
@@ -180,7 +180,7 @@ def test_a_flat_line_shorter_than_the_tags_own_period_is_refused(tmp_path):
         build({"ambient": {"flat_line": "8s"}}, tmp_path)
 
 
-def test_a_flat_line_that_needs_endless_windows_is_refused_with_a_longer_period(tmp_path):
+def test_a_flat_line_that_needs_too_long_a_window_is_refused_with_a_longer_period(tmp_path):
     with pytest.raises(ConfigError, match="such as 87s"):
         build({"flow": {"flat_line": "1d"}}, tmp_path)
     build({"flow": {"flat_line": "1d"}}, tmp_path, period="87s")

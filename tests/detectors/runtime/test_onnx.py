@@ -40,7 +40,7 @@ def without(window, tag, rows):
     return bundles.window(values, window.end)
 
 
-def test_the_window_is_what_the_manifest_says(detector):
+def test_the_window_follows_the_manifest(detector):
     assert detector.spec.tags == bundles.NAMES
     assert (detector.spec.period, detector.spec.length, detector.spec.hop) == (SECOND, 10, 1)
 
@@ -59,28 +59,28 @@ def test_a_budget_of_false_alarms_gives_the_threshold_instead(folder):
     [often] = build(folder, false_alarms="4 per hour").alarms
     [weekly] = build(folder, false_alarms="1 per week").alarms
     assert often.threshold == pytest.approx(calibration.threshold(900 * SECOND))
-    # Twenty minutes of data cannot speak of a week.
+    # Twenty minutes of data do not support one alarm in a week.
     assert often.threshold < weekly.threshold == pytest.approx(calibration.threshold())
 
 
-def test_a_budget_that_the_data_cannot_speak_of_is_told(folder):
-    [told] = build(folder, false_alarms="1 per week").warnings
-    assert "one false alarm in 7 days cannot be promised" in told
-    assert "it can speak of one in 59.6 min at the most" in told
+def test_a_budget_that_the_data_does_not_support_gives_a_warning(folder):
+    [warning] = build(folder, false_alarms="1 per week").warnings
+    assert "one false alarm in 7 days cannot be promised" in warning
+    assert "it supports at most one in 59.6 min" in warning
     assert not build(folder, false_alarms="4 per hour").warnings
     assert not build(folder).warnings
 
 
-def test_a_budget_and_a_threshold_are_not_both_given(folder):
-    with pytest.raises(ValidationError, match="give one of them"):
+def test_a_budget_and_a_threshold_together_are_refused(folder):
+    with pytest.raises(ValidationError, match="give only one of them"):
         build(folder, false_alarms="1 per week", threshold=3)
 
 
-def test_a_budget_needs_a_bundle_that_knows_its_scores(tmp_path):
+def test_a_budget_needs_a_bundle_with_a_calibration(tmp_path):
     path = bundles.write(tmp_path)
     manifest = json.loads((path / MANIFEST).read_text())
     (path / MANIFEST).write_text(json.dumps(manifest | {"calibration": None}))
-    with pytest.raises(ConfigError, match="train it anew, or give a threshold"):
+    with pytest.raises(ConfigError, match="train the model again, or set threshold"):
         build(tmp_path, false_alarms="1 per week")
 
 
@@ -90,7 +90,7 @@ def test_normal_windows_stay_below_the_threshold(detector, normal):
 
 
 @pytest.mark.parametrize("tag", bundles.NAMES)
-def test_the_tag_that_is_wrong_contributes_most(detector, normal, tag):
+def test_the_shifted_tag_contributes_most(detector, normal, tag):
     column = bundles.NAMES.index(tag)
     values = normal[0].values.copy()
     values[3:, column] += 3 * bundles.recording().values.std(axis=0)[column]
@@ -105,7 +105,7 @@ def test_contributions_sum_to_the_score_exactly(detector, normal):
         assert (score.contribution >= 0).all()
 
 
-def test_expected_is_what_the_other_tags_say(detector, normal):
+def test_expected_follows_from_the_other_tags(detector, normal):
     true = normal[0].values[-1].copy()
     values = normal[0].values.copy()
     values[:, bundles.NAMES.index("flow")] += 5
@@ -123,7 +123,7 @@ def test_a_score_names_its_model_its_time_and_its_coverage(detector, normal):
     assert score.blind == ""
 
 
-def test_a_window_is_scored_as_if_it_were_alone(detector, normal):
+def test_a_window_is_scored_independently_of_the_others(detector, normal):
     mixed = [
         without(window, "flow", slice(0, 9 if n % 7 == 0 else 2)) for n, window in enumerate(normal)
     ]
@@ -138,14 +138,14 @@ def test_a_window_is_scored_as_if_it_were_alone(detector, normal):
 
 
 def test_a_tag_without_data_makes_the_detector_blind_and_is_named(detector, normal):
-    gone = without(without(normal[0], "flow", slice(None)), "speed", slice(4, None))
-    [score] = detector.score([gone])
+    missing = without(without(normal[0], "flow", slice(None)), "speed", slice(4, None))
+    [score] = detector.score([missing])
     assert np.isnan(score.values).all()
     assert score.blind == "no data for speed, flow"
     assert score.contribution is None
 
 
-def test_coverage_is_judged_per_tag_and_at_the_limit_it_suffices(folder, normal):
+def test_coverage_is_checked_per_tag_and_the_limit_itself_suffices(folder, normal):
     some = without(normal[0], "flow", slice(0, 2))
     less = without(normal[0], "flow", slice(0, 3))
     assert [score.blind for score in build(folder).score([some, less])] == ["", "no data for flow"]
@@ -153,25 +153,23 @@ def test_coverage_is_judged_per_tag_and_at_the_limit_it_suffices(folder, normal)
     assert strict.blind == "no data for flow"
 
 
-def test_a_tag_that_has_just_fallen_silent_makes_it_blind_however_much_came_before(
-    detector, normal
-):
+def test_a_tag_without_its_newest_value_makes_it_blind_whatever_came_before(detector, normal):
     (score,) = detector.score([without(normal[0], "flow", [-1])])
     assert score.blind == "no data for flow"
     assert np.isnan(score.values).all()
 
 
-def test_blind_windows_keep_their_place_among_the_others(detector, normal):
+def test_blind_windows_keep_their_order_among_the_others(detector, normal):
     some = [normal[0], without(normal[1], "flow", slice(None)), normal[2]]
     scores = detector.score(some)
     assert [bool(score.blind) for score in scores] == [False, True, False]
     assert [score.at for score in scores] == [window.end for window in some]
 
 
-def test_a_wild_value_gives_a_large_score_and_no_nan(detector, normal):
-    for wild in (1e300, -1e300, np.finfo(np.float64).max):
+def test_an_extreme_value_gives_a_large_score_and_no_nan(detector, normal):
+    for extreme in (1e300, -1e300, np.finfo(np.float64).max):
         values = normal[0].values.copy()
-        values[-1, 0] = wild
+        values[-1, 0] = extreme
         [score] = detector.score([bundles.window(values)])
         assert detector.alarms[0].threshold < score.values[0] < np.inf
         assert score.contribution.argmax() == 0
@@ -181,7 +179,7 @@ def test_no_windows_give_no_scores(detector):
     assert detector.score([]) == []
 
 
-def test_a_tag_of_the_model_that_the_line_has_not_is_refused_with_a_suggestion(folder):
+def test_a_tag_of_the_model_missing_from_the_line_is_refused_with_a_suggestion(folder):
     tags = {name: tag for name, tag in bundles.TAGS.items() if name != "flow"}
     tags["flow_1"] = replace(bundles.TAGS["flow"], name="flow_1")
     with pytest.raises(ConfigError, match="no tag 'flow' in this line, did you mean 'flow_1'"):
@@ -196,7 +194,7 @@ def test_a_tag_in_another_unit_is_refused(folder):
     assert build(folder, unknown).spec.tags == bundles.NAMES
 
 
-def test_a_bundle_that_is_not_there_is_refused_with_its_path(tmp_path):
+def test_a_missing_bundle_is_refused_with_its_path(tmp_path):
     with pytest.raises(ModelError, match=str(tmp_path / "pump")):
         build(tmp_path)
 
@@ -208,7 +206,7 @@ def test_an_unknown_option_is_refused(folder):
 
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory):
-    """A bundle that was trained while the valve was open, which is no tag of the model."""
+    """A bundle trained with a gate on the valve, which is not a tag of the model."""
     folder = tmp_path_factory.mktemp("gated")
     path = bundles.write(folder)
     manifest = json.loads((path / MANIFEST).read_text())
@@ -220,14 +218,14 @@ def gated(tmp_path_factory):
 WITH_VALVE = bundles.TAGS | {"valve": Tag("valve", "plc", SECOND, "%")}
 
 
-def test_a_line_gates_as_the_model_was_trained_unless_it_says_else(gated):
+def test_a_line_uses_the_gate_of_the_training_unless_its_file_gives_another(gated):
     assert build(gated, WITH_VALVE).spec == WindowSpec((*bundles.NAMES, "valve"), SECOND, 12)
     assert build(gated, WITH_VALVE, settle="0s").spec.length == 10
     assert build(gated, WITH_VALVE, when="speed > -9").spec == WindowSpec(bundles.NAMES, SECOND, 12)
     assert build(gated, WITH_VALVE, when=[]).spec == WindowSpec(bundles.NAMES, SECOND, 10)
 
 
-def test_behind_a_gate_a_window_is_scored_as_without_one(gated, folder, normal):
+def test_a_window_has_the_same_score_with_and_without_a_gate(gated, folder, normal):
     [without] = build(folder).score(normal[10:11])
     values = np.column_stack((np.vstack((normal[0].values[-2:], normal[10].values)), np.ones(12)))
     [behind] = build(gated, WITH_VALVE).score([bundles.window(values, normal[10].end)])
@@ -239,17 +237,17 @@ def test_behind_a_gate_a_window_is_scored_as_without_one(gated, folder, normal):
     assert settling.model == "pump@1"
 
 
-def test_the_tag_of_a_trained_gate_must_be_there_in_its_unit(gated):
+def test_the_tag_of_a_trained_gate_must_exist_in_its_unit(gated):
     with pytest.raises(ConfigError, match="no tag 'valve' in this line"):
         build(gated)
     other = bundles.TAGS | {"valve": Tag("valve", "plc", SECOND, "mm")}
     with pytest.raises(ConfigError, match="valve is in 'mm' here and in '%' in the model"):
         build(gated, other)
-    # Whoever writes a gate of his own writes it in his own units.
+    # A gate in the line file is in the line's own units.
     assert build(gated, other, when="valve > 3").spec.tags[-1] == "valve"
 
 
-def test_what_only_the_gate_looks_at_is_not_watched_for_drift(gated):
+def test_a_tag_that_only_the_gate_uses_is_not_monitored_for_drift(gated):
     reference = build(gated, WITH_VALVE).reference
     assert len(reference.edges) == len(bundles.NAMES) + 2
     assert reference.edges[-2] == ()

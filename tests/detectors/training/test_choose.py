@@ -4,7 +4,7 @@ import pytest
 
 from detectors.calibration.held_out import calibrate
 from detectors.training.choose import USUAL, Candidate, _sensible, preferred
-from detectors.training.injection import Fault
+from detectors.training.fault_injection import InjectedFault
 from gateway.api.model import SECOND
 
 
@@ -31,7 +31,7 @@ def test_the_simpler_and_the_earlier_have_the_benefit_of_doubt(seen, expected):
 
 def test_the_size_is_chosen_by_shifts_and_the_method_by_everything():
     def seeing(method, shifts, everything):
-        return candidate(method, everything)._replace(seen={Fault.SHIFT: shifts})
+        return candidate(method, everything)._replace(seen={InjectedFault.SHIFT: shifts})
 
     plain, literal = seeing("pca", 0.50, 0.30), seeing("pca", 0.51, 0.60)
     assert preferred([plain, literal]) is plain

@@ -12,8 +12,8 @@ from detectors.data.recordings import Recording
 from detectors.data.resample import cut_windows
 from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from detectors.training.learn import learn
-from detectors.training.prepare import Wishes
-from detectors.training.publish import Identity, manifest_for, write_bundle
+from detectors.training.prepare import TrainingOptions
+from detectors.training.publish import ModelIdentity, manifest_for, write_bundle
 from gateway.api.contracts import Places
 from gateway.api.model import SECOND, Tag
 
@@ -38,8 +38,8 @@ def record(seed, seconds, fault=None, over=None):
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plant")
-    learnt = learn(record(1, 7200), Wishes(), lambda _step: None)
-    identity = Identity(id="plant", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
+    learnt = learn(record(1, 7200), TrainingOptions(), lambda _step: None)
+    identity = ModelIdentity(id="plant", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     write_bundle(folder / "plant", manifest_for(learnt, identity, {}), learnt.graph)
     options = OnnxOptions.model_validate({"type": "onnx", "bundle": "plant"})
     tags = {name: Tag(name, "plant", PERIOD) for name in NAMES}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from detectors.bundle.bundle import MANIFEST, load
-from detectors.training.publish import Identity, check_place, manifest_for, write_bundle
+from detectors.training.publish import ModelIdentity, check_place, manifest_for, write_bundle
 from gateway.api.contracts import ConfigError, ModelError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +19,9 @@ def model():
 
 
 def manifest(model, version="1"):
-    return manifest_for(model, Identity(id="pump", version=version, created=NOW), bundles.UNITS)
+    return manifest_for(
+        model, ModelIdentity(id="pump", version=version, created=NOW), bundles.UNITS
+    )
 
 
 def test_a_written_bundle_loads_with_the_same_manifest(tmp_path, model):
@@ -107,4 +109,4 @@ def test_a_model_that_does_not_verify_leaves_the_old_one_in_place(tmp_path, mode
 @pytest.mark.parametrize(("name", "version"), [("a b", "1"), ("pump", "../1"), ("", "1")])
 def test_a_name_that_cannot_be_a_files_is_refused(name, version):
     with pytest.raises(ValidationError, match="pattern"):
-        Identity(id=name, version=version, created=NOW)
+        ModelIdentity(id=name, version=version, created=NOW)

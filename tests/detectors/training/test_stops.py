@@ -11,8 +11,8 @@ from connectors.simulator.signals import MODBUS, OPCUA, TAGS
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import detector_for, judge
 from detectors.training.learn import learn
-from detectors.training.prepare import Wishes
-from detectors.training.publish import Identity, manifest_for, write_bundle
+from detectors.training.prepare import TrainingOptions
+from detectors.training.publish import ModelIdentity, manifest_for, write_bundle
 from detectors.training.running import Running
 from gateway.api import line_protocol
 from gateway.api.model import SECOND, Kind, SampleBatch
@@ -38,13 +38,15 @@ def record(seconds, **recipe):
 @pytest.fixture(scope="module")
 def learnt():
     stops = [(n * 300 * SECOND, 60 * SECOND) for n in range(1, 6)]
-    return learn(record(1800, seed=1, stops=stops), Wishes(running=GATE), lambda _: None, ("pca",))
+    return learn(
+        record(1800, seed=1, stops=stops), TrainingOptions(running=GATE), lambda _: None, ("pca",)
+    )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, learnt):
     folder = tmp_path_factory.mktemp("stops")
-    identity = Identity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
+    identity = ModelIdentity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     manifest = manifest_for(learnt, identity, {"speed": "rpm"})
     write_bundle(folder / "models" / "pump", manifest, learnt.graph)
     guarded = "    type: limits\n    when: speed > 2000\n    settle: 20s\n"

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from detectors.evaluation.apply import Episode
-from detectors.training.publish import Identity, manifest_for
-from detectors.training.report import as_text, as_values, warnings, words_of_test
+from detectors.training.publish import ModelIdentity, manifest_for
+from detectors.training.report import as_text, as_values, describe_test, warnings
 from detectors.training.trial import Verdict
 from gateway.api.model import SECOND
 
@@ -95,7 +95,7 @@ def test_what_the_held_out_scores_would_have_raised_is_told_too(tmp_path):
 
 
 def test_the_manifest_says_how_the_test_went(faulty):
-    identity = Identity(id="pump", version="1", created="2026-01-01T00:00:00Z")
+    identity = ModelIdentity(id="pump", version="1", created="2026-01-01T00:00:00Z")
     test = manifest_for(faulty, identity, {}).training.test
     assert test.false_alarms == 2
     assert test.expected == faulty.trial.expected
@@ -145,7 +145,7 @@ def test_the_verdict_is_that_of_a_poisson_count(plain, count, hours, verdict):
 
 
 def test_words_say_how_much_so_short_a_test_can_show(plain, tmp_path):
-    said = words_of_test(report(plain, tmp_path)["test"])
+    said = describe_test(report(plain, tmp_path)["test"])
     assert said.startswith("0 false alarms in the newest 7.3")
     assert "by a model made without them; the budget bears 0.14 there" in said
     assert said.endswith("so short a test can show one in 2.46 min at the most")

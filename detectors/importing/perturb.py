@@ -7,7 +7,7 @@ from gateway.api.model import Floats
 STEPS = (1.0, 2.0, 4.0, 8.0)
 
 
-def disturbed(windows: Floats) -> Floats:
+def perturbed(windows: Floats) -> Floats:
     """The same windows float64[window, time, tag], each with one tag shifted for its whole length.
 
     The tag and the size of the step go round, so that each is met with each.

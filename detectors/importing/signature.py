@@ -20,7 +20,7 @@ _NUMBERS = {1: "float", 11: "double"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SignatureHints:
     """What the user said; None is inferred."""
 
     kind: Kind | None = None
@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Signature:
     """How windows enter the model and what leaves it; `rows` and `tags` are what it sees."""
 
     input: str
@@ -52,7 +52,7 @@ class Form:
         return self.rows + (self.kind == "forecast")
 
 
-def form_of(model: Any, tags: int, asked: Asked) -> Form:
+def signature_of(model: Any, tags: int, asked: SignatureHints) -> Signature:
     """The form of an `onnx.ModelProto` for so many tags; ModelError says what is in the way."""
     graph = model.graph
     weights = {each.name for each in graph.initializer}
@@ -65,7 +65,7 @@ def form_of(model: Any, tags: int, asked: Asked) -> Form:
     element = entry.type.tensor_type.elem_type
     if element not in _NUMBERS:
         raise ModelError(f"its input {entry.name!r} is no tensor of float or double")
-    return Form(entry.name, leaving.name, element, layout, kind, rows, tags, columns)
+    return Signature(entry.name, leaving.name, element, layout, kind, rows, tags, columns)
 
 
 def _is_numbers(entry: Any) -> bool:
@@ -103,7 +103,7 @@ def _shape(entry: Any) -> tuple[int | None, ...]:
     return tuple(sizes[1:])
 
 
-def _layout(shape: tuple[int | None, ...], tags: int, asked: Asked) -> tuple[Layout, int]:
+def _layout(shape: tuple[int | None, ...], tags: int, asked: SignatureHints) -> tuple[Layout, int]:
     """How a window is laid out in the input, and its rows."""
     fits = [each for each in LAYOUTS if _rows(each, shape, tags, asked.rows)]
     if asked.layout is not None:
@@ -147,7 +147,7 @@ def _kind(
     taken: tuple[int | None, ...],
     rows: int,
     tags: int,
-    asked: Asked,
+    asked: SignatureHints,
 ) -> tuple[Kind, int]:
     """What the output means, and how many columns a probability has."""
     fits: list[Kind] = []

@@ -1,7 +1,7 @@
-"""A budget of false alarms, against the alarms that are counted in long normal running.
+"""A budget of false alarms against the alarms raised in long normal running.
 
-ANDON_BUDGET_SEEDS sets how many plants of each kind are learnt; tests/benchmarks/budget.py prints
-the table of many.
+ANDON_BUDGET_SEEDS sets the number of plants of each kind; tests/benchmarks/budget.py prints the
+table for many.
 """
 
 import os
@@ -16,7 +16,7 @@ BUDGETS = [8 * HOUR, 24 * HOUR]
 PLANTS = {
     "quick": Plant(60 * SECOND, 0.95),
     "slow": Plant(60 * SECOND, 0.995),
-    # What body and tail alone give is exceeded by 1.3 and 1.7 on average.
+    # The extrapolation alone gives 1.3 and 1.7 times the promised alarms on average.
     "wild": Plant(60 * SECOND, 0.95, degrees=4),
 }
 SEEDS = range(int(os.environ.get("ANDON_BUDGET_SEEDS", "1")))
@@ -24,26 +24,26 @@ SEEDS = range(int(os.environ.get("ANDON_BUDGET_SEEDS", "1")))
 
 @pytest.fixture(scope="module", params=[(kind, seed) for kind in PLANTS for seed in SEEDS], ids=str)
 def learnt(request):
-    """The model that was learnt from a plant, and much more of its running."""
+    """A model trained on a plant, and much more running of the same plant."""
     kind, seed = request.param
     plant = PLANTS[kind]
     return plant.learnt(LEARNT, 2 * seed), plant.run(JUDGED, 2 * seed + 1)
 
 
-def test_about_as_many_alarms_come_as_were_promised(learnt):
+def test_about_as_many_alarms_are_raised_as_were_promised(learnt):
     model, running = learnt
-    assert model.delay == 0  # nothing but the threshold keeps alarms away
+    assert model.delay == 0  # only the threshold suppresses alarms
     calibration = model.choice.chosen.calibration
     for budget, count in zip(BUDGETS, alarms(model, running, BUDGETS), strict=True):
-        # A threshold that is merely high would keep every promise.
+        # A threshold that is merely high would keep every budget, so there is a lower bound.
         assert 0.5 < count / (JUDGED / budget) < 1.4
-        sure = model.sureness_of(calibration.threshold(budget))
-        # What is counted is one more count, and of a model that was fitted on a little more.
-        assert 0.8 * sure.low < JUDGED / count < 1.25 * sure.high
-        assert sure.low < budget < sure.high
+        interval = model.confidence_interval_at(calibration.threshold(budget))
+        # The count varies too, and the model is fitted on a little more data than was held out.
+        assert 0.8 * interval.low < JUDGED / count < 1.25 * interval.high
+        assert interval.low < budget < interval.high
 
 
-def test_delays_keep_more_alarms_away_than_the_threshold_alone():
+def test_delays_suppress_more_alarms_than_the_threshold_alone():
     plant = Plant(SECOND, 0.98)
     model = plant.learnt(HOUR, 0)
     assert model.delay == 20 * SECOND

@@ -5,7 +5,7 @@ import pytest
 from foreign_models import model
 from onnx import TensorProto, helper
 
-from detectors.importing.form import Asked, form_of
+from detectors.importing.signature import SignatureHints, signature_of
 from gateway.api.contracts import ModelError
 
 SAME = [helper.make_node("Identity", ["input"], ["output"])]
@@ -13,7 +13,9 @@ SAME = [helper.make_node("Identity", ["input"], ["output"])]
 
 def form(taken, given, tags=4, **asked):
     """The form of a model with these shapes; what it computes does not matter here."""
-    return form_of(onnx.load_model_from_string(model(SAME, {}, taken, given)), tags, Asked(**asked))
+    return signature_of(
+        onnx.load_model_from_string(model(SAME, {}, taken, given)), tags, SignatureHints(**asked)
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,17 +83,17 @@ def test_a_model_for_one_window_at_a_time_is_refused():
     proto = onnx.load_model_from_string(model(SAME, {}, (4,), (4,)))
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     with pytest.raises(ModelError, match="for batches of 1: export the model with a free batch"):
-        form_of(proto, 4, Asked())
+        signature_of(proto, 4, SignatureHints())
 
 
 def test_several_outputs_need_a_choice_and_labels_are_none():
     proto = onnx.load_model_from_string(model(SAME, {}, (4,), (4,)))
     proto.graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
-    assert form_of(proto, 4, Asked()).output == "output"
+    assert signature_of(proto, 4, SignatureHints()).output == "output"
     proto.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4]))
     with pytest.raises(ModelError, match="choose with --output: output, z"):
-        form_of(proto, 4, Asked())
-    assert form_of(proto, 4, Asked(output="z")).output == "z"
+        signature_of(proto, 4, SignatureHints())
+    assert signature_of(proto, 4, SignatureHints(output="z")).output == "z"
 
 
 def test_a_classifier_with_a_map_is_refused_with_the_option_that_helps():
@@ -102,4 +104,4 @@ def test_a_classifier_with_a_map_is_refused_with_the_option_that_helps():
         helper.make_value_info("probabilities", helper.make_sequence_type_proto(kind))
     )
     with pytest.raises(ModelError, match="zipmap"):
-        form_of(proto, 4, Asked())
+        signature_of(proto, 4, SignatureHints())

@@ -1,6 +1,6 @@
 """Tries a model for the first time where it can do no harm: in a process with little memory.
 
-`python -m detectors.importing.trial < model.onnx` loads the file and runs one window of zeros.
+`python -m detectors.importing.sandbox < model.onnx` loads the file and runs one window of zeros.
 """
 
 import resource

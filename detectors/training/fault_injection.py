@@ -12,7 +12,7 @@ import numpy as np
 from gateway.api.model import Floats
 
 
-class Fault(StrEnum):
+class InjectedFault(StrEnum):
     """What is put in."""
 
     SHIFT = "shifts"
@@ -22,14 +22,14 @@ class Fault(StrEnum):
 
 SHIFTS = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)
 """How far a tag is moved, in its standard deviations."""
-FAULTS = (*[Fault.SHIFT] * len(SHIFTS), Fault.NOISE, Fault.STANDSTILL)
+FAULTS = (*[InjectedFault.SHIFT] * len(SHIFTS), InjectedFault.NOISE, InjectedFault.STANDSTILL)
 NOISE = 3.0
 """Standard deviation of the noise, in that which the window's steps from row to row speak of."""
-MOST_TAGS = 16
+MAX_TAGS = 16
 """In which faults are put, evenly chosen."""
 
 
-def injected(windows: Floats, std: Floats) -> Floats:
+def inject_faults(windows: Floats, std: Floats) -> Floats:
     """Each of FAULTS in each of some tags: float64[fault, tag * window, time, tag].
 
     windows: float64[window, time, tag]; std: float64[tag].
@@ -44,6 +44,6 @@ def injected(windows: Floats, std: Floats) -> Floats:
 def _one_at_a_time(windows: Floats, wrong: Floats) -> Floats:
     """The windows once for each of some tags, with that tag as it is in `wrong`."""
     count = windows.shape[2]
-    tags = np.arange(0, count, -(-count // MOST_TAGS))
+    tags = np.arange(0, count, -(-count // MAX_TAGS))
     chosen = np.arange(count) == tags[:, None, None, None]
     return np.where(chosen, wrong, windows).reshape(-1, *windows.shape[1:])

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from detectors.models.wander import between_parts, wandering_directions, wandering_tags
+from detectors.models.nonstationary import (
+    between_parts,
+    nonstationary_directions,
+    nonstationary_tags,
+)
 
 RNG = np.random.default_rng(1)
 NOISE = RNG.normal(size=(2000, 1))
@@ -18,14 +22,18 @@ def test_a_random_walk_lies_between_the_parts_and_noise_and_swings_do_not():
     walks = np.cumsum(RNG.normal(size=(1000, 300)), axis=0)
     assert between_parts(walks).mean() == pytest.approx(0.7, abs=0.03)
     assert (between_parts(np.hstack((NOISE, SWING))) < 0.05).all()
-    assert wandering_directions(np.hstack((NOISE, SWING, WALK))).tolist() == [False, False, True]
+    assert nonstationary_directions(np.hstack((NOISE, SWING, WALK))).tolist() == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_constant_column_does_not_wander():
-    assert not wandering_directions(np.ones((100, 1))).any()
+    assert not nonstationary_directions(np.ones((100, 1))).any()
 
 
 def test_a_tag_that_wanders_by_itself_is_told_from_those_that_wander_together():
     follower = 2 * WALK + 3 * RNG.normal(size=(2000, 1))
-    assert wandering_tags(standard(NOISE, WALK)).tolist() == [False, True]
-    assert wandering_tags(standard(NOISE, WALK, follower)).tolist() == [False, False, False]
+    assert nonstationary_tags(standard(NOISE, WALK)).tolist() == [False, True]
+    assert nonstationary_tags(standard(NOISE, WALK, follower)).tolist() == [False, False, False]

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from detectors.training.injection import FAULTS, MOST_TAGS, SHIFTS, Fault, injected
+from detectors.training.fault_injection import (
+    FAULTS,
+    MAX_TAGS,
+    SHIFTS,
+    InjectedFault,
+    inject_faults,
+)
 
 STD = np.array([1.0, 10.0, 0.1])
 
@@ -12,23 +18,25 @@ def windows():
 
 
 def test_one_tag_at_a_time_is_wrong(windows):
-    for every in injected(windows, STD):
+    for every in inject_faults(windows, STD):
         for tag, wrong in enumerate(every.reshape(3, *windows.shape)):
             changed = (wrong != windows).any(axis=(0, 1))
             assert changed.tolist() == [column == tag for column in range(3)]
 
 
 def test_shifts_are_in_the_tags_own_spread_and_a_standstill_keeps_the_oldest_value(windows):
-    found = injected(windows, STD).reshape(len(FAULTS), 3, *windows.shape)
+    found = inject_faults(windows, STD).reshape(len(FAULTS), 3, *windows.shape)
     for shift, every in zip(SHIFTS, found, strict=False):
         assert np.allclose(every[1, :, :, 1], windows[:, :, 1] + 10 * shift)
-    still = found[FAULTS.index(Fault.STANDSTILL), 2, :, :, 2]
+    still = found[FAULTS.index(InjectedFault.STANDSTILL), 2, :, :, 2]
     assert np.array_equal(still, np.repeat(windows[:, :1, 2], 200, axis=1))
 
 
 def test_noise_is_three_times_what_the_steps_speak_of_whatever_the_level_does(windows):
     raised = windows + np.linspace(0, 1, 200)[:, None] * 20 * STD
-    noise = injected(raised, STD).reshape(len(FAULTS), 3, *windows.shape)[FAULTS.index(Fault.NOISE)]
+    noise = inject_faults(raised, STD).reshape(len(FAULTS), 3, *windows.shape)[
+        FAULTS.index(InjectedFault.NOISE)
+    ]
     for tag in range(3):
         added = (noise[tag] - raised)[:, :, tag]
         assert added.std() == pytest.approx(3 * STD[tag], rel=0.1)
@@ -36,7 +44,7 @@ def test_noise_is_three_times_what_the_steps_speak_of_whatever_the_level_does(wi
 
 def test_of_many_tags_some_are_taken_from_everywhere():
     many = np.zeros((2, 5, 100))
-    found = injected(many, np.ones(100))[0].reshape(-1, 2, 5, 100)
+    found = inject_faults(many, np.ones(100))[0].reshape(-1, 2, 5, 100)
     tags = found.any(axis=(1, 2)).argmax(axis=1)
-    assert len(tags) <= MOST_TAGS
+    assert len(tags) <= MAX_TAGS
     assert tags.max() >= 90

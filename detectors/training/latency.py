@@ -6,7 +6,7 @@ from detectors.bundle.bundle import Model
 from gateway.api.model import Floats
 
 
-def seconds_each(model: Model, windows: Floats) -> float:
+def seconds_per_window(model: Model, windows: Floats) -> float:
     """For a window that comes alone, as they do live: the best of five rounds of up to a hundred.
 
     Windows float64[window, time, tag].

@@ -1,4 +1,4 @@
-"""`andon models import`: a model made with PyTorch, Keras or scikit-learn, as a bundle of ours."""
+"""`andon models import`: a model from PyTorch, Keras or scikit-learn becomes a bundle."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from detectors.commands.train import Budget, check_extra, identity, split_files
+from detectors.commands.parameters import (
+    BudgetParameter,
+    check_extra,
+    model_identity,
+    split_files,
+)
 from detectors.importing.signature import KINDS, LAYOUTS
 from gateway.api import progress
 from gateway.api.click_types import DURATION
@@ -26,39 +31,41 @@ def models() -> None:
     "--data",
     multiple=True,
     type=_PATH,
-    help="Normal running, CSV or Parquet; may be given repeatedly.",
+    help="Recorded normal running, CSV or Parquet; may be repeated.",
 )
-@click.option("--out", required=True, type=_PATH, help="Folder of the bundle to write.")
-@click.option("--name", help="The model's id; the folder's name if not given.")
-@click.option("--model-version", help="The model's version; the time in UTC if not given.")
-@click.option("--tags", help="The model's tags in its own order, separated by commas.")
-@click.option("--kind", type=click.Choice(KINDS), help="What the model gives.")
-@click.option("--layout", type=click.Choice(LAYOUTS), help="How it takes a window.")
-@click.option("--input", "input_name", help="The input's name, if there are several.")
-@click.option("--output", "output_name", help="The output's name, if there are several.")
+@click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
+@click.option("--name", help="Id of the model.  [default: name of the folder]")
+@click.option("--model-version", help="Version of the model.  [default: time in UTC]")
+@click.option("--tags", help="Tags of the model, in its order, separated by commas.")
+@click.option("--kind", type=click.Choice(KINDS), help="Meaning of the output.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Layout of a window in the input.")
+@click.option("--input", "input_name", help="Name of the input, if there are several.")
+@click.option("--output", "output_name", help="Name of the output, if there are several.")
 @click.option(
     "--scaling",
     default="standard",
     show_default=True,
-    help="standard: by mean and std of the data; none; or a JSON file with mean and std "
-    "or min and max of each tag.",
+    help="standard: mean and std of the data; none; or a JSON file with mean and std, or min and "
+    "max, of each tag.",
 )
-@click.option("--lower-is-worse", is_flag=True, help="A low score is strange, as in scikit-learn.")
+@click.option(
+    "--lower-is-worse", is_flag=True, help="A low score is an anomaly, as in scikit-learn."
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(min=0, min_open=True),
-    help="Alarm above this; calibrated on the data if not given.",
+    help="Alarm above this score.  [default: calibrated on the data]",
 )
 @click.option(
     "--false-alarms",
-    type=Budget(),
-    help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
+    type=BudgetParameter(),
+    help="Budget of false alarms, as in '1 per week'.  [default: as few as the data supports]",
 )
-@click.option("--period", type=DURATION, help="The grid; the data's own step if not given.")
-@click.option("--window", type=DURATION, help="What the model sees; its own if it is fixed.")
-@click.option("--hop", type=DURATION, help="Distance of two windows; one period if none.")
-@click.option("--quantize", is_flag=True, help="Try 8 bits, and keep them if it costs nothing.")
-@click.option("--force", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--period", type=DURATION, help="Time between two rows.  [default: that of the data]")
+@click.option("--window", type=DURATION, help="Length of the model's input, if it is not fixed.")
+@click.option("--hop", type=DURATION, help="Time between two windows.  [default: one period]")
+@click.option("--quantize", is_flag=True, help="Try 8 bits; keep them if faster and as accurate.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_model(
     model: Path,
@@ -71,16 +78,18 @@ def import_model(
     as_json: bool,
     input_name: str | None,
     output_name: str | None,
-    **wishes: Any,
+    **options: Any,
 ) -> None:
     """Make a bundle of MODEL.onnx, calibrated on normal running.
 
-    It may reconstruct its window, forecast the next row, or give a probability or a score. What
-    follows from its shapes need not be said.
+    The model may reconstruct its window, forecast the next row, or return a probability or a score.
+    Options are only needed for what its shapes leave open.
     """  # fmt: skip
     check_extra()
-    if wishes["threshold"] and wishes["false_alarms"]:
-        raise click.UsageError("--threshold and --false-alarms set the same: give one of them")
+    if options["threshold"] and options["false_alarms"]:
+        raise click.UsageError(
+            "--threshold and --false-alarms both set the threshold: give only one of them"
+        )
     from detectors.importing.job import Import, run
     from detectors.importing.report import as_text, as_values
     from detectors.importing.signature import SignatureHints
@@ -90,13 +99,13 @@ def import_model(
         model,
         recordings,
         out,
-        identity(name or out.absolute().name, model_version),
-        SignatureHints(wishes.pop("kind"), wishes.pop("layout"), None, input_name, output_name),
+        model_identity(name or out.absolute().name, model_version),
+        SignatureHints(options.pop("kind"), options.pop("layout"), None, input_name, output_name),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
-        **wishes,
+        **options,
     )
-    with progress.steps() as say:
-        done = run(job, say)
-    report = as_values(done, out)
+    with progress.steps() as on_step:
+        imported = run(job, on_step)
+    report = as_values(imported, out)
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))

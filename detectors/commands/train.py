@@ -1,98 +1,69 @@
-"""`andon train`: from recorded normal running to a bundle that a line can use."""
+"""`andon train`: from recorded normal running to a bundle for a line."""
 
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
+from detectors.commands.parameters import (
+    BudgetParameter,
+    ConditionParameter,
+    check_extra,
+    model_identity,
+    split_files,
+)
 from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos
-
-_EXTRA = {
-    "jinja2": "jinja2",
-    "matplotlib": "matplotlib",
-    "onnx": "onnx",
-    "pyarrow": "pyarrow",
-    "sklearn": "scikit-learn",
-}
-
-
-class Budget(click.ParamType[Nanos]):
-    name = "budget"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
-        from detectors.bundle.threshold import parse_budget
-
-        try:
-            return parse_budget(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Condition(click.ParamType[str]):
-    """A tag against a number, as text that was found to be right."""
-
-    name = "condition"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        from gateway.api.conditions import parse_condition
-
-        try:
-            parse_condition(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
-
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command("train")
 @click.argument("files", nargs=-1, type=_PATH, metavar="[LINE.yaml]")
-@click.option("--data", multiple=True, type=_PATH, help="CSV or Parquet; may be given repeatedly.")
-@click.option("--out", required=True, type=_PATH, help="Folder of the bundle to write.")
-@click.option("--name", help="The model's id; the folder's name if not given.")
-@click.option("--model-version", help="The model's version; the time in UTC if not given.")
-@click.option("--tags", help="Only these tags, separated by commas.")
-@click.option("--period", type=DURATION, help="The grid; the data's own step if not given.")
-@click.option(
-    "--window", type=DURATION, help="Length of a window; at most 29 periods if not given."
-)
-@click.option("--hop", type=DURATION, help="Distance of two windows; one period if not given.")
+@click.option("--data", multiple=True, type=_PATH, help="CSV or Parquet; may be repeated.")
+@click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
+@click.option("--name", help="Id of the model.  [default: name of the folder]")
+@click.option("--model-version", help="Version of the model.  [default: time in UTC]")
+@click.option("--tags", help="Use only these tags, separated by commas.")
+@click.option("--period", type=DURATION, help="Time between two rows.  [default: that of the data]")
+@click.option("--window", type=DURATION, help="Length of a window.  [default: at most 29 periods]")
+@click.option("--hop", type=DURATION, help="Time between two windows.  [default: one period]")
 @click.option(
     "--when",
     multiple=True,
-    type=Condition(),
-    help="Learn only from where this held, as in 'speed > 100'; given repeatedly, all of it.",
+    type=ConditionParameter(),
+    help="Use only data in which this held, as in 'speed > 100'; if repeated, all must hold.",
 )
 @click.option(
-    "--settle", type=DURATION, default="0s", help="How long it must have held before, at a start."
+    "--settle",
+    type=DURATION,
+    default="0s",
+    help="How long --when must have held before: the duration of a start-up.",
 )
 @click.option(
     "--labels",
-    help="Column that is not 0 where something was wrong: not learnt from, but to be found.",
+    help="Column that is not 0 during faults: excluded from training, used to compare candidates.",
 )
 @click.option(
     "--candidates",
-    help="Methods to try, separated by commas, the preferred first: regimes, mahalanobis, pca, "
-    "kmeans, statistics, autoencoder, robust, forest, lof; the first six if not given.",
+    help="Methods to try, separated by commas, in order of preference: regimes, mahalanobis, pca, "
+    "kmeans, statistics, autoencoder, robust, forest, lof.  [default: the first six]",
 )
 @click.option(
     "--false-alarms",
-    type=Budget(),
-    help="As many as may be borne, as in '1 per week'; as few as the data allows if not given.",
+    type=BudgetParameter(),
+    help="Budget of false alarms, as in '1 per week'.  [default: as few as the data supports]",
 )
-@click.option("--report", "page", type=_PATH, help="HTML to write; beside the bundle if not given.")
-@click.option("--no-report", is_flag=True, help="Write no HTML.")
-@click.option("--force", is_flag=True, help="Replace the bundle that is there, and its report.")
+@click.option(
+    "--report", "page", type=_PATH, help="HTML file of the report.  [default: beside the bundle]"
+)
+@click.option("--no-report", is_flag=True, help="Do not write an HTML report.")
+@click.option("--force", is_flag=True, help="Replace an existing bundle and its report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
     files: tuple[Path, ...],
@@ -116,12 +87,12 @@ def train(
 ) -> None:
     """Train a model on recorded normal running, and write a bundle.
 
-    The data is wide: a column of times and one column per tag. With a line file only its tags are
+    The data is wide: one column of times and one column per tag. With a line file only its tags are
     used, with their units; without one every column is a tag.
     """
     check_extra()
     started = time.perf_counter()
-    # These pull in numerical libraries, which `andon --help` must not wait for.
+    # These import numerical libraries, which would slow down `andon --help`.
     from detectors.training.job import Job, run
     from detectors.training.prepare import TrainingOptions
     from detectors.training.report import as_text, as_values
@@ -131,7 +102,7 @@ def train(
     job = Job(
         recordings,
         out,
-        identity(name or out.absolute().name, model_version),
+        model_identity(name or out.absolute().name, model_version),
         TrainingOptions(
             period,
             window,
@@ -145,16 +116,16 @@ def train(
         force,
         _methods(candidates),
     )
-    with progress.steps() as say:
-        learnt, manifest = run(job, say)
-        report = as_values(learnt, manifest.model, out, time.perf_counter() - started)
+    with progress.steps() as on_step:
+        trained, manifest = run(job, on_step)
+        report = as_values(trained, manifest.model, out, time.perf_counter() - started)
         report["report"] = page and str(page)
         if page is not None:
             from detectors.reporting.page import write
             from detectors.reporting.training_page import training_page
 
-            say("drawing the report")
-            write(page, training_page(learnt, report, {t.name: t.unit for t in manifest.tags}))
+            on_step("drawing the report")
+            write(page, training_page(trained, report, {t.name: t.unit for t in manifest.tags}))
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
 
 
@@ -162,63 +133,29 @@ def _running(when: tuple[str, ...], settle: Nanos) -> Any:
     from detectors.training.running import Running
 
     if settle and not when:
-        raise click.UsageError("--settle waits after --when, which is not given")
+        raise click.UsageError("--settle needs --when, which is not given")
     return Running(when, settle)
 
 
-def _page(asked: Path | None, bundle: Path, force: bool) -> Path:
-    """Where the report goes; ConfigError if it cannot, or would replace what was not named."""
+def _page(requested: Path | None, bundle: Path, force: bool) -> Path:
+    """Path of the report; ConfigError if it cannot be written, or would replace another file."""
     from detectors.reporting.page import check_file
 
-    page = asked or bundle.with_name(f"{bundle.name}.html")
-    if asked is not None:
+    page = requested or bundle.with_name(f"{bundle.name}.html")
+    if requested is not None:
         check_file(page)
     elif page.exists() and not force:
-        raise ConfigError(f"{page} exists: name another --report, or --force to replace it")
+        raise ConfigError(f"{page} exists: choose another --report, or use --force to replace it")
     return page
 
 
-def check_extra() -> None:
-    missing = [package for module, package in _EXTRA.items() if find_spec(module) is None]
-    if missing:
-        raise ConfigError(
-            f"learning needs {', '.join(missing)}, which a line does not: install andon[train]"
-        )
+def _methods(requested: str | None) -> Sequence[str]:
+    from detectors.training.choose import DEFAULT_METHODS, METHODS
 
-
-def _methods(asked: str | None) -> Sequence[str]:
-    from detectors.training.choose import METHODS, USUAL
-
-    names = [name.strip() for name in (asked or "").split(",") if name.strip()]
+    names = [name.strip() for name in (requested or "").split(",") if name.strip()]
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise click.UsageError(
-            f"--candidates: no method {unknown[0]!r}, there are {', '.join(METHODS)}"
+            f"--candidates: unknown method {unknown[0]!r}; choose from {', '.join(METHODS)}"
         )
-    return tuple(dict.fromkeys(names)) or USUAL
-
-
-def identity(name: str, version: str | None) -> Any:
-    from detectors.training.publish import ModelIdentity
-
-    now = datetime.now(UTC).replace(microsecond=0)
-    try:
-        return ModelIdentity(
-            id=name, version=version or now.strftime("%Y%m%dT%H%M%SZ"), created=now
-        )
-    except ValidationError as error:
-        raise click.UsageError(
-            f"{name!r} and {version!r} must do as names of files: letters, digits, '_', '-' and "
-            "'.'; choose them with --name and --model-version"
-        ) from error
-
-
-def split_files(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
-    """The line file and the data, told apart by suffix so that `--data *.csv` works as well."""
-    lines = [file for file in files if file.suffix in (".yaml", ".yml")]
-    data = [file for file in files if file not in lines]
-    if len(lines) > 1:
-        raise click.UsageError(f"one line file at most, not {', '.join(map(str, lines))}")
-    if not data:
-        raise click.UsageError("no data: add --data FILE, a CSV or Parquet file")
-    return next(iter(lines), None), data
+    return tuple(dict.fromkeys(names)) or DEFAULT_METHODS

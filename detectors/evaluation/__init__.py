@@ -1,1 +1,4 @@
-"""Judges a model on recorded data, offline: by the code that runs live, and by honest measures."""
+"""Evaluation of a model on recorded data: by the code that runs live, with unadjusted metrics.
+
+Imports `calibration`, `data`, `runtime` and `bundle`.
+"""

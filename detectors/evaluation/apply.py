@@ -1,9 +1,9 @@
-"""Runs a bundle over a recording by exactly the code that runs live.
+"""Application of a bundle to a recording, by the code that runs live.
 
 Promises
 - Windows are cut by the line's alignment, scored by the line's detector, and turned into alarms
-  by the line's alarm machine with its delays and hysteresis: nothing is done again here.
-- What is known at a time depends on nothing that was recorded later.
+  by the line's alarm machine with its delays and hysteresis. Nothing is reimplemented here.
+- The result at a time depends on nothing that was recorded later.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,37 +27,37 @@ CHUNK = 4096
 
 
 class Episode(NamedTuple):
-    """One alarm, from its raise to its return; ns, None where it was active to the end."""
+    """One alarm, from raise to clear, ns; `cleared` is None if it was active to the end."""
 
     raised: Nanos
     cleared: Nanos | None
     peak: float
     top: tuple[TopTag, ...]
-    """The tags that caused its highest score, the strongest first."""
+    """Tags that caused its highest score, the strongest first."""
 
 
 class Judged(NamedTuple):
-    """One row for each window: its end int64 ns, score, and its alarm.
+    """Scores and alarms of a recording, one row per window: its end int64 ns, score and alarm.
 
-    The score is NaN where the model was blind, and where it was idle. `number` int64[row] counts
-    the episodes from 0; -1 is no alarm.
+    The score is NaN where the detector was blind or idle. `number` int64[row] is the index of the
+    active episode; -1 without an alarm.
     """
 
     at: Times
     score: Floats
     number: Times
     idle: Bools
-    """Where the gate was shut."""
+    """Bool[row]: the gate was shut."""
     threshold: float
     episodes: tuple[Episode, ...]
 
     @property
     def alarm(self) -> Bools:
-        """Where an alarm was active."""
+        """Bool[row]: an alarm was active."""
         return self.number >= 0
 
     def at_times(self, times: Times) -> "Judged":
-        """The same on other times, each with the window whose last cell holds it.
+        """Resamples to other times, int64 ns: each gets the window whose last cell contains it.
 
         Before the first window and in gaps there is no score and no alarm.
         """
@@ -71,19 +71,19 @@ class Judged(NamedTuple):
 
 
 def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
-    """The detector a line would build from this bundle, on a line that has just its tags.
+    """Builds the detector of a line that has only the tags of this bundle.
 
-    `alarm` is what a line file may say beside the bundle: threshold, hysteresis, on_delay,
-    off_delay, when and settle, with their units as text; None is what it does not say. ConfigError
-    or ModelError as there.
+    `alarm` are options of a line file: threshold, hysteresis, on_delay, off_delay, when and settle,
+    durations as text; None is the default. ConfigError or ModelError as on a line.
     """
-    said = {name: value for name, value in alarm.items() if value is not None}
-    fields = {"type": "onnx", "bundle": str(bundle.absolute()), **said}
+    given = {name: value for name, value in alarm.items() if value is not None}
+    fields = {"type": "onnx", "bundle": str(bundle.absolute()), **given}
     try:
         options = OnnxOptions.model_validate(fields)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise ConfigError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ConfigError(f"{where}: {problem['msg']}") from error
     manifest = load(bundle).manifest
     units = {parse_condition(text).tag: "" for text in options.when or ()}
     units |= manifest.gate.units | {tag.name: tag.unit for tag in manifest.tags}
@@ -91,38 +91,38 @@ def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
     return OnnxDetector(manifest.id, options, tags, Places(bundle, bundle))
 
 
-def _nothing(_share: float) -> None:
-    """Nobody looks."""
+def _ignore(_share: float) -> None:
+    """Ignores the progress."""
 
 
 def judge(
-    detector: OnnxDetector, recording: Recording, say: Callable[[float], None] = _nothing
+    detector: OnnxDetector, recording: Recording, on_progress: Callable[[float], None] = _ignore
 ) -> Judged:
-    """Every window of the recording; ConfigError if it lacks a tag or is shorter than a window.
+    """Scores a recording; ConfigError if it lacks a tag or is shorter than a window.
 
-    `say` is told the share that is done.
+    `on_progress` gets the share that is done, from 0 to 1.
     """
     spec = detector.spec
     missing = sorted(set(spec.tags) - set(recording.names))
     if missing:
-        raise ConfigError(f"the data has no column for the model's {', '.join(missing)}")
+        raise ConfigError(f"the data has no column for the model's tags {', '.join(missing)}")
     windows = cut_windows(recording.only(spec.tags), spec.period, spec.length, spec.hop, {})
     if not windows:
-        raise ConfigError(f"the data is shorter than one window of the model, {spec.length} rows")
-    return follow(detector.alarms[0], spec.tags, _scored(detector, windows, say))
+        raise ConfigError(f"the data is shorter than one window of the model ({spec.length} rows)")
+    return follow(detector.alarms[0], spec.tags, _scored(detector, windows, on_progress))
 
 
 def _scored(
-    detector: OnnxDetector, windows: list[Window], say: Callable[[float], None]
+    detector: OnnxDetector, windows: list[Window], on_progress: Callable[[float], None]
 ) -> Iterator[Score]:
     for start in range(0, len(windows), CHUNK):
-        say(start / len(windows))
+        on_progress(start / len(windows))
         yield from detector.score(windows[start : start + CHUNK])
-    say(1.0)
+    on_progress(1.0)
 
 
 def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged:
-    """What the alarm machine makes of these scores, which come in the order of their time."""
+    """Runs the alarm machine over scores in order of time."""
     machine = AlertMachine("model", (alarm,), tags)
     rows, ended = [], []
     for score in scores:
@@ -131,5 +131,5 @@ def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged
         rows.append((score.at, score.values[0], number, bool(score.idle)))
     at, value, numbers, idle = (np.array(column) for column in zip(*rows, strict=True))
     episodes = [Episode(each.opened_at, each.at, each.peak, each.top_tags) for each in ended]
-    standing = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
-    return Judged(at, value, numbers, idle, alarm.threshold, (*episodes, *standing))
+    active = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
+    return Judged(at, value, numbers, idle, alarm.threshold, (*episodes, *active))

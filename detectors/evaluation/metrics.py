@@ -1,13 +1,13 @@
-"""Measures of detection over labelled rows. Pure.
+"""Detection metrics over labelled rows. Pure.
 
 Promises
-- Every measure counts rows, events or episodes as they are: no point adjustment, which lets a
-  random score look good, and no threshold chosen on the labels it is judged by.
-- An F1 never stands alone: `baselines` gives what alarming always and alarming at random reach on
-  the same rows.
+- Rows, events and episodes are counted as they are: no point adjustment, which makes a random score
+  look good, and no threshold chosen on the labels of the evaluation.
+- `baselines` gives the F1 of alarming always and of alarming at random on the same rows, to be
+  reported with every F1.
 
 Labels and alarms are bool[row], scores float64[row] with NaN where a model was blind. Rates are
-shares from 0 to 1. A measure that has nothing to count is NaN.
+shares from 0 to 1. A metric without anything to count is NaN.
 """
 
 import math
@@ -18,11 +18,11 @@ import numpy as np
 from gateway.api.model import SECOND, Bools, Floats, Nanos, Times
 
 THRESHOLDS = 250
-"""At which the curve of VUS-PR is taken, as in TSB-AD."""
+"""Number of thresholds of the VUS-PR curve, as in TSB-AD."""
 
 
 class Counts(NamedTuple):
-    """Rows by label and alarm; counts of several recordings add up to the pooled ones."""
+    """Confusion matrix of rows: true and false positives, false and true negatives."""
 
     hits: int = 0
     false: int = 0
@@ -30,7 +30,7 @@ class Counts(NamedTuple):
     quiet: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
-        """Both together."""
+        """Sum of both, for pooled recordings."""
         return Counts(*(a + b for a, b in zip(self, other, strict=True)))
 
     @property
@@ -64,21 +64,21 @@ def _share(part: float, whole: float) -> float:
 
 
 def count(labels: Bools, alarms: Bools) -> Counts:
-    """Rows by label and alarm."""
+    """Counts rows by label and alarm."""
     hits = int((labels & alarms).sum())
     false, missed = int(alarms.sum()) - hits, int(labels.sum()) - hits
     return Counts(hits, false, missed, len(labels) - hits - false - missed)
 
 
 class Baselines(NamedTuple):
-    """F1 that needs no skill: alarming on every row, and on a random share of rows."""
+    """F1 of trivial detectors: alarming on every row, and on a random share of rows."""
 
     always: float
     random: float
 
 
 def baselines(counts: Counts) -> Baselines:
-    """What no skill reaches on these rows; random alarms are as frequent as the judged ones."""
+    """F1 of the trivial detectors; random alarms are as frequent as the counted ones."""
     labelled = _share(counts.hits + counts.missed, sum(counts))
     alarmed = _share(counts.hits + counts.false, sum(counts))
     return Baselines(
@@ -93,28 +93,28 @@ def spans(flags: Bools) -> list[tuple[int, int]]:
 
 
 def delays(times: Times, labels: Bools, alarms: Bools) -> list[Nanos | None]:
-    """For each labelled event the time from its onset to the first alarmed row in it, or None."""
-    found: list[Nanos | None] = []
+    """Detection delay of each labelled event, ns from its onset to an alarmed row; None: missed."""
+    result: list[Nanos | None] = []
     for start, end in spans(labels):
         rows = np.flatnonzero(alarms[start:end])
-        found.append(int(times[start + rows[0]] - times[start]) if len(rows) else None)
-    return found
+        result.append(int(times[start + rows[0]] - times[start]) if len(rows) else None)
+    return result
 
 
 def false_episodes(labels: Bools, alarms: Bools) -> int:
-    """Alarms, from raise to clear, of which no row is labelled."""
+    """Number of alarms, from raise to clear, without a labelled row."""
     return sum(not labels[start:end].any() for start, end in spans(alarms))
 
 
 def hours(times: Times, rows: Bools) -> float:
-    """How long these rows stand for, with the median distance of rows."""
+    """Hours that the marked rows cover, at the median interval of rows."""
     if len(times) < 2:
         return 0.0
     return float(np.median(np.diff(times))) * int(rows.sum()) / (3600 * SECOND)
 
 
 def without_recovery(labels: Bools, times: Times, grace: Nanos) -> Bools:
-    """Which rows count when a machine may take `grace` after each event to become normal again."""
+    """Bool[row]: all rows but those within `grace`, ns, after an event, of the recovery."""
     counted = np.ones(len(labels), dtype=np.bool_)
     for _, end in spans(labels):
         if end < len(labels):
@@ -123,7 +123,7 @@ def without_recovery(labels: Bools, times: Times, grace: Nanos) -> Bools:
 
 
 def average_precision(labels: Bools, scores: Floats) -> float:
-    """Precision at every score that is met, weighted by the recall gained there."""
+    """Average precision: precision at each distinct score, weighted by the gain in recall."""
     order, scores = _falling(scores)
     ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     hits = np.cumsum(labels[order])[ends]
@@ -136,11 +136,11 @@ def average_precision(labels: Bools, scores: Floats) -> float:
 def vus_pr(labels: Bools, scores: Floats, longest: int) -> float:
     """Volume under the surface of precision and recall, over tolerances of 0 to `longest` rows.
 
-    As the benchmark TSB-AD defines it (Liu and Paparrizos, "The Elephant in the Room: Towards a
-    Reliable Time-Series Anomaly Detection Benchmark", NeurIPS 2024; the measure is of Paparrizos
+    As defined by the benchmark TSB-AD (Liu and Paparrizos, "The Elephant in the Room: Towards a
+    Reliable Time-Series Anomaly Detection Benchmark", NeurIPS 2024; the metric is from Paparrizos
     et al., "Volume Under the Surface", VLDB 2022): each event is widened by half the tolerance on
-    both sides, with labels that fall off as a square root; recall is multiplied by the share of
-    events that are touched; the curve is taken at 250 thresholds.
+    both sides, with labels that decay as a square root; recall is multiplied by the share of events
+    with an alarm; the curve has 250 thresholds.
     """
     if not labels.any():
         return math.nan
@@ -152,14 +152,14 @@ def vus_pr(labels: Bools, scores: Floats, longest: int) -> float:
 
 
 def _falling(scores: Floats) -> tuple[Times, Floats]:
-    """The order from the highest score to the lowest, blind rows last, and the scores so."""
+    """Order from the highest score to the lowest, blind rows last, and the scores in that order."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     order = np.argsort(-known, kind="stable")
     return order, known[order]
 
 
 def _range_ap(labels: Bools, order: Times, alarmed: Times, tolerance: int) -> float:
-    """Area under precision and recall where `alarmed` rows of `order` are alarmed at each step."""
+    """Area under the precision-recall curve with `alarmed` rows of `order` alarmed at each step."""
     soft = _widened(labels, tolerance)
     hits = np.cumsum(soft[order])[alarmed - 1]
     beside = np.cumsum(np.where(labels, 0.0, soft)[order])[alarmed - 1]
@@ -173,7 +173,7 @@ def _range_ap(labels: Bools, order: Times, alarmed: Times, tolerance: int) -> fl
 
 
 def _widened(labels: Bools, tolerance: int) -> Floats:
-    """1 on labelled rows, falling off over half the tolerance beside them."""
+    """Soft labels: 1 on labelled rows, decaying over half the tolerance around them."""
     soft = labels.astype(np.float64)
     away = np.arange(1, tolerance // 2 + 1)
     fall = np.sqrt(1 - away / max(tolerance, 1))
@@ -186,7 +186,7 @@ def _widened(labels: Bools, tolerance: int) -> Floats:
 
 
 def _near(labels: Bools, tolerance: int) -> list[tuple[int, int]]:
-    """Events with half the tolerance around them; those that then touch are one."""
+    """Events widened by half the tolerance; overlapping ones are merged."""
     half = tolerance // 2
     near = np.zeros(len(labels), dtype=np.bool_)
     for start, end in spans(labels):

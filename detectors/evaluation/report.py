@@ -1,4 +1,4 @@
-"""What a bundle would have done on recorded data, as plain values and for people."""
+"""Report on a backtest, as plain values and as text."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,11 +21,11 @@ from gateway.api.model import SECOND, Bools, Nanos
 
 WEEK_HOURS = 168.0
 LONGEST_TOLERANCE = 60
-"""Rows by which VUS-PR widens an event at the most."""
+"""Largest tolerance of VUS-PR in rows."""
 
 
 def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, Any]:
-    """The report; one row of `judged` for each row of `labels`. What has no number is None."""
+    """The report as plain values; `judged` has the rows of `labels`. Undefined numbers are None."""
     labelled = np.zeros(len(judged.at), dtype=np.bool_) if labels is None else labels
     hit = set(judged.number[labelled].tolist())
     false = sum(number not in hit for number in range(len(judged.episodes)))
@@ -51,7 +51,7 @@ def as_values(judged: Judged, labels: Bools | None, grace: Nanos) -> dict[str, A
 
 
 def alarm_values(episode: Episode) -> dict[str, Any]:
-    """One alarm: when, how strange, and the tags that caused it with their shares of the score."""
+    """One alarm: times, highest score, and the tags that caused it with their shares."""
     return {
         "raised": moment(episode.raised),
         "cleared": None if episode.cleared is None else moment(episode.cleared),
@@ -61,14 +61,16 @@ def alarm_values(episode: Episode) -> dict[str, Any]:
 
 
 def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
-    came = delays(judged.at, labels, judged.alarm)
+    event_delays = delays(judged.at, labels, judged.alarm)
     kept = without_recovery(labels, judged.at, grace)
-    events = [_event(judged, rows, delay) for rows, delay in zip(spans(labels), came, strict=True)]
+    events = [
+        _event(judged, rows, delay) for rows, delay in zip(spans(labels), event_delays, strict=True)
+    ]
     return {
-        "events": len(came),
-        "events_found": sum(delay is not None for delay in came),
+        "events": len(event_delays),
+        "events_found": sum(delay is not None for delay in event_delays),
         "events_alarmed_before": sum(event["alarmed_before"] for event in events),
-        "delays_s": [None if delay is None else delay / SECOND for delay in came],
+        "delays_s": [None if delay is None else delay / SECOND for delay in event_delays],
         "labelled": events,
         "rates": _rates(labels, judged.alarm),
         "grace_s": grace / SECOND,
@@ -79,7 +81,7 @@ def _labelled(judged: Judged, labels: Bools, grace: Nanos) -> dict[str, Any]:
 
 
 def _event(judged: Judged, rows: tuple[int, int], delay: Nanos | None) -> dict[str, Any]:
-    """One labelled event, whether its first alarm stood before it, and the tags of that alarm."""
+    """One labelled event, whether its first alarm was raised before it, and that alarm's tags."""
     start, end = rows
     alarms = judged.number[start:end]
     first = [judged.episodes[number] for number in alarms[alarms >= 0][:1]]
@@ -95,17 +97,17 @@ def _event(judged: Judged, rows: tuple[int, int], delay: Nanos | None) -> dict[s
 def _rates(labels: Bools, alarms: Bools) -> dict[str, float | None]:
     counts = count(labels, alarms)
     least = baselines(counts)
-    found = {"f1": counts.f1, "far": counts.far, "mar": counts.mar}
-    found |= {"f1_always": least.always, "f1_random": least.random}
-    return {name: _number(value) for name, value in found.items()}
+    rates = {"f1": counts.f1, "far": counts.far, "mar": counts.mar}
+    rates |= {"f1_always": least.always, "f1_random": least.random}
+    return {name: _number(value) for name, value in rates.items()}
 
 
 def as_text(report: dict[str, Any]) -> Iterator[str]:
-    """The report as lines."""
+    """The report as lines of text."""
     yield f"{report['rows']} rows, {report['first']} to {report['last']}"
     if report["idle_rows"]:
-        yield f"  idle          {report['idle_rows']} rows in which the machine did not run"
-    yield f"  blind         {report['blind_rows']} rows could not be judged"
+        yield f"  idle          {report['idle_rows']} rows while the machine was not running"
+    yield f"  blind         {report['blind_rows']} rows without a score"
     yield (
         f"  scores        highest {_shown(report['highest_score'])}, "
         f"threshold {report['threshold']:.4g}"
@@ -116,16 +118,16 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
         f"hour, {_shown(report['false_alarms_per_week'])} a week"
     )
     if "events" not in report:
-        yield "  labels        none given (--labels COLUMN), so each alarm counts as false"
+        yield "  labels        none (--labels COLUMN), so every alarm counts as false"
         return
     before = report["events_alarmed_before"]
-    already = f", {before} of them by an alarm that was raised before" if before else ""
-    yield f"  events        {report['events_found']} of {report['events']} found{already}"
+    already = f", {before} of them by an alarm raised before the event" if before else ""
+    yield f"  events        {report['events_found']} of {report['events']} detected{already}"
     yield f"  delays        {', '.join(_seconds(delay) for delay in report['delays_s']) or '-'}"
-    for name, title in (("rates", "rows"), ("rates_without_recovery", "with grace")):
+    for name, title in (("rates", "all rows"), ("rates_without_recovery", "with grace")):
         rates = {key: _shown(value) for key, value in report[name].items()}
         yield (
-            f"  {title:13} F1 {rates['f1']} (always alarm {rates['f1_always']}, random "
+            f"  {title:13} F1 {rates['f1']} (always alarming {rates['f1_always']}, at random "
             f"{rates['f1_random']}), FAR {rates['far']}, MAR {rates['mar']}"
         )
     yield (

@@ -1,1 +1,4 @@
-"""`andon models import`: somebody else's ONNX file becomes a bundle."""
+"""Import of foreign ONNX models: `andon models import` turns an ONNX file into a bundle.
+
+Imports `training` and every room below it.
+"""

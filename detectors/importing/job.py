@@ -1,10 +1,10 @@
-"""One import from a foreign ONNX file to a verified bundle.
+"""One import of `andon models import`, from a foreign ONNX file to a verified bundle.
 
 Promises
-- Safe before anything else: the bytes are judged by `detectors.bundle.safety` before any library
-  reads them, and the model first runs in a process of its own.
-- The threshold comes from held-out normal data that the scaling has not seen, by a budget of false
-  alarms as for a learnt model. Whether the model itself had seen that data, only its author knows.
+- Safety first: `detectors.bundle.safety` checks the bytes before any library reads them, and the
+  first run of the model is in a process of its own.
+- The threshold comes from held-out normal data that the scaling was not fitted on, by a budget of
+  false alarms as for a trained model. Only its author knows if the model was trained on that data.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from detectors.calibration.held_out import Interval, calibrate, confidence_inter
 from detectors.data.line_tags import LineTag, read_line_tags
 from detectors.data.recordings import read
 from detectors.data.resample import cut_windows, typical_step
-from detectors.importing.quantize import Verdict, quantized
+from detectors.importing.quantize import Quantization, quantized
 from detectors.importing.sandbox import check_runs
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.signature import Kind, Signature, SignatureHints, signature_of
@@ -55,8 +55,9 @@ from gateway.api.model import SECOND, Floats, Nanos, Window
 from gateway.api.options import format_duration
 
 MIN_COVERAGE = 0.5
-"""Share of a tag's rows that must be there in a window to be calibrated on."""
+"""Share of a tag's rows that must be observed in a window used for the calibration."""
 FITTED_SHARE = 0.7
+"""Share of the data for the scaling; the rest calibrates the threshold."""
 SCALES: dict[Kind, Scale] = {
     "reconstruction": Scale.LOG,
     "forecast": Scale.LOG,
@@ -67,13 +68,13 @@ SCALES: dict[Kind, Scale] = {
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What to import, how, and where to put it. `tags` in the model's own order; empty: all."""
+    """Model, data, options and output of an import. `tags` in the model's order; empty: all."""
 
     file: Path
     data: Sequence[Path]
     out: Path
     identity: ModelIdentity
-    asked: SignatureHints
+    hints: SignatureHints
     line: Path | None = None
     tags: Sequence[str] = ()
     period: Nanos | None = None
@@ -82,14 +83,14 @@ class Import:
     scaling: str = "standard"
     threshold: float | None = None
     false_alarms: Nanos | None = None
-    """Wished time between two, ns; None for as rare as the data can speak of."""
+    """Requested time between two, ns; None for the longest that the data supports."""
     lower_is_worse: bool = False
     quantize: bool = False
     force: bool = False
 
 
 class Limit(NamedTuple):
-    """Held-out scores float64[window], what they say, and the threshold."""
+    """Held-out scores float64[window], their calibration, and the threshold."""
 
     scores: Floats
     calibration: Calibration
@@ -97,58 +98,58 @@ class Limit(NamedTuple):
 
     @property
     def confidence_interval(self) -> Interval:
-        """Of the time between two false alarms."""
+        """Confidence interval of the time between two false alarms."""
         return confidence_interval(self.scores, FOLDS, self.calibration, self.threshold)
 
 
 class Imported(NamedTuple):
-    """What came of it, and what became of `quantize`."""
+    """Result of an import; `quantization` is None if it was not requested."""
 
     manifest: Manifest
-    form: Signature
+    signature: Signature
     limit: Limit
     budget: Nanos | None
-    quantization: Verdict | None
+    quantization: Quantization | None
 
 
-def run(job: Import, say: Callable[[str], None]) -> Imported:
-    """Do it; ConfigError or ModelError says what is wrong with the model or the data."""
+def run(job: Import, on_step: Callable[[str], None]) -> Imported:
+    """Imports a model and writes its bundle; ConfigError or ModelError if that is impossible."""
     check_place(job.out, replace=job.force)
     try:
-        return _run(job, say)
+        return _run(job, on_step)
     except ModelError as error:
         raise ModelError(f"{job.file}: {error}") from error
 
 
-def _run(job: Import, say: Callable[[str], None]) -> Imported:
+def _run(job: Import, on_step: Callable[[str], None]) -> Imported:
     data = _read(job.file)
     proto = _parsed(data)
     line = read_line_tags(job.line) if job.line else {}
-    say("reading the data")
+    on_step("reading the data")
     recording = read(job.data)
     names = choose_tags(recording.names, job.tags, tuple(line))
     period = job.period or typical_step(recording.times)
-    form = signature_of(proto, len(names), replace(job.asked, rows=_rows(job, period)))
+    signature = signature_of(proto, len(names), replace(job.hints, rows=_rows(job, period)))
     hop = _multiple("hop", job.hop or period, period) // period
-    say("aligning the recording")
+    on_step("aligning the recording")
     periods = {name: tag.period for name, tag in line.items() if tag.period}
-    cut = cut_windows(recording.only(names), period, form.window, hop, periods)
-    fitted, held_out = _parts(cut, form.window)
+    cut = cut_windows(recording.only(names), period, signature.window, hop, periods)
+    fitted, held_out = _parts(cut, signature.window)
     scaling = scaling_for(job.scaling, names, fitted)
-    say("trying the model")
-    graph = _fused(job, proto, form, scaling, fitted)
-    say(f"calibrating on {len(held_out)} windows")
-    limit = _limit(job, graph, form, held_out, period, hop)
-    verdict = None
+    on_step("running the model")
+    graph = _fused(job, proto, signature, scaling, fitted)
+    on_step(f"calibrating on {len(held_out)} windows")
+    limit = _limit(job, graph, signature, held_out, period, hop)
+    quantization = None
     if job.quantize:
-        say("trying it in 8 bits")
-        graph, verdict = quantized(graph, fitted, held_out, limit.threshold)
-        limit = _limit(job, graph, form, held_out, period, hop)
-    say("writing the bundle")
-    made = _Made(job, form, names, scaling, period, hop, limit, graph, fitted, held_out, line)
+        on_step("trying 8 bits")
+        graph, quantization = quantized(graph, fitted, held_out, limit.threshold)
+        limit = _limit(job, graph, signature, held_out, period, hop)
+    on_step("writing the bundle")
+    made = _Made(job, signature, names, scaling, period, hop, limit, graph, fitted, held_out, line)
     manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut)
     write_bundle(job.out, manifest, graph, replace=job.force)
-    return Imported(manifest, form, limit, job.false_alarms, verdict)
+    return Imported(manifest, signature, limit, job.false_alarms, quantization)
 
 
 def _read(file: Path) -> bytes:
@@ -168,12 +169,12 @@ def _parsed(data: bytes) -> Any:
 
     try:
         return onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's own, which has no types and is no dependency of ours
+    except Exception as error:  # protobuf's DecodeError; protobuf is not imported here
         raise ModelError(f"it is not an ONNX file: {error}") from error
 
 
 def _rows(job: Import, period: Nanos) -> int | None:
-    """Rows that the model sees, if the user said how long a window is."""
+    """Rows of the model's input, if the user gave the length of a window."""
     if job.window is None:
         return None
     return _multiple("window", job.window, period) // period
@@ -189,53 +190,57 @@ def _multiple(what: str, length: Nanos, period: Nanos) -> Nanos:
 
 
 def _parts(windows: Sequence[Window], length: int) -> tuple[Floats, Floats]:
-    """Windows float64[window, time, tag] for the scaling, and later ones for the threshold."""
-    whole = [w for w in windows if w.coverage_per_tag.min() >= MIN_COVERAGE]
-    cut = round(len(whole) * FITTED_SHARE)
-    fitted = whole[:cut]
-    held_out = [w for w in whole[cut:] if w.start > fitted[-1].end]
-    if len(whole) < MIN_WINDOWS or not held_out:
+    """Earlier windows float64[window, time, tag] for the scaling, later ones for the threshold."""
+    complete = [w for w in windows if w.coverage_per_tag.min() >= MIN_COVERAGE]
+    cut = round(len(complete) * FITTED_SHARE)
+    fitted = complete[:cut]
+    held_out = [w for w in complete[cut:] if w.start > fitted[-1].end]
+    if len(complete) < MIN_WINDOWS or not held_out:
         raise ConfigError(
-            f"the data gives {len(whole)} whole windows of {length} rows where {MIN_WINDOWS} "
+            f"the data gives {len(complete)} complete windows of {length} rows where {MIN_WINDOWS} "
             "are needed to calibrate: record longer, or leave out tags that are often missing"
         )
     return fill(*stack(fitted)), fill(*stack(held_out))
 
 
-def _fused(job: Import, proto: Any, form: Signature, scaling: Scaling, fitted: Floats) -> bytes:
-    """The fused graph, its single number centred on the fitted part where it needs it."""
-    graph = wrapped(proto, form, scaling, Centring())
-    check_runs(graph, (form.window, form.tags))
+def _fused(
+    job: Import, proto: Any, signature: Signature, scaling: Scaling, fitted: Floats
+) -> bytes:
+    """The fused graph; a `score` is normalised by its median and spread on the fitted part."""
+    graph = wrapped(proto, signature, scaling, Centring())
+    check_runs(graph, (signature.window, signature.tags))
     raw = Model(graph).run(fitted).score
     if not np.isfinite(raw).all():
-        raise ModelError("it gives NaN or infinity for normal data: is the scaling right?")
-    if form.kind != "score":
+        raise ModelError("it returns NaN or infinity for normal data: check the scaling")
+    if signature.kind != "score":
         return graph
     centre = float(np.median(raw))
     spread = 1.4826 * float(np.median(np.abs(raw - centre)))
     if not spread:
-        raise ModelError("it gives the same score for half of the normal data: it tells nothing")
+        raise ModelError(
+            "it returns the same score for half of the normal data: it is useless here"
+        )
     factor = (-1 if job.lower_is_worse else 1) / spread
-    return wrapped(proto, form, scaling, Centring(centre, factor))
+    return wrapped(proto, signature, scaling, Centring(centre, factor))
 
 
 def _limit(
-    job: Import, graph: bytes, form: Signature, held_out: Floats, period: Nanos, hop: int
+    job: Import, graph: bytes, signature: Signature, held_out: Floats, period: Nanos, hop: int
 ) -> Limit:
     scores = Model(graph).run(held_out).score
     length = len(scores) * hop * period
-    window = max(form.window, hop) * period
-    # How soon its score forgets is not known: taken is the third of a window of a learnt model.
-    found = calibrate(scores, length, window, SCALES[form.kind], window // 3)
-    return Limit(scores, found, job.threshold or found.threshold(job.false_alarms))
+    window = max(signature.window, hop) * period
+    # The decorrelation time of its score is unknown: a third of a window, as of trained models.
+    calibration = calibrate(scores, length, window, SCALES[signature.kind], window // 3)
+    return Limit(scores, calibration, job.threshold or calibration.threshold(job.false_alarms))
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """All that the manifest tells of."""
+    """Everything that goes into the manifest."""
 
     job: Import
-    form: Signature
+    signature: Signature
     names: Sequence[str]
     scaling: Scaling
     period: Nanos
@@ -258,7 +263,7 @@ class _Made:
                 self.names, units, self.scaling.mean, self.scaling.std, self.fitted[:, -1]
             ),
             period=format_duration(self.period),
-            window=self.form.window,
+            window=self.signature.window,
             hop=self.hop,
             threshold=self.limit.threshold,
             on_delay=delay,
@@ -266,12 +271,12 @@ class _Made:
             calibration=self.limit.calibration,
             min_coverage=LIVE_COVERAGE,
             scores=Distribution.of(self.limit.scores),
-            scaling=self.scaling.words,
+            scaling=self.scaling.description,
             opset=check_model(self.graph),
             sha256=hashlib.sha256(self.graph).hexdigest(),
             golden=self._golden(),
             training=Training(
-                method=f"imported {self.form.kind} {self.job.file.name}, sha256 {sha256[:16]}",
+                method=f"imported {self.signature.kind} {self.job.file.name}, sha256 {sha256[:16]}",
                 fingerprint=hashlib.sha256(self.held_out.tobytes()).hexdigest(),
                 rows=len(cut),
                 first=_moment(cut[0].start),
@@ -280,13 +285,13 @@ class _Made:
         )
 
     def _golden(self) -> Golden:
-        """The typical window, the strangest one, and one with its first tag far off."""
+        """A typical window, the one with the highest score, and one with a large shift."""
         order = np.argsort(self.limit.scores, kind="stable")
-        wrong = self.held_out[order[len(order) // 2]].copy()
-        wrong[:, 0] += 8 * self.scaling.std[0]
-        examples = np.stack([*self.held_out[order[[len(order) // 2, -1]]], wrong])
-        found = Model(self.graph).run(examples)
-        rows = zip(examples, found.score, found.contribution, strict=True)
+        shifted = self.held_out[order[len(order) // 2]].copy()
+        shifted[:, 0] += 8 * self.scaling.std[0]
+        examples = np.stack([*self.held_out[order[[len(order) // 2, -1]]], shifted])
+        outputs = Model(self.graph).run(examples)
+        rows = zip(examples, outputs.score, outputs.contribution, strict=True)
         return Golden(
             tolerance=TOLERANCE,
             vectors=[

@@ -1,9 +1,9 @@
-"""Static int8 for a large imported model, kept only where it costs nothing and gains something.
+"""Static int8 quantization of an imported model, kept only if it is faster and as accurate.
 
 Promises
-- Calibrated with data, never dynamic: a window's score must not depend on its batch mates.
-- It is taken only if it ranks the held-out windows as before, decides as before, and is faster
-  here; else the model stays as it is, with the reason.
+- Calibrated with data, never dynamic: a window's score must not depend on the rest of its batch.
+- It is kept only if it ranks the held-out windows as before, decides as before, and is faster on
+  this machine; otherwise the model stays as it is, with the reason.
 """
 
 import logging
@@ -20,16 +20,16 @@ from detectors.training.latency import seconds_per_window
 from gateway.api.model import Floats
 
 MIN_RANK_CORRELATION = 0.95
-"""Spearman's, over held-out windows and the same ones disturbed."""
+"""Spearman's correlation, over held-out windows and the same ones perturbed."""
 MAX_FLIPPED = 0.001
 """Share of decisions that may differ, over the same windows."""
-MIN_GAIN = 1.05
-CALIBRATED_WITH = 500
+MIN_SPEED_UP = 1.05
+CALIBRATION_WINDOWS = 500
 _LAYERS = ["MatMul", "Gemm", "Conv"]
 
 
-class Verdict(NamedTuple):
-    """What 8 bits would change: rank correlation, share of decisions flipped, times faster."""
+class Quantization(NamedTuple):
+    """Effect of 8 bits: rank correlation, share of flipped decisions, and speed-up factor."""
 
     taken: bool
     why: str
@@ -40,39 +40,42 @@ class Verdict(NamedTuple):
 
 def quantized(
     graph: bytes, fitted: Floats, held_out: Floats, threshold: float
-) -> tuple[bytes, Verdict]:
-    """The graph to use and the verdict. Windows float64[window, time, tag]."""
-    small = _static_int8(graph, fitted[:: -(-len(fitted) // CALIBRATED_WITH)])
-    tried = np.concatenate((held_out, perturbed(held_out)))
+) -> tuple[bytes, Quantization]:
+    """Quantizes a graph: the graph to use and the result. Windows float64[window, time, tag]."""
+    small = _static_int8(graph, fitted[:: -(-len(fitted) // CALIBRATION_WINDOWS)])
+    windows = np.concatenate((held_out, perturbed(held_out)))
     before, after = Model(graph), Model(small)
-    verdict = judge(
-        before.run(tried).score,
-        after.run(tried).score,
+    result = judge(
+        before.run(windows).score,
+        after.run(windows).score,
         threshold,
         seconds_per_window(before, held_out) / seconds_per_window(after, held_out),
     )
-    return (small if verdict.taken else graph), verdict
+    return (small if result.taken else graph), result
 
 
-def judge(before: Floats, after: Floats, threshold: float, speed_up: float) -> Verdict:
-    """Whether scores float64[window] of the quantized model may stand in for the others."""
+def judge(before: Floats, after: Floats, threshold: float, speed_up: float) -> Quantization:
+    """Decides whether scores float64[window] of the quantized model may replace the original's."""
     ranks = _rank_correlation(before, after)
     flipped = float(np.mean((before > threshold) != (after > threshold)))
-    faults = [
-        words
-        for is_so, words in (
-            (not np.isfinite(after).all(), "it gives no numbers for some windows"),
-            (not ranks >= MIN_RANK_CORRELATION, f"it ranks windows otherwise ({ranks:.4f})"),
+    reasons = [
+        reason
+        for applies, reason in (
+            (not np.isfinite(after).all(), "it returns NaN or infinity for some windows"),
+            (not ranks >= MIN_RANK_CORRELATION, f"its ranking differs (correlation {ranks:.4f})"),
             (not flipped <= MAX_FLIPPED, f"{flipped:.2%} of the decisions differ"),
-            (not speed_up >= MIN_GAIN, f"it is not faster here ({speed_up:.2f} times)"),
+            (
+                not speed_up >= MIN_SPEED_UP,
+                f"it is not faster on this machine (factor {speed_up:.2f})",
+            ),
         )
-        if is_so
+        if applies
     ]
-    return Verdict(not faults, "; ".join(faults), ranks, flipped, speed_up)
+    return Quantization(not reasons, "; ".join(reasons), ranks, flipped, speed_up)
 
 
 def _rank_correlation(first: Floats, second: Floats) -> float:
-    """Spearman's, with ties in the order of time."""
+    """Spearman's correlation, with ties in order of time."""
     ranks = [np.argsort(np.argsort(each, kind="stable"), kind="stable") for each in (first, second)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
@@ -83,7 +86,7 @@ def _static_int8(graph: bytes, windows: Floats) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(graph)
-        # It advises on the root logger, whatever the model is, to preprocess pictures.
+        # The library logs advice on preprocessing on the root logger, whatever the model is.
         logging.disable(logging.WARNING)
         try:
             quantize_static(
@@ -100,7 +103,7 @@ def _static_int8(graph: bytes, windows: Floats) -> bytes:
 
 
 class _Reader:
-    """Hands the runtime one batch after the other, then None."""
+    """Calibration data reader: returns one batch after another, then None."""
 
     def __init__(self, windows: Floats) -> None:
         self._batches: Iterator[Floats] = iter(np.array_split(windows, max(len(windows) // 50, 1)))

@@ -1,4 +1,4 @@
-"""What came of an import, for people and as JSON."""
+"""Report on an import, as plain values and as text."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +11,15 @@ from detectors.training.report import HOUR, describe_interval, describe_too_shor
 from gateway.api.options import format_duration
 
 
-def as_values(done: Imported, path: Path) -> dict[str, Any]:
-    """The report as plain values."""
-    manifest, form, limit, budget, verdict = done
+def as_values(imported: Imported, path: Path) -> dict[str, Any]:
+    """The report as plain values, ready for JSON."""
+    manifest, signature, limit, budget, quantization = imported
     scores, calibration = limit.scores, limit.calibration
     return {
         "bundle": str(path),
         "model": manifest.model,
-        "kind": form.kind,
-        "layout": form.layout,
+        "kind": signature.kind,
+        "layout": signature.layout,
         "period": format_duration(manifest.period),
         "window": manifest.window,
         "tags": [tag.name for tag in manifest.tags],
@@ -34,18 +34,18 @@ def as_values(done: Imported, path: Path) -> dict[str, Any]:
         "false_alarm_interval_hours": hours_of(limit.confidence_interval),
         "too_short": (budget or 0) > calibration.longest_interval,
         "delay": format_duration(manifest.on_delay),
-        "quantization": None if verdict is None else verdict._asdict(),
+        "quantization": None if quantization is None else quantization._asdict(),
     }
 
 
 def as_text(report: dict[str, Any]) -> Iterator[str]:
-    """The report as lines."""
+    """The report as lines of text."""
     yield f"{report['model']} written to {report['bundle']}"
     yield (
         f"  model       a {report['kind']} of {len(report['tags'])} tags ({report['layout']}): "
         f"{', '.join(report['tags'])}"
     )
-    yield f"  windows     {report['window']} rows of {report['period']}"
+    yield f"  windows     {report['window']} rows every {report['period']}"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores of "
         f"{report['calibration_windows']} windows: median {report['calibration_median']:.3g}, "
@@ -53,22 +53,22 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     )
     yield f"  false alarm {describe_interval(report['false_alarm_interval_hours'])}"
     yield (
-        "  note        if the model was made from this very data, it will do worse on other: "
-        "see andon backtest"
+        "  note        if the model was trained on this data, it will do worse on other data: "
+        "check with andon backtest"
     )
     if report["delay"] != "0s":
-        yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
+        yield f"  delays      {report['delay']} before an alarm is raised, and before it clears"
     if report["too_short"]:
         yield f"  warning     {describe_too_short(report)}"
-    verdict = report["quantization"]
-    if verdict is not None:
-        yield f"  8 bits      {_describe_quantization(verdict)}"
+    quantization = report["quantization"]
+    if quantization is not None:
+        yield f"  8 bits      {_describe_quantization(quantization)}"
 
 
-def _describe_quantization(verdict: dict[str, Any]) -> str:
-    if not verdict["taken"]:
-        return f"not kept: {verdict['why']}"
+def _describe_quantization(quantization: dict[str, Any]) -> str:
+    if not quantization["taken"]:
+        return f"not kept: {quantization['why']}"
     return (
-        f"kept: {verdict['speed_up']:.2f} times as fast, ranks agree by "
-        f"{verdict['rank_correlation']:.4f}, {verdict['flipped']:.2%} of decisions differ"
+        f"kept: {quantization['speed_up']:.2f} times as fast, rank correlation "
+        f"{quantization['rank_correlation']:.4f}, {quantization['flipped']:.2%} of decisions differ"
     )

@@ -1,6 +1,7 @@
-"""Tries a model for the first time where it can do no harm: in a process with little memory.
+"""First run of a foreign model, in a process of its own with limited memory and time.
 
-`python -m detectors.importing.sandbox < model.onnx` loads the file and runs one window of zeros.
+`python -m detectors.importing.sandbox ROWS TAGS < model.onnx` loads the file and scores one window
+of zeros.
 """
 
 import resource
@@ -12,24 +13,25 @@ import numpy as np
 from gateway.api.contracts import ModelError
 
 MEMORY = 2_000_000_000
-"""Bytes of address space; the runtime itself maps some hundred million."""
+"""Limit of the address space in bytes; the runtime itself maps a few hundred million."""
 SECONDS = 60
+"""Limit of the run."""
 
 
 def check_runs(data: bytes, window: tuple[int, int]) -> None:
-    """ModelError if these bytes of a fused graph do not load and run within the limits."""
+    """ModelError if a fused graph does not load and run within the limits; window: (time, tag)."""
     command = [sys.executable, "-m", __name__, *map(str, window)]
     try:
-        # Our own module, with two numbers as arguments.
+        # This module, with two numbers as arguments.
         subprocess.run(  # noqa: S603
             command, input=data, capture_output=True, check=True, timeout=SECONDS
         )
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"it took longer than {SECONDS} s for one window") from error
+        raise ModelError(f"scoring one window took longer than {SECONDS} s") from error
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines() or ["no word"]
+        output = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ModelError(
-            f"it could not be run in a process with {MEMORY // 1_000_000} MB: {said[-1]}"
+            f"it could not be run in a process with {MEMORY // 1_000_000} MB: {output[-1]}"
         ) from error
 
 

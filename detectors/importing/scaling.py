@@ -1,7 +1,7 @@
-"""How values are scaled before a foreign model sees them.
+"""Scaling of the inputs of a foreign model.
 
-A model is only right with the scaling it was trained with. Where that is not the mean and standard
-deviation of normal data, its author hands it over as a JSON file.
+A model needs the scaling it was trained with. If that is not the mean and standard deviation of
+normal data, its author supplies it as a JSON file.
 """
 
 import json
@@ -20,33 +20,35 @@ _PAIRS = (("mean", "std"), ("min", "max"))
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """float64[tag] each: the model takes (value - offset) / scale; mean and std of normal data."""
+    """Scaling (value - offset) / scale; mean and std are of normal data. Each float64[tag]."""
 
     offset: Floats
     scale: Floats
     mean: Floats
     std: Floats
-    words: str = ""
+    description: str = ""
 
 
-def scaling_for(asked: str, names: Sequence[str], windows: Floats) -> Scaling:
-    """`standard`, `none`, or a JSON file with mean and std, or min and max, of each tag.
+def scaling_for(scaling: str, names: Sequence[str], windows: Floats) -> Scaling:
+    """Scaling by `standard`, `none`, or a JSON file with mean and std, or min and max, of each tag.
 
-    `windows` float64[window, time, tag] of normal running. ConfigError if a tag is constant there,
-    or the file does not say what it must.
+    `windows` float64[window, time, tag] of normal running. ConfigError if a tag is constant in
+    them, or the file is incomplete.
     """
     rows = windows[:, -1]
     mean, std = rows.mean(axis=0), rows.std(axis=0)
-    still = [name for name, spread in zip(names, std, strict=True) if not spread]
-    if still:
-        raise ConfigError(f"{', '.join(still)}: constant in the data, so nothing can be calibrated")
-    if asked == "standard":
+    constant = [name for name, spread in zip(names, std, strict=True) if not spread]
+    if constant:
+        raise ConfigError(
+            f"{', '.join(constant)}: constant in the data: record data in which it varies"
+        )
+    if scaling == "standard":
         return Scaling(mean, std, mean, std, "(value - mean) / std per tag, inside the graph")
-    if asked == "none":
+    if scaling == "none":
         none = np.zeros_like(mean), np.ones_like(std)
         return Scaling(*none, mean, std, "none: the model takes engineering units")
-    offset, scale = _of_file(Path(asked), names)
-    return Scaling(offset, scale, mean, std, "as the model's author gave it, inside the graph")
+    offset, scale = _of_file(Path(scaling), names)
+    return Scaling(offset, scale, mean, std, "given by the model's author, inside the graph")
 
 
 def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
@@ -54,11 +56,11 @@ def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"--scaling takes standard, none or a JSON file; {path} cannot be read: {error}"
+            f"--scaling is standard, none or a JSON file; {path} cannot be read: {error}"
         ) from error
     pair = next((p for p in _PAIRS if isinstance(content, dict) and set(p) <= set(content)), None)
     if pair is None:
-        raise ConfigError(f'{path} must hold {{"mean": …, "std": …}} or {{"min": …, "max": …}}')
+        raise ConfigError(f'{path} must contain {{"mean": …, "std": …}} or {{"min": …, "max": …}}')
     first, second = (_numbers(path, key, content[key], names) for key in pair)
     scale = second if pair[0] == "mean" else second - first
     if not (scale > 0).all():
@@ -69,10 +71,10 @@ def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
 def _numbers(path: Path, key: str, given: Any, names: Sequence[str]) -> Floats:
     """One number for each tag: a list in the order of the tags, or a mapping by name."""
     try:
-        found = [given[name] for name in names] if isinstance(given, Mapping) else given
-        numbers = np.array(found, dtype=np.float64)
+        values = [given[name] for name in names] if isinstance(given, Mapping) else given
+        numbers = np.array(values, dtype=np.float64)
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {key} must give a number for each tag ({error})") from error
+        raise ConfigError(f"{path}: {key} must contain a number for each tag ({error})") from error
     if numbers.shape != (len(names),) or not np.isfinite(numbers).all():
         raise ConfigError(f"{path}: {key} must be {len(names)} finite numbers, one for each tag")
     return numbers

@@ -1,13 +1,13 @@
-"""Puts a foreign graph between our own scaling and our own score: one fused ONNX graph.
+"""Wrapping of a foreign graph with andon's scaling and score, as one fused ONNX graph.
 
 Promises
-- Scaled in float64, before the cast to what the model takes.
-- What a model reconstructs or forecasts is compared in each tag's own spread; a tag's contribution
-  is its share of the mean squared difference.
-- A model that gives one number is asked again with each tag in turn set to its usual value: a
-  tag's contribution is its share of what the score then falls by (occlusion: Zeiler and Fergus,
-  "Visualizing and Understanding Convolutional Networks", 2014, section 4.2). It costs a run for
-  each tag, in the same batch.
+- Values are scaled in float64, then cast to the input type of the model.
+- A reconstruction or forecast is compared in each tag's own standard deviation; a tag's
+  contribution is its share of the mean squared difference.
+- A model with a single output is run again with each tag in turn at its mean: a tag's contribution
+  is its share of the resulting fall of the score (occlusion: Zeiler and Fergus, "Visualizing and
+  Understanding Convolutional Networks", 2014, section 4.2). It costs one run per tag, in the same
+  batch.
 - Contributions sum to the score.
 """
 
@@ -23,7 +23,7 @@ from detectors.importing.signature import Signature
 from gateway.api.contracts import ModelError
 
 MIN_OPSET = 13
-"""The first in which ReduceSum and Unsqueeze take their axes as inputs, as ours do."""
+"""The first opset in which ReduceSum and Unsqueeze take their axes as inputs, as used here."""
 CLIP = 1e4
 _THEIRS = "model/"
 _TINY = 1e-12
@@ -31,14 +31,14 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Centring:
-    """A score of any sign and size becomes (raw - centre) * factor; nothing else is moved."""
+    """Normalisation (raw - centre) * factor of a score of any sign and size."""
 
     centre: float = 0.0
     factor: float = 1.0
 
 
 class _Graph:
-    """Nodes and constants while they are put together."""
+    """Nodes and constants of a graph under construction."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -59,7 +59,7 @@ class _Graph:
 
 
 def wrapped(model: Any, form: Signature, scaling: Scaling, centring: Centring) -> bytes:
-    """The fused graph's bytes; ModelError where the model cannot be taken in."""
+    """Serialises the fused graph; ModelError if the model cannot be wrapped."""
     import onnx
     from onnx import compose, helper, numpy_helper
 
@@ -95,7 +95,9 @@ def wrapped(model: Any, form: Signature, scaling: Scaling, centring: Centring) -
     try:
         onnx.checker.check_model(made, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"it does not fit around its windows: {error}") from error
+        raise ModelError(
+            f"it cannot be combined with the scaling and the score: {error}"
+        ) from error
     return bytes(made.SerializeToString(deterministic=True))
 
 
@@ -107,7 +109,7 @@ def _modern(model: Any) -> Any:
         return model
     try:
         return version_converter.convert_version(model, MIN_OPSET)
-    except Exception as error:  # the converter raises RuntimeError and its own kinds
+    except Exception as error:  # the converter raises RuntimeError and types of its own
         raise ModelError(
             f"its opset {opset} is too old, and it cannot be converted ({error}): export it with "
             f"opset {MIN_OPSET} or newer"
@@ -121,19 +123,19 @@ def _entry(name: str, *shape: int) -> Any:
 
 
 def _scaled(ours: _Graph, form: Signature, scaling: Scaling) -> str:
-    """The rows that the model sees, as it takes them, in float64."""
-    seen = INPUT
+    """Adds the scaling of the model's input rows, in float64."""
+    rows = INPUT
     if form.kind == "forecast":
-        ends = [ours.constant(f"seen/{n}", [at], np.int64) for n, at in (("a", 0), ("b", -1))]
-        seen = ours.add("Slice", [INPUT, *ends, ours.constant("seen/axis", [1], np.int64)], "seen")
-    ours.add("Sub", [seen, ours.constant("offset", scaling.offset)], "shifted")
+        ends = [ours.constant(f"rows/{n}", [at], np.int64) for n, at in (("a", 0), ("b", -1))]
+        rows = ours.add("Slice", [INPUT, *ends, ours.constant("rows/axis", [1], np.int64)], "rows")
+    ours.add("Sub", [rows, ours.constant("offset", scaling.offset)], "shifted")
     ours.add("Div", ["shifted", ours.constant("scale", scaling.scale)], "wide")
     bounds = [ours.constant("lowest", -CLIP), ours.constant("highest", CLIP)]
     return ours.add("Clip", ["wide", *bounds], "standard")
 
 
 def _occluded(ours: _Graph, form: Signature, scaling: Scaling, standard: str) -> str:
-    """Each window, and behind it once more for each tag with that tag at its usual value."""
+    """Adds variants of each window: itself, then one for each tag with that tag at its mean."""
     kept = np.concatenate((np.ones((1, form.tags)), 1 - np.eye(form.tags)))[:, None, :]
     usual = (1 - kept) * ((scaling.mean - scaling.offset) / scaling.scale)
     axis = ours.constant("each/axis", [1], np.int64)
@@ -144,7 +146,7 @@ def _occluded(ours: _Graph, form: Signature, scaling: Scaling, standard: str) ->
 
 
 def _laid_out(ours: _Graph, form: Signature, entry: str) -> None:
-    """In the model's own layout and number type, under the name of its input."""
+    """Adds the conversion to the layout and type of the model, under the name of its input."""
     if form.layout == "tag_time":
         entry = ours.add("Transpose", [entry], "turned", perm=[0, 2, 1])
     elif form.layout != "time_tag":

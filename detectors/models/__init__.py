@@ -1,1 +1,4 @@
-"""The methods that andon train tries."""
+"""The anomaly detection methods that `andon train` compares, and their export to ONNX.
+
+Imports `calibration`, `data`, `runtime` and `bundle`.
+"""

@@ -1,11 +1,11 @@
-"""A small denoising autoencoder: for tags that follow each other along curves, not straight lines.
+"""A small denoising autoencoder, for tags whose relations are curves rather than straight lines.
 
-A net is taught to give back stretches in which one tag was moved as they had been (Vincent et al.,
-"Extracting and Composing Robust Features with Denoising Autoencoders", ICML 2008), so what it gives
-is what is usual, and it needs no bottleneck. It sees a stretch's leading principal components,
-which makes it small and its training short. What it does not give back is weighted per tag and
-squared: summed over a tag's cells it is the tag's contribution. Its mean over the fitted stretches
-is 1.
+The network is trained to restore sub-windows in which one tag was shifted (Vincent et al.,
+"Extracting and Composing Robust Features with Denoising Autoencoders", ICML 2008), so its output is
+the expected sub-window, and it needs no bottleneck. Its input is the sub-window's leading principal
+components, which keeps the network small and its training short. The residual is weighted per tag
+and squared: summed over a tag's cells it is the tag's contribution. Its mean over the fitted
+sub-windows is 1.
 """
 
 import warnings
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.models.lagged import Node
-from detectors.models.pca import evened
+from detectors.models.pca import balanced
 from gateway.api.model import Floats
 
 HIDDEN = (32, 32)
 KEPT = 0.99
-"""Share of variance that the net sees, in MAX_COMPONENTS at the most; the rest is never usual."""
+"""Share of variance in the network's input, in at most MAX_COMPONENTS components."""
 MAX_COMPONENTS = 32
 NOISE = 1.0
-"""A tag is moved by up to so many of its standard deviations, in every second example."""
+"""Largest shift of a tag, in its standard deviations, in every second example."""
 EXAMPLES = 4000
-ROUNDS = 60
+EPOCHS = 60
 
 
 class Layer(NamedTuple):
@@ -37,8 +37,9 @@ class Layer(NamedTuple):
 class Autoencoder(NamedTuple):
     """A fitted core.
 
-    centre: float64[time * tag]; down: float64[time * tag, input] makes the net's input of a centred
-    row, up: float64[output, time * tag] a centred row of its output; weight: float64[time, tag].
+    centre: float64[time * tag]; down: float64[time * tag, input] maps a centred row to the
+    network's input, up: float64[output, time * tag] its output to a centred row; weight:
+    float64[time, tag].
     """
 
     centre: Floats
@@ -58,13 +59,13 @@ class Autoencoder(NamedTuple):
         return ((rest * self.weight) ** 2).sum(axis=1), rest[:, -1]
 
     def residual(self, rows: Floats) -> Floats:
-        """What the net does not give back, [row, time, tag]."""
+        """Difference between rows and the network's output, [row, time, tag]."""
         centred = rows - self.centre
         *hidden, last = self.layers
-        found = centred @ self.down
+        values = centred @ self.down
         for layer in hidden:
-            found = np.tanh(found @ layer.weight + layer.bias)
-        usual = (found @ last.weight + last.bias) @ self.up
+            values = np.tanh(values @ layer.weight + layer.bias)
+        usual = (values @ last.weight + last.bias) @ self.up
         return np.asarray((centred - usual).reshape(-1, *self.weight.shape), dtype=np.float64)
 
     def nodes(self) -> list[Node]:
@@ -111,28 +112,28 @@ def fit(rows: Floats) -> list[Autoencoder]:
     count = min(enough, MAX_COMPONENTS)
     components = pca.components_[:count]
     variance = np.maximum(pca.explained_variance_[:count], 1e-12)
-    # Halfway to whitened: small components are heard as well, and their noise is not blown up.
+    # Halfway to whitening: small components count as well, and their noise is not amplified.
     down = components.T / variance**0.25
     up = components * np.sqrt(variance.mean())
-    usual, moved = _examples(rows)
-    layers = _trained((moved - pca.mean_) @ down, (usual - pca.mean_) @ up.T / variance.mean())
-    even = Autoencoder(pca.mean_, down, layers, up, np.ones(rows.shape[1:]))
-    return [even._replace(weight=evened(even.residual(flat)))]
+    usual, shifted = _examples(rows)
+    layers = _trained((shifted - pca.mean_) @ down, (usual - pca.mean_) @ up.T / variance.mean())
+    unweighted = Autoencoder(pca.mean_, down, layers, up, np.ones(rows.shape[1:]))
+    return [unweighted._replace(weight=balanced(unweighted.residual(flat)))]
 
 
 def _examples(rows: Floats) -> tuple[Floats, Floats]:
-    """Rows, evenly chosen, and the same with a tag moved in every second, flattened."""
+    """Evenly chosen rows, and the same with one tag shifted in every second row, flattened."""
     usual = rows[np.linspace(0, len(rows) - 1, EXAMPLES).astype(int)]
-    moved = usual.copy()
+    shifted = usual.copy()
     rng = np.random.default_rng(0)
-    wrong = np.arange(1, EXAMPLES, 2)
-    tag = rng.integers(0, rows.shape[2], len(wrong))
-    moved[wrong, :, tag] += rng.uniform(-NOISE, NOISE, (len(wrong), 1))
-    return usual.reshape(EXAMPLES, -1), moved.reshape(EXAMPLES, -1)
+    chosen = np.arange(1, EXAMPLES, 2)
+    tag = rng.integers(0, rows.shape[2], len(chosen))
+    shifted[chosen, :, tag] += rng.uniform(-NOISE, NOISE, (len(chosen), 1))
+    return usual.reshape(EXAMPLES, -1), shifted.reshape(EXAMPLES, -1)
 
 
-def _trained(given: Floats, wanted: Floats) -> tuple[Layer, ...]:
-    """The layers of a net that makes of what is given what is wanted."""
+def _trained(inputs: Floats, targets: Floats) -> tuple[Layer, ...]:
+    """Layers of a network trained to map inputs to targets."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
@@ -142,11 +143,11 @@ def _trained(given: Floats, wanted: Floats) -> tuple[Layer, ...]:
         learning_rate_init=0.003,
         early_stopping=True,
         n_iter_no_change=5,
-        max_iter=ROUNDS,
+        max_iter=EPOCHS,
         random_state=0,
     )
     with warnings.catch_warnings():
-        # Good enough after so many rounds is good enough.
+        # Stopping after EPOCHS before convergence is intended.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        net.fit(given, wanted.squeeze())
+        net.fit(inputs, targets.squeeze())
     return tuple(map(Layer, net.coefs_, net.intercepts_))

@@ -1,10 +1,11 @@
-"""A model as one fused ONNX graph.
+"""Export of a model as one fused ONNX graph.
 
 Promises
-- Standardised in float64, then float32: a level of 1e6 with a spread of 1e-3 keeps its signal.
-- Contributions and score leave in float64, so that they sum exactly; the expected row is the newest
-  row moved by a small float32 amount, so it keeps its precision as well.
-- Only operators that a bundle may hold, one file, and the same bytes for the same model.
+- Values are standardised in float64, then cast to float32: a level of 1e6 with a spread of 1e-3
+  keeps its signal.
+- Contributions and score are float64, so that they sum exactly. The expected row is the newest row
+  minus a small float32 residual, so it keeps its precision as well.
+- Only operators that a bundle may contain, one file, and the same bytes for the same model.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ IR_VERSION = 9
 
 
 def graph_bytes(model: Lagged) -> bytes:
-    """The model as a serialised ONNX file."""
+    """Serialises the model as an ONNX file."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -53,33 +54,32 @@ def graph_bytes(model: Lagged) -> bytes:
 
 
 def _rows(frame: WindowFrame) -> list[Node]:
-    """From the window to `row`: float32[window * (stretches, averaged stretch), time * tag]."""
-    apart: list[Node] = [
-        ("Mul", ["standard", "stays"], "staying", {}),
-        ("Mul", ["standard", "nonstationary"], "wandering", {}),
-        ("Concat", ["staying", "wandering"], "seen", {"axis": 1}),
+    """Nodes from the window to `row`: float32[window * sub-window, time * tag].
+
+    The averaged sub-window, if scored, is the last one of each window.
+    """
+    both: list[Node] = [
+        ("Mul", ["standard", "stationary"], "stationary_part", {}),
+        ("Mul", ["standard", "nonstationary"], "nonstationary_part", {}),
+        ("Concat", ["stationary_part", "nonstationary_part"], "parted", {"axis": 1}),
     ]
+    source = "parted" if frame.nonstationary.any() else "standard"
     return [
-        # Over whole windows at once: the runtime is slow over many short rows.
+        # Over whole windows at once: the runtime is slow on many short rows.
         ("Reshape", [INPUT, "shape_given"], "given", {}),
         ("Sub", ["given", "mean"], "difference", {}),
         ("Div", ["difference", "std"], "wide", {}),
         ("Clip", ["wide", "lowest", "highest"], "clipped", {}),
         ("Cast", ["clipped"], "single", {"to": 1}),
         ("Reshape", ["single", "by_time"], "standard", {}),
-        *(apart if frame.nonstationary.any() else []),
-        (
-            "MatMul",
-            ["unfold", "seen" if frame.nonstationary.any() else "standard"],
-            "stretches",
-            {},
-        ),
-        ("Reshape", ["stretches", "flat"], "row", {}),
+        *(both if frame.nonstationary.any() else []),
+        ("MatMul", ["unfold", source], "subwindows", {}),
+        ("Reshape", ["subwindows", "flat"], "row", {}),
     ]
 
 
 def _outputs() -> list[Node]:
-    """From `part` and `off` to what leaves the graph."""
+    """Nodes from `part` and `off` to the outputs of the graph."""
     double = {"to": 11}
     return [
         ("Cast", ["part"], "single_part", {"to": 1}),
@@ -87,8 +87,8 @@ def _outputs() -> list[Node]:
         ("MatMul", ["parts", "weights"], "contributed", {}),
         ("Cast", ["contributed"], CONTRIBUTION, double),
         ("ReduceSum", [CONTRIBUTION, "axis"], SCORE, {"keepdims": 0}),
-        ("Reshape", ["off", "by_stretch"], "offs", {}),
-        ("Gather", ["offs", "newest_stretch"], "newest_off", {"axis": 1}),
+        ("Reshape", ["off", "by_subwindow"], "offs", {}),
+        ("Gather", ["offs", "newest_subwindow"], "newest_off", {"axis": 1}),
         ("Cast", ["newest_off"], "shift_wide", double),
         ("Mul", ["shift_wide", "spread"], "moved", {}),
         ("Gather", [INPUT, "last_row"], "now", {"axis": 1}),
@@ -99,7 +99,7 @@ def _outputs() -> list[Node]:
 def _constants(model: Lagged) -> dict[str, Any]:
     frame, tags, judged = model.frame, len(model.frame.mean), len(model.weights)
     single = {
-        "stays": ~frame.nonstationary,
+        "stationary": ~frame.nonstationary,
         "nonstationary": frame.nonstationary,
         "unfold": _unfold(model),
         "tag_of_cell": np.tile(np.eye(tags), (frame.lag, 1)),
@@ -116,22 +116,22 @@ def _constants(model: Lagged) -> dict[str, Any]:
         "flat": np.array([-1, frame.lag * tags]),
         "cube": np.array([-1, frame.lag, tags]),
         "parts_of_window": np.array([-1, judged * tags]),
-        "by_stretch": np.array([-1, judged, tags]),
+        "by_subwindow": np.array([-1, judged, tags]),
         "axis": np.array([1]),
-        "newest_stretch": np.array(len(frame.recency) - 1),
+        "newest_subwindow": np.array(len(frame.recency) - 1),
         "last_row": np.array(frame.length - 1),
     }
 
 
 def _unfold(model: Lagged) -> Floats:
-    """Float64[(stretch, time), row] makes stretches of a window's rows, and their average.
+    """Float64[(sub-window, time), row]: maps a window's rows to its sub-windows and their average.
 
-    Where tags wander, the rows come twice, and of the second the level within a stretch is taken.
+    With non-stationary tags the rows come twice; the second copy is centred in each sub-window.
     """
     frame, count = model.frame, len(model.frame.recency)
     unfold = np.zeros((len(model.weights), frame.lag, frame.length))
-    for stretch in range(count):
-        unfold[stretch, :, stretch : stretch + frame.lag] = np.eye(frame.lag)
+    for first in range(count):
+        unfold[first, :, first : first + frame.lag] = np.eye(frame.lag)
     if model.lasting:
         unfold[count] = np.tensordot(frame.recency, unfold[:count], axes=1)
     if frame.nonstationary.any():

@@ -1,11 +1,11 @@
-"""Isolation forest (Liu, Ting and Zhou, ICDM 2008), for those who ask for it: slow, seldom best.
+"""Isolation forest (Liu, Ting and Zhou, ICDM 2008), on request only: slow and seldom the best.
 
 The score is the published one, 2 to the power of minus the mean depth over the usual depth. It is
-shared out by the surprise of each split on the way to the leaves: whoever falls among an eighth of
-a node's rows learns three bits where halving gives one, and the two bits more are credited to the
-tag that was split. That is one look at the trees, no second one for each tag. A forest does not
-know what would have been usual: the expected values are those of a linear model of the same rows.
-The mean of the score over the fitted stretches is 1.
+split among the tags by the information of each split on the path to the leaf: a row that falls
+among an eighth of a node's rows gains three bits, where halving gains one, and the two extra bits
+are credited to the tag of the split. This needs a single pass through the trees. A forest gives no
+expected values: they come from a linear model of the same rows. The mean score over the fitted
+sub-windows is 1.
 """
 
 from typing import Any, NamedTuple
@@ -25,10 +25,10 @@ _TINY = 1e-9
 class Forest(NamedTuple):
     """A fitted core.
 
-    trees: of the library. gains: for each tree float64[node, tag + 1], for leaves the surprise in
-    bits by tag, and behind them the depth. usual_depth: of all trees together; scale: of the
-    published score. centre: float64[time * tag] and pull: float64[time * tag, tag] give what the
-    newest values are off by.
+    trees: the library's. gains: for each tree float64[node, tag + 1], for leaves the extra bits by
+    tag, and the depth last. usual_depth: of all trees together; scale: factor of the published
+    score. centre: float64[time * tag] and pull: float64[time * tag, tag] give the residuals of the
+    newest values.
     """
 
     trees: tuple[Any, ...]
@@ -69,7 +69,7 @@ class Forest(NamedTuple):
         ]
 
     def _ensemble(self) -> dict[str, Any]:
-        """The trees as the operator wants them: attributes of equal length, one entry a node."""
+        """The trees as attributes of the operator: arrays of equal length, one entry per node."""
         left, right, feature, limit = (
             np.concatenate([getattr(tree, name) for tree in self.trees])
             for name in ("children_left", "children_right", "feature", "threshold")
@@ -123,11 +123,11 @@ def fit(rows: Floats) -> list[Forest]:
 
 
 def _gains(tree: Any, tags: int) -> Floats:
-    """For each leaf the surprise by tag on the way there, and its depth; 0 for other nodes."""
+    """For each leaf the extra bits by tag on the path, and its depth; 0 for other nodes."""
     held = tree.n_node_samples.astype(np.float64)
     gain = np.zeros((tree.node_count, tags + 1))
     is_leaf = tree.children_left == _LEAF
-    for node in np.flatnonzero(~is_leaf):  # a node stands before its children
+    for node in np.flatnonzero(~is_leaf):  # a node precedes its children
         tag = tree.feature[node] % tags
         for child in (tree.children_left[node], tree.children_right[node]):
             gain[child] = gain[node]
@@ -139,13 +139,13 @@ def _gains(tree: Any, tags: int) -> Floats:
 
 
 def _usual_depth(count: Floats) -> Floats:
-    """Mean depth at which one of so many rows is isolated, in chance splits: c(n) of the paper."""
+    """Mean depth at which random splits isolate one of `count` rows: c(n) of the paper."""
     many = np.maximum(count, 2.0)
-    found = 2 * (np.log(many - 1) + np.euler_gamma - (many - 1) / many)
-    return np.where(count > 2, found, np.maximum(count - 1, 0.0))
+    depth = 2 * (np.log(many - 1) + np.euler_gamma - (many - 1) / many)
+    return np.where(count > 2, depth, np.maximum(count - 1, 0.0))
 
 
 def _in_single(limit: Floats) -> Any:
-    """The highest float32 that is not above, so that the same rows go left."""
+    """Rounds down to float32, so that the same rows go left."""
     near = limit.astype(np.float32)
     return np.where(near > limit, np.nextafter(near, np.float32(-np.inf)), near)

@@ -1,7 +1,7 @@
-"""Distance to the nearest of several usual states: for machines with several ways of running.
+"""Distance to the nearest of several usual states, for machines with several operating modes.
 
-The squared distance of a stretch to the nearest centre (k-means), summed over a tag's cells, is
-the tag's contribution. Its mean over the fitted stretches is 1.
+The squared distance of a sub-window to the nearest centre (k-means), summed over a tag's cells, is
+the tag's contribution. Its mean over the fitted sub-windows is 1.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ SIZES = (4, 16)
 
 
 class KMeans(NamedTuple):
-    """A fitted core. centres: float64[state, time * tag]; scale: of a squared distance."""
+    """A fitted core. centres: float64[state, time * tag]; scale: factor of a squared distance."""
 
     centres: Floats
     tags: int
@@ -74,5 +74,5 @@ def _core(centres: Floats, flat: Floats, rows: Floats) -> KMeans:
 
 
 def nearest(rows: Floats, centres: Floats) -> Any:
-    """The number of each row's nearest centre."""
+    """Index of each row's nearest centre."""
     return ((centres**2).sum(axis=1) / 2 - rows @ centres.T).argmin(axis=1)

@@ -1,13 +1,15 @@
-"""A model of windows: the same core looks at every stretch of a window, the newest counts most.
+"""A model of windows: one core scores every sub-window, and recent sub-windows weigh more.
 
 Promises
-- Pure and deterministic, in float64: the original that the exported graph has to match.
-- A core sees `lag` standardised rows at a time. What it makes of the stretches of a window is
-  averaged with weights that fall exponentially into the past (a moving average as in EWMA control
-  charts, cut to the window), so that a fault that stays outweighs noise, and no state is needed.
-- Where the method allows it the average of the stretches is judged as well, as in a multivariate
-  EWMA chart (Lowry et al., Technometrics 34, 1992): noise averages out, a small shift does not.
-- A tag whose level wandered by itself (see `wander`) is judged by its course within a stretch.
+- Pure and deterministic, in float64: the reference that the exported graph has to match.
+- A core scores sub-windows of `lag` standardised rows. The scores of a window's sub-windows are
+  averaged with weights that decay exponentially into the past (an EWMA control chart, cut to the
+  window), so that a lasting fault outweighs noise, and no state is needed.
+- Where the method allows it, the weighted average of the sub-windows is scored as well, as in a
+  multivariate EWMA chart (Lowry et al., Technometrics 34, 1992): noise averages out, a small
+  lasting shift does not.
+- A non-stationary tag (see `nonstationary`) is centred within each sub-window, so that its level
+  does not count.
 - Contributions are never negative and sum to the score.
 """
 
@@ -18,33 +20,33 @@ import numpy as np
 from gateway.api.model import Bools, Floats
 
 CLIP = 1e6
-"""Standard deviations beyond which a value counts as this: a wild value must not become NaN."""
+"""Standard deviations to which values are clipped, so that extreme values do not become NaN."""
 FORGETTING = 0.2
-"""Weight of the newest stretch against all before it."""
+"""Smoothing factor of the EWMA: weight of the newest sub-window against all before it."""
 LASTING = 0.3
-"""Share of a usual score that is made of the averaged stretch."""
+"""Share of a typical score that comes from the averaged sub-window."""
 CELLS = 4_000_000
-"""Cells that are worked on at once, which bounds the memory."""
+"""Cells processed at once, which bounds the memory."""
 
 Node = tuple[str, list[str], str, dict[str, Any]]
-"""Operator, inputs, outputs (with blanks between) and attributes of a node of an ONNX graph."""
+"""Operator, inputs, outputs (separated by spaces) and attributes of a node of an ONNX graph."""
 
 
 class Core(Protocol):
-    """What judges rows float64[row, time * tag], standardised and flattened."""
+    """Scorer of sub-windows float64[row, time * tag], standardised and flattened."""
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Contributions [row, tag], and by how much the newest values are off [row, tag]."""
+        """Returns contributions [row, tag], and residuals of the newest values [row, tag]."""
 
     def nodes(self) -> list[Node]:
-        """The same as a graph from `row` to `part` and `off`."""
+        """The same as ONNX nodes, from `row` to `part` and `off`."""
 
     def constants(self) -> dict[str, Any]:
-        """What the nodes name beside these and the shared `tag_of_cell`, `cube` and `axis`."""
+        """Constants of the nodes, besides the shared `tag_of_cell`, `cube` and `axis`."""
 
 
 def linear_nodes(row: str = "row", tag_of_cell: str = "tag_of_cell") -> list[Node]:
-    """Of a core whose contributions are squares of a linear function of the row, summed by tag."""
+    """Nodes of a core whose contributions are squares of a linear function, summed by tag."""
     return [
         ("Gemm", [row, "matrix", "shift"], "cells", {}),
         ("Mul", ["cells", "cells"], "squared", {}),
@@ -54,7 +56,7 @@ def linear_nodes(row: str = "row", tag_of_cell: str = "tag_of_cell") -> list[Nod
 
 
 def linear_constants(centre: Floats, matrix: Floats, pull: Floats) -> dict[str, Any]:
-    """What `linear_nodes` name: cells are (row - centre) @ matrix, and so is `off` with `pull`."""
+    """Constants of `linear_nodes`: cells are (row - centre) @ matrix, `off` the same by `pull`."""
     arrays = {
         "matrix": matrix,
         "shift": -centre @ matrix,
@@ -65,10 +67,10 @@ def linear_constants(centre: Floats, matrix: Floats, pull: Floats) -> dict[str, 
 
 
 class WindowFrame(NamedTuple):
-    """What models of the same windows have in common, whatever their core.
+    """Standardisation and sub-windows of a model, whatever its core.
 
-    mean, std: float64[tag]; recency: float64[stretch], weights, oldest first, that sum to 1;
-    nonstationary: bool[tag], of which only the course within a stretch counts.
+    mean, std: float64[tag]; lag: rows of a sub-window; recency: float64[sub-window], weights,
+    oldest first, that sum to 1; nonstationary: bool[tag], centred within each sub-window.
     """
 
     mean: Floats
@@ -84,10 +86,10 @@ class WindowFrame(NamedTuple):
 
     @property
     def memory(self) -> float:
-        """Rows after which a score may differ from what it was.
+        """Decorrelation time of the score, in rows.
 
-        The stretches that it is an average of in effect (Kish's effective sample size); of a single
-        stretch, a quarter of its rows: so many make budgets come true on simulated plants.
+        Kish's effective sample size of the sub-window weights; for a single sub-window a quarter of
+        its rows, which makes budgets come true on simulated plants.
         """
         if len(self.recency) == 1:
             return max(1.0, self.lag / 4)
@@ -95,36 +97,36 @@ class WindowFrame(NamedTuple):
 
     @property
     def whole(self) -> "WindowFrame":
-        """The same windows as one stretch."""
+        """The same windows as a single sub-window."""
         return self._replace(lag=self.length, recency=np.ones(1))
 
     def standard(self, windows: Floats) -> Floats:
-        """In standard deviations of each tag."""
-        found = np.clip((windows - self.mean) / self.std, -CLIP, CLIP)
-        return np.asarray(found, dtype=np.float64)
+        """Standardises windows float64[..., tag], clipped to CLIP."""
+        scaled = np.clip((windows - self.mean) / self.std, -CLIP, CLIP)
+        return np.asarray(scaled, dtype=np.float64)
 
     def rows(self, windows: Floats) -> Floats:
-        """Every stretch of each window as a core sees it: float64[window * stretch, time, tag]."""
-        rows = stretches(self.standard(windows), self.lag)
-        return self._courses(rows.reshape(len(rows), self.lag, windows.shape[2]))
+        """Every sub-window of each window, as a core sees it: float64[row, time, tag]."""
+        rows = subwindows(self.standard(windows), self.lag)
+        return self._centred(rows.reshape(len(rows), self.lag, windows.shape[2]))
 
     def average(self, windows: Floats) -> Floats:
-        """The weighted mean of each window's stretches: float64[window, time, tag]."""
+        """Weighted mean of each window's sub-windows: float64[window, time, tag]."""
         standard, count = self.standard(windows), len(self.recency)
         mean = [
             np.tensordot(standard[:, time : time + count], self.recency, axes=(1, 0))
             for time in range(self.lag)
         ]
-        return self._courses(np.stack(mean, axis=1))
+        return self._centred(np.stack(mean, axis=1))
 
-    def _courses(self, rows: Floats) -> Floats:
+    def _centred(self, rows: Floats) -> Floats:
         return np.asarray(
             rows - self.nonstationary * rows.mean(axis=1, keepdims=True), dtype=np.float64
         )
 
 
 class Lagged(NamedTuple):
-    """A fitted model. `lasting`: what the averaged stretch's part counts; 0 if it is not judged."""
+    """A fitted model. `lasting`: weight of the averaged sub-window; 0 if it is not scored."""
 
     frame: WindowFrame
     core: Core
@@ -132,7 +134,7 @@ class Lagged(NamedTuple):
 
     @property
     def weights(self) -> Floats:
-        """Float64[stretch], oldest first, and of the averaged stretch behind them, if judged."""
+        """Float64[sub-window], oldest first; the averaged sub-window, if scored, comes last."""
         if not self.lasting:
             return self.frame.recency
         return np.append((1 - LASTING) * self.frame.recency, self.lasting)
@@ -160,19 +162,19 @@ class Lagged(NamedTuple):
 
 
 def scaled(frame: WindowFrame, core: Core, windows: Floats) -> Lagged:
-    """A model that judges the averaged stretch too, which is LASTING of a score in `windows`."""
+    """A model that scores the averaged sub-window too, weighted to be LASTING of a mean score."""
     part, _ = core.judge(frame.average(windows).reshape(len(windows), -1))
-    usual = float(part.sum(axis=1).mean())
-    return Lagged(frame, core, LASTING / max(usual, 1e-12))
+    mean = float(part.sum(axis=1).mean())
+    return Lagged(frame, core, LASTING / max(mean, 1e-12))
 
 
-def stretches(windows: Floats, lag: int) -> Floats:
-    """Every `lag` consecutive rows of each window, flattened: [window * stretch, time * tag]."""
+def subwindows(windows: Floats, lag: int) -> Floats:
+    """Every `lag` consecutive rows of each window, flattened: float64[row, time * tag]."""
     views = np.lib.stride_tricks.sliding_window_view(windows, lag, axis=1)
     return views.transpose(0, 1, 3, 2).reshape(-1, lag * windows.shape[2])
 
 
 def recency(count: int) -> Floats:
-    """Weights of so many stretches, oldest first."""
+    """EWMA weights of this many sub-windows, oldest first, summing to 1."""
     weight = (1 - FORGETTING) ** np.arange(count)[::-1]
     return np.asarray(weight / weight.sum(), dtype=np.float64)

@@ -1,9 +1,10 @@
-"""Local outlier factor (Breunig et al., SIGMOD 2000), for those who ask for it: it is slow.
+"""Local outlier factor (Breunig et al., SIGMOD 2000), on request only, since it is slow.
 
-A stretch is compared with its nearest neighbours among normal ones: how much farther it is from
-them than they are from theirs. 1 is as close, and each tag's part is its share of the squared
-distances. The neighbours' mean is what would have been usual. Everything is in float64, since the
-distances are small differences of large numbers. Normal stretches are evenly thinned to MOST.
+The factor compares the distance of a sub-window from its nearest neighbours among normal ones with
+the neighbours' own distances; 1 is as close. A tag's contribution is its share of the squared
+distances. The expected values are the neighbours' mean. Everything is in float64, since the
+distances are small differences of large numbers. Normal sub-windows are evenly downsampled to
+MAX_POINTS.
 """
 
 from typing import Any, NamedTuple
@@ -13,14 +14,14 @@ import numpy as np
 from detectors.models.lagged import Node
 from gateway.api.model import Floats
 
-MOST = 512
+MAX_POINTS = 512
 MULTIPLE = 8
-"""Of so many points: only where each row of distances begins at a like address does the runtime add
-it up in the same order, whatever else is in the batch."""
+"""The number of points is a multiple of this: only if the rows of distances are equally aligned in
+memory does the runtime add them up in the same order, whatever else is in the batch."""
 NEIGHBOURS = 20
 MIN_REACH = 0.01
-"""Of the mean distance to the farthest neighbour: stretches that are all equal, as those of a
-machine that stands still, must not make the least noise infinitely strange."""
+"""Lower bound of the reach, relative to its mean: identical sub-windows, as of a machine at
+standstill, must not give the slightest noise an infinite score."""
 _TINY = 1e-12
 
 
@@ -37,7 +38,7 @@ class Lof(NamedTuple):
     tags: int
 
     def __str__(self) -> str:
-        return f"local outlier factor, {NEIGHBOURS} neighbours among {len(self.points)} stretches"
+        return f"local outlier factor, {NEIGHBOURS} neighbours among {len(self.points)} sub-windows"
 
     def judge(self, rows: Floats) -> tuple[Floats, Floats]:
         """See `Core`."""
@@ -128,9 +129,9 @@ def fit(rows: Floats) -> list[Lof]:
     from sklearn.neighbors import NearestNeighbors
 
     flat = rows.reshape(len(rows), -1)
-    count = min(len(flat), MOST) // MULTIPLE * MULTIPLE
+    count = min(len(flat), MAX_POINTS) // MULTIPLE * MULTIPLE
     points = flat[np.linspace(0, len(flat) - 1, count).astype(int)]
-    # Without an argument a point is no neighbour of its own.
+    # Without an argument a point is not its own neighbour.
     distance, at = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors()
     reach = np.maximum(distance[:, -1], MIN_REACH * max(distance[:, -1].mean(), _TINY))
     density = 1 / np.maximum(distance, reach[at]).mean(axis=1)

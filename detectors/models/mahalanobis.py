@@ -1,9 +1,8 @@
-"""Mahalanobis distance over a stretch, with a shrunken or a robust covariance.
+"""Mahalanobis distance of a sub-window, with a shrunken or a robust covariance.
 
-The squared distance is shared out by the symmetric root of the precision matrix, so that each cell
-has a part that is never negative and the parts sum to the whole. Its mean over the fitted
-stretches is 1. Directions in which the data wandered say nothing about where it may be, and do not
-count: what is left is how the tags move with each other.
+The squared distance is split by the symmetric square root of the precision matrix: the part of each
+cell is never negative, and the parts sum to the whole. Its mean over the fitted sub-windows is 1.
+Non-stationary directions are excluded: the relations between the tags remain.
 """
 
 from typing import Any, NamedTuple
@@ -16,16 +15,17 @@ from gateway.api.contracts import ConfigError
 from gateway.api.model import Floats
 
 MIN_VARIANCES = (0.1, 0.01, 0.001)
-"""Of a direction, against the mean of all: one that hardly moved must not be nearly everything. The
-less, the smaller a break in what tags do together is seen, and the sooner a harmless one alarms."""
+"""Lower bounds of a direction's variance, relative to the mean: a direction that hardly moved must
+not dominate. A smaller bound detects smaller breaks in the tags' relations, and raises more false
+alarms."""
 
 
 class Mahalanobis(NamedTuple):
     """A fitted core.
 
-    centre: float64[time * tag]; root: float64[time * tag, time * tag], whitens; pull:
-    float64[time * tag, tag], turns a centred row into the distance of its newest values from what
-    all others say.
+    centre: float64[time * tag]; root: float64[time * tag, time * tag], whitening; pull:
+    float64[time * tag, tag], maps a centred row to the distance of its newest values from their
+    expectation given all others.
     """
 
     centre: Floats
@@ -54,30 +54,33 @@ class Mahalanobis(NamedTuple):
 
 
 def fit_shrunken(rows: Floats) -> list[Mahalanobis]:
-    """With the shrinkage of Ledoit and Wolf (J. Multivariate Analysis 88, 2004)."""
+    """Fits with the shrinkage of Ledoit and Wolf (J. Multivariate Analysis 88, 2004)."""
     from sklearn.covariance import LedoitWolf
 
     flat = rows.reshape(len(rows), -1)
-    found = LedoitWolf().fit(flat)
-    return _cores(found.location_, found.covariance_, flat, rows.shape[2], "shrunken")
+    estimate = LedoitWolf().fit(flat)
+    return _cores(estimate.location_, estimate.covariance_, flat, rows.shape[2], "shrunken")
 
 
 def fit_robust(rows: Floats) -> list[Mahalanobis]:
-    """With the minimum covariance determinant (Rousseeuw and Van Driessen, Technometrics 1999)."""
+    """Fits with the minimum covariance determinant (Rousseeuw, Van Driessen, Technometrics 1999).
+
+    ConfigError if half of the data is identical.
+    """
     from sklearn.covariance import MinCovDet
 
     flat = rows.reshape(len(rows), -1)
-    # A tag of which only the course counts has one direction less than cells.
+    # A centred, non-stationary tag has one direction less than cells.
     variance, axes = np.linalg.eigh(np.cov(flat.T))
     varies = axes[:, variance > 1e-9 * variance[-1]]
     try:
-        found = MinCovDet(random_state=0).fit(flat @ varies)
+        estimate = MinCovDet(random_state=0).fit(flat @ varies)
     except ValueError as error:
         raise ConfigError(
-            f"no robust covariance, since half of the data is alike ({error}): leave out robust "
-            "from --candidates"
+            f"a robust covariance is impossible, as half of the data is identical ({error}): leave "
+            "out robust from --candidates"
         ) from error
-    centre, covariance = varies @ found.location_, varies @ found.covariance_ @ varies.T
+    centre, covariance = varies @ estimate.location_, varies @ estimate.covariance_ @ varies.T
     return _cores(centre, covariance, flat, rows.shape[2], "robust")
 
 
@@ -86,17 +89,17 @@ def _cores(
 ) -> list[Mahalanobis]:
     """A core for each of MIN_VARIANCES."""
     variance, axes = np.linalg.eigh(covariance)
-    wander = nonstationary_directions((flat - centre) @ axes)
+    drifts = nonstationary_directions((flat - centre) @ axes)
     weights = [
-        (~wander | wander.all()) / np.maximum(variance, least * max(variance.mean(), 1e-12))
+        (~drifts | drifts.all()) / np.maximum(variance, least * max(variance.mean(), 1e-12))
         for least in MIN_VARIANCES
     ]
     # A value's distance from its expectation given all others is (P x)_i / P_ii.
     precision = (axes * weights[-1]) @ axes.T
     newest = precision[:, -tags:] / np.maximum(np.diag(precision)[-tags:], 1e-12)
-    found = []
+    cores = []
     for least, weight in zip(MIN_VARIANCES, weights, strict=True):
         root = (axes * np.sqrt(weight)) @ axes.T
-        usual = max((((flat - centre) @ root) ** 2).sum(axis=1).mean(), 1e-12)
-        found.append(Mahalanobis(centre, root / np.sqrt(usual), newest, method, least))
-    return found
+        mean = max((((flat - centre) @ root) ** 2).sum(axis=1).mean(), 1e-12)
+        cores.append(Mahalanobis(centre, root / np.sqrt(mean), newest, method, least))
+    return cores

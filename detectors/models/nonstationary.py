@@ -1,8 +1,8 @@
-"""What wandered while the data was recorded, so that nobody can say where it will be next. Pure.
+"""Detection of non-stationary tags and directions, whose future level the data does not tell. Pure.
 
-A level that swung many times around its mean tells where it may be; one that drifted, as a
-temperature does in ten minutes, does not. It is told by how much of the variance lies between
-consecutive parts of the data: 0.7 for a random walk and five parts, hardly anything for noise.
+A level that swung around its mean many times shows its range; one that drifted, as a temperature
+does within ten minutes, does not. The measure is the share of the variance that lies between
+consecutive parts of the data: 0.7 for a random walk and five parts, nearly 0 for noise.
 """
 
 import numpy as np
@@ -10,33 +10,34 @@ import numpy as np
 from gateway.api.model import Bools, Floats
 
 PARTS = 5
-BY_ITSELF = 0.35
-"""Share between the parts, of what the other tags do not tell of a tag, from which it nonstationary."""
+OWN_SHARE = 0.35
+"""Share between the parts from which a tag's own movement, without the other tags, is drift."""
 MIN_OWN = 0.1
-"""Of a tag's variance that the others must leave open: what is told by them does not wander."""
-TOGETHER = 0.2
-"""Share between the parts from which a direction of the tags' common movement nonstationary."""
+"""Least share of a tag's variance that the other tags leave unexplained, for drift of its own."""
+COMMON_SHARE = 0.2
+"""Share between the parts from which a direction of the tags' common movement is drift."""
 RIDGE = 0.01
 
 
 def between_parts(rows: Floats) -> Floats:
-    """Share of each column's variance in float64[row, column], in order of time, between parts."""
+    """Share of each column's variance between the parts, of float64[row, column] in order."""
     between = np.var([part.mean(axis=0) for part in np.array_split(rows, PARTS)], axis=0)
     return np.asarray(between / np.maximum(rows.var(axis=0), 1e-12), dtype=np.float64)
 
 
 def nonstationary_tags(rows: Floats) -> Bools:
-    """Bool[tag] of standardised float64[row, tag]: whose level wandered by itself.
+    """Bool[tag] of standardised rows float64[row, tag]: whose level drifted on its own.
 
-    A load that nonstationary takes flow and current along: what they are to each other stays, and counts.
+    Common movement is excluded: a drifting load takes flow and current along, and their relation
+    remains valid.
     """
     count, tags = rows.shape
     precision = np.linalg.inv(rows.T @ rows / count + RIDGE * np.eye(tags))
     own = rows @ precision / np.diag(precision)
-    is_own = own.var(axis=0) > MIN_OWN
-    return np.asarray(is_own & (between_parts(own) > BY_ITSELF), dtype=np.bool_)
+    has_own = own.var(axis=0) > MIN_OWN
+    return np.asarray(has_own & (between_parts(own) > OWN_SHARE), dtype=np.bool_)
 
 
 def nonstationary_directions(rows: Floats) -> Bools:
-    """Bool[direction] of float64[row, direction], in order of time."""
-    return np.asarray(between_parts(rows) > TOGETHER, dtype=np.bool_)
+    """Bool[direction] of float64[row, direction] in order of time: which drifted."""
+    return np.asarray(between_parts(rows) > COMMON_SHARE, dtype=np.bool_)

@@ -1,8 +1,8 @@
-"""Lagged PCA: what the tags do together over a stretch of time, and how far a stretch is from it.
+"""Lagged PCA: distance of a sub-window from the tags' usual joint movement over time.
 
-The residual of a stretch against the leading components is weighted per tag and squared: summed
+The residual of a sub-window after the leading components is weighted per tag and squared: summed
 over a tag's cells it is the tag's contribution (the squared prediction error, or Q statistic, of
-Jackson and Mudholkar, Technometrics 21, 1979). Its mean over the fitted stretches is 1.
+Jackson and Mudholkar, Technometrics 21, 1979). Its mean over the fitted sub-windows is 1.
 """
 
 from typing import Any, NamedTuple
@@ -14,22 +14,22 @@ from detectors.models.lagged import Node, linear_constants, linear_nodes
 from gateway.api.model import Floats
 
 VARIANCES = (0.8, 0.9, 0.95, 0.99)
-"""Shares of variance that are kept: more follows the tags closer, and faults as well."""
+"""Shares of variance that are kept: a larger one follows the tags more closely, and faults too."""
 MIN_RESIDUAL = 0.1
-"""A tag's usual residual, in its standard deviations, is taken as at least this."""
+"""Lower bound of a tag's usual residual, in its standard deviations."""
 EVENNESS = 0.25
-"""Power of the usual residual by which tags are evened out: at 0 the noisiest tags would be most
-of the score, at 1 the quietest."""
+"""Exponent of the usual residual that balances the tags: at 0 the noisiest tags would dominate the
+score, at 1 the quietest."""
 RIDGE = 0.02
-"""Keeps the expected value of a tag sensible about which the other tags say nothing."""
+"""Regularises the expected value of a tag that the other tags do not explain."""
 
 
 class Pca(NamedTuple):
     """A fitted core.
 
     centre: float64[time * tag]; components: float64[component, time * tag], orthonormal; weight
-    and pull: float64[time, tag]. The sum of residual times `pull` is what the newest row should be
-    moved by, by what the other tags say. `variance` is the share that was kept.
+    and pull: float64[time, tag]. The sum of residual times `pull` is the distance of the newest row
+    from its expectation given the other tags. `variance` is the share that was kept.
     """
 
     centre: Floats
@@ -78,26 +78,26 @@ def fit(rows: Floats) -> list[Pca]:
 def _keep(
     axes: Floats, centre: Floats, flat: Floats, shape: tuple[int, int], count: int, share: float
 ) -> Pca:
-    # With all components nothing would ever be left over.
+    # With all components the residual would always be 0.
     components = axes[: min(count, flat.shape[1] - 1)]
     rest = residual(flat - centre, components).reshape(-1, *shape)
-    pull = freeing(components, *shape)[:, -1].T
-    return Pca(centre, components, evened(rest), pull, share)
+    pull = conditional(components, *shape)[:, -1].T
+    return Pca(centre, components, balanced(rest), pull, share)
 
 
-def evened(rest: Floats) -> Floats:
-    """Float64[time, tag]: tags that are told well by the others count somewhat more."""
+def balanced(rest: Floats) -> Floats:
+    """Weights float64[time, tag]: tags that the others explain well weigh somewhat more."""
     usual = np.sqrt((rest**2).mean(axis=(0, 1)))
     weight = np.broadcast_to(np.maximum(usual, MIN_RESIDUAL) ** -EVENNESS, rest.shape[1:])
     average = ((rest * weight) ** 2).sum(axis=(1, 2)).mean()
     return np.asarray(weight / np.sqrt(max(average, 1e-12)), dtype=np.float64)
 
 
-def freeing(components: Floats, time: int, tags: int) -> Floats:
-    """Float64[tag, time, time]: makes of a tag's residual its distance from what the others say.
+def conditional(components: Floats, time: int, tags: int) -> Floats:
+    """Float64[tag, time, time]: maps a tag's residual to its distance from its expectation.
 
-    With a tag's own cells left open, their most plausible values lie where the residual of the
-    whole is smallest: x - (I - C)^-1 r, where C is the tag's block of the projection.
+    With a tag's own cells unknown, their expected values minimise the residual of the whole:
+    x - (I - C)^-1 r, where C is the tag's block of the projection.
     """
     blocks = components.reshape(len(components), time, tags).transpose(2, 1, 0)
     left = (1 + RIDGE) * np.eye(time) - blocks @ blocks.transpose(0, 2, 1)
@@ -105,5 +105,5 @@ def freeing(components: Floats, time: int, tags: int) -> Floats:
 
 
 def residual(rows: Floats, components: Floats) -> Floats:
-    """The part of each centred row that the components do not span."""
+    """Part of each centred row outside the span of the components."""
     return np.asarray(rows - rows @ components.T @ components)

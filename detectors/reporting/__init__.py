@@ -1,1 +1,4 @@
-"""Reports on models that a plant engineer reads: pages with plots, and the words they share."""
+"""HTML reports on a training and a backtest, with plots, for plant engineers.
+
+Imports every room but `commands`.
+"""

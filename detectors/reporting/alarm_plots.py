@@ -1,4 +1,4 @@
-"""The tags behind an alarm, drawn around it."""
+"""Plots of the tags that caused an alarm, around its time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,26 +7,26 @@ from markupsafe import Markup
 
 from detectors.evaluation.apply import Judged
 from detectors.reporting import plots
-from detectors.reporting.page import drawn
+from detectors.reporting.page import safe
 from gateway.api.model import Floats, Nanos, Times
 
 SHOWN = 100
-"""Alarms that are listed at the most."""
+"""Most alarms that are listed."""
 DRAWN = 12
-"""Alarms that are drawn at the most."""
+"""Most alarms that are plotted."""
 TAGS = 3
-"""Tags of an alarm that are drawn."""
+"""Tags plotted for each alarm."""
 MARGIN = 2
-"""How much is drawn before and after an alarm, in its own lengths."""
+"""Time plotted before and after an alarm, in lengths of the alarm."""
 AROUND = 60
-"""Rows that are drawn before and after it at the least."""
+"""Fewest rows plotted before and after it."""
 
 Picture = tuple[str, str, Markup]
 """A tag, its unit, and the plot."""
 
 
 def spans_of(judged: Judged) -> list[tuple[Nanos, Nanos]]:
-    """From when to when each alarm was active."""
+    """Start and end of each alarm, ns."""
     return [(each.raised, each.cleared or int(judged.at[-1])) for each in judged.episodes]
 
 
@@ -37,7 +37,7 @@ def alarm_pictures(
     values: Floats,
     units: Mapping[str, str],
 ) -> list[list[Picture]]:
-    """For each of the first alarms its strongest tags, of values float64[row, tag] at `times`."""
+    """Plots of the strongest tags of the first alarms, from values float64[row, tag] at `times`."""
     step = int(np.median(np.diff(times)))
     column = {name: values[:, number] for number, name in enumerate(names)}
     return [
@@ -53,4 +53,4 @@ def _around(times: Times, values: Floats, span: tuple[Nanos, Nanos], step: Nanos
     start, end = span
     margin = max(MARGIN * (end - start), AROUND * step)
     rows = slice(*np.searchsorted(times, (start - margin, end + margin)))
-    return drawn(plots.around(times[rows], values[rows], span))
+    return safe(plots.around(times[rows], values[rows], span))

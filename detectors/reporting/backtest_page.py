@@ -1,4 +1,4 @@
-"""The page on a backtest: its figures are those of the JSON report, its plots drawn here."""
+"""HTML report on a backtest: the numbers of the JSON report, and plots."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from detectors.evaluation.apply import Judged
 from detectors.evaluation.metrics import spans
 from detectors.reporting import plots
 from detectors.reporting.alarm_plots import SHOWN, alarm_pictures, spans_of
-from detectors.reporting.page import drawn, render
+from detectors.reporting.page import render, safe
 from gateway.api.model import Bools
 
 EVENTS = 200
-"""Labelled events that are listed at the most."""
+"""Most labelled events that are listed."""
 
 
 def backtest_page(
@@ -24,25 +24,25 @@ def backtest_page(
     labels: Bools | None,
     report: dict[str, Any],
 ) -> str:
-    """The page; `judged` has a row for each row of the recording, as `labels` have."""
+    """Renders the page; `judged` and `labels` have one row for each row of the recording."""
     events = [] if labels is None else spans(labels)
-    wrong = [(int(judged.at[a]), int(judged.at[b - 1])) for a, b in events]
+    labelled = [(int(judged.at[a]), int(judged.at[b - 1])) for a, b in events]
     units = {tag.name: tag.unit for tag in manifest.tags}
     pictures = {
-        "scores": drawn(
-            plots.scores(judged.at, judged.score, judged.threshold, spans_of(judged), wrong)
+        "scores": safe(
+            plots.scores(judged.at, judged.score, judged.threshold, spans_of(judged), labelled)
         ),
         "alarms": alarm_pictures(judged, recording.names, judged.at, recording.values, units),
     }
-    came = [delay for delay in report.get("delays_s", ()) if delay is not None]
-    right = ["yes" if alarm["right"] else "false alarm" for alarm in report["alarms"]]
+    delays = [delay for delay in report.get("delays_s", ()) if delay is not None]
+    results = ["true alarm" if alarm["right"] else "false alarm" for alarm in report["alarms"]]
     return render(
         "backtest.html",
         report,
         model=manifest.model,
         plots=pictures,
-        right=None if labels is None else right,
-        median_delay=float(np.median(came)) if came else None,
+        results=None if labels is None else results,
+        median_delay=float(np.median(delays)) if delays else None,
         shown=SHOWN,
         most_events=EVENTS,
     )

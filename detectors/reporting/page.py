@@ -1,8 +1,8 @@
-"""Fills a page from plain values and plots, and puts it into one file that needs nothing else.
+"""Rendering of a page from plain values and plots, into one self-contained file.
 
 Promises
-- Everything that is not a plot of ours is escaped: a tag may be named anything.
-- The page holds its own style and no script, and tells the browser to fetch and to run nothing.
+- Everything but the plots is escaped: a tag name may contain anything.
+- The page has inline styles and no script, and its content policy forbids fetching and scripts.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from gateway.api.contracts import ConfigError
 
 
 def render(template: str, report: Mapping[str, Any], **more: Any) -> str:
-    """The page of this report; texts in `more` that are not Markup are escaped as well."""
+    """Renders a template with a report; texts in `more` that are not Markup are escaped too."""
     environment = Environment(
         loader=PackageLoader("detectors.reporting", "templates"),
         autoescape=True,
@@ -34,20 +34,21 @@ def render(template: str, report: Mapping[str, Any], **more: Any) -> str:
     return environment.get_template(template).render(report=report, **more)
 
 
-def drawn(svg: str) -> Markup:
-    """A plot of ours, to stand in a page as it is."""
-    return Markup(svg)  # noqa: S704 - it holds numbers and times alone, see plots
+def safe(svg: str) -> Markup:
+    """Marks a plot of `plots` as safe to include unescaped."""
+    return Markup(svg)  # noqa: S704 - it contains only numbers and times, see plots
 
 
 def check_file(path: Path) -> None:
-    """ConfigError if no report could be written here: said before the work, not after it."""
+    """ConfigError if a report cannot be written here; checked before the work."""
     if path.is_dir() or not path.parent.is_dir():
-        what = "is a folder" if path.is_dir() else f"has no folder {path.parent} to stand in"
-        raise ConfigError(f"the report {path} {what}: name a file, as in report.html")
+        if path.is_dir():
+            raise ConfigError(f"the report {path} is a folder: name a file, as in report.html")
+        raise ConfigError(f"the folder {path.parent} of the report does not exist: create it")
 
 
 def write(path: Path, page: str) -> None:
-    """Put the page into this file; ConfigError if that cannot be done."""
+    """Writes the page to a file; ConfigError if that fails."""
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -55,5 +56,5 @@ def write(path: Path, page: str) -> None:
 
 
 def _when(moment: str) -> str:
-    """An ISO time as people read it, to the second."""
+    """Formats an ISO time for people, to the second."""
     return moment[:19].replace("T", " ")

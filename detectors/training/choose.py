@@ -1,18 +1,18 @@
-"""Chooses a model on normal data alone: the one that sees most of what is put wrong on purpose.
+"""Model selection on normal data alone: the candidate that detects the most injected faults.
 
 Promises
-- Each of ten consecutive stretches of the data is held out once: it is scored by models that were
-  fitted without its rows and without the rows around it. So all of the data calibrates, and all of
-  it is fitted on in the end.
-- A candidate gets the threshold that its own held-out scores ask for. Then faults are put into
-  held-out windows (see `injection`), and what counts is the share that goes above the threshold.
-- Where the data has labels, what counts is the share of the labelled windows instead, which nothing
-  was fitted on.
-- Candidates are compared by a part of the windows where there are many. The chosen one is held out
-  once more and judges them all: in those scores alarms are counted.
-- Of one method the simplest is taken that sees nearly as many shifts as its best: noise is always
-  seen best by whoever takes the tags' relations most literally. Another method than the first is
-  taken only if it sees twice as much of everything.
+- Blocked cross-validation: each of ten consecutive folds of the data is scored by models fitted
+  without its rows and without the rows around it. So all of the data calibrates the threshold, and
+  the final model is fitted on all of it.
+- A candidate's threshold comes from its own held-out scores. Faults are then injected into held-out
+  windows (see `fault_injection`); its sensitivity is the share that exceeds the threshold.
+- Where the data has labels, the sensitivity is the share of the labelled windows instead, on which
+  no candidate was fitted.
+- Of many windows, a sample is used to compare the candidates. The chosen one is cross-validated
+  again on all windows, and alarms are counted in those scores.
+- Within a method, the simplest candidate is taken that detects nearly as many shifts as the best:
+  noise is always detected best by the candidate that fits the tags' relations most closely. Another
+  method than the first is taken only if it detects twice as many faults of all kinds.
 """
 
 import warnings
@@ -42,24 +42,27 @@ from gateway.api.model import Bools, Floats, Nanos, Times
 
 FOLDS = 10
 NEARLY = 0.95
+"""Share of the best detection of shifts at which a simpler candidate of a method is preferred."""
 MUCH_BETTER = 2.0
+"""Factor by which a later method must detect more faults than an earlier one."""
 MAX_JUDGED = 4000
-"""Windows by whose held-out scores candidates are compared; of more, these, evenly thinned. Alarms
-are counted in the chosen one's scores of all windows."""
+"""Most windows whose held-out scores compare the candidates, evenly sampled. Alarms are counted in
+the chosen candidate's scores of all windows."""
 EXAMPLES = 40
-"""Windows into which faults are put."""
+"""Windows into which faults are injected."""
 
 Fit = Callable[[Floats], Sequence[Core]]
 REGIMES, STATISTICS = "regimes", "statistics"
 _Key = tuple[str, int]
-"""A method and the number of one of its candidates."""
+"""A method and the index of one of its candidates."""
 
 
 class Method(NamedTuple):
-    """A way to judge stretches, and whether their average is judged as well.
+    """A method that scores sub-windows.
 
-    `fit` gives its candidates, always as many, from standardised stretches [row, time, tag];
-    `whole`: it looks at the whole window as one stretch.
+    `fit` returns its candidates, always the same number, from standardised sub-windows
+    [row, time, tag]; `lasting`: the averaged sub-window is scored as well; `whole`: the whole
+    window is a single sub-window.
     """
 
     fit: Fit
@@ -78,29 +81,29 @@ METHODS = {
     "lof": Method(lof.fit),
     REGIMES: Method(regimes.fit),
 }
-USUAL = (REGIMES, "mahalanobis", "pca", "kmeans", STATISTICS, "autoencoder")
-"""A robust covariance takes long to fit, a forest and a local outlier factor to score."""
+DEFAULT_METHODS = (REGIMES, "mahalanobis", "pca", "kmeans", STATISTICS, "autoencoder")
+"""Without the slow ones: a robust covariance is slow to fit, a forest and a LOF slow to score."""
 
 
 class Windows(NamedTuple):
-    """Full windows without gaps float64[window, time, tag], oldest first, and their ends in ns."""
+    """Windows without gaps, float64[window, time, tag], oldest first, and their ends in ns."""
 
     values: Floats
     ends: Times
     period: Nanos
-    """Distance of the rows."""
+    """Time between two rows."""
     step: Nanos
-    """Usual distance of the ends."""
+    """Typical time between two ends."""
     hop: Nanos
-    """The same where a line judges: shorter, if windows were thinned out."""
+    """Time between two ends on a line: shorter, if the windows were downsampled."""
 
 
 class Candidate(NamedTuple):
-    """How one candidate did.
+    """Result of one candidate.
 
-    scores: float64[judged] and contributions: float64[judged, tag], the held-out ones; sensitivity:
-    the share, from 0 to 1, of what it should see, and seen: of each fault that was put in; empty
-    where labelled windows were looked at instead.
+    scores: float64[judged] and contributions: float64[judged, tag], held out; sensitivity: detected
+    share of all injected faults, or of the labelled windows, from 0 to 1; seen: detected share of
+    each kind of fault, empty with labelled windows.
     """
 
     method: str
@@ -113,36 +116,36 @@ class Candidate(NamedTuple):
 
     @property
     def shifts(self) -> float:
-        """The share of the shifts that it sees, or of what it should see instead."""
+        """Detected share of the injected shifts; the sensitivity, if no fault was injected."""
         return self.seen.get(InjectedFault.SHIFT, self.sensitivity)
 
     @property
     def core(self) -> Core:
-        """Of the model that was fitted on everything."""
+        """Core of the model that was fitted on all windows."""
         return self.model.core
 
 
 class Choice(NamedTuple):
-    """The model that was chosen, and all candidates in the order in which they are preferred."""
+    """The chosen candidate, and all candidates in order of preference."""
 
     chosen: Candidate
     candidates: Sequence[Candidate]
     judged: Sequence[int]
-    """Numbers of the windows whose held-out scores were taken."""
+    """Indices of the windows of the held-out scores."""
 
     @property
     def model(self) -> Lagged:
-        """What was fitted on everything."""
+        """The chosen model, fitted on all windows."""
         return self.chosen.model
 
 
 class _Part(NamedTuple):
-    """What one candidate makes of one held-out stretch, and of it with faults put in."""
+    """Held-out scores of one candidate in one fold, without and with injected faults."""
 
     scores: Floats
     contributions: Floats
-    wrong: Floats
-    """Scores float64[fault, window], of each of FAULTS."""
+    faulty: Floats
+    """Scores float64[fault, window], for each of FAULTS."""
 
 
 def choose(
@@ -150,40 +153,40 @@ def choose(
     lag: int,
     weights: Floats,
     methods: Sequence[str],
-    say: Callable[[str], None],
+    on_step: Callable[[str], None],
     faulty: Floats | None = None,
 ) -> Choice:
-    """The best of these methods, each looking at stretches of `lag` rows that are weighted so.
+    """Selects the best candidate of these methods, with sub-windows of `lag` rows and EWMA weights.
 
-    `faulty`: windows float64[window, time, tag] that a model should find, if some are known.
+    `faulty`: windows float64[window, time, tag] that a model should detect, if there are labels.
     """
-    frame, ways = _framed(windows, lag, weights)
-    methods = _sensible(methods, ways, len(frame.mean))
-    found: dict[_Key, list[_Part]] = {}
+    frame, modes = _framed(windows, lag, weights)
+    methods = _applicable(methods, modes, len(frame.mean))
+    parts: dict[_Key, list[_Part]] = {}
     judged: list[int] = []
-    for number, held in enumerate(_stretches(windows), 1):
-        say(f"holding out stretch {number} of {FOLDS}")
-        taken = held[:: -(-len(windows.ends) // MAX_JUDGED)]
-        judged += taken.tolist()
+    for number, held in enumerate(_folds(windows), 1):
+        on_step(f"cross-validating fold {number} of {FOLDS}")
+        sample = held[:: -(-len(windows.ends) // MAX_JUDGED)]
+        judged += sample.tolist()
         examples = windows.values[held[:: -(-len(held) * FOLDS // EXAMPLES)]]
-        wrong = inject_faults(examples, frame.std)
+        injected = inject_faults(examples, frame.std)
         for key, model in models(methods, windows, frame, held):
-            scores, contributions, _ = model.score(windows.values[taken])
-            strange = np.stack([model.score(each)[0] for each in wrong])
-            found.setdefault(key, []).append(_Part(scores, contributions, strange))
-    say("fitting on everything")
+            scores, contributions, _ = model.score(windows.values[sample])
+            faulty_scores = np.stack([model.score(each)[0] for each in injected])
+            parts.setdefault(key, []).append(_Part(scores, contributions, faulty_scores))
+    on_step("fitting on all data")
     whole = dict(models(methods, windows, frame))
-    candidates = [_candidate(key[0], whole[key], parts, windows) for key, parts in found.items()]
+    candidates = [_candidate(key[0], whole[key], own, windows) for key, own in parts.items()]
     if faulty is not None and len(faulty):
-        candidates = [_by_faults(candidate, faulty) for candidate in candidates]
+        candidates = [_with_labels(candidate, faulty) for candidate in candidates]
     choice = Choice(preferred(candidates), candidates, judged)
     if len(judged) == len(windows.ends):
         return choice
-    return _with_all(choice, list(found), windows, frame, say)
+    return _with_all(choice, list(parts), windows, frame, on_step)
 
 
-def _stretches(windows: Windows) -> list[Times]:
-    """Numbers of the windows that are held out together."""
+def _folds(windows: Windows) -> list[Times]:
+    """Indices of the windows of each fold, which are held out together."""
     return np.array_split(np.arange(len(windows.ends)), FOLDS)
 
 
@@ -192,17 +195,17 @@ def _with_all(
     keys: Sequence[_Key],
     windows: Windows,
     frame: WindowFrame,
-    say: Callable[[str], None],
+    on_step: Callable[[str], None],
 ) -> Choice:
-    """The same, calibrated by the held-out scores of all windows, as graphs give them.
+    """The same choice, calibrated on the held-out scores of all windows, as the graphs give them.
 
-    `keys` are those of the candidates.
+    `keys`: the candidates' keys, in order.
     """
     chosen, candidates, _ = choice
     key = next(key for key, each in zip(keys, candidates, strict=True) if each is chosen)
     parts = []
-    for number, held in enumerate(_stretches(windows), 1):
-        say(f"counting alarms in stretch {number} of {FOLDS}")
+    for number, held in enumerate(_folds(windows), 1):
+        on_step(f"counting alarms in fold {number} of {FOLDS}")
         model = dict(models([chosen.method], windows, frame, held))[key]
         parts.append(Model(graph_bytes(model)).run(windows.values[held]))
     scores = np.concatenate([part.score for part in parts])
@@ -213,70 +216,70 @@ def _with_all(
 
 
 def _framed(windows: Windows, lag: int, weights: Floats) -> tuple[WindowFrame, int]:
-    """What models of these windows have in common, and in how many ways the plant runs."""
+    """The frame of all models of these windows, and the number of operating modes."""
     newest = windows.values[:, -1]
-    steady = np.zeros(newest.shape[1], dtype=np.bool_)
-    frame = WindowFrame(newest.mean(axis=0), newest.std(axis=0), lag, weights, steady)
+    stationary = np.zeros(newest.shape[1], dtype=np.bool_)
+    frame = WindowFrame(newest.mean(axis=0), newest.std(axis=0), lag, weights, stationary)
     rows = frame.standard(newest)
-    ways = regimes.ways(rows)
-    # A single row has no course, and what has several ways of running does not wander.
-    if lag > 1 and ways == 1:
+    modes = regimes.count_modes(rows)
+    # A single row cannot be centred, and a plant with several modes changes its levels on purpose.
+    if lag > 1 and modes == 1:
         frame = frame._replace(nonstationary=nonstationary_tags(rows))
-    return frame, ways
+    return frame, modes
 
 
-def _sensible(methods: Sequence[str], ways: int, tags: int) -> Sequence[str]:
-    """What is worth its time here; all of it if nothing else is asked for.
+def _applicable(methods: Sequence[str], modes: int, tags: int) -> Sequence[str]:
+    """The methods that are worth their time here; all of them, if none is.
 
-    Regimes are no help where the plant runs in one way only, and statistics of very many tags are
-    more values than a stretch of rows has.
+    Regimes need several operating modes, and the statistics of very many tags are more values than
+    a sub-window has.
     """
-    no_help = {REGIMES: ways == 1, STATISTICS: tags > window_statistics.MAX_TAGS}
-    return [method for method in methods if not no_help.get(method)] or methods
+    skipped = {REGIMES: modes == 1, STATISTICS: tags > window_statistics.MAX_TAGS}
+    return [method for method in methods if not skipped.get(method)] or methods
 
 
 def preferred(candidates: Sequence[Candidate]) -> Candidate:
-    """The best, where the simpler of a method and the earlier method have the benefit of doubt."""
+    """The best candidate, in favour of the simpler one of a method and of the earlier method."""
     methods = dict.fromkeys(candidate.method for candidate in candidates)
-    of_each = [
+    best_of_each = [
         _first([c for c in candidates if c.method == method], lambda c: c.shifts, NEARLY)
         for method in methods
     ]
-    return _first(of_each, lambda c: c.sensitivity, 1 / MUCH_BETTER)
+    return _first(best_of_each, lambda c: c.sensitivity, 1 / MUCH_BETTER)
 
 
 def _first(
-    candidates: Sequence[Candidate], seen: Callable[[Candidate], float], share: float
+    candidates: Sequence[Candidate], detected: Callable[[Candidate], float], share: float
 ) -> Candidate:
-    enough = share * max(map(seen, candidates))
-    return next(candidate for candidate in candidates if seen(candidate) >= enough)
+    enough = share * max(map(detected, candidates))
+    return next(candidate for candidate in candidates if detected(candidate) >= enough)
 
 
 def models(
     methods: Sequence[str], windows: Windows, frame: WindowFrame, held: Times | None = None
 ) -> Iterator[tuple[_Key, Lagged]]:
-    """The candidates of these methods, made without the held-out windows."""
+    """Fits the candidates of these methods without the held-out windows."""
     every = np.ones(len(windows.ends), dtype=np.bool_)
-    rows = _rows(windows, every if held is None else _apart(windows, held, frame.lag), frame)
-    whole = windows.values[every if held is None else _apart(windows, held, frame.length)]
-    some = whole[:: -(-len(whole) // MAX_JUDGED)]
+    rows = _rows(windows, every if held is None else _separate(windows, held, frame.lag), frame)
+    whole = windows.values[every if held is None else _separate(windows, held, frame.length)]
+    sample = whole[:: -(-len(whole) // MAX_JUDGED)]
     for name in methods:
         method = METHODS[name]
-        seen = frame.whole if method.whole else frame
-        of = seen.rows(some) if method.whole else rows
-        for number, core in enumerate(_fitted(method, of)):
-            yield (name, number), scaled(seen, core, some) if method.lasting else Lagged(seen, core)
+        own = frame.whole if method.whole else frame
+        fitted = _fitted(method, own.rows(sample) if method.whole else rows)
+        for number, core in enumerate(fitted):
+            yield (name, number), scaled(own, core, sample) if method.lasting else Lagged(own, core)
 
 
 def _fitted(method: Method, rows: Floats) -> Sequence[Core]:
     with warnings.catch_warnings():
-        # What a library says of a candidate shows in what that candidate sees.
+        # A library's warning about a poor fit shows in the sensitivity of the candidate.
         warnings.simplefilter("ignore", UserWarning)
         return method.fit(rows)
 
 
 def _rows(windows: Windows, used: Bools, frame: WindowFrame) -> Floats:
-    """What a core is fitted on: the newest stretch of each window, and all where a run begins."""
+    """Training rows of a core: each window's newest sub-window, and all where a segment begins."""
     begins = used & (
         np.diff(windows.ends, prepend=windows.ends[0] - 2 * windows.step) > windows.step
     )
@@ -286,23 +289,23 @@ def _rows(windows: Windows, used: Bools, frame: WindowFrame) -> Floats:
     return np.concatenate((older.reshape(-1, *every.shape[1:]), newest))
 
 
-def _apart(windows: Windows, held: Times, lag: int) -> Bools:
-    """Which windows' newest stretches share no row with the held-out windows."""
+def _separate(windows: Windows, held: Times, lag: int) -> Bools:
+    """Marks windows whose newest sub-window shares no row with the held-out windows."""
     ends, length = windows.ends, windows.values.shape[1]
     first = ends[held[0]] - (length - 1) * windows.period
     last = ends[held[-1]] + (lag - 1) * windows.period
     return np.asarray((ends < first) | (ends > last), dtype=np.bool_)
 
 
-def _by_faults(candidate: Candidate, faulty: Floats) -> Candidate:
-    found = candidate.model.score(faulty)[0] > candidate.calibration.threshold()
-    return candidate._replace(sensitivity=float(found.mean()), seen={})
+def _with_labels(candidate: Candidate, faulty: Floats) -> Candidate:
+    detected = candidate.model.score(faulty)[0] > candidate.calibration.threshold()
+    return candidate._replace(sensitivity=float(detected.mean()), seen={})
 
 
 def _candidate(method: str, model: Lagged, parts: Sequence[_Part], windows: Windows) -> Candidate:
     scores, contributions = (np.concatenate(each) for each in list(zip(*parts, strict=True))[:2])
     calibration = _calibrated(scores, model, windows)
-    over = np.concatenate([part.wrong for part in parts], axis=1) > calibration.threshold()
+    over = np.concatenate([part.faulty for part in parts], axis=1) > calibration.threshold()
     seen = {
         fault: float(over[[each is fault for each in FAULTS]].mean()) for fault in InjectedFault
     }

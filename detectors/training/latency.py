@@ -1,4 +1,4 @@
-"""What scoring costs on this machine."""
+"""Time to score a window on this machine."""
 
 import time
 
@@ -7,16 +7,16 @@ from gateway.api.model import Floats
 
 
 def seconds_per_window(model: Model, windows: Floats) -> float:
-    """For a window that comes alone, as they do live: the best of five rounds of up to a hundred.
+    """Seconds per window, scored one at a time as on a line: the best of five rounds.
 
-    Windows float64[window, time, tag].
+    Up to a hundred of the windows float64[window, time, tag] are used.
     """
-    some = [windows[row : row + 1] for row in range(min(len(windows), 100))]
+    sample = [windows[row : row + 1] for row in range(min(len(windows), 100))]
 
     def once() -> float:
         started = time.perf_counter()
-        for window in some:
+        for window in sample:
             model.run(window)
-        return (time.perf_counter() - started) / len(some)
+        return (time.perf_counter() - started) / len(sample)
 
     return min(once() for _ in range(5))

@@ -1,8 +1,8 @@
-"""From a recording to the windows that are learnt from.
+"""From a recording to the windows of the training.
 
 Promises
-- Nothing has to be told: the grid and the length of what is judged together follow from the data.
-- A tag that is constant or hardly there, and a switch that hardly ever changes, is left out and
+- No setting is required: the grid and the length of a window follow from the data.
+- A tag that is constant or mostly missing, and a switch that hardly ever changes, is left out and
   named; too little data is refused.
 """
 
@@ -19,66 +19,68 @@ from detectors.models.lagged import recency
 from detectors.models.switches import reason_to_exclude
 from detectors.runtime.gaps import fill, stack
 from detectors.training.choose import Windows
-from detectors.training.running import ALWAYS, Running, ends
+from detectors.training.running import ALWAYS, Running, running_ends
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Floats, Nanos, Window
 from gateway.api.options import format_duration
 from gateway.core.grid import Rows
 
-USUAL_LAG, USUAL_STRETCHES = 10, 20
+DEFAULT_LAG, DEFAULT_SUBWINDOWS = 10, 20
 MAX_INPUTS = 640
-"""Values that are judged together at the most, so that a window costs little."""
+"""Most values of a sub-window, which bounds the cost of scoring."""
 LARGEST = 1e100
-"""Of numbers that are still to be squared and added up."""
+"""Largest magnitude of a value, so that squares and sums stay finite."""
 MIN_WINDOWS = 200
 MIN_LENGTHS = 10
+"""Fewest windows, in rows of a window."""
 MAX_FAULTY = 400
-"""Labelled windows by which candidates are compared."""
+"""Most labelled windows by which candidates are compared."""
 MAX_CELLS = 20_000_000
-"""Cells of windows that are learnt from; more, evenly thinned, add time and nothing else."""
+"""Most cells of training windows; more are evenly downsampled, since they only add time."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """What to learn; what is None is inferred. Durations in ns."""
+    """Options of a training; None is inferred from the data. Durations in ns."""
 
     period: Nanos | None = None
     window: Nanos | None = None
     hop: Nanos | None = None
     min_coverage: float = 0.5
     false_alarms: Nanos | None = None
-    """Time between two; None for as rare as the data can speak of."""
+    """Time between two false alarms; None for the longest that the data supports."""
     tag_periods: Mapping[str, Nanos] = field(default_factory=dict)
     running: Running = ALWAYS
-    """Only windows in which the machine ran are learnt from."""
-    beside: Sequence[str] = ()
-    """Columns that are no tags of the model: `running` or `labels` asks for them."""
+    """Only windows in which the machine ran are used."""
+    auxiliary: Sequence[str] = ()
+    """Columns that are not tags of the model, but needed by `running` or `labels`."""
     labels: str | None = None
-    """Column that is not 0 where something was wrong, which is not learnt from."""
+    """Column that is not 0 during faults; those rows are not used."""
 
 
 class Prepared(NamedTuple):
-    """Windows of the usable tags, and what became of the others."""
+    """Training windows of the usable tags, and what was left out."""
 
     windows: Windows
     names: tuple[str, ...]
     dropped: dict[str, str]
+    """Tags that were left out, with the reason."""
     lag: int
     hop: int
     total: int
-    """Whole windows there were, of which `windows` may be a part."""
+    """Number of complete windows, of which `windows` may be a sample."""
     fingerprint: str
     running: Running
     idle: int
-    """Whole windows that were left out because the machine did not run."""
+    """Windows left out because the machine did not run."""
     wrong: int
-    """Whole windows that were left out because something was wrong in them, by the labels."""
+    """Windows left out because of labelled rows."""
     faulty: Floats
-    """Float64[window, time, tag]: some of those that end where something was wrong."""
+    """Float64[window, time, tag]: a sample of the windows that end in a labelled row."""
 
     @property
     def gaps(self) -> list[tuple[Nanos, Nanos]]:
-        """Between these times, ns, there was no window to learn from."""
+        """Pairs of times, ns, between which there is no window."""
         ends, (_, length, _) = self.windows.ends, self.windows.values.shape
         after = np.flatnonzero(np.diff(ends) > self.windows.step) + 1
         first = ends[after] - (length - 1) * self.windows.period
@@ -86,39 +88,41 @@ class Prepared(NamedTuple):
 
     @property
     def recency(self) -> Floats:
-        """Weights of a window's stretches."""
+        """Weights of a window's sub-windows."""
         return recency(self.windows.values.shape[1] - self.lag + 1)
 
 
-def prepare(recording: Recording, wishes: TrainingOptions) -> Prepared:
-    """ConfigError says why there is nothing to learn from."""
-    period = wishes.period or typical_step(recording.times)
-    asked = _rows("window", wishes.window, period)
-    hop = _rows("hop", wishes.hop, period) or 1
+def prepare(recording: Recording, options: TrainingOptions) -> Prepared:
+    """Cuts the training windows of a recording; ConfigError if there are too few."""
+    period = options.period or typical_step(recording.times)
+    length_option = _rows("window", options.window, period)
+    hop = _rows("hop", options.hop, period) or 1
     whole = recording
-    recording = whole.only([name for name in whole.names if name not in wishes.beside])
-    stretches = aligned(recording, period, wishes.tag_periods)
-    names, dropped, count = _usable_tags(whole, recording, stretches, period, wishes)
-    lag = _lag(-(-asked // 3) if asked else USUAL_LAG, count, len(names))
-    length = asked or lag + USUAL_STRETCHES - 1
+    recording = whole.only([name for name in whole.names if name not in options.auxiliary])
+    segments = aligned(recording, period, options.tag_periods)
+    names, dropped, count = _usable_tags(whole, recording, segments, period, options)
+    lag = _lag(-(-length_option // 3) if length_option else DEFAULT_LAG, count, len(names))
+    length = length_option or lag + DEFAULT_SUBWINDOWS - 1
     if dropped:
-        stretches = aligned(recording.only(names), period, wishes.tag_periods)
-    cut, idle = _cut(whole, stretches, period, length, hop, wishes)
-    windows = [window for window in cut if window.coverage_per_tag.min() >= wishes.min_coverage]
-    normal, faulty = _by_label(windows, whole, wishes.labels)
-    _check_enough(len(normal), length, wishes)
-    thin = -(-len(normal) * length * len(names) // MAX_CELLS)
-    some = normal[::thin]
-    values = fill(*stack(some))
-    if still := _still(names, values[:, -1]):
-        others = prepare(whole.only([name for name in whole.names if name not in still]), wishes)
-        return others._replace(dropped=dropped | others.dropped | still)
+        segments = aligned(recording.only(names), period, options.tag_periods)
+    cut, idle = _cut(whole, segments, period, length, hop, options)
+    windows = [window for window in cut if window.coverage_per_tag.min() >= options.min_coverage]
+    normal, faulty = _by_label(windows, whole, options.labels)
+    _check_enough(len(normal), length, options)
+    stride = -(-len(normal) * length * len(names) // MAX_CELLS)
+    sample = normal[::stride]
+    values = fill(*stack(sample))
+    if constant := _constant(names, values[:, -1]):
+        others = prepare(
+            whole.only([name for name in whole.names if name not in constant]), options
+        )
+        return others._replace(dropped=dropped | others.dropped | constant)
     return Prepared(
         Windows(
             values,
-            np.array([window.end for window in some]),
+            np.array([window.end for window in sample]),
             period,
-            thin * hop * period,
+            stride * hop * period,
             hop * period,
         ),
         names,
@@ -127,7 +131,7 @@ def prepare(recording: Recording, wishes: TrainingOptions) -> Prepared:
         hop,
         len(normal),
         _fingerprint(names, normal),
-        wishes.running,
+        options.running,
         idle,
         len(windows) - len(normal),
         fill(*stack(faulty)) if faulty else np.empty((0, length, len(names))),
@@ -137,35 +141,37 @@ def prepare(recording: Recording, wishes: TrainingOptions) -> Prepared:
 def _by_label(
     windows: Sequence[Window], whole: Recording, labels: str | None
 ) -> tuple[list[Window], list[Window]]:
-    """Windows without any row in which something was wrong, and some of those that end in one."""
+    """Windows without a labelled row, and a sample of those that end in one."""
     if labels is None or not windows:
         return list(windows), []
-    wrong = whole.times[np.nan_to_num(whole.values[:, whole.names.index(labels)]) != 0]
+    labelled = whole.times[np.nan_to_num(whole.values[:, whole.names.index(labels)]) != 0]
     ends = np.array([window.end for window in windows], dtype=np.int64)
     length, period = len(windows[0].values), windows[0].period
 
     def in_last(rows: int) -> Bools:
-        before = np.searchsorted(wrong, ends - rows * period, "right")
-        return np.asarray(np.searchsorted(wrong, ends, "right") > before)
+        before = np.searchsorted(labelled, ends - rows * period, "right")
+        return np.asarray(np.searchsorted(labelled, ends, "right") > before)
 
     normal, faulty = np.flatnonzero(~in_last(length)).tolist(), np.flatnonzero(in_last(1)).tolist()
-    some = faulty[:: max(1, -(-len(faulty) // MAX_FAULTY))]
-    return [windows[n] for n in normal], [windows[n] for n in some]
+    sample = faulty[:: max(1, -(-len(faulty) // MAX_FAULTY))]
+    return [windows[n] for n in normal], [windows[n] for n in sample]
 
 
 def _cut(
     whole: Recording,
-    stretches: Sequence[Rows],
+    segments: Sequence[Rows],
     period: Nanos,
     length: int,
     hop: int,
-    wishes: TrainingOptions,
+    options: TrainingOptions,
 ) -> tuple[list[Window], int]:
-    """The windows in which the machine ran, and how many others there are."""
-    cut = windows_of(stretches, period, length, hop)
-    if not wishes.running.when:
+    """Cuts windows: those in which the machine ran, and the number of the others."""
+    cut = windows_of(segments, period, length, hop)
+    if not options.running.when:
         return cut, 0
-    ran = set(ends(wishes.running, whole, period, length, hop, wishes.tag_periods).tolist())
+    ran = set(
+        running_ends(options.running, whole, period, length, hop, options.tag_periods).tolist()
+    )
     kept = [window for window in cut if window.end in ran]
     return kept, len(cut) - len(kept)
 
@@ -181,66 +187,66 @@ def _rows(what: str, asked: Nanos | None, period: Nanos) -> int | None:
     return asked // period
 
 
-def _lag(usual: int, rows: int, tags: int) -> int:
-    """Fewer rows where there are many tags: each value wants two rows of data that speak of it."""
-    return max(1, min(usual, rows // (2 * tags), MAX_INPUTS // tags))
+def _lag(default: int, rows: int, tags: int) -> int:
+    """Rows of a sub-window: fewer with many tags, since each value needs two rows of data."""
+    return max(1, min(default, rows // (2 * tags), MAX_INPUTS // tags))
 
 
 def _usable_tags(
     whole: Recording,
     recording: Recording,
-    stretches: Sequence[Rows],
+    segments: Sequence[Rows],
     period: Nanos,
-    wishes: TrainingOptions,
+    options: TrainingOptions,
 ) -> tuple[tuple[str, ...], dict[str, str], int]:
-    """Tags that the data can teach something about, the others with the reason; rows there are."""
-    ran, _ = _cut(whole, stretches, period, 1, 1, wishes)
-    cells, _ = _by_label(ran, whole, wishes.labels)
+    """The usable tags, the others with the reason, and the number of rows."""
+    ran, _ = _cut(whole, segments, period, 1, 1, options)
+    cells, _ = _by_label(ran, whole, options.labels)
     if not cells:
-        raise ConfigError(_too_short(0, MIN_WINDOWS, wishes))
-    # A pause of the whole line is no fault of any tag.
-    part = [cell for cell in cells if cell.observed.any()] or cells[:1]
-    seen = np.stack([cell.observed[-1] for cell in part])
-    values = np.where(seen, np.stack([cell.values[-1] for cell in part]), np.nan)
+        raise ConfigError(_too_short(0, MIN_WINDOWS, options))
+    # A pause of the whole line does not count against a tag.
+    rows = [cell for cell in cells if cell.observed.any()] or cells[:1]
+    observed = np.stack([cell.observed[-1] for cell in rows])
+    values = np.where(observed, np.stack([cell.values[-1] for cell in rows]), np.nan)
     dropped = {}
     for column, name in enumerate(recording.names):
-        found = values[seen[:, column], column]
-        if len(found) < wishes.min_coverage * len(part):
-            dropped[name] = f"data in only {len(found) / len(part):.0%} of the time"
-        elif (largest := float(np.abs(found).max())) > LARGEST:
-            dropped[name] = f"holds {largest:g}, which is no measurement"
-        elif found.min() == found.max():
-            dropped[name] = f"constant at {found[0]:g}"
-        elif apart := reason_to_exclude(recording.values[:, column]):
-            dropped[name] = apart
+        known = values[observed[:, column], column]
+        if len(known) < options.min_coverage * len(rows):
+            dropped[name] = f"data in only {len(known) / len(rows):.0%} of the time"
+        elif (largest := float(np.abs(known).max())) > LARGEST:
+            dropped[name] = f"contains {largest:g}, which is not a measurement"
+        elif known.min() == known.max():
+            dropped[name] = f"constant at {known[0]:g}"
+        elif reason := reason_to_exclude(recording.values[:, column]):
+            dropped[name] = reason
     usable = tuple(name for name in recording.names if name not in dropped)
     if not usable:
         why = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
-        raise ConfigError(f"at least one tag that varies is needed ({why})")
+        raise ConfigError(f"no usable tag; at least one must vary ({why})")
     return usable, dropped, len(ran)
 
 
-def _still(names: Sequence[str], newest: Floats) -> dict[str, str]:
+def _constant(names: Sequence[str], newest: Floats) -> dict[str, str]:
     """Tags that vary, but not in the newest rows [window, tag], with the reason."""
-    still = [names[column] for column in np.flatnonzero(np.ptp(newest, axis=0) == 0).tolist()]
-    if len(still) == len(names):
-        raise ConfigError(f"no tag varies where there are whole windows ({', '.join(still)})")
-    return dict.fromkeys(still, "constant wherever there is a whole window")
+    constant = [names[column] for column in np.flatnonzero(np.ptp(newest, axis=0) == 0).tolist()]
+    if len(constant) == len(names):
+        raise ConfigError(f"no tag varies within the complete windows ({', '.join(constant)})")
+    return dict.fromkeys(constant, "constant within the complete windows")
 
 
-def _check_enough(windows: int, length: int, wishes: TrainingOptions) -> None:
+def _check_enough(windows: int, length: int, options: TrainingOptions) -> None:
     needed = max(MIN_WINDOWS, MIN_LENGTHS * length)
     if windows < needed:
-        raise ConfigError(_too_short(windows, needed, wishes))
+        raise ConfigError(_too_short(windows, needed, options))
 
 
-def _too_short(windows: int, needed: int, wishes: TrainingOptions) -> str:
-    held = f" in which {wishes.running} held" if wishes.running.when else ""
-    if wishes.labels is not None:
-        held += f" without a row that {wishes.labels!r} labels"
+def _too_short(windows: int, needed: int, options: TrainingOptions) -> str:
+    condition = f" in which {options.running} held" if options.running.when else ""
+    if options.labels is not None:
+        condition += f" without a row labelled by {options.labels!r}"
     return (
-        f"the data gives {windows} whole windows{held} where {needed} are needed: record longer, "
-        "or choose a shorter window, or leave out tags that are often missing (--tags)"
+        f"the data gives {windows} complete windows{condition} where {needed} are needed: record "
+        "longer, or choose a shorter window, or leave out tags that are often missing (--tags)"
     )
 
 

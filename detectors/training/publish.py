@@ -1,4 +1,4 @@
-"""Writes a bundle: verified before it is there, all of it or nothing, never over another one."""
+"""Writing of a bundle: verified first, atomic, and never over another one unless forced."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from detectors.bundle.bundle import (
 )
 from detectors.bundle.distribution import Distribution
 from detectors.models.export import OPSET
-from detectors.training.learn import TrainedModel, judged
+from detectors.training.learn import TrainedModel, golden_outputs
 from detectors.training.running import Running
 from detectors.training.trial import Trial
 from gateway.api.contracts import ConfigError
@@ -32,11 +32,11 @@ from gateway.api.options import Name, Strict, format_duration
 
 TOLERANCE = 1e-4
 LIVE_COVERAGE = 0.8
-"""After a source was away, what is filled in must not look like a machine that stands still."""
+"""Coverage that a line requires: after a gap, filled values must not look like a standstill."""
 
 
 class ModelIdentity(Strict):
-    """What the model is called, and when it was made."""
+    """Name, version and creation time of a model."""
 
     id: Name
     version: Version
@@ -44,10 +44,10 @@ class ModelIdentity(Strict):
 
 
 def manifest_for(
-    learnt: TrainedModel, identity: ModelIdentity, units: Mapping[str, str]
+    trained: TrainedModel, identity: ModelIdentity, units: Mapping[str, str]
 ) -> Manifest:
-    """The manifest of a learnt model."""
-    prepared, frame = learnt.prepared, learnt.model.frame
+    """Builds the manifest of a trained model."""
+    prepared, frame = trained.prepared, trained.model.frame
     newest = prepared.windows.values[:, -1]
     return Manifest(
         format=FORMAT,
@@ -58,24 +58,24 @@ def manifest_for(
         period=format_duration(prepared.windows.period),
         window=frame.length,
         hop=prepared.hop,
-        threshold=learnt.threshold,
-        on_delay=format_duration(learnt.delay),
-        off_delay=format_duration(learnt.delay),
-        calibration=learnt.choice.chosen.calibration,
+        threshold=trained.threshold,
+        on_delay=format_duration(trained.delay),
+        off_delay=format_duration(trained.delay),
+        calibration=trained.choice.chosen.calibration,
         min_coverage=LIVE_COVERAGE,
-        scores=Distribution.of(learnt.scores),
+        scores=Distribution.of(trained.scores),
         gate=_gate(prepared.running, units),
         scaling="(value - mean) / std per tag in float64, inside the graph",
         opset=OPSET,
-        sha256=hashlib.sha256(learnt.graph).hexdigest(),
-        golden=_golden(learnt),
+        sha256=hashlib.sha256(trained.graph).hexdigest(),
+        golden=_golden(trained),
         training=Training(
-            method=str(learnt.model.core),
+            method=str(trained.model.core),
             fingerprint=prepared.fingerprint,
-            rows=learnt.rows,
+            rows=trained.rows,
             first=_moment(int(prepared.windows.ends[0])),
             last=_moment(int(prepared.windows.ends[-1])),
-            test=None if learnt.trial is None else _test(learnt.trial),
+            test=None if trained.trial is None else _test(trained.trial),
         ),
     )
 
@@ -93,7 +93,7 @@ def _test(trial: Trial) -> Tested:
 def manifest_tags(
     names: Sequence[str], units: Mapping[str, str], mean: Floats, std: Floats, rows: Floats
 ) -> list[ManifestTag]:
-    """The tags as the training data float64[row, tag] shows them; mean and std float64[tag]."""
+    """Builds the tags of a manifest from data float64[row, tag]; mean and std float64[tag]."""
     return [
         ManifestTag(
             name=name,
@@ -115,7 +115,7 @@ def _gate(running: Running, units: Mapping[str, str]) -> ManifestGate:
 
 
 def write_bundle(path: Path, manifest: Manifest, graph: bytes, *, replace: bool = False) -> None:
-    """Put the bundle at `path`; ConfigError if that cannot be done, or may not be replaced."""
+    """Writes a bundle to `path`; ConfigError if that fails, or it exists without `replace`."""
     check_place(path, replace=replace)
     try:
         _put(path, manifest, graph)
@@ -137,17 +137,17 @@ def _put(path: Path, manifest: Manifest, graph: bytes) -> None:
 
 
 def check_place(path: Path, *, replace: bool) -> None:
-    """ConfigError if a bundle may not be written here: said before the work, not after it."""
+    """ConfigError if a bundle cannot be written here; checked before the training."""
     if not path.exists():
         above = next(folder for folder in path.absolute().parents if folder.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
-            raise ConfigError(f"{path} cannot be written: {above} takes no new folder")
+            raise ConfigError(f"{path} cannot be written: no folder can be created in {above}")
         return
     if not replace:
-        raise ConfigError(f"{path} exists: choose another folder, or --force to replace it")
-    # Only a bundle is ever replaced: a mistyped --out must not cost somebody a folder.
+        raise ConfigError(f"{path} exists: choose another folder, or use --force to replace it")
+    # Only a bundle is ever replaced: a mistyped --out must not delete another folder.
     if not (path / MANIFEST).is_file():
-        raise ConfigError(f"{path} is no bundle, so it is not replaced")
+        raise ConfigError(f"{path} is not a bundle, so it is not replaced")
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -157,14 +157,14 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _golden(learnt: TrainedModel) -> Golden:
-    found = judged(learnt)
+def _golden(trained: TrainedModel) -> Golden:
+    outputs = golden_outputs(trained)
     return Golden(
         tolerance=TOLERANCE,
         vectors=[
             GoldenVector(window=window.tolist(), score=float(score), contribution=part.tolist())
             for window, score, part in zip(
-                learnt.examples, found.score, found.contribution, strict=True
+                trained.examples, outputs.score, outputs.contribution, strict=True
             )
         ],
     )

@@ -1,4 +1,4 @@
-"""What was learnt, for people and as JSON."""
+"""Report on a training, as plain values and as text."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,32 +15,32 @@ from detectors.training.latency import seconds_per_window
 from detectors.training.learn import TrainedModel
 from detectors.training.prepare import Prepared
 from detectors.training.sensitivity import Reaction
-from detectors.training.trial import Trial, Verdict, before_test
+from detectors.training.trial import BudgetVerdict, Trial, before_test
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 
 HOUR = 3600 * SECOND
-HARDLY = 0.01
-"""Share of what it should see below which a model is as good as blind."""
+MIN_SENSITIVITY = 0.01
+"""Sensitivity below which a model is reported as useless."""
 
 
-def as_values(learnt: TrainedModel, model: str, path: Path, seconds: float) -> dict[str, Any]:
-    """The report as plain values."""
-    prepared, chosen = learnt.prepared, learnt.choice.chosen
+def as_values(trained: TrainedModel, model: str, path: Path, seconds: float) -> dict[str, Any]:
+    """The report as plain values, ready for JSON."""
+    prepared, chosen = trained.prepared, trained.choice.chosen
     return {
         "bundle": str(path),
         "model": model,
-        "rows": learnt.rows,
+        "rows": trained.rows,
         "windows": prepared.total,
-        "windows_judged": len(learnt.scores),
+        "windows_judged": len(trained.scores),
         "first": _moment(int(prepared.windows.ends[0])),
         "last": _moment(int(prepared.windows.ends[-1])),
         "period": format_duration(prepared.windows.period),
-        "window": learnt.model.frame.length,
+        "window": trained.model.frame.length,
         "hop": prepared.hop,
         "tags": list(prepared.names),
-        "dropped": learnt.left_out,
-        "wandered": learnt.nonstationary_tags,
+        "dropped": trained.left_out,
+        "wandered": trained.nonstationary_tags,
         "gaps": [_gap(*ends) for ends in prepared.gaps],
         "tag_statistics": _tag_statistics(prepared),
         "when": list(prepared.running.when),
@@ -48,34 +48,35 @@ def as_values(learnt: TrainedModel, model: str, path: Path, seconds: float) -> d
         "idle_windows": prepared.idle,
         "wrong_windows": prepared.wrong,
         "method": str(chosen.core),
-        "compared_by": "labelled windows" if len(prepared.faulty) else "faults put in",
+        "compared_by": "labelled windows" if len(prepared.faulty) else "injected faults",
         "candidates": [
             {
                 "method": str(each.core),
                 "sensitivity": round(each.sensitivity, 4),
                 "seen": {fault: round(share, 4) for fault, share in each.seen.items()},
             }
-            for each in learnt.choice.candidates
+            for each in trained.choice.candidates
         ],
         "seen": round(chosen.sensitivity, 4),
-        "microseconds_per_window": round(_microseconds(learnt), 1),
-        "threshold": learnt.threshold,
-        "delay": format_duration(learnt.delay),
+        "microseconds_per_window": round(_microseconds(trained), 1),
+        "threshold": trained.threshold,
+        "delay": format_duration(trained.delay),
         "normal_running_hours": _hours(chosen.calibration.length),
-        "false_alarm_wished_hours": learnt.budget and learnt.budget / HOUR,
-        "false_alarm_promised_hours": _hours(chosen.calibration.promised(learnt.budget)),
+        "false_alarm_wished_hours": trained.budget and trained.budget / HOUR,
+        "false_alarm_promised_hours": _hours(chosen.calibration.promised(trained.budget)),
         "false_alarm_at_most_hours": _hours(chosen.calibration.longest_interval),
-        "false_alarm_interval_hours": hours_of(learnt.confidence_interval),
-        "too_short": (learnt.budget or 0) > chosen.calibration.longest_interval,
-        "held_out_median": float(np.median(learnt.scores)),
-        "held_out_highest": float(learnt.scores.max()),
-        "held_out_exceedances": learnt.exceedances,
-        "held_out_alarms": [alarm_values(each) for each in learnt.held_out.episodes],
-        "test": None if learnt.trial is None else _test(learnt.trial),
+        "false_alarm_interval_hours": hours_of(trained.confidence_interval),
+        "too_short": (trained.budget or 0) > chosen.calibration.longest_interval,
+        "held_out_median": float(np.median(trained.scores)),
+        "held_out_highest": float(trained.scores.max()),
+        "held_out_exceedances": trained.exceedances,
+        "held_out_alarms": [alarm_values(each) for each in trained.held_out.episodes],
+        "test": None if trained.trial is None else _test(trained.trial),
         "sensitivity": {
-            name: [_reaction(each) for each in found] for name, found in learnt.reactions.items()
+            name: [_reaction(each) for each in reactions]
+            for name, reactions in trained.reactions.items()
         },
-        "drifted": learnt.has_drifted,
+        "drifted": trained.has_drifted,
         "seconds": round(seconds, 3),
     }
 
@@ -85,7 +86,7 @@ def _gap(before: Nanos, after: Nanos) -> dict[str, Any]:
 
 
 def _tag_statistics(prepared: Prepared) -> dict[str, dict[str, float]]:
-    """Of each tag; `moved` is the newest part's mean against what was before, in spreads."""
+    """Statistics by tag; `moved`: shift of the newest part's mean, in standard deviations."""
     rows = prepared.windows.values[:, -1]
     cut = before_test(len(rows))
     std = rows.std(axis=0)
@@ -97,7 +98,7 @@ def _tag_statistics(prepared: Prepared) -> dict[str, dict[str, float]]:
         "moved": (rows[cut:].mean(axis=0) - rows[:cut].mean(axis=0)) / std,
     }
     return {
-        name: {of: float(found[n]) for of, found in columns.items()}
+        name: {key: float(column[n]) for key, column in columns.items()}
         for n, name in enumerate(prepared.names)
     }
 
@@ -121,25 +122,25 @@ def _test(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _reaction(found: Reaction) -> dict[str, Any]:
+def _reaction(reaction: Reaction) -> dict[str, Any]:
     return {
-        "shift": found.shift,
-        "size": found.size,
-        "seen": round(found.seen, 4),
-        "delay_s": None if found.delay is None else found.delay / SECOND,
+        "shift": reaction.shift,
+        "size": reaction.size,
+        "seen": round(reaction.seen, 4),
+        "delay_s": None if reaction.delay is None else reaction.delay / SECOND,
     }
 
 
 def as_text(report: dict[str, Any]) -> Iterator[str]:
-    """The report as lines."""
+    """The report as lines of text."""
     yield f"{report['model']} written to {report['bundle']} in {report['seconds']:.1f} s"
-    yield from _learnt_from(report)
+    yield from _training_data(report)
     yield f"  model       {report['method']}"
     for each in report["candidates"]:
         faults = ", ".join(f"{fault} {share:.0%}" for fault, share in each["seen"].items())
-        seen = f"sees {each['sensitivity']:.1%} of {report['compared_by']}"
-        yield f"  tried       {each['method']}: {seen}{f' ({faults})' if faults else ''}"
-    yield f"  cost        {report['microseconds_per_window']:.3g} µs to score one window here"
+        detected = f"detects {each['sensitivity']:.1%} of {report['compared_by']}"
+        yield f"  tried       {each['method']}: {detected}{f' ({faults})' if faults else ''}"
+    yield f"  cost        {report['microseconds_per_window']:.3g} µs per window on this machine"
     yield (
         f"  threshold   {report['threshold']:.3g}; held-out scores: median "
         f"{report['held_out_median']:.3g}, highest {report['held_out_highest']:.3g}, "
@@ -149,106 +150,106 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
     if report["test"] is not None:
         yield f"  test        {describe_test(report['test'])}"
     if report["delay"] != "0s":
-        yield f"  delays      {report['delay']} before an alarm is raised, and before it goes"
+        yield f"  delays      {report['delay']} before an alarm is raised, and before it clears"
     for warning in warnings(report):
         yield f"  warning     {warning}"
     if report.get("report"):
         yield f"  report      {report['report']}"
 
 
-def _learnt_from(report: dict[str, Any]) -> Iterator[str]:
+def _training_data(report: dict[str, Any]) -> Iterator[str]:
     yield f"  data        {report['rows']} rows, {report['first']} to {report['last']}"
     yield (
-        f"  windows     {report['windows']} of {report['window']} rows of {report['period']}, "
-        f"{report['windows_judged']} judged by models that had not seen them"
+        f"  windows     {report['windows']} of {report['window']} rows every {report['period']}, "
+        f"{report['windows_judged']} scored by models not fitted on them"
     )
     if report["when"]:
         settled = f", settled for {report['settle']}" if report["settle"] != "0s" else ""
         yield (
             f"  running     {' and '.join(report['when'])}{settled}; "
-            f"{report['idle_windows']} windows in which it was not so are not learnt from"
+            f"{report['idle_windows']} other windows are not used"
         )
     if report["wrong_windows"]:
         yield f"  labelled    {describe_labelled(report['wrong_windows'])}"
     if report["gaps"]:
         length = format_hours(sum(gap["hours"] for gap in report["gaps"]))
-        yield f"  gaps        {len(report['gaps'])}, {length} in all, over which no window reaches"
+        yield f"  gaps        {len(report['gaps'])}, {length} in total; no window spans a gap"
     yield f"  tags        {len(report['tags'])}: {', '.join(report['tags'])}"
     for name, why in report["dropped"].items():
         yield f"  left out    {name or 'no name'}: {why}"
     if report["wandered"]:
-        yield f"  wandered    {describe_nonstationary(report['wandered'])}"
+        yield f"  drifting    {describe_nonstationary(report['wandered'])}"
 
 
 def describe_labelled(windows: int) -> str:
-    """How much the labels kept from being learnt from."""
-    return f"{format_count(windows, 'window')} in which something was wrong: not learnt from"
+    """Describes the windows left out because of labels."""
+    return f"{format_count(windows, 'window')} with labelled rows, not used for training"
 
 
 def describe_interval(hours: Sequence[float | None]) -> str:
-    """Between which times the true figure lies; `hours` as `hours_of` gives them."""
+    """Describes the confidence interval between two false alarms; `hours` as of `hours_of`."""
     low, high = hours
-    within = " or rarer" if high is None else f" to {format_hours(high)}"
-    least = format_hours(low or 0.0)
-    return f"one in {least}{within} of running like this, as counted (nine of ten times)"
+    upper = " or rarer" if high is None else f" to {format_hours(high)}"
+    lower = format_hours(low or 0.0)
+    return f"one in {lower}{upper} of running like this (90 % confidence)"
 
 
 def describe_nonstationary(tags: list[str]) -> str:
-    """Which tags are judged by their course alone, and what to do about it."""
+    """Describes the non-stationary tags and their treatment."""
     return (
-        f"{', '.join(tags)}: where the level will be next, so short a recording cannot tell; "
-        "judged by its course within a stretch"
+        f"{', '.join(tags)}: the level drifted during the recording, so only changes within a "
+        "window count; record longer to include the level"
     )
 
 
 def describe_test(test: dict[str, Any]) -> str:
-    """How many false alarms the test part had, and what that says."""
+    """Describes the number of false alarms in the test part, and what follows."""
     short = format_hours(test["interval_hours"][0])
-    said = {
-        Verdict.KEPT: "so the budget is kept",
-        Verdict.OPEN: f"which agrees with it; so short a test can show one in {short} at the most",
-        Verdict.BROKEN: "so the budget is not kept",
-    }[Verdict(test["verdict"])]
+    conclusion = {
+        BudgetVerdict.KEPT: "so the budget is kept",
+        BudgetVerdict.OPEN: f"which is consistent with it; it can show at most one in {short}",
+        BudgetVerdict.BROKEN: "so the budget is exceeded",
+    }[BudgetVerdict(test["verdict"])]
     return (
-        f"{format_count(test['false_alarms'], 'false alarm')} in the newest {format_hours(test['hours'])}, by "
-        f"a model made without them; the budget bears {test['false_alarms_expected']:.2g} there, "
-        f"{said}"
+        f"{format_count(test['false_alarms'], 'false alarm')} in the newest "
+        f"{format_hours(test['hours'])}, with a model trained without them; the budget allows "
+        f"{test['false_alarms_expected']:.2g}, {conclusion}"
     )
 
 
 def warnings(report: dict[str, Any]) -> Iterator[str]:
-    """What should keep somebody from trusting the model as it is."""
+    """Yields the reasons not to trust the model as it is."""
     if report["too_short"]:
         yield describe_too_short(report)
-    if report["test"] is not None and report["test"]["verdict"] == Verdict.BROKEN:
+    if report["test"] is not None and report["test"]["verdict"] == BudgetVerdict.BROKEN:
         yield (
-            "the newest part had more false alarms than the budget bears: train on more running, "
-            "or leave out the tags that caused them if they say nothing of the machine"
+            "the newest part had more false alarms than the budget allows: train on longer "
+            "running, or leave out the tags that caused them if they do not reflect the machine"
         )
-    if report["seen"] < HARDLY:
+    if report["seen"] < MIN_SENSITIVITY:
         yield (
-            f"it sees hardly any of the {report['compared_by']} "
-            f"({report['seen']:.1%}): allow more false alarms, learn from longer running, "
+            f"the model detects hardly any of the {report['compared_by']} "
+            f"({report['seen']:.1%}): allow more false alarms, train on longer running, "
             "or try other --candidates"
         )
     if report["drifted"]:
         yield (
-            "the newest part is unlike the rest: the process drifted or changed; "
+            "the newest part differs from the rest: the process drifted or changed; "
             "train on longer or steadier running"
         )
 
 
 def describe_too_short(report: dict[str, Any]) -> str:
-    """That the wished budget asks more than the data can say."""
+    """Describes a budget that the data does not support."""
     return (
         f"one false alarm in {format_hours(report['false_alarm_wished_hours'])} cannot be promised "
-        f"by {format_hours(report['normal_running_hours'])} of data: it can speak of one in "
-        f"{format_hours(report['false_alarm_at_most_hours'])} at the most, for which the threshold is"
+        f"by {format_hours(report['normal_running_hours'])} of data: it supports at most one in "
+        f"{format_hours(report['false_alarm_at_most_hours'])}, and the threshold is set for that"
     )
 
 
 def hours_of(interval: Interval) -> list[float | None]:
-    """Its ends in hours; None is no limit."""
+    """The limits of an interval in hours; None is unbounded."""
     return [None if each is None else _hours(each) for each in interval]
 
 
@@ -256,9 +257,9 @@ def _hours(time: Nanos) -> float:
     return round(time / HOUR, 3)
 
 
-def _microseconds(learnt: TrainedModel) -> float:
-    windows = learnt.prepared.windows.values[:20]
-    return 1e6 * seconds_per_window(Model(learnt.graph), windows)
+def _microseconds(trained: TrainedModel) -> float:
+    windows = trained.prepared.windows.values[:20]
+    return 1e6 * seconds_per_window(Model(trained.graph), windows)
 
 
 def _moment(at: Nanos) -> str:

@@ -1,7 +1,7 @@
-"""When the machine ran, of a recording: what is learnt from where a gate is wished.
+"""Selection of the windows in which the machine ran, for a training with a gate.
 
 Promises
-- The gate is the one that runs live, on the rows that the line's alignment makes.
+- The gate is the one that runs live, on rows aligned as on a line.
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from gateway.api.conditions import When, parse_condition
 from gateway.api.model import Nanos, Tag, Times, WindowSpec
 
 CELLS = 4_000_000
-"""Cells that are looked at in one go, which bounds the memory."""
+"""Cells processed at once, which bounds the memory."""
 
 
 class Running(NamedTuple):
-    """When a machine counts as running: `when` held, for `settle` ns and longer."""
+    """Conditions under which a machine is running: `when` has held for `settle` ns or longer."""
 
     when: When = ()
     settle: Nanos = 0
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What it looks at."""
+        """Tags of the conditions."""
         return tuple(dict.fromkeys(parse_condition(text).tag for text in self.when))
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Running(NamedTuple):
 ALWAYS = Running()
 
 
-def ends(
+def running_ends(
     running: Running,
     recording: Recording,
     period: Nanos,
@@ -45,7 +45,7 @@ def ends(
     hop: int,
     tag_periods: Mapping[str, Nanos],
 ) -> Times:
-    """The ends, ns, of the windows of `length` rows on which the machine ran throughout."""
+    """Ends, ns, of the windows of `length` rows in which the machine ran throughout."""
     tags = {name: Tag(name, "recording", period) for name in recording.names}
     own = WindowSpec((), period, length, hop)
     gate = Gate("train", running.when, running.settle, tags, own, judged=length)
@@ -53,10 +53,10 @@ def ends(
     windows = cut_windows(recording.only(spec.tags), period, spec.length, hop, tag_periods)
     step = max(1, CELLS // (spec.length * len(spec.tags)))
     parts = [windows[n : n + step] for n in range(0, len(windows), step)]
-    found = [
+    ends = [
         window.end
         for part in parts
         for window, is_open in zip(part, gate.state(part).is_open, strict=True)
         if is_open
     ]
-    return np.array(found, dtype=np.int64)
+    return np.array(ends, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""How fast a shift of each tag would raise an alarm: measured on windows the model had not seen.
+"""Detection delay of a shift of each tag, measured on windows of the test part.
 
-A tag is moved in the newest rows of a test window, as if it had jumped so many rows ago. A jump is
-seen if a window in which all of the tag is moved is above the threshold, and the time to the alarm
-is that of the first window above it, and the on-delay. Both directions count.
+A tag is shifted in the newest rows of a test window, as if it had jumped that many rows ago. A jump
+is detected if the window with all rows shifted is above the threshold; the time to the alarm is
+that of the first window above it, plus the on-delay. Both directions are tried.
 """
 
 from typing import NamedTuple
@@ -13,33 +13,33 @@ from detectors.training.trial import Trial
 from gateway.api.model import Floats, Nanos
 
 SHIFTS = (1.0, 2.0, 3.0)
-"""By so many standard deviations of the tag."""
-MOMENTS = 10
-"""Numbers of moved rows that are looked at, from one to the whole window."""
+"""Sizes of a shift, in standard deviations of the tag."""
+STEPS = 10
+"""Numbers of shifted rows that are tried, from one to the whole window."""
 MAX_WINDOWS = 20
-"""In which tags are moved; fewer where there are many tags."""
-MAX_MOVED = 200
-"""Windows times tags, which bounds the time."""
+"""Most windows in which tags are shifted; fewer with many tags."""
+MAX_SHIFTED = 200
+"""Most windows times tags, which bounds the time."""
 
 
 class Reaction(NamedTuple):
-    """What came of a jump by `shift` standard deviations, `size` in the tag's unit."""
+    """Detection of a jump by `shift` standard deviations, `size` in the tag's unit."""
 
     shift: float
     size: float
     seen: float
-    """Share of the jumps that are seen, from 0 to 1."""
+    """Share of the jumps that are detected, from 0 to 1."""
     delay: Nanos | None
-    """Median time from a seen jump to its alarm, ns; None where none is seen."""
+    """Median time from a detected jump to its alarm, ns; None if none is detected."""
 
 
 def reactions(trial: Trial, on_delay: Nanos) -> dict[str, list[Reaction]]:
-    """For each tag of the tested model; empty where it finds no window of the test part normal."""
-    quiet = np.flatnonzero(trial.judged.score <= trial.judged.threshold)
-    if not len(quiet):
+    """Reactions by tag of the tested model; empty if no window of the test part scores normal."""
+    normal = np.flatnonzero(trial.judged.score <= trial.judged.threshold)
+    if not len(normal):
         return {}
-    count = max(1, min(MAX_WINDOWS, MAX_MOVED // len(trial.names)))
-    examples = trial.windows.values[quiet[:: -(-len(quiet) // count)]]
+    count = max(1, min(MAX_WINDOWS, MAX_SHIFTED // len(trial.names)))
+    examples = trial.windows.values[normal[:: -(-len(normal) // count)]]
     return {
         name: [_reaction(trial, examples, column, shift, on_delay) for shift in SHIFTS]
         for column, name in enumerate(trial.names)
@@ -51,19 +51,19 @@ def _reaction(
 ) -> Reaction:
     size = shift * float(trial.choice.model.frame.std[column])
     length = examples.shape[1]
-    moments = np.unique(np.geomspace(1, length, MOMENTS).round().astype(int))
-    wrong = np.concatenate(
-        [_moved(examples, column, rows, by) for rows in moments for by in (-size, size)]
+    steps = np.unique(np.geomspace(1, length, STEPS).round().astype(int))
+    shifted = np.concatenate(
+        [_shifted(examples, column, rows, by) for rows in steps for by in (-size, size)]
     )
-    over = trial.graph.run(wrong).score > trial.judged.threshold
-    over = over.reshape(len(moments), -1)
+    over = trial.graph.run(shifted).score > trial.judged.threshold
+    over = over.reshape(len(steps), -1)
     seen = over[-1]
-    waits = (moments[over.argmax(axis=0)[seen]] - 1) * trial.windows.period
+    waits = (steps[over.argmax(axis=0)[seen]] - 1) * trial.windows.period
     delay = round(float(np.median(waits))) + on_delay if seen.any() else None
     return Reaction(shift, size, float(seen.mean()), delay)
 
 
-def _moved(examples: Floats, column: int, rows: int, by: float) -> Floats:
-    wrong = examples.copy()
-    wrong[:, -rows:, column] += by
-    return wrong
+def _shifted(examples: Floats, column: int, rows: int, by: float) -> Floats:
+    shifted = examples.copy()
+    shifted[:, -rows:, column] += by
+    return shifted

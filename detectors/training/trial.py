@@ -1,10 +1,10 @@
-"""The test: the newest part of the data, judged by a model that never saw it.
+"""The test: the newest part of the data, scored by a model trained without it.
 
 Promises
-- Scale, size, fit and threshold of the tested model come from what was before the test part, by
-  the code that makes the model which runs live, and no row is in both. Only which method is taken
-  was chosen on all of the data, by how much it sees, not by how quiet it is on the test part.
-- Alarms are those of the line's alarm machine, of the very graph that would run.
+- Scaling, size, fit and threshold of the tested model come from the data before the test part, by
+  the code that trains the live model, and no row is in both. Only the method was chosen on all of
+  the data, by its sensitivity, not by its false alarms on the test part.
+- Alarms are those of the line's alarm machine, on the scores of the exported graph.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,59 +22,59 @@ from detectors.training.choose import Choice, Windows, choose
 from gateway.api.model import Alarm, Floats, Nanos, Score, Times
 
 SHARE = 0.3
-"""Of the data that is the test part: long enough to say something, and to show drift."""
+"""Share of the data in the test part: long enough for a result, and to show drift."""
 
 
-class Verdict(StrEnum):
-    """What the counted false alarms say of the budget."""
+class BudgetVerdict(StrEnum):
+    """Result of a test of the budget, by the number of false alarms."""
 
     KEPT = "kept"
-    """Nineteen of twenty times so few come only if the budget is kept."""
+    """So few false alarms that the budget is kept, with 95 % confidence."""
     OPEN = "open"
-    """They agree with the budget, and the test part is too short to say more."""
+    """Consistent with the budget; the test part is too short for a decision."""
     BROKEN = "broken"
-    """Nineteen of twenty times so many come only if the budget is not kept."""
+    """So many false alarms that the budget is exceeded, with 95 % confidence."""
 
 
 class Trial(NamedTuple):
-    """How the model of the earlier part did on the newest one."""
+    """Result of a model of the earlier part on the newest part."""
 
     choice: Choice
     names: tuple[str, ...]
-    """Tags that the tested model knows: those that varied in the earlier part."""
+    """Tags of the tested model: those that varied in the earlier part."""
     graph: Model
     windows: Windows
     """The test part."""
     judged: Judged
     promised: Nanos
-    """Time between two false alarms that the tested threshold is for, ns."""
+    """Time between two false alarms, ns, that the tested threshold is set for."""
 
     @property
     def length(self) -> Nanos:
-        """How much running the test part stands for."""
+        """Running time of the test part, ns."""
         return len(self.windows.ends) * self.windows.step
 
     @property
     def expected(self) -> float:
-        """False alarms that may be borne in the test part."""
+        """False alarms that the budget allows in the test part."""
         return self.length / self.promised
 
     @property
     def interval(self) -> Interval:
-        """Of the time between two false alarms, by what was counted."""
+        """Confidence interval of the time between two false alarms, from the count."""
         return poisson_interval(len(self.judged.episodes), self.length)
 
     @property
-    def verdict(self) -> Verdict:
-        """Whether the budget was kept."""
+    def verdict(self) -> BudgetVerdict:
+        """Whether the budget was kept, as far as the count shows."""
         low, high = self.interval
         if high is not None and high < self.promised:
-            return Verdict.BROKEN
-        return Verdict.KEPT if low >= self.promised else Verdict.OPEN
+            return BudgetVerdict.BROKEN
+        return BudgetVerdict.KEPT if low >= self.promised else BudgetVerdict.OPEN
 
     @property
     def drift(self) -> float:
-        """How strange the test part is to the model of what was before it, against the median."""
+        """Ratio of the test part's median score to the held-out median of the earlier part."""
         return float(np.median(self.judged.score)) / self.choice.chosen.calibration.median
 
 
@@ -84,46 +84,47 @@ def run_trial(
     whole: Choice,
     budget: Nanos | None,
     delay: Nanos,
-    say: Callable[[str], None],
+    on_step: Callable[[str], None],
 ) -> Trial | None:
-    """Test the method of `whole`; None where nothing varied before the test part."""
+    """Tests the method of `whole`; None if no tag varied before the test part."""
     cut = before_test(len(windows.ends))
-    known = np.flatnonzero(np.ptp(windows.values[:cut, -1], axis=0) > 0)
-    if not len(known):
+    varying = np.flatnonzero(np.ptp(windows.values[:cut, -1], axis=0) > 0)
+    if not len(varying):
         return None
-    apart = windows.ends[cut - 1] + (windows.values.shape[1] - 1) * windows.period
-    earlier = _some(windows, slice(cut), known)
-    newest = _some(windows, slice(int(np.searchsorted(windows.ends, apart, "right")), None), known)
+    separate = windows.ends[cut - 1] + (windows.values.shape[1] - 1) * windows.period
+    earlier = _part(windows, slice(cut), varying)
+    first = int(np.searchsorted(windows.ends, separate, "right"))
+    newest = _part(windows, slice(first, None), varying)
     lag, weights = whole.model.frame.lag, whole.model.frame.recency
     methods = (whole.chosen.method,)
-    choice = choose(earlier, lag, weights, methods, lambda step: say(f"testing: {step}"))
+    choice = choose(earlier, lag, weights, methods, lambda step: on_step(f"testing: {step}"))
     calibration = choice.chosen.calibration
     threshold = calibration.threshold(budget)
     graph = Model(graph_bytes(choice.model))
-    tags = tuple(names[column] for column in known)
+    tags = tuple(names[column] for column in varying)
     judged = follow(alarm_at(threshold, delay), tags, scores_of(newest, *graph.run(newest.values)))
     return Trial(choice, tags, graph, newest, judged, calibration.promised(budget))
 
 
 def before_test(windows: int) -> int:
-    """Number of the windows that lie before the test part."""
+    """Number of windows before the test part."""
     return round(windows * (1 - SHARE))
 
 
 def alarm_at(threshold: float, delay: Nanos) -> Alarm:
-    """The alarm of a line that uses the bundle as it recommends."""
+    """The alarm of a line with the defaults of the bundle."""
     low = HYSTERESIS * threshold
     return Alarm("anomaly", threshold, hysteresis=low, on_delay=delay, off_delay=delay)
 
 
-def _some(windows: Windows, rows: slice, tags: Times) -> Windows:
+def _part(windows: Windows, rows: slice, tags: Times) -> Windows:
     return windows._replace(values=windows.values[rows][:, :, tags], ends=windows.ends[rows])
 
 
 def scores_of(
     windows: Windows, score: Floats, contribution: Floats, expected: Floats | None
 ) -> Iterator[Score]:
-    """One for each window, as the detector of a line makes them."""
+    """Yields one score for each window, as the detector of a line does."""
     for row, at in enumerate(windows.ends.tolist()):
         yield Score(
             at,

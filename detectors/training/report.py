@@ -191,7 +191,7 @@ def describe_interval(hours: Sequence[float | None]) -> str:
     low, high = hours
     upper = " or rarer" if high is None else f" to {format_hours(high)}"
     lower = format_hours(low or 0.0)
-    return f"one in {lower}{upper} of running like this (90 % confidence)"
+    return f"one in {lower}{upper}, in similar running (90 % confidence)"
 
 
 def describe_nonstationary(tags: list[str]) -> str:

@@ -18,7 +18,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture
 def data(tmp_path):
-    """Five minutes; from 150 s to 180 s the flow is off."""
+    """Five minutes; the flow is shifted from 150 s to 180 s."""
     source = bundles.recording(300, seed=5)
     source.values[150:180, 1] += 8
     path = tmp_path / "data.csv"
@@ -54,7 +54,7 @@ def test_an_on_delay_that_outlasts_the_fault_leaves_no_alarm(bundle, data, tmp_p
         assert {row["alarm"] for row in csv.DictReader(file)} == {"0"}
 
 
-def test_backtest_tells_events_delays_and_the_rows_beside_each_f1(bundle, data):
+def test_backtest_reports_events_delays_and_baselines_beside_each_f1(bundle, data):
     no_delays = ("--on-delay", "0s", "--off-delay", "0s")
     done = andon(
         "backtest", bundle, data, "--labels", "wrong", "--grace", "15s", "--json", *no_delays
@@ -71,26 +71,26 @@ def test_backtest_tells_events_delays_and_the_rows_beside_each_f1(bundle, data):
     assert report["vus_pr"] > 0.7
 
 
-def test_backtest_is_told_in_words(bundle, data):
-    said = andon("backtest", bundle, data, "--labels", "wrong").stdout
-    assert "1 of 1 found" in said
-    assert said.count("always alarm") == 2
+def test_backtest_prints_a_report(bundle, data):
+    text = andon("backtest", bundle, data, "--labels", "wrong").stdout
+    assert "1 of 1 detected" in text
+    assert text.count("always alarming") == 2
 
 
-def test_an_event_is_not_found_by_chance_of_an_alarm_that_stood_already(bundle, data, tmp_path):
+def test_an_event_detected_by_an_alarm_raised_before_it_is_marked(bundle, data, tmp_path):
     text = data.read_text().splitlines()
-    # Labelled from 175 s on, when the alarm is active already.
+    # Labelled from 175 s on, when the alarm is already active.
     late = [row[:-1] + str(int(175 < n <= 180)) if n else row for n, row in enumerate(text)]
     path = tmp_path / "late.csv"
     path.write_text("\n".join(late))
     page = tmp_path / "page.html"
-    wishes = ("--labels", "wrong", "--report", page)
-    report = json.loads(andon("backtest", bundle, path, *wishes, "--json").stdout)
+    options = ("--labels", "wrong", "--report", page)
+    report = json.loads(andon("backtest", bundle, path, *options, "--json").stdout)
     assert (report["events_found"], report["events_alarmed_before"]) == (1, 1)
     assert report["labelled"][0]["alarmed_before"]
     assert "by an alarm raised before" in page.read_text()
-    said = "1 of 1 found, 1 of them by an alarm that was raised before"
-    assert said in andon("backtest", bundle, path, "--labels", "wrong").stdout
+    text = "1 of 1 detected, 1 of them by an alarm raised before the event"
+    assert text in andon("backtest", bundle, path, "--labels", "wrong").stdout
     assert "raised before" not in andon("backtest", bundle, data, "--labels", "wrong").stdout
 
 
@@ -99,42 +99,42 @@ def test_without_labels_every_alarm_counts_as_false(bundle, data):
     assert report["false_alarms"] == len(report["alarms"]) == 1
     assert report["false_alarms_per_hour"] == pytest.approx(12)
     assert "events" not in report
-    assert "none given (--labels COLUMN)" in andon("backtest", bundle, data).stdout
+    assert "none (--labels COLUMN)" in andon("backtest", bundle, data).stdout
 
 
-def test_a_column_of_labels_that_is_not_there_is_told(bundle, data):
+def test_a_missing_column_of_labels_is_refused(bundle, data):
     done = andon("backtest", bundle, data, "--labels", "attack")
     assert done.exit_code
     assert "no column 'attack'" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["score", "backtest"])
-def test_a_wrong_option_is_one_sentence(bundle, data, tmp_path, command):
+def test_a_wrong_option_is_a_usage_error(bundle, data, tmp_path, command):
     out = ["--out", tmp_path / "x.csv"] if command == "score" else []
     done = andon(command, bundle, data, *out, "--on-delay", "5")
     assert done.exit_code == 2
     assert "'--on-delay': '5' is not a duration" in done.stderr
 
 
-def test_a_bundle_that_is_none_is_told(data, tmp_path):
+def test_a_missing_bundle_is_refused(data, tmp_path):
     np.savetxt(tmp_path / "note.txt", [1])
     done = andon("backtest", tmp_path / "nothing", data)
     assert done.exit_code
     assert "is not a folder" in done.stderr
 
 
-def test_a_gate_that_is_given_is_told_from_blindness(bundle, data):
+def test_idle_rows_of_a_gate_are_distinguished_from_blind_ones(bundle, data):
     done = andon("backtest", bundle, data, "--when", "wrong == 0", "--settle", "10s", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    # The 30 s that are labelled, then the settling time and a window.
+    # The 30 labelled seconds, the settling time and a window.
     assert report["idle_rows"] == 30 + 10 + 9
     assert report["alarms"] == []
-    said = andon("backtest", bundle, data, "--when", "wrong == 0").stdout
-    assert "39 rows in which the machine did not run" in said
+    text = andon("backtest", bundle, data, "--when", "wrong == 0").stdout
+    assert "39 rows while the machine was not running" in text
 
 
-def test_a_gate_of_a_column_that_is_not_there_is_told(bundle, data):
+def test_a_gate_of_a_missing_column_is_refused(bundle, data):
     done = andon("backtest", bundle, data, "--when", "running == 1")
     assert done.exit_code == 1
-    assert "no column for the model's running" in done.stderr
+    assert "no column for the model's tags running" in done.stderr

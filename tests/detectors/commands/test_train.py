@@ -47,15 +47,15 @@ def test_a_csv_becomes_a_bundle_and_a_short_report(data, tmp_path):
     assert "threshold" in done.stdout
 
 
-def test_gaps_are_told(tmp_path):
+def test_gaps_are_reported(tmp_path):
     source = bundles.recording(1200)
     source.times[700:] += 3600 * SECOND
     data = bundles.write_csv(tmp_path / "gap.csv", source)
     done = train_quickly("--data", data, "--out", tmp_path / "pump")
-    assert "  gaps        1, 60 min in all, over which no window reaches" in done.stdout
+    assert "  gaps        1, 60 min in total; no window spans a gap" in done.stdout
 
 
-def test_a_tag_whose_level_wandered_is_named(tmp_path):
+def test_a_nonstationary_tag_is_named(tmp_path):
     source = bundles.recording(600)
     walk = np.cumsum(np.random.default_rng(1).normal(size=600))
     warming = source._replace(
@@ -63,39 +63,42 @@ def test_a_tag_whose_level_wandered_is_named(tmp_path):
     )
     data = bundles.write_csv(tmp_path / "warm.csv", warming)
     done = train_quickly("--data", data, "--out", tmp_path / "pump")
-    assert "  wandered    oven: where the level will be next" in done.stdout
+    assert "  drifting    oven: the level drifted during the recording" in done.stdout
 
 
-def test_what_is_labelled_is_not_learnt_from_and_compares_the_candidates(tmp_path):
+def test_labelled_rows_are_not_used_for_training_and_compare_the_candidates(tmp_path):
     source = bundles.recording()
     wrong = np.arange(1200) // 150 == 5
     values = np.column_stack((source.values, wrong))
     values[wrong, 1] += 6
     labelled = source._replace(names=(*source.names, "stopped"), values=values)
     data = bundles.write_csv(tmp_path / "labelled.csv", labelled)
-    found, page = {}, tmp_path / "page.html"
-    more = {"with": ("--labels", "stopped", "--report", page), "without": ("--tags", "speed,flow")}
-    for name, how in more.items():
+    reports, page = {}, tmp_path / "page.html"
+    variants = {
+        "with": ("--labels", "stopped", "--report", page),
+        "without": ("--tags", "speed,flow"),
+    }
+    for name, options in variants.items():
         quick = ("--json", "--candidates", "pca")
-        done = train("--data", data, "--out", tmp_path / name, *quick, *how)
+        done = train("--data", data, "--out", tmp_path / name, *quick, *options)
         assert done.exit_code == 0, done.output
-        found[name] = json.loads(done.stdout)
-    assert found["with"]["tags"] == list(bundles.NAMES)
-    assert found["with"]["compared_by"] == "labelled windows"
-    assert found["with"]["seen"] > 0.9
-    assert found["without"]["compared_by"] == "faults put in"
-    # No window that was learnt from reaches into the labelled stretch.
-    assert found["without"]["windows"] - found["with"]["windows"] == 150 + 28
-    assert found["with"]["wrong_windows"] == 150 + 28
-    told = "178 windows in which something was wrong: not learnt from"
-    assert f"  labelled    {told}" in as_text(found["with"])
-    assert f"<th>labelled</th><td>{told}</td>" in page.read_text()
-    assert not any("something was wrong" in line for line in as_text(found["without"]))
+        reports[name] = json.loads(done.stdout)
+    assert reports["with"]["tags"] == list(bundles.NAMES)
+    assert reports["with"]["compared_by"] == "labelled windows"
+    assert reports["with"]["seen"] > 0.9
+    assert reports["without"]["compared_by"] == "injected faults"
+    # No training window reaches into the labelled rows.
+    assert reports["without"]["windows"] - reports["with"]["windows"] == 150 + 28
+    assert reports["with"]["wrong_windows"] == 150 + 28
+    text = "178 windows with labelled rows, not used for training"
+    assert f"  labelled    {text}" in as_text(reports["with"])
+    assert f"<th>labelled</th><td>{text}</td>" in page.read_text()
+    assert not any("with labelled rows" in line for line in as_text(reports["without"]))
     done = train_quickly("--data", data, "--out", tmp_path / "m", "--labels", "stoped")
     assert "did you mean 'stopped'?" in done.stderr
 
 
-def test_the_report_can_be_had_as_json(data, tmp_path):
+def test_the_report_can_be_printed_as_json(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "pump", "--json")
     report = json.loads(done.stdout)
     manifest = load(tmp_path / "pump").manifest
@@ -106,7 +109,7 @@ def test_the_report_can_be_had_as_json(data, tmp_path):
     assert {each["method"] for each in report["candidates"]} >= {report["method"]}
 
 
-def test_a_page_to_read_stands_beside_the_bundle_unless_it_is_not_wanted(data, tmp_path):
+def test_an_html_report_is_written_beside_the_bundle_unless_it_is_disabled(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "pump", "--candidates", "pca")
     assert done.stdout.endswith(f"  report      {tmp_path}/pump.html\n")
     assert (tmp_path / "pump.html").read_text().startswith("<!doctype html>")
@@ -117,35 +120,35 @@ def test_a_page_to_read_stands_beside_the_bundle_unless_it_is_not_wanted(data, t
     assert sorted(path.name for path in tmp_path.glob("*.html")) == ["page.html", "pump.html"]
 
 
-def test_somebodys_page_is_not_replaced_unasked(data, tmp_path):
+def test_an_existing_report_is_not_replaced_unless_forced(data, tmp_path):
     (tmp_path / "pump.html").write_text("mine")
     done = train("--data", data, "--out", tmp_path / "pump")
     assert done.exit_code == 1
-    assert "pump.html exists: name another --report, or --force to replace it" in done.stderr
+    assert "pump.html exists: choose another --report, or use --force to replace it" in done.stderr
     assert not (tmp_path / "pump").exists()
     assert (tmp_path / "pump.html").read_text() == "mine"
 
 
-def test_a_place_where_no_report_can_be_is_told_before_anything_is_learnt(data, tmp_path):
+def test_a_report_that_cannot_be_written_is_refused_before_the_training(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "pump", "--report", tmp_path / "no" / "r.html")
     assert done.exit_code == 1
-    assert f"has no folder {tmp_path}/no to stand in" in done.stderr
+    assert f"the folder {tmp_path}/no of the report does not exist" in done.stderr
     done = train("--data", data, "--out", tmp_path / "pump", "--report", tmp_path)
     assert "is a folder" in done.stderr
     assert not (tmp_path / "pump").exists()
 
 
-def test_only_the_methods_that_are_asked_for_are_tried(data, tmp_path):
+def test_only_the_requested_methods_are_tried(data, tmp_path):
     lof = ("--candidates", "lof", "--no-report")
     done = train("--data", data, "--out", tmp_path / "m", "--json", *lof)
     report = json.loads(done.stdout)
     [tried] = report["candidates"]
-    assert tried["method"] == "local outlier factor, 20 neighbours among 512 stretches"
-    # It is a choice to be paid for, so what a window costs is told.
+    assert tried["method"] == "local outlier factor, 20 neighbours among 512 sub-windows"
+    # The report names the cost of a window, since this method is slow.
     assert report["microseconds_per_window"] > 50
 
 
-def test_a_budget_that_the_data_is_too_short_for_is_warned_of(data, tmp_path):
+def test_a_budget_that_the_data_does_not_support_gives_a_warning(data, tmp_path):
     done = train_quickly("--data", data, "--out", tmp_path / "m", "--false-alarms", "1 per week")
     assert done.exit_code == 0, done.output
     assert "one false alarm in 7 days cannot be promised by 19.6 min of data" in done.stdout
@@ -159,16 +162,18 @@ def test_a_budget_that_the_data_is_too_short_for_is_warned_of(data, tmp_path):
     assert load(tmp_path / "n").manifest.threshold < load(tmp_path / "m").manifest.threshold
 
 
-def test_a_wrong_budget_is_wrong_usage(data, tmp_path):
+def test_a_wrong_budget_is_a_usage_error(data, tmp_path):
     done = train_quickly("--data", data, "--out", tmp_path / "m", "--false-alarms", "few")
     assert done.exit_code == 2
     assert "as in 1 per week" in done.stderr
 
 
-def test_an_unknown_method_is_refused_with_those_there_are(data, tmp_path):
+def test_an_unknown_method_is_refused_with_the_known_ones(data, tmp_path):
     done = train("--data", data, "--out", tmp_path / "m", "--candidates", "pca,trees")
     assert done.exit_code == 2
-    assert "no method 'trees', there are mahalanobis, pca, kmeans, statistics, " in done.stderr
+    assert (
+        "unknown method 'trees'; choose from mahalanobis, pca, kmeans, statistics, " in done.stderr
+    )
 
 
 def test_a_line_file_gives_the_tags_and_their_units(data, line, tmp_path):
@@ -201,30 +206,30 @@ def test_several_files_may_follow_the_option(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("options", "message"),
     [
-        (["--tags", "flwo"], "'flwo' is no column of the data, did you mean 'flow'?"),
+        (["--tags", "flwo"], "'flwo' is not a column of the data, did you mean 'flow'?"),
         (["--period", "5"], "'5' is not a duration"),
         (["--window", "1500ms"], "must be a multiple of the period"),
         (["--name", "a b"], "'a b'"),
         (["--period", "30s"], "record longer"),
     ],
 )
-def test_a_wish_that_cannot_be_met_is_refused_with_what_would_be_right(data, tmp_path, more, said):
-    done = train_quickly("--data", data, "--out", tmp_path / "pump", *more)
+def test_an_option_that_cannot_be_met_is_refused_with_a_hint(data, tmp_path, options, message):
+    done = train_quickly("--data", data, "--out", tmp_path / "pump", *options)
     assert done.exit_code in (1, 2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
     assert not (tmp_path / "pump").exists()
 
 
-def test_without_data_the_usage_is_wrong(line, tmp_path):
+def test_missing_data_is_a_usage_error(line, tmp_path):
     done = train_quickly(line, "--out", tmp_path / "pump")
     assert done.exit_code == 2
     assert "add --data FILE" in done.stderr
 
 
-def test_a_bundle_that_is_there_is_kept_unless_forced(data, tmp_path):
+def test_an_existing_bundle_is_kept_unless_forced(data, tmp_path):
     arguments = ("--data", data, "--out", tmp_path / "pump", "--model-version")
     assert train_quickly(*arguments, "1").exit_code == 0
     again = train_quickly(*arguments, "2")
@@ -242,7 +247,7 @@ def test_a_line_that_shares_no_tag_with_the_data_is_refused(data, line, tmp_path
     assert "no column of the data is a tag of the line" in done.stderr
 
 
-def test_columns_may_have_names_that_no_line_could_use(tmp_path):
+def test_columns_may_have_names_that_are_not_valid_in_a_line_file(tmp_path):
     source = bundles.recording()._replace(names=("Volume Flow", "T (°C)", "3rd", "current"))
     done = train_quickly(
         "--data", bundles.write_csv(tmp_path / "d.csv", source), "--out", tmp_path / "pump"
@@ -252,7 +257,7 @@ def test_columns_may_have_names_that_no_line_could_use(tmp_path):
     assert names == list(source.names)
 
 
-def test_only_what_ran_is_learnt_from_and_the_bundle_remembers_when_that_was(tmp_path):
+def test_only_running_is_used_for_training_and_the_bundle_keeps_the_gate(tmp_path):
     source = bundles.recording(1500)
     running = np.ones(1500)
     running[600:700] = 0
@@ -266,27 +271,27 @@ def test_only_what_ran_is_learnt_from_and_the_bundle_remembers_when_that_was(tmp
     assert (manifest.gate.when, manifest.gate.settle) == (("running == 1",), 30 * SECOND)
     assert [tag.name for tag in manifest.tags] == list(bundles.NAMES), "running is constant"
     assert manifest.tags[1].std < 3
-    # The whole windows of the stop, of the settling time after it, and of that at the start.
-    assert "188 windows in which it was not so are not learnt from" in done.stdout
+    # The windows of the stop, and of the settling times after it and at the start.
+    assert "188 other windows are not used" in done.stdout
     assert "running     running == 1, settled for 30s" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("gate", "said"),
+    ("gate", "message"),
     [
-        (["--when", "running = 1"], "is no condition: write a tag, one of"),
-        (["--when", "sped > 1"], "'sped' is no column of the data, did you mean 'speed'?"),
-        (["--settle", "5s"], "--settle waits after --when, which is not given"),
-        (["--when", "speed > 1e9"], "0 whole windows in which speed > 1e9 held where 200"),
+        (["--when", "running = 1"], "condition: write a tag, one of"),
+        (["--when", "sped > 1"], "'sped' is not a column of the data, did you mean 'speed'?"),
+        (["--settle", "5s"], "--settle needs --when, which is not given"),
+        (["--when", "speed > 1e9"], "0 complete windows in which speed > 1e9 held where 200"),
     ],
 )
-def test_a_gate_that_makes_no_sense_is_told(data, tmp_path, gate, said):
+def test_an_invalid_gate_is_refused(data, tmp_path, gate, message):
     done = train("--data", data, "--out", tmp_path / "pump", *gate)
     assert done.exit_code != 0
-    assert said in done.output.replace("\n", " ")
+    assert message in done.output.replace("\n", " ")
 
 
-def test_a_tag_may_be_the_gates_alone(data, line, tmp_path):
+def test_a_tag_may_be_used_by_the_gate_only(data, line, tmp_path):
     gate = ("--tags", "flow,current", "--when", "speed > -1")
     done = train(line, "--data", data, "--out", tmp_path / "pump", "--candidates", "pca", *gate)
     assert done.exit_code == 0, done.output

@@ -34,24 +34,24 @@ def test_rows_are_counted_as_they_are_without_point_adjustment():
     assert (counts.far, counts.mar) == (0.5, 0.75)
 
 
-def test_f1_is_that_of_the_library():
+def test_f1_agrees_with_the_library():
     rng = np.random.default_rng(1)
     labels, alarms = rng.random((2, 500)) < 0.3
     assert count(labels, alarms).f1 == pytest.approx(f1_score(labels, alarms))
 
 
-def test_pooled_counts_are_those_of_the_joined_rows():
+def test_pooled_counts_equal_those_of_the_joined_rows():
     one, two = (flags("..##"), flags(".##.")), (flags("#..."), flags("...."))
     joined = count(np.concatenate((one[0], two[0])), np.concatenate((one[1], two[1])))
     assert count(*one).plus(count(*two)) == joined
 
 
-def test_without_any_row_a_rate_is_unknown():
+def test_without_any_row_a_rate_is_nan():
     assert math.isnan(count(flags("...."), flags("....")).f1)
     assert math.isnan(count(flags("...."), flags("....")).mar)
 
 
-def test_the_baselines_are_what_alarming_always_and_at_random_reach():
+def test_the_baselines_are_the_f1_of_alarming_always_and_at_random():
     rng = np.random.default_rng(2)
     labels, alarms = rng.random(200_000) < 0.3, rng.random(200_000) < 0.2
     least = baselines(count(labels, alarms))
@@ -59,7 +59,7 @@ def test_the_baselines_are_what_alarming_always_and_at_random_reach():
     assert least.random == pytest.approx(count(labels, alarms).f1, abs=0.01)
 
 
-def test_runs_are_found_at_both_edges():
+def test_spans_include_both_edges():
     assert spans(flags("##..#.#")) == [(0, 2), (4, 5), (6, 7)]
     assert spans(flags("...")) == []
 
@@ -76,12 +76,12 @@ def test_hours_follow_from_the_distance_of_rows():
     assert hours(times(7200), np.ones(7200, dtype=bool)) == 2
 
 
-def test_the_grace_takes_out_the_rows_after_an_event_and_no_labelled_one():
+def test_the_grace_excludes_the_rows_after_an_event_but_no_labelled_one():
     kept = without_recovery(flags(".##...#.."), times(9), 2 * SECOND)
     assert kept.tolist() == flags("###..##..").tolist()
 
 
-def test_average_precision_is_that_of_the_library_with_ties():
+def test_average_precision_agrees_with_the_library_with_ties():
     rng = np.random.default_rng(3)
     labels = rng.random(400) < 0.2
     scores = np.round(rng.random(400) + 0.3 * labels, 1)
@@ -94,8 +94,8 @@ def test_blind_rows_rank_last():
     assert average_precision(labels, np.array([0, 0, 1, np.nan])) == pytest.approx(0.75)
 
 
-def slowly(labels, scores, longest):
-    """The definition row by row and threshold by threshold."""
+def reference(labels, scores, longest):
+    """VUS-PR by its definition, row by row and threshold by threshold."""
     areas = []
     for tolerance in range(longest + 1):
         half, soft, groups = tolerance // 2, labels.astype(float), []
@@ -129,10 +129,10 @@ def test_vus_pr_follows_its_definition(seed):
     rng = np.random.default_rng(seed)
     labels = flags("#" * 3 + "." * 60 + "#" * 20 + "." * 12 + "#" * 5 + "." * 90)
     scores = np.round(rng.random(len(labels)) + 0.5 * labels, 2)
-    assert vus_pr(labels, scores, 20) == pytest.approx(slowly(labels, scores, 20))
+    assert vus_pr(labels, scores, 20) == pytest.approx(reference(labels, scores, 20))
 
 
-def test_vus_pr_forgives_a_small_shift_that_average_precision_does_not():
+def test_vus_pr_tolerates_a_small_shift_that_average_precision_does_not():
     labels = flags("." * 100 + "#" * 20 + "." * 100)
     late = np.roll(labels, 5).astype(float)
     assert vus_pr(labels, late, 30) > average_precision(labels, late)

@@ -47,23 +47,23 @@ def imported(tmp_path, data, content, *options):
     """The report of an import that works, and the verified bundle."""
     file = tmp_path / "theirs.onnx"
     file.write_bytes(content)
-    words = ["import", str(file), "--data", str(data), "--out", str(tmp_path / "pump"), "--json"]
-    done = CliRunner().invoke(models, [*words, *options], catch_exceptions=False)
+    arguments = ["import", str(file), "--data", str(data), "--out", str(tmp_path / "pump")]
+    done = CliRunner().invoke(models, [*arguments, "--json", *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout), load(tmp_path / "pump")
 
 
-def refused(tmp_path, data, content, said, *options, error=ModelError):
-    with pytest.raises(error, match=said):
+def refused(tmp_path, data, content, message, *options, error=ModelError):
+    with pytest.raises(error, match=message):
         imported(tmp_path, data, content, *options)
     assert not (tmp_path / "pump").exists()
 
 
-def cut(length, moved=None, by=0.0):
-    """A normal window and the same with one tag moved."""
+def cut(length, shifted=None, by=0.0):
+    """A normal window, with one tag shifted by standard deviations if requested."""
     values = SOURCE.values[1200 : 1200 + length].copy()
-    if moved is not None:
-        values[:, NAMES.index(moved)] += by * STD[NAMES.index(moved)]
+    if shifted is not None:
+        values[:, NAMES.index(shifted)] += by * STD[NAMES.index(shifted)]
     return values
 
 
@@ -77,16 +77,16 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_each_kind_of_model_tells_a_strange_window_and_which_tag_it_was(tmp_path, data, name):
+def test_each_kind_of_model_detects_an_anomalous_window_and_names_the_tag(tmp_path, data, name):
     content, options, length = MODELS[name]
-    report, (manifest, found) = imported(tmp_path, data, content, *options)
+    report, (manifest, model) = imported(tmp_path, data, content, *options)
     assert manifest.window == length
     assert report["calibration_exceedances"] == 0
-    strange = cut(length, "pressure", by=9.0)
+    anomalous = cut(length, "pressure", by=9.0)
     if name in ("a forecast", "channels before time"):
-        # These judge how a tag moves, not where it stands.
-        strange[:-1] = cut(length)[:-1]
-    both = found.run(np.stack((cut(length), strange)))
+        # These score how a tag moves, not its level.
+        anomalous[:-1] = cut(length)[:-1]
+    both = model.run(np.stack((cut(length), anomalous)))
     assert both.score[0] < manifest.threshold < both.score[1]
     assert np.argmax(both.contribution[1]) == NAMES.index("pressure")
     assert np.allclose(both.contribution.sum(axis=1), both.score, rtol=1e-9)
@@ -95,21 +95,21 @@ def test_each_kind_of_model_tells_a_strange_window_and_which_tag_it_was(tmp_path
 @pytest.mark.parametrize("name", MODELS)
 def test_a_window_scores_the_same_whatever_else_is_in_its_batch(tmp_path, data, name):
     content, options, length = MODELS[name]
-    _, (_, found) = imported(tmp_path, data, content, *options)
+    _, (_, model) = imported(tmp_path, data, content, *options)
     batch = np.stack([SOURCE.values[k : k + length] for k in range(7)])
-    whole = found.run(batch)
+    whole = model.run(batch)
     for row, window in enumerate(batch):
-        assert found.run(window[None]).score[0] == whole.score[row]
+        assert model.run(window[None]).score[0] == whole.score[row]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_line_may_ask_for_a_budget_of_false_alarms(tmp_path, data, name):
+def test_a_line_may_set_a_budget_of_false_alarms(tmp_path, data, name):
     content, options, _ = MODELS[name]
     report, (manifest, _) = imported(tmp_path, data, content, *options)
 
     def alarm_for(budget):
-        wish = {"type": "onnx", "bundle": "pump", "false_alarms": budget}
-        options = OnnxOptions.model_validate(wish)
+        fields = {"type": "onnx", "bundle": "pump", "false_alarms": budget}
+        options = OnnxOptions.model_validate(fields)
         return OnnxDetector("pump", options, TAGS, Places(tmp_path, tmp_path)).alarms[0]
 
     assert alarm_for("30 per hour").threshold < alarm_for("1 per hour").threshold
@@ -118,7 +118,7 @@ def test_a_line_may_ask_for_a_budget_of_false_alarms(tmp_path, data, name):
     assert report["false_alarm_at_most_hours"] == pytest.approx(3 * report["normal_running_hours"])
 
 
-def test_as_much_must_be_observed_as_for_a_learnt_model(tmp_path, data):
+def test_the_required_coverage_is_that_of_a_trained_model(tmp_path, data):
     imported(tmp_path, data, window_autoencoder(STANDARD, WINDOW))
     options = OnnxOptions.model_validate({"type": "onnx", "bundle": "pump"})
     detector = OnnxDetector("pump", options, TAGS, Places(tmp_path, tmp_path))
@@ -128,7 +128,7 @@ def test_as_much_must_be_observed_as_for_a_learnt_model(tmp_path, data):
     assert score.blind == "no data for flow"
 
 
-def test_a_budget_can_be_wished_and_the_report_says_how_sure_it_is(tmp_path, data):
+def test_a_budget_can_be_requested_and_the_report_gives_its_confidence_interval(tmp_path, data):
     content = window_autoencoder(STANDARD, WINDOW)
     hourly, (often, _) = imported(tmp_path, data, content, "--false-alarms", "6 per hour")
     low, high = hourly["false_alarm_interval_hours"]
@@ -138,32 +138,32 @@ def test_a_budget_can_be_wished_and_the_report_says_how_sure_it_is(tmp_path, dat
     weekly, (seldom, _) = imported(tmp_path, data, content, *options)
     assert weekly["too_short"]
     assert often.threshold < seldom.threshold
-    said = "\n".join(as_text(weekly))
-    assert "if the model was made from this very data, it will do worse on other" in said
-    assert "one false alarm in 7 days cannot be promised by" in said
+    text = "\n".join(as_text(weekly))
+    assert "if the model was trained on this data, it will do worse on other data" in text
+    assert "one false alarm in 7 days cannot be promised by" in text
 
 
-def test_a_threshold_and_a_budget_are_wrong_usage(tmp_path, data):
-    words = ["import", "m.onnx", "--data", str(data), "--out", str(tmp_path / "pump")]
+def test_a_threshold_and_a_budget_together_are_a_usage_error(tmp_path, data):
+    arguments = ["import", "m.onnx", "--data", str(data), "--out", str(tmp_path / "pump")]
     both = ["--threshold", "3", "--false-alarms", "1 per day"]
-    done = CliRunner().invoke(models, [*words, *both])
+    done = CliRunner().invoke(models, [*arguments, *both])
     assert done.exit_code == 2
-    assert "give one of them" in done.stderr
+    assert "give only one of them" in done.stderr
 
 
-def test_a_reconstruction_is_what_the_foreign_model_says_and_nothing_else(tmp_path, data):
+def test_a_reconstruction_is_the_output_of_the_foreign_model(tmp_path, data):
     content = window_autoencoder(STANDARD, WINDOW)
-    _, (manifest, found) = imported(tmp_path, data, content)
+    _, (manifest, wrapped) = imported(tmp_path, data, content)
     mean, std = (np.array([getattr(tag, k) for tag in manifest.tags]) for k in ("mean", "std"))
     import onnxruntime
 
     theirs = onnxruntime.InferenceSession(content)
     window = cut(WINDOW, "flow", by=3.0)
     given = theirs.run(None, {"input": ((window - mean) / std).astype(np.float32)[None]})[0][0]
-    off = given - (window - mean) / std
-    made = found.run(window[None])
-    assert np.isclose(made.score[0], np.mean(off**2), rtol=1e-4)
-    assert np.allclose(made.expected[0], given[-1] * std + mean, rtol=1e-5, atol=1e-6)
+    residual = given - (window - mean) / std
+    outputs = wrapped.run(window[None])
+    assert np.isclose(outputs.score[0], np.mean(residual**2), rtol=1e-4)
+    assert np.allclose(outputs.expected[0], given[-1] * std + mean, rtol=1e-5, atol=1e-6)
 
 
 def test_a_line_alarms_with_it_and_names_expected_and_actual(tmp_path, data):
@@ -177,7 +177,7 @@ def test_a_line_alarms_with_it_and_names_expected_and_actual(tmp_path, data):
     assert abs(score.expected[2] - normal[-1, 2]) < abs(values[-1, 2] - normal[-1, 2]) / 2
 
 
-def test_models_of_scikit_learn_come_in_as_they_are_exported(tmp_path, data):
+def test_models_of_scikit_learn_are_imported_as_exported(tmp_path, data):
     from skl2onnx import to_onnx
     from sklearn.ensemble import IsolationForest
     from sklearn.linear_model import LogisticRegression
@@ -186,20 +186,20 @@ def test_models_of_scikit_learn_come_in_as_they_are_exported(tmp_path, data):
     forest = IsolationForest(n_estimators=30, random_state=0).fit(rows)
     targets = {"": 17, "ai.onnx.ml": 3}
     content = to_onnx(forest, rows[:1], target_opset=targets).SerializeToString()
-    _, (manifest, found) = imported(
+    _, (manifest, model) = imported(
         tmp_path, data, content, "--kind", "score", "--output", "scores", "--lower-is-worse"
     )
-    both = found.run(np.stack((cut(1), cut(1, "flow", by=12.0))))
+    both = model.run(np.stack((cut(1), cut(1, "flow", by=12.0))))
     assert both.score[0] < manifest.threshold
     assert both.score[1] > both.score[0] + 1  # a forest's score saturates
 
-    wrong = rows + np.array([0, 6, 0, 0], dtype=np.float32)
+    faulty = rows + np.array([0, 6, 0, 0], dtype=np.float32)
     labels = np.repeat([0, 1], len(rows))
-    fitted = LogisticRegression().fit(np.concatenate((rows, wrong)), labels)
+    fitted = LogisticRegression().fit(np.concatenate((rows, faulty)), labels)
     options = {id(fitted): {"zipmap": False}}
     content = to_onnx(fitted, rows[:1], options=options, target_opset=targets).SerializeToString()
-    _, (manifest, found) = imported(tmp_path, data, content, "--force")
-    both = found.run(np.stack((cut(1), cut(1, "flow", by=8.0))))
+    _, (manifest, model) = imported(tmp_path, data, content, "--force")
+    both = model.run(np.stack((cut(1), cut(1, "flow", by=8.0))))
     assert both.score[0] < manifest.threshold < both.score[1] <= 1
     assert np.argmax(both.contribution[1]) == NAMES.index("flow")
     assert np.isclose(
@@ -214,30 +214,30 @@ def test_the_authors_own_scaling_is_used(tmp_path, data):
         json.dumps({"min": dict(zip(NAMES, low, strict=True)), "max": high.tolist()})
     )
     content = dense_autoencoder((SOURCE.values - low) / (high - low))
-    _, (_, found) = imported(tmp_path, data, content, "--scaling", str(scaling))
+    _, (_, scaled) = imported(tmp_path, data, content, "--scaling", str(scaling))
     other = tmp_path / "none"
     other.mkdir()
     _, (_, unscaled) = imported(other, data, dense_autoencoder(SOURCE.values), "--scaling", "none")
-    assert found.run(cut(1)[None]).score[0] != unscaled.run(cut(1)[None]).score[0]
+    assert scaled.run(cut(1)[None]).score[0] != unscaled.run(cut(1)[None]).score[0]
     assert np.isfinite(unscaled.run(cut(1)[None]).expected).all()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("{", "--scaling takes standard, none or a JSON file"),
-        ('{"mean": [1, 2, 3, 4]}', r'must hold {"mean": …, "std": …} or'),
+        ("{", "--scaling is standard, none or a JSON file"),
+        ('{"mean": [1, 2, 3, 4]}', r'must contain {"mean": …, "std": …} or'),
         ('{"mean": [1, 2], "std": [1, 1]}', "mean must be 4 finite numbers"),
-        ('{"mean": {"flow": 1}, "std": [1, 1, 1, 1]}', "mean must give a number for each tag"),
+        ('{"mean": {"flow": 1}, "std": [1, 1, 1, 1]}', "mean must contain a number for each tag"),
         ('{"mean": [1, 2, 3, 4], "std": [1, 1, 1, 0]}', "std must be above 0"),
         ('{"min": [1, 2, 3, 4], "max": [2, 3, 4, 4]}', "max must be above min"),
     ],
 )
-def test_a_scaling_that_says_too_little_is_refused(tmp_path, data, content, said):
+def test_an_incomplete_scaling_is_refused(tmp_path, data, content, message):
     path = tmp_path / "scaling.json"
     path.write_text(content)
     model_bytes = dense_autoencoder(STANDARD)
-    refused(tmp_path, data, model_bytes, said, "--scaling", str(path), error=ConfigError)
+    refused(tmp_path, data, model_bytes, message, "--scaling", str(path), error=ConfigError)
 
 
 def test_an_older_opset_is_converted(tmp_path, data):
@@ -245,7 +245,7 @@ def test_an_older_opset_is_converted(tmp_path, data):
     assert manifest.opset == 13
 
 
-def test_what_is_unsafe_is_refused_before_it_is_loaded(tmp_path, data):
+def test_an_unsafe_model_is_refused_before_it_is_loaded(tmp_path, data):
     nodes = [helper.make_node("RandomNormalLike", ["input"], ["output"])]
     refused(tmp_path, data, model(nodes, {}, (4,), (4,)), "operator 'RandomNormalLike'")
     proto = onnx.load_model_from_string(dense_autoencoder(STANDARD))
@@ -254,7 +254,7 @@ def test_what_is_unsafe_is_refused_before_it_is_loaded(tmp_path, data):
     refused(tmp_path, data, b"not a model", "is not an ONNX file")
 
 
-def test_a_model_that_eats_memory_fails_in_a_process_of_its_own(tmp_path, data):
+def test_a_model_that_exhausts_memory_fails_in_a_process_of_its_own(tmp_path, data):
     # Each step squares the tensor's size; no weight is larger than a few bytes.
     nodes, name = [], "input"
     shape = {"up": np.array([0, -1, 1]), "flat": np.array([0, -1])}
@@ -271,23 +271,23 @@ def test_a_model_that_eats_memory_fails_in_a_process_of_its_own(tmp_path, data):
     refused(tmp_path, data, content, "could not be run in a process with", "--kind", "score")
 
 
-def test_a_model_that_gives_no_numbers_is_refused(tmp_path, data):
+def test_a_model_that_returns_nan_is_refused(tmp_path, data):
     nodes = [helper.make_node("Log", ["input"], ["output"])]
     refused(tmp_path, data, model(nodes, {}, (4,), (4,)), "NaN or infinity for normal data")
 
 
-def test_a_score_that_is_always_the_same_is_refused(tmp_path, data):
+def test_a_constant_score_is_refused(tmp_path, data):
     nodes = [
-        helper.make_node("Mul", ["input", "zero"], ["nothing"]),
-        helper.make_node("ReduceSum", ["nothing", "axis"], ["output"], keepdims=1),
+        helper.make_node("Mul", ["input", "zero"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros", "axis"], ["output"], keepdims=1),
     ]
     weights = {"zero": np.zeros(1, dtype=np.float32), "axis": np.array([1])}
     content = model(nodes, weights, (4,), (1,))
-    refused(tmp_path, data, content, "it tells nothing", "--kind", "score")
+    refused(tmp_path, data, content, "it is useless here", "--kind", "score")
 
 
 def test_too_little_data_is_refused(tmp_path, data):
     short = tmp_path / "short.csv"
     short.write_text("".join(data.read_text().splitlines(keepends=True)[:150]))
     content = dense_autoencoder(STANDARD)
-    refused(tmp_path, short, content, "149 whole windows .* 200 are needed", error=ConfigError)
+    refused(tmp_path, short, content, "149 complete windows .* 200 are needed", error=ConfigError)

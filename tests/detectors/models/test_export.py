@@ -16,9 +16,9 @@ def windows_of(source):
     return stack(bundles.windows(source, LENGTH))[0]
 
 
-def frame_of(windows, *wandering):
+def frame_of(windows, *columns):
     cells = windows[:, -1]
-    nonstationary = np.isin(np.arange(cells.shape[1]), wandering)
+    nonstationary = np.isin(np.arange(cells.shape[1]), columns)
     weights = recency(LENGTH - LAG + 1)
     return WindowFrame(cells.mean(axis=0), cells.std(axis=0), LAG, weights, nonstationary)
 
@@ -36,14 +36,14 @@ def test_a_level_of_a_million_with_a_tiny_spread_keeps_its_signal():
     assert np.allclose(scores, usual.score(plain)[0], rtol=1e-3)
     shifted = raised.copy()
     shifted[:, :, 0] += 5e-3
-    found = Model(graph_bytes(lifted)).run(shifted)
-    assert (found.score > scores.max()).all()
-    assert (found.contribution.argmax(axis=1) == 0).mean() > 0.95
-    assert np.abs(found.expected[:, 0] - raised[:, -1, 0]).mean() < 1e-3
+    outputs = Model(graph_bytes(lifted)).run(shifted)
+    assert (outputs.score > scores.max()).all()
+    assert (outputs.contribution.argmax(axis=1) == 0).mean() > 0.95
+    assert np.abs(outputs.expected[:, 0] - raised[:, -1, 0]).mean() < 1e-3
 
 
 @pytest.mark.parametrize("method", ["mahalanobis", "kmeans", "statistics"])
-def test_where_a_tag_wanders_the_graph_agrees_and_does_not_see_its_level(method):
+def test_with_a_nonstationary_tag_the_graph_agrees_and_ignores_its_level(method):
     windows = windows_of(bundles.recording(600))
     frame, kind = frame_of(windows, 1), METHODS[method]
     core = kind.fit(frame.rows(windows[:, -LAG:]))[0]
@@ -51,7 +51,7 @@ def test_where_a_tag_wanders_the_graph_agrees_and_does_not_see_its_level(method)
     exported = Model(graph_bytes(original))
     score = original.score(windows)[0]
     assert np.allclose(exported.run(windows).score, score, rtol=1e-4, atol=0)
-    for tag, is_seen in ((1, False), (0, True)):
+    for tag, is_detected in ((1, False), (0, True)):
         moved = windows.copy()
         moved[:, :, tag] += 20 * frame.std[tag]
-        assert np.allclose(exported.run(moved).score, score, rtol=1e-3) != is_seen
+        assert np.allclose(exported.run(moved).score, score, rtol=1e-3) != is_detected

@@ -7,7 +7,7 @@ from detectors.models import forest
 
 @pytest.fixture(scope="module")
 def rows():
-    """Three tags that have nothing to do with each other, [row, time, tag]."""
+    """Three independent tags, [row, time, tag]."""
     return np.random.default_rng(1).normal(size=(600, 2, 3)).astype(np.float32).astype(float)
 
 
@@ -16,7 +16,7 @@ def core(rows):
     return forest.fit(rows)[0]
 
 
-def test_the_score_is_that_of_the_library(rows, core):
+def test_the_score_agrees_with_the_library(rows, core):
     flat = rows.reshape(len(rows), -1)
     library = IsolationForest(n_estimators=forest.TREES, random_state=0).fit(flat)
     theirs = -library.score_samples(flat)
@@ -25,20 +25,20 @@ def test_the_score_is_that_of_the_library(rows, core):
     assert score.mean() == pytest.approx(1)
 
 
-def test_each_tag_that_is_at_the_edge_has_a_part_in_the_score(rows, core):
-    wrong = rows.copy()
-    wrong[:, :, :2] = 5
-    part, _ = core.judge(wrong.reshape(len(rows), -1))
+def test_each_tag_with_an_extreme_value_contributes_to_the_score(rows, core):
+    extreme = rows.copy()
+    extreme[:, :, :2] = 5
+    part, _ = core.judge(extreme.reshape(len(rows), -1))
     assert (part[:, :2].min(axis=1) > 1.5 * part[:, 2]).mean() > 0.9
 
 
-def test_tags_without_a_bond_are_expected_at_their_mean(rows, core):
+def test_independent_tags_are_expected_at_their_mean(rows, core):
     _, off = core.judge(rows.reshape(len(rows), -1))
     expected = rows[:, -1] - off
     assert np.abs(expected).mean() < 0.3
 
 
-def test_a_limit_in_single_precision_sends_the_same_rows_to_the_left():
+def test_a_limit_in_single_precision_sends_the_same_rows_left():
     limits = np.random.default_rng(1).normal(size=1000)
     values = limits.astype(np.float32)
     near = np.concatenate((values, np.nextafter(values, np.float32(9))))

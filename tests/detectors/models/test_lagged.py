@@ -12,7 +12,7 @@ from detectors.models.lagged import (
     WindowFrame,
     recency,
     scaled,
-    stretches,
+    subwindows,
 )
 from detectors.runtime.gaps import stack
 
@@ -30,28 +30,28 @@ def frame(windows):
     )
 
 
-def test_stretches_are_every_run_of_rows(windows):
-    rows = stretches(windows[:2], 4)
+def test_subwindows_are_all_runs_of_rows(windows):
+    rows = subwindows(windows[:2], 4)
     assert rows.shape == (2 * 7, 4 * 4)
     assert np.array_equal(rows[8], windows[1, 1:5].ravel())
 
 
-def test_recency_sums_to_one_and_falls_off_into_the_past():
+def test_recency_sums_to_one_and_decays_into_the_past():
     weight = recency(20)
     assert weight.sum() == pytest.approx(1)
     assert np.allclose(weight[:-1] / weight[1:], 1 - FORGETTING)
 
 
-def test_the_score_is_the_faded_mean_of_the_stretches(windows, frame):
+def test_the_score_is_the_weighted_mean_of_the_subwindows(windows, frame):
     core = mahalanobis.fit_shrunken(frame.standard(windows[:, -4:]))[0]
-    part, _ = core.judge(stretches(frame.standard(windows[:1]), 4))
+    part, _ = core.judge(subwindows(frame.standard(windows[:1]), 4))
     score, contribution, _ = Lagged(frame, core).score(windows[:1])
     assert score[0] == pytest.approx(part.sum(axis=1) @ frame.recency)
     assert contribution.sum() == pytest.approx(score[0])
     assert (contribution >= 0).all()
 
 
-def test_what_lasts_is_judged_by_the_average_of_the_stretches_too(windows, frame):
+def test_the_averaged_subwindow_is_scored_too(windows, frame):
     core = mahalanobis.fit_shrunken(frame.rows(windows[:, -4:]))[0]
     model = scaled(frame, core, windows)
     average = frame.average(windows[:1])
@@ -64,19 +64,19 @@ def test_what_lasts_is_judged_by_the_average_of_the_stretches_too(windows, frame
     assert share / len(windows) == pytest.approx(LASTING)
 
 
-def test_a_small_shift_that_lasts_is_seen_better_with_the_average():
+def test_a_small_lasting_shift_is_detected_better_with_the_average():
     noise = np.random.default_rng(1).normal(size=(2000, 4))
     windows = np.lib.stride_tricks.sliding_window_view(noise, 10, axis=0).transpose(0, 2, 1)
     frame = WindowFrame(np.zeros(4), np.ones(4), 4, recency(7), np.zeros(4, dtype=np.bool_))
     core = mahalanobis.fit_shrunken(frame.rows(windows[:, -4:]))[0]
-    found = []
+    detected = []
     for model in (Lagged(frame, core), scaled(frame, core, windows)):
         threshold = np.quantile(model.score(windows)[0], 0.99)
-        found.append((model.score(windows + np.array([0, 1.5, 0, 0]))[0] > threshold).mean())
-    assert found[1] > 1.2 * found[0] > 0
+        detected.append((model.score(windows + np.array([0, 1.5, 0, 0]))[0] > threshold).mean())
+    assert detected[1] > 1.2 * detected[0] > 0
 
 
-def test_the_shrunken_distance_is_that_of_the_library(windows, frame):
+def test_the_shrunken_distance_agrees_with_the_library(windows, frame):
     rows = frame.standard(windows[:, -4:])
     part, _ = mahalanobis.fit_shrunken(rows)[-1].judge(rows.reshape(len(rows), -1))
     library = LedoitWolf().fit(rows.reshape(len(rows), -1))
@@ -86,7 +86,7 @@ def test_the_shrunken_distance_is_that_of_the_library(windows, frame):
 
 
 @pytest.mark.parametrize("fit", [mahalanobis.fit_shrunken, mahalanobis.fit_robust])
-def test_what_is_off_undoes_the_shift_of_a_tag_that_the_others_tell(windows, frame, fit):
+def test_the_residual_is_the_shift_of_a_tag_that_the_others_explain(windows, frame, fit):
     rows = frame.standard(windows[:, -4:])
     shifted = rows[:200].copy()
     shifted[:, -1, 1] += 3
@@ -94,7 +94,7 @@ def test_what_is_off_undoes_the_shift_of_a_tag_that_the_others_tell(windows, fra
     assert np.abs(off[:, 1] - 3).mean() < 0.3
 
 
-def test_the_distance_to_the_nearest_state_is_that_of_the_library(windows, frame):
+def test_the_distance_to_the_nearest_state_agrees_with_the_library(windows, frame):
     rows = frame.standard(windows[:, -4:])
     flat = rows.reshape(len(rows), -1)
     part, off = kmeans.fit(rows)[1].judge(flat)

@@ -7,13 +7,13 @@ from detectors.models import lof
 
 @pytest.fixture(scope="module")
 def rows():
-    """Stretches of two states, one ten times as wide as the other, [row, time, tag]."""
-    found = np.random.default_rng(1).normal(size=(400, 2, 3))
-    found[::2] = 20 + 10 * found[::2]
-    return found
+    """Sub-windows of two states, one ten times as wide as the other, [row, time, tag]."""
+    rows = np.random.default_rng(1).normal(size=(400, 2, 3))
+    rows[::2] = 20 + 10 * rows[::2]
+    return rows
 
 
-def test_the_factor_is_that_of_the_library(rows):
+def test_the_factor_agrees_with_the_library(rows):
     flat = rows.reshape(len(rows), -1)
     library = LocalOutlierFactor(lof.NEIGHBOURS, novelty=True).fit(flat)
     others = 10 * np.random.default_rng(2).normal(size=(300, flat.shape[1]))
@@ -21,7 +21,7 @@ def test_the_factor_is_that_of_the_library(rows):
     assert np.allclose(score, -library.score_samples(others), rtol=1e-6)
 
 
-def test_what_is_near_for_a_wide_state_is_far_for_a_narrow_one(rows):
+def test_a_distance_normal_for_a_wide_state_is_anomalous_for_a_narrow_one(rows):
     core = lof.fit(rows)[0]
     moved = rows.copy()
     moved[:, :, 0] += 8
@@ -29,15 +29,15 @@ def test_what_is_near_for_a_wide_state_is_far_for_a_narrow_one(rows):
     assert np.median(score[1::2]) > 3 * np.median(score[::2])
 
 
-def test_what_is_off_is_the_distance_from_the_mean_of_the_neighbours(rows):
+def test_the_residual_is_the_distance_from_the_mean_of_the_neighbours(rows):
     flat = rows.reshape(len(rows), -1)
     _, off = lof.fit(rows)[0].judge(flat[:50])
-    for row, found in zip(flat[:50], off, strict=True):
+    for row, residual in zip(flat[:50], off, strict=True):
         nearest = np.argsort(((flat - row) ** 2).sum(axis=1))[: lof.NEIGHBOURS]
-        assert np.allclose(found, (row - flat[nearest].mean(axis=0))[-3:])
+        assert np.allclose(residual, (row - flat[nearest].mean(axis=0))[-3:])
 
 
-def test_stretches_that_are_all_equal_make_no_infinite_score():
+def test_identical_subwindows_give_no_infinite_score():
     rows = np.zeros((304, 2, 3))
     rows[:100] = np.random.default_rng(1).normal(size=(100, 2, 3))
     core = lof.fit(rows)[0]
@@ -46,7 +46,7 @@ def test_stretches_that_are_all_equal_make_no_infinite_score():
     assert score[0] < 2
 
 
-def test_many_stretches_are_thinned_over_all_of_them():
+def test_many_subwindows_are_evenly_downsampled():
     rows = np.arange(5000.0).reshape(-1, 1, 1)
     core = lof.fit(rows)[0]
-    assert (len(core.points), core.points[0, 0], core.points[-1, 0]) == (lof.MOST, 0, 4999)
+    assert (len(core.points), core.points[0, 0], core.points[-1, 0]) == (lof.MAX_POINTS, 0, 4999)

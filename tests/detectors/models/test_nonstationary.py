@@ -18,7 +18,7 @@ def standard(*columns):
     return (rows - rows.mean(axis=0)) / rows.std(axis=0)
 
 
-def test_a_random_walk_lies_between_the_parts_and_noise_and_swings_do_not():
+def test_a_random_walk_has_its_variance_between_the_parts_and_noise_has_not():
     walks = np.cumsum(RNG.normal(size=(1000, 300)), axis=0)
     assert between_parts(walks).mean() == pytest.approx(0.7, abs=0.03)
     assert (between_parts(np.hstack((NOISE, SWING))) < 0.05).all()
@@ -29,11 +29,11 @@ def test_a_random_walk_lies_between_the_parts_and_noise_and_swings_do_not():
     ]
 
 
-def test_a_constant_column_does_not_wander():
+def test_a_constant_column_is_stationary():
     assert not nonstationary_directions(np.ones((100, 1))).any()
 
 
-def test_a_tag_that_wanders_by_itself_is_told_from_those_that_wander_together():
+def test_a_tag_that_drifts_alone_is_nonstationary_and_tags_that_drift_together_are_not():
     follower = 2 * WALK + 3 * RNG.normal(size=(2000, 1))
     assert nonstationary_tags(standard(NOISE, WALK)).tolist() == [False, True]
     assert nonstationary_tags(standard(NOISE, WALK, follower)).tolist() == [False, False, False]

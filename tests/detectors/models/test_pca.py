@@ -15,7 +15,7 @@ def rows():
 
 
 @pytest.mark.parametrize("number", range(len(VARIANCES)))
-def test_the_residual_is_that_of_the_library(rows, number):
+def test_the_residual_agrees_with_the_library(rows, number):
     core = fit(rows)[number]
     flat = rows.reshape(len(rows), -1)
     library = PCA(n_components=VARIANCES[number], svd_solver="covariance_eigh").fit(flat)
@@ -23,13 +23,13 @@ def test_the_residual_is_that_of_the_library(rows, number):
     assert np.allclose(flat - rebuilt, residual(flat - core.centre, core.components), atol=1e-9)
 
 
-def test_the_score_is_one_on_average_over_what_was_fitted(rows):
+def test_the_mean_score_of_the_fitted_rows_is_one(rows):
     for core in fit(rows):
         part, _ = core.judge(rows.reshape(len(rows), -1))
         assert part.sum(axis=1).mean() == pytest.approx(1)
 
 
-def test_what_is_off_undoes_the_shift_of_a_tag_that_the_others_tell(rows):
+def test_the_residual_is_the_shift_of_a_tag_that_the_others_explain(rows):
     shifted = rows[:200].copy()
     shifted[:, :, 1] += 3
     _, off = fit(rows)[2].judge(shifted.reshape(200, -1))

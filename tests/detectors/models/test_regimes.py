@@ -1,4 +1,4 @@
-"""A plant of two products: changing over is normal, and a fault is seen within each of them."""
+"""A plant of two products: a change-over is normal, and a fault is detected within each product."""
 
 import bundles
 import numpy as np
@@ -20,7 +20,7 @@ RUN = 250
 
 
 def plant(rows, seed):
-    """(recording, product of each row): a change-over every few minutes, over about half of one."""
+    """(recording, product of each row), with a change-over every few minutes."""
     rng = np.random.default_rng(seed)
     ends = np.cumsum(rng.integers(RUN, 2 * RUN, rows // RUN))
     product = np.searchsorted(ends, np.arange(rows), "right") % 2
@@ -53,17 +53,17 @@ def another():
 
 
 def exceedances(scores, threshold, rows=21):
-    """How often it is exceeded for as long as the on-delay."""
+    """Number of times that the threshold is exceeded for as long as the on-delay."""
     long = np.convolve(scores > threshold, np.ones(rows), "valid") == rows
     return int((np.diff(long.astype(int), prepend=0) == 1).sum())
 
 
-def test_states_far_apart_are_taken_for_regimes_first(learnt):
+def test_separate_states_make_regimes_the_first_choice(learnt):
     assert learnt.choice.chosen.method == "regimes"
     assert learnt.choice.candidates[0].method == "regimes"
 
 
-def test_a_change_over_that_was_learnt_raises_nothing(learnt, another):
+def test_a_recorded_change_over_raises_no_alarm(learnt, another):
     windows, product = another
     assert np.count_nonzero(np.diff(product)) > 10
     scores = Model(learnt.graph).run(windows).score
@@ -73,18 +73,18 @@ def test_a_change_over_that_was_learnt_raises_nothing(learnt, another):
 
 @pytest.mark.parametrize("product", [0, 1])
 @pytest.mark.parametrize("tag", range(1, len(NAMES)))
-def test_a_fault_within_a_product_is_seen_and_named(learnt, another, product, tag):
+def test_a_fault_within_a_product_is_detected_and_named(learnt, another, product, tag):
     windows, products = another
     some = windows[np.flatnonzero(products == product)[::50]].copy()
-    # Less than the way to the other product by far.
+    # Far less than the distance to the other product.
     some[:, :, tag] += 3 * np.hypot(GAIN[product, tag], NOISE[tag])
-    found = Model(learnt.graph).run(some)
-    assert (found.score > learnt.threshold).mean() > 0.9
-    first_two = np.argsort(-found.contribution, axis=1)[:, :2]
+    outputs = Model(learnt.graph).run(some)
+    assert (outputs.score > learnt.threshold).mean() > 0.9
+    first_two = np.argsort(-outputs.contribution, axis=1)[:, :2]
     assert (first_two == tag).any(axis=1).mean() > 0.9
 
 
-def test_what_is_expected_is_what_the_product_would_do(learnt, another):
+def test_expected_values_are_those_of_the_product(learnt, another):
     windows, products = another
     some = windows[np.flatnonzero(products == 1)[::50]].copy()
     right = some[:, -1, 1].copy()
@@ -93,10 +93,10 @@ def test_what_is_expected_is_what_the_product_would_do(learnt, another):
     assert np.median(np.abs(expected - right)) < 1.5
 
 
-def test_the_graph_is_the_original(learnt, another):
+def test_the_graph_agrees_with_the_original(learnt, another):
     windows, _ = another
     graph, original = Model(learnt.graph).run(windows), learnt.model.score(windows)
-    # A stretch half way between two states may be rounded to the other one.
+    # A sub-window half way between two states may be rounded to the other one.
     close = np.isclose(graph.score, original[0], rtol=1e-4)
     assert close.mean() > 0.999
     assert np.allclose(graph.contribution[close], original[1][close], rtol=1e-3, atol=1e-4)
@@ -108,7 +108,7 @@ def standard(values):
     return (values - values.mean(axis=0)) / values.std(axis=0)
 
 
-def test_only_ways_of_running_that_are_far_apart_are_separate():
+def test_only_well_separated_operating_modes_are_counted():
     rng = np.random.default_rng(1)
     sine = np.sin(np.arange(4000) / 50)[:, None]
     for one in (
@@ -117,14 +117,14 @@ def test_only_ways_of_running_that_are_far_apart_are_separate():
         sine,
         bundles.recording().values,
     ):
-        assert regimes.ways(standard(one)) == 1
-    assert regimes.ways(standard(plant(4000, 1)[0].values)) == 2
+        assert regimes.count_modes(standard(one)) == 1
+    assert regimes.count_modes(standard(plant(4000, 1)[0].values)) == 2
     three = rng.integers(0, 3, 4000)[:, None] * (5.0, 3.0) + 0.3 * rng.normal(size=(4000, 2))
-    assert regimes.ways(standard(three)) == 3
+    assert regimes.count_modes(standard(three)) == 3
     outliers = rng.normal(size=(4000, 3)) + 50 * (np.arange(4000) % 100 == 0)[:, None]
-    assert regimes.ways(standard(outliers)) == 1
+    assert regimes.count_modes(standard(outliers)) == 1
 
 
-def test_a_plant_that_runs_in_one_way_is_not_asked_for_regimes():
+def test_regimes_are_not_tried_on_a_plant_with_a_single_mode():
     choice = bundles.learnt(methods=("regimes", "pca")).choice
     assert {candidate.method for candidate in choice.candidates} == {"pca"}

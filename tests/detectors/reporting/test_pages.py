@@ -1,4 +1,4 @@
-"""The pages as a browser without a network shows them."""
+"""The HTML reports, as a browser without a network shows them."""
 
 import json
 
@@ -16,8 +16,8 @@ from gateway.cli import main
 
 pytestmark = pytest.mark.server("chromium")
 PAGES = ["trained", "tested"]
-STRANGE = "<script>alert('hall & \"press\"')</script>"
-"""A name that a page must not take for its own."""
+HOSTILE = "<script>alert('hall & \"press\"')</script>"
+"""A tag name that looks like markup."""
 
 
 def andon(*arguments):
@@ -27,14 +27,14 @@ def andon(*arguments):
 
 
 def named(source, name, column):
-    """With a strange name for the first tag, and one column more."""
-    names = (STRANGE, *source.names[1:], name)
+    """The recording with a hostile name for the first tag, and one more column."""
+    names = (HOSTILE, *source.names[1:], name)
     return source._replace(names=names, values=np.column_stack((source.values, column)))
 
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory):
-    """Normal running with a strange tag name, a constant tag, a gap, and a fault near the end."""
+    """Normal running with a hostile tag name, a constant tag, a gap, and a fault near the end."""
     source = bundles.recording(1500)
     source.values[1400:1460, 1] += 5
     source.times[700:] += 3600 * SECOND
@@ -44,7 +44,7 @@ def plant(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(plant):
-    """The JSON of `andon train`, and the page that it wrote."""
+    """The JSON of `andon train`, and its page."""
     report = andon("train", "--data", plant, "--out", plant.parent / "m" / "press", "--json",
                    "--candidates", "pca", "--false-alarms", "1 per week")  # fmt: skip
     return report, plant.parent / "m" / "press.html"
@@ -77,42 +77,42 @@ def browser():
 
 @pytest.fixture(scope="module")
 def shown(browser, trained, tested):
-    """Each page opened on a telephone without a network, what it asked for and complained of."""
+    """Each page in a phone-sized window without a network, with its requests and messages."""
     context = browser.new_context(viewport={"width": 390, "height": 800}, offline=True)
-    found = {}
+    opened = {}
     for name, (_, path) in zip(PAGES, (trained, tested), strict=True):
-        page, heard = context.new_page(), []
-        page.on("request", lambda request, heard=heard: heard.append(request.url))
-        page.on("console", lambda message, heard=heard: heard.append(message.text))
-        page.on("pageerror", lambda error, heard=heard: heard.append(str(error)))
-        page.on("dialog", lambda dialog, heard=heard: (heard.append("dialog"), dialog.dismiss()))
+        page, events = context.new_page(), []
+        page.on("request", lambda request, events=events: events.append(request.url))
+        page.on("console", lambda message, events=events: events.append(message.text))
+        page.on("pageerror", lambda error, events=events: events.append(str(error)))
+        page.on("dialog", lambda dialog, events=events: (events.append("dialog"), dialog.dismiss()))
         page.goto(path.as_uri())
-        found[name] = page, heard, path
-    return found
+        opened[name] = page, events, path
+    return opened
 
 
 def rows(page, heading):
-    """The cells of the first table below a heading, as a reader sees them."""
+    """The cells of the first table below a heading, as displayed."""
     table = page.locator(f"xpath=//h2[text()='{heading}']/following::table[1]")
     return table.evaluate("t => [...t.rows].map(r => [...r.cells].map(c => c.innerText.trim()))")
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_asks_for_nothing_but_itself_and_complains_of_nothing(shown, name):
-    _, heard, path = shown[name]
-    assert heard == [path.as_uri()]
+def test_a_page_requests_only_itself_and_has_no_errors(shown, name):
+    _, events, path = shown[name]
+    assert events == [path.as_uri()]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_tag_may_be_named_like_a_script(shown, name):
     page, _, path = shown[name]
     assert page.locator("script").count() == 0
-    assert STRANGE in page.locator("body").inner_text()
-    assert STRANGE not in path.read_text()
+    assert HOSTILE in page.locator("body").inner_text()
+    assert HOSTILE not in path.read_text()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_telephone(shown, name):
+def test_a_page_fits_a_phone(shown, name):
     page, _, _ = shown[name]
     wide, window = page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -121,9 +121,9 @@ def test_a_page_fits_a_telephone(shown, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_holds_its_plots(shown, name):
+def test_a_page_contains_its_plots(shown, name):
     page, _, _ = shown[name]
-    # The scores and the tags of two alarms at the least.
+    # At least the scores, and the tags of two alarms.
     assert page.locator("svg").count() >= 7
     boxes = page.locator("svg").evaluate_all(
         "all => all.map(e => e.getBoundingClientRect().height)"
@@ -132,7 +132,7 @@ def test_a_page_holds_its_plots(shown, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_name_is_given_twice_to_different_things(shown, name):
+def test_ids_are_unique_within_a_page(shown, name):
     page, _, _ = shown[name]
     sizes = page.evaluate(
         "Object.values([...document.querySelectorAll('[id]')].reduce((seen, e) => {"
@@ -142,28 +142,30 @@ def test_no_name_is_given_twice_to_different_things(shown, name):
     assert set(sizes) <= {1}
 
 
-def test_the_training_page_says_what_the_json_says(shown, trained):
+def test_the_training_page_agrees_with_the_json(shown, trained):
     page, report = shown["trained"][0], trained[0]
     test = report["test"]
     text = page.locator(".facts").inner_text()
     assert format_hours(report["normal_running_hours"]) in text
     assert format_count(test["false_alarms"], "alarm") in text
-    often = dict(rows(page, "How often it will be wrong"))
-    assert often["asked for"] == "1 false alarm in 7 days"
-    assert often["set to"].startswith(f"1 in {format_hours(report['false_alarm_promised_hours'])}")
-    assert often["how sure that is"] == describe_interval(report["false_alarm_interval_hours"])
-    assert often["counted in the test"].startswith(f"{test['false_alarms']} in ")
+    alarms = dict(rows(page, "False alarms"))
+    assert alarms["requested"] == "1 false alarm in 7 days"
+    assert alarms["set for"].startswith(
+        f"1 in {format_hours(report['false_alarm_promised_hours'])}"
+    )
+    assert alarms["estimated"] == describe_interval(report["false_alarm_interval_hours"])
+    assert alarms["tested"].startswith(f"{test['false_alarms']} in ")
     assert page.locator(".warning").all_inner_texts()[0].startswith("one false alarm in 7 days")
 
 
-def test_the_training_page_says_how_fast_each_tag_is_seen(shown, trained):
-    _, *found = rows(shown["trained"][0], "How fast it is")
-    said = trained[0]["sensitivity"]
-    assert [row[0] for row in found] == list(said)
-    for row in found:
+def test_the_training_page_shows_the_detection_speed_of_each_tag(shown, trained):
+    _, *table = rows(shown["trained"][0], "Detection speed")
+    sensitivity = trained[0]["sensitivity"]
+    assert [row[0] for row in table] == list(sensitivity)
+    for row in table:
         cells = [
             cell
-            for each in said[row[0]]
+            for each in sensitivity[row[0]]
             for cell in (
                 f"{each['size']:.3g}",
                 f"{100 * each['seen']:.0f}\N{NO-BREAK SPACE}%",
@@ -173,33 +175,33 @@ def test_the_training_page_says_how_fast_each_tag_is_seen(shown, trained):
         assert row[1:] == cells
 
 
-def test_the_training_page_names_what_was_left_out_and_the_gaps(shown, trained):
-    learnt = rows(shown["trained"][0], "What it learnt from")
-    assert ["left out", "mode: constant at 3"] in learnt
+def test_the_training_page_names_left_out_tags_and_gaps(shown, trained):
+    data = rows(shown["trained"][0], "Training data")
+    assert ["left out", "mode: constant at 3"] in data
     [gap] = trained[0]["gaps"]
     assert (gap["first"], gap["last"]) == ("2026-01-01T00:11:40Z", "2026-01-01T01:11:41Z")
-    assert ["gaps", "2026-01-01 00:11:40 to 2026-01-01 01:11:41 (60 min)"] in learnt
+    assert ["gaps", "2026-01-01 00:11:40 to 2026-01-01 01:11:41 (60 min)"] in data
 
 
 def test_each_alarm_is_listed_with_its_tags(shown, trained):
-    _, row = rows(shown["trained"][0], "What it would have alarmed on")
+    _, row = rows(shown["trained"][0], "Alarms on this data")
     [alarm] = trained[0]["test"]["alarms"]
     assert row[1] == alarm["raised"][:19].replace("T", " ")
     assert row[4].startswith(f"flow ({100 * alarm['tags'][0]['share']:.0f}\N{NO-BREAK SPACE}%), ")
 
 
-def test_the_backtest_page_says_what_the_json_says(shown, tested):
+def test_the_backtest_page_agrees_with_the_json(shown, tested):
     page, report = shown["tested"][0], tested[0]
     assert (report["events_found"], report["events"], report["false_alarms"]) == (1, 2, 1)
     assert "1 of 2 events" in page.locator(".facts").inner_text()
-    _, found, missed = rows(page, "What was labelled as wrong")
-    assert found[2:4] == ["yes", format_hours(report["delays_s"][0] / 3600)]
+    _, detected, missed = rows(page, "Labelled events")
+    assert detected[2:4] == ["yes", format_hours(report["delays_s"][0] / 3600)]
     assert missed[2:] == ["missed", "–", "–"]
-    figures = {row[0]: row[1:] for row in rows(page, "How well it does, in figures")}
+    metrics = {row[0]: row[1:] for row in rows(page, "Metrics")}
     rates = report["rates"]
     own = [f"{rates[name]:.3g}" for name in ("f1", "far", "mar")]
-    assert figures["this model, every row"] == own
-    assert figures["alarming always"][0] == f"{rates['f1_always']:.3g}"
-    alarms = rows(page, "The alarms")[1:]
-    assert [row[4] for row in alarms] == ["yes", "false alarm"]
+    assert metrics["this model, all rows"] == own
+    assert metrics["always alarming"][0] == f"{rates['f1_always']:.3g}"
+    alarms = rows(page, "Alarms")[1:]
+    assert [row[4] for row in alarms] == ["true alarm", "false alarm"]
     assert [alarm["right"] for alarm in report["alarms"]] == [True, False]

@@ -15,8 +15,8 @@ def times(count, step=SECOND):
 
 @pytest.mark.parametrize("step_s", [0.01, 1, 60, 3600, 86400])
 @pytest.mark.parametrize("count", [2, 50, 130, 1000])
-def test_data_of_any_length_is_drawn(count, step_s):
-    # Every warning of the library is an error here.
+def test_data_of_any_length_is_plotted(count, step_s):
+    # The test settings turn the library's warnings into errors.
     at = times(count, int(step_s * SECOND))
     values = np.sin(np.arange(count))
     for svg in (plots.tag(at, values), plots.around(at, values, (int(at[0]), int(at[1])))):
@@ -24,10 +24,10 @@ def test_data_of_any_length_is_drawn(count, step_s):
         assert len(svg) < 100_000
 
 
-def test_many_points_are_drawn_as_their_range():
+def test_many_points_are_plotted_as_their_range():
     values = np.random.default_rng(1).normal(size=100_000)
     values[54_321] = 99.0
-    shown = plots.columns(times(100_000), values)
+    shown = plots.downsampled(times(100_000), values)
     assert len(shown.at) == plots.POINTS
     assert shown.high.max() == 99.0
     assert (shown.low <= shown.mean).all()
@@ -35,17 +35,17 @@ def test_many_points_are_drawn_as_their_range():
 
 
 @pytest.mark.parametrize("count", [300, 5000])
-def test_a_gap_is_a_gap(count):
+def test_a_gap_stays_empty(count):
     at, values = times(count), np.arange(count, dtype=float)
     at[count // 2 :] += count * SECOND
-    shown = plots.columns(at, values)
+    shown = plots.downsampled(at, values)
     assert np.isnan(shown.mean).any()
     values[: count // 2] = np.nan
-    before = plots.columns(at, values)
+    before = plots.downsampled(at, values)
     assert np.isnan(before.mean[before.at < np.datetime64(int(at[count // 2 - 1]), "ns")]).all()
 
 
-def test_what_was_never_judged_is_drawn_empty():
+def test_data_without_scores_gives_an_empty_plot():
     svg = plots.scores(times(100), np.full(100, np.nan), 2.0)
     assert svg.startswith("<svg")
 
@@ -55,20 +55,20 @@ def test_scores_far_above_the_threshold_do_not_hide_those_below():
     marks = ">10<", ">100<", ">1000<"
     assert not any(mark in plots.scores(times(100), values, 1.0) for mark in marks)
     values[50] = 1000
-    # On an axis of powers of ten, in plain numbers, half a threshold is still to be seen.
+    # On a logarithmic axis with plain numbers, half a threshold is still visible.
     assert all(mark in plots.scores(times(100), values, 1.0) for mark in marks)
 
 
-def test_alarms_are_numbered_and_no_more_than_can_be_told_apart():
+def test_alarms_are_numbered_as_far_as_the_numbers_are_legible():
     at = times(1000)
     spans = [(int(at[n]), int(at[n + 2])) for n in range(0, 1000, 10)]
     svg = plots.scores(at, np.ones(1000), 2.0, spans)
     numbers = [n for n in range(1, 101) if f">{n}</text>" in svg]
-    # One in a hundred of the time apart, they would be printed one over the other.
+    # All hundred numbers would overlap.
     assert numbers == list(range(1, 101, 3))
 
 
-def test_the_same_data_gives_the_same_bytes_and_nothing_to_fetch():
+def test_the_same_data_gives_the_same_bytes_without_external_references():
     at, values = times(500), np.cos(np.arange(500))
     assert plots.tag(at, values) == plots.tag(at, values)
     assert "http" not in re.sub(r' xmlns(:xlink)?="[^"]*"', "", plots.tag(at, values))

@@ -1,4 +1,4 @@
-"""What every candidate promises, whatever its method: each is learnt and exported for real."""
+"""Contract of every candidate, whatever its method: each one is trained and exported."""
 
 import json
 import subprocess
@@ -27,10 +27,10 @@ for name in ("sklearn", "scipy", "onnx", "detectors.training"):
     sys.modules[name] = None
 import numpy as np
 from pathlib import Path
-from detectors.bundle import load
+from detectors.bundle.bundle import load
 windows = np.load(sys.argv[1])
-found = {path: load(Path(path)).model.run(windows).score.tolist() for path in sys.argv[2:]}
-print(json.dumps(found))
+scores = {path: load(Path(path)).model.run(windows).score.tolist() for path in sys.argv[2:]}
+print(json.dumps(scores))
 """
 
 
@@ -77,12 +77,12 @@ def faulty(normal):
 
 
 def shifted(normal, tag, by):
-    wrong = normal.copy()
-    wrong[:, :, tag] += by
-    return wrong
+    windows = normal.copy()
+    windows[:, :, tag] += by
+    return windows
 
 
-def test_there_are_all_candidates_of_all_methods():
+def test_all_candidates_of_all_methods_are_tested():
     tried = {name: len(learnt(name).choice.candidates) for name in METHODS}
     assert sorted(KINDS) == sorted((name, n) for name in tried for n in range(tried[name]))
 
@@ -91,74 +91,74 @@ def test_there_are_all_candidates_of_all_methods():
 def test_the_graph_agrees_with_the_original(state, normal, original, exported):
     windows = normal if state == "normal" else faulty(normal)
     score, contribution, expected = original.score(windows)
-    found = exported.run(windows)
-    assert np.allclose(found.score, score, rtol=1e-4, atol=0)
-    assert (np.abs(found.contribution - contribution) <= 1e-4 * score[:, None]).all()
+    outputs = exported.run(windows)
+    assert np.allclose(outputs.score, score, rtol=1e-4, atol=0)
+    assert (np.abs(outputs.contribution - contribution) <= 1e-4 * score[:, None]).all()
     scale = np.abs(windows - original.frame.mean).max(axis=(1, 2))[:, None] + original.frame.std
-    assert (np.abs(found.expected - expected) <= 1e-4 * scale).all()
+    assert (np.abs(outputs.expected - expected) <= 1e-4 * scale).all()
 
 
-def test_no_decision_is_flipped_at_any_calibrated_threshold(normal, original, exported):
+def test_the_graph_decides_as_the_original_at_any_calibrated_threshold(normal, original, exported):
     windows = np.concatenate((normal, faulty(normal)))
-    score, found = original.score(windows)[0], exported.run(windows).score
+    score, graph_score = original.score(windows)[0], exported.run(windows).score
     for quantile in (0.5, 0.9, 0.99, 0.9995):
-        # A threshold lies beside the scores that it was made from, as calibration makes it.
-        threshold = 1.001 * np.quantile(found[: len(normal)], quantile)
+        # A threshold lies between the scores of its calibration, not on one.
+        threshold = 1.001 * np.quantile(graph_score[: len(normal)], quantile)
         far = np.abs(score / threshold - 1) > 1e-4
-        assert np.array_equal((score > threshold)[far], (found > threshold)[far])
+        assert np.array_equal((score > threshold)[far], (graph_score > threshold)[far])
         assert far.mean() > 0.99
 
 
 def test_contributions_are_never_negative_and_sum_to_the_score(normal, exported):
-    found = exported.run(np.concatenate((normal, faulty(normal))))
-    assert (found.contribution >= 0).all()
-    assert np.allclose(found.contribution.sum(axis=1), found.score, rtol=1e-9)
+    outputs = exported.run(np.concatenate((normal, faulty(normal))))
+    assert (outputs.contribution >= 0).all()
+    assert np.allclose(outputs.contribution.sum(axis=1), outputs.score, rtol=1e-9)
 
 
-def test_a_window_scores_to_the_last_bit_the_same_whatever_is_beside_it(normal, exported):
+def test_the_score_of_a_window_does_not_depend_on_its_batch(normal, exported):
     windows = faulty(normal)[:60]
     whole = exported.run(windows)
     for size in (1, 2, 7, 32):
         for start in (0, 5, 25):
             part = exported.run(windows[start : start + size])
-            for found, expected in zip(part, whole, strict=True):
-                assert np.array_equal(found, expected[start : start + size])
+            for output, expected in zip(part, whole, strict=True):
+                assert np.array_equal(output, expected[start : start + size])
 
 
 @pytest.mark.parametrize("by", [-SIX, SIX])
 @pytest.mark.parametrize("tag", range(4))
-def test_a_moved_tag_is_the_cause_and_its_expected_value_is_nearer_the_truth(
+def test_a_shifted_tag_contributes_most_and_its_expected_value_is_nearer_the_truth(
     normal, original, exported, tag, by
 ):
-    moved = by * original.frame.std[tag]
-    found = exported.run(shifted(normal, tag, moved))
-    # A forest's splits are drawn by chance, so its causes are as well, now and then.
+    shift = by * original.frame.std[tag]
+    outputs = exported.run(shifted(normal, tag, shift))
+    # A forest's splits are random, so its contributions are less precise.
     least = 0.85 if isinstance(original.core, Forest) else 0.95
-    assert (found.contribution.argmax(axis=1) == tag).mean() > least
-    off = np.abs(found.expected[:, tag] - normal[:, -1, tag])
-    assert (off < abs(moved)).all()
-    assert off.mean() < abs(moved) / 2
+    assert (outputs.contribution.argmax(axis=1) == tag).mean() > least
+    errors = np.abs(outputs.expected[:, tag] - normal[:, -1, tag])
+    assert (errors < abs(shift)).all()
+    assert errors.mean() < abs(shift) / 2
 
 
-def test_the_wildest_values_give_numbers(normal, original, exported):
-    wild = normal[:4].copy()
-    wild[0, :, 1] = 1e300
-    wild[1, -1] = -1e300
-    wild[2, ::2], wild[2, 1::2] = 2 * CLIP, -2 * CLIP
-    found = exported.run(wild)
-    assert all(np.isfinite(each).all() for each in found)
-    assert (found.contribution >= 0).all()
-    assert found.score[:3].min() > found.score[3]
+def test_extreme_values_give_finite_outputs(normal, original, exported):
+    extreme = normal[:4].copy()
+    extreme[0, :, 1] = 1e300
+    extreme[1, -1] = -1e300
+    extreme[2, ::2], extreme[2, 1::2] = 2 * CLIP, -2 * CLIP
+    outputs = exported.run(extreme)
+    assert all(np.isfinite(each).all() for each in outputs)
+    assert (outputs.contribution >= 0).all()
+    assert outputs.score[:3].min() > outputs.score[3]
 
 
 def test_the_same_data_gives_the_same_bytes(kind, original):
     method, number = kind
     windows, frame = learnt(method).prepared.windows, original.frame
-    again = dict(models((method,), windows, frame))[method, number]
-    assert graph_bytes(again) == graph_bytes(original)
+    refitted = dict(models((method,), windows, frame))[method, number]
+    assert graph_bytes(refitted) == graph_bytes(original)
 
 
-def test_the_graph_keeps_to_what_a_bundle_may_hold(original):
+def test_the_graph_uses_only_what_a_bundle_may_contain(original):
     data = graph_bytes(original)
     assert check_model(data) == OPSET
     graph = onnx.load_model_from_string(data).graph
@@ -166,7 +166,7 @@ def test_the_graph_keeps_to_what_a_bundle_may_hold(original):
     assert [entry.name for entry in graph.output] == ["score", "contribution", "expected"]
 
 
-def test_a_line_scores_with_nothing_of_the_training_tools(tmp_path, normal):
+def test_a_line_scores_without_the_training_tools(tmp_path, normal):
     """A bundle of each method is loaded, verified and run where they cannot be imported."""
     windows, paths = tmp_path / "windows.npy", {}
     np.save(windows, normal[:3])
@@ -177,14 +177,14 @@ def test_a_line_scores_with_nothing_of_the_training_tools(tmp_path, normal):
         [sys.executable, "-c", SCORE_ALONE, windows, *paths.values()],
         capture_output=True, check=True, text=True,
     )  # fmt: skip
-    found = json.loads(done.stdout)
+    scores = json.loads(done.stdout)
     for method, path in paths.items():
-        assert np.allclose(found[path], learnt(method).model.score(normal[:3])[0], rtol=1e-4)
+        assert np.allclose(scores[path], learnt(method).model.score(normal[:3])[0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "forest"])
-def test_a_fault_goes_above_the_threshold(method):
-    """A forest is not asked: its score can hardly rise above that of unusual normal running."""
-    wrong = learnt(method).examples[:1].copy()
-    wrong[:, :, 1] += SIX * learnt(method).model.frame.std[1]
-    assert learnt(method).model.score(wrong)[0] > learnt(method).threshold
+def test_a_fault_exceeds_the_threshold(method):
+    """Without the forest: its score can hardly rise above that of unusual normal running."""
+    faulty_window = learnt(method).examples[:1].copy()
+    faulty_window[:, :, 1] += SIX * learnt(method).model.frame.std[1]
+    assert learnt(method).model.score(faulty_window)[0] > learnt(method).threshold

@@ -1,4 +1,4 @@
-"""What a model of the simulated plant must see, and must not see."""
+"""What a model of the simulated plant must detect, and must not."""
 
 from datetime import UTC, datetime
 
@@ -24,15 +24,15 @@ FAULT_AT = 60
 
 
 TRIPS = {"bearing_wear": ("bearing_temperature_de", 90), "cavitation": ("suction_pressure", 0.2)}
-"""Where the plant's own line file has its outermost limits."""
+"""Outermost limits of the plant's line file."""
 
 
 def record(seed, seconds, fault=None, over=None):
     recipe = Recipe(seconds * SECOND, seed, fault=fault, fault_after=FAULT_AT * SECOND)
-    found = list(rows(recipe._replace(fault_over=over)))
-    values = np.array([readings for _, readings in found])
+    recorded = list(rows(recipe._replace(fault_over=over)))
+    values = np.array([readings for _, readings in recorded])
     columns = [TAGS.index(name) for name in NAMES]
-    return Recording(NAMES, np.array([at for at, _ in found]), values[:, columns], {})
+    return Recording(NAMES, np.array([at for at, _ in recorded]), values[:, columns], {})
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def judge(detector, recording):
 
 
 @pytest.mark.parametrize("seed", range(11, 16))
-def test_normal_running_of_another_plant_raises_nothing(detector, seed):
+def test_normal_running_of_another_plant_raises_no_alarm(detector, seed):
     assert judge(detector, record(seed, 600)) == []
 
 
-def test_a_pause_of_some_seconds_raises_nothing(detector):
-    """As a restart makes, or a source that was lost: the plant ran on meanwhile."""
+def test_a_pause_of_a_few_seconds_raises_no_alarm(detector):
+    """As after a restart, or a lost source: the plant kept running."""
     recording = record(11, 600)
     for first in range(100, 1100, 50):
         recording.values[first : first + 5] = np.nan
@@ -68,20 +68,20 @@ def test_a_pause_of_some_seconds_raises_nothing(detector):
 
 @pytest.mark.parametrize("fault", sorted(set(MOVED_TAGS) - {"plc_gone"}))
 @pytest.mark.parametrize("seed", [21, 22])
-def test_every_fault_is_seen_soon_and_a_tag_that_it_moves_is_named(detector, fault, seed):
+def test_every_fault_is_detected_soon_and_a_tag_that_it_moves_is_named(detector, fault, seed):
     recording = record(seed, 90, fault)
-    began = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
+    onset = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
     alarms = judge(detector, recording)
-    assert began < alarms[0].at <= began + 15 * SECOND
+    assert onset < alarms[0].at <= onset + 15 * SECOND
     top = np.argsort(-alarms[0].contribution)[:3]
     assert {NAMES[column] for column in top} & set(MOVED_TAGS[fault])
 
 
 @pytest.mark.parametrize("fault", TRIPS)
-def test_a_slow_fault_is_seen_before_the_plant_trips(detector, fault):
+def test_a_slow_fault_is_detected_before_the_plant_trips(detector, fault):
     recording = record(23, 900, fault, over=480 * SECOND)
     tag, limit = TRIPS[fault]
     values = recording.values[:, NAMES.index(tag)]
     trip = recording.times[np.flatnonzero((values > limit) != (values[0] > limit))[0]]
-    began = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
-    assert began < judge(detector, recording)[0].at < began + (trip - began) // 2
+    onset = int(recording.times[0]) - PERIOD + FAULT_AT * SECOND
+    assert onset < judge(detector, recording)[0].at < onset + (trip - onset) // 2

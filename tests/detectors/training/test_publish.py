@@ -32,16 +32,16 @@ def test_a_written_bundle_loads_with_the_same_manifest(tmp_path, model):
 
 
 def test_the_threshold_and_the_scaling_survive_to_the_last_bit(tmp_path, model):
-    found = load(bundles.write(tmp_path, model)).manifest
-    assert found.threshold == model.threshold
-    assert [tag.mean for tag in found.tags] == model.model.frame.mean.tolist()
-    assert [tag.std for tag in found.tags] == model.model.frame.std.tolist()
-    assert found.calibration == model.choice.chosen.calibration
-    assert found.calibration.threshold() == found.threshold
-    assert found.on_delay == found.off_delay == model.delay
+    loaded = load(bundles.write(tmp_path, model)).manifest
+    assert loaded.threshold == model.threshold
+    assert [tag.mean for tag in loaded.tags] == model.model.frame.mean.tolist()
+    assert [tag.std for tag in loaded.tags] == model.model.frame.std.tolist()
+    assert loaded.calibration == model.choice.chosen.calibration
+    assert loaded.calibration.threshold() == loaded.threshold
+    assert loaded.on_delay == loaded.off_delay == model.delay
 
 
-def test_the_manifest_says_where_the_model_came_from(model):
+def test_the_manifest_names_the_origin_of_the_model(model):
     training = manifest(model).training
     assert training.fingerprint == model.prepared.fingerprint
     assert training.rows == 1200
@@ -54,9 +54,9 @@ def test_a_bundle_is_readable_by_others(tmp_path, model):
     assert path.stat().st_mode & 0o055 == 0o055
 
 
-def test_another_bundle_is_not_overwritten_unless_asked(tmp_path, model):
+def test_another_bundle_is_not_replaced_unless_forced(tmp_path, model):
     path = bundles.write(tmp_path, model)
-    with pytest.raises(ConfigError, match="exists: choose another folder, or --force"):
+    with pytest.raises(ConfigError, match="exists: choose another folder, or use --force"):
         write_bundle(path, manifest(model, "2"), model.graph)
     assert load(path).manifest.version == "1"
     write_bundle(path, manifest(model, "2"), model.graph, replace=True)
@@ -64,24 +64,26 @@ def test_another_bundle_is_not_overwritten_unless_asked(tmp_path, model):
     assert [entry.name for entry in tmp_path.iterdir()] == ["pump"]
 
 
-def test_what_is_no_bundle_is_never_replaced(tmp_path, model):
+def test_a_folder_that_is_not_a_bundle_is_never_replaced(tmp_path, model):
     (tmp_path / "photos").mkdir()
-    with pytest.raises(ConfigError, match="is no bundle, so it is not replaced"):
+    with pytest.raises(ConfigError, match="is not a bundle, so it is not replaced"):
         write_bundle(tmp_path / "photos", manifest(model), model.graph, replace=True)
     assert (tmp_path / "photos").is_dir()
     check_place(tmp_path / "new", replace=False)
 
 
-def test_a_place_that_takes_no_folder_is_told_before_the_work(tmp_path, monkeypatch):
+def test_a_path_where_no_folder_can_be_created_is_refused_before_the_training(
+    tmp_path, monkeypatch
+):
     (tmp_path / "note").write_text("")
-    with pytest.raises(ConfigError, match="note takes no new folder"):
+    with pytest.raises(ConfigError, match=r"no folder can be created in .*note"):
         check_place(tmp_path / "note" / "models" / "pump", replace=False)
     monkeypatch.setattr(os, "access", lambda folder, _how: folder != tmp_path)
-    with pytest.raises(ConfigError, match=f"{tmp_path} takes no new folder"):
+    with pytest.raises(ConfigError, match=f"no folder can be created in {tmp_path}"):
         check_place(tmp_path / "pump", replace=False)
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path, model, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing_behind(tmp_path, model, monkeypatch):
     def full(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -107,6 +109,6 @@ def test_a_model_that_does_not_verify_leaves_the_old_one_in_place(tmp_path, mode
 
 
 @pytest.mark.parametrize(("name", "version"), [("a b", "1"), ("pump", "../1"), ("", "1")])
-def test_a_name_that_cannot_be_a_files_is_refused(name, version):
+def test_a_name_that_is_not_a_valid_file_name_is_refused(name, version):
     with pytest.raises(ValidationError, match="pattern"):
         ModelIdentity(id=name, version=version, created=NOW)

@@ -1,4 +1,4 @@
-"""A pump that stops is no anomaly: the simulated plant, learnt and run with a gate."""
+"""A pump that stops is not an anomaly: the simulated plant, trained and run with a gate."""
 
 from datetime import UTC, datetime
 
@@ -30,9 +30,9 @@ GATE = Running(("speed > 2000",), SETTLE)
 
 
 def record(seconds, **recipe):
-    found = list(rows(Recipe(seconds * SECOND, sample=PERIOD, **recipe)))
-    values = np.array([readings for _, readings in found])[:, COLUMNS]
-    return Recording(NAMES, np.array([at for at, _ in found]), values, {})
+    recorded = list(rows(Recipe(seconds * SECOND, sample=PERIOD, **recipe)))
+    values = np.array([readings for _, readings in recorded])[:, COLUMNS]
+    return Recording(NAMES, np.array([at for at, _ in recorded]), values, {})
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,14 @@ def folder(tmp_path_factory, learnt):
 
 @pytest.fixture(scope="module")
 def day():
-    """Ten minutes: the pump stops for a minute, and later its bearing wears out."""
+    """Ten minutes in which the pump stops for a minute, and later its bearing wears out."""
     return record(
         600, seed=5, stops=[(STOP, START - STOP)], fault="bearing_wear", fault_after=FAULT
     )
 
 
 async def played(folder, recording):
-    """(seconds since the start, alert's fields) of all that a line of this file would send."""
+    """(seconds since the start, fields) of every alert that a line of this file would send."""
     config = load(folder / "line.yaml")
     points = []
     replay = Replay(config, build_detectors(config), points.append)
@@ -82,13 +82,13 @@ async def played(folder, recording):
     return [((point.at - start) // SECOND, point.fields) for point in alerts]
 
 
-def test_what_stood_still_was_not_learnt(learnt):
+def test_standstill_is_not_used_for_training(learnt):
     assert learnt.prepared.idle > 5 * (60 * SECOND + SETTLE) // PERIOD
     lowest = learnt.prepared.windows.values[:, :, NAMES.index("speed")].min()
     assert lowest > 2000
 
 
-async def test_a_stop_and_a_start_raise_nothing_and_a_fault_while_it_runs_is_found(folder, day):
+async def test_a_stop_and_a_start_raise_no_alarm_and_a_fault_while_running_does(folder, day):
     raised = [(at, fields) for at, fields in await played(folder, day) if fields["active"]]
     assert raised, "the fault"
     assert all(at * SECOND >= FAULT for at, _ in raised)
@@ -96,7 +96,7 @@ async def test_a_stop_and_a_start_raise_nothing_and_a_fault_while_it_runs_is_fou
     assert models[0]["top_tags"].startswith("vibration_de")
 
 
-def test_it_is_idle_while_it_stands_and_judges_again_once_it_has_settled(folder, day):
+def test_the_detector_is_idle_during_a_stop_and_scores_again_after_settling(folder, day):
     judged = judge(detector_for(folder / "models" / "pump"), day)
     since = judged.at - int(day.times[0]) + PERIOD
     stopped = (since > STOP + 5 * SECOND) & (since < START + SETTLE)
@@ -114,13 +114,13 @@ def test_without_its_gate_the_same_stop_is_an_alarm(folder, day):
     assert judged.alarm[(since > STOP) & (since < START)].any()
 
 
-async def test_an_alarm_that_stands_when_the_pump_is_stopped_is_suppressed_by_design(folder):
+async def test_an_alarm_that_is_active_when_the_pump_stops_is_suppressed_by_design(folder):
     broken = record(
         300, seed=6, stops=[(180 * SECOND, 300 * SECOND)], fault="cavitation",
         fault_after=60 * SECOND,
     )  # fmt: skip
-    came = [(at, f) for at, f in await played(folder, broken) if f["alarm"] == "anomaly"]
-    (raised_at, raised), (over_at, over) = came
+    alerts = [(at, f) for at, f in await played(folder, broken) if f["alarm"] == "anomaly"]
+    (raised_at, raised), (over_at, over) = alerts
     assert 60 < raised_at < 120
     assert 180 < over_at < 180 + 5 + 20
     assert (over["state"], over["active"]) == ("suppressed_by_design", False)

@@ -1,12 +1,12 @@
-"""Detection on labelled data of real and simulated plants, as a table.
+"""Detection metrics on labelled data of real and simulated plants, as a table.
 
-Every model is learnt by `andon train`'s own code with the same defaults for every data set, from
-the normal part alone, and judged by the code that runs live, with the threshold of its own bundle.
-Nothing in a run is chosen on the judged part; but all files had been looked at before the settings
-in use were made, so none is an untouched test. The data lies outside the project: in $ANDON_DATA,
-or in ../shared/data or shared/data beside it. What is absent is skipped, with the reason.
+Every model is trained by the code of `andon train` with the same defaults for every data set, on
+the normal part alone, and evaluated by the code that runs live, with the threshold of its bundle.
+Nothing in a run is chosen on the evaluated part; but the defaults were chosen after all files had
+been examined, so none is an independent test. The data is outside the project: in $ANDON_DATA, or
+in ../shared/data or shared/data beside it. A missing set is skipped, with the reason.
 
-The simulated plant needs none of that data.
+The simulated plant needs no data.
 
     make bench-detection            # JSON=FILE also writes the table as JSON
     make bench-detection ARGS="skab plant-week"         # these alone
@@ -47,7 +47,7 @@ NOT_TAGS = {"anomaly", "changepoint", "ATT_FLAG"}
 
 
 def main():
-    only, data = set(sys.argv[1:]), place()
+    only, data = set(sys.argv[1:]), data_folder()
     rows = []
     for name, measure in (SETS | SIMULATED).items():
         if only and name not in only:
@@ -55,7 +55,7 @@ def main():
         if name in SIMULATED:
             rows += measure()
         elif data is None or not (data / name.split("-")[0]).is_dir():
-            print(f"{name}: skipped, its data is not here (ANDON_DATA names the folder)")
+            print(f"{name}: skipped, no data (set ANDON_DATA to its folder)")
         else:
             rows += measure(data / name.split("-")[0])
     for row in rows:
@@ -64,7 +64,7 @@ def main():
         Path(os.environ["JSON"]).write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def place():
+def data_folder():
     named = os.environ.get("ANDON_DATA")
     beside = [Path(named)] if named else [PROJECT / "../shared/data", PROJECT / "shared/data"]
     return next((folder for folder in beside if folder.is_dir()), None)
@@ -97,7 +97,7 @@ def table(path, delimiter=",", form=None):
     with path.open() as file:
         header, *lines = csv.reader(file, delimiter=delimiter)
     texts = [line[0] for line in lines]
-    # Read as UTC: only differences of times matter here.
+    # Read as UTC: only time differences matter.
     moments = [
         datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007 - see above
         for text in texts
@@ -119,13 +119,13 @@ def split(names, times, values, cut):
 
 
 def detector(recording, budget=None):
-    """TrainedModel with the defaults, written, and loaded as a line would."""
+    """Detector of a model trained with the defaults, written and loaded as by a line."""
     learnt = learn(recording, TrainingOptions(false_alarms=budget), lambda _step: None)
     with tempfile.TemporaryDirectory() as folder:
         identity = ModelIdentity(id="bench", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
         manifest = manifest_for(learnt, identity, {})
         write_bundle(Path(folder) / "bundle", manifest, learnt.graph)
-        print(f"  learnt: {manifest.training.method}, threshold {learnt.threshold:.3g}",
+        print(f"  trained: {manifest.training.method}, threshold {learnt.threshold:.3g}",
               file=sys.stderr)  # fmt: skip
         return detector_for(Path(folder) / "bundle")
 
@@ -134,8 +134,8 @@ def detector(recording, budget=None):
 
 
 def skab(folder):
-    total, areas, found, events, waits, episodes, normal = Counts(), [], 0, 0, [], 0, 0.0
-    apart = Counts()
+    total, areas, events, waits, episodes, normal = Counts(), [], 0, [], 0, 0.0
+    without_other_2 = Counts()
     for path in sorted(folder.glob("*_*.csv")):
         names, times, values = table(path, ";")
         labels = values[:, names.index("anomaly")] > 0
@@ -145,20 +145,23 @@ def skab(folder):
         times, labels, alarms = times[part], labels[part], judged.alarm[part]
         here = count(labels, alarms)
         total = total.plus(here)
-        apart = apart if path.stem == "other_2" else apart.plus(here)
+        if path.stem != "other_2":
+            without_other_2 = without_other_2.plus(here)
         areas.append(vus_pr(labels, judged.score[part], 60))
-        came = delays(times, labels, alarms)
-        events, waits = events + len(came), waits + [d for d in came if d is not None]
+        event_delays = delays(times, labels, alarms)
+        events += len(event_delays)
+        waits += [delay for delay in event_delays if delay is not None]
         episodes, normal = episodes + false_episodes(labels, alarms), normal + hours(times, ~labels)
-    found, least = len(waits), baselines(total)
+    least = baselines(total)
     return [
         row("skab_f1", total.f1, ">= 0.8", ">= 0.86",
             f"always {least.always:.3f}, random {least.random:.3f}; published best 0.78"),
         row("skab_far_percent", 100 * total.far, "<= 25", "<= 14", "recovery counts as normal"),
         row("skab_mar_percent", 100 * total.mar),
         row("skab_vus_pr", np.mean(areas), ">= 0.9", note="mean of the files, up to 60 rows"),
-        row("skab_f1_without_other_2", apart.f1, note="its learning part is mostly anomalous"),
-        row("skab_events_found", found, note=f"of {events}"),
+        row("skab_f1_without_other_2", without_other_2.f1,
+            note="its training part is mostly anomalous"),
+        row("skab_events_found", len(waits), note=f"of {events}"),
         row("skab_median_delay_s", np.median(waits) / SECOND),
         row("skab_false_episodes_per_hour", episodes / normal),
     ]  # fmt: skip
@@ -186,12 +189,12 @@ def batadal(folder):
     _, whole = split(names, times, values, 0)
     judged = judge(detector(first), whole).at_times(times)
     counts = count(labels, judged.alarm)
-    least, came = baselines(counts), delays(times, labels, judged.alarm)
+    least, event_delays = baselines(counts), delays(times, labels, judged.alarm)
     return [
         row("batadal_f1", counts.f1, ">= 0.75", ">= 0.82",
             f"always {least.always:.3f}, random {least.random:.3f}"),
-        row("batadal_attacks_found", sum(d is not None for d in came), ">= 7",
-            note=f"of {len(came)}"),
+        row("batadal_attacks_found", sum(delay is not None for delay in event_delays), ">= 7",
+            note=f"of {len(event_delays)}"),
         row("batadal_false_episodes", false_episodes(labels, judged.alarm), "", "<= 3",
             f"{hours(times, ~labels) / 24:.0f} normal days"),
         row("batadal_average_precision", average_precision(labels, judged.score)),
@@ -235,15 +238,15 @@ def nab(folder):
     for start, end in spans:
         labels |= (whole.times >= start) & (whole.times <= end)
     labels, alarms, times = labels[cut:], judged.alarm[cut:], whole.times[cut:]
-    came = delays(times, labels, alarms)
-    found = sum(delay is not None for delay in came)
+    event_delays = delays(times, labels, alarms)
+    detected = sum(delay is not None for delay in event_delays)
     counts = count(labels, alarms)
     return [
         row(
             "nab_machine_final_found",
-            came[-1] is not None,
+            event_delays[-1] is not None,
             ">= 1",
-            note=f"{found} of {len(came)} windows found",
+            note=f"{detected} of {len(event_delays)} windows detected",
         ),
         row("nab_machine_f1", counts.f1, note=f"always {baselines(counts).always:.3f}"),
         row("nab_machine_far_percent", 100 * counts.far),
@@ -252,13 +255,13 @@ def nab(folder):
 
 def simulated_week():
     week = plant_week.measure(detector, lambda text: print(f"  {text}", file=sys.stderr))
-    found = sum(each.in_time for each in week.found.values())
+    detected = sum(each.in_time for each in week.detections.values())
     budget = week.hours * HOUR / plant_week.BUDGET
-    courses = "; ".join(f"{fault} {each}" for fault, each in week.found.items())
+    courses = "; ".join(f"{fault} {each}" for fault, each in week.detections.items())
     return [
         row("plant_week_false_alarms", week.false_alarms, f"<= {budget:g}", "",
             f"{week.hours:g} h, budget 1 per day"),
-        row("plant_week_faults_found", found, f">= {len(week.found)}", "",
+        row("plant_week_faults_found", detected, f">= {len(week.detections)}", "",
             f"before the trip, from onset: {courses}"),
     ]  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""The servers of the benchmark, in a process of their own: many registers, many nodes, a cloud.
+"""The servers of the benchmark in a process of their own: many registers, many nodes, a cloud.
 
-The cloud takes every write and keeps nothing. Prints one JSON line when ready and runs until it is
+The cloud accepts every write and stores nothing. Prints a line of JSON when ready and runs until
 terminated.
 """
 
@@ -37,7 +37,7 @@ async def main(modbus_port, opcua_port, cloud_port):
     await cloud(cloud_port)
 
     async def wave(_function, _start, _address, _count, registers, _set):
-        # A square wave of 10 s, so that a limit is crossed and left again and again.
+        # A square wave of 10 s, which crosses a limit repeatedly.
         registers[0] = 900 if time.time() % 10 < 5 else 100
 
     registers = SimData(0, values=[k % 1000 for k in range(REGISTERS)], datatype=DataType.REGISTERS)

@@ -1,8 +1,8 @@
-"""What scoring costs: microseconds a window, alone and in a batch of 256, by method and size.
+"""Time to score a window in microseconds, alone and in a batch of 256, by method and size.
 
-The goals are for 64 inputs, eight tags in windows of eight rows. Beside them the size that
-`andon train` chooses for eight tags, 29 rows. The runtime has one thread, as it has in a line;
-what is shown is the lower decile of many runs, since other programs only ever add to it.
+The goals are for 64 inputs, eight tags in windows of eight rows. The other size is that of
+`andon train` for eight tags, 29 rows. The runtime has one thread, as on a line. The table shows the
+lower decile of many runs, since other programs only add to the time.
 
     make bench-scoring            # JSON=FILE also writes the table as JSON; ARGS name methods
 """
@@ -52,12 +52,12 @@ def fitted(method, length, lag):
     values = hidden @ rng.normal(size=(3, TAGS)) + 0.1 * rng.normal(size=(ROWS, TAGS))
     views = np.lib.stride_tricks.sliding_window_view(values, length, axis=0).transpose(0, 2, 1)
     ends = np.arange(length, ROWS + 1, dtype=np.int64) * SECOND
-    steady = np.zeros(TAGS, dtype=np.bool_)
+    stationary = np.zeros(TAGS, dtype=np.bool_)
     weights = recency(length - lag + 1)
-    frame = WindowFrame(values.mean(axis=0), values.std(axis=0), lag, weights, steady)
+    frame = WindowFrame(values.mean(axis=0), values.std(axis=0), lag, weights, stationary)
     windows = np.ascontiguousarray(views)
-    found = models((method,), Windows(windows, ends, SECOND, SECOND, SECOND), frame)
-    return windows, next(model for _, model in found)
+    fitted_models = models((method,), Windows(windows, ends, SECOND, SECOND, SECOND), frame)
+    return windows, next(model for _, model in fitted_models)
 
 
 def loaded(graph):

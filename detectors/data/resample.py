@@ -90,7 +90,7 @@ def _own_period(recording: Recording, column: int, least: Nanos) -> Nanos:
 
 
 def _samples(recording: Recording, first: int, last: int) -> Iterator[SampleBatch]:
-    """Yields the samples of rows `first` to `last` in parts; an empty cell is no sample.
+    """Yields the samples of rows `first` to `last` in parts; an empty cell is not a sample.
 
     An empty cell does not mean that the tag was bad: another tag was sampled at that time.
     """

@@ -25,7 +25,7 @@ from gateway.api.contracts import ModelError
 MIN_OPSET = 13
 """The first opset in which ReduceSum and Unsqueeze take their axes as inputs, as used here."""
 CLIP = 1e4
-_THEIRS = "model/"
+_PREFIX = "model/"
 _TINY = 1e-12
 
 
@@ -37,7 +37,7 @@ class Centring:
     factor: float = 1.0
 
 
-class _Graph:
+class _GraphBuilder:
     """Nodes and constants of a graph under construction."""
 
     def __init__(self) -> None:
@@ -58,38 +58,38 @@ class _Graph:
         return self.add("Reshape", [source, self.constant(f"{out}/shape", shape, np.int64)], out)
 
 
-def wrapped(model: Any, form: Signature, scaling: Scaling, centring: Centring) -> bytes:
+def wrapped(model: Any, signature: Signature, scaling: Scaling, centring: Centring) -> bytes:
     """Serialises the fused graph; ModelError if the model cannot be wrapped."""
     import onnx
     from onnx import compose, helper, numpy_helper
 
-    theirs = compose.add_prefix(_modern(model), _THEIRS)
-    ours = _Graph()
-    single = form.kind in ("probability", "score")
-    standard = _scaled(ours, form, scaling)
-    entry = _occluded(ours, form, scaling, standard) if single else standard
-    _laid_out(ours, form, entry)
-    before = ours.nodes[:]
-    ours.nodes.clear()
+    foreign = compose.add_prefix(_modern(model), _PREFIX)
+    builder = _GraphBuilder()
+    single = signature.kind in ("probability", "score")
+    standard = _add_scaling(builder, signature, scaling)
+    entry = _add_occlusion(builder, signature, scaling, standard) if single else standard
+    _add_layout(builder, signature, entry)
+    before = builder.nodes[:]
+    builder.nodes.clear()
     if single:
-        _of_one_number(ours, form, centring)
+        _add_single_output(builder, signature, centring)
     else:
-        _of_residuals(ours, form, scaling)
+        _add_residuals(builder, signature, scaling)
     graph = helper.make_graph(
-        [*before, *theirs.graph.node, *ours.nodes],
+        [*before, *foreign.graph.node, *builder.nodes],
         "imported",
-        [_entry(INPUT, form.window, form.tags)],
-        [_entry(SCORE), _entry(CONTRIBUTION, form.tags)]
-        + ([] if single else [_entry(EXPECTED, form.tags)]),
+        [_entry(INPUT, signature.window, signature.tags)],
+        [_entry(SCORE), _entry(CONTRIBUTION, signature.tags)]
+        + ([] if single else [_entry(EXPECTED, signature.tags)]),
         [
-            *(numpy_helper.from_array(array, name) for name, array in ours.constants.items()),
-            *theirs.graph.initializer,
+            *(numpy_helper.from_array(array, name) for name, array in builder.constants.items()),
+            *foreign.graph.initializer,
         ],
     )
     made = helper.make_model(
         graph,
-        opset_imports=list(theirs.opset_import),
-        ir_version=min(theirs.ir_version, 10),
+        opset_imports=list(foreign.opset_import),
+        ir_version=min(foreign.ir_version, 10),
         producer_name="andon",
     )
     try:
@@ -122,82 +122,88 @@ def _entry(name: str, *shape: int) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["batch", *shape])
 
 
-def _scaled(ours: _Graph, form: Signature, scaling: Scaling) -> str:
+def _add_scaling(builder: _GraphBuilder, signature: Signature, scaling: Scaling) -> str:
     """Adds the scaling of the model's input rows, in float64."""
     rows = INPUT
-    if form.kind == "forecast":
-        ends = [ours.constant(f"rows/{n}", [at], np.int64) for n, at in (("a", 0), ("b", -1))]
-        rows = ours.add("Slice", [INPUT, *ends, ours.constant("rows/axis", [1], np.int64)], "rows")
-    ours.add("Sub", [rows, ours.constant("offset", scaling.offset)], "shifted")
-    ours.add("Div", ["shifted", ours.constant("scale", scaling.scale)], "wide")
-    bounds = [ours.constant("lowest", -CLIP), ours.constant("highest", CLIP)]
-    return ours.add("Clip", ["wide", *bounds], "standard")
+    if signature.kind == "forecast":
+        ends = [builder.constant(f"rows/{n}", [at], np.int64) for n, at in (("a", 0), ("b", -1))]
+        rows = builder.add(
+            "Slice", [INPUT, *ends, builder.constant("rows/axis", [1], np.int64)], "rows"
+        )
+    builder.add("Sub", [rows, builder.constant("offset", scaling.offset)], "shifted")
+    builder.add("Div", ["shifted", builder.constant("scale", scaling.scale)], "wide")
+    bounds = [builder.constant("lowest", -CLIP), builder.constant("highest", CLIP)]
+    return builder.add("Clip", ["wide", *bounds], "standard")
 
 
-def _occluded(ours: _Graph, form: Signature, scaling: Scaling, standard: str) -> str:
+def _add_occlusion(
+    builder: _GraphBuilder, signature: Signature, scaling: Scaling, standard: str
+) -> str:
     """Adds variants of each window: itself, then one for each tag with that tag at its mean."""
-    kept = np.concatenate((np.ones((1, form.tags)), 1 - np.eye(form.tags)))[:, None, :]
+    kept = np.concatenate((np.ones((1, signature.tags)), 1 - np.eye(signature.tags)))[:, None, :]
     usual = (1 - kept) * ((scaling.mean - scaling.offset) / scaling.scale)
-    axis = ours.constant("each/axis", [1], np.int64)
-    ours.add("Unsqueeze", [standard, axis], "each")
-    ours.add("Mul", ["each", ours.constant("kept", kept)], "masked")
-    ours.add("Add", ["masked", ours.constant("usual", usual)], "occluded")
-    return ours.reshape("occluded", [-1, form.rows, form.tags], "variants")
+    axis = builder.constant("each/axis", [1], np.int64)
+    builder.add("Unsqueeze", [standard, axis], "each")
+    builder.add("Mul", ["each", builder.constant("kept", kept)], "masked")
+    builder.add("Add", ["masked", builder.constant("usual", usual)], "occluded")
+    return builder.reshape("occluded", [-1, signature.rows, signature.tags], "variants")
 
 
-def _laid_out(ours: _Graph, form: Signature, entry: str) -> None:
+def _add_layout(builder: _GraphBuilder, signature: Signature, entry: str) -> None:
     """Adds the conversion to the layout and type of the model, under the name of its input."""
-    if form.layout == "tag_time":
-        entry = ours.add("Transpose", [entry], "turned", perm=[0, 2, 1])
-    elif form.layout != "time_tag":
-        entry = ours.reshape(entry, [-1, form.rows * form.tags], "flat")
-    ours.add("Cast", [entry], _THEIRS + form.input, to=form.element)
+    if signature.layout == "tag_time":
+        entry = builder.add("Transpose", [entry], "turned", perm=[0, 2, 1])
+    elif signature.layout != "time_tag":
+        entry = builder.reshape(entry, [-1, signature.rows * signature.tags], "flat")
+    builder.add("Cast", [entry], _PREFIX + signature.input, to=signature.element)
 
 
-def _of_residuals(ours: _Graph, form: Signature, scaling: Scaling) -> None:
+def _add_residuals(builder: _GraphBuilder, signature: Signature, scaling: Scaling) -> None:
     from onnx import TensorProto
 
-    given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)
-    if form.kind == "reconstruction" and form.layout == "tag_time":
-        given = ours.add("Transpose", [given], "upright", perm=[0, 2, 1])
-    rows = form.rows if form.kind == "reconstruction" else 1
-    ours.reshape(given, [-1, rows, form.tags], "usual_rows")
-    ours.add("Mul", ["usual_rows", "scale"], "unscaled")
-    ours.add("Add", ["unscaled", "offset"], "usual")
-    if form.kind == "reconstruction":
-        last = ours.constant("last", rows - 1, np.int64)
-        ours.add("Gather", ["usual", last], EXPECTED, axis=1)
-        ours.add("Sub", [INPUT, "usual"], "residual")
+    given = builder.add("Cast", [_PREFIX + signature.output], "given", to=TensorProto.DOUBLE)
+    if signature.kind == "reconstruction" and signature.layout == "tag_time":
+        given = builder.add("Transpose", [given], "upright", perm=[0, 2, 1])
+    rows = signature.rows if signature.kind == "reconstruction" else 1
+    builder.reshape(given, [-1, rows, signature.tags], "usual_rows")
+    builder.add("Mul", ["usual_rows", "scale"], "unscaled")
+    builder.add("Add", ["unscaled", "offset"], "usual")
+    if signature.kind == "reconstruction":
+        last = builder.constant("last", rows - 1, np.int64)
+        builder.add("Gather", ["usual", last], EXPECTED, axis=1)
+        builder.add("Sub", [INPUT, "usual"], "residual")
     else:
-        ours.reshape("usual", [-1, form.tags], EXPECTED)
-        last = ours.constant("last", form.window - 1, np.int64)
-        ours.add("Gather", [INPUT, last], "now", axis=1)
-        ours.add("Sub", ["now", EXPECTED], "off")
-        ours.reshape("off", [-1, 1, form.tags], "residual")
-    share = 1 / np.sqrt(rows * form.tags)
-    ours.add("Mul", ["residual", ours.constant("weight", share / scaling.std)], "weighted")
-    ours.add("Mul", ["weighted", "weighted"], "squared")
-    axis = ours.constant("axis", [1], np.int64)
-    ours.add("ReduceSum", ["squared", axis], CONTRIBUTION, keepdims=0)
-    ours.add("ReduceSum", [CONTRIBUTION, axis], SCORE, keepdims=0)
+        builder.reshape("usual", [-1, signature.tags], EXPECTED)
+        last = builder.constant("last", signature.window - 1, np.int64)
+        builder.add("Gather", [INPUT, last], "now", axis=1)
+        builder.add("Sub", ["now", EXPECTED], "off")
+        builder.reshape("off", [-1, 1, signature.tags], "residual")
+    share = 1 / np.sqrt(rows * signature.tags)
+    builder.add("Mul", ["residual", builder.constant("weight", share / scaling.std)], "weighted")
+    builder.add("Mul", ["weighted", "weighted"], "squared")
+    axis = builder.constant("axis", [1], np.int64)
+    builder.add("ReduceSum", ["squared", axis], CONTRIBUTION, keepdims=0)
+    builder.add("ReduceSum", [CONTRIBUTION, axis], SCORE, keepdims=0)
 
 
-def _of_one_number(ours: _Graph, form: Signature, centring: Centring) -> None:
+def _add_single_output(builder: _GraphBuilder, signature: Signature, centring: Centring) -> None:
     from onnx import TensorProto
 
-    given = ours.add("Cast", [_THEIRS + form.output], "given", to=TensorProto.DOUBLE)
-    if form.columns == 2:
-        given = ours.add("Gather", [given, ours.constant("anomaly", 1, np.int64)], "of_two", axis=1)
-    ours.reshape(given, [-1, form.tags + 1], "raw")
-    ours.add("Sub", ["raw", ours.constant("centre", centring.centre)], "centred")
-    ours.add("Mul", ["centred", ours.constant("factor", centring.factor)], "numbers")
-    at = [ours.constant(f"cut/{n}", [n], np.int64) for n in (0, 1)]
-    end = ours.constant("cut/end", [form.tags + 1], np.int64)
-    ours.add("Slice", ["numbers", at[0], at[1], at[1]], "whole")
-    ours.add("Slice", ["numbers", at[1], end, at[1]], "without")
-    ours.add("Sub", ["whole", "without"], "difference")
-    ours.add("Max", ["difference", ours.constant("tiny", _TINY)], "fall")
-    ours.add("ReduceSum", ["fall", at[1]], "falls", keepdims=1)
-    ours.add("Div", ["fall", "falls"], "share")
-    ours.add("Mul", ["share", "whole"], CONTRIBUTION)
-    ours.add("ReduceSum", [CONTRIBUTION, at[1]], SCORE, keepdims=0)
+    given = builder.add("Cast", [_PREFIX + signature.output], "given", to=TensorProto.DOUBLE)
+    if signature.columns == 2:
+        given = builder.add(
+            "Gather", [given, builder.constant("anomaly", 1, np.int64)], "of_two", axis=1
+        )
+    builder.reshape(given, [-1, signature.tags + 1], "raw")
+    builder.add("Sub", ["raw", builder.constant("centre", centring.centre)], "centred")
+    builder.add("Mul", ["centred", builder.constant("factor", centring.factor)], "numbers")
+    at = [builder.constant(f"cut/{n}", [n], np.int64) for n in (0, 1)]
+    end = builder.constant("cut/end", [signature.tags + 1], np.int64)
+    builder.add("Slice", ["numbers", at[0], at[1], at[1]], "whole")
+    builder.add("Slice", ["numbers", at[1], end, at[1]], "without")
+    builder.add("Sub", ["whole", "without"], "difference")
+    builder.add("Max", ["difference", builder.constant("tiny", _TINY)], "fall")
+    builder.add("ReduceSum", ["fall", at[1]], "falls", keepdims=1)
+    builder.add("Div", ["fall", "falls"], "share")
+    builder.add("Mul", ["share", "whole"], CONTRIBUTION)
+    builder.add("ReduceSum", [CONTRIBUTION, at[1]], SCORE, keepdims=0)

@@ -1,17 +1,17 @@
-"""Forwarding: one loop per sink takes points from the buffer and forgets them once they arrived.
+"""Delivers points from the buffer to the sinks, with one loop per sink.
 
 Promises
-- Alerts go first and alone; an alert that comes while the sink is idle leaves at once, summaries
-  are gathered for up to a second. One that comes while summaries are being sent waits for these:
-  a batch is as large as the link carries in a second, and never larger than `MAX_BYTES`.
-- Nothing is acknowledged before the sink took it. What failed is sent again, the same bytes.
-- While a sink is away it is tried at least every 5 s, so the first alert leaves within 5 s of the
-  link's return. Only a server that names a longer wait, or a fault that a human must mend, is
-  tried more slowly.
-- A byte budget (core/byte_budget.py) shapes clips and summaries, never alerts: when it is spent
+- Alerts go first and alone; an alert that arrives while the sink is idle is sent at once, summaries
+  are gathered for up to a second. An alert that arrives while summaries are being sent waits for
+  them: a batch is as large as the link carries in a second, and never larger than `MAX_BYTES`.
+- Nothing is acknowledged before the sink took it. Failed batches are sent again, the same bytes.
+- While a sink is away it is tried at least every 5 s, so the first alert is sent within 5 s of the
+  link's return. It is tried less often only if the server asks for a longer wait, or if a human
+  must fix the fault.
+- A byte budget (core/byte_budget.py) limits clips and summaries, never alerts: when it is spent
   they wait for the next full hour, and a backlog that would not fit into that either is merged.
-- What a sink will never take goes to the dead letters and holds up nobody.
-- A sink that goes away is one line in the log, and one when it is back.
+- Points that a sink will never take become dead letters; later points are still sent.
+- A sink that goes away is logged once, and once more when it is back.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ from gateway.delivery.tally import Tally
 log = structlog.get_logger()
 
 LINGER_S = 1.0
-"""Summaries that are stored within this time of each other travel together."""
+"""Summaries that are stored within this time of each other are sent together."""
 MAX_BYTES = 2 * 2**20
 MERGE_S = 10.0
-"""How often some of a backlog is merged that is beyond the budget."""
+"""How often a part of a backlog beyond the budget is merged."""
 
 
-class Source(Protocol):
-    """What a forwarder needs of the buffer."""
+class LeasesPoints(Protocol):
+    """The buffer, as a forwarder uses it."""
 
     async def lease(
         self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = ...
@@ -61,13 +61,13 @@ class Source(Protocol):
 
 
 class Forwarder:
-    """The loop of one sink, which must be open. `run` never returns."""
+    """The delivery loop of one open sink. `run` never returns."""
 
     def __init__(
         self,
         name: str,
         sink: Sink,
-        buffer: Source,
+        buffer: LeasesPoints,
         *,
         budget: Budget | None = None,
         pace: Pace | None = None,
@@ -87,26 +87,26 @@ class Forwarder:
 
     @property
     def error(self) -> str:
-        """The sink's last words while it is away."""
+        """The sink's last error while it is away."""
         return self.tally.error
 
     @property
     def sent_bytes(self) -> int:
-        """Bytes that left for the sink, what failed included."""
+        """Bytes sent to the sink, failed requests included."""
         return self.tally.sent_bytes
 
     @property
     def is_local(self) -> bool:
-        """Whether all of that stays on this machine."""
+        """Whether the sink keeps everything on this machine."""
         return isinstance(self._sink, Local) and self._sink.is_local
 
     @property
     def clip_bytes(self) -> int:
-        """Those of them that were raw samples of clips."""
+        """Bytes sent to the sink that were raw samples of clips."""
         return self.tally.clip_bytes
 
     def facts(self) -> Mapping[str, object]:
-        """Everything about this delivery as plain values."""
+        """The state of this delivery as plain values."""
         tally = self.tally
         return {
             "name": self.name,
@@ -126,7 +126,7 @@ class Forwarder:
         }
 
     async def restore(self) -> None:
-        """Take up the hour's spending where the last run left it."""
+        """Restores this hour's spending from the last run."""
         state = await self._buffer.load_checkpoint(self._state)
         if state is not None:
             self._budget.restore(state)
@@ -136,16 +136,16 @@ class Forwarder:
         return f"#budget.{self.name}"
 
     def _spending(self) -> dict[str, bytes]:
-        """What has to survive a restart; nothing where nothing is limited."""
+        """The checkpoint of the budget; empty without a budget."""
         return {} if self._budget.per_hour is None else {self._state: self._budget.checkpoint()}
 
     async def run(self) -> None:
-        """Deliver whatever the buffer has for this sink, for ever."""
+        """Delivers the buffer's points to this sink, forever."""
         while True:
             try:
                 await self._step()
             except BufferRefused as refused:
-                # What was sent but could not be forgotten is sent again, which changes nothing.
+                # Points that were sent but not acknowledged are sent again, which is harmless.
                 log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
                 await asyncio.sleep(1.0)
 
@@ -161,14 +161,14 @@ class Forwarder:
             await self._wait_for_work(lowest)
 
     async def _wait_for_room(self) -> None:
-        """Until the next full hour, or an alert: there is always room for that."""
+        """Waits until the next full hour, or an alert, for which there is always room."""
         waiting = (await self._buffer.stats())["bytes_without_clips"]
         if self._budget.is_beyond(int(str(waiting))):
             await self._buffer.merge()
         await self._wait_for_alert(min(self._budget.renewed_in(self._clock()), MERGE_S))
 
     async def _wait_for_work(self, lowest: Kind) -> None:
-        # Clips that there is no room for have theirs in the next hour, whether or not news come.
+        # Clips that exceed the budget are sent in the next hour, even if no news arrive.
         renewed = None if lowest is Kind.CLIP else self._budget.renewed_in(self._clock())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(renewed):
@@ -188,12 +188,12 @@ class Forwarder:
             self._count(await self._sink.write(batch), batch)
         except SinkUnavailable as error:
             self._count(error.sent_bytes, batch)
-            await self._stay_away(error)
+            await self._back_off(error)
         except SinkRejected as error:
             self._count(error.sent_bytes, batch)
-            await self._write_off(batch, error)
+            await self._reject(batch, error)
         except Exception as error:
-            # A bug in the sink: the supervisor logs it and starts this loop again.
+            # A bug in the sink: the supervisor logs it and restarts this loop.
             self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
             raise
         else:
@@ -202,34 +202,34 @@ class Forwarder:
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
         self.tally.sent_bytes += sent
-        # A batch is of one lane, and clips have theirs to themselves.
+        # A batch has points of one lane, and clips have a lane of their own.
         self.tally.clip_bytes += sent if batch[0].kind is Kind.CLIP else 0
         self._budget.spend(sent, sum(len(envelope.body) for envelope in batch), self._clock())
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:
-        self._answered()
+        self._note_back()
         await self._buffer.ack(self.name, batch, self._spending())
         self.tally.note_sent(batch, self._clock())
 
-    def _answered(self) -> None:
+    def _note_back(self) -> None:
         away = self.tally.note_answer(self._clock())
         if away is not None:
             log.info("sink.back", sink=self.name, away_s=away)
 
-    async def _stay_away(self, error: SinkUnavailable) -> None:
+    async def _back_off(self, error: SinkUnavailable) -> None:
         human = error.needs_human
         if self.tally.note_failure(str(error), self._clock(), needs_human=human):
-            say = log.error if human else log.warning
-            say("sink.away", sink=self.name, why=str(error), needs_human=human)
+            level = log.error if human else log.warning
+            level("sink.away", sink=self.name, why=str(error), needs_human=human)
         if error.sent_bytes and (spending := self._spending()):
             await self._buffer.ack(self.name, (), spending)
         await asyncio.sleep(self._pace.after_failure(error))
 
-    async def _write_off(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
+    async def _reject(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
         which = set(error.which)
-        refused = [envelope for number, envelope in enumerate(batch) if number in which]
-        log.error("sink.rejected", sink=self.name, points=len(refused), why=str(error))
-        await self._buffer.reject(self.name, refused, str(error))
-        self.tally.rejected += len(refused)
+        rejected = [envelope for number, envelope in enumerate(batch) if number in which]
+        log.error("sink.rejected", sink=self.name, points=len(rejected), why=str(error))
+        await self._buffer.reject(self.name, rejected, str(error))
+        self.tally.rejected += len(rejected)
         await self._arrived([e for number, e in enumerate(batch) if number not in which])
         self._pace.after_rejection()

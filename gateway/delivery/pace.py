@@ -1,4 +1,4 @@
-"""How fast a sink is served: the wait after a failure, the size of a batch. Pure."""
+"""The pace of delivery to a sink: the wait after a failure, the size of a batch. Pure."""
 
 import random
 from collections.abc import Callable
@@ -10,13 +10,13 @@ FIRST_ROWS = 1_000
 MAX_ROWS = 8_000
 MIN_ROWS = 100
 SLOW_S, FAST_S = 1.0, 0.5
-"""A batch that takes longer than the one is halved, one that takes less than the other doubled."""
+"""A batch that takes longer than SLOW_S is halved, one that takes less than FAST_S doubled."""
 LONGEST_WAIT_S = 600.0
-"""A server that asks for more is tried again after this all the same."""
+"""The longest wait that a server may ask for."""
 
 
 class Pace:
-    """How fast to go on: how long to wait after a failure, how much to send at once. Pure."""
+    """The wait after a failure and the number of points in a batch, adapted to the link. Pure."""
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._away = Backoff(first=0.5, cap=5.0, draw=draw)
@@ -25,11 +25,11 @@ class Pace:
         self.rows = FIRST_ROWS
 
     def after_failure(self, error: SinkUnavailable) -> float:
-        """Seconds to leave the sink alone.
+        """The seconds to wait before the next attempt.
 
-        What the server asked for is the least, with up to a tenth more so that gateways which
-        were all told the same do not come back together. Batches shrink: over a bad link a small
-        one may arrive where a big one times out.
+        At least the time that the server asked for, plus up to a tenth of it, so that gateways with
+        the same wait do not return all at once. Batches shrink, because over a bad link a small one
+        may arrive where a big one times out.
         """
         self.rows = max(MIN_ROWS, self.rows // 2)
         backoff = self._human if error.needs_human else self._away
@@ -37,7 +37,7 @@ class Pace:
         return max(asked, backoff.next())
 
     def after_success(self, rows: int, took: float) -> None:
-        """The sink took so many, in `took` seconds: start over, and fit the batch to the link."""
+        """Resets the back-off and adapts the batch to the link; it took `took` seconds."""
         if took < FAST_S and rows >= self.rows:
             self.rows = min(MAX_ROWS, self.rows * 2)
         elif took > SLOW_S:
@@ -46,7 +46,7 @@ class Pace:
         self._human.reset()
 
     def after_rejection(self) -> None:
-        """Finding wrong lines takes many requests: small batches let alerts in between."""
+        """Shrinks batches: finding wrong points takes many requests, and alerts must not wait."""
         self.rows = MIN_ROWS
         self._away.reset()
         self._human.reset()

@@ -1,4 +1,4 @@
-"""What became of the points of one sink."""
+"""Counters of the delivery to one sink."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from gateway.api.model import Envelope, Kind, Nanos
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the points of one sink; times in ns since 1970. Plain facts, no clock."""
+    """Counters and state of the delivery to one sink; times in ns since 1970. No clock."""
 
     up: bool = True
     error: str = ""
@@ -16,7 +16,7 @@ class Tally:
     sent: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 0))
     sent_bytes: int = 0
     clip_bytes: int = 0
-    """Those of `sent_bytes` that were clips."""
+    """The part of `sent_bytes` that was clips."""
     rejected: int = 0
     failures: int = 0
     retries: int = 0
@@ -24,20 +24,20 @@ class Tally:
     away_since: Nanos = 0
 
     def note_sent(self, batch: Sequence[Envelope], now: Nanos) -> None:
-        """These points are with the sink."""
+        """Counts a batch that the sink took."""
         for envelope in batch:
             self.sent[envelope.kind] += 1
         self.last_success_at = now
 
     def note_answer(self, now: Nanos) -> float | None:
-        """The sink answers; the seconds that it was away, if that is news."""
+        """Marks the sink as up; returns how long it was away (s), or None if it was up before."""
         if self.up:
             return None
         self.up, self.error, self.needs_human = True, "", False
         return round((now - self.away_since) / 1e9, 1)
 
     def note_failure(self, why: str, now: Nanos, *, needs_human: bool = False) -> bool:
-        """The sink did not take a batch; True if that is news, or that a human must help is."""
+        """Counts a failed batch; True if the sink was up, or if `needs_human` changed."""
         news = self.up or needs_human != self.needs_human
         if self.up:
             self.failures += 1

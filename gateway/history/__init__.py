@@ -1,8 +1,8 @@
-"""The raw samples of the last days, in local Parquet files: for training, replay and questions.
+"""Raw samples of the last days in local Parquet files, for training, replay and analysis.
 
-`recorder` takes samples from the line and never makes it wait, `archive` keeps the folder of files
-in bounds, `table` is what stands in a file. docs/history.md describes the format.
+`recorder` takes samples from the line without making it wait, `archive` bounds the folder of files,
+`table` defines the content of a file. docs/history.md describes the format.
 """
 
 FOLDER = "history"
-"""Where it is kept, in the line's state folder."""
+"""The history's folder within the line's state folder."""

@@ -1,12 +1,12 @@
-"""The folder of history files, kept in bounds. Used by the recorder's thread alone.
+"""The bounded folder of history files. Used by the recorder's thread alone.
 
 Promises
-- A file is whole or it is not there: written under another name, fsync'd, renamed.
-- The small files of an hour are joined to one. A crash meanwhile leaves both, and the names say
-  that the one holds the others.
-- What cannot be read is set aside, not deleted, until its turn comes.
-- Bounded by bytes and by age, the oldest going first; and history gives way when the disk has
-  less than `RESERVE` left, because alerts need it more.
+- A file is complete or absent: it is written under another name, fsync'd and renamed.
+- The small files of an hour are joined to one. A crash during that leaves both, and their names
+  show that the large one holds the small ones.
+- Unreadable files are set aside; they are deleted only when they are the oldest.
+- The folder is bounded by bytes and age, oldest first. History is also deleted when the disk has
+  less than `RESERVE` left, because alerts need the space more.
 """
 
 import errno
@@ -28,19 +28,19 @@ from gateway.history.table import Arrival, Span, Unreadable
 log = structlog.get_logger()
 
 RESERVE = 64 * 2**20
-"""Bytes of the disk that are left to others."""
+"""Bytes of the disk that history leaves free."""
 HOUR: Nanos = 3600 * SECOND
 SHARE = 16
-"""Small files are joined when they reach this part of the limit, whatever the hour."""
+"""Small files are joined early when they reach 1/SHARE of the limit."""
 GROUP = 500_000
-"""Rows of one row group, some 30 MB in memory."""
+"""Rows in one row group, some 30 MB in memory."""
 TORN, DAMAGED = ".torn", ".damaged"
 
 Files = list[tuple[Name, Path]]
 
 
 class HistoryOptions(Protocol):
-    """What is read of the line file's `history` section."""
+    """The options of the line file's `history` section that are used here."""
 
     @property
     def max_bytes(self) -> int: ...
@@ -53,7 +53,7 @@ class HistoryOptions(Protocol):
 
 
 class Archive:
-    """The files of one line; `facts` go into each of them, `tags` are the line's."""
+    """The history files of one line; `facts` go into each of them, `tags` are the line's."""
 
     def __init__(
         self,
@@ -67,19 +67,19 @@ class Archive:
         self._columns = table.schema(facts)
         self.set_aside = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self._tidy()
+        self._clean_up()
         self._next = max((name.last for name, _ in listed(folder)), default=0) + 1
         self._run = self._next
 
-    def _tidy(self) -> None:
-        """What a crash left: a file that was not finished, and parts that were joined already."""
+    def _clean_up(self) -> None:
+        """Removes what a crash left: an unfinished file, and parts that were joined already."""
         for path in self._folder.glob(f"*{table.UNFINISHED}"):
-            self._put_aside(path, TORN, "it was being written when the daemon ended")
+            self._quarantine(path, TORN, "it was being written when the daemon ended")
         for _, path in superseded(listed(self._folder)):
             path.unlink()
 
     def store(self, arrivals: Sequence[Arrival]) -> None:
-        """Write them as one file; OSError if the disk refuses, and then nothing was stored."""
+        """Writes the arrivals as one file; OSError if the disk fails, with nothing stored."""
         self._make_room()
         rows = table.as_table(arrivals, self._tags, self._columns)
         name = Name(self._run, self._next, self._next, arrivals[0][0], crc=0)
@@ -93,16 +93,16 @@ class Archive:
         sync_folder(self._folder)
 
     def maintain(self, now: Nanos) -> None:
-        """Join what is due, and bring the folder into bounds."""
+        """Joins due files, and deletes the oldest beyond the bounds."""
         try:
             for files in self._due(now):
                 self._join(files)
             self._bound(now)
         except OSError as error:
-            log.warning("history.untended", why=str(error))
+            log.warning("history.maintenance_failed", why=str(error))
 
     def _due(self, now: Nanos) -> list[Files]:
-        """Parts to be joined: those of an hour that is over, of an earlier run, or large ones."""
+        """The parts to join: of a past hour, of an earlier run, or together large."""
         parts = [file for file in listed(self._folder) if file[0].is_part]
         groups = groupby(parts, key=lambda file: (file[0].run, file[0].at // HOUR))
         due: list[Files] = []
@@ -117,32 +117,32 @@ class Archive:
         if shutil.disk_usage(self._folder).free < self._reserve + _size(files):
             return
         (first, _), (last, _) = files[0], files[-1]
-        found = self._groups(files)
-        rows = next(found, None)
+        groups = self._groups(files)
+        rows = next(groups, None)
         if rows is not None:
             # An earlier run may have had another line file; its facts stay with its samples.
-            self._write(first._replace(last=last.last), chain([rows], found), rows.schema)
+            self._write(first._replace(last=last.last), chain([rows], groups), rows.schema)
         for _, path in files:
             path.unlink(missing_ok=True)
 
     def _groups(self, files: Files) -> Iterator[Any]:
-        """The rows of the files in groups of a good size; a damaged file is set aside."""
-        found: list[Any] = []
+        """The rows of the files in large groups; a damaged file is set aside."""
+        tables: list[Any] = []
         for _, path in files:
             try:
-                found.append(table.read(path))
+                tables.append(table.read(path))
             except Unreadable as error:
-                self._put_aside(path, DAMAGED, str(error))
-            if sum(map(len, found)) >= GROUP:
-                yield table.joined(found)
-                found = []
-        if found:
-            yield table.joined(found)
+                self._quarantine(path, DAMAGED, str(error))
+            if sum(map(len, tables)) >= GROUP:
+                yield table.joined(tables)
+                tables = []
+        if tables:
+            yield table.joined(tables)
 
-    def _put_aside(self, path: Path, why: str, said: str) -> None:
-        path.rename(path.with_name(path.name + why))
+    def _quarantine(self, path: Path, suffix: str, why: str) -> None:
+        path.rename(path.with_name(path.name + suffix))
         self.set_aside += 1
-        log.warning("history.set_aside", file=path.name + why, why=said)
+        log.warning("history.set_aside", file=path.name + suffix, why=why)
 
     def _bound(self, now: Nanos) -> None:
         files = self._files()
@@ -157,23 +157,23 @@ class Archive:
         while shutil.disk_usage(self._folder).free < self._reserve:
             oldest = next(files, None)
             if oldest is None:
-                raise OSError(errno.ENOSPC, "less room on the disk than is left to others")
+                raise OSError(errno.ENOSPC, "the disk has less free space than history must leave")
             oldest[2].unlink()
 
     def _files(self) -> list[tuple[Nanos, int, Path]]:
-        """Time, bytes and path of all files, the first to go first: those that were set aside."""
-        aside = [path for end in (TORN, DAMAGED) for path in self._folder.glob(f"*{end}")]
-        stats = [(path.stat(), path) for path in sorted(aside)]
+        """Time, bytes and path of all files in the order of deletion, set-aside ones first."""
+        damaged = [path for end in (TORN, DAMAGED) for path in self._folder.glob(f"*{end}")]
+        stats = [(path.stat(), path) for path in sorted(damaged)]
         return [(round(s.st_mtime) * SECOND, s.st_size, path) for s, path in stats] + [
             (name.at, path.stat().st_size, path) for name, path in listed(self._folder)
         ]
 
     def excerpt(self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]) -> Excerpt:
-        """Samples of some tags in the span: those in the folder, and of those that wait."""
+        """Samples of some tags in the span, from the folder and from `waiting`."""
         return excerpt(self._folder, span, number, waiting)
 
     def facts(self) -> dict[str, object]:
-        """What is there: files, bytes, the time of the oldest sample."""
+        """The folder's state: files, bytes, the time of the oldest sample."""
         files = self._files()
         kept = listed(self._folder)
         return {

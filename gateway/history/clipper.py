@@ -1,10 +1,10 @@
-"""Cuts the clips that are owed from the history, and makes the points that are sent of them.
+"""Cuts due clips from the history and encodes them as points.
 
 Promises
 - The line never waits for it: reading and encoding happen in threads.
-- When a clip is opened what was recorded before it is written at once, so that a crash costs what
-  came after.
-- A clip that cannot be read because of the disk stays owed.
+- When a clip is opened, the samples recorded so far are written at once, so that a crash costs only
+  later ones.
+- A clip that the disk cannot read stays due.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from gateway.history.table import Span
 
 log = structlog.get_logger()
 
-LOOK_S = 1.0
+TICK_S = 1.0
 
 
-class Recorded(Protocol):
-    """What the clipper needs of the recorder."""
+class ReadsHistory(Protocol):
+    """The recorder, as the clipper uses it."""
 
     async def flush(self) -> None: ...
 
@@ -35,12 +35,12 @@ class Recorded(Protocol):
 
 
 class Clipper:
-    """The task that pays what the plan owes."""
+    """The task that cuts the clips of a plan when they are due."""
 
     def __init__(
         self,
         plan: ClipPlan,
-        recorder: Recorded,
+        recorder: ReadsHistory,
         site: str,
         line: str,
         clock: Callable[[], Nanos] = time.time_ns,
@@ -50,13 +50,13 @@ class Clipper:
         self._error = ""
 
     async def run(self) -> None:
-        """Look for what is due, for ever."""
+        """Cuts due clips, forever."""
         while True:
-            await self.look(self._clock())
-            await asyncio.sleep(LOOK_S)
+            await self.tick(self._clock())
+            await asyncio.sleep(TICK_S)
 
-    async def look(self, now: Nanos) -> None:
-        """Cut the clip that is due at `now`, if there is one."""
+    async def tick(self, now: Nanos) -> None:
+        """Cuts the clip that is due at `now`, if there is one."""
         if self._plan.take_news():
             await self._recorder.flush()
         clip = self._plan.begin(now)
@@ -73,8 +73,8 @@ class Clipper:
 
     async def _cut(self, clip: Clip, now: Nanos) -> None:
         numbers = self._plan.numbers(clip)
-        found = await self._recorder.excerpt((clip.since, clip.until), numbers)
-        cut = self._plan.cut(clip, found.samples, found.damaged, now)
+        excerpt = await self._recorder.excerpt((clip.since, clip.until), numbers)
+        cut = self._plan.cut(clip, excerpt.samples, excerpt.damaged, now)
         points = await asyncio.to_thread(self._points, cut)
         self._plan.record(cut, points, now)
         log.info(
@@ -94,7 +94,7 @@ class Clipper:
 
 
 def report_of(cut: Cut) -> dict[str, line_protocol.Value]:
-    """What a clip holds and lacks, as the fields of its own point."""
+    """The report of a clip, as the fields of a point: its alerts, span, samples and note."""
     clip: Clip = cut.clip
     return {
         "alerts": ",".join(clip.alerts),

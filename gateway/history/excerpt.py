@@ -1,8 +1,8 @@
-"""A short stretch of recorded history: the samples of some tags around a moment.
+"""Reads excerpts of the history: samples of some tags in a span of time.
 
 Promises
-- Each sample once, in the order of its own time, with its quality.
-- Only files that may hold the stretch are opened; one that is damaged is left out and named.
+- Each sample appears once, in the order of its own time, with its quality.
+- Only files that may overlap the span are opened; a damaged one is left out and named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from gateway.history.read import rows
 from gateway.history.table import Arrival, Span, Unreadable
 
 LATEST: Nanos = 3600 * SECOND
-"""A sample that arrived longer after its own time than this is not searched for."""
+"""A sample that arrived longer than this after its own time may be missing."""
 
 
 class Excerpt(NamedTuple):
-    """The samples, and the names of the files that could not be read."""
+    """The samples, and the names of damaged files."""
 
     samples: SampleBatch
     damaged: Sequence[str] = ()
@@ -30,21 +30,21 @@ class Excerpt(NamedTuple):
 def excerpt(
     folder: Path, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival] = ()
 ) -> Excerpt:
-    """Samples with times in the span, both ends included, from the folder and from what waits.
+    """Samples with times in the span, both ends included, from the folder and from `waiting`.
 
-    `number` is the index of each tag that is wanted, which `waiting` uses too.
+    `number` is the index of each requested tag; `waiting` uses the same indices.
     """
     damaged: list[str] = []
-    found = [_within(batch, span, number) for _, batch in waiting if batch is not None]
+    batches = [_within(batch, span, number) for _, batch in waiting if batch is not None]
     files = listed(folder) if folder.is_dir() else []
-    doubled = superseded(files)
-    whole = [file for file in files if file not in doubled]
+    duplicates = superseded(files)
+    whole = [file for file in files if file not in duplicates]
     for _, path in between(whole, span[0], span[1] + LATEST):
         try:
-            found.append(_within(rows(path, number, span)[0], span, number))
+            batches.append(_within(rows(path, number, span)[0], span, number))
         except Unreadable:
             damaged.append(path.name)
-    samples = SampleBatch.joined([_NOTHING, *found])
+    samples = SampleBatch.joined([_EMPTY, *batches])
     return Excerpt(samples.rows(np.argsort(samples.at, kind="stable")), damaged)
 
 
@@ -53,7 +53,7 @@ def _within(batch: SampleBatch, span: Span, number: Mapping[str, int]) -> Sample
     return batch.rows(fits & np.isin(batch.tag, list(number.values())))
 
 
-_NOTHING = SampleBatch(
+_EMPTY = SampleBatch(
     np.empty(0, dtype=np.int32),
     np.empty(0, dtype=np.int64),
     np.empty(0),

@@ -1,6 +1,6 @@
-"""The names of history files, which say what is in them, so that no file need be opened to know.
+"""Names of history files, which describe the content so that no file need be opened for it.
 
-A run, from one start of the daemon to the next, writes flushes that are numbered over all runs.
+A run of the daemon, from one start to the next, writes flushes that are numbered over all runs.
 `20260131T120000Z_run12_12-71_c0ffee12.parquet` holds flushes 12 to 71 of the run that began with
 flush 12; the last word is the CRC of its content, since Parquet does not protect its own footer.
 """
@@ -18,7 +18,7 @@ _NAME = re.compile(r"(\d{8}T\d{6}Z)_run(\d+)_(\d+)-(\d+)_([0-9a-f]{8})\.parquet"
 
 
 class Name(NamedTuple):
-    """What a name says. Names sort in the order of recording, whatever the clock did."""
+    """The parts of a file name. Names sort in the order of recording, even if the clock jumped."""
 
     run: int
     first: int
@@ -30,11 +30,11 @@ class Name(NamedTuple):
 
     @property
     def is_part(self) -> bool:
-        """Whether it holds one flush, and not many that were joined."""
+        """Whether the file holds a single flush, not several joined ones."""
         return self.first == self.last
 
     def holds(self, other: "Name") -> bool:
-        """Whether all of the other's flushes, and more, are in this one."""
+        """Whether this file has all flushes of the other and more."""
         is_longer = self.last - self.first > other.last - other.first
         return is_longer and self.first <= other.first and other.last <= self.last
 
@@ -44,7 +44,7 @@ class Name(NamedTuple):
 
 
 def name_of(path: Path) -> Name | None:
-    """What the file's name says; None where it is not a file of history."""
+    """The parsed name of a file; None if it is not a history file."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
@@ -61,7 +61,7 @@ def listed(folder: Path) -> list[tuple[Name, Path]]:
 def between(
     files: list[tuple[Name, Path]], since: Nanos, until: Nanos
 ) -> Iterator[tuple[Name, Path]]:
-    """Those that may hold arrivals between two times; of a clock that went back, more than that."""
+    """The files that may hold arrivals between two times; more of them if the clock went back."""
     following: list[tuple[Name, Path] | None] = [*files[1:], None]
     for (name, path), after in zip(files, following, strict=False):
         ends = after[0].at if after and after[0].run == name.run else None
@@ -71,15 +71,15 @@ def between(
 
 
 def superseded(files: list[tuple[Name, Path]]) -> list[tuple[Name, Path]]:
-    """Those whose flushes are all in another one: what a crash left of a join."""
+    """The files whose flushes are all in another file, left by a crash during a join."""
     joined = [name for name, _ in files if not name.is_part]
     return [(name, path) for name, path in files if any(j.holds(name) for j in joined)]
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files that hold a folder's history, each flush once; ConfigError where there is none."""
+    """The files of a folder, each flush once; ConfigError if there are none."""
     files = listed(folder)
-    doubled = {path for _, path in superseded(files)}
+    duplicates = {path for _, path in superseded(files)}
     if not files:
         raise ConfigError(f"{folder} holds no history files")
-    return [path for _, path in files if path not in doubled]
+    return [path for _, path in files if path not in duplicates]

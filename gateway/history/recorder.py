@@ -1,10 +1,10 @@
-"""Takes samples from the line and hands them to a thread that writes them.
+"""Records the line's samples in a thread of its own.
 
 Promises
 - The line never waits: `note` appends to a list, everything else happens in the thread.
-- What was noted longer ago than the flush interval is on disk, fsync'd, if the disk takes it;
-  a crash costs what was noted since.
-- A disk that refuses costs history alone: samples wait in memory, up to `LIMIT` of them, then the
+- Samples are on disk (fsync) after the flush interval at the latest, unless the disk fails; a crash
+  costs the samples since the last flush.
+- A failing disk affects history alone: samples wait in memory, up to `LIMIT` of them, then the
   oldest are dropped and counted.
 """
 
@@ -25,13 +25,13 @@ from gateway.history.table import Arrival, Span
 log = structlog.get_logger()
 
 EARLY = 250_000
-"""Samples that are worth a flush before its time, some 8 MB."""
+"""This many samples, some 8 MB, cause a flush before the interval is over."""
 LIMIT = 8 * EARLY
-"""Samples that wait in memory for a disk that refuses."""
+"""At most this many samples wait in memory while the disk fails."""
 
 
 class Recorder:
-    """The history of one line; `open_archive` is called in the thread, where it may take long."""
+    """The recorder of one line; `open_archive` is called in the thread, where it may take long."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Recorder:
         self._facts: Mapping[str, object] = {}
 
     async def excerpt(self, span: Span, number: Mapping[str, int]) -> Excerpt:
-        """What was recorded of some tags, by the line's indices, written or not."""
+        """The recorded samples of some tags in a span, whether written yet or not."""
         async with self._lock:
             waiting = list(self._waiting)
             loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ class Recorder:
         return self._opened().excerpt(span, number, waiting)
 
     def note(self, now: Nanos, batch: SampleBatch | None) -> None:
-        """The line looked at `now`, and this is what had arrived; its own tag indices."""
+        """Records the samples that had arrived at the tick `now`; the line's tag indices."""
         self._waiting.append((now, batch))
         self._samples += _count(batch)
         if self._samples >= EARLY and not self.error:
@@ -74,7 +74,7 @@ class Recorder:
             self.dropped += lost
 
     async def run(self) -> None:
-        """Flush for ever."""
+        """Flushes at each interval, forever."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), self._flush)
@@ -82,8 +82,8 @@ class Recorder:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what waits; what the disk refuses waits on."""
-        # Nobody may look while samples are neither on the disk nor waiting.
+        """Writes the waiting samples; if the disk fails they keep waiting."""
+        # No excerpt may be read while samples are neither on the disk nor waiting.
         async with self._lock:
             await self._flush_all()
 
@@ -130,14 +130,14 @@ class Recorder:
         return self._archive
 
     def close(self) -> None:
-        """Write the rest, as far as the disk takes it, and end the thread."""
+        """Writes the rest, if the disk takes it, and ends the thread."""
         arrivals = self._take()
         if arrivals:
             self._thread.submit(self._store, arrivals)
         self._thread.shutdown(wait=True)
 
     def facts(self) -> dict[str, object]:
-        """What status and metrics show."""
+        """The recorder's state for status and metrics."""
         return {
             "written": self.written,
             "waiting": self._samples,

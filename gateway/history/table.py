@@ -1,11 +1,11 @@
-"""What stands in a file of history: samples as they arrived, as an Arrow table.
+"""The content of a history file: samples as they arrived, as an Arrow table.
 
 Promises
-- The rows stand in the order in which the line took them in, and `arrived` is the very time with
-  which it decided; with the ticks that brought nothing (rows without a tag) a replay is exact.
-- A value is null where the sample had none; its quality says why.
+- Rows are in the order in which the line received them, and `arrived` is the exact time with which
+  it decided. Ticks without samples are rows without a tag, so a replay is exact.
+- A value is null if the sample had none; its quality tells why.
 
-Importing this imports pyarrow, which costs some 60 MB: only a line that keeps history does.
+Importing this module imports pyarrow, some 60 MB: only a line with history does.
 """
 
 import os
@@ -23,7 +23,7 @@ from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
 from gateway.history.names import name_of
 
 FORMAT = "andon.history"
-"""The key of the file's metadata that makes it one of ours; its value is the format's version."""
+"""The metadata key that marks a file as history; its value is the version of the format."""
 VERSION = "1"
 
 QUALITIES = tuple(quality.name.lower() for quality in Quality)
@@ -51,30 +51,31 @@ UNFINISHED = ".unfinished"
 
 
 class Unreadable(ConfigError):  # noqa: N818 - a state of the file
-    """A file that is damaged, or gone; the message names it."""
+    """A file that is damaged or missing; the message names it."""
 
 
 Arrival = tuple[Nanos, SampleBatch | None]
-"""When the line looked, and what it found; the line's tag indices."""
+"""The time of a tick and the samples that had arrived, None without any; the line's indices."""
 
 
 def schema(facts: Mapping[str, str]) -> Any:
-    """The columns, with facts about the recording: line, site, started, config."""
+    """The columns with facts about the recording: line, site, started, config."""
     return _COLUMNS.with_metadata({FORMAT: VERSION, **{f"andon.{k}": v for k, v in facts.items()}})
 
 
-def facts_of(found: Any) -> dict[str, str]:
-    """The facts of a file; empty where it is not history. Unreadable if of a later format."""
-    said = {key.decode(): value.decode() for key, value in (found.metadata or {}).items()}
-    if said.get(FORMAT, VERSION) != VERSION:
-        raise Unreadable(f"written by a newer andon, in format {said[FORMAT]} of history")
+def facts_of(columns: Any) -> dict[str, str]:
+    """The facts in a file's schema; empty if it is not history. Unreadable if of a later format."""
+    metadata = {key.decode(): value.decode() for key, value in (columns.metadata or {}).items()}
+    version = metadata.get(FORMAT, VERSION)
+    if version != VERSION:
+        raise Unreadable(f"written by a newer andon, in history format {version}")
     prefix = "andon."
-    ours = {key.removeprefix(prefix): text for key, text in said.items() if key.startswith(prefix)}
-    return ours if FORMAT in said else {}
+    facts = {key.removeprefix(prefix): v for key, v in metadata.items() if key.startswith(prefix)}
+    return facts if FORMAT in metadata else {}
 
 
 def write(path: Path, tables: Iterable[Any], columns: Any) -> int:
-    """Write the tables, a row group each, to the disk (fsync); the file's CRC. OSError."""
+    """Writes the tables to disk (fsync), one row group each; returns the file's CRC. OSError."""
     try:
         with path.open("wb") as file:
             with parquet.ParquetWriter(file, columns, **_STORAGE) as out:
@@ -94,7 +95,7 @@ Span = tuple[Nanos, Nanos]
 
 
 def read(path: Path, span: Span | None = None) -> Any:
-    """The file's rows, its checksums verified; `Unreadable` where it is damaged.
+    """The rows of a file, its checksums verified; Unreadable if it is damaged.
 
     With a `span`, only the row groups that hold sample times in it.
     """
@@ -103,7 +104,7 @@ def read(path: Path, span: Span | None = None) -> Any:
         with pa.memory_map(str(path)) as source:
             content = source.read_buffer()
             if name is not None and zlib.crc32(content) != name.crc:
-                raise Unreadable(f"{path} is damaged: its content is not what its name says")
+                raise Unreadable(f"{path} is damaged: its content differs from the CRC in its name")
             with parquet.ParquetFile(content, page_checksum_verification=True) as file:
                 return file.read_row_groups(_groups(file.metadata, span), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -115,12 +116,12 @@ def _groups(metadata: Any, span: Span | None) -> list[int]:
     if span is None:
         return list(groups)
     times = [metadata.row_group(n).column(0).statistics for n in groups]
-    # The times as they are stored: as Python's own they would lose their nanoseconds.
+    # The raw integers: converted to datetime they would lose their nanoseconds.
     return [n for n in groups if times[n].min_raw <= span[1] and times[n].max_raw >= span[0]]
 
 
 def read_facts(path: Path) -> dict[str, str]:
-    """What a file says of itself; empty where it is not history. Errors as `read`."""
+    """The facts of a file; empty if it is not history. Raises what `read` raises."""
     try:
         return facts_of(parquet.read_schema(path))
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -128,13 +129,13 @@ def read_facts(path: Path) -> dict[str, str]:
 
 
 def joined(tables: Sequence[Any]) -> Any:
-    """One table of many, in their order."""
+    """The tables joined to one, in order."""
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def as_table(arrivals: Sequence[Arrival], tags: Sequence[str], columns: Any) -> Any:
-    """The arrivals as rows, in their order."""
-    batches = [_NOTHING if batch is None else batch for _, batch in arrivals]
+    """The arrivals as rows, in order."""
+    batches = [_NO_SAMPLE if batch is None else batch for _, batch in arrivals]
     arrived = np.repeat([now for now, _ in arrivals], [len(batch) for batch in batches])
     tag = np.concatenate([batch.tag for batch in batches])
     at = np.concatenate([batch.at for batch in batches])
@@ -156,7 +157,7 @@ def _words(index: Indices, missing: Bools, words: Sequence[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(index, pa.int32(), mask=missing), words)
 
 
-_NOTHING = SampleBatch(
+_NO_SAMPLE = SampleBatch(
     np.array([-1], dtype=np.int32),
     np.array([0], dtype=np.int64),
     np.array([np.nan]),

@@ -1,13 +1,13 @@
-"""Recordings that others made: CSV or Parquet, wide, with a column of times and one for each tag.
+"""Reads recordings of other systems: wide CSV or Parquet, a column of times and one for each tag.
 
 Promises
-- The column of times is the one named timestamp, time, datetime or at, or else the first, if it is
-  no other measurement; ISO 8601 (UTC where no zone is given) or seconds, milli-, micro- or
-  nanoseconds since 1970.
+- The column of times is the one named timestamp, time, datetime or at, or else the first, if it
+  holds times; ISO 8601 (UTC without an offset) or seconds, milli-, micro- or nanoseconds since
+  1970.
 - `,`, `;` and tab are recognised, and the decimal comma with the latter two.
-- What is no number is missing, and a column that hardly holds any is named as left out, as is one
-  without a name.
-- Files are joined in the order of time. Whatever cannot be read is a ConfigError with its file.
+- A cell that is not a number is missing. A column with hardly any numbers, or without a name, is
+  left out and reported.
+- Files are joined in the order of time. A file that cannot be read is a ConfigError that names it.
 """
 
 import re
@@ -35,10 +35,10 @@ class Recording(NamedTuple):
     times: Times
     values: Floats
     left_out: dict[str, str]
-    """Columns that are no tags, with the reason."""
+    """Columns that are not tags, with the reason."""
 
     def only(self, names: Sequence[str]) -> "Recording":
-        """The same with these tags alone."""
+        """The recording with these tags only."""
         if tuple(names) == self.names:
             return self
         columns = [self.names.index(name) for name in names]
@@ -46,15 +46,12 @@ class Recording(NamedTuple):
 
 
 def joined(parts: Sequence[tuple[Path, Recording]]) -> Recording:
-    """One recording of these, at least one, each with what it was read from; ConfigError.
-
-    They have the same columns.
-    """
+    """The recordings, each with its path, joined to one; ConfigError if their columns differ."""
     path, first = parts[0]
     for other, part in parts[1:]:
         if set(part.names) != set(first.names):
             odd = ", ".join(sorted(set(part.names) ^ set(first.names)))
-            raise ConfigError(f"{other} has not the same columns as {path}: {odd}")
+            raise ConfigError(f"{other} does not have the same columns as {path}: {odd}")
     times = np.concatenate([part.times for _, part in parts])
     values = np.concatenate([part.only(first.names).values for _, part in parts])
     order = np.argsort(times, kind="stable")
@@ -64,7 +61,7 @@ def joined(parts: Sequence[tuple[Path, Recording]]) -> Recording:
 def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
     """Each value as a good sample, in the order of time; `number` is the index of each tag.
 
-    What is missing is no sample, and columns that are no tag are left out.
+    Missing values and columns that are not tags are left out.
     """
     names = [name for name in recording.names if name in number]
     values = recording.only(names).values
@@ -75,7 +72,7 @@ def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
 
 
 def read_file(path: Path) -> Recording:
-    """What one file holds, its rows as they stand there; ConfigError."""
+    """The recording in a file, its rows in the order of the file; ConfigError."""
     import pyarrow as pa
 
     try:
@@ -106,9 +103,9 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
             f"{path} must hold a column of times and at least one column of values, with ',', ';' "
             f"or a tab between them; it has one column, {names[0]!r}"
         )
-    doubled = next((name for name in names if name and names.count(name) > 1), None)
-    if doubled is not None:
-        raise ConfigError(f"{path} has several columns called {doubled!r}: give each its own name")
+    duplicate = next((name for name in names if name and names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ConfigError(f"{path} has several columns named {duplicate!r}: give each its own name")
 
 
 def _table(path: Path) -> Any:
@@ -119,7 +116,7 @@ def _table(path: Path) -> Any:
     delimiter, decimal = _dialect(path)
     return csv.read_csv(
         path,
-        # With several threads nobody knows the number of a row that is wrong.
+        # With several threads errors would lack the number of the wrong row.
         read_options=csv.ReadOptions(use_threads=False),
         parse_options=csv.ParseOptions(delimiter=delimiter),
         convert_options=csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True),
@@ -136,7 +133,7 @@ def _dialect(path: Path) -> tuple[str, str]:
 
 
 def _times(path: Path, name: str, column: Any) -> tuple[Times, Any]:
-    """Times in ns of the rows that have one, and which rows these are."""
+    """The times in ns of the rows that have one, and a mask of these rows."""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -146,14 +143,14 @@ def _times(path: Path, name: str, column: Any) -> tuple[Times, Any]:
         times = _nanos(column.drop_null(), is_named=name.lower() in _TIME_NAMES)
     except (AttributeError, ValueError) as error:
         raise ConfigError(
-            f"{path}: the column {name!r} holds no times ({error}); write them as "
+            f"{path}: the column {name!r} does not hold times ({error}); write them as "
             "2026-01-31T12:00:00Z or as seconds since 1970, in a column named timestamp"
         ) from error
     return times, np.asarray(column.is_valid())
 
 
 def _nanos(column: Any, *, is_named: bool) -> Times:
-    """Times in ns of a column without nulls; ValueError or AttributeError says why not."""
+    """The times in ns of a column without nulls; ValueError or AttributeError if it has none."""
     import pyarrow as pa
 
     kind = column.type
@@ -174,14 +171,14 @@ def _nanos(column: Any, *, is_named: bool) -> Times:
 
 
 def _epoch(numbers: Any, factor: int | None = None) -> Times:
-    """Numbers since 1970 in ns; their unit follows from their size if its `factor` is not given."""
+    """Numbers since 1970 in ns; without a `factor` the unit follows from their size."""
     size = float(np.median(np.abs(numbers)))
     factor = factor or next((factor for limit, factor in _EPOCH_UNITS if size < limit), 1)
     if float(np.abs(numbers.astype(np.float64)).max()) * factor >= _LATEST:
         raise ValueError("one is before 1678 or after 2262")
     if np.issubdtype(numbers.dtype, np.integer):
         return np.asarray(numbers.astype(np.int64) * factor)
-    # Whole seconds apart, so that the fraction keeps its digits.
+    # Whole units separately, so that the fraction keeps its digits.
     whole = np.floor(numbers)
     return np.asarray(
         whole.astype(np.int64) * factor + np.round((numbers - whole) * factor).astype(np.int64)

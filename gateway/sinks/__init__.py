@@ -1,1 +1,1 @@
-"""Where points go: InfluxDB, the plant's own MQTT broker, a local file."""
+"""Sinks for points: InfluxDB, an MQTT broker of the plant, a local file."""

@@ -1,10 +1,9 @@
-"""Points as JSON lines in a local file: the sink of a line that names none.
+"""Writes points as JSON lines to a local file; the default sink of a line without one.
 
 Promises
-- What `write` returned for is on the disk (fsync).
-- The file holds whole lines only, whatever cut the last run short.
-- At most `keep` old files of `max_bytes` each stay beside it; a point that was sent twice is in
-  it twice.
+- When `write` returns, the batch is on disk (fsync).
+- The file holds whole rows only, even after a crash during a write.
+- At most `keep` old files of `max_bytes` each are kept; a point that is sent twice is stored twice.
 """
 
 import asyncio
@@ -36,21 +35,21 @@ class FileOptions(Strict):
     path: str = "points.jsonl"
     """Relative to the line's state folder."""
     max_bytes: Size = 64 * 2**20
-    """A larger file is put aside as `<path>.1`, the one before it as `<path>.2`, and so on."""
+    """A larger file is rotated to `<path>.1`, the one before it to `<path>.2`, and so on."""
     keep: Annotated[int, Field(ge=1, le=1000)] = 5
-    """How many of those are kept."""
+    """How many rotated files are kept."""
 
 
 def to_json(body: bytes) -> bytes:
-    """One line of line protocol as one line of JSON, with its line break."""
+    """A point of line protocol as a row of JSON, with its line break."""
     point = decode(body)
-    found = {
+    row = {
         "time": iso(point.at),
         "measurement": point.measurement,
         "tags": dict(point.tags),
         "fields": dict(point.fields),
     }
-    return json.dumps(found, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def iso(at: Nanos) -> str:
@@ -60,7 +59,7 @@ def iso(at: Nanos) -> str:
 
 
 class FileSink:
-    """Appends to one file, from one thread, so that a cancelled write is still whole."""
+    """Appends to one file in a single thread, so that even a cancelled write is complete."""
 
     Options: ClassVar[type[FileOptions]] = FileOptions
     accepts = frozenset(Kind)
@@ -72,31 +71,31 @@ class FileSink:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """The thread that writes; the file itself is opened by each write."""
+        """Starts the writing thread; the file itself is opened by each write."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sink.{self.name}")
-        self._is_mended = False
+        self._is_repaired = False
         try:
             yield
         finally:
             self._thread.shutdown(wait=True)
 
     async def write(self, batch: Sequence[Envelope]) -> int:
-        """Append the batch and fsync; the bytes written. SinkUnavailable where the disk refuses."""
-        lines, foreign = _lines(batch)
+        """Appends the batch with fsync; the bytes written. SinkUnavailable if the disk fails."""
+        rows, invalid = _rows(batch)
         loop = asyncio.get_running_loop()
         try:
-            count = await loop.run_in_executor(self._thread, self._append, b"".join(lines))
+            count = await loop.run_in_executor(self._thread, self._append, b"".join(rows))
         except OSError as error:
             raise SinkUnavailable(f"{self.path}: {error.strerror or error}") from error
-        if foreign:
-            raise SinkRejected(foreign, "not a line of line protocol", sent_bytes=count)
+        if invalid:
+            raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=count)
         return count
 
     def _append(self, data: bytes) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._is_mended:
-            drop_torn_line(self.path)
-            self._is_mended = True
+        if not self._is_repaired:
+            drop_torn_row(self.path)
+            self._is_repaired = True
         is_new = self._make_room(len(data))
         with self.path.open("ab", buffering=0) as file:
             start = file.tell()
@@ -112,7 +111,7 @@ class FileSink:
         return len(data)
 
     def _make_room(self, size: int) -> bool:
-        """Rotate if the batch would make the file too large; True if it is a new file then."""
+        """Rotates if the batch would make the file too large; True if the file is new."""
         try:
             present = self.path.stat().st_size
         except FileNotFoundError:
@@ -129,7 +128,7 @@ class FileSink:
         return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
 
     async def probe(self) -> Probe:
-        """Whether the file could be written, without writing it."""
+        """Checks that the file can be written, without writing it."""
         folder = self.path.parent
         while not folder.exists():
             folder = folder.parent
@@ -140,19 +139,19 @@ class FileSink:
         return Probe(ok=True, said=f"{self.path} can be written, {free // 10**6} MB free")
 
 
-def _lines(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:
-    """The JSON lines, and the indices of points that are no line protocol."""
-    lines, foreign = [], []
+def _rows(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:
+    """The rows of JSON, and the indices of envelopes that are not line protocol."""
+    rows, invalid = [], []
     for index, envelope in enumerate(batch):
         try:
-            lines.append(to_json(envelope.body))
+            rows.append(to_json(envelope.body))
         except ValueError:
-            foreign.append(index)
-    return lines, foreign
+            invalid.append(index)
+    return rows, invalid
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cut off what follows the last line break: a write that did not get to its end."""
+def drop_torn_row(path: Path) -> None:
+    """Truncates the file after its last line break, dropping the rest of an unfinished write."""
     with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         whole = end

@@ -1,11 +1,11 @@
-"""Points to InfluxDB 2, 3 or Cloud, or whatever else answers /api/v2/write.
+"""Writes points to InfluxDB 2, 3 or Cloud, or any other server with /api/v2/write.
 
 Promises
-- The lines are sent as they were stored; the same batch is the same bytes.
-- A line that the server will never take is found (sinks/sorting.py) and named; the others are
+- Points are sent as they were stored; the same batch is the same bytes.
+- A point that the server will never accept is identified (sinks/influx_bisect.py); the others are
   stored.
 - Redirects are not followed, and the token never appears in a message.
-- Nothing is retried here; sinks/answers.py says what each answer means.
+- Nothing is retried here; sinks/influx_responses.py classifies each response.
 """
 
 import asyncio
@@ -21,8 +21,15 @@ from pydantic import Field, ValidationInfo, field_validator
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.model import SECOND, Envelope, Kind, Probe
 from gateway.api.options import PositiveDuration, Secret, Size, Url
-from gateway.sinks.influx_bisect import COMMENT, Sorter
-from gateway.sinks.influx_responses import Answer, Verdict, judge, mask, retry_after, words
+from gateway.sinks.influx_bisect import COMMENT, Bisector
+from gateway.sinks.influx_responses import (
+    WriteResponse,
+    WriteStatus,
+    classify,
+    describe,
+    mask,
+    retry_after,
+)
 from gateway.sinks.tls import TlsOptions, client_context, is_refusal
 
 
@@ -31,36 +38,36 @@ class InfluxOptions(TlsOptions):
 
     type: Literal["influx"] = "influx"
     url: Url
-    """Where it is, without a path: https://influx.example.com:8086."""
+    """The URL of the server, without a path: https://influx.example.com:8086."""
     bucket: str
-    """The bucket, or in InfluxDB 3 the database."""
+    """The bucket; in InfluxDB 3 the database."""
     org: str = ""
     """The organisation; InfluxDB 3 has none."""
     token: Secret | None = None
     """A token that may write to the bucket, as ${env:NAME} or ${credential:NAME}."""
     timeout: PositiveDuration = 10 * SECOND
-    """For one whole request."""
+    """The time limit of a whole request."""
     budget: Annotated[Size, Field(ge=16 * 1024)] | None = None
-    """At most so many bytes an hour for summaries and reports; alerts leave all the same."""
+    """At most this many bytes per hour for summaries and reports; alerts are always sent."""
     gzip: bool = True
-    """Compress what is sent."""
+    """Compress requests."""
     proxy: Url | None = None
-    """An HTTP proxy on the way: http://proxy.example.com:3128; none if not given."""
+    """An HTTP proxy: http://proxy.example.com:3128; none if not given."""
     proxy_username: str | None = None
-    """Whom to log in as at the proxy."""
+    """The user name at the proxy."""
     proxy_password: Secret | None = None
-    """As ${env:NAME} or ${credential:NAME}."""
+    """The password at the proxy, as ${env:NAME} or ${credential:NAME}."""
 
     @field_validator("proxy_password")
     @classmethod
     def _comes_with_a_user(cls, password: Secret | None, info: ValidationInfo) -> Secret | None:
         if password is not None and not (info.data.get("proxy_username") and info.data["proxy"]):
-            raise ValueError("whose? it goes with `proxy` and `proxy_username`")
+            raise ValueError("needs `proxy` and `proxy_username`")
         return password
 
 
 class InfluxSink:
-    """Keeps one HTTP client, made at the first write and anew after a refusal."""
+    """Keeps one HTTP client, created by the first write and again after each failure."""
 
     Options: ClassVar[type[InfluxOptions]] = InfluxOptions
     accepts = frozenset(Kind)
@@ -69,12 +76,12 @@ class InfluxSink:
         self.name, self._options, self._places = name, options, places
         self._client: Any = None
         self._token = self._proxy_password = ""
-        self._sorter = Sorter(self._send)
+        self._bisector = Bisector(self._send)
         self._sent_bytes = 0
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """The library is loaded, which takes a while; the client is closed at the end."""
+        """Imports the library, which takes a while; closes the client at the end."""
         import influxdb_client.client.influxdb_client_async  # noqa: F401
 
         try:
@@ -83,10 +90,10 @@ class InfluxSink:
             await self._forget_client()
 
     async def write(self, batch: Sequence[Envelope]) -> int:
-        """Store all lines; the bytes sent, compressed. SinkUnavailable or SinkRejected."""
+        """Stores all points; the compressed bytes sent. SinkUnavailable or SinkRejected."""
         self._sent_bytes = 0
         try:
-            wrong = await self._sorter.store([envelope.body for envelope in batch])
+            wrong = await self._bisector.store([envelope.body for envelope in batch])
         except SinkUnavailable as error:
             error.sent_bytes = self._sent_bytes
             raise
@@ -95,48 +102,50 @@ class InfluxSink:
             raise SinkRejected(list(wrong), first, sent_bytes=self._sent_bytes)
         return self._sent_bytes
 
-    async def _send(self, lines: Sequence[bytes]) -> Answer:
-        """One request; SinkUnavailable unless the server decided about these lines."""
-        body = b"\n".join(lines)
+    async def _send(self, points: Sequence[bytes]) -> WriteResponse:
+        """Sends one request; SinkUnavailable unless the server decided about these points."""
+        body = b"\n".join(points)
         if self._options.gzip:
-            # mtime=0: the same lines are the same bytes. In a thread: it takes milliseconds.
+            # mtime=0: the same points are the same bytes. In a thread: it takes milliseconds.
             body = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
         try:
             return _decided(await self._post(body))
         except SinkUnavailable:
-            # Perhaps the token or a certificate was changed: read them anew next time.
+            # The token or a certificate may have changed: read them again next time.
             await self._forget_client()
             raise
 
-    async def _post(self, body: bytes) -> Answer:
+    async def _post(self, body: bytes) -> WriteResponse:
         import aiohttp
         from influxdb_client.rest import ApiException
 
         try:
             stored = await self._write(body)
         except ApiException as error:
-            return self._answer(error)
+            return self._response(error)
         except aiohttp.ClientConnectorCertificateError as error:
             raise SinkUnavailable(f"{error.certificate_error}", needs_human=True) from error
         except aiohttp.ClientHttpProxyError as error:
-            return Answer(judge(error.status), f"the proxy: {error.status} {error.message}")
+            message = f"the proxy: {error.status} {error.message}"
+            return WriteResponse(classify(error.status), message)
         except aiohttp.InvalidURL as error:
             raise SinkUnavailable(f"not a URL: {self._options.url}", needs_human=True) from error
         except TimeoutError as error:
             seconds = self._options.timeout / SECOND
             raise SinkUnavailable(f"no answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            said = self._masked(f"{type(error).__name__}: {error}")
-            raise SinkUnavailable(said, needs_human=is_refusal(error)) from error
+            message = self._masked(f"{type(error).__name__}: {error}")
+            raise SinkUnavailable(message, needs_human=is_refusal(error)) from error
         if stored:
-            return Answer(Verdict.STORED)
-        return Answer(Verdict.NEEDS_HUMAN, "an answer that InfluxDB does not give; check the url")
+            return WriteResponse(WriteStatus.STORED)
+        message = "not a response of InfluxDB; check the url"
+        return WriteResponse(WriteStatus.NEEDS_HUMAN, message)
 
     async def _write(self, body: bytes) -> bool:
-        """Whether it was acknowledged.
+        """Whether the server acknowledged the body.
 
-        Its bytes are counted though it is not known whether they arrived: they are paid for
-        either way. But not where there was no connection to send them over.
+        Its bytes count as sent even if it is unknown whether they arrived, because they may cost
+        money either way. They do not count if there was no connection.
         """
         import aiohttp
 
@@ -153,27 +162,27 @@ class InfluxSink:
             self._sent_bytes -= len(body)
             raise
 
-    def _answer(self, error: Any) -> Answer:
-        said = words(error.status, error.reason, error.body, self._secrets())
-        verdict = judge(error.status, said)
+    def _response(self, error: Any) -> WriteResponse:
+        message = describe(error.status, error.reason, error.body, self._secrets())
+        status = classify(error.status, message)
         headers = error.headers or {}
         if 300 <= error.status < 400:
-            said = self._masked(f"{said}; it is now at {headers.get('Location')}")
-        return Answer(verdict, said, retry_after(headers.get("Retry-After"), time.time()))
+            message = self._masked(f"{message}; it is now at {headers.get('Location')}")
+        return WriteResponse(status, message, retry_after(headers.get("Retry-After"), time.time()))
 
     def _masked(self, text: str) -> str:
         return mask(text, self._secrets())
 
     def _secrets(self) -> list[str]:
-        spelled = [self._token, self._proxy_password, quote(self._proxy_password, safe="")]
-        return [secret for secret in spelled if secret]
+        secrets = [self._token, self._proxy_password, quote(self._proxy_password, safe="")]
+        return [secret for secret in secrets if secret]
 
     def _make_client(self) -> Any:
         import aiohttp
         from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
         options, seconds = self._options, self._options.timeout / SECOND
-        self._token = _one_line(options.token)
+        self._token = _header_value(options.token)
         self._client = InfluxDBClientAsync(
             options.url,
             self._token,
@@ -184,19 +193,19 @@ class InfluxSink:
             allow_redirects=False,
         )
         if self._options.gzip:
-            # The library would compress in the event loop, and hide how many bytes it sent.
+            # The library would compress in the event loop, and hide the number of bytes sent.
             self._client.api_client.set_default_header("Content-Encoding", "gzip")
         return self._client
 
     def _proxy(self) -> str | None:
-        """The proxy's URL, with user and password as the library wants them."""
+        """The URL of the proxy with user and password, in the form that the library expects."""
         options = self._options
         if options.proxy is None or options.proxy_username is None:
             return str(options.proxy) if options.proxy else None
-        self._proxy_password = _one_line(options.proxy_password)
-        who = f"{quote(options.proxy_username, safe='')}:{quote(self._proxy_password, safe='')}"
-        scheme, _, place = options.proxy.partition("://")
-        return f"{scheme}://{who}@{place}"
+        self._proxy_password = _header_value(options.proxy_password)
+        user = f"{quote(options.proxy_username, safe='')}:{quote(self._proxy_password, safe='')}"
+        scheme, _, host = options.proxy.partition("://")
+        return f"{scheme}://{user}@{host}"
 
     async def _forget_client(self) -> None:
         client, self._client = self._client, None
@@ -204,32 +213,33 @@ class InfluxSink:
             await client.close()
 
     async def probe(self) -> Probe:
-        """Send a comment: that asks for the token, the bucket and the path, and stores nothing."""
+        """Sends a comment, which checks token, bucket and path but stores nothing."""
         try:
-            answer = await self._send([COMMENT])
+            response = await self._send([COMMENT])
         except SinkUnavailable as error:
             return Probe(ok=False, said=str(error))
         finally:
             await self._forget_client()
-        # A refusal of the comment itself came from behind the door: "there are no points in it".
-        said = f"bucket {self._options.bucket} answers"
-        return Probe(ok=True, said=f"{said}: {answer.said}" if answer.said else said)
+        # A server that rejects only the comment ("no points in it") has accepted the request.
+        text = f"bucket {self._options.bucket} answers"
+        return Probe(ok=True, said=f"{text}: {response.message}" if response.message else text)
 
 
-def _decided(answer: Answer) -> Answer:
-    if answer.verdict is Verdict.NEEDS_HUMAN:
-        raise SinkUnavailable(answer.said, needs_human=True)
-    if answer.verdict is Verdict.LATER:
-        raise SinkUnavailable(answer.said, wait=answer.wait)
-    return answer
+def _decided(response: WriteResponse) -> WriteResponse:
+    """The response, unless it says nothing about the points: then SinkUnavailable."""
+    if response.status is WriteStatus.NEEDS_HUMAN:
+        raise SinkUnavailable(response.message, needs_human=True)
+    if response.status is WriteStatus.LATER:
+        raise SinkUnavailable(response.message, wait=response.wait)
+    return response
 
 
-def _one_line(secret: Secret | None) -> str:
-    """The secret, if it can stand in a header; SinkUnavailable otherwise."""
+def _header_value(secret: Secret | None) -> str:
+    """The secret, if it is valid in an HTTP header; SinkUnavailable otherwise."""
     try:
-        found = secret.resolve().strip() if secret else ""
+        value = secret.resolve().strip() if secret else ""
     except ConfigError as error:
         raise SinkUnavailable(str(error), needs_human=True) from error
-    if not found.isascii() or not found.isprintable():
-        raise SinkUnavailable(f"{secret} is of no use: it must be one line", needs_human=True)
-    return found
+    if not value.isascii() or not value.isprintable():
+        raise SinkUnavailable(f"{secret} must be one row of ASCII text", needs_human=True)
+    return value

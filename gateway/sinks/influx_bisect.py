@@ -1,163 +1,166 @@
-"""Lines on their way to a server that may refuse some of them: sends runs, finds the wrong ones.
+"""Finds by bisection the points of a batch that a server rejects, and stores all others.
 
 Promises
-- A line is given up only when the server refused it alone, twice, and takes others; or when it
-  says that it dropped every line of the request.
-- Among `MOST_LINES` lines, one that is wrong costs at most 13 requests more.
-- What was settled before the link failed is not sent again: the next attempt goes on from there,
-  however short the link's good moments are.
+- A point is given up only if the server rejected it alone, twice, and accepts others; or if it
+  reports that it dropped every point of the request.
+- Among `MAX_POINTS` points, one that is wrong costs at most 13 more requests.
+- Results are kept when the link fails: the next attempt continues from there, however short the
+  link is up.
 """
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.api.contracts import SinkUnavailable
-from gateway.sinks.influx_responses import Answer, Verdict
+from gateway.sinks.influx_responses import WriteResponse, WriteStatus
 
-MOST_LINES = 1_000
-"""In one request: ten halvings, two questions, one to be sure, and the rest make 13."""
+MAX_POINTS = 1_000
+"""Points of one request: ten halvings, two single sends, one check and the rest make 13."""
 COMMENT = b"# andon asks whether it may write here"
 """Line protocol that stores nothing."""
-PATIENCE = 8
-"""After so many bodies that were not too large, twice as much is tried."""
-_MOST_PATIENCE = 256
+GROW_AFTER = 8
+"""After this many accepted bodies, twice the size is tried."""
+_MAX_GROW_AFTER = 256
 
-Send = Callable[[Sequence[bytes]], Awaitable[Answer]]
-"""One request; raises SinkUnavailable unless the server decided about these lines."""
+Send = Callable[[Sequence[bytes]], Awaitable[WriteResponse]]
+"""Sends one request; raises SinkUnavailable unless the server decided about these points."""
 
 
-class Sorter:
-    """Remembers what of an unfinished batch is settled, and how much the server takes at once."""
+class Bisector:
+    """Keeps the results of an unfinished batch, and the size of request that the server accepts."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._limit = _Limit()
-        self._reach = MOST_LINES
-        """How many lines to send at once, after what was refused last."""
-        self._settled: dict[bytes, str] = {}
-        """Lines of a batch on its way, with the server's words about a wrong one, "" if stored."""
-        self._is_open = False
-        """Whether the server has shown, in this attempt, that it takes what is right."""
+        self._limit = _SizeLimit()
+        self._reach = MAX_POINTS
+        """How many points to send at once, reduced after a rejection."""
+        self._results: dict[bytes, str] = {}
+        """Decided points of the batch: the server's message for a wrong one, "" if stored."""
+        self._accepts = False
+        """Whether the server has accepted any request in this attempt."""
 
-    async def store(self, lines: Sequence[bytes]) -> dict[int, str]:
-        """Store all; the indices of those that the server will never take, with its words.
+    async def store(self, points: Sequence[bytes]) -> dict[int, str]:
+        """Stores all points; the indices of wrong ones, with the server's messages.
 
         Raises SinkUnavailable as `send` does.
         """
-        known = self._settled
-        self._settled = {line: known[line] for line in lines if line in known} if known else {}
-        self._is_open = False
-        await self._store([line for line in lines if line not in self._settled])
-        found = {n: said for n, line in enumerate(lines) if (said := self._settled[line])}
-        self._settled = {}
-        return found
+        known = self._results
+        self._results = {point: known[point] for point in points if point in known} if known else {}
+        self._accepts = False
+        await self._store([point for point in points if point not in self._results])
+        wrong = {n: why for n, point in enumerate(points) if (why := self._results[point])}
+        self._results = {}
+        return wrong
 
-    async def _store(self, lines: Sequence[bytes]) -> None:
+    async def _store(self, points: Sequence[bytes]) -> None:
         start = 0
-        while start < len(lines):
-            end = self._limit.fits(lines, start, min(len(lines), start + self._reach))
-            run = lines[start:end]
-            answer = await self._send(run)
-            if answer.verdict is Verdict.STORED:
-                self._note(run)
-                start, self._reach = end, min(self._reach * 2, MOST_LINES)
+        while start < len(points):
+            end = self._limit.fits(points, start, min(len(points), start + self._reach))
+            run = points[start:end]
+            response = await self._send(run)
+            if response.status is WriteStatus.STORED:
+                self._record(run)
+                start, self._reach = end, min(self._reach * 2, MAX_POINTS)
             elif len(run) == 1:
-                await self._question(lines, start, answer)
+                await self._confirm(points, start, response)
                 start = end
-            elif answer.verdict is Verdict.TOO_LARGE:
-                self._limit.refused(run)
-            elif answer.dropped == len(run):
-                # Points beyond the bucket's retention come by the thousand after an outage.
-                self._note(run, answer.said)
+            elif response.status is WriteStatus.TOO_LARGE:
+                self._limit.note_too_large(run)
+            elif response.dropped == len(run):
+                # After an outage thousands of points may be beyond the bucket's retention.
+                self._record(run, response.message)
                 start = end
             else:
-                start = await self._find_wrong(lines, start, end)
-                # Neighbours are often wrong for the same reason: then ask one by one for a while.
-                self._reach = 1 if self._is_wrong(lines, start - 2) else MOST_LINES
+                start = await self._find_wrong(points, start, end)
+                # Neighbours are often wrong for the same reason: then send single points.
+                self._reach = 1 if self._is_wrong(points, start - 2) else MAX_POINTS
 
-    async def _find_wrong(self, lines: Sequence[bytes], start: int, end: int) -> int:
-        """Settle the first wrong line of [start, end), which was refused; the index to go on from.
+    async def _find_wrong(self, points: Sequence[bytes], start: int, end: int) -> int:
+        """Decides the first wrong point of [start, end), which was rejected; the next index.
 
-        Only first halves are sent: when one is stored the wrong line is in the second, which need
-        not be asked. That is one request for each halving, not two.
+        Only first halves are sent: if one is stored, the wrong point is in the second half. That
+        is one request for each halving, not two.
         """
-        refusal = None
+        rejection = None
         while end - start > 1:
             middle = (start + end) // 2
             self._reach = middle - start
-            answer = await self._send(lines[start:middle])
-            if answer.verdict is Verdict.STORED:
-                self._note(lines[start:middle])
-                start, refusal = middle, None
-            elif answer.verdict is Verdict.TOO_LARGE:
+            response = await self._send(points[start:middle])
+            if response.status is WriteStatus.STORED:
+                self._record(points[start:middle])
+                start, rejection = middle, None
+            elif response.status is WriteStatus.TOO_LARGE:
                 return start
             else:
-                end, refusal = middle, answer
-        # Good lines are not given up by inference: where the other half was stored, ask.
-        await self._question(lines, start, refusal or await self._send(lines[start:end]))
+                end, rejection = middle, response
+        # No point is given up by inference: if only the other half was sent, send this one too.
+        await self._confirm(points, start, rejection or await self._send(points[start:end]))
         return end
 
-    async def _question(self, lines: Sequence[bytes], index: int, answer: Answer) -> None:
-        """Settle a line that was sent alone: one refusal may be a moment's.
+    async def _confirm(self, points: Sequence[bytes], index: int, response: WriteResponse) -> None:
+        """Sends a single rejected point again, since one rejection may be temporary.
 
-        The words that its neighbour was refused with twice need not be heard twice.
+        That is skipped if its neighbour was rejected twice with the same message.
         """
-        line = lines[index]
-        known = self._settled.get(lines[index - 1]) if index else None
-        if answer.verdict is not Verdict.STORED and answer.said != known:
-            answer = await self._send([line])
-        if answer.verdict is not Verdict.STORED and not self._is_open:
-            await self._suspect_the_request(answer)
-        self._note([line], "" if answer.verdict is Verdict.STORED else answer.said)
+        point = points[index]
+        known = self._results.get(points[index - 1]) if index else None
+        if response.status is not WriteStatus.STORED and response.message != known:
+            response = await self._send([point])
+        if response.status is not WriteStatus.STORED and not self._accepts:
+            await self._check_request(response)
+        self._record([point], "" if response.status is WriteStatus.STORED else response.message)
 
-    async def _suspect_the_request(self, answer: Answer) -> None:
-        """Nothing was stored yet: if a mere comment is refused as well, no line is to blame."""
+    async def _check_request(self, response: WriteResponse) -> None:
+        """Raises SinkUnavailable if even a comment is rejected: then no point is wrong."""
         comment = await self._send([COMMENT])
-        if comment.said == answer.said:
-            raise SinkUnavailable(answer.said, needs_human=True)
-        self._is_open = True
+        if comment.message == response.message:
+            raise SinkUnavailable(response.message, needs_human=True)
+        self._accepts = True
 
-    def _note(self, lines: Sequence[bytes], said: str = "") -> None:
-        self._settled.update(dict.fromkeys(lines, said))
-        self._is_open |= not said
-        self._limit.taken()
+    def _record(self, points: Sequence[bytes], why: str = "") -> None:
+        self._results.update(dict.fromkeys(points, why))
+        self._accepts |= not why
+        self._limit.note_accepted()
 
-    def _is_wrong(self, lines: Sequence[bytes], index: int) -> bool:
-        return index >= 0 and bool(self._settled.get(lines[index]))
+    def _is_wrong(self, points: Sequence[bytes], index: int) -> bool:
+        return index >= 0 and bool(self._results.get(points[index]))
 
 
-class _Limit:
-    """How many bytes the server takes at once. Remembered, and doubted: each time more patiently.
+class _SizeLimit:
+    """The bytes that the server accepts in one request, raised again after accepted bodies.
 
-    The proxy that set the limit may be gone, or it was said in error.
+    The limit may be temporary, as that of a proxy. After each failed attempt to exceed it the
+    next one waits for more accepted bodies.
     """
 
     def __init__(self) -> None:
         self._bytes: float = math.inf
-        self._taken, self._patience = 0, PATIENCE
+        self._accepted, self._grow_after = 0, GROW_AFTER
 
-    def refused(self, run: Sequence[bytes]) -> None:
-        """These were too large together."""
+    def note_too_large(self, run: Sequence[bytes]) -> None:
+        """Halves the limit, since these points were too large together."""
         self._bytes = _size(run) // 2
-        # Nothing was taken since the last time: the doubt was wrong.
-        self._patience = PATIENCE if self._taken else min(2 * self._patience, _MOST_PATIENCE)
-        self._taken = 0
+        # Nothing was accepted since the last time: raising the limit was wrong.
+        is_failed_attempt = not self._accepted
+        longer = min(2 * self._grow_after, _MAX_GROW_AFTER)
+        self._grow_after = longer if is_failed_attempt else GROW_AFTER
+        self._accepted = 0
 
-    def taken(self) -> None:
-        """A body was not too large."""
-        self._taken += 1
-        if self._taken >= self._patience:
-            self._bytes, self._taken = 2 * self._bytes, 0
+    def note_accepted(self) -> None:
+        """Counts an accepted body, and doubles the limit after enough of them."""
+        self._accepted += 1
+        if self._accepted >= self._grow_after:
+            self._bytes, self._accepted = 2 * self._bytes, 0
 
-    def fits(self, lines: Sequence[bytes], start: int, end: int) -> int:
-        """The end of the longest run of lines that the server may take; at least one."""
+    def fits(self, points: Sequence[bytes], start: int, end: int) -> int:
+        """The end of the longest run of points within the limit; at least one point."""
         size = 0
         for index in range(start, end):
-            size += len(lines[index]) + 1
+            size += len(points[index]) + 1
             if size > self._bytes and index > start:
                 return index
         return end
 
 
-def _size(lines: Sequence[bytes]) -> int:
-    return sum(len(line) + 1 for line in lines)
+def _size(points: Sequence[bytes]) -> int:
+    return sum(len(point) + 1 for point in points)

@@ -1,18 +1,18 @@
-"""What an InfluxDB server's answer means for the points that were sent. Pure.
+"""Classifies the responses of an InfluxDB server to a write request. Pure.
 
-| status | what it means | what is done |
+| status | meaning | action |
 |---|---|---|
-| 201, 204 | stored | forgotten |
-| 400, 422 | some line is wrong; the others may or may not be stored | the wrong ones are found |
-| 500 "partial write" | the same, of an InfluxDB 2.0 | the same |
-| 413 | too much at once | sent in smaller pieces |
+| 201, 204 | stored | points are acknowledged |
+| 400, 422 | some point is wrong; the others may or may not be stored | bisect to find it |
+| 500 "partial write" | the same, from InfluxDB 2.0 | the same |
+| 413 | too large | smaller requests |
 | 401, 403, 404 | token, rights, bucket or organisation are wrong | kept; a human must help |
-| 429, 503 | too fast or too busy | kept; tried when the server says |
+| 429, 503 | too fast or too busy | kept; retried after the server's Retry-After |
 | 408, 425, other 5xx | unknown | kept; the same bytes are sent again |
-| anything else | not the server that was meant | kept; a human must help |
+| anything else | not an InfluxDB server | kept; a human must help |
 
-No answer, or one that was cut short, is like a 5xx. InfluxDB Cloud says 204 once it has queued the
-points: what it finds wrong afterwards it tells in its bucket `_monitoring`, not to us.
+No response, or an incomplete one, is treated like a 5xx. InfluxDB Cloud responds 204 as soon as it
+has queued the points: it reports later errors only in its bucket `_monitoring`.
 """
 
 import json
@@ -26,46 +26,46 @@ _LONGEST = 300
 _DROPPED = re.compile(r"\bdropped[= ](\d+)")
 
 
-class Verdict(Enum):
-    """What to do with the points of one request."""
+class WriteStatus(Enum):
+    """The result of a write request, by what to do with its points."""
 
     STORED = auto()
-    WRONG_LINE = auto()
+    WRONG_POINT = auto()
     TOO_LARGE = auto()
     LATER = auto()
     NEEDS_HUMAN = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one request came to; `wait` is what the server asked for, in seconds."""
+class WriteResponse:
+    """The result of one request; `wait` is the server's Retry-After in seconds."""
 
-    verdict: Verdict
-    said: str = ""
+    status: WriteStatus
+    message: str = ""
     wait: float = 0.0
 
     @property
     def dropped(self) -> int:
-        """How many lines the server says that it did not take; 0 where it does not say."""
-        match = _DROPPED.search(self.said)
+        """How many points the server reports as dropped; 0 if it does not report any."""
+        match = _DROPPED.search(self.message)
         return int(match[1]) if match else 0
 
 
-def judge(status: int, said: str = "") -> Verdict:
-    """The table above. A 200 is no acknowledgement: a captive portal says it as well."""
+def classify(status: int, message: str = "") -> WriteStatus:
+    """Applies the table above. A 200 is not an acknowledgement: captive portals send it too."""
     if status in (201, 204):
-        return Verdict.STORED
-    if status in (400, 422) or (status == 500 and "partial write" in said):
-        return Verdict.WRONG_LINE
+        return WriteStatus.STORED
+    if status in (400, 422) or (status == 500 and "partial write" in message):
+        return WriteStatus.WRONG_POINT
     if status == 413:
-        return Verdict.TOO_LARGE
+        return WriteStatus.TOO_LARGE
     if status in (408, 425, 429) or status >= 500:
-        return Verdict.LATER
-    return Verdict.NEEDS_HUMAN
+        return WriteStatus.LATER
+    return WriteStatus.NEEDS_HUMAN
 
 
 def retry_after(header: str | None, now: float) -> float:
-    """Seconds that a Retry-After header asks for, given as a number or as a date; 0 without one."""
+    """The seconds of a Retry-After header, which is a number or a date; 0 without a header."""
     if not header:
         return 0.0
     try:
@@ -78,33 +78,33 @@ def retry_after(header: str | None, now: float) -> float:
         return 0.0
 
 
-def words(
+def describe(
     status: int, reason: str | None, body: bytes | str | None, secrets: Sequence[str] = ()
 ) -> str:
-    """The server's words for people: short, on one line, and without our secrets."""
+    """A response as readable text: short, without line breaks, and with secrets masked."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
-    said = " ".join((_message(text) or text).split())
-    full = f"{status} {reason or ''}".rstrip() + (f": {said}" if said else "")
+    message = " ".join((_message(text) or text).split())
+    full = f"{status} {reason or ''}".rstrip() + (f": {message}" if message else "")
     return mask(full, secrets)[:_LONGEST]
 
 
 def mask(text: str, secrets: Sequence[str]) -> str:
-    """The text with stars in place of secrets, none of them empty."""
+    """The text with stars in place of secrets, which must not be empty."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
 
 
 def _message(text: str) -> str:
-    """InfluxDB 2 says it under `message`, 1 and 3 under `error`, and 3 the reason under `data`."""
+    """The message in a JSON body: `message` in InfluxDB 2, `error` in 1, `error` + `data` in 3."""
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except ValueError:
         return ""
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         return ""
-    said = str(found.get("message") or found.get("error") or "")
-    lines = found.get("data")
-    first = lines[0] if isinstance(lines, list) and lines else lines
+    message = str(content.get("message") or content.get("error") or "")
+    details = content.get("data")
+    first = details[0] if isinstance(details, list) and details else details
     reason = first.get("error_message") if isinstance(first, dict) else None
-    return f"{said}: {reason}" if reason else said
+    return f"{message}: {reason}" if reason else message

@@ -1,8 +1,8 @@
-"""Alerts to the plant's own MQTT broker, for panels, lamps and sirens.
+"""Publishes alerts to an MQTT broker of the plant, for panels, lamps and sirens.
 
 Promises
-- Only alerts. Each is acknowledged by the broker (QoS 1) before it is forgotten.
-- The connection is made by the first alert and kept; a lost one is said, never repaired here.
+- Only alerts are sent. Each is acknowledged by the broker (QoS 1) before it is forgotten.
+- The first alert opens the connection, which is kept; a lost one is reported, not repaired here.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from gateway.api.options import PositiveDuration, Secret
 from gateway.sinks.file import iso
 from gateway.sinks.tls import TlsOptions, client_context
 
-PLACES = ("site", "line", "detector", "severity")
+PLACEHOLDERS = ("site", "line", "detector", "severity")
 # MQTT 3.1.1: bad user name or password, not authorised; MQTT 5: the same as reason codes.
 _REFUSED = (4, 5, 134, 135)
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 
 
-class MqttOptions(TlsOptions):
+class MqttSinkOptions(TlsOptions):
     """Alerts to an MQTT broker."""
 
     type: Literal["mqtt"] = "mqtt"
@@ -35,17 +35,17 @@ class MqttOptions(TlsOptions):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """1883, or 8883 with tls, if not given."""
     username: str | None = None
-    """Whom to log in as; anonymous if not given."""
+    """The user name; anonymous if not given."""
     password: Secret | None = None
-    """As ${env:NAME} or ${credential:NAME}."""
+    """The password, as ${env:NAME} or ${credential:NAME}."""
     tls: bool = False
     """Encrypt, and check the broker's certificate."""
     topic: str = "andon/{site}/{line}/alerts"
-    """May hold {site}, {line}, {detector} and {severity}."""
+    """The topic; may contain {site}, {line}, {detector} and {severity}."""
     retain: bool = False
     """Whether the broker keeps the last alert of a topic for those who subscribe later."""
     timeout: PositiveDuration = 10 * SECOND
-    """For connecting, and for the acknowledgement of one alert."""
+    """The time limit for connecting, and for the acknowledgement of one alert."""
 
     @model_validator(mode="after")
     def _needs_tls_for_certificates(self) -> Self:
@@ -57,25 +57,25 @@ class MqttOptions(TlsOptions):
     @classmethod
     def _is_topic(cls, topic: str) -> str:
         for _, name, spec, conversion in Formatter().parse(topic):
-            if name is not None and (name not in PLACES or spec or conversion):
-                known = ", ".join(f"{{{place}}}" for place in PLACES)
-                raise ValueError(f"{{{name}}} is unknown here: a topic may hold {known}")
+            if name is not None and (name not in PLACEHOLDERS or spec or conversion):
+                known = ", ".join(f"{{{placeholder}}}" for placeholder in PLACEHOLDERS)
+                raise ValueError(f"unknown placeholder {{{name}}}: a topic may contain {known}")
         if not topic or set(topic) & set("+#\0"):
-            raise ValueError("a topic to publish to is not empty and holds no + and no #")
+            raise ValueError("a topic to publish to must not be empty or contain + or #")
         return topic
 
 
 def to_message(point: Point, template: str) -> tuple[str, bytes]:
-    """The topic and the JSON payload of an alert: tags, fields and `time` side by side."""
-    levels = {name: point.tags.get(name, "").translate(_NOT_IN_A_LEVEL) for name in PLACES}
-    found: Mapping[str, Any] = {"time": iso(point.at), **point.tags, **point.fields}
-    return template.format_map(levels), json.dumps(found, ensure_ascii=False).encode()
+    """The topic and the JSON payload of an alert: tags, fields and `time` in one object."""
+    levels = {name: point.tags.get(name, "").translate(_NOT_IN_A_LEVEL) for name in PLACEHOLDERS}
+    payload: Mapping[str, Any] = {"time": iso(point.at), **point.tags, **point.fields}
+    return template.format_map(levels), json.dumps(payload, ensure_ascii=False).encode()
 
 
 class MqttSink:
-    """Keeps one connection, made by the first write."""
+    """Keeps one connection, opened by the first write."""
 
-    Options: ClassVar[type[MqttOptions]] = MqttOptions
+    Options: ClassVar[type[MqttSinkOptions]] = MqttSinkOptions
     accepts = frozenset({Kind.ALERT})
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
@@ -85,32 +85,32 @@ class MqttSink:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Nothing before the first write; disconnects at the end."""
+        """Connects at the first write only; disconnects at the end."""
         try:
             yield
         finally:
             await self._disconnect()
 
     async def write(self, batch: Sequence[Envelope]) -> int:
-        """Publish each alert; the bytes of topics and payloads. SinkUnavailable, SinkRejected."""
+        """Publishes each alert; the bytes of topics and payloads. SinkUnavailable, SinkRejected."""
         import aiomqtt
 
-        sent, foreign = 0, list[int]()
+        sent, invalid = 0, list[int]()
         try:
             client = self._client or await self._connect()
             for index, envelope in enumerate(batch):
                 try:
                     topic, payload = to_message(decode(envelope.body), self._options.topic)
                 except ValueError:
-                    foreign.append(index)
+                    invalid.append(index)
                     continue
                 await client.publish(topic, payload, qos=1, retain=self._options.retain)
                 sent += len(topic.encode()) + len(payload)
         except aiomqtt.MqttError as error:
             await self._disconnect()
             raise self._away(error, sent) from error
-        if foreign:
-            raise SinkRejected(foreign, "not a line of line protocol", sent_bytes=sent)
+        if invalid:
+            raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=sent)
         return sent
 
     def _away(self, error: Exception, sent: int = 0) -> SinkUnavailable:
@@ -144,12 +144,12 @@ class MqttSink:
 
         client, self._client = self._client, None
         if client is not None:
-            # The link may be gone already, and then it cannot be left politely.
+            # If the link is gone already, a clean disconnect is impossible.
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
 
     async def probe(self) -> Probe:
-        """Connect and disconnect."""
+        """Connects and disconnects."""
         import aiomqtt
 
         try:

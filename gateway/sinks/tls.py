@@ -1,6 +1,6 @@
-"""What a sink needs to speak TLS: whom to trust, and who we are. Files are read at each connection.
+"""TLS options and contexts for sinks.
 
-So a certificate that was renewed is used without a restart.
+Certificates are read at each connection, so a renewed one is used without a restart.
 """
 
 import ssl
@@ -15,13 +15,13 @@ class TlsOptions(Strict):
     """Certificates of a connection; files in PEM, relative to the line file."""
 
     ca: str | None = None
-    """A file with the certificates that may sign the server's; the system's if not given."""
+    """A file with trusted CA certificates; the system's if not given."""
     certificate: str | None = None
-    """Our own certificate, where the server wants to see one."""
+    """The client certificate, if the server requires one."""
     key: str | None = Field(default=None, validate_default=True)
-    """The private key of our certificate."""
+    """The private key of the client certificate."""
     key_password: Secret | None = None
-    """Opens the key, as ${env:NAME} or ${credential:NAME}."""
+    """The password of the key, as ${env:NAME} or ${credential:NAME}."""
 
     @field_validator("key")
     @classmethod
@@ -32,8 +32,8 @@ class TlsOptions(Strict):
 
 
 def client_context(options: TlsOptions, places: Places) -> ssl.SSLContext:
-    """Checks the server's certificate and name; SinkUnavailable where a file is of no use."""
-    # OpenSSL names no file, so it is said here which one was being read.
+    """A context that verifies the server's certificate and name; SinkUnavailable for a bad file."""
+    # OpenSSL does not name the file in its errors, so it is remembered here.
     reading = options.ca
     try:
         context = ssl.create_default_context(cafile=places.config / reading if reading else None)
@@ -46,13 +46,13 @@ def client_context(options: TlsOptions, places: Places) -> ssl.SSLContext:
     except ConfigError as error:
         raise SinkUnavailable(str(error), needs_human=True) from error
     except OSError as error:
-        said = error.strerror or str(error)
-        raise SinkUnavailable(f"{reading} cannot be used: {said}", needs_human=True) from error
+        why = error.strerror or str(error)
+        raise SinkUnavailable(f"{reading} cannot be used: {why}", needs_human=True) from error
     return context
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether TLS itself failed, as against a connection that broke while it was being made."""
+    """Whether TLS itself failed, as opposed to a connection that broke during the handshake."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)

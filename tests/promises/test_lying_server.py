@@ -53,7 +53,7 @@ async def test_10_000_points_arrive_once_each_whatever_the_server_says(tmp_path,
     assert sorted(server.lines) == sorted(good)
     assert {letter.body for letter in letters} == {everything[n].body for n in POISON}
     assert len(letters) == len(POISON)
-    assert sum(server.told.values()) > len(FAULTS)
+    assert sum(server.faults.values()) > len(FAULTS)
 
 
 async def drained(buffer):

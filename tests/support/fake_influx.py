@@ -1,7 +1,7 @@
-"""A server that speaks /api/v2/write, for faults that a real one commits too seldom.
+"""A fake server with /api/v2/write, for faults that a real one shows too rarely.
 
-It is honest (`FakeInflux`), follows a script, or lies at random (`LyingInflux`). What it stored is
-in `stored`, one line for each measurement, tag set and time, as InfluxDB keeps it.
+It is honest (`FakeInflux`), follows a script, or lies at random (`LyingInflux`). `stored` holds one
+point for each measurement, tag set and time, as InfluxDB does.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from gateway.sinks.influx_bisect import COMMENT
 
 
 class FakeInflux:
-    """Stores whole bodies, and nothing of one with a line that it dislikes.
+    """Stores whole bodies, and nothing of a body with a wrong point.
 
-    `script` are answers to give first: a response, or a function of the request. `poison` marks
-    lines that are refused, with `words` or by being named; `most_bytes` are too large.
+    `script` holds the first responses, or functions of the request. Points that contain `poison`
+    are rejected with `words`, or named; bodies above `most_bytes` are too large.
     """
 
     def __init__(self):
@@ -43,7 +43,7 @@ class FakeInflux:
 
     @property
     def lines(self):
-        """What is stored, oldest arrival first."""
+        """The stored points, oldest arrival first."""
         return list(self.stored.values())
 
     async def _take(self, request):
@@ -70,7 +70,7 @@ class FakeInflux:
         return web.Response(status=204)
 
     def store(self, body, share=1.0):
-        """Keep the good lines of the first part of a body."""
+        """Stores the good points of the first part of a body."""
         lines = body.split(b"\n")
         for line in lines[: math.ceil(share * len(lines))]:
             if line != COMMENT and self.poison not in line:
@@ -78,17 +78,17 @@ class FakeInflux:
 
 
 class LyingInflux(FakeInflux):
-    """Commits a fault in `share` of the answers, each drawn from a seeded hat; `told` counts them.
+    """Injects a seeded random fault into `share` of the responses; `faults` counts them.
 
-    It may store before it fails, store a part, refuse what is right, or say nothing at all. Two
-    lies that nobody can see through are missing: saying that something is stored that is not, and
-    refusing what is right twice in a row.
+    It may store before it fails, store a part, reject correct points, or not respond at all. Two
+    faults that no client can detect are left out: acknowledging points without storing them, and
+    rejecting correct points twice in a row.
     """
 
     def __init__(self, seed, share=0.3):
         super().__init__()
         self._draw, self._share = random.Random(seed), share
-        self.told, self._has_refused = {}, False
+        self.faults, self._has_refused = {}, False
 
     async def answer(self, request, body):
         if self._draw.random() >= self._share:
@@ -97,7 +97,7 @@ class LyingInflux(FakeInflux):
         faults = [fault for fault in FAULTS if not (self._has_refused and fault in REFUSALS)]
         fault = self._draw.choice(faults)
         self._has_refused = fault in REFUSALS
-        self.told[fault.__name__] = self.told.get(fault.__name__, 0) + 1
+        self.faults[fault.__name__] = self.faults.get(fault.__name__, 0) + 1
         self.store(body, self._draw.choice((0, 0.5, 1)))
         return await fault(self, request)
 
@@ -115,11 +115,11 @@ async def cuts_the_reply(_server, request):
     return response
 
 
-def _says(status, **options):
+def _responds(status, **options):
     async def fault(_server, _request):
         return web.Response(status=status, **options)
 
-    fault.__name__ = f"says_{status}"
+    fault.__name__ = f"responds_{status}"
     return fault
 
 
@@ -127,12 +127,12 @@ async def redirects(_server, request):
     return web.Response(status=307, headers={"Location": f"http://elsewhere.invalid{request.path}"})
 
 
-REFUSALS = tuple(_says(code) for code in (400, 413, 422))
+REFUSALS = tuple(_responds(code) for code in (400, 413, 422))
 FAULTS = (
     drops_the_reply,
     cuts_the_reply,
     redirects,
     *REFUSALS,
-    *(_says(code) for code in (200, 401, 403, 404, 408, 500, 502, 504)),
-    *(_says(code, headers={"Retry-After": "0"}) for code in (429, 503)),
+    *(_responds(code) for code in (200, 401, 403, 404, 408, 500, 502, 504)),
+    *(_responds(code, headers={"Retry-After": "0"}) for code in (429, 503)),
 )

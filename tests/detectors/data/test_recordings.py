@@ -126,7 +126,7 @@ def test_several_files_are_joined_in_the_order_of_time(tmp_path):
 def test_files_with_other_columns_are_refused(tmp_path):
     one = write(tmp_path, "time,flow\n2026-01-01T00:00:00Z,1\n", "one.csv")
     two = write(tmp_path, "time,level\n2026-01-01T00:00:00Z,1\n", "two.csv")
-    with pytest.raises(ConfigError, match=r"two\.csv has not the same columns .*flow, level"):
+    with pytest.raises(ConfigError, match=r"two\.csv does not have the same columns .*flow, level"):
         read([one, two])
 
 
@@ -134,16 +134,16 @@ def test_files_with_other_columns_are_refused(tmp_path):
     ("text", "message"),
     [
         ("", "cannot be read"),
-        ("time,flow\n", "'time' holds no times (it is empty)"),
-        ("time,flow\n,1\n", "'time' holds no times (it is empty)"),
+        ("time,flow\n", "'time' does not hold times (it is empty)"),
+        ("time,flow\n,1\n", "'time' does not hold times (it is empty)"),
         ("flow\n1\n", "it has one column, 'flow'"),
         ("time|flow\n1|2\n", "with ',', ';' or a tab between them"),
-        ("flow,level\n3,1\n2,1\n", "'flow' holds no times (its numbers go up and down)"),
-        ("time,flow\n1600-01-01T00:00:00,1\n", "'time' holds no times ("),
+        ("flow,level\n3,1\n2,1\n", "'flow' does not hold times (its numbers go up and down)"),
+        ("time,flow\n1600-01-01T00:00:00,1\n", "'time' does not hold times ("),
         ("time,flow\n1600-01-01T00:00:00.5+01:00,1\n", "one is before 1678 or after 2262"),
         ("time,flow\n99999999999,1\n", "one is before 1678 or after 2262"),
-        ("time,flow,flow\n2026-01-01T00:00:00Z,1,2\n", "several columns called 'flow'"),
-        ("time,flow\nyesterday,1\n", "'time' holds no times"),
+        ("time,flow,flow\n2026-01-01T00:00:00Z,1,2\n", "several columns named 'flow'"),
+        ("time,flow\nyesterday,1\n", "'time' does not hold times"),
         ("time,state\n2026-01-01T00:00:00Z,on\n", "no column with numbers"),
         ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "Row #2: Expected 2 columns, got 4"),
     ],

@@ -24,7 +24,7 @@ def points(kind, *bodies):
 
 
 class FakeSink:
-    """Answers from a script, then takes everything; sets `wrote` at each call."""
+    """Responds from a script, then takes everything; puts each batch into `calls`."""
 
     accepts = frozenset(Kind)
 
@@ -83,7 +83,7 @@ async def next_call(sink):
 
 
 async def idle(buffer):
-    """The forwarder has found nothing to do and waits for news."""
+    """Waits until the forwarder has nothing to do and waits for news."""
     await until(lambda: buffer._events["cloud"]._waiters)
 
 
@@ -93,7 +93,7 @@ async def empty(buffer):
             await asyncio.sleep(0.005)
 
 
-async def test_what_the_sink_took_is_forgotten_and_counted(buffer):
+async def test_points_that_the_sink_took_are_acknowledged_and_counted(buffer):
     sink = FakeSink()
     async with forwarding(buffer, sink, clock=lambda: 77) as forwarder:
         await buffer.append(points(A, "a1") + points(S, "s1", "s2") + points(G, "g1"))
@@ -129,7 +129,7 @@ async def test_alerts_overtake_a_backlog_that_is_being_sent(buffer):
     assert sink.batches.index(["a1"]) < len(sink.batches) - 1
 
 
-async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
+async def test_a_spent_budget_holds_back_summaries_but_no_alert(buffer):
     sink, now = FakeSink(), [12 * HOUR]
     budget = Budget(2_000)
     budget.spend(1_500, 1_500, now[0])
@@ -148,7 +148,7 @@ async def test_a_spent_budget_holds_summaries_back_and_no_alert(buffer):
 
 
 @pytest.mark.parametrize("answer", [None, SinkUnavailable("no answer", sent_bytes=1_010)])
-async def test_a_restart_begins_no_new_budget(buffer, answer):
+async def test_a_restart_does_not_begin_a_new_budget(buffer, answer):
     size, now = 1_000, lambda: 12 * HOUR
     sink = FakeSink(answer)
     await buffer.append(points(A, "a" * size))
@@ -190,8 +190,8 @@ async def test_clips_leave_last_and_wait_for_the_next_hour_before_summaries_do(b
         assert [await next_call(sink), await next_call(sink)] == [["s3"], ["c2"]]
 
 
-async def test_withheld_clips_leave_in_the_next_hour_though_nothing_else_comes(buffer):
-    # 30 ms before the full hour; the second look at the clock is behind it.
+async def test_withheld_clips_are_sent_in_the_next_hour_even_without_new_points(buffer):
+    # 30 ms before the full hour; later readings of the clock are after it.
     sink, times = FakeSink(), [13 * HOUR - 30_000_000] * 4
     budget = Budget(4_000)
     budget.spend(3_000, 3_000, times[0])
@@ -204,7 +204,7 @@ async def test_withheld_clips_leave_in_the_next_hour_though_nothing_else_comes(b
         assert await next_call(sink) == ["c1"]
 
 
-async def test_batches_are_cut_to_what_is_left_of_the_budget(buffer):
+async def test_batches_are_cut_to_the_rest_of_the_budget(buffer):
     sink = FakeSink()
     await buffer.append(points(S, *(f"{n:0100}" for n in range(100))))
     async with forwarding(buffer, sink, budget=Budget(1_500), clock=lambda: 0) as forwarder:
@@ -249,7 +249,7 @@ async def test_summaries_gather_before_they_leave(buffer):
         assert await next_call(sink) == ["s0", "s1", "s2", "s3"]
 
 
-async def test_a_rejected_point_is_kept_apart_and_the_rest_is_done(buffer):
+async def test_a_rejected_point_becomes_a_dead_letter_and_the_rest_is_delivered(buffer):
     sink = FakeSink(SinkRejected([1], "422: field type conflict", sent_bytes=5))
     async with forwarding(buffer, sink) as forwarder:
         await buffer.append(points(A, "a1", "poison", "a3"))
@@ -261,27 +261,27 @@ async def test_a_rejected_point_is_kept_apart_and_the_rest_is_done(buffer):
     assert sink.calls.qsize() == 1
 
 
-async def test_the_log_says_once_that_a_sink_is_away_and_once_that_it_is_back(buffer):
+async def test_a_sink_is_logged_once_when_it_goes_away_and_once_when_it_is_back(buffer):
     sink = FakeSink(AWAY, SinkUnavailable("other words"), AWAY)
-    with structlog.testing.capture_logs() as said:
+    with structlog.testing.capture_logs() as logs:
         async with forwarding(buffer, sink):
             await buffer.append(points(A, "a1"))
             await empty(buffer)
-    assert [(entry["event"], entry["log_level"]) for entry in said] == [
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("sink.away", "warning"),
         ("sink.back", "info"),
     ]
-    assert said[0]["why"] == "no route"
-    assert said[1]["away_s"] >= 0
+    assert logs[0]["why"] == "no route"
+    assert logs[1]["away_s"] >= 0
 
 
-async def test_what_a_human_must_mend_is_an_error_in_the_log(buffer):
+async def test_a_fault_that_needs_a_human_is_logged_as_an_error(buffer):
     sink = FakeSink(HUMAN)
-    with structlog.testing.capture_logs() as said:
+    with structlog.testing.capture_logs() as logs:
         async with forwarding(buffer, sink):
             await buffer.append(points(A, "a1"))
             await empty(buffer)
-    assert (said[0]["event"], said[0]["log_level"]) == ("sink.away", "error")
+    assert (logs[0]["event"], logs[0]["log_level"]) == ("sink.away", "error")
 
 
 async def test_a_bug_in_a_sink_is_for_the_supervisor_and_loses_nothing(buffer):
@@ -293,7 +293,7 @@ async def test_a_bug_in_a_sink_is_for_the_supervisor_and_loses_nothing(buffer):
     assert (await buffer.stats())["alerts"] == 1
 
 
-async def test_an_ack_that_the_buffer_refuses_sends_the_same_again(buffer, monkeypatch):
+async def test_a_batch_is_sent_again_if_the_buffer_refuses_its_ack(buffer, monkeypatch):
     sink, ack, refusals = FakeSink(), buffer.ack, [BufferRefused("full")]
 
     async def refusing(name, envelopes, checkpoint):

@@ -17,9 +17,9 @@ def waits(pace, error, times=20):
 
 
 def test_a_plain_outage_is_tried_again_within_five_seconds_for_ever():
-    found = waits(Pace(draw=lambda: 1.0), AWAY, 200)
-    assert found[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert set(found[4:]) == {5.0}
+    seconds = waits(Pace(draw=lambda: 1.0), AWAY, 200)
+    assert seconds[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert set(seconds[4:]) == {5.0}
 
 
 def test_the_whole_wait_is_jitter():
@@ -27,11 +27,11 @@ def test_the_whole_wait_is_jitter():
     assert set(waits(Pace(draw=lambda: 0.0), AWAY)) == {FLOOR}
 
 
-def test_what_a_human_must_mend_is_tried_at_least_once_a_minute():
+def test_a_fault_that_needs_a_human_is_retried_at_least_once_a_minute():
     assert waits(Pace(draw=lambda: 1.0), HUMAN)[-1] == 60.0
 
 
-def test_the_server_decides_how_long_it_is_left_alone():
+def test_the_server_decides_how_long_to_wait():
     asked = SinkUnavailable("429", wait=30.0)
     assert waits(Pace(draw=lambda: 0.0), asked, 1) == [30.0]
     assert waits(Pace(draw=lambda: 1.0), asked, 1) == [33.0]
@@ -55,19 +55,19 @@ def test_batches_shrink_while_the_link_fails_and_grow_again():
     assert pace.rows == MAX_ROWS
 
 
-def test_a_batch_is_what_the_link_carries_in_a_second_so_that_alerts_need_not_wait():
+def test_a_batch_is_as_large_as_the_link_carries_in_a_second():
     pace = Pace()
     for _ in range(20):
         # A link of 500 points a second.
         pace.after_success(pace.rows, pace.rows / 500)
     assert 250 <= pace.rows <= 500
     for _ in range(20):
-        # That a handful of points goes quickly says nothing about a thousand.
+        # A fast batch of a few points must not raise the limit.
         pace.after_success(5, 0.01)
     assert pace.rows <= 500
 
 
-def test_after_a_rejection_batches_are_small_so_that_alerts_get_between_them():
+def test_after_a_rejection_batches_are_small():
     pace = Pace()
     pace.after_rejection()
     assert pace.rows == MIN_ROWS

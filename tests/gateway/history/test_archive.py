@@ -1,4 +1,4 @@
-"""The folder of history files: whole files, joined by the hour, bounded, and damage set aside."""
+"""The folder of history files: complete, joined by the hour, bounded, and damage set aside."""
 
 from types import SimpleNamespace
 
@@ -30,9 +30,9 @@ def arrivals(at, *values):
     return [(at + k * SECOND, batch(at + k * SECOND - 7, v, -v)) for k, v in enumerate(values)]
 
 
-def flush(found, at, *values):
-    found.store(arrivals(at, *values))
-    found.maintain(at)
+def flush(archived, at, *values):
+    archived.store(arrivals(at, *values))
+    archived.maintain(at)
 
 
 def kept(folder):
@@ -45,15 +45,15 @@ def values(folder):
     return [value for part in rows for tag, value in part if tag == "flow"]
 
 
-def test_a_sample_comes_back_with_time_tag_value_quality_and_arrival(tmp_path):
-    found = archive(tmp_path)
+def test_a_sample_is_read_back_with_time_tag_value_quality_and_arrival(tmp_path):
+    archived = archive(tmp_path)
     some = SampleBatch(
         np.array([1, 0, 1], dtype=np.int32),
         np.array([T0 - 1, T0 - 2, T0 - 3]),
         np.array([0.1 + 0.2, 5.0, np.nan]),
         np.array([Quality.GOOD, Quality.UNCERTAIN, Quality.BAD], dtype=np.uint8),
     )
-    found.store([(T0, some), (T0 + 5, None)])
+    archived.store([(T0, some), (T0 + 5, None)])
     ((_, path),) = listed(tmp_path)
     rows = table.read(path)
     assert rows["tag"].to_pylist() == ["level", "flow", "level", None]
@@ -65,40 +65,40 @@ def test_a_sample_comes_back_with_time_tag_value_quality_and_arrival(tmp_path):
 
 
 def test_the_files_of_an_hour_become_one_when_the_hour_is_over(tmp_path):
-    found = archive(tmp_path)
+    archived = archive(tmp_path)
     for minute in range(3):
-        flush(found, T0 + minute * 60 * SECOND, minute)
+        flush(archived, T0 + minute * 60 * SECOND, minute)
     assert len(kept(tmp_path)) == 3
-    flush(found, T0 + HOUR, 9)
+    flush(archived, T0 + HOUR, 9)
     assert [name.split("_")[1:3] for name in kept(tmp_path)] == [["run1", "1-3"], ["run1", "4-4"]]
     assert values(tmp_path) == [0, 1, 2, 9]
     assert table.read_facts(listed(tmp_path)[0][1]) == {"history": "1", **FACTS}
 
 
 def test_large_files_are_joined_within_the_hour(tmp_path):
-    found = archive(tmp_path, max_bytes=2**16)
+    archived = archive(tmp_path, max_bytes=2**16)
     for minute in range(6):
-        flush(found, T0 + minute * 60 * SECOND, *range(20))
+        flush(archived, T0 + minute * 60 * SECOND, *range(20))
     assert len(kept(tmp_path)) < 6
     assert values(tmp_path) == [*range(20)] * 6
 
 
-def test_each_start_is_a_run_of_its_own_and_joins_what_the_last_one_left(tmp_path):
+def test_each_start_is_a_new_run_and_joins_files_of_the_last_one(tmp_path):
     for start in range(3):
-        found = archive(tmp_path)
-        flush(found, T0 + 2 * start * SECOND, 1.0)
-        flush(found, T0 + (2 * start + 1) * SECOND, 2.0)
+        archived = archive(tmp_path)
+        flush(archived, T0 + 2 * start * SECOND, 1.0)
+        flush(archived, T0 + (2 * start + 1) * SECOND, 2.0)
     runs = [name.run for name, _ in listed(tmp_path)]
     assert runs == [1, 3, 5, 5]
     assert values(tmp_path) == [1.0, 2.0] * 3
 
 
-def test_the_oldest_go_when_bytes_or_days_are_up(tmp_path):
-    found = archive(tmp_path, max_age=3 * HOUR)
+def test_the_oldest_files_are_deleted_beyond_bytes_or_age(tmp_path):
+    archived = archive(tmp_path, max_age=3 * HOUR)
     for hour in range(6):
-        flush(found, T0 + hour * HOUR, hour)
+        flush(archived, T0 + hour * HOUR, hour)
     assert values(tmp_path) == [2, 3, 4, 5]
-    size = found.facts()["bytes"]
+    size = archived.facts()["bytes"]
     smaller = archive(tmp_path, max_bytes=size * 6 // 10)
     smaller.maintain(T0 + 5 * HOUR)
     assert values(tmp_path) == [4, 5]
@@ -106,39 +106,39 @@ def test_the_oldest_go_when_bytes_or_days_are_up(tmp_path):
     assert smaller.facts()["oldest_at"] == T0 + 4 * HOUR
 
 
-def test_history_gives_way_where_the_disk_has_little_room(tmp_path):
+def test_history_is_deleted_when_the_disk_has_little_space(tmp_path):
     flush(archive(tmp_path), T0, 1.0)
-    with pytest.raises(OSError, match="less room"):
+    with pytest.raises(OSError, match="less free space"):
         archive(tmp_path, reserve=2**60).store(arrivals(T0, 1.0))
     assert kept(tmp_path) == []
 
 
-def test_what_a_crash_left_half_written_is_set_aside(tmp_path):
+def test_a_file_that_a_crash_left_unfinished_is_set_aside(tmp_path):
     flush(archive(tmp_path), T0, 1.0)
     torn = tmp_path / "20231114T220000Z_run1_2-2.unfinished"
     torn.write_bytes(b"PAR1 and no more")
-    found = archive(tmp_path)
+    archived = archive(tmp_path)
     assert not torn.exists()
     assert torn.with_name(torn.name + ".torn").exists()
-    assert (found.set_aside, values(tmp_path)) == (1, [1.0])
+    assert (archived.set_aside, values(tmp_path)) == (1, [1.0])
 
 
-def test_a_crash_between_joining_and_deleting_doubles_nothing(tmp_path):
-    found = archive(tmp_path)
-    flush(found, T0, 1.0)
-    flush(found, T0 + SECOND, 2.0)
+def test_a_crash_between_joining_and_deleting_duplicates_nothing(tmp_path):
+    archived = archive(tmp_path)
+    flush(archived, T0, 1.0)
+    flush(archived, T0 + SECOND, 2.0)
     parts = {path: path.read_bytes() for _, path in listed(tmp_path)}
-    flush(found, T0 + HOUR, 3.0)
+    flush(archived, T0 + HOUR, 3.0)
     for path, content in parts.items():
         path.write_bytes(content)
     archive(tmp_path)
     assert values(tmp_path) == [1.0, 2.0, 3.0]
 
 
-def test_set_aside_files_are_the_first_to_go(tmp_path):
-    found = archive(tmp_path)
+def test_set_aside_files_are_deleted_first(tmp_path):
+    archived = archive(tmp_path)
     (tmp_path / "x.parquet.damaged").write_bytes(b"x" * 10_000)
-    flush(found, T0, 1.0)
+    flush(archived, T0, 1.0)
     archive(tmp_path, max_bytes=10_000).maintain(T0)
     assert not (tmp_path / "x.parquet.damaged").exists()
     assert values(tmp_path) == [1.0]
@@ -148,20 +148,20 @@ def test_set_aside_files_are_the_first_to_go(tmp_path):
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_never_becomes_a_value(tmp_path_factory, at, bit):
     folder = tmp_path_factory.mktemp("flipped")
-    found = archive(folder)
-    flush(found, T0, *range(40))
-    flush(found, T0 + 100 * SECOND, *range(40, 50))
+    archived = archive(folder)
+    flush(archived, T0, *range(40))
+    flush(archived, T0 + 100 * SECOND, *range(40, 50))
     (_, path), _ = listed(folder)
     data = bytearray(path.read_bytes())
     data[int(at * len(data))] ^= 1 << bit
     path.write_bytes(data)
-    flush(found, T0 + HOUR, 50)
+    flush(archived, T0 + HOUR, 50)
     assert values(folder) in ([*range(51)], [*range(40, 51)])
 
 
 @given(
     st.integers(1, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(0, 4 * 10**9)
 )
-def test_a_name_says_what_it_was_made_of(tmp_path_factory, run, first, more, seconds):
+def test_a_name_is_parsed_to_its_parts(tmp_path_factory, run, first, more, seconds):
     name = Name(run, first, first + more, seconds * SECOND, more)
     assert name_of(tmp_path_factory.getbasetemp() / str(name)) == name

@@ -1,4 +1,4 @@
-"""A line that asks for clips, its recorder and what is stored for the sinks. Hand-made time."""
+"""A line with clips, its recorder and the points stored for the sinks. The clock is set by hand."""
 
 import asyncio
 from pathlib import Path
@@ -27,8 +27,8 @@ TAGS = (tag("flow"), tag("level"))
 CLIP = {"before": 5 * S, "after": 3 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000}
 
 
-class Plant:
-    """A line on a history folder and a store that outlive it; `start` is a new run of it."""
+class RecordedLine:
+    """A line with a history folder and a store that outlive it; `start` begins a new run."""
 
     def __init__(self, folder, **options):
         self.folder, self.store, self.options = folder, MemoryStore(), CLIP | options
@@ -57,12 +57,12 @@ class Plant:
         await self.line.restore()
 
     async def play(self, *flows):
-        """A sample of both tags each second; the line and the clipper look after each."""
+        """Feeds a sample of both tags each second, followed by a tick of line and clipper."""
         for flow in flows:
             self.line.inbox.put(batch(self.now + S // 2, flow, 1.0), 0)
             self.now += S
             await self.line.tick(self.now + S // 2)
-            await self.clipper.look(self.now + S // 2)
+            await self.clipper.tick(self.now + S // 2)
 
     def points(self, kind=Kind.CLIP):
         return [line_protocol.decode(row.body) for row in self.store.rows if row.kind is kind]
@@ -76,10 +76,10 @@ class Plant:
 
 @pytest.fixture
 async def plant(tmp_path):
-    found = Plant(tmp_path / "history")
-    await found.start()
-    yield found
-    found.recorder.close()
+    plant = RecordedLine(tmp_path / "history")
+    await plant.start()
+    yield plant
+    plant.recorder.close()
 
 
 async def test_the_samples_of_the_cause_around_an_alarm_become_points_and_one_report(plant):
@@ -107,7 +107,7 @@ async def test_a_bad_sample_is_sent_with_its_quality_and_no_value(plant):
     assert {p.fields["quality"] for p in plant.points() if "value" in p.fields} == {"good"}
 
 
-async def test_what_came_before_an_alarm_is_on_the_disk_at_once(plant):
+async def test_samples_before_an_alarm_are_flushed_at_once(plant):
     await plant.play(1, 2, 3)
     assert plant.recorder.facts()["written"] == 0
     await plant.play(20)
@@ -122,13 +122,13 @@ async def test_a_line_that_is_killed_after_its_alarm_sends_the_clip_after_its_st
     await plant.play(20, 20)
     (report,) = plant.reports()
     assert (report.fields["note"], report.fields["alert_count"]) == ("restart", 1)
-    # What was recorded between the last flush and the kill is the price of a crash.
+    # Samples between the last flush and the kill are lost.
     assert [value for *_, value in plant.samples()] == [1.0, 2.0, 3.0, 20.0]
     assert plant.lost == []
     killed.close()
 
 
-async def test_a_line_that_ended_politely_sends_all_of_it(plant):
+async def test_a_line_that_was_stopped_sends_the_whole_clip(plant):
     await plant.play(1, 2, 3, 20, 21)
     plant.recorder.close()
     await plant.start()
@@ -136,7 +136,7 @@ async def test_a_line_that_ended_politely_sends_all_of_it(plant):
     assert [value for *_, value in plant.samples()] == [1.0, 2.0, 3.0, 20.0, 21.0, 22.0, 23.0]
 
 
-async def test_a_clip_whose_history_was_deleted_is_told_as_a_loss(plant):
+async def test_a_clip_whose_history_was_deleted_is_reported_as_a_loss(plant):
     await plant.play(1, 2, 3, 20)
     plant.recorder.close()
     for _, path in listed(plant.folder):
@@ -149,7 +149,7 @@ async def test_a_clip_whose_history_was_deleted_is_told_as_a_loss(plant):
     assert plant.reports()[0].fields["note"] == "restart,no_history"
 
 
-async def test_a_clip_stays_owed_while_the_buffer_refuses_it(plant):
+async def test_a_clip_stays_due_while_the_buffer_refuses_it(plant):
     await plant.play(1, 2, 3, 20, 20, 20)
     plant.store.refuse = True
     await plant.play(20, 20, 20)
@@ -162,7 +162,7 @@ async def test_a_clip_stays_owed_while_the_buffer_refuses_it(plant):
     assert plant.store.checkpoints["#clips"] == plant.plan.checkpoint()
 
 
-async def test_samples_that_the_disk_refused_are_in_the_clip_all_the_same(plant, monkeypatch):
+async def test_samples_that_the_disk_refused_are_in_the_clip_too(plant, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -172,16 +172,14 @@ async def test_samples_that_the_disk_refused_are_in_the_clip_all_the_same(plant,
     assert [value for *_, value in plant.samples()] == [1.0, 2.0, 3.0, 20.0, 20.0, 20.0, 20.0]
 
 
-async def test_a_clip_that_the_disk_does_not_give_stays_owed_and_that_is_said_once(
-    plant, monkeypatch
-):
+async def test_a_clip_that_cannot_be_read_stays_due_and_is_logged_once(plant, monkeypatch):
     def broken(*_):
         raise OSError(5, "Input/output error")
 
-    with monkeypatch.context() as disk, structlog.testing.capture_logs() as said:
+    with monkeypatch.context() as disk, structlog.testing.capture_logs() as logs:
         disk.setattr(Archive, "excerpt", broken)
         await plant.play(1, 2, 3, 20, 20, 20, 20, 20, 20)
-    assert [entry["why"] for entry in said if entry["event"] == "clip.unreadable"] == [
+    assert [entry["why"] for entry in logs if entry["event"] == "clip.unreadable"] == [
         "[Errno 5] Input/output error"
     ]
     assert plant.plan.facts()["owed"] == 1
@@ -192,18 +190,18 @@ async def test_a_clip_that_the_disk_does_not_give_stays_owed_and_that_is_said_on
 async def test_no_sample_is_missed_while_the_recorder_is_writing(plant):
     await plant.play(1, 2, 3)
     writing = asyncio.create_task(plant.recorder.flush())
-    found = await plant.recorder.excerpt((T0, T0 + 9 * S), {"flow": 0})
+    excerpt = await plant.recorder.excerpt((T0, T0 + 9 * S), {"flow": 0})
     await writing
-    assert found.samples.value.tolist() == [1.0, 2.0, 3.0]
+    assert excerpt.samples.value.tolist() == [1.0, 2.0, 3.0]
 
 
-async def test_a_doubted_clock_marks_the_points_of_a_clip_too(tmp_path):
-    found = Plant(tmp_path / "history")
-    found.watch = system_clock_watch()
-    await found.start()
-    await found.play(1, 2, 3, 20)
-    found.now += 600 * S
-    await found.play(20, 20, 20)
-    assert found.reports()[0].fields["note"] == "clock_stepped"
-    assert {point.fields["clock"] for point in found.points()} == {"before_release"}
-    found.recorder.close()
+async def test_an_untrusted_clock_marks_the_points_of_a_clip_too(tmp_path):
+    plant = RecordedLine(tmp_path / "history")
+    plant.watch = system_clock_watch()
+    await plant.start()
+    await plant.play(1, 2, 3, 20)
+    plant.now += 600 * S
+    await plant.play(20, 20, 20)
+    assert plant.reports()[0].fields["note"] == "clock_stepped"
+    assert {point.fields["clock"] for point in plant.points()} == {"before_release"}
+    plant.recorder.close()

@@ -1,4 +1,4 @@
-"""The recorder between a line that must not wait and a disk that may refuse."""
+"""The recorder, between a line that must not wait and a disk that may fail."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ T0 = 1_700_000_000 * SECOND
 
 
 class Disk:
-    """An archive that refuses while it is told to."""
+    """An archive that fails while `refuses` is set."""
 
     def __init__(self):
         self.stored = []
@@ -41,11 +41,11 @@ async def disk():
 
 @pytest.fixture
 async def recorder(disk):
-    with contextlib.closing(Recorder(lambda: disk, 3600 * SECOND)) as found:
-        yield found
+    with contextlib.closing(Recorder(lambda: disk, 3600 * SECOND)) as recorder:
+        yield recorder
 
 
-async def test_what_the_disk_refuses_waits_and_is_written_in_order(recorder, disk):
+async def test_samples_wait_while_the_disk_fails_and_are_written_in_order(recorder, disk):
     disk.refuses = True
     recorder.note(T0, batch(T0, 1.0))
     await recorder.flush()
@@ -59,7 +59,7 @@ async def test_what_the_disk_refuses_waits_and_is_written_in_order(recorder, dis
     }  # fmt: skip
 
 
-async def test_memory_is_bounded_and_what_is_dropped_is_counted(recorder, disk):
+async def test_memory_is_bounded_and_dropped_samples_are_counted(recorder, disk):
     disk.refuses = True
     many = batch(T0, *[0.0] * 100_000)
     for k in range(LIMIT // 100_000 + 3):
@@ -68,7 +68,7 @@ async def test_memory_is_bounded_and_what_is_dropped_is_counted(recorder, disk):
     assert recorder.facts()["dropped"] == 300_000
 
 
-async def test_many_samples_are_written_before_their_time(recorder, disk):
+async def test_many_samples_are_written_before_the_interval_is_over(recorder, disk):
     running = asyncio.create_task(recorder.run())
     recorder.note(T0, batch(T0, *[0.0] * EARLY))
     await asyncio.wait_for(disk.came.wait(), 10)
@@ -76,7 +76,7 @@ async def test_many_samples_are_written_before_their_time(recorder, disk):
     assert disk.stored == [T0]
 
 
-async def test_a_polite_end_writes_the_rest(disk):
-    with contextlib.closing(Recorder(lambda: disk, 3600 * SECOND)) as found:
-        found.note(T0, batch(T0, 1.0))
+async def test_closing_writes_the_rest(disk):
+    with contextlib.closing(Recorder(lambda: disk, 3600 * SECOND)) as recorder:
+        recorder.note(T0, batch(T0, 1.0))
     assert disk.stored == [T0]

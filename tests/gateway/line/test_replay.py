@@ -145,4 +145,4 @@ def test_no_history_and_foreign_files_are_said_with_what_to_do(tmp_path):
     archive.store([(1, None)])
     listed(tmp_path / "history")[0][1].replace(foreign)
     said = replay(file, tmp_path / "out", "--data", foreign).output
-    assert "is not named as a file of history is" in said
+    assert "does not have the name of a history file" in said

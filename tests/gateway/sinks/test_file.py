@@ -7,7 +7,7 @@ import pytest
 from gateway.api import line_protocol
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.model import Envelope, Kind, Point
-from gateway.sinks.file import FileOptions, FileSink, drop_torn_line, to_json
+from gateway.sinks.file import FileOptions, FileSink, drop_torn_row, to_json
 
 AT = 1_700_000_000_123_456_789
 
@@ -21,23 +21,20 @@ def sink(tmp_path, **options):
     return FileSink("local", FileOptions(**options), Places(tmp_path, tmp_path))
 
 
-def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def means(path):
-    return [line["fields"]["mean"] for line in lines(path)]
+    rows = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+    return [row["fields"]["mean"] for row in rows]
 
 
-def test_a_point_is_one_line_of_json():
-    found = to_json(envelope(1.5).body)
-    assert json.loads(found) == {
+def test_a_point_is_one_row_of_json():
+    row = to_json(envelope(1.5).body)
+    assert json.loads(row) == {
         "time": "2023-11-14T22:13:20.123456789Z",
         "measurement": "andon_summary",
         "tags": {"tag": "flöw"},
         "fields": {"mean": 1.5, "count": 3},
     }
-    assert found.count(b"\n") == 1
+    assert row.count(b"\n") == 1
 
 
 async def test_a_batch_is_appended_and_synced_before_write_returns(tmp_path, monkeypatch):
@@ -58,14 +55,14 @@ async def test_a_batch_is_appended_and_synced_before_write_returns(tmp_path, mon
     assert (tmp_path / "points.jsonl").stat().st_size == first + second
 
 
-async def test_a_file_that_grew_too_large_is_put_aside_and_old_ones_go(tmp_path):
+async def test_a_file_that_is_too_large_is_rotated_and_old_ones_are_deleted(tmp_path):
     size = len(to_json(envelope(1.0).body))
     local = sink(tmp_path, max_bytes=f"{2 * size}B", keep=2)
     async with local.open():
         for value in range(1, 9):
             await local.write([envelope(float(value))])
-    found = {path.name: means(path) for path in tmp_path.iterdir()}
-    assert found == {
+    files = {path.name: means(path) for path in tmp_path.iterdir()}
+    assert files == {
         "points.jsonl": [7.0, 8.0],
         "points.jsonl.1": [5.0, 6.0],
         "points.jsonl.2": [3.0, 4.0],
@@ -82,14 +79,14 @@ async def test_a_file_that_grew_too_large_is_put_aside_and_old_ones_go(tmp_path)
         (b"one\n" + b"x" * 200_000, b"one\n"),
     ],
 )
-def test_a_line_that_was_cut_by_a_crash_is_dropped(tmp_path, content, kept):
+def test_a_row_that_a_crash_cut_off_is_dropped(tmp_path, content, kept):
     path = tmp_path / "p"
     path.write_bytes(content)
-    drop_torn_line(path)
+    drop_torn_row(path)
     assert path.read_bytes() == kept
 
 
-async def test_after_a_crash_only_whole_lines_stand_in_the_file(tmp_path):
+async def test_after_a_crash_the_file_holds_only_whole_rows(tmp_path):
     path = tmp_path / "points.jsonl"
     path.write_bytes(to_json(envelope(1.0).body) + b'{"time": "20')
     local = sink(tmp_path)
@@ -98,7 +95,7 @@ async def test_after_a_crash_only_whole_lines_stand_in_the_file(tmp_path):
     assert means(path) == [1.0, 2.0]
 
 
-async def test_a_full_disk_is_unavailable_and_leaves_no_half_line(tmp_path, monkeypatch):
+async def test_a_full_disk_is_unavailable_and_leaves_no_partial_row(tmp_path, monkeypatch):
     local, write, full = sink(tmp_path), os.write, [True]
 
     def half(file, data):
@@ -117,7 +114,7 @@ async def test_a_full_disk_is_unavailable_and_leaves_no_half_line(tmp_path, monk
     assert means(local.path) == [1.0, 2.0]
 
 
-async def test_a_place_that_cannot_be_written_is_unavailable_and_probed_so(tmp_path):
+async def test_a_path_that_cannot_be_written_is_unavailable_and_fails_the_probe(tmp_path):
     (tmp_path / "taken").write_text("a file, no folder")
     local = sink(tmp_path, path="taken/points.jsonl")
     async with local.open():
@@ -132,7 +129,7 @@ async def test_probing_creates_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_foreign_line_is_rejected_and_the_others_are_written(tmp_path):
+async def test_an_invalid_point_is_rejected_and_the_others_are_written(tmp_path):
     local = sink(tmp_path)
     async with local.open():
         with pytest.raises(SinkRejected) as caught:

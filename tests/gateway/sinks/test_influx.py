@@ -22,7 +22,7 @@ from gateway.buffer import open_buffer
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.influx_bisect import MOST_LINES, PATIENCE
+from gateway.sinks.influx_bisect import GROW_AFTER, MAX_POINTS
 
 TOKEN = "s3cret-token"
 
@@ -73,7 +73,7 @@ def status(code, **options):
     return web.Response(status=code, **options)
 
 
-async def test_the_lines_arrive_as_they_were_encoded(fake):
+async def test_the_points_arrive_as_they_were_encoded(fake):
     batch = envelopes(3)
     async with opened(fake.url) as sink:
         await sink.write(batch)
@@ -85,7 +85,7 @@ async def test_the_lines_arrive_as_they_were_encoded(fake):
     assert only.zipped
 
 
-async def test_the_bytes_are_counted_as_they_went_over_the_wire(fake):
+async def test_the_bytes_are_counted_as_sent_over_the_wire(fake):
     batch = envelopes(500)
     plain = len(b"\n".join(e.body for e in batch))
     async with opened(fake.url) as sink:
@@ -105,7 +105,7 @@ async def test_the_same_batch_is_the_same_bytes(fake):
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 405])
-async def test_what_a_human_must_mend_is_said_and_nothing_is_rejected(fake, code):
+async def test_a_fault_that_needs_a_human_is_reported_and_nothing_is_rejected(fake, code):
     fake.script = [web.json_response({"message": f"no, {TOKEN}!"}, status=code)]
     async with opened(fake.url) as sink:
         error = await refused(sink, match=rf"^{code} .*: no, \*\*\*!$")
@@ -113,7 +113,7 @@ async def test_what_a_human_must_mend_is_said_and_nothing_is_rejected(fake, code
         await sink.write(envelopes(1))
 
 
-async def test_a_token_is_read_anew_after_a_refusal(fake, monkeypatch):
+async def test_a_token_is_read_again_after_a_refusal(fake, monkeypatch):
     fake.script = [status(401)]
     async with opened(fake.url) as sink:
         await refused(sink)
@@ -122,7 +122,7 @@ async def test_a_token_is_read_anew_after_a_refusal(fake, monkeypatch):
     assert fake.requests[-1].request.headers["Authorization"] == "Token fresh"
 
 
-async def test_a_token_that_is_missing_is_for_a_human_and_may_come_later(fake, monkeypatch):
+async def test_a_missing_token_needs_a_human_and_may_come_later(fake, monkeypatch):
     monkeypatch.delenv("INFLUX_TOKEN")
     async with opened(fake.url) as sink:
         assert (await refused(sink, match="INFLUX_TOKEN")).needs_human
@@ -192,14 +192,14 @@ async def test_a_reply_that_is_cut_is_unavailable(fake, fault):
         assert not (await refused(sink)).needs_human
 
 
-async def test_nobody_listening_is_unavailable():
+async def test_a_port_without_a_server_is_unavailable():
     async with opened(f"http://127.0.0.1:{servers.free_port()}") as sink:
         error = await refused(sink)
-    # Nothing left: an outage costs no budget and is no traffic in the ledger.
+    # Nothing was sent: an outage uses no budget and counts no traffic in the ledger.
     assert (error.needs_human, error.sent_bytes) == (False, 0)
 
 
-async def test_certificates_that_cannot_be_read_are_for_a_human(fake, tmp_path):
+async def test_unreadable_certificates_need_a_human(fake, tmp_path):
     async with opened(fake.url, Places(tmp_path, tmp_path), ca="none.pem") as sink:
         assert (await refused(sink, match="none.pem")).needs_human
 
@@ -207,7 +207,7 @@ async def test_certificates_that_cannot_be_read_are_for_a_human(fake, tmp_path):
 @pytest.mark.parametrize(
     "at", [0, 1, 999, 1000, 2600, 4999, *random.Random(5).sample(range(5000), 4)]
 )
-async def test_one_poison_line_among_5000_costs_at_most_13_more_requests(fake, at):
+async def test_one_wrong_point_among_5000_costs_at_most_13_more_requests(fake, at):
     batch = envelopes(5000)
     batch[at] = envelopes(1, "poison")[0]
     async with opened(fake.url) as sink:
@@ -215,13 +215,13 @@ async def test_one_poison_line_among_5000_costs_at_most_13_more_requests(fake, a
             await sink.write(batch)
     assert caught.value.which == (at,)
     assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n != at}
-    assert len(fake.requests) - 5000 / MOST_LINES <= 13
+    assert len(fake.requests) - 5000 / MAX_POINTS <= 13
     assert caught.value.sent_bytes == sum(len(r.wire) for r in fake.requests)
 
 
-async def test_a_line_that_is_refused_for_a_moment_is_not_given_up(fake):
+async def test_a_point_that_is_rejected_temporarily_is_not_given_up(fake):
     for alone in range(6):
-        # The run, the halvings and the question are all refused; the second question is not.
+        # The run, the halvings and the first single send are rejected; the second is not.
         fake.script = [status(400) for _ in range(alone)]
         async with opened(fake.url) as sink:
             await sink.write(envelopes(16, f"moment{alone}"))
@@ -230,7 +230,7 @@ async def test_a_line_that_is_refused_for_a_moment_is_not_given_up(fake):
 
 
 @pytest.mark.parametrize("code", [400, 422, 500])
-async def test_lines_that_the_server_dropped_all_are_not_asked_for_one_by_one(fake, code):
+async def test_points_that_the_server_dropped_all_are_not_sent_one_by_one(fake, code):
     late = {"message": "partial write: points beyond retention policy dropped=40"}
     fake.script = [web.json_response(late, status=code)]
     async with opened(fake.url) as sink:
@@ -240,7 +240,7 @@ async def test_lines_that_the_server_dropped_all_are_not_asked_for_one_by_one(fa
     assert len(fake.requests) == 1
 
 
-async def test_a_refusal_of_everything_condemns_no_line_even_later(fake):
+async def test_a_refusal_of_every_request_rejects_no_point(fake):
     async with opened(fake.url) as sink:
         await sink.write(envelopes(3))
         words = "plain HTTP was sent to an HTTPS port"
@@ -248,7 +248,7 @@ async def test_a_refusal_of_everything_condemns_no_line_even_later(fake):
         assert (await refused(sink, match="HTTPS port")).needs_human
 
 
-async def test_a_door_that_closes_between_two_attempts_condemns_no_line(fake):
+async def test_a_server_that_refuses_everything_between_two_attempts_rejects_no_point(fake):
     fake.script = [status(400), status(204), status(503)]
     async with opened(fake.url) as sink:
         await refused(sink, envelopes(4))
@@ -256,24 +256,24 @@ async def test_a_door_that_closes_between_two_attempts_condemns_no_line(fake):
         assert (await refused(sink, envelopes(4), match="log in first")).needs_human
 
 
-async def test_what_is_settled_before_the_link_fails_is_not_asked_again(fake):
+async def test_results_from_before_the_link_fails_are_kept(fake):
     batch = envelopes(64)
     batch[40] = envelopes(1, "poison")[0]
-    answers = itertools.cycle([False, True, True, True])
+    outcomes = itertools.cycle([False, True, True, True])
 
     async def every_fourth_one_fails(_request):
         fake.script.append(every_fourth_one_fails)
-        return fake.honest(fake.requests[-1].body) if next(answers) else status(503)
+        return fake.honest(fake.requests[-1].body) if next(outcomes) else status(503)
 
     fake.script = [every_fourth_one_fails]
     async with opened(fake.url) as sink:
-        found = [await outcome(sink, batch) for _ in range(20)]
-    last = next(error for error in found if not isinstance(error, SinkUnavailable))
+        results = [await outcome(sink, batch) for _ in range(20)]
+    last = next(error for error in results if not isinstance(error, SinkUnavailable))
     assert last.which == (40,)
     assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n != 40}
 
 
-async def test_every_poison_line_is_found_and_every_other_stored(fake):
+async def test_every_wrong_point_is_identified_and_every_other_stored(fake):
     batch = envelopes(300)
     bad = {0, 1, 2, 50, 51, 100, 200, 298, 299}
     for n in bad:
@@ -285,7 +285,7 @@ async def test_every_poison_line_is_found_and_every_other_stored(fake):
     assert set(fake.lines) == {e.body for n, e in enumerate(batch) if n not in bad}
 
 
-async def test_a_batch_that_is_all_poison_costs_about_a_request_a_line(fake):
+async def test_a_batch_of_wrong_points_costs_about_one_request_for_each(fake):
     fake.words = "field type conflict"
     async with opened(fake.url) as sink:
         with pytest.raises(SinkRejected) as caught:
@@ -294,7 +294,7 @@ async def test_a_batch_that_is_all_poison_costs_about_a_request_a_line(fake):
     assert len(fake.requests) < 130
 
 
-async def test_a_server_that_refuses_even_a_comment_condemns_no_line(fake):
+async def test_a_server_that_refuses_even_a_comment_rejects_no_point(fake):
     missing = {"message": "organization is missing"}
     fake.script = [web.json_response(missing, status=400) for _ in range(50)]
     async with opened(fake.url) as sink:
@@ -302,7 +302,7 @@ async def test_a_server_that_refuses_even_a_comment_condemns_no_line(fake):
     assert error.needs_human
 
 
-async def test_a_body_that_is_too_large_is_halved_and_that_is_remembered(fake):
+async def test_a_body_that_is_too_large_is_halved_and_the_limit_is_remembered(fake):
     batch = envelopes(64)
     fake.most_bytes = len(b"\n".join(e.body for e in batch)) // 3
     async with opened(fake.url) as sink:
@@ -314,17 +314,17 @@ async def test_a_body_that_is_too_large_is_halved_and_that_is_remembered(fake):
     assert all(len(r.body) <= fake.most_bytes for r in fake.requests[first:])
 
 
-async def test_a_limit_that_is_gone_is_forgotten_in_time(fake):
+async def test_a_limit_that_no_longer_exists_is_raised_in_time(fake):
     fake.script = [status(413)]
     async with opened(fake.url) as sink:
-        for n in range(PATIENCE + 2):
+        for n in range(GROW_AFTER + 2):
             await sink.write(envelopes(8, f"b{n}x"))
-    lines = [len(r.body.splitlines()) for r in fake.requests]
-    assert lines[:3] == [8, 4, 4]
-    assert lines[-1] == 8
+    sizes = [len(r.body.splitlines()) for r in fake.requests]
+    assert sizes[:3] == [8, 4, 4]
+    assert sizes[-1] == 8
 
 
-async def test_a_limit_that_stays_is_asked_about_less_and_less(fake):
+async def test_a_permanent_limit_is_exceeded_less_and_less_often(fake):
     batch = envelopes(8)
     fake.most_bytes = len(b"\n".join(e.body for e in batch)) // 2 + 1
     async with opened(fake.url) as sink:
@@ -334,7 +334,7 @@ async def test_a_limit_that_stays_is_asked_about_less_and_less(fake):
     assert len(too_large) < 8
 
 
-async def test_a_single_line_that_is_too_large_is_rejected(fake):
+async def test_a_single_point_that_is_too_large_is_rejected(fake):
     fake.most_bytes = 100
     huge = Envelope(Kind.ALERT, 1, encode(Point("m", {}, {"s": "x" * 200}, 1)))
     async with opened(fake.url) as sink:
@@ -344,7 +344,7 @@ async def test_a_single_line_that_is_too_large_is_rejected(fake):
     assert len(fake.stored) == 2
 
 
-async def test_a_probe_stores_nothing_and_tells_a_wrong_token(fake):
+async def test_a_probe_stores_nothing_and_reports_a_wrong_token(fake):
     async with opened(fake.url) as sink:
         assert (await sink.probe()).ok
         fake.script = [web.json_response({"message": "unauthorized access"}, status=401)]
@@ -353,7 +353,7 @@ async def test_a_probe_stores_nothing_and_tells_a_wrong_token(fake):
     assert fake.stored == {}
 
 
-async def test_a_server_that_misses_points_in_a_comment_is_reached(fake):
+async def test_a_server_that_only_complains_about_the_comment_is_reached(fake):
     fake.script = [web.json_response({"message": "writing requires points"}, status=400)]
     async with opened(fake.url) as sink:
         probe = await sink.probe()
@@ -367,13 +367,13 @@ async def test_a_server_that_misses_points_in_a_comment_is_reached(fake):
 
 
 def _series(server, selector):
-    """How many samples the server has of each series."""
+    """The timestamps of each series on the server."""
     query = urllib.parse.urlencode({"match[]": selector})
     with urllib.request.urlopen(f"{server.url}/internal/force_flush", timeout=10):
         pass
     with urllib.request.urlopen(f"{server.url}/api/v1/export?{query}", timeout=10) as answer:
-        found = [json.loads(line) for line in answer]
-    return {tuple(sorted(entry["metric"].items())): entry["timestamps"] for entry in found}
+        series = [json.loads(row) for row in answer]
+    return {tuple(sorted(entry["metric"].items())): entry["timestamps"] for entry in series}
 
 
 @pytest.fixture
@@ -429,8 +429,8 @@ async def test_after_an_outage_a_real_server_has_every_point_once(victoria, tmp_
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    found = await asyncio.to_thread(_series, victoria, "andon_alert_value")
-    assert [len(times) for times in found.values()] == [60]
+    series = await asyncio.to_thread(_series, victoria, "andon_alert_value")
+    assert [len(times) for times in series.values()] == [60]
 
 
 async def until(condition):

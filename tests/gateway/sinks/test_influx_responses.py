@@ -2,53 +2,62 @@ from email.utils import formatdate
 
 import pytest
 
-from gateway.sinks.influx_responses import Answer, Verdict, judge, retry_after, words
+from gateway.sinks.influx_responses import (
+    WriteResponse,
+    WriteStatus,
+    classify,
+    describe,
+    retry_after,
+)
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"),
+    ("status", "expected"),
     [
-        (204, Verdict.STORED),
-        (201, Verdict.STORED),
-        (400, Verdict.WRONG_LINE),
-        (422, Verdict.WRONG_LINE),
-        (413, Verdict.TOO_LARGE),
-        (401, Verdict.NEEDS_HUMAN),
-        (403, Verdict.NEEDS_HUMAN),
-        (404, Verdict.NEEDS_HUMAN),
-        (405, Verdict.NEEDS_HUMAN),
-        (301, Verdict.NEEDS_HUMAN),
-        (408, Verdict.LATER),
-        (429, Verdict.LATER),
-        (500, Verdict.LATER),
-        (502, Verdict.LATER),
-        (503, Verdict.LATER),
-        (504, Verdict.LATER),
+        (204, WriteStatus.STORED),
+        (201, WriteStatus.STORED),
+        (400, WriteStatus.WRONG_POINT),
+        (422, WriteStatus.WRONG_POINT),
+        (413, WriteStatus.TOO_LARGE),
+        (401, WriteStatus.NEEDS_HUMAN),
+        (403, WriteStatus.NEEDS_HUMAN),
+        (404, WriteStatus.NEEDS_HUMAN),
+        (405, WriteStatus.NEEDS_HUMAN),
+        (301, WriteStatus.NEEDS_HUMAN),
+        (408, WriteStatus.LATER),
+        (429, WriteStatus.LATER),
+        (500, WriteStatus.LATER),
+        (502, WriteStatus.LATER),
+        (503, WriteStatus.LATER),
+        (504, WriteStatus.LATER),
     ],
 )
-def test_every_status_has_its_verdict(status, verdict):
-    assert judge(status) is verdict
+def test_every_status_is_classified(status, expected):
+    assert classify(status) is expected
 
 
 def test_a_captive_portal_has_stored_nothing():
-    assert judge(200) is Verdict.NEEDS_HUMAN
+    assert classify(200) is WriteStatus.NEEDS_HUMAN
 
 
-def test_an_old_servers_partial_write_does_not_stand_in_the_way_for_ever():
-    assert judge(500, "500: partial write: points beyond retention policy") is Verdict.WRONG_LINE
-    assert judge(502, "502: partial write") is Verdict.LATER
+def test_an_old_servers_partial_write_is_not_retried_for_ever():
+    assert (
+        classify(500, "500: partial write: points beyond retention policy")
+        is WriteStatus.WRONG_POINT
+    )
+    assert classify(502, "502: partial write") is WriteStatus.LATER
 
 
 @pytest.mark.parametrize(
-    ("said", "count"),
+    ("message", "count"),
     [
         ("partial write: points beyond retention policy dropped=24", 24),
         ("partial write: dropped 550 points outside retention policy of duration 24h", 550),
         ("unable to parse 'dropped': missing fields", 0),
     ],
 )
-def test_a_server_may_say_how_many_lines_it_dropped(said, count):
-    assert Answer(Verdict.WRONG_LINE, said).dropped == count
+def test_the_number_of_dropped_points_is_parsed(message, count):
+    assert WriteResponse(WriteStatus.WRONG_POINT, message).dropped == count
 
 
 @pytest.mark.parametrize(
@@ -63,12 +72,12 @@ def test_a_server_may_say_how_many_lines_it_dropped(said, count):
         (formatdate(900, usegmt=True), 0),
     ],
 )
-def test_a_server_may_ask_for_time_in_seconds_or_by_a_date(header, seconds):
+def test_retry_after_may_be_seconds_or_a_date(header, seconds):
     assert retry_after(header, now=1000.0) == seconds
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b'{"code":"invalid","message":"bad line"}', "400 Bad Request: bad line"),
         (b'{"error":"partial write"}', "400 Bad Request: partial write"),
@@ -88,13 +97,13 @@ def test_a_server_may_ask_for_time_in_seconds_or_by_a_date(header, seconds):
         (None, "400 Bad Request"),
     ],
 )
-def test_the_servers_words_are_one_short_line(body, said):
-    assert words(400, "Bad Request", body) == said
+def test_a_response_is_described_in_one_short_row(body, message):
+    assert describe(400, "Bad Request", body) == message
 
 
-def test_long_words_are_cut():
-    assert len(words(500, "", b"x" * 10_000)) == 300
+def test_a_long_description_is_cut():
+    assert len(describe(500, "", b"x" * 10_000)) == 300
 
 
 def test_a_token_that_the_server_repeats_is_masked():
-    assert "s3cret" not in words(401, "No", b'{"message":"token s3cret is unknown"}', ["s3cret"])
+    assert "s3cret" not in describe(401, "No", b'{"message":"token s3cret is unknown"}', ["s3cret"])

@@ -11,7 +11,7 @@ from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
-from gateway.sinks.mqtt import MqttOptions, MqttSink, to_message
+from gateway.sinks.mqtt import MqttSink, MqttSinkOptions, to_message
 
 AT = 1_700_000_000_000_000_001
 POINT = Point(
@@ -25,7 +25,7 @@ ALERT = Envelope(Kind.ALERT, AT, encode(POINT))
 
 @asynccontextmanager
 async def opened(port, **options):
-    options = MqttOptions(host="127.0.0.1", port=port, timeout="2s", **options)
+    options = MqttSinkOptions(host="127.0.0.1", port=port, timeout="2s", **options)
     sink = MqttSink("panel", options, Places(None, None))
     async with sink.open():
         yield sink
@@ -69,7 +69,7 @@ def test_a_name_cannot_add_a_level_or_a_wildcard_to_the_topic():
 )
 def test_a_topic_that_cannot_be_published_to_is_refused(topic):
     with pytest.raises(ValidationError):
-        MqttOptions(host="h", topic=topic)
+        MqttSinkOptions(host="h", topic=topic)
 
 
 def test_only_alerts_are_accepted():
@@ -78,7 +78,7 @@ def test_only_alerts_are_accepted():
 
 def test_the_port_follows_from_encryption():
     ports = [
-        MqttSink("p", MqttOptions(host="h", **options), Places(None, None))._port
+        MqttSink("p", MqttSinkOptions(host="h", **options), Places(None, None))._port
         for options in ({}, {"tls": True}, {"tls": True, "port": 1})
     ]
     assert ports == [1883, 8883, 1]
@@ -90,22 +90,22 @@ async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
         client = sink._client
         await sink.write([ALERT])
         assert sink._client is client
-        found = await received(messages, 3)
-    assert {str(message.topic) for message in found} == {"andon/demo/skid/alerts"}
-    assert {message.qos for message in found} == {1}
-    assert json.loads(found[0].payload)["cause"] == "vibration_de 5.1 mm/s"
-    assert sent == 2 * (len("andon/demo/skid/alerts") + len(found[0].payload))
+        messages_received = await received(messages, 3)
+    assert {str(message.topic) for message in messages_received} == {"andon/demo/skid/alerts"}
+    assert {message.qos for message in messages_received} == {1}
+    assert json.loads(messages_received[0].payload)["cause"] == "vibration_de 5.1 mm/s"
+    assert sent == 2 * (len("andon/demo/skid/alerts") + len(messages_received[0].payload))
 
 
-async def test_a_retained_alert_meets_those_who_come_later(broker):
+async def test_a_retained_alert_reaches_later_subscribers(broker):
     async with opened(broker.port, retain=True) as sink:
         await sink.write([ALERT])
     async with listening(broker) as messages:
-        (found,) = await received(messages, 1)
-    assert found.retain
+        (message,) = await received(messages, 1)
+    assert message.retain
 
 
-async def test_a_broker_that_went_away_is_unavailable_and_used_again_when_back(broker):
+async def test_a_lost_broker_is_unavailable_and_used_again_when_it_is_back(broker):
     async with opened(broker.port) as sink:
         await sink.write([ALERT])
         await asyncio.to_thread(broker.stop)
@@ -119,9 +119,9 @@ async def test_a_broker_that_went_away_is_unavailable_and_used_again_when_back(b
             await received(messages, 1)
 
 
-async def test_a_wrong_password_is_for_a_human_and_never_shown(tmp_path, monkeypatch):
+async def test_a_wrong_password_needs_a_human_and_is_never_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("MQTT_PASSWORD", "s3cret")
-    # Without a list of passwords it refuses everybody.
+    # Without a list of passwords it refuses every login.
     with servers.mosquitto(tmp_path, "allow_anonymous false") as broker:
         login = {"username": "andon", "password": Secret("${env:MQTT_PASSWORD}")}
         async with opened(broker.port, **login) as sink:
@@ -133,7 +133,7 @@ async def test_a_wrong_password_is_for_a_human_and_never_shown(tmp_path, monkeyp
     assert "s3cret" not in str(caught.value) + probe.said
 
 
-async def test_a_password_that_cannot_be_had_is_for_a_human(broker):
+async def test_a_missing_password_needs_a_human(broker):
     login = {"username": "andon", "password": Secret("${env:ANDON_NO_SUCH_VARIABLE}")}
     async with opened(broker.port, **login) as sink:
         with pytest.raises(SinkUnavailable, match="ANDON_NO_SUCH_VARIABLE") as caught:
@@ -141,7 +141,7 @@ async def test_a_password_that_cannot_be_had_is_for_a_human(broker):
     assert caught.value.needs_human
 
 
-async def test_a_foreign_line_is_rejected_and_its_neighbours_are_published(broker):
+async def test_an_invalid_point_is_rejected_and_the_others_are_published(broker):
     async with listening(broker) as messages, opened(broker.port) as sink:
         with pytest.raises(SinkRejected) as caught:
             await sink.write([ALERT, Envelope(Kind.ALERT, 1, b"nonsense"), ALERT])
@@ -149,7 +149,7 @@ async def test_a_foreign_line_is_rejected_and_its_neighbours_are_published(broke
     assert caught.value.which == (1,)
 
 
-async def test_a_probe_tells_whether_the_broker_is_there(broker):
+async def test_a_probe_checks_that_the_broker_is_reachable(broker):
     async with opened(broker.port) as sink:
         assert (await sink.probe()).ok
     async with opened(servers.free_port()) as sink:

@@ -15,7 +15,7 @@ from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.mqtt import MqttOptions, MqttSink
+from gateway.sinks.mqtt import MqttSink, MqttSinkOptions
 from gateway.sinks.tls import is_refusal
 
 BATCH = [Envelope(Kind.ALERT, 1, encode(Point("m", {"line": "l"}, {"x": 1.0}, 1)))]
@@ -24,7 +24,7 @@ PASSWORD = "pa:ss/w@rd%"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Certificates for 127.0.0.1 that sign themselves: the server's, ours, somebody's."""
+    """Self-signed certificates for 127.0.0.1: the server's, the client's and another one."""
     folder = tmp_path_factory.mktemp("tls")
     for name in ("server", "ours", "other"):
         make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
@@ -45,10 +45,10 @@ SECRET = Secret("${env:ANDON_TEST_PASSWORD}")
 OURS = {"certificate": "ours.pem", "key": "ours.key"}
 
 
-def server_context(folder, *, asks_who=False):
+def server_context(folder, *, needs_certificate=False):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    if asks_who:
+    if needs_certificate:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(folder / "ours.pem")
     return context
@@ -70,7 +70,7 @@ async def refused(sink, match=None):
     return caught.value
 
 
-async def test_a_server_is_trusted_by_the_certificate_that_was_named(folder):
+async def test_a_server_is_trusted_by_the_named_certificate(folder):
     async with FakeInflux().serving(ssl_context=server_context(folder)) as server:
         async with influx(server.url, folder, ca="server.pem") as sink:
             await sink.write(BATCH)
@@ -83,8 +83,8 @@ async def test_a_server_is_trusted_by_the_certificate_that_was_named(folder):
 @pytest.mark.parametrize(
     "ours", [OURS, {"certificate": "ours.pem", "key": "locked.key", "key_password": SECRET}]
 )
-async def test_a_server_that_asks_who_we_are_is_told(folder, ours):
-    context = server_context(folder, asks_who=True)
+async def test_a_server_that_requires_a_client_certificate_gets_it(folder, ours):
+    context = server_context(folder, needs_certificate=True)
     async with (
         FakeInflux().serving(ssl_context=context) as server,
         influx(server.url, folder, ca="server.pem", **ours) as sink,
@@ -93,18 +93,18 @@ async def test_a_server_that_asks_who_we_are_is_told(folder, ours):
     assert len(server.requests) == 1
 
 
-async def test_a_server_that_does_not_know_us_gets_nothing(folder):
-    context = server_context(folder, asks_who=True)
+async def test_a_server_that_does_not_know_the_client_gets_nothing(folder):
+    context = server_context(folder, needs_certificate=True)
     other = {"certificate": "other.pem", "key": "other.key"}
     async with FakeInflux().serving(ssl_context=context) as server:
         for who in ({}, other):
             async with influx(server.url, folder, ca="server.pem", **who) as sink:
-                # Whether its words or its hanging up come first is a matter of luck.
+                # Whether its alert or the end of the connection arrives first is random.
                 await refused(sink)
     assert server.requests == []
 
 
-def test_what_tls_refuses_is_told_from_a_connection_that_broke():
+def test_a_tls_refusal_is_distinguished_from_a_broken_connection():
     for broke, expected in ((ssl.SSLError(1, "alert"), True), (ssl.SSLEOFError(8, "eof"), False)):
         wrapped = OSError("wrapped")
         wrapped.__cause__ = broke
@@ -112,10 +112,10 @@ def test_what_tls_refuses_is_told_from_a_connection_that_broke():
     assert not is_refusal(ConnectionResetError())
 
 
-async def test_a_certificate_is_read_anew_after_a_refusal(folder, tmp_path):
+async def test_a_certificate_is_read_again_after_a_refusal(folder, tmp_path):
     for name in ("server.pem", "other.pem", "other.key"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    context = server_context(folder, asks_who=True)
+    context = server_context(folder, needs_certificate=True)
     other = {"certificate": "other.pem", "key": "other.key"}
     async with (
         FakeInflux().serving(ssl_context=context) as server,
@@ -128,7 +128,7 @@ async def test_a_certificate_is_read_anew_after_a_refusal(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"ca": "none.pem"}, "none.pem cannot be used: No such file"),
         ({"ca": "server.key"}, "server.key cannot be used"),
@@ -136,9 +136,9 @@ async def test_a_certificate_is_read_anew_after_a_refusal(folder, tmp_path):
         ({"certificate": "ours.pem", "key": "locked.key"}, "ours.pem with locked.key cannot be"),
     ],
 )
-async def test_a_file_that_is_of_no_use_is_named(folder, options, said):
+async def test_an_unusable_file_is_named(folder, options, message):
     async with influx("https://127.0.0.1:1", folder, **options) as sink:
-        assert (await refused(sink, match=said)).needs_human
+        assert (await refused(sink, match=message)).needs_human
 
 
 def test_a_key_without_its_certificate_is_refused():
@@ -191,7 +191,7 @@ def test_a_proxys_password_is_not_written_into_its_url():
 # A broker.
 
 
-async def test_a_broker_is_shown_our_certificate(folder, tmp_path):
+async def test_a_broker_gets_the_client_certificate(folder, tmp_path):
     extra = f"cafile {folder}/ours.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key"
     # Started by root, it would give up the right to read these files.
     extra += "\nuser root"
@@ -199,7 +199,7 @@ async def test_a_broker_is_shown_our_certificate(folder, tmp_path):
 
         async def publish(**options):
             options = {"tls": True, "ca": "server.pem", "timeout": "5s"} | options
-            options = MqttOptions(host="127.0.0.1", port=broker.port, **options)
+            options = MqttSinkOptions(host="127.0.0.1", port=broker.port, **options)
             sink = MqttSink("panel", options, Places(folder, folder))
             async with sink.open():
                 return await sink.write(BATCH)
@@ -211,4 +211,4 @@ async def test_a_broker_is_shown_our_certificate(folder, tmp_path):
 
 def test_certificates_for_a_broker_without_tls_are_a_mistake():
     with pytest.raises(ValidationError, match="tls: true"):
-        MqttOptions(host="h", ca="ca.pem")
+        MqttSinkOptions(host="h", ca="ca.pem")

@@ -2,11 +2,11 @@
 
 Promises
 - When `append` returns, its points survive kill -9, a kernel crash and a power cut.
-- No two statements ever run at once: cancelling an await leaves its statement to finish in the
-  one thread, and the next one waits behind it.
-- A full disk is `BufferFull`: nothing of the call was stored, nothing else is lost, and the next
-  call may succeed. A damaged file is set aside and replaced while the daemon runs. What neither
-  helps is `Fatal`.
+- Statements never run concurrently: a cancelled await leaves its statement to finish in the single
+  thread, and the next one waits for it.
+- A full disk raises `BufferFull`: nothing of the call was stored, nothing else is lost, and the
+  next call may succeed. A damaged file is set aside and replaced while the daemon runs. Any other
+  failure is `Fatal`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class BufferOptions(Protocol):
-    """What the buffer reads of the line file's `buffer` section."""
+    """The options of the line file's `buffer` section that are used here."""
 
     @property
     def max_bytes(self) -> int: ...
@@ -52,14 +52,13 @@ async def open_buffer(
     clock: Callable[[], Nanos] = time.time_ns,
     handling: PointHandling | None = None,
 ) -> AsyncIterator["Buffer"]:
-    """The buffer at `path`; `sinks` says which classes each sink accepts. Raises Fatal.
+    """Opens the buffer at `path`; `sinks` maps each sink to the classes it accepts. Raises Fatal.
 
     `handling` reads points: without it nothing is merged, and no loss is reported to the cloud.
 
-    A sink that is new here gets everything that is still stored; one that is gone is waited for
-    no longer.
+    A new sink gets everything that is still stored; a removed one no longer holds back points.
     """
-    # One thread for the file's whole life: it is the lock.
+    # One thread for the file's whole life serves as the lock.
     thread = ThreadPoolExecutor(1, thread_name_prefix="buffer")
     loop = asyncio.get_running_loop()
     try:
@@ -91,7 +90,7 @@ class Buffer:
     async def append(
         self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] | None = None
     ) -> None:
-        """Store points and named states in one transaction, durable on return.
+        """Stores points and named states in one transaction, durable on return.
 
         Raises BufferRefused or BufferFull (nothing was stored), or Fatal.
         """
@@ -99,7 +98,7 @@ class Buffer:
 
     def _append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
         kinds = self._store.append(envelopes, checkpoint)
-        # From here and not after the await, which may have been cancelled meanwhile.
+        # Not after the await, which may have been cancelled.
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
     def _announce(self, kinds: set[Kind]) -> None:
@@ -111,15 +110,15 @@ class Buffer:
     async def lease(
         self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = Kind.CLIP
     ) -> Sequence[Envelope]:
-        """What the sink has to send next, alerts first, without removing it.
+        """The next points for a sink, alerts first, without removing them.
 
-        At least one point if there is any, else at most `limit_rows` and `limit_bytes` of bodies.
-        Nothing of a class below `lowest`.
+        At most `limit_rows` points and `limit_bytes` of bodies, but at least one point if there is
+        any. No point of a class below `lowest`.
         """
         return await self._run(self._store.lease, sink, limit_rows, limit_bytes, lowest=lowest)
 
     async def merge(self) -> bool:
-        """Merge the oldest summaries that no sink can have got; whether there were any."""
+        """Merges the oldest summaries that no sink can have received; whether there were any."""
         return await self._run(self._store.merge)
 
     async def ack(
@@ -128,25 +127,25 @@ class Buffer:
         envelopes: Sequence[Envelope],
         checkpoint: Mapping[str, bytes] | None = None,
     ) -> None:
-        """The sink has these for good; named states are stored with that."""
+        """Acknowledges points that a sink has stored, and saves named states with that."""
         await self._run(self._store.ack, sink, envelopes, dict(checkpoint or {}))
 
     async def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
-        """The sink will never take these: to the dead letters, with its words."""
+        """Moves points that a sink will never take to the dead letters, with the reason."""
         await self._run(self._store.reject, sink, envelopes, why)
 
     async def load_checkpoint(self, name: str) -> bytes | None:
-        """The state last stored under this name, None if there is none that is sound."""
+        """The state last stored under this name; None if it is missing or damaged."""
         return await self._run(self._store.load_checkpoint, name)
 
     def note(self, loss: Loss) -> None:
-        """Points were lost before they reached the buffer: counted and told all the same."""
+        """Counts and reports points that were lost before they reached the buffer."""
         self._thread.submit(self._store.note, loss)
 
     async def maintain(self, *, expire: bool = True) -> None:
-        """Look after the file; wants to be called every few seconds. Raises BufferRefused.
+        """Maintains the file; to be called every few seconds. Raises BufferRefused.
 
-        `expire` is False while the clock is not trusted: then nothing is too old.
+        `expire` is False while the clock is not trusted: then nothing expires.
         """
         await self._run(self._maintain, expire=expire)
 
@@ -159,17 +158,17 @@ class Buffer:
         return await self._run(self._store.dead_letters, limit)
 
     async def requeue(self, wanted: Sequence[int] | None) -> int:
-        """Send these dead letters, or all, once more to every sink; how many there were."""
+        """Sends these dead letters, or all, again to every sink; returns their number."""
         count = await self._run(self._store.requeue, wanted)
         self._announce(set(Kind))
         return count
 
     async def stats(self) -> Mapping[str, object]:
-        """Rows by class, bytes, the oldest point's time, and what was dropped since the start."""
+        """Points by class, bytes, the oldest point's time, and losses since the start."""
         return await self._run(self._store.stats)
 
     async def wait_for_news(self, sink: str) -> frozenset[Kind]:
-        """Wait until points for this sink were appended since the last call; their classes."""
+        """Waits until points for this sink were appended since the last call; their classes."""
         await self._events[sink].wait()
         self._events[sink].clear()
         news, self._news[sink] = self._news[sink], set()
@@ -186,15 +185,15 @@ class Buffer:
             raise self._recover(error) from error
 
     def _recover(self, error: Exception) -> Exception:
-        """Bring the store back into a usable state; what to raise for the call that failed."""
+        """Makes the store usable again; returns the error to raise for the failed call."""
         code = getattr(error, "sqlite_errorcode", 0)
         if is_damage(error):
             self._store.start_over()
             return BufferRefused(
-                f"the buffer was damaged ({error}), what could be salvaged is in a fresh file"
+                f"the buffer was damaged ({error}); sound points were salvaged to a fresh file"
             )
         if is_full(error):
-            return BufferFull(f"the disk takes nothing: {error}")
+            return BufferFull(f"the disk accepts no writes: {error}")
         if code & 0xFF == sqlite3.SQLITE_IOERR:
             self._store.reopen()
             return BufferRefused(f"the disk failed: {error}")

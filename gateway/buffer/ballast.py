@@ -1,11 +1,11 @@
-"""A file that does nothing but take room, so that a full disk still has some for alerts.
+"""A file that reserves disk space, so that a full disk still has room for alerts.
 
-On a full disk SQLite can neither delete nor fold its log in: only room that was put aside
+On a full disk SQLite can neither delete rows nor checkpoint its WAL: only space that was reserved
 beforehand helps.
 
 Promises
-- Released for alerts only, and taken back when the disk has clearly more room than that again.
-- While it is released nothing but alerts may be stored.
+- The ballast is released for alerts only, and restored when the disk clearly has enough space.
+- While it is released only alerts may be stored.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Ballast:
         self.restore()
 
     def restore(self) -> bool:
-        """Take the room back if it is there to be taken; whether it is held."""
+        """Reserves the space again if the disk has enough; returns whether it is held."""
         if self.released:
             self.released = not (self._present() or (self._is_roomy() and self._take()))
         return not self.released
@@ -37,7 +37,7 @@ class Ballast:
             return False
 
     def _is_roomy(self) -> bool:
-        """Twice the ballast must be free, or it would be taken and released in turns."""
+        """Whether twice the ballast is free; with less it would be taken and released in turns."""
         try:
             disk = os.statvfs(self._path.parent)
         except OSError:
@@ -57,7 +57,7 @@ class Ballast:
         return True
 
     def release(self) -> bool:
-        """Give the room up for alerts; whether there was any to give."""
+        """Frees the space for alerts; returns whether it was held."""
         was_held, self.released = not self.released, True
         self._remove()
         return was_held

@@ -1,9 +1,9 @@
-"""One opened file: its tables, and the transactions that change them.
+"""The opened database file: its tables, and the transactions that change them.
 
 Promises
-- A transaction keeps all of its changes or none: what is counted in memory goes back with it.
-- What a transaction gives up is journalled in it, and counted once it is committed.
-- The marks never claim a row that was not durable, nor one that a commit may have deleted.
+- A transaction keeps all of its changes or none; counters in memory are rolled back with it.
+- Losses of a transaction are journalled in it, and counted once it is committed.
+- High-water marks never claim a row that was not durable, or that a commit may have deleted.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,15 +18,15 @@ from gateway.buffer.handling import PointHandling
 from gateway.buffer.losses import Journal, Lost
 from gateway.buffer.repair.high_water import HighWaterMarks, Mark
 from gateway.buffer.repair.recovery import mark_of, missing, open_or_replace, without
-from gateway.buffer.rows import Rows, checksum
+from gateway.buffer.rows import PointTable, checksum
 from gateway.buffer.space import Space
 
 
 class Contents:
-    """The file at `path`, opened; raises Fatal if it cannot be.
+    """The opened file at `path`; raises Fatal if it cannot be opened.
 
-    `marks` say what it should hold; what is missing is noted in `lost`. `is_damaged`: the file is
-    known to be, and replaced by a fresh one with what is sound in it.
+    Rows that `marks` claim and the file lacks are noted in `lost`. With `is_damaged` the file is
+    replaced by a fresh one with its sound rows.
     """
 
     def __init__(
@@ -43,40 +43,40 @@ class Contents:
     ) -> None:
         self._clock, self._marks, self._lost = clock, marks, lost
         self._handling = handling
-        said = dict(marks.said)
-        opened = open_or_replace(path, clock(), said, ballast, is_damaged=is_damaged)
+        claimed = dict(marks.current)
+        opened = open_or_replace(path, clock(), claimed, ballast, is_damaged=is_damaged)
         self.db, self.set_aside = opened.db, opened.set_aside
-        self.rows = {kind: Rows(self.db, kind) for kind in Kind}
+        self.rows = {kind: PointTable(self.db, kind) for kind in Kind}
         for rows in self.rows.values():
             rows.measure()
         self.cursors = Cursors(self.db, sinks)
         self.journal, self.dead_letters = Journal(self.db), DeadLetters(self.db)
         reason = "damaged" if self.set_aside else "lost_tail"
-        lost.noted += missing(self.rows, self.cursors, said, reason)
-        self.leased = {kind: said.get(kind, Mark()).leased for kind in Kind}
+        lost.noted += missing(self.rows, self.cursors, claimed, reason)
+        self.leased = {kind: claimed.get(kind, Mark()).leased for kind in Kind}
         for kind, rows in self.rows.items():
-            # Numbers that no row ever had, so that no late ack can hit a new row.
-            known = said.get(kind, Mark()).next
+            # Numbers that no row ever had, so that a late ack cannot match a new row.
+            known = claimed.get(kind, Mark()).next
             rows.next = max(rows.next, known, self.cursors.furthest(kind) + 1)
         self.space = Space(self.rows, self.leased.__getitem__, handling)
 
     @contextmanager
     def transaction(self) -> Iterator[list[Loss]]:
-        """Commits at the end; what the block puts on the list is lost only then."""
+        """Commits at the end; losses that the block adds to the list count only then."""
         before = {kind: (rows.next, rows.count) for kind, rows in self.rows.items()}
         lost, self._lost.noted = self._lost.noted, []
-        told = len(lost)
+        noted_before = len(lost)
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield lost
             self.journal.note(lost, self._clock())
             for rows in self.rows.values():
-                rows.claim_numbers()
+                rows.save_numbers()
             self._mark_deletions(before)
             self.db.execute("COMMIT")
         except BaseException:
             self._roll_back(before)
-            self._lost.noted = lost[:told] + self._lost.noted
+            self._lost.noted = lost[:noted_before] + self._lost.noted
             raise
         for loss in lost:
             self._lost.counted[loss.kind, loss.reason] += loss.count
@@ -93,36 +93,36 @@ class Contents:
         self.mark(durable=False)
 
     def _mark_deletions(self, before: Mapping[Kind, tuple[int, int]]) -> None:
-        """Before they are committed, so that a crash right after it makes no loss of them."""
-        old = self._marks.said
-        said = {
+        """Records deletions before their commit, so that a crash after it reports no loss."""
+        old = self._marks.current
+        marks = {
             kind: without(rows, before[kind], old.get(kind)) for kind, rows in self.rows.items()
         }
-        self._marks.write(said, durable=False)
+        self._marks.write(marks, durable=False)
 
     def mark(self, *, durable: bool) -> None:
-        """Write down how far each class has come."""
-        found = {kind: mark_of(rows, self.leased[kind]) for kind, rows in self.rows.items()}
-        self._marks.write(found, durable=durable)
+        """Writes the high-water mark of each class."""
+        marks = {kind: mark_of(rows, self.leased[kind]) for kind, rows in self.rows.items()}
+        self._marks.write(marks, durable=durable)
 
-    def forget(self, rows: Rows) -> None:
-        """Drop what every sink that accepts it is done with."""
+    def forget(self, rows: PointTable) -> None:
+        """Deletes the rows that every sink of their class has finished."""
         self.cursors.close_gaps(rows)
         rows.delete(self.cursors.slowest(rows.kind))
 
     def oldest_at(self) -> Nanos | None:
         """The time of the oldest point of any class."""
-        found = [at for rows in self.rows.values() if (at := rows.oldest_at()) is not None]
-        return min(found, default=None)
+        times = [at for rows in self.rows.values() if (at := rows.oldest_at()) is not None]
+        return min(times, default=None)
 
     def load_checkpoint(self, name: str) -> bytes | None:
-        """The state last stored under this name; None if there is none or it is damaged."""
+        """The state last stored under this name; None if it is missing or damaged."""
         query = "SELECT CAST(state AS BLOB), CAST(crc AS INTEGER) FROM checkpoint WHERE name = ?"
         row = self.db.execute(query, (name,)).fetchone()
         return row[0] if row and row[1] == checksum(name, row[0]) else None
 
     def save_checkpoints(self, states: Mapping[str, bytes]) -> None:
-        """Store states under their names, in place of what is there."""
+        """Stores states under their names, replacing earlier ones."""
         self.db.executemany(
             "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
             [(name, state, checksum(name, state)) for name, state in states.items()],

@@ -1,8 +1,8 @@
-"""How far each sink is, class by class.
+"""The progress of each sink through each class of points.
 
-A cursor stands before the first row that its sink is not done with. Rows beyond it that are done
-(acknowledged out of order, or rejected) are remembered until the cursor passes them: the rejected
-ones survive a restart as dead letters, the others are then sent once more, which changes nothing.
+A cursor is the number up to which its sink has finished every row. Rows beyond it that are finished
+(acknowledged out of order, or rejected) are remembered until the cursor passes them: rejected ones
+survive a restart as dead letters, the others are then sent again, which is harmless.
 """
 
 import sqlite3
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from gateway.api.model import Kind
-from gateway.buffer.rows import Rows, checksum
+from gateway.buffer.rows import PointTable, checksum
 
 
 class Cursors:
-    """The cursors of all sinks. Inside the caller's transaction; `load` again after a rollback."""
+    """The cursors of all sinks, used inside the caller's transaction; `load` after a rollback."""
 
     def __init__(self, db: sqlite3.Connection, sinks: Mapping[str, frozenset[Kind]]) -> None:
         self._db, self._sinks = db, sinks
         self.load()
 
     def load(self) -> None:
-        """Take up what the file says."""
+        """Loads all cursors from the file."""
         pairs = [(sink, kind) for sink, kinds in self._sinks.items() for kind in kinds]
         self._cursor = {pair: self._load_cursor(*pair) for pair in pairs}
         self._done = {pair: self._load_rejected(*pair) for pair in pairs}
@@ -29,7 +29,7 @@ class Cursors:
     def _load_cursor(self, sink: str, kind: Kind) -> int:
         query = "SELECT seq, crc FROM cursor WHERE sink = ? AND kind = ?"
         row = self._db.execute(query, (sink, int(kind))).fetchone()
-        # With a damaged cursor everything that is still here is sent again: harmless.
+        # With a damaged cursor every stored point is sent again, which is harmless.
         return int(row[0]) if row and row[1] == checksum(sink, int(kind), row[0]) else 0
 
     def _load_rejected(self, sink: str, kind: Kind) -> set[int]:
@@ -38,34 +38,34 @@ class Cursors:
         return {seq for (seq,) in self._db.execute(query, where)}
 
     def cursor(self, sink: str, kind: Kind) -> int:
-        """The sink is done with every row up to this number."""
+        """The number up to which the sink has finished every row."""
         return self._cursor[sink, kind]
 
     def done(self, sink: str, kind: Kind) -> AbstractSet[int]:
-        """Numbers beyond the cursor that the sink is done with."""
+        """Numbers beyond the cursor that the sink has finished."""
         return self._done[sink, kind]
 
     def slowest(self, kind: Kind) -> int:
-        """Every sink that accepts this class is done with every row up to this number."""
+        """The number up to which every sink of this class has finished every row."""
         return min((seq for (_, k), seq in self._cursor.items() if k == kind), default=0)
 
     def furthest(self, kind: Kind) -> int:
-        """The highest number that any sink is done with."""
+        """The highest cursor of any sink of this class."""
         return max((seq for (_, k), seq in self._cursor.items() if k == kind), default=0)
 
-    def settle(self, sink: str, rows: Rows, numbers: AbstractSet[int]) -> None:
-        """The sink is done with these rows."""
+    def ack(self, sink: str, rows: PointTable, numbers: AbstractSet[int]) -> None:
+        """Marks rows as finished by a sink."""
         self._done[sink, rows.kind] |= numbers
         self._advance(sink, rows)
 
-    def close_gaps(self, rows: Rows) -> None:
-        """Rows have gone: a cursor that stood before them may have nothing to wait for any more."""
+    def close_gaps(self, rows: PointTable) -> None:
+        """Advances cursors that waited for rows which have been deleted."""
         for (sink, kind), done in self._done.items():
             if kind == rows.kind and done:
                 self._advance(sink, rows)
 
-    def _advance(self, sink: str, rows: Rows) -> None:
-        """Move the sink's cursor over the rows that it is done with, without a gap."""
+    def _advance(self, sink: str, rows: PointTable) -> None:
+        """Moves a sink's cursor over the consecutive rows that it has finished."""
         pair = sink, rows.kind
         done, cursor = self._done[pair], self._cursor[pair]
         for seq in rows.numbers(cursor):

@@ -1,10 +1,10 @@
-"""The buffer's SQLite file: its tables, how it is opened, and what its errors mean.
+"""The SQLite file of the buffer: its tables, opening it, and classifying its errors.
 
 Promises
-- A file that is damaged in its structure or its schema is not opened.
-- WAL with synchronous=FULL: what was committed survives kill -9, a kernel crash and a power cut.
+- A file with a damaged structure or schema is not opened.
+- WAL with synchronous=FULL: committed data survives kill -9, a kernel crash and a power cut.
   EXCLUSIVE: no second connection can open the file, because SQLite up to 3.51.2 may corrupt it
-  when two of them write and checkpoint at the same time.
+  when two connections write and checkpoint at the same time.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from gateway.buffer.losses import TABLE as LOSS
 
 FORMAT = 3
 CHECK_S = 10.0
-"""The check of a large file at the start may take this long; what is left is found by the CRCs."""
+"""The time limit for checking a file at the start; the CRCs of rows detect the rest."""
 
 TABLES = {
     Kind.ALERT: "alert",
@@ -54,21 +54,21 @@ _SCHEMA = (
     _DEAD_LETTER,
     LOSS,
 )
-# With the format added the application's id: one flipped bit does not make a newer format.
+# The application's id includes the format, so that a flipped bit is not taken for a newer format.
 _APPLICATION = int.from_bytes(b"and\0")
-# Its page size, read and written as WAL, no bytes reserved, and three constants.
+# Page size 4096, read and write version WAL, no reserved bytes, and three constants.
 _HEADER = b"SQLite format 3\0" + bytes.fromhex("1000 0202 00 40 20 20")
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# A sector that the disk does not give back.
+# A sector that the disk cannot read.
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 class Damaged(Exception):  # noqa: N818 - a state of the file
-    """The file's structure is broken in a way that SQLite itself did not notice."""
+    """The structure of the file is damaged in a way that SQLite does not detect."""
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file is broken, as against full, locked or forbidden."""
+    """Whether an error means a damaged file, as opposed to a full, locked or forbidden one."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, Damaged) or code & 0xFF in _DAMAGE or code in _UNREADABLE
 
@@ -78,16 +78,16 @@ _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READ
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether the disk has no room, or may not be written to."""
+    """Whether an error means that the disk is full or not writable."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code in _NO_ROOM or code & 0xFF in _NO_ROOM
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The database at `path`, made if there is none. sqlite3.Error, Damaged or Fatal."""
+    """Opens the database at `path`, or creates it. Raises sqlite3.Error, Damaged or Fatal."""
     # isolation_level=None: transactions begin and end where the code says so.
     db = sqlite3.connect(path, isolation_level=None, timeout=0)
-    # A damaged text is no reason to stop.
+    # Damaged text must not raise.
     db.text_factory = lambda text: text.decode(errors="replace")
     try:
         for pragma in (
@@ -95,7 +95,7 @@ def open_database(path: Path) -> sqlite3.Connection:
             "locking_mode = EXCLUSIVE",
             "journal_mode = WAL",
             "synchronous = FULL",
-            # Deleted rows are zeroed: salvage takes every row that it sees for a stored one.
+            # Zeroes deleted rows, since salvage takes every row on a page for a stored one.
             "secure_delete = ON",
             "wal_autocheckpoint = 200",
             "journal_size_limit = 4194304",
@@ -105,7 +105,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         _check(db)
         _create(db, path)
         _check_schema(db, path)
-        _fold(db)
+        _truncate_wal(db)
     except BaseException:
         db.close()
         raise
@@ -116,26 +116,26 @@ def _check(db: sqlite3.Connection) -> None:
     deadline = time.monotonic() + CHECK_S
     db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        found = db.execute("PRAGMA quick_check(1)").fetchall()
+        result = db.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
         return
     finally:
         db.set_progress_handler(None, 0)
-    if found != [("ok",)]:
-        raise Damaged(f"quick_check: {found}")
+    if result != [("ok",)]:
+        raise Damaged(f"quick_check: {result}")
 
 
 def _create(db: sqlite3.Connection, path: Path) -> None:
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    (confirmed,) = db.execute("PRAGMA application_id").fetchone()
-    if found > FORMAT and confirmed == _APPLICATION + found:
-        raise Fatal(f"the buffer {path} has format {found}, this andon knows {FORMAT} at the most")
-    if found > FORMAT:
-        raise Damaged(f"the format {found} is not confirmed")
-    if found == FORMAT:
-        # Nothing is written that need not be: the disk may be full.
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if version > FORMAT and application == _APPLICATION + version:
+        raise Fatal(f"the buffer {path} has format {version}, this andon reads up to {FORMAT}")
+    if version > FORMAT:
+        raise Damaged(f"the application id does not confirm format {version}")
+    if version == FORMAT:
+        # Avoids needless writes: the disk may be full.
         return
     db.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA:
@@ -146,26 +146,26 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """What `quick_check` lets pass: another word in the schema, a header that forbids to write."""
+    """Detects damage that `quick_check` misses: a changed schema, a header that forbids writing."""
     with closing(sqlite3.connect(":memory:")) as fresh:
         for statement in _SCHEMA:
             fresh.execute(statement)
-        if _words(db) != _words(fresh):
-            raise Damaged("the schema is not what it should be")
+        if _statements(db) != _statements(fresh):
+            raise Damaged("the schema differs from the expected one")
     with path.open("rb") as file:
         header = file.read(len(_HEADER))
     if header != _HEADER:
-        raise Damaged("the header is not what it should be")
+        raise Damaged("the header differs from the expected one")
 
 
-def _words(db: sqlite3.Connection) -> list[list[str]]:
-    """The schema, however its lines are broken."""
+def _statements(db: sqlite3.Connection) -> list[list[str]]:
+    """The statements of the schema as words, independent of line breaks."""
     statements = db.execute("SELECT name || ' ' || tbl_name || ' ' || sql FROM sqlite_master")
     return sorted(str(statement).split() for (statement,) in statements)
 
 
-def _fold(db: sqlite3.Connection) -> None:
-    """Empty the log, so that it never holds what a torn transaction left in an earlier life."""
+def _truncate_wal(db: sqlite3.Connection) -> None:
+    """Empties the WAL, so that it never holds remains of an earlier torn transaction."""
     try:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.Error as error:

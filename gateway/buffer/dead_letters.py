@@ -1,8 +1,8 @@
 """Dead letters: points that a sink will never take, and rows that were damaged on disk.
 
-Inside the caller's transaction, all of it.
+All methods run inside the caller's transaction.
 """
-# ruff: noqa: S608 - the only thing put into a statement is the name of one of our own tables
+# ruff: noqa: S608 - only table names of this package are put into a statement
 
 import sqlite3
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES
 
 KEPT = 10_000
-"""The newest ones are kept."""
+"""The number of dead letters kept, newest first."""
 KEPT_CLIPS = 1_000
-"""Of clips, which come by the thousand and must not push an alert out."""
+"""The limit for clips, which come by the thousand and must not displace alerts."""
 DAMAGED = "damaged on disk"
 
 _INSERT = "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
@@ -22,7 +22,7 @@ _INSERT = "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at)
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A point that was given up, with the sink's words; `sink` is empty for a damaged row."""
+    """A rejected point with the sink's reason; `sink` is empty for a damaged row."""
 
     id: int
     sink: str
@@ -40,7 +40,7 @@ class DeadLetters:
         self._db = db
 
     def add(self, sink: str, envelopes: Sequence[Envelope], why: str, now: Nanos) -> None:
-        """Keep points that the sink will never take, with its words."""
+        """Adds points that a sink will never take, with its reason."""
         self._db.executemany(
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(sink, int(e.kind), e.key, e.at, e.body, why, now) for e in envelopes],
@@ -53,7 +53,7 @@ class DeadLetters:
         self._db.execute(f"DELETE FROM dead_letter WHERE {which} AND id <= ({oldest})", (count,))
 
     def add_damaged(self, kind: Kind, numbers: Sequence[int], now: Nanos) -> None:
-        """Keep what damaged rows hold, under no sink's name."""
+        """Adds the content of damaged rows, without a sink."""
         self._db.executemany(
             f"{_INSERT} SELECT '', ?, seq, TOTAL(at), CAST(body AS BLOB), ?, ? "
             f"FROM {TABLES[kind]} WHERE seq = ?",
@@ -61,25 +61,25 @@ class DeadLetters:
         )
 
     def count(self) -> int:
-        """How many are kept, of all sinks."""
+        """The number of dead letters of all sinks."""
         (count,) = self._db.execute("SELECT COUNT(*) FROM dead_letter").fetchone()
         return int(count)
 
     def newest(self, limit: int) -> list[DeadLetter]:
-        """The last ones, the newest first."""
+        """The last dead letters, newest first."""
         return self._read("ORDER BY id DESC LIMIT ?", limit)
 
     def take(self, wanted: Sequence[int] | None) -> list[Envelope]:
-        """Remove these, or all, and return the points in them; damaged ones stay."""
-        found = [
+        """Removes these dead letters, or all, and returns their points; damaged rows stay."""
+        taken = [
             letter
             for letter in self._read("WHERE sink != '' ORDER BY id LIMIT ?", KEPT)
             if wanted is None or letter.id in wanted
         ]
-        gone = [(letter.id,) for letter in found]
-        self._db.executemany("DELETE FROM dead_letter WHERE id = ?", gone)
-        # The same point, refused by two sinks, goes out once.
-        return [Envelope(*key) for key in dict.fromkeys((e.kind, e.at, e.body) for e in found)]
+        ids = [(letter.id,) for letter in taken]
+        self._db.executemany("DELETE FROM dead_letter WHERE id = ?", ids)
+        # A point that two sinks rejected is returned once.
+        return [Envelope(*key) for key in dict.fromkeys((e.kind, e.at, e.body) for e in taken)]
 
     def _read(self, condition: str, limit: int) -> list[DeadLetter]:
         query = (

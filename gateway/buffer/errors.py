@@ -1,11 +1,11 @@
-"""What can go wrong with the buffer, as the line and the forwarders see it."""
+"""Errors of the buffer that the line and the forwarders handle."""
 
 from gateway.api.contracts import AndonError
 
 
 class BufferRefused(AndonError):  # noqa: N818 - a state of the disk, not a fault of the caller
-    """Nothing of this call was stored or forgotten; the buffer itself goes on. Try again later."""
+    """The call failed without any effect; the buffer keeps working. Retry later."""
 
 
 class BufferFull(BufferRefused):
-    """The disk has no room, or may not be written to, for now."""
+    """The disk is full, or not writable for now."""

@@ -1,4 +1,4 @@
-"""What the buffer is handed to work on points whose bytes it does not read."""
+"""Operations on points that the buffer is given, since it does not read their bytes itself."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from gateway.api.model import Envelope, Loss, Nanos
 
 
 class PointHandling(Protocol):
-    """Knows what the bytes of a point say."""
+    """Reads, merges and creates points for the buffer."""
 
     merge_interval: Nanos
     """Summaries of one interval since 1970 may become one."""

@@ -1,12 +1,12 @@
-"""What was lost, in the database's own journal, and told to the cloud as gap markers.
+"""The journal of losses, which are reported to the cloud as gap markers.
 
 Promises
-- A loss is journalled in the transaction that loses: no crash can fall between them.
-- Losses of one class and reason are one entry until they are told: an eviction with every append
-  does not fill the buffer with news of itself.
-- Telling is one transaction too: the marker is stored, and the entry is settled, or neither.
+- A loss is journalled in the transaction that causes it: no crash can separate the two.
+- Losses of one class and reason are one entry until they are reported: evictions with every append
+  do not fill the buffer with reports.
+- Reporting is one transaction too: the marker is stored and the entry marked, or neither.
 """
-# ruff: noqa: S608 - the only thing put into a statement is a condition of our own words
+# ruff: noqa: S608 - only constant conditions of this module are put into a statement
 
 import sqlite3
 from collections import Counter
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from gateway.api.model import Kind, Loss, Nanos
 
 KEPT = 1_000
-"""Entries of the journal that are kept."""
+"""The number of journal entries kept."""
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS loss (
@@ -28,20 +28,20 @@ CREATE TABLE IF NOT EXISTS loss (
 
 @dataclass(slots=True)
 class Lost:
-    """What was lost since the start, by class and reason, and what is not yet journalled."""
+    """Losses since the start, counted by class and reason, and losses not yet journalled."""
 
     counted: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     noted: list[Loss] = field(default_factory=list)
 
 
 class Journal:
-    """The table of losses. Inside the caller's transaction."""
+    """The table of losses, used inside the caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def note(self, losses: Iterable[Loss], now: Nanos) -> None:
-        """Add to what has not been told yet."""
+        """Adds losses to the unreported entries."""
         for loss in losses:
             known = self._db.execute(
                 "UPDATE loss SET count = count + ?, since = MIN(since, ?), until = MAX(until, ?) "
@@ -56,27 +56,27 @@ class Journal:
                 )
 
     def unreported(self) -> list[Loss]:
-        """What the cloud has not been told yet."""
+        """The losses that are not reported to the cloud yet."""
         return self._read("WHERE told = 0 ORDER BY id")
 
-    def settle(self) -> None:
-        """All of it has been told; forget what is older than anybody will ask for."""
+    def mark_reported(self) -> None:
+        """Marks all entries as reported, and deletes all but the newest `KEPT`."""
         self._db.execute("UPDATE loss SET told = 1 WHERE told = 0")
         self._db.execute("DELETE FROM loss WHERE id <= (SELECT MAX(id) FROM loss) - ?", (KEPT,))
 
     def newest(self, limit: int) -> list[Loss]:
-        """The last entries, the newest first."""
+        """The last entries, newest first."""
         return self._read("ORDER BY id DESC LIMIT ?", limit)
 
     def _read(self, condition: str, *values: int) -> list[Loss]:
-        # Cast, because damage may change a column's type; it must not end the telling.
+        # Cast, because damage may change a column's type, which must not stop the reporting.
         query = (
             "SELECT kind, CAST(reason AS TEXT), CAST(count AS INTEGER), CAST(since AS INTEGER), "
             f"CAST(until AS INTEGER) FROM loss {condition}"
         )
-        found = self._db.execute(query, values)
+        rows = self._db.execute(query, values)
         return [
             Loss(Kind(kind), *rest)
-            for kind, *rest in found
+            for kind, *rest in rows
             if kind in set(Kind) and None not in rest
         ]

@@ -1,9 +1,9 @@
-"""The stored points of one class: one table, its numbers and its bytes.
+"""The table of stored points of one class, with its numbers and bytes.
 
-Every row carries a CRC over all of its columns, because a flipped bit in the file is an error to
-SQLite in one case of six only. Columns are cast as they are read: damage may change their type.
+Every row has a CRC over all of its columns, because SQLite detects only one flipped bit in six.
+Columns are cast when they are read, because damage may change their type.
 """
-# ruff: noqa: S608 - the only thing put into a statement is the name of one of our own tables
+# ruff: noqa: S608 - only table names of this package are put into a statement
 
 import sqlite3
 import zlib
@@ -15,7 +15,7 @@ from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES, Damaged
 
 ROW_BYTES = 40
-"""What a row costs on disk beside its body (measured: 39 with bodies of 165 bytes)."""
+"""The disk space of a row beside its body (measured: 39 bytes with bodies of 165 bytes)."""
 ALL = 2**63 - 1
 
 
@@ -26,28 +26,28 @@ _SELECT = (
 
 
 def checksum(*columns: object) -> int:
-    """CRC32 over every column of a row."""
+    """The CRC32 over all columns of a row."""
     return zlib.crc32(repr(columns).encode())
 
 
 def row_checksum(kind: Kind, seq: int, at: Nanos, version: int, body: bytes) -> int:
-    """What the last column of a row must say."""
+    """The CRC that the last column of a row must have."""
     return checksum(int(kind), seq, at, version, body)
 
 
 def _up_to(spare: AbstractSet[int]) -> str:
-    """A condition for the rows up to a number, but for some."""
+    """The SQL condition for rows up to a number, except those in `spare`."""
     return f"seq <= ? AND seq NOT IN ({', '.join('?' * len(spare))})" if spare else "seq <= ?"
 
 
 def cost(body: bytes) -> int:
-    """Bytes that a point is counted with against the limit."""
+    """The bytes of a point that count towards the limit."""
     return len(body) + ROW_BYTES
 
 
 @dataclass(slots=True)
-class Found:
-    """What a read found: sound points, and the numbers of damaged rows before or between them."""
+class ReadResult:
+    """The result of a read: sound points, and the numbers of damaged rows among them."""
 
     sound: list[Envelope] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some rows of a class: how many, what they cost, and the times they cover."""
+    """A range of rows of a class: their number, their cost, and the times they cover."""
 
     count: int
     bytes: int
@@ -63,10 +63,10 @@ class Span:
     until: Nanos
 
 
-class Rows:
-    """One class's table, inside the caller's transaction.
+class PointTable:
+    """The table of one class, used inside the caller's transaction.
 
-    `measure` at the start and again after a rollback.
+    Call `measure` at the start and after each rollback.
     """
 
     def __init__(self, db: sqlite3.Connection, kind: Kind) -> None:
@@ -74,7 +74,7 @@ class Rows:
         self.next, self.count, self.bytes = 1, 0, 0
 
     def measure(self) -> None:
-        """Count everything anew from the file, never from a counter that a crash may have cut."""
+        """Counts rows and bytes in the file, since a stored counter may be wrong after a crash."""
         whole = self.span(ALL)
         self.count, self.bytes = whole.count, whole.bytes
         query = "SELECT TOTAL(seq) FROM sqlite_sequence WHERE name = ?"
@@ -82,7 +82,7 @@ class Rows:
         self.next = max(self.next, int(last) + 1)
 
     def span(self, until: int, spare: AbstractSet[int] = frozenset()) -> Span:
-        """The rows up to a number, but for those in `spare`."""
+        """The range of rows up to a number, except those in `spare`."""
         query = (
             "SELECT COUNT(*), TOTAL(LENGTH(body)), MIN(CAST(at AS INTEGER)), "
             f"MAX(CAST(at AS INTEGER)) FROM {self.table} WHERE {_up_to(spare)}"
@@ -90,8 +90,8 @@ class Rows:
         count, body, since, until = self._db.execute(query, (until, *spare)).fetchone()
         return Span(count, int(body) + count * ROW_BYTES, since or 0, until or 0)
 
-    def claim_numbers(self) -> None:
-        """Write down how far the numbers have come, where no row says so."""
+    def save_numbers(self) -> None:
+        """Stores the last number used, if no row has it."""
         query = "SELECT TOTAL(seq) FROM sqlite_sequence WHERE name = ?"
         (last,) = self._db.execute(query, (self.table,)).fetchone()
         if int(last) + 1 < self.next:
@@ -100,15 +100,15 @@ class Rows:
             self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
 
     def insert(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        """Store points of this class under the next numbers; returns them with these."""
+        """Stores points of this class under the next numbers; returns them with their numbers."""
         stored = [replace(e, key=seq) for seq, e in enumerate(envelopes, self.next)]
         self.put(stored)
         return stored
 
     def put(self, envelopes: Sequence[Envelope]) -> None:
-        """Store points of this class under the numbers that they carry, in place of what is there.
+        """Stores points of this class under their own numbers, replacing existing rows.
 
-        What stands there already is not counted off: `measure` afterwards.
+        Replaced rows are still counted: call `measure` afterwards.
         """
         self._db.executemany(
             f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?, ?, ?)",
@@ -128,7 +128,7 @@ class Rows:
         self.bytes += sum(cost(e.body) for e in envelopes)
 
     def delete(self, until: int, spare: AbstractSet[int] = frozenset()) -> Span:
-        """Forget the rows up to a number, but for those in `spare`; returns what they were."""
+        """Deletes the rows up to a number, except those in `spare`; returns their range."""
         gone = self.span(until, spare)
         if gone.count:
             where = (until, *spare)
@@ -138,7 +138,7 @@ class Rows:
         return gone
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Forget these rows."""
+        """Deletes the rows with these numbers."""
         query = f"DELETE FROM {self.table} WHERE seq = ? RETURNING IFNULL(LENGTH(body), 0)"
         for seq in numbers:
             gone = self._db.execute(query, (seq,)).fetchall()
@@ -147,10 +147,10 @@ class Rows:
             self.count -= 1
             self.bytes -= gone[0][0] + ROW_BYTES
 
-    def enough(self, excess: int, spare: AbstractSet[int] = frozenset()) -> int:
-        """The number up to which the oldest rows free `excess` bytes, or a good part of it.
+    def up_to_free(self, excess: int, spare: AbstractSet[int] = frozenset()) -> int:
+        """The number up to which the oldest rows must be deleted to free `excess` bytes.
 
-        0 when nothing may go.
+        At most 1,000 rows are considered; 0 if none may be deleted.
         """
         query = (
             f"SELECT seq, LENGTH(body) FROM {self.table} WHERE {_up_to(spare)} "
@@ -163,58 +163,60 @@ class Rows:
                 break
         return until
 
-    def older(self, than: Nanos) -> int:
-        """The number up to which every row's time is before `than`; 0 if the first one's is not."""
+    def last_before(self, than: Nanos) -> int:
+        """The number up to which the time of every row is before `than`; 0 if there is none."""
         query = (
             f"SELECT COALESCE((SELECT MIN(seq) FROM {self.table} WHERE at >= ?) - 1, MAX(seq), 0) "
             f"FROM {self.table}"
         )
         return int(self._db.execute(query, (than,)).fetchone()[0])
 
-    def above(self, start: int, at: Nanos) -> int:
-        """The first number from `start` on whose time is beyond `at`, or the next one."""
+    def first_after(self, start: int, at: Nanos) -> int:
+        """The first number from `start` on with a time after `at`, else the next free number."""
         query = f"SELECT MIN(seq) FROM {self.table} WHERE seq >= ? AND at > ?"
-        (found,) = self._db.execute(query, (start, at)).fetchone()
-        return self.next if found is None else int(found)
+        (seq,) = self._db.execute(query, (start, at)).fetchone()
+        return self.next if seq is None else int(seq)
 
     def first(self) -> int:
-        """The lowest number that is stored, or the next one."""
-        (found,) = self._db.execute(f"SELECT MIN(seq) FROM {self.table}").fetchone()
-        return self.next if found is None else int(found)
+        """The lowest stored number, else the next free one."""
+        (seq,) = self._db.execute(f"SELECT MIN(seq) FROM {self.table}").fetchone()
+        return self.next if seq is None else int(seq)
 
-    def between(self, low: int, high: int, limit: int = -1) -> Found:
-        """Rows with numbers from `low` to `high`, sound and damaged."""
+    def between(self, low: int, high: int, limit: int = -1) -> ReadResult:
+        """The rows with numbers from `low` to `high`, sound and damaged ones."""
         query = f"{_SELECT} FROM {self.table} WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
-        return self._sort_out(self._db.execute(query, (low, high, limit)))
+        return self._verified(self._db.execute(query, (low, high, limit)))
 
-    def _sort_out(self, rows: Iterable[tuple[int, int, int, bytes, int]]) -> Found:
-        found = Found()
+    def _verified(self, rows: Iterable[tuple[int, int, int, bytes, int]]) -> ReadResult:
+        result = ReadResult()
         for seq, at, version, body, crc in rows:
             if crc == row_checksum(self.kind, seq, at, version, body):
-                found.sound.append(Envelope(self.kind, at, body, version, seq))
+                result.sound.append(Envelope(self.kind, at, body, version, seq))
             else:
-                found.damaged.append(seq)
-        return found
+                result.damaged.append(seq)
+        return result
 
-    def read(self, after: int, skip: AbstractSet[int], limit_rows: int, limit_bytes: int) -> Found:
-        """The oldest rows beyond `after` that are not in `skip`; at least one if there is any."""
-        found = Found()
+    def read(
+        self, after: int, skip: AbstractSet[int], limit_rows: int, limit_bytes: int
+    ) -> ReadResult:
+        """The oldest rows after `after` that are not in `skip`; at least one if there is any."""
+        result = ReadResult()
         query = f"{_SELECT} FROM {self.table} WHERE seq > ? ORDER BY seq LIMIT ?"
         rows = self._db.execute(query, (after, limit_rows + len(skip))).fetchall()
         for seq, at, version, body, crc in rows:
             if seq in skip:
                 continue
             if crc != row_checksum(self.kind, seq, at, version, body):
-                found.damaged.append(seq)
+                result.damaged.append(seq)
                 continue
             limit_bytes -= len(body)
-            if found.sound and (limit_bytes < 0 or len(found.sound) >= limit_rows):
+            if result.sound and (limit_bytes < 0 or len(result.sound) >= limit_rows):
                 break
-            found.sound.append(Envelope(self.kind, at, body, version, seq))
-        return found
+            result.sound.append(Envelope(self.kind, at, body, version, seq))
+        return result
 
     def numbers(self, after: int) -> Iterator[int]:
-        """The numbers of the rows beyond `after`, oldest first."""
+        """The numbers of the rows after `after`, oldest first."""
         query = f"SELECT seq FROM {self.table} WHERE seq > ? ORDER BY seq"
         return (seq for (seq,) in self._db.execute(query, (after,)))
 

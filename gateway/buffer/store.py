@@ -1,12 +1,12 @@
 """The open buffer: append, lease, ack, reject, maintain. Synchronous; one thread uses it.
 
 Promises
-- `append` returns after the commit: all of its points and checkpoints, or none.
-- A sink sees each class in the order of its append, alerts before everything else, clips after it.
-- A row goes when every sink that accepts its class is past it, or as `gateway.buffer.space` says.
-- A row whose CRC does not match is set aside and counted; it is never sent and stops nobody.
-- Whatever is given up is journalled in the transaction that gives it up, and told by `maintain`.
-- On a full disk alerts still find room: the ballast is theirs alone.
+- `append` returns after the commit: all of its points and checkpoints are stored, or none.
+- A sink gets each class in the order of its append, alerts before and clips after everything else.
+- A row is deleted when every sink of its class has finished it, or as `gateway.buffer.space` says.
+- A row with a wrong CRC is set aside and counted; it is never sent, and later points still are.
+- Losses are journalled in the transaction that causes them, and reported by `maintain`.
+- On a full disk there is still room for alerts: the ballast is reserved for them.
 """
 
 import sqlite3
@@ -32,14 +32,14 @@ log = structlog.get_logger()
 
 LANES = ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY), (Kind.CLIP,))
 CHECKPOINT_S = 30.0
-"""The log is folded in at least this often: damage to a log costs everything behind it."""
+"""The WAL is checkpointed at least this often: damage to it costs everything behind it."""
 REPORT_S = 60.0
-"""Losses are told to the cloud at most this often."""
+"""Losses are reported to the cloud at most this often."""
 MERGE_ABOVE = 0.8  # of max_bytes: summaries are merged ahead of need
 
 
 class Store:
-    """`sinks` says which classes each sink accepts; what nobody accepts is not stored."""
+    """The open buffer; `sinks` maps each sink to its classes, and other classes are not stored."""
 
     def __init__(
         self,
@@ -79,18 +79,18 @@ class Store:
 
     @property
     def dropped(self) -> Counter[tuple[Kind, str]]:
-        """Points that were lost since the start, by class and reason."""
+        """Points lost since the start, by class and reason."""
         return self._lost.counted
 
     def append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> set[Kind]:
-        """Store all of it durably; returns the classes of what was stored.
+        """Stores points and checkpoints durably; returns the classes of the stored points.
 
-        BufferFull while the ballast is released, for anything but alerts alone.
+        BufferFull while the ballast is released, unless all points are alerts.
         """
         wanted = [envelope for envelope in envelopes if envelope.kind in self._wanted]
         urgent = all(envelope.kind is Kind.ALERT for envelope in wanted)
         if not urgent and self._ballast.released and not self._ballast.restore():
-            raise BufferFull("the disk is full: what room is left is kept for alerts")
+            raise BufferFull("the disk is full: the remaining space is reserved for alerts")
         try:
             self._insert(wanted, checkpoint)
         except sqlite3.Error as error:
@@ -108,7 +108,7 @@ class Store:
                     self._contents.space.alarms.note(stored)
             self._contents.save_checkpoints(checkpoint)
             if self._contents.space.used > self._max_bytes:
-                self._give_up(self._contents.space.make(self._max_bytes), lost)
+                self._give_up(self._contents.space.make_room(self._max_bytes), lost)
 
     def _give_up(self, losses: Iterator[Loss], lost: list[Loss]) -> None:
         lost += losses
@@ -131,48 +131,48 @@ class Store:
     def lease(
         self, sink: str, limit_rows: int, limit_bytes: int, *, lowest: Kind = Kind.CLIP
     ) -> list[Envelope]:
-        """What this sink has to send next, oldest first; at least one point if there is any.
+        """The next points for this sink, oldest first; at least one if there is any.
 
-        Alerts go alone: on a slow link they must not wait for the summaries beside them. No class
-        below `lowest` goes.
+        Alerts are leased alone: on a slow link they must not wait for summaries in the same batch.
+        No class below `lowest` is leased.
         """
         for kinds in LANES:
-            found: list[Envelope] = []
+            batch: list[Envelope] = []
             left = limit_bytes
             for kind in kinds:
                 if kind <= lowest and kind in self.sinks[sink] and left > 0:
-                    some = self._pending(sink, kind, limit_rows - len(found), left)
-                    left -= sum(len(envelope.body) for envelope in some)
-                    found += some
-            if found:
-                self._note_leased(found)
-                return found
+                    pending = self._pending(sink, kind, limit_rows - len(batch), left)
+                    left -= sum(len(envelope.body) for envelope in pending)
+                    batch += pending
+            if batch:
+                self._note_leased(batch)
+                return batch
         return []
 
-    def _note_leased(self, found: Sequence[Envelope]) -> None:
-        self._merge_none(max((e.key for e in found if e.kind is Kind.SUMMARY), default=0))
+    def _note_leased(self, batch: Sequence[Envelope]) -> None:
+        self._merge_none(max((e.key for e in batch if e.kind is Kind.SUMMARY), default=0))
 
     def _merge_none(self, until: int) -> None:
-        """Summaries up to this number may be with a sink."""
+        """Excludes summaries up to this number from merging, since a sink may have them."""
         if until > self._contents.leased[Kind.SUMMARY]:
             self._contents.leased[Kind.SUMMARY] = until
-            # On disk before it is sent: what may have arrived is never merged.
+            # On disk before it is sent, so that points that may have arrived are never merged.
             self._contents.mark(durable=True)
 
     def _pending(self, sink: str, kind: Kind, limit_rows: int, limit_bytes: int) -> list[Envelope]:
-        rows, progress = self._contents.rows[kind], self._contents.cursors
+        rows, cursors = self._contents.rows[kind], self._contents.cursors
         now = self._clock()
         while limit_rows > 0:
-            after, skip = progress.cursor(sink, kind), progress.done(sink, kind)
-            found = rows.read(after, skip, limit_rows, limit_bytes)
-            if found.damaged:
+            after, skip = cursors.cursor(sink, kind), cursors.done(sink, kind)
+            result = rows.read(after, skip, limit_rows, limit_bytes)
+            if result.damaged:
                 with self._contents.transaction() as lost:
-                    self._contents.dead_letters.add_damaged(kind, found.damaged, now)
-                    rows.remove(found.damaged)
+                    self._contents.dead_letters.add_damaged(kind, result.damaged, now)
+                    rows.remove(result.damaged)
                     self._contents.forget(rows)
-                    lost.append(Loss(kind, "corrupt", len(found.damaged), now, now))
-            if found.sound or not found.damaged:
-                return found.sound
+                    lost.append(Loss(kind, "corrupt", len(result.damaged), now, now))
+            if result.sound or not result.damaged:
+                return result.sound
         return []
 
     def ack(
@@ -181,54 +181,53 @@ class Store:
         envelopes: Sequence[Envelope],
         checkpoint: Mapping[str, bytes] | None = None,
     ) -> None:
-        """The sink has these: never lease them to it again; and store what follows from it."""
+        """Acknowledges points of a sink, and stores checkpoints in the same transaction."""
         with self._contents.transaction():
-            self._settle(sink, envelopes)
+            self._ack(sink, envelopes)
             self._contents.save_checkpoints(checkpoint or {})
 
     def reject(self, sink: str, envelopes: Sequence[Envelope], why: str) -> None:
-        """The sink will never take these: keep them as dead letters with its words."""
+        """Moves points that the sink will never take to the dead letters, with the reason."""
         with self._contents.transaction() as lost:
             self._contents.dead_letters.add(sink, envelopes, why, self._clock())
-            self._settle(sink, envelopes)
+            self._ack(sink, envelopes)
             lost += [Loss(e.kind, "rejected", 1, e.at, e.at) for e in envelopes]
 
-    def _settle(self, sink: str, envelopes: Sequence[Envelope]) -> None:
+    def _ack(self, sink: str, envelopes: Sequence[Envelope]) -> None:
         for kind in {envelope.kind for envelope in envelopes}:
             rows = self._contents.rows[kind]
-            self._contents.cursors.settle(sink, rows, {e.key for e in envelopes if e.kind == kind})
+            self._contents.cursors.ack(sink, rows, {e.key for e in envelopes if e.kind == kind})
             self._contents.forget(rows)
 
     def load_checkpoint(self, name: str) -> bytes | None:
-        """The state last stored under this name; None if there is none or it is damaged."""
+        """The state last stored under this name; None if it is missing or damaged."""
         return self._contents.load_checkpoint(name)
 
     def note(self, loss: Loss) -> None:
-        """Points were lost before they could be stored: journalled with the next transaction."""
+        """Notes points lost before they were stored; the next transaction journals them."""
         self._lost.noted.append(loss)
 
     def merge(self) -> bool:
-        """Merge the oldest interval of summaries that no sink can have got; whether any could."""
+        """Merges the oldest interval of summaries that no sink can have; whether there was one."""
         with self._contents.transaction():
             return self._contents.space.merge()
 
     def maintain(self, *, expire: bool = True) -> set[Kind]:
-        """The work of every few seconds: age, merging, the ballast, the log, telling of losses.
+        """Expires, merges, restores the ballast, checkpoints the WAL, and reports losses.
 
-        `expire` is False while no age can be told, because the clock is not trusted.
-
-        Returns the classes of what was stored by it.
+        `expire` is False while the clock is not trusted. Returns the classes of points stored by
+        this.
         """
         self._ballast.restore()
         if expire:
             self._age()
         if self._contents.space.kept > MERGE_ABOVE * self._max_bytes:
             self.merge()
-        told = self._report()
+        stored = self._report()
         if time.monotonic() - self._checkpointed_at >= CHECKPOINT_S:
             self._checkpointed_at = time.monotonic()
             self._contents.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        return told
+        return stored
 
     def _age(self) -> None:
         oldest = self._contents.oldest_at()
@@ -247,11 +246,11 @@ class Store:
         with self._contents.transaction():
             if self._handling is not None and Kind.GATEWAY in self._wanted:
                 # A nanosecond apart, so that no marker overwrites another.
-                made = [
+                markers = [
                     self._handling.gap_marker(loss, now + n) for n, loss in enumerate(losses, 1)
                 ]
-                self._contents.rows[Kind.GATEWAY].insert(made)
-            self._contents.journal.settle()
+                self._contents.rows[Kind.GATEWAY].insert(markers)
+            self._contents.journal.mark_reported()
         self._reported_at = time.monotonic()
         for loss in losses:
             log.error("buffer.lost", **loss.facts())
@@ -262,19 +261,19 @@ class Store:
         return self._contents.dead_letters.newest(limit)
 
     def requeue(self, wanted: Sequence[int] | None) -> int:
-        """Store dead letters anew, for all sinks, under new numbers; how many there were."""
+        """Stores dead letters again for all sinks, under new numbers; returns their number."""
         with self._contents.transaction():
-            found = self._contents.dead_letters.take(wanted)
-            # One sink refused them, another may have them.
-            summaries = sum(envelope.kind is Kind.SUMMARY for envelope in found)
+            points = self._contents.dead_letters.take(wanted)
+            # One sink rejected them, but another may have them.
+            summaries = sum(envelope.kind is Kind.SUMMARY for envelope in points)
             if summaries:
                 self._merge_none(self._contents.rows[Kind.SUMMARY].next + summaries - 1)
             for kind, rows in self._contents.rows.items():
-                rows.insert([e for e in found if e.kind == kind])
-        return len(found)
+                rows.insert([e for e in points if e.kind == kind])
+        return len(points)
 
     def stats(self) -> dict[str, object]:
-        """What waits, and what was lost since the start; plain values."""
+        """Waiting points and losses since the start, as plain values."""
         rows = self._contents.rows
         return {
             "alerts": rows[Kind.ALERT].count,
@@ -295,16 +294,16 @@ class Store:
         }
 
     def start_over(self) -> None:
-        """The file is damaged: set it aside, and go on with what could be salvaged of it."""
+        """Replaces a damaged file by a fresh one with its sound rows, and sets it aside."""
         self._contents.db.close()
         self._open(is_damaged=True)
 
     def reopen(self) -> None:
-        """After a failed fsync nothing written since the last one is sure: read the file anew."""
+        """Opens the file again, since after a failed fsync recent writes may be missing."""
         self._contents.db.close()
         self._open()
 
     def close(self) -> None:
-        """Close the file, the log folded into it."""
+        """Closes the file; SQLite checkpoints the WAL."""
         self._contents.db.close()
         self._marks.close()

@@ -1,12 +1,12 @@
-"""How far each class had come, in a small file beside the database.
+"""High-water marks of each class, in a small file beside the database.
 
-SQLite drops a damaged tail of its log without a word. What this file says that was stored, and
-the database no longer holds, is reported as lost.
+SQLite silently drops a damaged tail of its WAL. Rows that this file claims and the database lacks
+are reported as lost.
 
 Promises
-- A mark is written after the commit that it speaks of: it never claims more than was durable.
-- Two slots, written in turn, each with its CRC: a write that was cut short leaves the other one.
-- A disk that refuses this file stops nothing; a loss would then be noticed less exactly.
+- A mark is written after its commit: it never claims more than was durable.
+- Two slots with a CRC each are written alternately: a torn write leaves the other one intact.
+- If the disk refuses this file, the buffer still works; losses are then detected less precisely.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ _LENGTH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One class: its first and next number, how many rows it held, the newest one's time.
+    """The state of one class: first and next number, number of rows, time of the newest row.
 
-    `leased` is the highest number that any sink may have got.
+    `leased` is the highest number that any sink may have received.
     """
 
     first: int = 1
@@ -44,60 +44,60 @@ class HighWaterMarks:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
-        self._turn = 0
+        self._epoch = 0
         self._open()
-        self.found = self._read()
-        self.said: Mapping[Kind, Mark] = dict(self.found)
-        """What holds now, whether or not the disk took it."""
+        self.stored = self._read()
+        self.current: Mapping[Kind, Mark] = dict(self.stored)
+        """The current marks, whether or not the disk took them."""
 
     def _open(self) -> None:
         with contextlib.suppress(OSError):
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if os.fstat(self._file).st_size < 2 * _SLOT:
-                # Both slots have their room before the disk is full.
+                # Reserves the space of both slots before the disk is full.
                 os.pwrite(self._file, bytes(2 * _SLOT), 0)
                 os.fsync(self._file)
                 sync_folder(self._path.parent)
 
     def _read(self) -> dict[Kind, Mark]:
-        """The newest sound slot; nothing if there is none."""
-        slots = [found for turn in (0, 1) if (found := self._slot(turn)) is not None]
+        """The marks of the newest sound slot; empty if there is none."""
+        slots = [slot for number in (0, 1) if (slot := self._slot(number)) is not None]
         if not slots:
             return {}
-        self._turn, said = max(slots, key=lambda slot: slot[0])
-        return said
+        self._epoch, marks = max(slots, key=lambda slot: slot[0])
+        return marks
 
-    def _slot(self, turn: int) -> tuple[int, dict[Kind, Mark]] | None:
+    def _slot(self, number: int) -> tuple[int, dict[Kind, Mark]] | None:
         if self._file is None:
             return None
         try:
-            text = os.pread(self._file, _LENGTH, turn * _SLOT).rstrip(b"\0")
+            text = os.pread(self._file, _LENGTH, number * _SLOT).rstrip(b"\0")
             crc, body = text.split(b" ", 1)
             if int(crc) != zlib.crc32(body):
                 return None
-            said = json.loads(body)
-            return said["turn"], {Kind(int(k)): Mark(**mark) for k, mark in said["marks"].items()}
+            slot = json.loads(body)
+            return slot["turn"], {Kind(int(k)): Mark(**mark) for k, mark in slot["marks"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, marks: Mapping[Kind, Mark], *, durable: bool) -> None:
-        """Say what is stored now; `durable` waits until it survives a power cut too."""
-        if marks == self.said:
+        """Writes the marks of the stored rows; with `durable` they survive a power cut."""
+        if marks == self.current:
             return
-        self.said = dict(marks)
+        self.current = dict(marks)
         if self._file is None:
             return
-        self._turn += 1
-        said = {"turn": self._turn, "marks": {str(int(k)): asdict(m) for k, m in marks.items()}}
-        body = json.dumps(said).encode()
+        self._epoch += 1
+        slot = {"turn": self._epoch, "marks": {str(int(k)): asdict(m) for k, m in marks.items()}}
+        body = json.dumps(slot).encode()
         text = b"%d %s" % (zlib.crc32(body), body)
         with contextlib.suppress(OSError):
-            os.pwrite(self._file, text.ljust(_LENGTH, b"\0"), self._turn % 2 * _SLOT)
+            os.pwrite(self._file, text.ljust(_LENGTH, b"\0"), self._epoch % 2 * _SLOT)
             if durable:
                 os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Closes the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,11 +1,11 @@
-"""What happens when a buffer is opened: is all of it there, and what can be had of a damaged one.
+"""Opens a buffer; replaces a damaged one by its sound rows, and detects missing rows.
 
 Promises
-- Only damage replaces a file. One that cannot be opened for another reason (no permission, disk
+- Only damage replaces a file. A file that cannot be opened for another reason (no permission, disk
   full, written by a newer andon) is left alone and ends the process.
-- What a damaged file still holds is in the fresh one before anything new is stored.
-- A kill while that is done costs nothing: the next start does it again, or finishes it.
-- What the marks say was stored and the file does not hold is a loss, counted and journalled.
+- The sound rows of a damaged file are in the fresh one before anything new is stored.
+- A kill during that costs nothing: the next start repeats or finishes it.
+- Rows that the high-water marks claim and the file lacks are a loss, counted and journalled.
 """
 
 import sqlite3
@@ -22,23 +22,23 @@ from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.cursors import Cursors
 from gateway.buffer.database import TABLES, Damaged, is_damage, is_full, open_database
-from gateway.buffer.repair import replace as aside
+from gateway.buffer.repair import replace as replacement
 from gateway.buffer.repair.high_water import Mark
-from gateway.buffer.repair.pages import Found
+from gateway.buffer.repair.pages import PageContent
 from gateway.buffer.repair.salvage import DamagedDatabase
-from gateway.buffer.rows import Rows
+from gateway.buffer.rows import PointTable
 from gateway.telemetry.systemd import notify
 
 log = structlog.get_logger()
 
 _AT_ONCE = 1_000
-"""Pages that are taken over in one transaction."""
-_SAY_S = 5.0
+"""The number of pages copied in one transaction."""
+_PROGRESS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The one connection, and where a damaged predecessor went, if there was one."""
+    """The single connection, and the new path of a damaged predecessor, if there was one."""
 
     db: sqlite3.Connection
     set_aside: Path | None = None
@@ -47,13 +47,13 @@ class Opened:
 def open_or_replace(
     path: Path, now: Nanos, marks: Mapping[Kind, Mark], ballast: Ballast, *, is_damaged: bool
 ) -> Opened:
-    """The database at `path`, or a fresh one with what could be salvaged of it. Raises Fatal.
+    """Opens the database at `path`, or a fresh one with its sound rows. Raises Fatal.
 
-    On a full disk at the ballast's cost. `is_damaged`: it is known to be.
+    On a full disk the ballast is released. With `is_damaged` the file is always replaced.
     """
     try:
-        gone = aside.finish(path)
-        if is_damaged or _is_hiding(path, marks):
+        gone = replacement.finish(path)
+        if is_damaged or _has_hidden_commits(path, marks):
             gone = _replace(path, now, marks, ballast)
         try:
             return Opened(_open(path, ballast), gone)
@@ -67,8 +67,8 @@ def open_or_replace(
         raise Fatal(f"the buffer {path} cannot be opened: {error}") from error
 
 
-def _is_hiding(path: Path, marks: Mapping[Kind, Mark]) -> bool:
-    """Whether SQLite would drop some of the log that somebody was told is stored."""
+def _has_hidden_commits(path: Path, marks: Mapping[Kind, Mark]) -> bool:
+    """Whether SQLite would drop a part of the WAL that was acknowledged as stored."""
     if not (path.is_file() and path.with_name(path.name + "-wal").exists()):
         return False
     with DamagedDatabase(path) as damaged:
@@ -85,11 +85,11 @@ def _open(path: Path, ballast: Ballast) -> sqlite3.Connection:
 
 
 def _replace(path: Path, now: Nanos, marks: Mapping[Kind, Mark], ballast: Ballast) -> Path:
-    """Put a fresh database in place of a closed, damaged one, with what is sound in that."""
+    """Replaces a closed, damaged database by a fresh one with its sound rows."""
     for kinds in (tuple(Kind), (Kind.ALERT,), ()):
-        partial = aside.unfinished(path)
+        partial = replacement.unfinished(path)
         try:
-            said = _fill(partial, path, kinds, marks)
+            salvaged = _fill(partial, path, kinds, marks)
         except sqlite3.Error as error:
             if not is_full(error) or not kinds:
                 raise
@@ -97,58 +97,58 @@ def _replace(path: Path, now: Nanos, marks: Mapping[Kind, Mark], ballast: Ballas
             log.error("buffer.salvage_cut", why=str(error))
         else:
             break
-    gone = aside.replace(path, partial, now)
-    log.error("buffer.damaged", set_aside=str(gone), salvaged=said)
+    gone = replacement.swap_in(path, partial, now)
+    log.error("buffer.damaged", set_aside=str(gone), salvaged=salvaged)
     return gone
 
 
 def _fill(
     partial: Path, path: Path, kinds: Iterable[Kind], marks: Mapping[Kind, Mark]
 ) -> dict[str, int]:
-    """Into a fresh database all sound rows of these classes; how many of each there were."""
+    """Copies all sound rows of these classes into a fresh database; the number of each."""
     first = {kind: marks.get(kind, Mark()).first for kind in kinds}
     with DamagedDatabase(path) as damaged, closing(open_database(partial)) as db:
-        rows = {kind: Rows(db, kind) for kind in kinds}
-        for found in _in_batches(damaged):
+        tables = {kind: PointTable(db, kind) for kind in kinds}
+        for batch in _in_batches(damaged):
             db.execute("BEGIN IMMEDIATE")
-            for kind, held in rows.items():
-                # What is before the first one is gone for good, whatever else brought it back.
-                held.put([e for e in found.rows if e.kind is kind and e.key >= first[kind]])
-            db.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", found.checkpoints)
-            db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", found.cursors)
+            for kind, table in tables.items():
+                # Rows before the first number were deleted, even if a page still holds them.
+                table.put([e for e in batch.rows if e.kind is kind and e.key >= first[kind]])
+            db.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", batch.checkpoints)
+            db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", batch.cursors)
             db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        for held in rows.values():
-            held.measure()
-    return {TABLES[kind]: held.count for kind, held in rows.items()}
+        for table in tables.values():
+            table.measure()
+    return {TABLES[kind]: table.count for kind, table in tables.items()}
 
 
-def _in_batches(damaged: DamagedDatabase) -> Iterator[Found]:
-    """What a damaged holds, many pages at a time; says how far it is."""
-    batch, said_at = Found(), time.monotonic()
-    for number, found in enumerate(damaged.content(), 1):
-        batch.add(found)
+def _in_batches(damaged: DamagedDatabase) -> Iterator[PageContent]:
+    """The content of a damaged database, many pages at a time; logs its progress."""
+    batch, logged_at = PageContent(), time.monotonic()
+    for number, content in enumerate(damaged.content(), 1):
+        batch.add(content)
         if number % _AT_ONCE == 0:
             yield batch
-            batch = Found()
-            if time.monotonic() - said_at > _SAY_S:
-                said_at = time.monotonic()
+            batch = PageContent()
+            if time.monotonic() - logged_at > _PROGRESS_S:
+                logged_at = time.monotonic()
                 log.warning("buffer.salvaging", pages=number, of=damaged.pages)
-                # It is long, but it gets on: systemd must not take it for a hang.
+                # It takes long but makes progress: systemd must not take it for a hang.
                 notify("WATCHDOG=1", "EXTEND_TIMEOUT_USEC=60000000")
     yield batch
 
 
-def mark_of(rows: Rows, leased: int) -> Mark:
-    """What is to be remembered of a class."""
+def mark_of(rows: PointTable, leased: int) -> Mark:
+    """The high-water mark of a class."""
     return Mark(rows.first(), rows.next, rows.count, rows.newest_at() or 0, leased)
 
 
-def without(rows: Rows, before: tuple[int, int], old: Mark | None) -> Mark:
-    """The old mark, less what a transaction deletes; what it inserts is not yet sure.
+def without(rows: PointTable, before: tuple[int, int], old: Mark | None) -> Mark:
+    """The old mark without the rows that a transaction deletes; its insertions are not added.
 
-    `before` it were the next number and the count. What is missing and not yet journalled the
-    mark goes on to claim.
+    `before` holds the next number and the count before the transaction. The mark still claims rows
+    that are missing and not yet journalled.
     """
     old = old or Mark()
     next_before, count_before = before
@@ -157,15 +157,15 @@ def without(rows: Rows, before: tuple[int, int], old: Mark | None) -> Mark:
 
 
 def missing(
-    rows: Mapping[Kind, Rows], progress: Cursors, marks: Mapping[Kind, Mark], reason: str
+    rows: Mapping[Kind, PointTable], cursors: Cursors, marks: Mapping[Kind, Mark], reason: str
 ) -> Iterator[Loss]:
-    """What the marks say was stored and is not here; at the most, where deletions vanished too."""
+    """The rows that the marks claim and the tables lack; an upper bound if deletions are lost."""
     for kind, mark in marks.items():
-        held = rows[kind]
-        # Vanished deletions bring old rows back, which must not hide vanished new ones.
-        vanished = min(max(mark.next - held.next, 0), mark.count)
-        # A crash may have come between a sink's ack and its mark.
-        done = max(progress.slowest(kind) + 1 - mark.first, 0)
-        lost = max(mark.count - held.count - done, vanished)
+        table = rows[kind]
+        # Lost deletions bring old rows back, which must not hide lost new ones.
+        vanished = min(max(mark.next - table.next, 0), mark.count)
+        # A crash may have happened between a sink's ack and its mark.
+        done = max(cursors.slowest(kind) + 1 - mark.first, 0)
+        lost = max(mark.count - table.count - done, vanished)
         if lost > 0:
-            yield Loss(kind, reason, lost, held.newest_at() or 0, mark.newest_at)
+            yield Loss(kind, reason, lost, table.newest_at() or 0, mark.newest_at)

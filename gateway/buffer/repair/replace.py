@@ -1,9 +1,9 @@
-"""A fresh database in place of a damaged one, which is set aside under another name.
+"""Swaps a fresh database in for a damaged one, which is set aside under another name.
 
 Promises
-- The damaged file and its log are renamed, never deleted or changed.
+- The damaged file and its WAL are renamed, never deleted or changed.
 - The replacement is complete before anything is renamed. A kill or a power cut at any moment
-  leaves the damaged file where it was, or a replacement that the next start puts in its place.
+  leaves either the damaged file in place, or a replacement that the next start swaps in.
 """
 
 import contextlib
@@ -18,38 +18,38 @@ _ENDINGS = ("-wal", "-shm", "")
 
 
 def unfinished(path: Path) -> Path:
-    """Where a replacement is made; what an earlier attempt left there is gone."""
+    """The path at which a replacement is built; remains of an earlier attempt are deleted."""
     partial = path.with_name(path.name + ".partial")
     for ending in _ENDINGS:
         partial.with_name(partial.name + ending).unlink(missing_ok=True)
     return partial
 
 
-def replace(path: Path, partial: Path, now: Nanos) -> Path:
-    """Put the closed, complete database `partial` in place of `path`; where the old one went."""
+def swap_in(path: Path, partial: Path, now: Nanos) -> Path:
+    """Replaces `path` by the closed, complete database `partial`; the new path of the old one."""
     fresh = path.with_name(_free_name(path, now) + _FRESH)
-    # From here on the replacement counts, whatever happens.
+    # After this rename every start uses the replacement.
     partial.rename(fresh)
     sync_folder(path.parent)
     return _put(fresh, path)
 
 
 def finish(path: Path) -> Path | None:
-    """Put a replacement that is complete in its place; where the old file went, if there is one."""
+    """Swaps in a complete replacement, if there is one; the new path of the old file."""
     fresh = next(path.parent.glob(f"{path.name}.corrupt-*{_FRESH}"), None)
     return _put(fresh, path) if fresh else None
 
 
 def _put(fresh: Path, path: Path) -> Path:
-    aside = fresh.with_suffix("")
+    damaged = fresh.with_suffix("")
     for ending in _ENDINGS:
         with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
-    # The old file has its new name before the fresh one takes its old one.
+            path.with_name(path.name + ending).rename(damaged.with_name(damaged.name + ending))
+    # The rename of the old file is durable before the fresh one takes its name.
     sync_folder(path.parent)
     fresh.rename(path)
     sync_folder(path.parent)
-    return aside
+    return damaged
 
 
 def _free_name(path: Path, now: Nanos) -> str:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gateway.api.model import Envelope, Kind
 from gateway.buffer import database
-from gateway.buffer.repair import pages as cells
+from gateway.buffer.repair.pages import PageContent, last_numbers, read
 from gateway.buffer.repair.wal import PAGE
-from gateway.buffer.rows import Rows, checksum
+from gateway.buffer.rows import PointTable, checksum
 
 A, S = Kind.ALERT, Kind.SUMMARY
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -21,7 +21,7 @@ def pages_of(envelopes, checkpoints=(), cursors=(), deleted=()):
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = ON")
         database._create(db, None)
-        rows = {kind: Rows(db, kind) for kind in Kind}
+        rows = {kind: PointTable(db, kind) for kind in Kind}
         db.execute("BEGIN")
         for kind, held in rows.items():
             held.put([e for e in envelopes if e.kind is kind])
@@ -42,9 +42,9 @@ def read_all(pages):
     def page_at(number):
         return pages[number - 1] if 0 < number <= len(pages) else b""
 
-    found = cells.Found()
+    found = PageContent()
     for page in pages:
-        found.add(cells.read(page, page_at))
+        found.add(read(page, page_at))
     return found
 
 
@@ -95,7 +95,7 @@ def test_deleted_rows_are_not_found():
 
 def test_the_numbers_that_were_given_out_are_found():
     pages = pages_of([row(300 + kind, b"a", kind) for kind in Kind])
-    found = [numbers for page in pages if (numbers := cells.last_numbers(page))]
+    found = [numbers for page in pages if (numbers := last_numbers(page))]
     assert found == [{kind: 300 + kind for kind in Kind}]
 
 
@@ -121,5 +121,5 @@ def test_what_is_damaged_costs_itself_alone(data):
 def test_garbage_is_nothing(seed):
     dice = random.Random(seed)
     page = bytes(dice.choices([6, 9, 0, 1, 12, 13, 128, 255], k=PAGE)) if seed else b"\x09" * PAGE
-    assert cells.read(page, lambda _: b"") == cells.Found()
-    assert cells.last_numbers(page) == {}
+    assert read(page, lambda _: b"") == PageContent()
+    assert last_numbers(page) == {}

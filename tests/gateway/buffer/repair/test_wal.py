@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from gateway.buffer.repair import wal as frames
+from gateway.buffer.repair import wal
 from gateway.buffer.repair.wal import PAGE
 
 HEAD, FRAME = 32, 24 + PAGE
@@ -43,7 +43,7 @@ def flipped(log, at, bit=0):
 
 
 def test_a_whole_log_is_replayed_whole_and_its_older_turn_is_not(image):
-    found = frames.read(image[1])
+    found = wal.read(image[1])
     assert len(image[1]) > HEAD + FRAME * (len(found.frames) + 10)
     assert found.replayed == len(found.frames) > 25
     assert sum(frame.commits for frame in found.frames) == 25
@@ -59,15 +59,15 @@ def test_sqlite_replays_what_is_said_however_a_log_is_damaged(image, tmp_path):
         for _ in range(dice.choice([0, 1, 1, 3])):
             damaged = flipped(damaged, dice.randrange(len(log) // 2), dice.randrange(8))
         damaged = damaged[: dice.randrange(len(log)) if dice.random() < 0.3 else len(log)]
-        said = frames.read(damaged).replayed
+        said = wal.read(damaged).replayed
         assert said == replayed_by_sqlite(tmp_path, database, damaged)
 
 
 @pytest.mark.parametrize("place", [0, 3, 6, 9, 14, 17, 22, 24, 1000, FRAME - 1])
 def test_behind_a_damaged_frame_every_committed_one_is_there(image, place):
     log = image[1]
-    whole = frames.read(log)
-    found = frames.read(flipped(log, HEAD + 5 * FRAME + place, 6))
+    whole = wal.read(log)
+    found = wal.read(flipped(log, HEAD + 5 * FRAME + place, 6))
     assert found.replayed <= 5
     assert len(found.frames) == len(whole.frames)
     for number, (frame, was) in enumerate(zip(found.frames, whole.frames, strict=True)):
@@ -78,19 +78,19 @@ def test_behind_a_damaged_frame_every_committed_one_is_there(image, place):
 
 @pytest.mark.parametrize("place", range(0, HEAD, 3))
 def test_a_damaged_header_of_the_log_hides_all_of_it_from_sqlite_alone(image, place):
-    whole = frames.read(image[1])
-    found = frames.read(flipped(image[1], place, 5))
+    whole = wal.read(image[1])
+    found = wal.read(flipped(image[1], place, 5))
     assert found.replayed == 0
     assert [frame.page for frame in found.frames] == [frame.page for frame in whole.frames]
 
 
 def test_a_transaction_without_its_commit_is_not_taken(image):
-    log, whole = image[1], frames.read(image[1])
+    log, whole = image[1], wal.read(image[1])
     before = max(n for n, frame in enumerate(whole.frames[:-1]) if frame.commits) + 1
     cut = log[: HEAD + FRAME * (len(whole.frames) - 1)]
-    assert len(frames.read(cut).frames) == before
+    assert len(wal.read(cut).frames) == before
 
 
 @pytest.mark.parametrize("log", [b"", b"x" * 31, b"\0" * 9000, b"\xff" * 9000])
 def test_what_is_no_log_has_no_frames(log):
-    assert frames.read(log) == frames.Log([])
+    assert wal.read(log) == wal.Wal([])

@@ -1,4 +1,4 @@
-"""Promise: a disk that is full or refuses loses nothing that was stored, and is survived."""
+"""Promise: the buffer survives a full or failing disk without losing stored points."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def test_a_full_disk_refuses_loudly_and_takes_points_again_when_there_is_room(tmp_path):
+def test_a_full_disk_raises_and_takes_points_again_when_there_is_room(tmp_path):
     path = tmp_path / "buffer.db"
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(path)],
@@ -57,6 +57,6 @@ def test_a_full_disk_refuses_loudly_and_takes_points_again_when_there_is_room(tm
     stored = [int(serial) for word, serial in words if word == "stored"]
     assert ["refused", "50"] in words
     with closing(Store(path, 10**9, {"cloud": frozenset(Kind)}, lambda: 0)) as store:
-        found = [int(e.body[:6]) for e in store.lease("cloud", 10**6, 10**9)]
+        kept = [int(e.body[:6]) for e in store.lease("cloud", 10**6, 10**9)]
         assert (store.set_aside, store.dropped.total()) == ([], 0)
-    assert found == stored
+    assert kept == stored

@@ -1,4 +1,4 @@
-"""Promise: every loss is counted, journalled and told."""
+"""Promise: every loss is counted, journalled and reported."""
 
 import shutil
 import sqlite3
@@ -44,7 +44,7 @@ def test_a_tail_that_vanished_from_the_log_is_reported(tmp_path):
         assert not store.dropped
 
 
-def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_found_again(tmp_path, monkeypatch):
+def test_a_kill_before_a_loss_is_journalled_leaves_it_to_be_detected_again(tmp_path, monkeypatch):
     path, killed = tmp_path / "buffer.db", tmp_path / "killed"
     with closing(opened(path)) as store:
         store.append(some_points(A, 3), {})
@@ -90,8 +90,8 @@ def test_a_loss_reaches_the_cloud_as_a_gap_marker_once(tmp_path):
         store.note(Loss(S, "no_room", 7, 100, 200))
         store.note(Loss(S, "no_room", 3, 50, 150))
         store.maintain()
-        (told,) = store.lease("cloud", 10, BIG)
-        point = line_protocol.decode(told.body)
+        (marker,) = store.lease("cloud", 10, BIG)
+        point = line_protocol.decode(marker.body)
         assert point.measurement == points.GATEWAY
         assert point.fields == {
             "gap_class": "summary",
@@ -100,14 +100,14 @@ def test_a_loss_reaches_the_cloud_as_a_gap_marker_once(tmp_path):
             "gap_from": 50,
             "gap_to": 200,
         }
-        store.ack("cloud", [told])
+        store.ack("cloud", [marker])
         store._reported_at = float("-inf")
         store.maintain()
         assert store.lease("cloud", 10, BIG) == []
         assert store.dropped == {(S, "no_room"): 10}
 
 
-def test_old_summaries_expire_and_old_alerts_never(tmp_path):
+def test_old_summaries_expire_but_alerts_never(tmp_path):
     with closing(opened(tmp_path / "buffer.db", max_age=900 * SECOND)) as store:
         store.append([Envelope(kind, 50 * SECOND, b"old") for kind in (A, S)], {})
         store.append([Envelope(S, 500 * SECOND, b"new")], {})

@@ -1,6 +1,6 @@
-"""Promise: whatever happens to the buffer, in whatever order, nothing is lost or doubled unsaid.
+"""Promise: in any order of events, the buffer loses or duplicates nothing without reporting it.
 
-A plain model of what is in the plant and in the cloud, against the real store. More steps:
+A plain model of the plant and the clouds is compared with the real store. More steps:
 `ANDON_BUFFER_STEPS=10000 .venv/bin/pytest tests/promises/test_buffer_model.py`.
 """
 
@@ -50,9 +50,9 @@ BATCH = st.lists(
 
 
 def summary(tag, serial, at):
-    """Its one sample is its serial number, so that a merged one shows what it was made of."""
-    found = Summary(tag, at - MINUTE, at, 1, 0, 1.0, serial, 0.0, serial, serial, serial)
-    return points.summary_envelope(found, "plant", "line")
+    """A summary whose single sample is its serial number, so that a merged one shows its parts."""
+    made = Summary(tag, at - MINUTE, at, 1, 0, 1.0, serial, 0.0, serial, serial, serial)
+    return points.summary_envelope(made, "plant", "line")
 
 
 def transition(name, at, state):
@@ -73,7 +73,7 @@ def transition(name, at, state):
 
 
 class Cloud:
-    """A server of one sink: the same series and time overwrite."""
+    """The server of one sink: points of the same series and time overwrite each other."""
 
     def __init__(self):
         self.alerts, self.parts = set(), {"flow": {}, "level": {}}
@@ -89,13 +89,13 @@ class Cloud:
                 self.parts[point.tags["tag"]][point.at] = range(low, high + 1)
 
     def samples(self, tag):
-        found = Counter(n for part in self.parts[tag].values() for n in part)
-        assert max(found.values(), default=1) == 1, "a sample is in two points"
-        return set(found)
+        counts = Counter(n for part in self.parts[tag].values() for n in part)
+        assert max(counts.values(), default=1) == 1, "a sample is in two points"
+        return set(counts)
 
 
 class BufferPromises(RuleBasedStateMachine):
-    """What was appended, what each cloud has, what the store said that it gave up."""
+    """Appended points, the points of each cloud, and the losses that the store reported."""
 
     def __init__(self):
         super().__init__()
@@ -104,13 +104,13 @@ class BufferPromises(RuleBasedStateMachine):
         self.alerts, self.active, self.serials = set(), [], Counter()
         self.clouds = {sink: Cloud() for sink in SINKS}
         self.refused = {sink: Cloud() for sink in SINKS}
-        self.bodies, self.said = {}, Counter()
+        self.bodies, self.reported = {}, Counter()
         self.open()
 
     def teardown(self):
         for sink in SINKS:
             self.drain(sink)
-        self.nothing_is_lost_unsaid()
+        self.nothing_is_lost_unreported()
         self.store.close()
         shutil.rmtree(self.folder)
 
@@ -135,7 +135,7 @@ class BufferPromises(RuleBasedStateMachine):
         assert (self.store.set_aside, self.store.dropped) == ([], {})
 
     def move_to(self, copy):
-        """Go on with a copy of the files, as a kill leaves them."""
+        """Continues with a copy of the files, as a kill leaves them."""
         self.store.close()
         shutil.rmtree(self.home)
         self.lives += 1
@@ -147,7 +147,7 @@ class BufferPromises(RuleBasedStateMachine):
         return self.folder / str(self.lives + 1)
 
     def made(self, words):
-        """The points that are meant, each with what it means to the model."""
+        """The points for these words, each with its meaning in the model."""
         serials, active, made = Counter(self.serials), list(self.active), []
         for number, word in enumerate(words):
             at = self.now + number * SECOND
@@ -185,7 +185,7 @@ class BufferPromises(RuleBasedStateMachine):
 
     @rule(words=BATCH)
     def append(self, words):
-        """One window's points, and the state that belongs to them."""
+        """Appends the points of one window with a checkpoint."""
         self.minutes += 1
         made, before = self.made(words), Counter(self.store.dropped)
         self.append_to_store(made)
@@ -213,7 +213,7 @@ class BufferPromises(RuleBasedStateMachine):
 
         self.store._marks.write = copy_then_write
         self.append_to_store(made)
-        self.said += Counter(self.store.dropped) if is_committed else before
+        self.reported += Counter(self.store.dropped) if is_committed else before
         self.move_to(copy)
         is_there = self.store.load_checkpoint("machine") == b"%d" % self.appends
         assert is_there == is_committed
@@ -223,19 +223,19 @@ class BufferPromises(RuleBasedStateMachine):
     @rule()
     def die(self):
         """Killed between two calls."""
-        self.said += self.store.dropped
+        self.reported += self.store.dropped
         shutil.copytree(self.home, self.next_home)
         self.move_to(self.next_home)
 
     @rule()
     def restart(self):
-        self.said += self.store.dropped
+        self.reported += self.store.dropped
         self.store.close()
         self.open()
 
     @rule(sink=sinks, rows=st.integers(1, 30), data=st.data())
     def deliver(self, sink, rows, data):
-        """Points arrive, or only their answer is lost, or they are refused, or nothing comes."""
+        """Delivers points: they arrive, or only the response is lost, or are rejected, or lost."""
         leased = self.lease(sink, rows)
         fates = st.lists(st.sampled_from("aaaalrn"), min_size=len(leased), max_size=len(leased))
         groups = {fate: [] for fate in "alrn"}
@@ -249,7 +249,7 @@ class BufferPromises(RuleBasedStateMachine):
 
     @rule(sink=sinks)
     def drain(self, sink):
-        """The link is good until nothing is left."""
+        """Delivers everything that is left."""
         while leased := self.lease(sink, 50):
             self.clouds[sink].take(leased)
             self.store.ack(sink, leased)
@@ -260,13 +260,13 @@ class BufferPromises(RuleBasedStateMachine):
         assert kinds <= SINKS[sink]
         assert not {Kind.ALERT, Kind.CLIP} & kinds or len(kinds) == 1
         for e in leased:
-            # A number never means two points: a late answer would settle the wrong one.
+            # A number never means two points: a late ack would match the wrong one.
             assert self.bodies.setdefault((e.kind, e.key), e.body) == e.body
         return leased
 
     @rule()
     def requeue(self):
-        """A human sends the refused points once more."""
+        """Sends the rejected points again, as a human does."""
         self.store.requeue(None)
         self.refused = {sink: Cloud() for sink in SINKS}
 
@@ -288,18 +288,18 @@ class BufferPromises(RuleBasedStateMachine):
     def loses_only_by_its_rules(self):
         assert set(self.store.dropped) <= ALLOWED
 
-    def nothing_is_lost_unsaid(self):
-        said = self.said + self.store.dropped
+    def nothing_is_lost_unreported(self):
+        reported = self.reported + self.store.dropped
         missing = set()
         for sink in SINKS:
             had = self.clouds[sink].alerts | self.refused[sink].alerts
             missing |= self.alerts - had
-        assert len(missing) <= said[EVICTED_ALERT]
+        assert len(missing) <= reported[EVICTED_ALERT]
         assert not {(name, True) for name in self.active} & missing
         for sink in ("cloud", "file"):
             for tag in ("flow", "level"):
                 had = self.clouds[sink].samples(tag) | self.refused[sink].samples(tag)
-                if said[Kind.SUMMARY, "evicted"] + said[Kind.SUMMARY, "expired"] == 0:
+                if reported[Kind.SUMMARY, "evicted"] + reported[Kind.SUMMARY, "expired"] == 0:
                     assert had == set(range(1, self.serials[tag] + 1))
                 assert had <= set(range(1, self.serials[tag] + 1))
 

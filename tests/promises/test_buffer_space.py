@@ -1,4 +1,4 @@
-"""Promise: short of space summaries merge before any goes; a full disk still takes alerts."""
+"""Promise: summaries are merged before any is dropped; a full disk still takes alerts."""
 
 import math
 import shutil
@@ -39,12 +39,12 @@ def summary(samples, minute, tag="flow"):
     if not samples:
         return points.summary_envelope(Summary(tag, end - MINUTE, end, 0, 1, 0.0), "plant", "line")
     numbers = (np.mean(samples), np.std(samples), min(samples), max(samples), samples[-1])
-    found = Summary(tag, end - MINUTE, end, len(samples), 0, 1.0, *map(float, numbers))
-    return points.summary_envelope(found, "plant", "line")
+    made = Summary(tag, end - MINUTE, end, len(samples), 0, 1.0, *map(float, numbers))
+    return points.summary_envelope(made, "plant", "line")
 
 
 def alert(name, at, state):
-    found = Alert(
+    made = Alert(
         name,
         "pump",
         "score",
@@ -57,11 +57,11 @@ def alert(name, at, state):
         1.0,
         transition=Transition.RAISED,
     )
-    return points.alert_envelope(found, "plant", "line", 0, {})
+    return points.alert_envelope(made, "plant", "line", 0, {})
 
 
 @given(st.lists(values, min_size=1, max_size=15), st.sampled_from([0.0, 1e6]))
-def test_a_merged_summary_is_that_of_all_samples(minutes, level):
+def test_a_merged_summary_equals_the_summary_of_all_samples(minutes, level):
     minutes = [[level + v / 1e3 for v in samples] for samples in minutes]
     points = [
         line_protocol.decode(summary(samples, n).body) for n, samples in enumerate(minutes, 1)
@@ -89,7 +89,7 @@ def test_summaries_are_merged_before_any_is_dropped(tmp_path):
         assert len(kept) < 45
 
 
-def test_clips_go_before_a_summary_is_merged(tmp_path):
+def test_clips_are_evicted_before_a_summary_is_merged(tmp_path):
     batch = [summary([1.0], n) for n in range(1, 31)]
     limit = int(1.1 * sum(cost(e.body) for e in batch))
     with closing(Store(tmp_path / "b.db", limit, SINKS, lambda: 0, handling=POINTS)) as store:
@@ -102,7 +102,7 @@ def test_clips_go_before_a_summary_is_merged(tmp_path):
         assert stats["clips"] < 10
 
 
-def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
+def test_points_that_a_sink_may_have_are_never_merged(tmp_path):
     batch = [summary([1.0], n) for n in range(1, 31)]
     limit = sum(cost(e.body) for e in batch)
     path = tmp_path / "b.db"
@@ -115,7 +115,7 @@ def test_what_a_sink_may_have_got_is_never_merged(tmp_path):
         assert store.lease("cloud", 10, 10**9) == leased
 
 
-def test_what_one_sink_refused_and_another_has_is_not_merged_when_it_is_sent_again(tmp_path):
+def test_requeued_points_that_another_sink_has_are_not_merged(tmp_path):
     batch = [summary([1.0], n) for n in range(1, 11)]
     limit = int(1.2 * sum(cost(e.body) for e in batch))
     sinks = {"cloud": frozenset(Kind), "file": frozenset(Kind)}
@@ -130,7 +130,7 @@ def test_what_one_sink_refused_and_another_has_is_not_merged_when_it_is_sent_aga
         assert summaries == [e.body for e in batch]
 
 
-def test_the_alert_of_an_active_alarm_outlives_every_other(tmp_path):
+def test_the_alert_of_an_active_alarm_is_never_evicted(tmp_path):
     raised = alert("standing", 1, AlarmState.UNACKNOWLEDGED)
     size = cost(raised.body)
     with closing(Store(tmp_path / "b.db", 4 * size, SINKS, lambda: 0, handling=POINTS)) as store:
@@ -178,7 +178,7 @@ store.close()
 store = Store(folder / "b.db", 10**9, {"cloud": frozenset(Kind)}, lambda: 0)
 stats = store.stats()
 assert stats["ballast_held"] and not stats["set_aside"], stats
-print("said", stats["alerts"], refused, slowest)
+print("result", stats["alerts"], refused, slowest)
 """
 
 
@@ -186,7 +186,7 @@ print("said", stats["alerts"], refused, slowest)
 def test_a_full_disk_takes_alerts_within_a_second_and_summaries_when_there_is_room(tmp_path):
     mount = f"mount -t tmpfs -o size=24m tmpfs {tmp_path}"
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a disk of its own")
+        pytest.skip("this machine does not allow mounting a private disk")
     command = f'{mount} && exec "$0" -c "$1" {tmp_path}'
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", command, sys.executable, CHILD],

@@ -65,9 +65,9 @@ def recorded(folder, tag, since, until):
     """(time in ns, value) of a tag's samples in the history."""
     rows = []
     for path in files_in(folder / "state" / "history"):
-        found = table.read(path)
-        columns = (found["tag"].to_pylist(), found["time"].cast("int64").to_pylist())
-        rows += zip(*columns, found["value"].to_pylist(), strict=True)
+        content = table.read(path)
+        columns = (content["tag"].to_pylist(), content["time"].cast("int64").to_pylist())
+        rows += zip(*columns, content["value"].to_pylist(), strict=True)
     return [(at, value) for name, at, value in rows if name == tag and since <= at <= until]
 
 

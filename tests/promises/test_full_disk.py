@@ -18,7 +18,7 @@ def on_a_disk_of_its_own(tmp_path):
     if not shutil.which("unshare"):
         pytest.skip("unshare is not there")
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a disk of its own")
+        pytest.skip("this machine does not allow mounting a private disk")
 
     def run(*command):
         words = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
@@ -32,13 +32,13 @@ def on_a_disk_of_its_own(tmp_path):
 
 
 def test_a_running_daemon_survives_a_full_disk_and_loses_nothing(on_a_disk_of_its_own, tmp_path):
-    found = on_a_disk_of_its_own(sys.executable, "full_disk.py", str(tmp_path))
+    result = on_a_disk_of_its_own(sys.executable, "full_disk.py", str(tmp_path))
     # The ballast was enough for every alert at the first try.
-    assert found["refused_with_ballast"] == 0
-    assert found["alerts_with_ballast"] >= 3
-    assert found["windows_missed"] == found["restarts"] == 0
-    assert found["dropped"] == found["lost"] == found["shown_and_not_stored"] == 0
+    assert result["refused_with_ballast"] == 0
+    assert result["alerts_with_ballast"] >= 3
+    assert result["windows_missed"] == result["restarts"] == 0
+    assert result["dropped"] == result["lost"] == result["shown_and_not_stored"] == 0
     # What no room was left for waited in memory, in its order.
-    assert found["alerts_without_room"] == 0
-    assert found["out_of_turn"] == found["summary_gaps"] == 0
-    assert found["summaries"] > 0
+    assert result["alerts_without_room"] == 0
+    assert result["out_of_turn"] == result["summary_gaps"] == 0
+    assert result["summaries"] > 0

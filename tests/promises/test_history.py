@@ -1,4 +1,4 @@
-"""Promise: a crash costs history one flush at most, and a full disk takes history first."""
+"""Promise: a crash costs at most one flush of history, and a full disk costs history first."""
 
 import asyncio
 import shutil
@@ -19,16 +19,16 @@ HISTORY = "history: {flush: 500ms}\n"
 
 
 def samples(folder):
-    """(arrival, time, tag) of everything that is on disk."""
-    found = []
+    """(arrival, time, tag) of all samples on disk."""
+    on_disk = []
     for path in files_in(folder):
         rows = table.read(path)
         columns = (rows[name].cast("int64").to_pylist() for name in ("arrived", "time"))
-        found += zip(*columns, rows["tag"].to_pylist(), strict=True)
-    return found
+        on_disk += zip(*columns, rows["tag"].to_pylist(), strict=True)
+    return on_disk
 
 
-async def test_kill_minus_9_costs_history_only_what_was_not_flushed(tmp_path, bundle):
+async def test_kill_minus_9_costs_only_samples_that_were_not_flushed(tmp_path, bundle):
     async with rig(tmp_path, bundle, HISTORY) as line:
         folder = tmp_path / "state" / "history"
         for _ in range(2):
@@ -36,14 +36,16 @@ async def test_kill_minus_9_costs_history_only_what_was_not_flushed(tmp_path, bu
                 facts = await line.until(lambda f: f["history"]["written"] > 200)
                 process.send_signal(signal.SIGKILL)
                 await process.wait()
-            found = samples(folder)
-            assert sum(tag is not None for _, _, tag in found) >= facts["history"]["written"]
-        assert len({(at, tag) for _, at, tag in found if tag}) == sum(bool(t) for *_, t in found)
-        assert {tag for *_, tag in found if tag} == {tag["tag"] for tag in facts["tags"]}
-        assert [arrived for arrived, *_ in found] == sorted(arrived for arrived, *_ in found)
+            on_disk = samples(folder)
+            assert sum(tag is not None for _, _, tag in on_disk) >= facts["history"]["written"]
+        assert len({(at, tag) for _, at, tag in on_disk if tag}) == sum(
+            bool(t) for *_, t in on_disk
+        )
+        assert {tag for *_, tag in on_disk if tag} == {tag["tag"] for tag in facts["tags"]}
+        assert [arrived for arrived, *_ in on_disk] == sorted(arrived for arrived, *_ in on_disk)
 
 
-async def test_a_polite_end_writes_what_the_line_took_in(tmp_path, bundle):
+async def test_a_normal_end_writes_all_samples(tmp_path, bundle):
     async with rig(tmp_path, bundle, "history: {}\n") as line:
         async with line.daemon() as process:
             facts = await line.until(lambda f: source(f, "plc")["samples"] > 50)
@@ -88,10 +90,10 @@ print("again", archive.facts()["files"])
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is not there")
-def test_short_of_disk_history_is_the_first_to_go(tmp_path):
+def test_history_is_deleted_first_on_a_full_disk(tmp_path):
     mount = f"mount -t tmpfs -o size=24m tmpfs {tmp_path}"
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a disk of its own")
+        pytest.skip("this machine does not allow mounting a private disk")
     command = f'{mount} && exec "$0" -c "$1" {tmp_path}'
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", command, sys.executable, CHILD],

@@ -60,9 +60,9 @@ def committed(facts):
 
 async def until(check, within=60.0):
     async with asyncio.timeout(within):
-        while not (found := await asyncio.to_thread(check)):
+        while not (result := await asyncio.to_thread(check)):
             await asyncio.sleep(0.2)
-    return found
+    return result
 
 
 async def test_every_alert_committed_before_a_kill_arrives_once_the_cloud_is_back(tmp_path, bundle):

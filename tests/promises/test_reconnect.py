@@ -1,4 +1,4 @@
-"""A source that goes away and comes back: said while it is away, read again when it is back."""
+"""A source that goes away and comes back: reported while away, read again when it is back."""
 
 import pytest
 from rig import detector, rig, source, states

@@ -1,4 +1,4 @@
-"""Several sinks, each at its own pace: who is away holds up nobody. Real servers."""
+"""Several sinks, each at its own pace: one that is away does not delay others. Real servers."""
 
 import asyncio
 import json
@@ -109,8 +109,8 @@ async def test_a_dead_broker_does_not_hold_up_influxdb(tmp_path, cloud, broker):
         await until(lambda: workers["panel"].tally.sent[Kind.ALERT] == ALERTS)
         assert (await buffer.stats())["alerts"] == 0
     for name, count in (("andon_alert", ALERTS), ("andon_summary", SUMMARIES)):
-        found = await asyncio.to_thread(numbers, cloud, name)
-        assert sorted(found) == list(range(count))
+        received = await asyncio.to_thread(numbers, cloud, name)
+        assert sorted(received) == list(range(count))
 
 
 async def test_the_first_alert_leaves_within_5_s_whatever_the_backlog(tmp_path, cloud, broker):

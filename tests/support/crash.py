@@ -40,7 +40,7 @@ def write(path, first, pipe):
 
 
 def run_and_kill(path, first, delay):
-    """Kill a writer `delay` seconds after its first append; the last number that it said."""
+    """Kills a writer `delay` seconds after its first append; the last number that it printed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -48,24 +48,24 @@ def run_and_kill(path, first, delay):
         write(path, first, writing)
         os._exit(1)
     os.close(writing)
-    with os.fdopen(reading, "rb") as said:
-        select.select([said], [], [], 30)
+    with os.fdopen(reading, "rb") as output:
+        select.select([output], [], [], 30)
         time.sleep(delay)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        # A number that was cut short was not said.
-        lines = said.read().split(b"\n")[:-1]
+        # A number that was cut off does not count.
+        lines = output.read().split(b"\n")[:-1]
     return int(lines[-1])
 
 
 def check(path, last):
-    """Everything said is there, and the store says that nothing was lost; the newest number."""
+    """Asserts that all printed numbers are stored and nothing was lost; the newest number."""
     with closing(opened(path)) as store:
         assert store.set_aside == []
         assert store.dropped.total() == 0, store.dropped
         alerts = [int(e.body) for e in store.lease("cloud", 10**6, BIG)]
         newest = alerts[-1]
-        # One append may have been committed without having been said.
+        # One append may have been committed but not printed.
         assert last <= newest <= last + 1
         assert alerts == list(range(alerts[0], newest + 1))
         assert store.load_checkpoint("machine") == b"%d" % newest

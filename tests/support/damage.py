@@ -32,7 +32,7 @@ def opened(path):
 
 
 def rows_of(kind, first, last):
-    """Every thirtieth of them so long that it stands on three pages."""
+    """Bodies of points, every thirtieth so long that it takes three pages."""
     return [
         Envelope(kind, n, b"<%s%04d>" % (kind.name[:1].encode(), n) * (1300 if n % 30 == 0 else 15))
         for n in range(first, last + 1)
@@ -117,7 +117,7 @@ def drained(folder):
             got += [e for e in batch if e.kind is not Kind.GATEWAY]
         counted = sum(n for (kind, _), n in store.dropped.items() if kind in (A, S))
         numbers = [(e.kind, e.key) for e in got]
-        told = [loss for loss in store.stats()["losses"] if loss["kind"] != "gateway"]
-        journalled = sum(loss["count"] for loss in told)
+        losses = [loss for loss in store.stats()["losses"] if loss["kind"] != "gateway"]
+        journalled = sum(loss["count"] for loss in losses)
         bodies = {e.body for e in got}
         return Outcome(bodies, counted, checkpoints, store.set_aside, numbers, journalled)

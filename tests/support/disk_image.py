@@ -52,10 +52,10 @@ def record(command: list[str], folder: Path, trace: Path) -> list[Op]:
 
 
 def _op(line: str, folder: str) -> Op | None:
-    found = _LINE.match(line)
-    if found is None:
+    match = _LINE.match(line)
+    if match is None:
         return None
-    call, args = found["call"], found["args"]
+    call, args = match["call"], match["args"]
     texts = [bytes.fromhex(text.replace("\\x", "")) for text in _TEXT.findall(args)]
     fd = _FD.match(args)
     if call == "write" and fd is not None and fd["number"] == "1":
@@ -75,9 +75,9 @@ def _op(line: str, folder: str) -> Op | None:
 
 
 def _is_harmless(mapping: str, folder: str) -> bool:
-    """Not of this folder, or a -shm, which who opens the database first makes anew from its log."""
-    found = _FD.search(mapping)
-    path = _plain(found["path"]) if found else ""
+    """Whether a file is outside this folder, or a -shm, which SQLite recreates from the WAL."""
+    match = _FD.search(mapping)
+    path = _plain(match["path"]) if match else ""
     return not path.startswith(folder) or path.endswith("-shm")
 
 
@@ -163,11 +163,11 @@ class _File:
         moments = {moment for number in numbers for moment, _ in self.sectors.get(number, ())}
         chosen = dice.choice([0, *sorted(moments)])
         for number in numbers:
-            found = [body for moment, body in self.sectors.get(number, ()) if moment <= chosen]
+            writes = [body for moment, body in self.sectors.get(number, ()) if moment <= chosen]
             start = number * _SECTOR
-            if found and start < len(left):
+            if writes and start < len(left):
                 end = min(start + _SECTOR, len(left))
-                left[start:end] = found[-1][: end - start]
+                left[start:end] = writes[-1][: end - start]
 
 
 class Disk:

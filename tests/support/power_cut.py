@@ -76,21 +76,21 @@ def say(word: str, serials: list[int]) -> None:
 
 
 @dataclass
-class Said:
+class Reported:
     """The serials of appends that returned, and of points that a sink may have taken since."""
 
     stored: set[int] = field(default_factory=set)
     acked: dict[Kind, set[int]] = field(default_factory=lambda: {kind: set() for kind in Kind})
 
-    def hear(self, line: bytes) -> None:
+    def note(self, line: bytes) -> None:
         word, *serials = line.decode().split()
         heard = self.stored if word == "stored" else self.acked[Kind[word.removeprefix("acking.")]]
         heard |= set(map(int, serials))
 
-    def goes_on_from(self, found: "Found") -> None:
+    def continue_from(self, recovered: "Recovered") -> None:
         """What is in an image was on a disk, and no more is asked of the next writer's images."""
-        self.stored |= {found.newest} - {0}
-        for kind, held in found.held.items():
+        self.stored |= {recovered.newest} - {0}
+        for kind, held in recovered.held.items():
             # Of a summary's two tags one may have been evicted.
             self.acked[kind] = {n for n in self.stored if held[n] < 1 + (kind is Kind.SUMMARY)}
 
@@ -99,7 +99,7 @@ class Said:
 
 
 @dataclass
-class Found:
+class Recovered:
     """What the store made of one image."""
 
     newest: int
@@ -110,21 +110,21 @@ class Found:
     """Of its own accord, by its marks."""
 
 
-def look(folder: Path, said: Said, max_bytes: int) -> Found:
+def recover(folder: Path, reported: Reported, max_bytes: int) -> Recovered:
     """Open the image as the daemon does, and store one more point."""
     with closing(opened(folder, max_bytes)) as store:
         newest = int(store.load_checkpoint("machine") or 0)
         held = in_it(store)
-        is_whole = newest <= max(said.stored, default=0) + 1 and all(
+        is_whole = newest <= max(reported.stored, default=0) + 1 and all(
             max(held[kind], default=0) <= newest
-            and (newest in held[kind] or newest in said.acked[kind] or not newest)
+            and (newest in held[kind] or newest in reported.acked[kind] or not newest)
             for kind in (Kind.ALERT, Kind.SUMMARY)
         )
         damaged = bool(store.set_aside) or not is_whole
         claims_losses = store.dropped.total() > 0
         store.append(some_points(newest + 1), {})
         assert in_it(store)[Kind.ALERT] == held[Kind.ALERT] + Counter([newest + 1])
-    return Found(newest, held, damaged, claims_losses)
+    return Recovered(newest, held, damaged, claims_losses)
 
 
 def in_it(store: Store) -> dict[Kind, Counter[int]]:
@@ -144,24 +144,24 @@ class Tally:
     damaged: int = 0
     false_losses: int = 0
 
-    def add(self, found: Found, said: Said, *, is_tight: bool) -> None:
+    def add(self, recovered: Recovered, reported: Reported, *, is_tight: bool) -> None:
         self.images += 1
-        self.damaged += found.damaged
-        self.lost_alerts += bool(said.owed(Kind.ALERT) - set(found.held[Kind.ALERT]))
+        self.damaged += recovered.damaged
+        self.lost_alerts += bool(reported.owed(Kind.ALERT) - set(recovered.held[Kind.ALERT]))
         if not is_tight:
-            there = found.held[Kind.SUMMARY]
-            self.lost_summaries += any(there[serial] < 2 for serial in said.owed(Kind.SUMMARY))
-        self.false_losses += found.claims_losses
+            there = recovered.held[Kind.SUMMARY]
+            self.lost_summaries += any(there[serial] < 2 for serial in reported.owed(Kind.SUMMARY))
+        self.false_losses += recovered.claims_losses
 
 
 def cut_often(folder: Path, images: int, seed: int, synchronous: str = "FULL") -> Tally:
     """Cut that often. Every second writer has so little room that it merges and evicts."""
-    dice, tally, files, said = Random(seed), Tally(), {}, Said()
+    dice, tally, files, reported = Random(seed), Tally(), {}, Reported()
     for turn in range(-(-images // IMAGES_EACH)):
         is_tight, run = turn % 2 == 1, folder / f"run-{turn}"
         max_bytes = TIGHT if is_tight else BIG
         put(run, files)
-        words = ["write", run, 1 + max(said.stored, default=0), max_bytes, synchronous]
+        words = ["write", run, 1 + max(reported.stored, default=0), max_bytes, synchronous]
         command = [sys.executable, __file__, *map(str, words)]
         ops = record(command, run, folder / "trace")
         cuts = set(dice.sample(range(len(ops)), min(IMAGES_EACH, images - tally.images)))
@@ -169,15 +169,15 @@ def cut_often(folder: Path, images: int, seed: int, synchronous: str = "FULL") -
         for number, op in enumerate(ops):
             disk.do(op)
             if op.what == "say":
-                said.hear(op.data)
+                reported.note(op.data)
             if number in cuts:
                 image = disk.after_a_cut(dice)
                 put(folder / "image", image)
-                found = look(folder / "image", said, max_bytes)
-                tally.add(found, said, is_tight=is_tight)
-                kept = image, found, deepcopy(said)
-        files, found, said = kept
-        said.goes_on_from(found)
+                recovered = recover(folder / "image", reported, max_bytes)
+                tally.add(recovered, reported, is_tight=is_tight)
+                kept = image, recovered, deepcopy(reported)
+        files, recovered, reported = kept
+        reported.continue_from(recovered)
     return tally
 
 

@@ -40,10 +40,10 @@ def record(file, length, joined=True, **recipe):
     columns = [TAGS.index(name) for name in names]
     recording = rows(Recipe(length, **recipe))
     for _, minute in groupby(recording, key=lambda row: row[0] // (60 * SECOND)):
-        found = list(_arrivals(minute, columns))
-        archive.store(found)
+        arrivals = list(_arrivals(minute, columns))
+        archive.store(arrivals)
     if joined:
-        archive.maintain(found[-1][0] + HOUR)
+        archive.maintain(arrivals[-1][0] + HOUR)
     return folder
 
 

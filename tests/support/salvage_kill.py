@@ -49,8 +49,8 @@ def run_and_kill(path, killed_at):
         finally:
             os._exit(0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as said:
-        calls = int(said.read() or 0)
+    with os.fdopen(reading, "rb") as output:
+        calls = int(output.read() or 0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) == (not calls), "the start failed by itself"
     return os.WIFSIGNALED(status), calls
@@ -67,12 +67,12 @@ def damaged(image):
 
 def check(folder, image, files):
     """Everything is there but what was hit, and once; the damaged files are as they were."""
-    found = damage.drained(folder)
+    result = damage.drained(folder)
     hit = image.hit(LOG, len(files[LOG]) // 2, len(files[LOG]) // 2 + 1) | {LOST}
-    assert LOST in image.waiting - found.got <= hit
-    assert len(found.numbers) == len(set(found.numbers))
-    assert found.journalled >= len(image.waiting - found.got)
-    assert damage.NEWEST in found.checkpoints
+    assert LOST in image.waiting - result.got <= hit
+    assert len(result.numbers) == len(set(result.numbers))
+    assert result.journalled >= len(image.waiting - result.got)
+    assert damage.NEWEST in result.checkpoints
     (aside,) = folder.glob("*.corrupt-*Z")
     assert aside.read_bytes() == files[DATABASE]
     assert aside.with_name(aside.name + "-wal").read_bytes() == files[LOG]

@@ -18,8 +18,8 @@ def points(kind, *bodies):
     return [Envelope(kind, at, body.encode()) for at, body in enumerate(bodies, 1)]
 
 
-def bodies(found):
-    return [envelope.body.decode() for envelope in found]
+def bodies(envelopes):
+    return [envelope.body.decode() for envelope in envelopes]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def lease(buffer, sink="cloud"):
     return bodies(await buffer.lease(sink, 1000, 10**9))
 
 
-def error(code, text="said sqlite"):
+def error(code, text="reported by sqlite"):
     made = sqlite3.OperationalError(text)
     made.sqlite_errorcode = code
     return made
@@ -50,7 +50,7 @@ def failing(buffer, monkeypatch, made):
     monkeypatch.setattr(buffer._store, "append", fail)
 
 
-async def test_what_was_appended_is_there_after_reopening(path):
+async def test_appended_points_are_there_after_reopening(path):
     async with open_buffer(path, OPTIONS, SINKS) as buffer:
         await buffer.append(points(A, "a1"), {"pump": b"state"})
     async with open_buffer(path, OPTIONS, SINKS) as buffer:
@@ -102,7 +102,7 @@ async def test_a_cancelled_append_is_whole_and_nothing_overtakes_it(buffer, monk
     assert await buffer.wait_for_news("panel") == {A}
 
 
-async def test_leaving_the_context_waits_for_what_was_begun(path):
+async def test_leaving_the_context_waits_for_running_calls(path):
     async with open_buffer(path, OPTIONS, SINKS) as buffer:
         tasks = [asyncio.create_task(buffer.append(points(A, f"a{n}"))) for n in range(20)]
         await asyncio.sleep(0)
@@ -120,7 +120,7 @@ async def test_leaving_the_context_closes_the_file(path):
     assert not path.with_name("buffer.db-wal").exists()
 
 
-async def test_a_full_disk_is_said_and_over_as_soon_as_there_is_room(buffer):
+async def test_a_full_disk_raises_until_there_is_room_again(buffer):
     db, thread = buffer._store._contents.db, buffer._thread
 
     def limit(pages):
@@ -148,15 +148,15 @@ async def test_a_full_disk_is_said_and_over_as_soon_as_there_is_room(buffer):
         (sqlite3.SQLITE_MISUSE, Fatal),
     ],
 )
-async def test_every_failure_has_its_verdict(buffer, monkeypatch, code, kind):
+async def test_every_failure_is_classified(buffer, monkeypatch, code, kind):
     failing(buffer, monkeypatch, error(code))
-    with pytest.raises(kind, match="said sqlite") as caught:
+    with pytest.raises(kind, match="reported by sqlite") as caught:
         await buffer.append(points(A, "a1"))
     assert type(caught.value) is kind
     assert isinstance(caught.value.__cause__, sqlite3.Error)
 
 
-async def test_after_a_failed_fsync_the_file_is_read_anew(buffer, monkeypatch):
+async def test_after_a_failed_fsync_the_file_is_opened_again(buffer, monkeypatch):
     await buffer.append(points(A, "a1"))
     before = buffer._store._contents.db
     with monkeypatch.context() as patch:
@@ -190,10 +190,10 @@ async def test_a_buffer_that_cannot_be_opened_leaves_no_thread_behind(tmp_path):
     assert not [t for t in threading.enumerate() if t.name.startswith("buffer")]
 
 
-async def test_the_figures_say_what_waits_and_what_was_lost(buffer):
+async def test_stats_count_waiting_and_lost_points(buffer):
     await buffer.append(points(A, "a1") + points(S, "s1", "s2") + points(G, "g1"))
-    found = await buffer.lease("cloud", 1, 10**9)
-    await buffer.reject("cloud", found, "no")
+    leased = await buffer.lease("cloud", 1, 10**9)
+    await buffer.reject("cloud", leased, "no")
     stats = await buffer.stats()
     waiting = {name: stats[name] for name in ("alerts", "summaries", "gateway", "oldest_at")}
     assert waiting == {"alerts": 1, "summaries": 2, "gateway": 1, "oldest_at": 1}

@@ -1,4 +1,4 @@
-"""The store against a plain model of what it promises."""
+"""The store compared with a plain model of its promises."""
 
 import tempfile
 from collections import Counter
@@ -24,7 +24,7 @@ sinks = st.sampled_from(sorted(SINKS))
 
 
 class BufferModel(RuleBasedStateMachine):
-    """Lists in memory do what the file must do."""
+    """A model of the store with lists in memory."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +64,7 @@ class BufferModel(RuleBasedStateMachine):
                     break
                 del self.rows[kind][seq]
 
-    def settle(self, sink, envelopes):
+    def finish(self, sink, envelopes):
         for envelope in envelopes:
             self.done[sink][envelope.kind].add(envelope.key)
         if envelopes:
@@ -106,8 +106,8 @@ class BufferModel(RuleBasedStateMachine):
             self.store.reject(sink, rejected, "no")
             self.dropped.update((e.kind, "rejected") for e in rejected)
         self.store.ack(sink, acked)
-        self.settle(sink, rejected)
-        self.settle(sink, acked)
+        self.finish(sink, rejected)
+        self.finish(sink, acked)
         self.note_loose(sink, acked, rejected)
 
     def note_loose(self, sink, acked, rejected):
@@ -124,7 +124,7 @@ class BufferModel(RuleBasedStateMachine):
         while leased := self.store.lease(sink, 7, 200):
             got += [(e.kind, e.key, e.body) for e in leased]
             self.store.ack(sink, leased)
-            self.settle(sink, leased)
+            self.finish(sink, leased)
             self.note_loose(sink, leased, [])
         assert sorted(got) == sorted(expected)
         assert [p for p in got if p[0] is Kind.ALERT] == [p for p in expected if p[0] is Kind.ALERT]
@@ -143,7 +143,7 @@ class BufferModel(RuleBasedStateMachine):
         self.open()
 
     @invariant()
-    def says_what_it_holds(self):
+    def stats_match_the_model(self):
         stats = self.store.stats()
         assert stats["bytes"] == self.used() <= MAX_BYTES
         assert [stats[n] for n in ("alerts", "summaries", "gateway", "clips")] == [

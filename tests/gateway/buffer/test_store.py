@@ -25,8 +25,8 @@ def points(kind, *bodies):
     return [Envelope(kind, at, body.encode()) for at, body in enumerate(bodies, 1)]
 
 
-def bodies(found):
-    return [envelope.body.decode() for envelope in found]
+def bodies(envelopes):
+    return [envelope.body.decode() for envelope in envelopes]
 
 
 def lease(opened, sink="cloud", rows=1000, size=BIG):
@@ -129,8 +129,8 @@ def test_a_rejected_point_holds_up_nobody_and_is_kept_with_the_reason(path):
         assert bodies(lease(opened)) == ["a1", "a3"]
         assert opened.stats()["dead_letters"] == 1
     with closing(sqlite3.connect(path)) as db:
-        found = db.execute("SELECT sink, body, why, rejected_at FROM dead_letter").fetchall()
-    assert found == [("cloud", b"poison", "field type conflict", 1_000)]
+        kept = db.execute("SELECT sink, body, why, rejected_at FROM dead_letter").fetchall()
+    assert kept == [("cloud", b"poison", "field type conflict", 1_000)]
 
 
 def test_a_rejected_point_still_goes_to_the_other_sink(path):

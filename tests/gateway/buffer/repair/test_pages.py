@@ -42,10 +42,10 @@ def read_all(pages):
     def page_at(number):
         return pages[number - 1] if 0 < number <= len(pages) else b""
 
-    found = PageContent()
+    content = PageContent()
     for page in pages:
-        found.add(read(page, page_at))
-    return found
+        content.add(read(page, page_at))
+    return content
 
 
 def row(number, body, kind=A):
@@ -60,48 +60,48 @@ def row(number, body, kind=A):
         max_size=40,
     )
 )
-def test_every_row_is_found_whatever_is_in_it(content):
+def test_every_row_is_read_whatever_its_content(content):
     sent = [Envelope(k, at, body, v, seq) for (k, seq), (at, v, body) in content.items()]
-    found = read_all(pages_of(sent)).rows
-    assert sorted(found, key=repr) == sorted(sent, key=repr)
+    content = read_all(pages_of(sent)).rows
+    assert sorted(content, key=repr) == sorted(sent, key=repr)
 
 
 @pytest.mark.parametrize("size", [0, 57, 58, 4033, 4034, 4035, 4036, 4037, 8125, 8126, 100_000])
-def test_a_row_that_goes_on_over_other_pages_is_found_whole(size):
+def test_a_row_with_overflow_pages_is_read_completely(size):
     sent = [row(1, b"before"), row(2, b"x" * size), row(3, b"after")]
-    found = read_all(pages_of(sent)).rows
-    assert sorted(found, key=lambda e: e.key) == sent
+    content = read_all(pages_of(sent)).rows
+    assert sorted(content, key=lambda e: e.key) == sent
 
 
-def test_checkpoints_and_cursors_are_found_as_they_are_stored():
+def test_checkpoints_and_cursors_are_read_as_they_are_stored():
     states = {f"detector-{n}-é" * (n + 1): bytes([n]) * n**4 for n in range(12)}
     cursors = {("cloud", 0, 0), ("cloud", 1, 1), ("file with a name", 2, 2**40)}
-    found = read_all(pages_of([row(1, b"a")], states.items(), cursors))
-    assert {name: state for name, state, _ in found.checkpoints} == states
-    assert {cursor[:3] for cursor in found.cursors} == cursors
+    content = read_all(pages_of([row(1, b"a")], states.items(), cursors))
+    assert {name: state for name, state, _ in content.checkpoints} == states
+    assert {cursor[:3] for cursor in content.cursors} == cursors
 
 
-def test_only_the_last_state_of_a_checkpoint_is_found():
+def test_only_the_last_state_of_a_checkpoint_is_read():
     states = [("pump", b"%d" % n * 100) for n in range(50)]
     assert [row[1] for row in read_all(pages_of([], states)).checkpoints] == [b"49" * 100]
 
 
-def test_deleted_rows_are_not_found():
+def test_deleted_rows_are_not_read():
     sent = [row(n, b"%d" % n * 40, S) for n in range(1, 400)]
     gone = {n for n in range(1, 400) if n % 3 or n < 200}
-    found = read_all(pages_of(sent, deleted=[(S, n) for n in gone])).rows
-    assert {e.key for e in found} == set(range(1, 400)) - gone
+    content = read_all(pages_of(sent, deleted=[(S, n) for n in gone])).rows
+    assert {e.key for e in content} == set(range(1, 400)) - gone
 
 
-def test_the_numbers_that_were_given_out_are_found():
+def test_the_last_numbers_are_read():
     pages = pages_of([row(300 + kind, b"a", kind) for kind in Kind])
-    found = [numbers for page in pages if (numbers := last_numbers(page))]
-    assert found == [{kind: 300 + kind for kind in Kind}]
+    content = [numbers for page in pages if (numbers := last_numbers(page))]
+    assert content == [{kind: 300 + kind for kind in Kind}]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_what_is_damaged_costs_itself_alone(data):
+def test_damage_costs_the_damaged_rows_only(data):
     sent = [row(n, b"%04d" % n * 12) for n in range(1, 60)]
     pages = pages_of(sent)
     number, at = data.draw(st.sampled_from(range(len(pages)))), data.draw(st.integers(0, 4095))
@@ -118,7 +118,7 @@ def test_what_is_damaged_costs_itself_alone(data):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_garbage_is_nothing(seed):
+def test_garbage_has_no_rows(seed):
     dice = random.Random(seed)
     page = bytes(dice.choices([6, 9, 0, 1, 12, 13, 128, 255], k=PAGE)) if seed else b"\x09" * PAGE
     assert read(page, lambda _: b"") == PageContent()

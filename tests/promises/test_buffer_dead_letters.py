@@ -1,4 +1,4 @@
-"""Promise: what a sink refused can be seen, exported and sent once more, by asking the daemon."""
+"""Promise: rejected points can be listed, exported and sent again, by asking the daemon."""
 
 import asyncio
 import json
@@ -28,16 +28,16 @@ state: state
 
 @pytest.fixture
 async def daemon(tmp_path):
-    """A buffer with one refused point, behind the socket; the command to ask it."""
+    """A buffer with one rejected point behind the control socket; the buffer and the line file."""
     (tmp_path / "line.yaml").write_text(LINE)
     state = tmp_path / "state"
     tags = [tag("flow")]
     health = Health("press-3", "plant", tags, FreshnessWatch(tags, 5.0, 3.0))
     async with open_buffer(state / "buffer.db", OPTIONS, {"cloud": frozenset(Kind)}) as buffer:
         await buffer.append([Envelope(Kind.ALERT, n, b"m f=%d %d" % (n, n)) for n in (1, 2)])
-        found = await buffer.lease("cloud", 10, 10**6)
-        await buffer.ack("cloud", found[:1])
-        await buffer.reject("cloud", found[1:], "field type conflict")
+        leased = await buffer.lease("cloud", 10, 10**6)
+        await buffer.ack("cloud", leased[:1])
+        await buffer.reject("cloud", leased[1:], "field type conflict")
         socket = serve(
             health,
             lambda: b"",
@@ -56,32 +56,32 @@ async def ask(file, *words):
     done = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    said, complained = await done.communicate()
-    return done.returncode, said.decode() + complained.decode()
+    output, errors = await done.communicate()
+    return done.returncode, output.decode() + errors.decode()
 
 
-async def test_a_refused_point_is_listed_exported_and_sent_once_more(daemon):
+async def test_a_rejected_point_is_listed_exported_and_sent_again(daemon):
     buffer, file = daemon
-    code, said = await ask(file, "stat", "--json")
-    assert (code, json.loads(said)["dead_letters"]) == (0, 1)
-    _, said = await ask(file, "list", "--json")
-    letter = json.loads(said)
+    code, output = await ask(file, "stat", "--json")
+    assert (code, json.loads(output)["dead_letters"]) == (0, 1)
+    _, output = await ask(file, "list", "--json")
+    letter = json.loads(output)
     assert (letter["sink"], letter["why"], letter["line"]) == (
         "cloud",
         "field type conflict",
         "m f=2 2",
     )
-    _, said = await ask(file, "export")
-    assert said == "# cloud: field type conflict\nm f=2 2\n"
+    _, output = await ask(file, "export")
+    assert output == "# cloud: field type conflict\nm f=2 2\n"
     assert await ask(file, "requeue", str(letter["id"])) == (0, "1 requeued\n")
     assert [e.body for e in await buffer.lease("cloud", 10, 10**6)] == [b"m f=2 2"]
     assert (await buffer.stats())["dead_letters"] == 0
-    _, said = await ask(file, "stat")
-    assert "rejected" in said
+    _, output = await ask(file, "stat")
+    assert "rejected" in output
 
 
-async def test_without_a_daemon_it_says_so(tmp_path):
+async def test_without_a_daemon_the_command_reports_that(tmp_path):
     (tmp_path / "line.yaml").write_text(LINE)
-    code, said = await ask(tmp_path / "line.yaml", "stat")
+    code, output = await ask(tmp_path / "line.yaml", "stat")
     assert code == 1
-    assert "no daemon answers" in said
+    assert "no daemon answers" in output

@@ -77,7 +77,7 @@ class HistorySection(Strict):
     max_age: PositiveDuration = 7 * 24 * 60 * MINUTE
     """Files whose first sample is older than this are deleted."""
     flush: PositiveDuration = MINUTE
-    """How often samples are written: a crash costs those of at most this long."""
+    """How often samples are written; a crash costs the samples of at most this time."""
     clip: ClipSection | None = None
     """Forward the raw samples around each alarm; `clip: {}` sends those of its causes, from two
     minutes before to one minute after. Without it no raw sample leaves this machine."""

@@ -4,7 +4,7 @@ Promises
 - A file is complete or absent: it is written under another name, fsync'd and renamed.
 - The small files of an hour are joined to one. A crash during that leaves both, and their names
   show that the large one holds the small ones.
-- Unreadable files are set aside; they are deleted only when they are the oldest.
+- Unreadable files are set aside, not deleted at once; beyond the bounds they are deleted first.
 - The folder is bounded by bytes and age, oldest first. History is also deleted when the disk has
   less than `RESERVE` left, because alerts need the space more.
 """

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from connectors.discover.access import access_options, make_missing, parsed, source
-from connectors.modbus.place import checked, place, place_options
+from connectors.modbus.device_arguments import connection_settings, device_arguments, validated
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import AndonError, Places
 from gateway.api.model import SECOND, Nanos
@@ -77,7 +77,7 @@ def opcua(
 
 
 @discover.command()
-@place_options
+@device_arguments
 @click.option("--units", default="1-32", show_default=True, help="Unit ids to try, as in 1-20,255.")
 @click.option("--requests", default=2000, show_default=True, help="Requests to send at most.")
 @click.option("--most", default=200, show_default=True, help="Tags to write at most.")
@@ -95,11 +95,11 @@ def modbus(
     """
     from connectors.discover.modbus import scanned, units_of
     from connectors.discover.modbus_file import line_file
-    from connectors.modbus.connection import Connection
+    from connectors.modbus.connection import ModbusConnectionOptions
 
-    there = place(host, said)
+    there = connection_settings(host, said)
     patience = {"timeout": said["timeout"], "pause": said["pause"]}
-    options = checked(Connection, there | patience)
+    options = validated(ModbusConnectionOptions, there | patience)
     try:
         wanted = units_of(units, options.transport)
     except ValueError as error:

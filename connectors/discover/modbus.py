@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from connectors.discover.ranges import Search
-from connectors.modbus.answers import judge
 from connectors.modbus.bus import Bus
 from connectors.modbus.client import UnitSilent
-from connectors.modbus.connection import UNTAGGED, Connection, Transport
+from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions, Transport
 from connectors.modbus.identification import identification
 from connectors.modbus.options import BIT_TABLES, Table
 from connectors.modbus.plan import Request
+from connectors.modbus.responses import check_response
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
 
@@ -116,7 +116,7 @@ class Scan:
             silences = 0 if pdu else silences + 1
             if pdu[1:] == bytes((_NO_FUNCTION,)):
                 return
-            data = judge(_request(unit.unit, table, address, count), pdu).data
+            data = check_response(_request(unit.unit, table, address, count), pdu).data
             is_answered = bool(data)
             places = range(address, address + count)
             # Bits come in whole bytes: more than were asked for.
@@ -136,7 +136,7 @@ class Scan:
         self.asked += 1
 
 
-def scanned(options: Connection, units: Sequence[int], limit: int) -> Scan:
+def scanned(options: ModbusConnectionOptions, units: Sequence[int], limit: int) -> Scan:
     """Scan with its progress on a terminal; whatever ends it, what was found until then is kept."""
     with Console(stderr=True).status("connecting") as status:
         scan = Scan(Bus(options, Path.cwd()), limit, lambda text: status.update(escape(text)))

@@ -1,11 +1,11 @@
-"""One connection and everybody who reads over it.
+"""One connection, shared by every source that reads over it.
 
 Promises
 - A serial port, or a serial server, is opened once, however many sources of a line read from it:
-  their requests take turns in the order in which they were asked, and none overlaps another.
-  Over Modbus TCP every source has a connection of its own.
-- After a request without its right answer the connection is closed; the next request opens another.
-- Sources that share a line agree on its settings, or are refused.
+  their requests are sent in the order in which they were made, and never overlap.
+  Over Modbus TCP every source has its own connection.
+- After a request without a valid response the connection is closed; the next request opens another.
+- Sources that share a bus must agree on its settings; if not, the line file is refused.
 """
 
 import asyncio
@@ -14,28 +14,29 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakSet
 
-from connectors.modbus.client import ReadOnlyClient
-from connectors.modbus.connection import UNTAGGED, Connection
-from connectors.modbus.doubts import Doubts
+from connectors.modbus.client import ModbusReadOnlyClient
+from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
+from connectors.modbus.duplicate_responses import DuplicateResponses
+from connectors.modbus.late_responses import LateResponses
 from connectors.modbus.plan import Request
-from connectors.modbus.twins import Twins
-from connectors.modbus.wire import Answer
+from connectors.modbus.wire import ModbusResponse
 from gateway.api.contracts import ConfigError
 
 
 class Bus:
-    """Opened by the first who joins, closed by the last who leaves.
+    """Opened by the first reader to join, closed by the last one to leave.
 
-    `plans` holds what each of its sources polls, by the source's name; `is_new` until it is opened.
+    `plans` holds what each source polls, by the source's name; `is_new` until it is opened.
     """
 
-    def __init__(self, options: Connection, config: Path) -> None:
+    def __init__(self, options: ModbusConnectionOptions, config: Path) -> None:
         self.plans: dict[str, Sequence[Request]] = {}
         self.options, self.config = options, config
-        # What a unit may owe, and how it answers, outlives the connection it was asked over.
-        self._doubts, self._twins = Doubts(options.timeout), Twins(options.timeout)
+        # A unit's late and duplicate responses can outlive the connection they were requested on.
+        self._late = LateResponses(options.timeout)
+        self._duplicates = DuplicateResponses(options.timeout)
         self._turn = asyncio.Lock()
-        self._client: ReadOnlyClient | None = None
+        self._client: ModbusReadOnlyClient | None = None
         self._readers = 0
         self.is_new = True
 
@@ -58,27 +59,30 @@ class Bus:
             if not self._readers:
                 await self._close()
 
-    async def read(self, request: Request) -> Answer:
-        """The device's answer, be it an exception; UnitSilent or SourceLost as the client's."""
+    async def read(self, request: Request) -> ModbusResponse:
+        """The device's response, which may be an exception; raises as the client's `read` does."""
         return await self._in_turn(lambda client: client.read(request))
 
-    async def identify(self, unit: int) -> Answer:
-        """What the device says of itself, or its refusal; errors as `read`."""
+    async def identify(self, unit: int) -> ModbusResponse:
+        """The device's identification, or its refusal; raises as `read` does."""
         return await self._in_turn(lambda client: client.identify(unit))
 
-    async def _in_turn(self, ask: Callable[[ReadOnlyClient], Awaitable[Answer]]) -> Answer:
+    async def _in_turn(
+        self, send: Callable[[ModbusReadOnlyClient], Awaitable[ModbusResponse]]
+    ) -> ModbusResponse:
         async with self._turn:
             client = await self._connected()
             try:
-                return await ask(client)
+                return await send(client)
             except BaseException:
-                # Also when cancelled: the answer may still come, and must meet nobody.
+                # Also when cancelled: the response may still arrive, and must not be read by the
+                # next request.
                 await self._close()
                 raise
 
-    async def _connected(self) -> ReadOnlyClient:
+    async def _connected(self) -> ModbusReadOnlyClient:
         if self._client is None:
-            client = ReadOnlyClient(self.options, self.config, self._doubts, self._twins)
+            client = ModbusReadOnlyClient(self.options, self.config, self._late, self._duplicates)
             try:
                 await client.connect()
             except BaseException:
@@ -96,30 +100,34 @@ class Bus:
 _SHARED: WeakSet[Bus] = WeakSet()
 
 
-def bus_of(name: str, options: Connection, config: Path, plan: Sequence[Request]) -> Bus:
-    """The bus that a source reads over; ConfigError if another source wants it otherwise."""
-    found = None
+def bus_for(
+    name: str, options: ModbusConnectionOptions, config: Path, plan: Sequence[Request]
+) -> Bus:
+    """The bus that a source reads over; ConfigError if another source has different settings."""
+    shared = None
     for bus in list(_SHARED) if options.transport in UNTAGGED else ():
         if bus.options.where == options.where:
             difference = _difference(bus.options, options)
             if not difference:
-                found = bus
+                shared = bus
             elif bus.is_new and name not in bus.plans:
-                # One that was opened may be what the file said before it was changed.
+                # One that was opened may have the settings from before the file was changed.
                 raise ConfigError(
                     f"{difference} in {', '.join(bus.plans)}, but both share {options.where}: "
-                    "one line has one setting"
+                    "sources on one bus need the same settings"
                 )
-    bus = found or Bus(options, config)
+    bus = shared or Bus(options, config)
     bus.plans[name] = plan
     if options.transport in UNTAGGED:
         _SHARED.add(bus)
     return bus
 
 
-def _difference(theirs: Connection, ours: Connection) -> str:
-    """The first setting of the connection that is not the same, for people; empty if none."""
-    names = list(Connection.model_fields)
-    wanted, given = (said.model_dump(mode="json", include=set(names)) for said in (theirs, ours))
+def _difference(theirs: ModbusConnectionOptions, ours: ModbusConnectionOptions) -> str:
+    """The first connection setting that differs, readable; empty if there is none."""
+    names = list(ModbusConnectionOptions.model_fields)
+    wanted, given = (
+        options.model_dump(mode="json", include=set(names)) for options in (theirs, ours)
+    )
     differing = (name for name in names if given[name] != wanted[name])
     return next((f"{name}: {given[name]} here and {wanted[name]}" for name in differing), "")

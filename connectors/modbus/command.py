@@ -1,8 +1,8 @@
-"""`andon peek`: a few registers in all types and orders side by side; only ever reads.
+"""`andon peek`: shows a few registers in all types and orders side by side.
 
 Promises
-- One read with function code 1 to 4, then the connection is closed.
-- Exit code 0 when something was read, 1 when not, 2 when called wrongly.
+- Sends one read with function code 1 to 4, then closes the connection.
+- Exit code 0 when something was read, 1 when not, 2 for wrong arguments.
 - `--json` prints one object and nothing else.
 """
 
@@ -17,32 +17,46 @@ import click
 from rich.console import Console
 from rich.table import Table as Grid
 
-from connectors.modbus.answers import judge
 from connectors.modbus.bus import Bus
-from connectors.modbus.guesses import NARROW, ORDERS, WIDE, WIDEST, Guess, guesses
+from connectors.modbus.device_arguments import (
+    connection_settings,
+    device_arguments,
+    validated,
+)
+from connectors.modbus.interpretations import (
+    NARROW,
+    ORDERS,
+    WIDE,
+    WIDEST,
+    Interpretation,
+    interpretations,
+)
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
-from connectors.modbus.place import checked, place, place_options
 from connectors.modbus.plan import Request
+from connectors.modbus.responses import check_response
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
 
 
 @click.command()
-@place_options
+@device_arguments
 @click.option("--address", default=0, show_default=True, help="First register, counted from 0.")
-@click.option("--count", default=8, show_default=True, help="How many registers or bits.")
+@click.option("--count", default=8, show_default=True, help="Number of registers or bits.")
 @click.option("--table", type=click.Choice(get_args(Table)), default="holding", show_default=True)
 @click.option("--unit", default=1, show_default=True, help="Unit (slave) id.")
-@click.option("--timeout", default="1s", show_default=True, help="How long to wait.")
-@click.option("--wide", is_flag=True, help="Types of 64 bits as well.")
+@click.option("--timeout", default="1s", show_default=True, help="How long to wait for a response.")
+@click.option("--wide", is_flag=True, help="Also show 64-bit types.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def peek(host: str, *, address: int, count: int, wide: bool, as_json: bool, **said: Any) -> None:
+def peek(
+    host: str, *, address: int, count: int, wide: bool, as_json: bool, **arguments: Any
+) -> None:
     """Read registers of a Modbus device and show them in all types.
 
     HOST is a name or address, DEVICE a serial port such as /dev/ttyUSB0. Pick the column in which
-    the numbers make sense: its head is what the line file has to say. Nothing is ever written.
+    the numbers make sense: its heading is what to write in the line file. Nothing is ever written
+    to the device.
     """
-    options = _options(host, address, **said)
+    options = _options(host, address, **arguments)
     request = Request(options.unit_id, options.tags["peek"].table, address, count, SECOND, ())
     _check_size(request)
     try:
@@ -57,17 +71,17 @@ def peek(host: str, *, address: int, count: int, wide: bool, as_json: bool, **sa
 
 async def _read(options: ModbusOptions, request: Request) -> bytes:
     async with Bus(options, Path.cwd()).joined() as bus:
-        verdict = judge(request, (await bus.read(request)).pdu)
-    if verdict.fault:
-        raise SourceLost(f"{options.where}: {request}: {verdict.fault}")
-    return verdict.data
+        checked = check_response(request, (await bus.read(request)).pdu)
+    if checked.fault:
+        raise SourceLost(f"{options.where}: {request}: {checked.fault}")
+    return checked.data
 
 
-def _options(host: str, address: int, **said: Any) -> ModbusOptions:
-    """The same options that a line file has, so that they are checked by the same rules."""
-    given = {"type": "modbus", "unit_id": said["unit"], "timeout": said["timeout"]}
-    given["tags"] = {"peek": {"address": address, "table": said["table"]}}
-    return checked(ModbusOptions, given | place(host, said))
+def _options(host: str, address: int, **arguments: Any) -> ModbusOptions:
+    """The options of a line file, so that the same rules apply."""
+    given = {"type": "modbus", "unit_id": arguments["unit"], "timeout": arguments["timeout"]}
+    given["tags"] = {"peek": {"address": address, "table": arguments["table"]}}
+    return validated(ModbusOptions, given | connection_settings(host, arguments))
 
 
 def _check_size(request: Request) -> None:
@@ -77,7 +91,7 @@ def _check_size(request: Request) -> None:
 
 
 def _show(request: Request, data: bytes, *, wide: bool) -> None:
-    # On a pipe there is no width to fit: no number may be cut off.
+    # A pipe has no width: use one at which no number is cut off.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     if request.are_bits:
         console.print(_bit_grid(request, data))
@@ -87,9 +101,7 @@ def _show(request: Request, data: bytes, *, wide: bool) -> None:
         console.print(grid)
     for order, text in _texts(data).items():
         console.print(f"As text, byte_order {order}: {text}", markup=False)
-    console.print(
-        "Orders as the line file has them: word_order/byte_order. big/big is the default."
-    )
+    console.print("Orders as in the line file: word_order/byte_order. big/big is the default.")
 
 
 def _bit_grid(request: Request, data: bytes) -> Grid:
@@ -103,8 +115,8 @@ def _raw_grid(request: Request, data: bytes) -> Grid:
     grid = Grid("address", "hex", "bits 15..0", *NARROW, title=str(request), title_justify="left")
     for at in range(0, len(data), 2):
         word = int.from_bytes(data[at : at + 2], "big")
-        found = guesses(data[at : at + 2], request.address + at // 2, NARROW)
-        numbers = [_number(guess.values[0]) for guess in found]
+        narrow = interpretations(data[at : at + 2], request.address + at // 2, NARROW)
+        numbers = [_number(each.values[0]) for each in narrow]
         grid.add_row(str(request.address + at // 2), f"{word:04X}", f"{word:016b}", *numbers)
     return grid
 
@@ -113,20 +125,20 @@ def _order_grids(request: Request, data: bytes, *, wide: bool) -> list[Grid]:
     heads = [f"{word}/{byte}" for word, byte in ORDERS]
     grids = []
     for types in (WIDE, WIDEST) if wide else (WIDE,):
-        found = guesses(data, request.address, types)
-        if not found:
+        rows = interpretations(data, request.address, types)
+        if not rows:
             continue
         grid = Grid("address", "data_type", *heads)
-        for guess in found:
-            is_last = guess.data_type == types[-1]
-            numbers = [_number(value) for value in guess.values]
-            grid.add_row(str(guess.address), guess.data_type, *numbers, end_section=is_last)
+        for row in rows:
+            is_last = row.data_type == types[-1]
+            numbers = [_number(value) for value in row.values]
+            grid.add_row(str(row.address), row.data_type, *numbers, end_section=is_last)
         grids.append(grid)
     return grids
 
 
 def _texts(data: bytes) -> dict[str, str]:
-    """By byte order; a dot where there is no printable character."""
+    """The text by byte order; a dot for each character that cannot be printed."""
     swapped = bytes(data[at ^ 1] for at in range(len(data)))
     return {order: _printable(raw) for order, raw in (("big", data), ("little", swapped))}
 
@@ -149,10 +161,11 @@ def _plain(request: Request, data: bytes, *, wide: bool) -> dict[str, Any]:
         return plain | {"bits": _bits(request, data)}
     types = (*NARROW, *WIDE, *(WIDEST if wide else ()))
     plain["text"] = _texts(data)
-    return plain | {"guesses": [_row(guess) for guess in guesses(data, request.address, types)]}
+    rows = [_row(each) for each in interpretations(data, request.address, types)]
+    return plain | {"guesses": rows}
 
 
-def _row(guess: Guess) -> dict[str, Any]:
-    values: Sequence[float | None] = guess.values
+def _row(shown: Interpretation) -> dict[str, Any]:
+    values: Sequence[float | None] = shown.values
     orders = {f"{w}/{b}": value for (w, b), value in zip(ORDERS, values, strict=True)}
-    return {"address": guess.address, "data_type": guess.data_type, "values": orders}
+    return {"address": shown.address, "data_type": shown.data_type, "values": orders}

@@ -1,8 +1,8 @@
-"""What a line file may say about the way to the devices.
+"""Connection settings of a Modbus source.
 
 Promises
-- Whatever a transport has no use for, or lacks, is refused at its own field.
-- Nothing is encrypted by half: with `tls` the device's certificate is always checked.
+- A setting that a transport does not use, or lacks, is refused at its own field.
+- With `tls` the device's certificate is always checked.
 """
 
 from collections.abc import Iterator
@@ -10,24 +10,24 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors.modbus.refusal import Problem, missing, refuse
+from connectors.modbus.option_errors import FieldProblem, missing_field, raise_problems
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import Duration, PositiveDuration, Strict
 
 Transport = Literal["tcp", "tls", "rtu", "rtu_over_tcp", "ascii_over_tcp"]
 Parity = Literal["none", "even", "odd"]
 UNTAGGED: frozenset[Transport] = frozenset(("rtu", "rtu_over_tcp", "ascii_over_tcp"))
-"""Answers carry no number of the request they belong to."""
+"""Responses carry no number of their request."""
 _OF_TLS = ("ca", "certificate", "key")
 _OF_SERIAL = ("device", "baudrate", "parity", "stopbits")
 
 
-class Connection(Strict):
-    """One TCP connection or one serial line, and how patient to be with it."""
+class ModbusConnectionOptions(Strict):
+    """One TCP connection or one serial bus, and its time-outs."""
 
     transport: Transport = "tcp"
     """tcp; tls (Modbus/TCP Security); rtu on a serial port; rtu_over_tcp or ascii_over_tcp through
-    a serial server that passes the bytes on as they are."""
+    a serial server that passes bytes on unchanged."""
     host: Annotated[str, Field(min_length=1)] | None = None
     """Name or address of the device."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -35,22 +35,22 @@ class Connection(Strict):
     device: Annotated[str, Field(min_length=1)] | None = None
     """The serial port, best by its stable name, as in /dev/serial/by-id/usb-FTDI_..."""
     baudrate: Annotated[int, Field(ge=300, le=4_000_000)] = 19200
-    """Bits per second on the serial line."""
+    """Bits per second on the serial bus."""
     parity: Parity = "even"
-    """none, even or odd. Modbus prescribes even; many devices are delivered with none."""
+    """none, even or odd. Modbus prescribes even; many devices are shipped with none."""
     stopbits: Literal[1, 2] = 1
-    """Stop bits, 1 or 2. Modbus prescribes 2 where there is no parity."""
+    """Stop bits, 1 or 2. Modbus prescribes 2 without parity."""
     ca: str | None = None
-    """For tls: certificates that may sign the device's, relative to the line file; the system's if
-    not given."""
+    """For tls: certificates that may sign the device's, relative to the line file. Default: the
+    system's."""
     certificate: str | None = None
-    """For tls: our own certificate, where the device wants to see one."""
+    """For tls: our own certificate, where the device asks for one."""
     key: str | None = None
     """The private key of our certificate."""
     timeout: PositiveDuration = SECOND
-    """How long to wait for the connection and for each answer."""
+    """How long to wait for the connection and for each response."""
     pause: Duration = 0
-    """Rest for slow devices between an answer and the next request. On a serial port it is never
+    """Pause for slow devices between a response and the next request. On a serial port it is never
     less than the silence between two frames that Modbus prescribes."""
 
     @field_validator("host")
@@ -58,7 +58,7 @@ class Connection(Strict):
     def _is_bare(cls, host: str | None) -> str | None:
         if host is not None and ("/" in host or host != host.strip()):
             raise ValueError(
-                "write the bare name or address, as in 192.168.0.10; `port` is its own field"
+                "write the bare name or address, as in 192.168.0.10; `port` is a separate field"
             )
         return host
 
@@ -66,11 +66,11 @@ class Connection(Strict):
     def _fits_its_transport(self) -> Self:
         needed = "device" if self.transport == "rtu" else "host"
         if getattr(self, needed) is None:
-            raise missing(needed, self.model_dump(mode="json", exclude_unset=True))
-        refuse(_useless(self))
+            raise missing_field(needed, self.model_dump(mode="json", exclude_unset=True))
+        raise_problems(_unused_settings(self))
         if (self.key is None) != (self.certificate is None):
-            message = "`certificate` and `key` belong together: give both or none"
-            refuse([("key", message, self.key)])
+            message = "`certificate` and `key` belong together: give both or neither"
+            raise_problems([("key", message, self.key)])
         return self
 
     @property
@@ -80,12 +80,12 @@ class Connection(Strict):
 
     @property
     def where(self) -> str:
-        """As an operator knows it: 192.168.0.10:502 or /dev/ttyUSB0."""
+        """The address shown to operators: 192.168.0.10:502 or /dev/ttyUSB0."""
         return self.device or f"{self.host}:{self.tcp_port}"
 
     @property
     def bits_per_character(self) -> int:
-        """On the serial line: start bit, eight data bits, parity and stop bits."""
+        """On the serial bus: start bit, eight data bits, parity and stop bits."""
         return 9 + (self.parity != "none") + self.stopbits
 
     @property
@@ -98,23 +98,23 @@ class Connection(Strict):
         return round(3.5 * self.bits_per_character * SECOND / self.baudrate)
 
     @property
-    def rest(self) -> Nanos:
-        """From an answer to the next request."""
+    def min_pause(self) -> Nanos:
+        """From a response to the next request."""
         return max(self.pause, self.frame_gap)
 
 
-def _useless(given: Connection) -> Iterator[Problem]:
-    """What differs from the defaults and has no meaning for that transport."""
+def _unused_settings(given: ModbusConnectionOptions) -> Iterator[FieldProblem]:
+    """Settings that differ from their defaults and that the transport does not use."""
     unused = [("tls", name) for name in _OF_TLS if given.transport != "tls"]
     unused += [("rtu", name) for name in _OF_SERIAL if given.transport != "rtu"]
     for transport, name in unused:
-        if _is_said(given, name):
-            message = f"belongs to `transport: {transport}`, and this is {given.transport}"
+        if _is_given(given, name):
+            message = f"belongs to `transport: {transport}`; this is {given.transport}"
             yield name, message, getattr(given, name)
     for name in ("host", "port") if given.transport == "rtu" else ():
-        if _is_said(given, name):
-            yield name, "a serial port has none; `device` names it", getattr(given, name)
+        if _is_given(given, name):
+            yield name, "a serial port has none; use `device`", getattr(given, name)
 
 
-def _is_said(given: Connection, name: str) -> bool:
-    return bool(getattr(given, name) != Connection.model_fields[name].default)
+def _is_given(given: ModbusConnectionOptions, name: str) -> bool:
+    return bool(getattr(given, name) != ModbusConnectionOptions.model_fields[name].default)

@@ -1,4 +1,4 @@
-"""The connector that the gateway knows: options in, sample batches out."""
+"""The Modbus connector: options in, sample batches out."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from connectors.modbus.bus import bus_of
+from connectors.modbus.bus import bus_for
 from connectors.modbus.client import UnitSilent
-from connectors.modbus.cost import in_words
+from connectors.modbus.cost import describe
 from connectors.modbus.options import ModbusOptions
-from connectors.modbus.plan import Limits, Request, make_plan, readings_of
-from connectors.modbus.session import Session
+from connectors.modbus.plan import Request, RequestLimits, make_plan, polled_tags
+from connectors.modbus.session import ModbusSession
 from gateway.api.contracts import Places, SourceLost
 from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 
@@ -20,8 +20,8 @@ from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 class ModbusConnector:
     """Reads the tags of one Modbus source.
 
-    `requests` is the read plan. What a session learns about addresses that the device refuses stays
-    in it until the connector is built anew.
+    `requests` is the read plan. A request that the device refused stays split until the connector
+    is built again.
     """
 
     Options: ClassVar[type[BaseModel]] = ModbusOptions
@@ -29,17 +29,17 @@ class ModbusConnector:
     def __init__(
         self, name: str, options: ModbusOptions, tags: Sequence[Tag], places: Places
     ) -> None:
-        del tags  # the options say it all
+        del tags  # the options hold them
         self.name = name
         self.options = options
-        limits = Limits(options.max_registers, options.max_bits, options.max_gap)
-        self.requests: list[Request] = make_plan(readings_of(options), limits)
-        self._bus = bus_of(name, options, places.config, self.requests)
+        limits = RequestLimits(options.max_registers, options.max_bits, options.max_gap)
+        self.requests: list[Request] = make_plan(polled_tags(options), limits)
+        self._bus = bus_for(name, options, places.config, self.requests)
         self._silent_sessions = 0
 
     @classmethod
     def declared_tags(cls, name: str, options: ModbusOptions) -> Sequence[Tag]:
-        """The tags in the order of the file."""
+        """The tags in the order of the line file."""
         return [
             tag.as_tag(tag_name, name, options.period) for tag_name, tag in options.tags.items()
         ]
@@ -48,40 +48,40 @@ class ModbusConnector:
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
         """One session that polls for as long as it is iterated; raises SourceLost."""
         async with self._bus.joined() as bus:
-            session = Session(self.name, bus, self.requests, self.options)
+            session = ModbusSession(self.name, bus, self.requests, self.options)
             try:
                 async with aclosing(session.batches()) as batches:
                     yield batches
             except UnitSilent as silent:
-                silent.wait = self._rest_after(session)
+                silent.wait = self._wait_after(session)
                 raise
 
-    def _rest_after(self, session: Session) -> float:
-        """Seconds to leave a silent source alone: others on its bus wait for it meanwhile."""
-        self._silent_sessions = 1 if session.has_heard else self._silent_sessions + 1
+    def _wait_after(self, session: ModbusSession) -> float:
+        """Seconds until a silent source is tried again: each attempt delays others on its bus."""
+        self._silent_sessions = 1 if session.has_responded else self._silent_sessions + 1
         is_parked = self._bus.is_shared and self._silent_sessions >= self.options.park_after
         return self.options.park_for / SECOND if is_parked else 0.0
 
     async def probe(self) -> Probe:
-        """Connect and do the first request of the plan."""
+        """Connects and sends the first request of the plan."""
         requests = list(self.requests)
         started = time.monotonic_ns()
         try:
             async with self._bus.joined() as bus:
                 took = (time.monotonic_ns() - started) / 1e6
-                session = Session(self.name, bus, requests, self.options)
+                session = ModbusSession(self.name, bus, requests, self.options)
                 await session.serve(requests[0])
         except SourceLost as lost:
             return Probe(ok=False, said=str(lost))
-        for request, fault in session.troubles.items():
+        for request, fault in session.faults.items():
             return Probe(ok=False, said=f"connected, but {request}: {fault}")
         counts = {"tags": len(self.options.tags), "requests": len(requests)}
         plan = f"{_count(counts['tags'], 'tag')} in {_count(counts['requests'], 'request')}"
         return Probe(ok=True, said=f"connected in {took:.0f} ms, {plan}", details=counts)
 
     def plan(self) -> Sequence[str]:
-        """The requests and what they cost, for `andon check --plan`."""
-        return in_words(self.requests, self.options, self._bus.plans)
+        """The requests and their cost, for `andon check --plan`."""
+        return describe(self.requests, self.options, self._bus.plans)
 
     def __repr__(self) -> str:
         return f"<{self.name}: modbus {self.options.where}>"

@@ -1,9 +1,9 @@
-"""What a read plan asks of the devices and of the line, in figures and in words (pure).
+"""The cost of a read plan: requests, bytes and serial bus utilisation (pure).
 
 Promises
 - Frames are counted whole, with their headers and checksums; headers of TCP/IP and TLS are not.
-- The utilisation of a serial line counts every character and the silence that Modbus prescribes
-  between frames. The time that a device takes to think comes on top: nobody knows it beforehand.
+- The utilisation of a serial bus counts every character and the silence that Modbus prescribes
+  between frames. The devices' own processing time is unknown and comes on top.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from gateway.api.model import SECOND
 from gateway.api.options import format_duration
 
 FULL_PERCENT = 80
-"""Above this a serial line has no room for devices that think, nor for one that does not answer."""
+"""Above this a serial bus has no time left for slow devices or for time-outs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Sums over one plan. `utilisation` is the share of time that a serial line is busy, else 0."""
+    """Totals of one plan. `utilisation` is the share of time a serial bus is busy, else 0."""
 
     requests: int
     tags: int
@@ -37,13 +37,13 @@ class Cost:
 
 
 def cost_of(plan: Sequence[Request], options: ModbusOptions) -> Cost:
-    """What these requests cost over that connection."""
+    """The cost of these requests over that connection."""
     per_second = [SECOND / request.period for request in plan]
     sizes = [_bytes(request, options) for request in plan]
     traffic = sum(size * often for size, often in zip(sizes, per_second, strict=True))
     return Cost(
         requests=len(plan),
-        tags=sum(len(request.readings) for request in plan),
+        tags=sum(len(request.tags) for request in plan),
         requests_per_second=sum(per_second),
         bytes_per_second=traffic,
         registers_idle=sum(request.idle for request in plan if not request.are_bits),
@@ -52,45 +52,45 @@ def cost_of(plan: Sequence[Request], options: ModbusOptions) -> Cost:
     )
 
 
-def in_words(
+def describe(
     plan: Sequence[Request],
     options: ModbusOptions,
     on_the_bus: Mapping[str, Sequence[Request]] | None = None,
 ) -> list[str]:
-    """A line for the sum, and one for each request; what is wrong with it is said as well.
+    """The totals, then one text for each request; says so if the bus is overloaded.
 
-    `on_the_bus` are the plans of all sources that share the connection, this one among them.
+    `on_the_bus` holds the plans of all sources that share the connection, including this one.
     """
     cost = cost_of(plan, options)
     idle = f"{cost.registers_idle} registers and {cost.bits_idle} bits"
     speed = f"{cost.requests_per_second:.4g} requests/s, {cost.bytes_per_second:.4g} bytes/s"
-    sums = [f"{speed}, {cost.tags_per_request:.3g} tags per request; read for nothing: {idle}"]
+    totals = [f"{speed}, {cost.tags_per_request:.3g} tags per request; read but not used: {idle}"]
     if options.transport == "rtu":
         sources = on_the_bus or {"": plan}
         polled = [request for requests in sources.values() for request in requests]
-        busy = _line(cost_of(polled, options).utilisation * 100, options.baudrate)
-        sums.append(busy + (f"; shared by {len(sources)} sources" if len(sources) > 1 else ""))
-    return sums + [
+        load = _bus_load(cost_of(polled, options).utilisation * 100, options.baudrate)
+        totals.append(load + (f"; shared by {len(sources)} sources" if len(sources) > 1 else ""))
+    return totals + [
         f"every {format_duration(request.period)}  {request}  "
-        f"{len(request.readings)} tags, {request.idle} idle"
+        f"{len(request.tags)} tags, {request.idle} idle"
         for request in plan
     ]
 
 
-def _line(percent: float, baudrate: int) -> str:
-    said = f"serial line busy {percent:.3g} % at {baudrate} bit/s, devices' own time not counted"
+def _bus_load(percent: float, baudrate: int) -> str:
+    load = f"serial bus {percent:.3g} % busy at {baudrate} bit/s, devices' own time not counted"
     if percent > 100:
-        return said + ": more than it can carry; longer periods, or another line"
-    return said + (": little is left for slow devices" if percent > FULL_PERCENT else "")
+        return load + ": overloaded; use longer periods or a second bus"
+    return load + (": little time is left for slow devices" if percent > FULL_PERCENT else "")
 
 
 def _bytes(request: Request, options: ModbusOptions) -> int:
-    asked = frame_bytes(options.transport, REQUEST_PDU_BYTES)
-    return asked + frame_bytes(options.transport, 2 + request.data_bytes)
+    sent = frame_bytes(options.transport, REQUEST_PDU_BYTES)
+    return sent + frame_bytes(options.transport, 2 + request.data_bytes)
 
 
 def _utilisation(traffic: float, requests: float, options: ModbusOptions) -> float:
     if options.transport != "rtu":
         return 0.0
     characters = traffic * options.bits_per_character / options.baudrate
-    return characters + requests * (options.frame_gap + options.rest) / SECOND
+    return characters + requests * (options.frame_gap + options.min_pause) / SECOND

@@ -1,11 +1,11 @@
-"""Frames of RTU and ASCII, which carry no number of the request they answer (pure).
+"""RTU and ASCII frames, which carry no number of their request (pure).
 
 Promises
-- An answer is taken only if its checksum, its unit, its function code and its length are those of
-  the request, and if nothing follows it. Nobody hunts for something like a frame in the middle of
-  other bytes: that is how values are invented.
-- A whole frame that is somebody else's, such as a late answer, is passed over.
-- Zeros that a line makes when its driver turns round are no part of a frame.
+- A response is accepted only if its checksum, unit, function code and length match the request, and
+  if nothing follows it. Frames are never searched for in the middle of other bytes: that would
+  invent values.
+- A whole frame that belongs to another request, such as a late response, is skipped.
+- Zeros from a bus whose driver changes direction are not part of a frame.
 """
 
 from binascii import unhexlify
@@ -22,7 +22,7 @@ REQUEST_PDU_BYTES = 5
 
 
 def frame_bytes(transport: Transport, pdu_bytes: int) -> int:
-    """Length of a whole frame on the wire; headers of TCP/IP and TLS not counted."""
+    """Length of a whole frame on the wire, without the headers of TCP/IP and TLS."""
     if transport in ("tcp", "tls"):
         return 7 + pdu_bytes
     if transport == "ascii_over_tcp":
@@ -31,15 +31,15 @@ def frame_bytes(transport: Transport, pdu_bytes: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """The answer that one request must have: `data_bytes` of values, or an identification."""
+class ExpectedResponse:
+    """The response that a request must get: `data_bytes` of values, or an identification."""
 
     unit: int
     function: int
     data_bytes: int = 0
 
     def is_met_by(self, unit: int, pdu: bytes) -> bool:
-        """Exactly these values, or the device's refusal to give them."""
+        """True for exactly these values, or the device's exception instead of them."""
         if unit != self.unit:
             return False
         if len(pdu) == 2:
@@ -52,15 +52,15 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What was found: the `pdu`, or why there is none yet; `used` bytes are done with."""
+class ParsedFrames:
+    """The `pdu`, or why there is none yet; `used` bytes have been consumed."""
 
     used: int = 0
     pdu: bytes = b""
     why: str = ""
 
 
-Take = Callable[[bytes, Expected], Taken]
+FrameParser = Callable[[bytes, ExpectedResponse], ParsedFrames]
 
 
 def rtu_frame(unit: int, pdu: bytes) -> bytes:
@@ -73,59 +73,59 @@ def ascii_frame(unit: int, pdu: bytes) -> bytes:
     return b":" + (body + bytes((-sum(body) & 0xFF,))).hex().upper().encode() + b"\r\n"
 
 
-def take_rtu(buffer: bytes, expected: Expected) -> Taken:
-    """Look at all bytes since the request was sent."""
+def parse_rtu(buffer: bytes, expected: ExpectedResponse) -> ParsedFrames:
+    """Parses all bytes received since the request was sent."""
     used = len(buffer) - len(buffer.lstrip(b"\0"))
     why = ""
     while len(rest := buffer[used:]) >= 5:
         size = _rtu_size(rest)
         if not size:
-            return Taken(used, why="garbage came")
+            return ParsedFrames(used, why="received garbage")
         if len(rest) < size:
-            return Taken(used, why="half an answer came")
+            return ParsedFrames(used, why="received part of a response")
         if int.from_bytes(rest[size - 2 : size], "little") != crc(rest[: size - 2]):
-            return Taken(used, why="an answer with a wrong checksum came")
+            return ParsedFrames(used, why="received a wrong checksum")
         if expected.is_met_by(rest[0], rest[1 : size - 2]):
             return _only(rest, size, used, rest[1 : size - 2])
         why = _foreign(rest[0], rest[1 : size - 2], expected)
         used += size
-    return Taken(used, why=why or ("half an answer came" if rest else ""))
+    return ParsedFrames(used, why=why or ("received part of a response" if rest else ""))
 
 
-def take_ascii(buffer: bytes, expected: Expected) -> Taken:
-    """Look at all bytes since the request was sent."""
+def parse_ascii(buffer: bytes, expected: ExpectedResponse) -> ParsedFrames:
+    """Parses all bytes received since the request was sent."""
     used, why = 0, ""
     while (start := buffer.find(b":", used)) >= 0:
         end = buffer.find(b"\r\n", start)
         if end < 0:
-            return Taken(start, why="half an answer came")
+            return ParsedFrames(start, why="received part of a response")
         body = _unhex(buffer[start + 1 : end])
         if len(body) < 4 or sum(body) & 0xFF:
-            why = "an answer with a wrong checksum came"
+            why = "received a wrong checksum"
         elif expected.is_met_by(body[0], body[1:-1]):
             return _only(buffer[start:], end + 2 - start, start, body[1:-1])
         else:
             why = _foreign(body[0], body[1:-1], expected)
         used = end + 2
-    return Taken(used, why=why or ("garbage came" if buffer else ""))
+    return ParsedFrames(used, why=why or ("received garbage" if buffer else ""))
 
 
-def _only(rest: bytes, size: int, used: int, pdu: bytes) -> Taken:
+def _only(rest: bytes, size: int, used: int, pdu: bytes) -> ParsedFrames:
     if len(rest) > size:
-        return Taken(used, why="more than an answer came")
-    return Taken(used + size, pdu)
+        return ParsedFrames(used, why="received more than a response")
+    return ParsedFrames(used + size, pdu)
 
 
-def _foreign(unit: int, pdu: bytes, expected: Expected) -> str:
+def _foreign(unit: int, pdu: bytes, expected: ExpectedResponse) -> str:
     if unit != expected.unit:
-        return f"unit {unit} answered instead"
+        return f"received a response from unit {unit}"
     if pdu[0] & 0x7F != expected.function or expected.function == IDENTIFY:
-        return f"an answer to function {pdu[0] & 0x7F} came"
-    return f"an answer with {len(pdu) - 2} bytes of data instead of {expected.data_bytes} came"
+        return f"received a response to function {pdu[0] & 0x7F}"
+    return f"received {len(pdu) - 2} bytes of data instead of {expected.data_bytes}"
 
 
 def _rtu_size(rest: bytes) -> int:
-    """Length of the frame that begins here; 0 if no answer to a read begins so."""
+    """Length of the frame that begins here; 0 if it cannot be the response to a read."""
     if rest[1] & 0x80:
         return 5
     if rest[1] == IDENTIFY:
@@ -135,14 +135,14 @@ def _rtu_size(rest: bytes) -> int:
 
 def _unhex(text: bytes) -> bytes:
     try:
-        # Not `bytes.fromhex`, which passes over spaces and line ends.
+        # Not `bytes.fromhex`, which skips whitespace.
         return unhexlify(text)
     except ValueError:
         return b""
 
 
 def crc(data: bytes) -> int:
-    """CRC-16 of Modbus; it travels with its low byte first."""
+    """The Modbus CRC-16; it is sent low byte first."""
     value, table = 0xFFFF, _crc_table()
     for byte in data:
         value = (value >> 8) ^ table[(value ^ byte) & 0xFF]

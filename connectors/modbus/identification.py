@@ -1,4 +1,4 @@
-"""What a device says of itself: function 43, MEI type 14, a read (pure).
+"""A device's identification: function 43, MEI type 14, a read (pure).
 
 Modbus Application Protocol V1.1b3, 6.21 "Read Device Identification".
 """
@@ -9,7 +9,7 @@ _HEADER = 7
 
 
 def identification(pdu: bytes) -> str:
-    """Vendor, product and revision in one line; empty if the device does not say it properly."""
+    """Vendor, product and revision in one text; empty if the response is malformed."""
     if len(pdu) < _HEADER or pdu[:2] != bytes((FUNCTION, MEI_TYPE)):
         return ""
     texts, rest = [], pdu[_HEADER:]
@@ -18,12 +18,12 @@ def identification(pdu: bytes) -> str:
             return ""
         texts.append(rest[2 : 2 + rest[1]].decode("ascii", "replace"))
         rest = rest[2 + rest[1] :]
-    said = " ".join(text.strip() for text in texts if text.strip())
-    return "".join(sign if sign.isprintable() else "?" for sign in said)
+    joined = " ".join(text.strip() for text in texts if text.strip())
+    return "".join(sign if sign.isprintable() else "?" for sign in joined)
 
 
 def pdu_bytes(pdu: bytes) -> int:
-    """Length of an answer that begins like this; more than is there while objects are missing."""
+    """Length of the whole response; more than `pdu` has while objects are missing."""
     size = _HEADER
     for _ in range(pdu[_HEADER - 1] if len(pdu) >= _HEADER else 1):
         if len(pdu) < size + 2:

@@ -1,9 +1,9 @@
-"""What a line file may say about the values of a Modbus source.
+"""The options of a Modbus source and its tags.
 
 Promises
-- Whatever cannot be read is refused here, at the field that is wrong and with what would be right;
-  a plan made from valid options cannot fail.
-- Addresses count from 0, as they travel on the wire.
+- A tag that cannot be read is refused here, at the field that is wrong and with what would be
+  right; a plan made from valid options cannot fail.
+- Addresses count from 0, as on the wire.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from connectors.modbus.connection import UNTAGGED, Connection
-from connectors.modbus.refusal import Problem, refuse
+from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
+from connectors.modbus.option_errors import FieldProblem, raise_problems
 from connectors.modbus.registers import DataType, Encoding, Order
 from connectors.modbus.texts import trimmed
 from gateway.api.model import SECOND
@@ -25,40 +25,40 @@ Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class ModbusTag(TagOptions):
-    """One value in a device: where it is, how it is written there, and what it means."""
+    """One value in a device: its address, its encoding and its meaning."""
 
     address: Annotated[int, Field(ge=0, le=65535)]
-    """Address of its first register or bit, counted from 0: what a manual calls 40001 is address 0
-    of the holding registers."""
+    """Address of its first register or bit, counted from 0: 40001 in a manual is address 0 of the
+    holding registers."""
     table: Table = "holding"
     """holding (function code 3), input (4), coil (1) or discrete (2)."""
     data_type: DataType | None = None
     """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64, or
-    string with `length` and `enumeration`. If not given: bool for coils, discrete inputs and `bit`,
+    string with `length` and `enumeration`. Default: bool for coils, discrete inputs and `bit`,
     otherwise uint16. 64-bit integers are exact up to 2^53."""
     length: Annotated[int, Field(ge=1, le=125)] | None = None
-    """How many registers a string takes, of two characters each."""
+    """How many registers a string takes, at two characters each."""
     bit: Annotated[int, Field(ge=0, le=15)] | None = None
     """Which bit of the register, 0 being the least significant."""
     byte: Literal["high", "low"] | None = None
-    """Which half of the register an int8 or uint8 is in; low if not given."""
+    """Which half of the register an int8 or uint8 is in. Default: low."""
     byte_order: Order | None = None
-    """Order of the two bytes in a register; the source's own if not given."""
+    """Order of the two bytes in a register. Default: the source's."""
     word_order: Order | None = None
-    """Order of the registers of a wide value; the source's own if not given."""
+    """Order of the registers of a wide value. Default: the source's."""
     scale: Factor = 1.0
     """The raw value is multiplied by this."""
     offset: Factor = 0.0
     """Added after scaling."""
     no_value: int | float | list[int | float] = []
-    """Raw values, before scaling, with which the device says that it has no value, such as 0x7FFF
-    or 0x8000: they become bad samples. For integers the number or its bit pattern."""
+    """Raw values, before scaling, that mean the device has no value, such as 0x7FFF or 0x8000:
+    they become bad samples. For integers the number or its bit pattern."""
     unit_id: UnitId | None = None
-    """The unit (slave) it is in; the source's own if not given."""
+    """The unit (slave) it is in. Default: the source's."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        refuse(_problems(self))
+        raise_problems(_problems(self))
         return self
 
     @property
@@ -69,7 +69,7 @@ class ModbusTag(TagOptions):
         return "bool" if self.table in BIT_TABLES or self.bit is not None else "uint16"
 
     def encoding(self, byte_order: Order = "big", word_order: Order = "big") -> Encoding:
-        """How the value lies in its registers, with the source's orders as defaults."""
+        """How the value is stored in its registers, with the source's orders as defaults."""
         absent = self.no_value if isinstance(self.no_value, list) else [self.no_value]
         return Encoding(
             data_type=self.resolved_type,
@@ -85,31 +85,31 @@ class ModbusTag(TagOptions):
         )
 
 
-class ModbusOptions(Connection):
-    """A Modbus device, or several units on one line or behind one gateway. Only ever read."""
+class ModbusOptions(ModbusConnectionOptions):
+    """A Modbus device, or several units on one bus or behind one gateway. Read-only."""
 
     type: Literal["modbus"]
     unit_id: UnitId = 1
-    """The unit (slave) that tags are in unless they say otherwise."""
+    """The unit (slave) of tags without their own."""
     period: PositiveDuration = SECOND
-    """How often tags are read unless they say otherwise."""
+    """How often tags without their own period are read."""
     byte_order: Order = "big"
     """Order of the two bytes in a register; big is what Modbus prescribes."""
     word_order: Order = "big"
     """Order of the registers of a wide value; big means the most significant first."""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125
-    """The most registers the device gives in one answer."""
+    """The most registers the device returns in one response."""
     max_bits: Annotated[int, Field(ge=1, le=2000)] = 2000
-    """The most coils or discrete inputs the device gives in one answer."""
+    """The most coils or discrete inputs the device returns in one response."""
     max_gap: Annotated[int, Field(ge=0, le=124)] = 8
-    """Registers between two tags that are read for nothing to fetch both in one request. For coils
+    """Unused registers between two tags that may be read to fetch both in one request. For coils
     and discrete inputs, sixteen times as many bits."""
     park_after: Annotated[int, Field(ge=1)] = 3
-    """Where several units share the line: failed cycles in a row after which one is parked."""
+    """Where several units share the bus: failed cycles in a row after which one is parked."""
     park_for: PositiveDuration = 30 * SECOND
-    """How long a parked unit is left in peace before it is asked again."""
+    """How long a parked unit is left alone before it is tried again."""
     tags: Annotated[dict[Name, ModbusTag], Field(min_length=1)]
-    """What to read, by name."""
+    """The tags to read, by name."""
 
     @model_validator(mode="after")
     def _fits_in_a_request(self) -> Self:
@@ -117,23 +117,23 @@ class ModbusOptions(Connection):
         words = self.tags[widest].encoding().words
         if words > self.max_registers:
             message = f"must be at least {words}: {widest} takes {words} registers"
-            refuse([("max_registers", message, self.max_registers)])
+            raise_problems([("max_registers", message, self.max_registers)])
         return self
 
     @model_validator(mode="after")
-    def _asks_nobody_who_never_answers(self) -> Self:
+    def _reads_no_broadcast_address(self) -> Self:
         if self.transport in UNTAGGED and 0 in {self.unit_of(tag) for tag in self.tags.values()}:
-            message = "0 calls all units of a serial line, and none of them answers: use 1 to 247"
-            refuse([("unit_id", message, self.unit_id)])
+            message = "0 is the broadcast address, and no unit responds to it: use 1 to 247"
+            raise_problems([("unit_id", message, self.unit_id)])
         return self
 
     def unit_of(self, tag: ModbusTag) -> int:
-        """The unit that a tag is in, with the source's own filled in."""
+        """The unit that a tag is in, with the source's as the default."""
         return self.unit_id if tag.unit_id is None else tag.unit_id
 
 
-def _problems(tag: ModbusTag) -> Iterator[Problem]:
-    """Field, what would be right, and what stands there, for everything that does not fit."""
+def _problems(tag: ModbusTag) -> Iterator[FieldProblem]:
+    """Field, what would be right, and the value given, for every setting that is wrong."""
     kind, words = tag.resolved_type, tag.encoding().words
     yield from _bit_problems(tag)
     yield from _text_problems(tag)
@@ -147,14 +147,14 @@ def _problems(tag: ModbusTag) -> Iterator[Problem]:
     yield from _no_value_problems(tag)
 
 
-def _bit_problems(tag: ModbusTag) -> Iterator[Problem]:
+def _bit_problems(tag: ModbusTag) -> Iterator[FieldProblem]:
     is_bool = tag.resolved_type == "bool"
     if tag.table in BIT_TABLES:
         if not is_bool:
             message = f"a {tag.table} is a single bit: use bool, or the table holding or input"
             yield "data_type", message, tag.data_type
         if tag.bit is not None:
-            message = f"a {tag.table} is a single bit already: leave `bit` out"
+            message = f"a {tag.table} is already a single bit: leave `bit` out"
             yield "bit", message, tag.bit
     elif tag.bit is not None and not is_bool:
         yield "bit", f"a bit is a bool, not a {tag.resolved_type}: leave data_type out", tag.bit
@@ -162,10 +162,10 @@ def _bit_problems(tag: ModbusTag) -> Iterator[Problem]:
         yield "data_type", "which bit of the register? add `bit: 0` to `bit: 15`", tag.data_type
 
 
-def _text_problems(tag: ModbusTag) -> Iterator[Problem]:
+def _text_problems(tag: ModbusTag) -> Iterator[FieldProblem]:
     if tag.resolved_type != "string":
         if tag.length is not None:
-            yield "length", f"is that of a string; this is {tag.resolved_type}", tag.length
+            yield "length", f"belongs to a string; this is {tag.resolved_type}", tag.length
         return
     if tag.length is None:
         yield "data_type", "how long? add `length`, in registers of two characters", tag.data_type
@@ -174,7 +174,7 @@ def _text_problems(tag: ModbusTag) -> Iterator[Problem]:
         yield "data_type", message, tag.data_type
     for text in map(str.encode, tag.enumeration):
         if len(text) > 2 * (tag.length or 125):
-            yield "enumeration", f"{tag.length} registers have no room for this", text.decode()
+            yield "enumeration", f"too long for {tag.length} registers", text.decode()
         elif trimmed(text) != text:
             yield "enumeration", "spaces around a text are not compared", text.decode()
     for name, plain in (("scale", 1), ("offset", 0), ("word_order", None), ("no_value", [])):
@@ -183,7 +183,7 @@ def _text_problems(tag: ModbusTag) -> Iterator[Problem]:
             yield name, "has no meaning for a string; leave it out", given
 
 
-def _no_value_problems(tag: ModbusTag) -> Iterator[Problem]:
+def _no_value_problems(tag: ModbusTag) -> Iterator[FieldProblem]:
     encoding = tag.encoding()
     if encoding.is_text:
         return

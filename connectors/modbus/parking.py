@@ -1,10 +1,10 @@
-"""Which units of a shared line are asked, and which are left in peace (pure: time is an argument).
+"""Which units of a shared bus are polled, and which are parked (pure: time is an argument).
 
 Promises
-- A unit that does not answer costs its neighbours one time-out a cycle, not one for each request.
-- After `after` failed cycles in a row it is parked: asked once every `every`, silent in between.
-- The answer that it then gives ends it all: it is read on its own schedule again.
-- Alone on its line, a unit is never parked: then the line is what is lost.
+- A unit that does not respond costs its neighbours one time-out a cycle, not one for each request.
+- After `after` failed cycles in a row it is parked: tried once every `every`, silent in between.
+- Its first response ends the parking: it is read on its own schedule again.
+- A unit alone on its bus is never parked: the bus itself is then lost.
 """
 
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ class Parking:
         self._after, self._every = after, every
         self._failures: dict[int, int] = {}
         self._until: dict[int, Nanos] = {}
-        self.has_heard = False
+        self.has_response = False
 
     def failed(self, unit: int, now: Nanos, next_cycle: Nanos) -> bool:
-        """It gave no answer in this cycle; True if that parks it."""
+        """Records that a unit did not respond in this cycle; True if that parks it."""
         count = self._failures[unit] = self._failures.get(unit, 0) + 1
         self._until[unit] = now + self._every if self.is_parked(unit) else next_cycle
         return count == self._after and self.is_parked(unit)
 
-    def answered(self, unit: int) -> bool:
-        """True if it was parked until now."""
-        self.has_heard = True
+    def responded(self, unit: int) -> bool:
+        """Records a response; True if the unit was parked until now."""
+        self.has_response = True
         was_parked = self.is_parked(unit)
         self._failures.pop(unit, None)
         self._until.pop(unit, None)
@@ -40,7 +40,7 @@ class Parking:
         return len(self._units) > 1 and self._failures.get(unit, 0) >= self._after
 
     def is_resting(self, unit: int, now: Nanos) -> bool:
-        """It is not to be asked now."""
+        """The unit must not be polled now."""
         return now < self._until.get(unit, now)
 
     @property

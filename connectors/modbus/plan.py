@@ -1,9 +1,9 @@
 """From tags to requests: which registers are read together (pure).
 
 Promises
-- Every tag is in exactly one request, and the whole of its value is: a wide value is never put
-  together from two answers.
-- Requests hold to the limits of the device, and never mix units, tables or periods.
+- Every tag is in exactly one request, with its whole value: a wide value is never assembled from
+  two responses.
+- Requests respect the limits of the device, and never mix units, tables or periods.
 - Only function codes 1 to 4 exist here: coils, discrete inputs, holding and input registers.
 """
 
@@ -13,15 +13,15 @@ from functools import cached_property
 from itertools import groupby
 
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
-from connectors.modbus.registers import Decoder, Encoding, Place
+from connectors.modbus.registers import Decoder, Encoding, ResponseField
 from gateway.api.model import Nanos
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one tag wants from the device; `tag` is its index among the connector's tags."""
+class PolledTag:
+    """Where and how often one tag is read; `tag` is its index among the connector's tags."""
 
     tag: int
     unit: int
@@ -37,8 +37,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may span: registers, bits, and what may lie idle between two tags."""
+class RequestLimits:
+    """The largest span of one request in registers or bits, and the largest unused gap in it."""
 
     registers: int = 125
     bits: int = 2000
@@ -60,7 +60,7 @@ class Request:
     address: int
     count: int
     period: Nanos
-    readings: tuple[Reading, ...]
+    tags: tuple[PolledTag, ...]
 
     @property
     def function(self) -> int:
@@ -72,41 +72,41 @@ class Request:
 
     @property
     def data_bytes(self) -> int:
-        """Bytes of values in the right answer."""
+        """Bytes of values in the expected response."""
         return (self.count + 7) // 8 if self.are_bits else 2 * self.count
 
     @property
     def idle(self) -> int:
-        """Registers (or bits) that are read for nothing."""
-        wanted = {at for reading in self.readings for at in range(reading.address, reading.end)}
+        """Registers (or bits) that are read but not used."""
+        wanted = {at for tag in self.tags for at in range(tag.address, tag.end)}
         return self.count - len(wanted)
 
     @cached_property
     def decoder(self) -> Decoder:
-        places = [Place(r.tag, r.address - self.address, r.encoding) for r in self.readings]
-        return Decoder(places, are_bits=self.are_bits)
+        fields = [ResponseField(t.tag, t.address - self.address, t.encoding) for t in self.tags]
+        return Decoder(fields, are_bits=self.are_bits)
 
     def halves(self) -> tuple["Request", ...]:
-        """The same tags in two requests, parted at the widest gap, else in the middle.
+        """The same tags in two requests, split at the widest gap, else in the middle.
 
-        Empty when it cannot be parted because all its tags share registers.
+        Empty when it cannot be split because its tags share registers.
         """
-        cuts = _cuts(self.readings)
+        cuts = _cuts(self.tags)
         if not cuts:
             return ()
-        middle = len(self.readings) / 2
+        middle = len(self.tags) / 2
         cut = max(cuts, key=lambda at: (cuts[at], -abs(at - middle)))
-        return _request(self.readings[:cut]), _request(self.readings[cut:])
+        return _request(self.tags[:cut]), _request(self.tags[cut:])
 
     def __str__(self) -> str:
-        """As an operator knows it: 'unit 1 holding 0..19'."""
+        """As shown to operators: 'unit 1 holding 0..19'."""
         return f"unit {self.unit} {self.table} {self.address}..{self.address + self.count - 1}"
 
 
-def readings_of(options: ModbusOptions) -> list[Reading]:
-    """The tags of a source in the file's order, with the source's defaults filled in."""
+def polled_tags(options: ModbusOptions) -> list[PolledTag]:
+    """The tags of a source in the line file's order, with the source's defaults filled in."""
     return [
-        Reading(
+        PolledTag(
             tag=index,
             unit=options.unit_of(tag),
             table=tag.table,
@@ -118,9 +118,9 @@ def readings_of(options: ModbusOptions) -> list[Reading]:
     ]
 
 
-def make_plan(readings: Iterable[Reading], limits: Limits) -> list[Request]:
+def make_plan(tags: Iterable[PolledTag], limits: RequestLimits) -> list[Request]:
     """As few requests as the limits allow: in order of period, unit, table and address."""
-    ordered = sorted(readings, key=lambda r: (*_kind(r), r.address, r.end))
+    ordered = sorted(tags, key=lambda tag: (*_kind(tag), tag.address, tag.end))
     return [
         _request(run)
         for (_, _, table), members in groupby(ordered, key=_kind)
@@ -128,43 +128,43 @@ def make_plan(readings: Iterable[Reading], limits: Limits) -> list[Request]:
     ]
 
 
-def _kind(reading: Reading) -> tuple[Nanos, int, Table]:
-    return reading.period, reading.unit, reading.table
+def _kind(tag: PolledTag) -> tuple[Nanos, int, Table]:
+    return tag.period, tag.unit, tag.table
 
 
-def _runs(readings: Sequence[Reading], span: int, gap: int) -> list[list[Reading]]:
-    """Cut readings that are sorted by address wherever a limit would be broken."""
-    runs: list[list[Reading]] = []
+def _runs(tags: Sequence[PolledTag], span: int, gap: int) -> list[list[PolledTag]]:
+    """Cuts tags that are sorted by address wherever a limit would be exceeded."""
+    runs: list[list[PolledTag]] = []
     end = 0
-    for reading in readings:
-        is_near = bool(runs) and reading.address - end <= gap
-        if is_near and max(end, reading.end) - runs[-1][0].address <= span:
-            runs[-1].append(reading)
-            end = max(end, reading.end)
+    for tag in tags:
+        is_near = bool(runs) and tag.address - end <= gap
+        if is_near and max(end, tag.end) - runs[-1][0].address <= span:
+            runs[-1].append(tag)
+            end = max(end, tag.end)
         else:
-            runs.append([reading])
-            end = reading.end
+            runs.append([tag])
+            end = tag.end
     return runs
 
 
-def _request(readings: Sequence[Reading]) -> Request:
-    first, end = readings[0], max(reading.end for reading in readings)
+def _request(tags: Sequence[PolledTag]) -> Request:
+    first, end = tags[0], max(tag.end for tag in tags)
     return Request(
         unit=first.unit,
         table=first.table,
         address=first.address,
         count=end - first.address,
         period=first.period,
-        readings=tuple(readings),
+        tags=tuple(tags),
     )
 
 
-def _cuts(readings: Sequence[Reading]) -> dict[int, int]:
-    """Where readings may be parted without sharing a register, with the gap that lies there."""
+def _cuts(tags: Sequence[PolledTag]) -> dict[int, int]:
+    """Where tags can be split without sharing a register, with the gap there."""
     cuts: dict[int, int] = {}
-    end = readings[0].end
-    for index, reading in enumerate(readings[1:], start=1):
-        if reading.address >= end:
-            cuts[index] = reading.address - end
-        end = max(end, reading.end)
+    end = tags[0].end
+    for index, tag in enumerate(tags[1:], start=1):
+        if tag.address >= end:
+            cuts[index] = tag.address - end
+        end = max(end, tag.end)
     return cuts

@@ -1,12 +1,11 @@
-"""How values lie in registers, and how a whole response becomes columns (pure).
+"""How values are stored in registers, and how a whole response becomes columns (pure).
 
 Promises
 - A response is decoded by numpy as a whole: byte order, word order and the choice of bit or byte
   are turned into one index array when the plan is made, so the hot path has no Python per tag.
-- What the device did not say is never made up: NaN, an infinity, a "no value" pattern or a value
-  outside `low`..`high` comes out as NaN with quality BAD.
+- No value is invented: NaN, an infinity or a "no value" pattern comes out as NaN with quality BAD.
 - Values are float64. Integers of 64 bits are exact up to 2**53 (9.0e15); beyond that they are
-  rounded to the nearest float64. A text is the number that it stands for (see `texts`).
+  rounded to the nearest float64. A text is the number it is mapped to (see `texts`).
 """
 
 from collections.abc import Sequence
@@ -46,11 +45,11 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How one value lies in its registers and what it means: `raw * scale + offset`, in units.
+    """How one value is stored in its registers, and its meaning: `raw * scale + offset`, in units.
 
-    `low` and `high` bound the scaled value. `no_value` holds raw values: for integers the number
-    or the bit pattern (-32768 and 0x8000 are the same int16), for floats the number. `length` is
-    that of a string, in registers, and `texts` what it may say with the numbers that stand for it.
+    `no_value` holds raw values: for integers the number or the bit pattern (-32768 and 0x8000 are
+    the same int16), for floats the number. `length` is the length of a string in registers, and
+    `texts` maps its texts to numbers.
     """
 
     data_type: DataType = "uint16"
@@ -73,22 +72,22 @@ class Encoding:
         """Registers that one value takes."""
         return self.length if self.is_text else max(1, DTYPES[self.data_type].itemsize // 2)
 
-    def byte_places(self) -> list[int]:
-        """Where its bytes are, counted from its first register, least significant byte first."""
+    def byte_offsets(self) -> list[int]:
+        """Offsets of its bytes from its first register, least significant byte first."""
         words = range(self.words) if self.word_order == "little" else range(self.words)[::-1]
         low, high = (1, 0) if self.byte_order == "big" else (0, 1)
-        places = [2 * word + side for word in words for side in (low, high)]
+        offsets = [2 * word + side for word in words for side in (low, high)]
         if DTYPES[self.data_type].itemsize == 1:
-            return places[:1] if self.byte == "low" else places[1:]
-        return places
+            return offsets[:1] if self.byte == "low" else offsets[1:]
+        return offsets
 
-    def text_places(self) -> list[int]:
-        """Where the characters of a string are, first to last; no word order turns them round."""
+    def character_offsets(self) -> list[int]:
+        """Offsets of a string's characters, first to last; word order does not change them."""
         sides = (0, 1) if self.byte_order == "big" else (1, 0)
         return [2 * word + side for word in range(self.words) for side in sides]
 
     def no_value_patterns(self) -> list[int]:
-        """`no_value` as the unsigned integers that the device sends; ValueError if it cannot."""
+        """`no_value` as the unsigned integers on the wire; ValueError if one does not fit."""
         return [_pattern(value, DTYPES[self.data_type]) for value in self.no_value]
 
 
@@ -106,17 +105,17 @@ def _pattern(value: float, dtype: np.dtype[np.generic]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one tag's value stands in a response: `at` registers (or bits) after its start."""
+class ResponseField:
+    """One tag's value in a response, `offset` registers (or bits) after its start."""
 
     tag: int
-    at: int
+    offset: int
     encoding: Encoding
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Neighbouring columns of one data type; `shift` where they are bits of registers."""
+    """Adjacent columns of one data type; `shift` where they are bits of registers."""
 
     columns: slice
     taken: slice
@@ -130,33 +129,33 @@ class _Block:
 class Decoder:
     """Turns the data bytes of one response into columns, in the order of `tag`.
 
-    `are_bits` says that the response packs coils or discrete inputs, eight to a byte. Arrays that
-    come out may be shared between calls and must not be written to.
+    `are_bits`: the response packs coils or discrete inputs, eight to a byte. The returned arrays
+    may be shared between calls and must not be written to.
     """
 
-    def __init__(self, places: Sequence[Place], *, are_bits: bool = False) -> None:
-        numbers = [place for place in places if not place.encoding.is_text]
-        texts = [place for place in places if place.encoding.is_text]
+    def __init__(self, fields: Sequence[ResponseField], *, are_bits: bool = False) -> None:
+        numbers = [field for field in fields if not field.encoding.is_text]
+        texts = [field for field in fields if field.encoding.is_text]
         # Wide types first keeps every block aligned to its own size.
-        numbers.sort(key=lambda p: (-_dtype(p, are_bits).itemsize, p.encoding.data_type))
+        numbers.sort(key=lambda f: (-_dtype(f, are_bits).itemsize, f.encoding.data_type))
         order = [*numbers, *texts]
-        self.tag: Indices = np.array([place.tag for place in order], dtype=np.int32)
+        self.tag: Indices = np.array([field.tag for field in order], dtype=np.int32)
         self._are_bits = are_bits
-        self._take = np.array([b for p in numbers for b in _bytes_of(p, are_bits)], dtype=np.intp)
+        self._take = np.array([b for f in numbers for b in _bytes_of(f, are_bits)], dtype=np.intp)
         self._blocks = _blocks(numbers, are_bits)
-        self._texts = [_text(place) for place in texts]
-        self._scale = np.array([place.encoding.scale for place in order])
-        self._offset = np.array([place.encoding.offset for place in order])
+        self._texts = [_text(field) for field in texts]
+        self._scale = np.array([field.encoding.scale for field in order])
+        self._offset = np.array([field.encoding.offset for field in order])
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
         self._is_always_good = not (self._is_scaled or texts) and all(
-            _is_plain_integer(place.encoding, are_bits) for place in numbers
+            _is_plain_integer(field.encoding, are_bits) for field in numbers
         )
-        self._nothing: Floats = _fixed(np.full(len(order), np.nan))
+        self._all_nan: Floats = _fixed(np.full(len(order), np.nan))
         self._all_good: Qualities = _fixed(np.full(len(order), Quality.GOOD, dtype=np.uint8))
         self._all_bad: Qualities = _fixed(np.full(len(order), Quality.BAD, dtype=np.uint8))
 
     def decode(self, data: bytes) -> tuple[Floats, Qualities]:
-        """The data bytes of an answer (checked for length before) -> value, quality."""
+        """The data bytes of a response (its length already checked) -> value, quality."""
         raw = np.frombuffer(data, dtype=np.uint8)
         if self._are_bits:
             raw = np.unpackbits(raw, bitorder="little")
@@ -177,12 +176,12 @@ class Decoder:
         value[~good] = np.nan
         return value, np.where(good, self._all_good, self._all_bad)
 
-    def nothing(self) -> tuple[Floats, Qualities]:
-        """The columns of an answer that never came: NaN and BAD throughout."""
-        return self._nothing, self._all_bad
+    def bad_columns(self) -> tuple[Floats, Qualities]:
+        """The columns of a missing response: NaN and BAD throughout."""
+        return self._all_nan, self._all_bad
 
     def _filled(self, taken: NDArray[np.uint8]) -> tuple[Floats, list[NDArray[np.intp]]]:
-        """The raw numbers, and the columns in which the device says that there is none."""
+        """The raw numbers, and the columns that hold a "no value" pattern."""
         value = np.empty(len(self.tag))
         absent: list[NDArray[np.intp]] = []
         for block in self._blocks:
@@ -203,23 +202,24 @@ class Decoder:
             absent.append(block.no_value[pattern == block.patterns])
 
 
-def _dtype(place: Place, are_bits: bool) -> np.dtype[np.generic]:
-    return DTYPES["uint8"] if are_bits else DTYPES[place.encoding.data_type]
+def _dtype(field: ResponseField, are_bits: bool) -> np.dtype[np.generic]:
+    return DTYPES["uint8"] if are_bits else DTYPES[field.encoding.data_type]
 
 
 def _is_plain_integer(encoding: Encoding, are_bits: bool) -> bool:
-    """Whatever the device sends is a value: there is no pattern that means "no value"."""
+    """Every bit pattern is a value: there is no "no value" pattern."""
     return not encoding.no_value and (are_bits or DTYPES[encoding.data_type].kind in "iu")
 
 
-def _bytes_of(place: Place, are_bits: bool) -> list[int]:
+def _bytes_of(field: ResponseField, are_bits: bool) -> list[int]:
     if are_bits:
-        return [place.at]
-    return [2 * place.at + byte for byte in place.encoding.byte_places()]
+        return [field.offset]
+    return [2 * field.offset + byte for byte in field.encoding.byte_offsets()]
 
 
-def _text(place: Place) -> Text:
-    return Text([2 * place.at + at for at in place.encoding.text_places()], place.encoding.texts)
+def _text(field: ResponseField) -> Text:
+    offsets = [2 * field.offset + byte for byte in field.encoding.character_offsets()]
+    return Text(offsets, field.encoding.texts)
 
 
 def _fixed(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
@@ -227,31 +227,31 @@ def _fixed(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return array
 
 
-def _blocks(order: Sequence[Place], are_bits: bool) -> list[_Block]:
+def _blocks(order: Sequence[ResponseField], are_bits: bool) -> list[_Block]:
     blocks: list[_Block] = []
     first = taken = 0
     while first < len(order):
         data_type = order[first].encoding.data_type
-        members = [p for p in order[first:] if p.encoding.data_type == data_type]
+        members = [f for f in order[first:] if f.encoding.data_type == data_type]
         blocks.append(_block(members, first, taken, are_bits))
         first += len(members)
         taken = blocks[-1].taken.stop
     return blocks
 
 
-def _block(members: Sequence[Place], first: int, taken: int, are_bits: bool) -> _Block:
+def _block(members: Sequence[ResponseField], first: int, taken: int, are_bits: bool) -> _Block:
     dtype = _dtype(members[0], are_bits)
     is_bit = members[0].encoding.data_type == "bool" and not are_bits
     absent = [
         (first + column, pattern)
-        for column, place in enumerate(members)
-        for pattern in place.encoding.no_value_patterns()
+        for column, field in enumerate(members)
+        for pattern in field.encoding.no_value_patterns()
     ]
     return _Block(
         columns=slice(first, first + len(members)),
         taken=slice(taken, taken + len(members) * dtype.itemsize),
         dtype=dtype,
-        shift=np.array([p.encoding.bit or 0 for p in members], np.uint16) if is_bit else None,
+        shift=np.array([f.encoding.bit or 0 for f in members], np.uint16) if is_bit else None,
         no_value=np.array([column for column, _ in absent], dtype=np.intp),
         patterns=np.array([pattern for _, pattern in absent], dtype=f"<u{dtype.itemsize}"),
     )

@@ -1,12 +1,12 @@
-"""Which request is next, on an absolute schedule (pure: the time is an argument).
+"""Which request is next, on an absolute schedule (pure: time is an argument).
 
 Promises
-- Slots are at `start + k * period`, whatever a read took: nothing drifts. With the wall clock
-  given, the first is at once and the others lie at (k + place) * period since 1970.
-- `place` is in the middle third of the cells that samples are aligned to, so that jitter moves none
-  to a neighbour, and it is each source's own, so that 300 devices are not asked in one instant.
+- Slots are at `start + k * period`, however long a read takes: nothing drifts. With the wall clock
+  given, the first is immediate and the others are at (k + phase) * period since 1970.
+- `phase` is in the middle third of the cells that samples are aligned to, so that jitter moves none
+  to a neighbour, and differs between sources, so that 300 devices are not polled at one instant.
 - Of the requests that are due, the one whose next slot comes first goes first, so a long list of
-  slow requests does not hold up a fast one.
+  slow requests does not delay a fast one.
 - After an overrun the missed slots are skipped and counted, never caught up in a burst.
 """
 
@@ -29,21 +29,21 @@ class Slot:
     request: Request = field(compare=False)
 
 
-def place_in_period(source: str) -> float:
-    """Where in its period a source is polled, 1/3 to 2/3; the same after every start."""
+def phase_of(source: str) -> float:
+    """Where in its period a source is polled, 1/3 to 2/3; the same after every restart."""
     drawn = hashlib.blake2b(source.encode(), digest_size=4).digest()
     return (1 + int.from_bytes(drawn, "big") / 2**32) / 3
 
 
 class Schedule:
-    """All requests of a session, from `start` on, in any clock that only goes forward."""
+    """All requests of a session, from `start` on, by any monotonic clock."""
 
     def __init__(
         self,
         requests: Sequence[Request],
         start: Nanos,
         wall: Nanos | None = None,
-        place: float = 0.5,
+        phase: float = 0.5,
     ) -> None:
         self.missed = 0
         self._serial = 0
@@ -51,7 +51,7 @@ class Schedule:
         self._due: list[Slot] = []
         for request in requests:
             period = request.period
-            lead = period if wall is None else (int(place * period) - wall) % period or period
+            lead = period if wall is None else (int(phase * period) - wall) % period or period
             self._add(request, start, start + lead)
 
     def next(self, now: Nanos) -> Slot | None:
@@ -62,13 +62,13 @@ class Schedule:
 
     @property
     def next_due(self) -> Nanos:
-        """When something is due again, once `next` has said None."""
+        """When the next slot is due, after `next` returned None."""
         return self._waiting[0][0]
 
     def done(self, slot: Slot, now: Nanos, instead: Sequence[Request] = ()) -> int:
-        """The slot was served: put the request, or its parts, to its next one that is still ahead.
+        """Schedules the request of a served slot, or its parts, at its next future slot.
 
-        Returns the slots that were missed.
+        Returns the number of missed slots.
         """
         period = slot.request.period
         missed = max(0, -((slot.deadline - now) // period))

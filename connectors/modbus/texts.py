@@ -1,8 +1,8 @@
-"""Text in registers, and the numbers that it stands for (pure).
+"""Text in registers, and the numbers it is mapped to (pure).
 
 Promises
-- What follows the first NUL is no part of a text, nor are spaces around it.
-- A text that nobody gave a number to is NaN: never the number of another text.
+- A text ends at the first NUL; spaces around it are not part of it.
+- A text that is not in the enumeration is NaN: never the number of another text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,17 +10,17 @@ from math import nan
 
 
 class Text:
-    """One text of a response: where its characters are, and a number for each that is known."""
+    """One text of a response: the offsets of its characters, and the number of each known text."""
 
-    def __init__(self, places: Sequence[int], texts: Iterable[tuple[str, float]]) -> None:
-        self._places = places
+    def __init__(self, offsets: Sequence[int], texts: Iterable[tuple[str, float]]) -> None:
+        self._offsets = offsets
         self._numbers = {text.encode(): number for text, number in texts}
 
     def number(self, data: bytes) -> float:
-        """What the text in these data bytes stands for; NaN if nobody said so."""
-        return self._numbers.get(trimmed(bytes(data[at] for at in self._places)), nan)
+        """The number of the text in these data bytes; NaN if it has none."""
+        return self._numbers.get(trimmed(bytes(data[at] for at in self._offsets)), nan)
 
 
 def trimmed(data: bytes) -> bytes:
-    """The text that a device wrote into more room than it needs."""
+    """The text without its padding."""
     return data.partition(b"\0")[0].strip()

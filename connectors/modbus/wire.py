@@ -1,9 +1,9 @@
-"""pymodbus's clients, made so that they hand over what came and decide nothing.
+"""pymodbus clients that return raw responses and decide nothing.
 
 Promises
-- Answers are handed over as bytes: pymodbus's own decoding, a Python loop over all registers that
-  overlooks wrong lengths, is replaced; so are its frames of RTU, which it hunts for in garbage.
-- pymodbus retries nothing and reconnects to nobody.
+- Responses are returned as bytes: pymodbus's decoder, a Python loop over all registers that accepts
+  wrong lengths, is replaced; so is its RTU framer, which searches for frames in garbage.
+- pymodbus does not retry or reconnect.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from connectors.modbus import framing
-from connectors.modbus.connection import UNTAGGED, Connection
+from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND
 
 
 @dataclass(slots=True)
-class Answer:
-    """One answer as it came: `pdu` is the function code and all that follows, unchecked.
+class ModbusResponse:
+    """One response as received: `pdu` is the function code and all that follows, unchecked.
 
-    `sent` is when its request left, by the monotonic clock. The other fields are pymodbus's.
+    `sent` is when its request was sent, by the monotonic clock. The other fields are pymodbus's.
     """
 
     pdu: bytes
@@ -34,23 +34,27 @@ class Answer:
 
 
 class _Uninterpreted:
-    """Takes the place of pymodbus's decoder; it never fails, so no answer kills the connection."""
+    """Replaces pymodbus's decoder; it never fails, so no response breaks the connection."""
 
-    def decode(self, frame: bytes) -> Answer:
-        return Answer(bytes(frame))
+    def decode(self, frame: bytes) -> ModbusResponse:
+        return ModbusResponse(bytes(frame))
 
 
 class Frames:
-    """Takes the place of pymodbus's framers of RTU and ASCII; `framing` decides."""
+    """Replaces pymodbus's framers for RTU and ASCII; `framing` decides what is a response.
+
+    `unexpected` holds bytes that came while no response was expected; `why` says why the last
+    bytes were not a response.
+    """
 
     MAX_SIZE = 516
 
-    def __init__(self, take: framing.Take, make: Callable[[int, bytes], bytes]) -> None:
-        self._take, self._make = take, make
-        self.expected: framing.Expected | None = None
+    def __init__(self, parse: framing.FrameParser, make: Callable[[int, bytes], bytes]) -> None:
+        self._parse, self._make = parse, make
+        self.expected: framing.ExpectedResponse | None = None
         self.last = b""
-        self.unasked = b""
-        self.came_twice = asyncio.Event()
+        self.unexpected = b""
+        self.duplicate_came = asyncio.Event()
         self.why = ""
 
     def buildFrame(self, message: Any) -> bytes:  # noqa: N802 - pymodbus's name
@@ -59,26 +63,28 @@ class Frames:
 
     def handleFrame(self, data: bytes, unit: int, tid: int) -> tuple[int, Any]:  # noqa: N802 - as above
         if self.expected is None:
-            self.unasked = (self.unasked + data)[-self.MAX_SIZE :]
-            if self.last and self.unasked.endswith(self.last):
-                self.came_twice.set()
+            self.unexpected = (self.unexpected + data)[-self.MAX_SIZE :]
+            if self.last and self.unexpected.endswith(self.last):
+                self.duplicate_came.set()
             return len(data), None
-        taken = self._take(bytes(data), self.expected)
-        self.why = taken.why
-        if not taken.pdu:
-            return taken.used, None
+        parsed = self._parse(bytes(data), self.expected)
+        self.why = parsed.why
+        if not parsed.pdu:
+            return parsed.used, None
         self.expected = None
-        self.last = bytes(data[: taken.used]).lstrip(b"\0")
-        return taken.used, Answer(taken.pdu, unit, tid)
+        self.last = bytes(data[: parsed.used]).lstrip(b"\0")
+        return parsed.used, ModbusResponse(parsed.pdu, unit, tid)
 
-    def forget(self) -> None:
-        """What came unasked until now has been looked at."""
-        self.unasked = b""
-        self.came_twice.clear()
+    def clear_unexpected(self) -> None:
+        """Discards the bytes that came while no response was expected."""
+        self.unexpected = b""
+        self.duplicate_came.clear()
 
 
-def make_client(options: Connection, config: Path, changed: Callable[[bool], None]) -> Any:
-    """Pymodbus's client of that transport, not connected; `changed` hears of its connection."""
+def make_client(
+    options: ModbusConnectionOptions, config: Path, changed: Callable[[bool], None]
+) -> Any:
+    """A pymodbus client, not connected; `changed` is called when its connection opens or closes."""
     from pymodbus import FramerType
     from pymodbus.client import (
         AsyncModbusSerialClient,
@@ -111,24 +117,24 @@ def make_client(options: Connection, config: Path, changed: Callable[[bool], Non
     return AsyncModbusTcpClient(str(options.host), framer=framer, **common)
 
 
-def put_frames(client: Any, options: Connection) -> Frames | None:
-    """Ours for RTU and ASCII; pymodbus's for the others, made to hand over bytes."""
+def put_frames(client: Any, options: ModbusConnectionOptions) -> Frames | None:
+    """Installs our frames for RTU and ASCII; elsewhere pymodbus's framer, returning bytes."""
     from pymodbus.framer import FramerSocket
 
     frames = None
     if options.transport in UNTAGGED:
         is_ascii = options.transport == "ascii_over_tcp"
         frames = (
-            Frames(framing.take_ascii, framing.ascii_frame)
+            Frames(framing.parse_ascii, framing.ascii_frame)
             if is_ascii
-            else Frames(framing.take_rtu, framing.rtu_frame)
+            else Frames(framing.parse_rtu, framing.rtu_frame)
         )
-    # pymodbus's own framer of TLS ignores the length of an answer.
+    # pymodbus's own TLS framer ignores the length of a response.
     client.ctx.framer = frames or FramerSocket(cast(Any, _Uninterpreted()))
     return frames
 
 
-def _context(options: Connection, config: Path) -> ssl.SSLContext:
+def _context(options: ModbusConnectionOptions, config: Path) -> ssl.SSLContext:
     given = [path for path in (options.ca, options.certificate, options.key) if path]
     try:
         context = ssl.create_default_context(cafile=config / options.ca if options.ca else None)

@@ -1,9 +1,11 @@
 """The command line: one module for each command, imported when it is called."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
+import structlog
 
 from gateway import __version__
 from gateway.api.contracts import AndonError
@@ -66,3 +68,5 @@ def main() -> None:
 
     One YAML file is one line is one process. No command can write to a PLC.
     """
+    # Until a command sets up logging, events go to stderr: stdout is for results.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -122,7 +122,7 @@ def measure(path, first, servers):
         "cpu_cores": round(used / seconds, 3),
         "rss_mb": round(memory / 1e6, 1),
         "values_of_due": round(read / (seconds * DEVICES * TAGS), 4),
-        "missed_slots_warned": log.count("cannot be read as often"),
+        "missed_slots_warned": log.count("modbus.slots_missed"),
         "late": after["counters"]["samples_late"],
         "tag_states": after["tag_states"],
         "sources_up": sum(source["up"] for source in after["sources"]),

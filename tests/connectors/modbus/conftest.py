@@ -1,4 +1,4 @@
-"""A real pymodbus server, and a fake for the faults that a real server does not commit."""
+"""A real pymodbus server, and a fake for faults that a real server does not have."""
 
 import asyncio
 import struct
@@ -24,8 +24,8 @@ def connector():
     """Builds a connector from a line file's options, for a port on loopback or a serial device."""
 
     def build(port, tags, name="plc", **options):
-        there = {"device": port} if isinstance(port, str) else {"host": "127.0.0.1", "port": port}
-        given = {"type": "modbus", "period": "20ms"} | there
+        address = {"device": port} if isinstance(port, str) else {"host": "127.0.0.1", "port": port}
+        given = {"type": "modbus", "period": "20ms"} | address
         valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
         declared = ModbusConnector.declared_tags(name, valid)
         return ModbusConnector(name, valid, declared, Places(Path(), Path()))
@@ -40,8 +40,8 @@ def serve():
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request as it came over the wire."""
+class Received:
+    """One request as the device received it."""
 
     transaction: int
     unit: int
@@ -49,29 +49,29 @@ class Asked:
     address: int
     count: int
 
-    def answer(self, pdu, *, transaction=None, unit=None, protocol=0):
+    def frame(self, pdu, *, transaction=None, unit=None, protocol=0):
         transaction = self.transaction if transaction is None else transaction
         unit = self.unit if unit is None else unit
         return struct.pack(">HHHB", transaction, protocol, len(pdu) + 1, unit) + pdu
 
     def data(self, count=None):
-        """As many registers as asked for, or `count`; each holds its own address."""
+        """As many registers as requested, or `count`; each holds its own address."""
         registers = range(self.address, self.address + (self.count if count is None else count))
         return b"".join(struct.pack(">H", register) for register in registers)
 
-    def right(self, **frame):
-        return self.answer(bytes([self.function, 2 * self.count]) + self.data(), **frame)
+    def correct(self, **frame):
+        return self.frame(bytes([self.function, 2 * self.count]) + self.data(), **frame)
 
 
 class FaultyDevice:
-    """Answers holding registers with their addresses, unless `fault(asked)` says otherwise.
+    """Responds with each register's address, unless `fault(request)` returns something else.
 
     A fault returns the bytes to send, None for silence, or raises ConnectionError to hang up.
     """
 
     def __init__(self):
-        self.fault = Asked.right
-        self.asked = []
+        self.fault = Received.correct
+        self.requests = []
         self.connections = 0
         self.port = 0
 
@@ -81,11 +81,11 @@ class FaultyDevice:
             while True:
                 frame = await reader.readexactly(12)
                 transaction, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", frame)
-                asked = Asked(transaction, unit, function, address, count)
-                self.asked.append(asked)
-                answer = self.fault(asked)
-                if answer is not None:
-                    writer.write(answer)
+                request = Received(transaction, unit, function, address, count)
+                self.requests.append(request)
+                response = self.fault(request)
+                if response is not None:
+                    writer.write(response)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from servers import free_port
 
 from connectors.modbus.command import peek
-from connectors.modbus.guesses import ORDERS, WIDE, guesses
+from connectors.modbus.interpretations import ORDERS, WIDE, interpretations
 
 
 @contextmanager
@@ -44,23 +44,23 @@ def swapped(value):
     return [low, high]
 
 
-def test_a_value_is_found_in_the_column_of_its_order_and_only_reads_are_sent(serve):
+def test_a_value_is_shown_in_the_column_of_its_order_and_only_reads_are_sent(serve):
     with served(serve, [7, *swapped(230.5), 0xFFFF]) as plc:
         where = f"127.0.0.1:{plc.port}"
         shown = CliRunner().invoke(peek, [where, "--count", "4"])
-        told = CliRunner().invoke(peek, [where, "--count", "4", "--json", "--wide"])
+        as_json = CliRunner().invoke(peek, [where, "--count", "4", "--json", "--wide"])
     assert shown.exit_code == 0, shown.output
     assert "little/big" in shown.output
     assert "230.5" in shown.output
-    found = {
+    values = {
         (row["address"], row["data_type"]): row["values"]
-        for row in json.loads(told.output)["guesses"]
+        for row in json.loads(as_json.output)["guesses"]
     }
-    assert found[1, "float32"]["little/big"] == 230.5
-    assert found[3, "int16"]["big/big"] == -1
-    assert (0, "float64") in found
-    assert (3, "float32") not in found
-    assert json.loads(told.output)["text"] == {"big": "....Cf..", "little": "....fC.."}
+    assert values[1, "float32"]["little/big"] == 230.5
+    assert values[3, "int16"]["big/big"] == -1
+    assert (0, "float64") in values
+    assert (3, "float32") not in values
+    assert json.loads(as_json.output)["text"] == {"big": "....Cf..", "little": "....fC.."}
     assert "As text, byte_order big: ....Cf.." in shown.output
     assert {function for function, _, _ in plc.asked} == {3}
 
@@ -68,13 +68,13 @@ def test_a_value_is_found_in_the_column_of_its_order_and_only_reads_are_sent(ser
 def test_bits_are_shown_as_bits(serve):
     with served(serve, [0]) as plc:
         where = f"127.0.0.1:{plc.port}"
-        told = CliRunner().invoke(peek, [where, "--table", "coil", "--count", "4", "--json"])
+        as_json = CliRunner().invoke(peek, [where, "--table", "coil", "--count", "4", "--json"])
         shown = CliRunner().invoke(peek, [where, "--table", "coil", "--count", "4"])
-    assert json.loads(told.output)["bits"] == [1, 0, 1, 0]
+    assert json.loads(as_json.output)["bits"] == [1, 0, 1, 0]
     assert shown.exit_code == 0
 
 
-def test_nobody_there_and_a_refusal_are_sentences(serve):
+def test_a_missing_device_and_a_refusal_are_readable_errors(serve):
     gone = CliRunner().invoke(peek, [f"127.0.0.1:{free_port()}"])
     assert (gone.exit_code, "connection refused" in gone.output) == (1, True)
     with served(serve, [0]) as plc:
@@ -94,11 +94,11 @@ def test_nobody_there_and_a_refusal_are_sentences(serve):
         ["--transport", "rtu_over_tcp", "--unit", "0"],
     ],
 )
-def test_what_cannot_be_asked_is_refused_before_anything_is_sent(wrong):
+def test_wrong_arguments_are_refused_before_anything_is_sent(wrong):
     assert CliRunner().invoke(peek, ["127.0.0.1:1", *wrong]).exit_code == 2
 
 
-def test_every_order_of_a_number_is_there_once():
+def test_every_order_of_a_number_is_shown_once():
     value = struct.pack(">f", 1.5)
     words = {
         ("big", "big"): value,
@@ -107,5 +107,5 @@ def test_every_order_of_a_number_is_there_once():
         ("little", "little"): value[::-1],
     }
     for order, data in words.items():
-        (guess,) = (found for found in guesses(data, 0, WIDE) if found.data_type == "float32")
-        assert guess.values[ORDERS.index(order)] == 1.5
+        (shown,) = (row for row in interpretations(data, 0, WIDE) if row.data_type == "float32")
+        assert shown.values[ORDERS.index(order)] == 1.5

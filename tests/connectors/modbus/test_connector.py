@@ -93,7 +93,7 @@ async def test_several_units_share_one_connection(serve, connector):
         assert plc.connections == 1
 
 
-async def test_samples_carry_the_time_of_their_answer_and_the_bytes_of_the_wire(serve, connector):
+async def test_samples_carry_the_time_of_their_response_and_its_wire_bytes(serve, connector):
     async with serve(device()) as plc:
         reader = connector(plc.port, {"a": {"address": 0}, "b": {"address": 9}})
         before = time.time_ns()
@@ -129,14 +129,14 @@ async def test_an_address_that_does_not_exist_makes_only_its_own_tag_bad(serve, 
             (at, Quality.GOOD) for at in range(195, 200)
         ]
         assert all(got[f"t{at}"][1] is Quality.BAD for at in range(200, 205))
-        # What was found out is kept: a second session asks for no range that was refused before.
+        # The split is kept: a second session requests no range that was refused before.
         plc.asked.clear()
         again = await read(reader, 10)
         assert len(plc.asked) == len(reader.requests)
     assert again.keys() == got.keys()
 
 
-async def test_a_hole_between_two_tags_costs_neither_of_them(serve, connector):
+async def test_a_hole_between_two_tags_loses_neither_of_them(serve, connector):
     holes = SimDevice(
         id=1,
         simdata=[
@@ -170,11 +170,11 @@ async def test_a_device_exception_makes_its_request_bad_and_the_next_poll_good_a
     assert list(second.quality) == [Quality.GOOD] * 2
 
 
-async def test_a_device_that_refuses_everything_is_searched_ever_more_rarely(serve, connector):
-    asked = []
+async def test_a_device_that_refuses_everything_is_split_ever_more_rarely(serve, connector):
+    requests = []
 
     async def action(_function, _start, address, count, *_):
-        asked.append((address, count))
+        requests.append((address, count))
         return ExcCodes.ILLEGAL_ADDRESS
 
     async with serve(device(action=action)) as plc:
@@ -183,14 +183,14 @@ async def test_a_device_that_refuses_everything_is_searched_ever_more_rarely(ser
             for _ in range(16):
                 assert (await anext(batches)).quality.tolist() == [Quality.BAD] * 4
         assert len(reader.requests) == 1
-    search = [(0, 2), (0, 1), (1, 1), (2, 2), (2, 1), (3, 1)]
-    assert asked[:7] == [(0, 4), *search]
-    assert asked.count((0, 4)) == 16
+    split = [(0, 2), (0, 1), (1, 1), (2, 2), (2, 1), (3, 1)]
+    assert requests[:7] == [(0, 4), *split]
+    assert requests.count((0, 4)) == 16
     # At the 1st, 2nd, 4th, 8th and 16th refusal.
-    assert len(asked) == 16 + 5 * len(search)
+    assert len(requests) == 16 + 5 * len(split)
 
 
-async def test_nothing_but_the_four_reads_goes_over_the_wire(serve, connector):
+async def test_only_the_four_reads_go_over_the_wire(serve, connector):
     tags = {
         table: {"address": 0, "table": table} for table in ("holding", "input", "coil", "discrete")
     }
@@ -201,7 +201,7 @@ async def test_nothing_but_the_four_reads_goes_over_the_wire(serve, connector):
         assert {function for function, _, _ in plc.asked} == {1, 2, 3, 4}
 
 
-async def test_a_refused_connection_is_a_lost_source_that_says_why(connector):
+async def test_a_refused_connection_is_a_lost_source_with_its_reason(connector):
     reader = connector(free_port(), {"a": {"address": 0}})
     with pytest.raises(SourceLost, match=r"127\.0\.0\.1:\d+: connection refused"):
         async with reader.open():
@@ -214,7 +214,7 @@ async def test_a_server_that_goes_away_ends_the_session_and_may_be_opened_again(
         session = reader.open()
         batches = await session.__aenter__()
         await anext(batches)
-    with pytest.raises(SourceLost, match="closed the connection"):
+    with pytest.raises(SourceLost, match="connection closed by the peer"):
         async for _ in batches:
             pass
     await session.__aexit__(None, None, None)
@@ -241,7 +241,7 @@ async def test_leaving_the_context_closes_the_connection_also_when_cancelled(ser
         await plc.gone.wait()
 
 
-async def test_a_probe_says_what_it_found_in_one_line(serve, connector):
+async def test_a_probe_reports_its_outcome_in_one_text(serve, connector):
     async with serve(device()) as plc:
         good = await connector(plc.port, {"a": {"address": 0}, "b": {"address": 1}}).probe()
         refused = await connector(plc.port, {"a": {"address": 300}}).probe()

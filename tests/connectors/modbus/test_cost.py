@@ -1,8 +1,8 @@
 import pytest
 
-from connectors.modbus.cost import cost_of, in_words
+from connectors.modbus.cost import cost_of, describe
 from connectors.modbus.options import ModbusOptions
-from connectors.modbus.plan import Limits, make_plan, readings_of
+from connectors.modbus.plan import RequestLimits, make_plan, polled_tags
 
 
 def test_the_cost_of_a_plan_adds_up():
@@ -20,7 +20,7 @@ def test_the_cost_of_a_plan_adds_up():
             },
         }
     )
-    plan = make_plan(readings_of(options), Limits())
+    plan = make_plan(polled_tags(options), RequestLimits())
     cost = cost_of(plan, options)
     assert (cost.requests, cost.tags, cost.registers_idle, cost.bits_idle) == (3, 5, 2, 1)
     assert cost.requests_per_second == pytest.approx(2 + 0.5 + 2)
@@ -32,29 +32,29 @@ def serial(**options):
     given = {"type": "modbus", "transport": "rtu", "device": "/dev/ttyUSB0", "baudrate": 9600}
     tags = {"a": {"address": 0}, "b": {"address": 9}, "c": {"address": 2000}}
     valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
-    return make_plan(readings_of(valid), Limits()), valid
+    return make_plan(polled_tags(valid), RequestLimits()), valid
 
 
-def test_the_utilisation_of_a_serial_line_counts_characters_and_silences():
+def test_the_utilisation_of_a_serial_bus_counts_characters_and_silences():
     plan, options = serial(period="1s")
     # 8 + 25 and 8 + 7 characters of 11 bits, and twice two silences of 3.5 characters.
     expected = ((33 + 15) * 11 + 4 * 3.5 * 11) / 9600
     assert cost_of(plan, options).utilisation == pytest.approx(expected)
-    assert "busy 7.1 % at 9600 bit/s" in in_words(plan, options)[1]
+    assert "7.1 % busy at 9600 bit/s" in describe(plan, options)[1]
 
 
-def test_a_line_that_is_asked_for_more_than_it_carries_is_told_so():
-    said = "\n".join(in_words(*serial(period="50ms")))
-    assert "142 % at 9600 bit/s" in said
-    assert "more than it can carry" in said
+def test_an_overloaded_bus_is_reported():
+    plan = "\n".join(describe(*serial(period="50ms")))
+    assert "142 % busy at 9600 bit/s" in plan
+    assert "overloaded" in plan
 
 
-def test_the_plan_names_every_request_and_what_it_reads_for_nothing():
-    lines = in_words(*serial())
-    assert lines[0] == (
-        "2 requests/s, 48 bytes/s, 1.5 tags per request; read for nothing: 8 registers and 0 bits"
+def test_the_plan_names_every_request_and_its_unused_registers():
+    texts = describe(*serial())
+    assert texts[0] == (
+        "2 requests/s, 48 bytes/s, 1.5 tags per request; read but not used: 8 registers and 0 bits"
     )
-    assert lines[2:] == [
+    assert texts[2:] == [
         "every 1s  unit 1 holding 0..9  2 tags, 8 idle",
         "every 1s  unit 1 holding 2000..2000  1 tags, 0 idle",
     ]

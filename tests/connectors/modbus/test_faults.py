@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from connectors.modbus.answers import judge
-from connectors.modbus.plan import Limits, Reading, make_plan
+from connectors.modbus.plan import PolledTag, RequestLimits, make_plan
 from connectors.modbus.registers import Encoding
+from connectors.modbus.responses import check_response
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND, Quality
 
@@ -20,51 +20,48 @@ def hang_up(_asked):
 
 
 LOST = {
-    "silence": (lambda _: None, "no answer from unit 1 within 100ms"),
-    "wrong unit": (lambda asked: asked.right(unit=9), "no answer"),
-    "another transaction": (lambda asked: asked.right(transaction=77), "no answer"),
-    "no transaction": (lambda asked: asked.right(transaction=0), "answer to another request"),
-    "another protocol": (lambda asked: asked.right(protocol=3), "no answer"),
-    "half an answer": (lambda asked: asked.right()[:10], "no answer"),
-    "hanging up": (hang_up, "closed the connection"),
-    "garbage": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, "no answer"),
-    "empty frames": (lambda _: bytes(24), "no answer"),
+    "silence": (lambda _: None, "no response from unit 1 within 100ms"),
+    "wrong unit": (lambda request: request.correct(unit=9), "no response"),
+    "another transaction": (lambda request: request.correct(transaction=77), "no response"),
+    "no transaction": (lambda request: request.correct(transaction=0), "response to another"),
+    "another protocol": (lambda request: request.correct(protocol=3), "no response"),
+    "half a response": (lambda request: request.correct()[:10], "no response"),
+    "hanging up": (hang_up, "closed by the peer"),
+    "garbage": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, "no response"),
+    "empty frames": (lambda _: bytes(24), "no response"),
 }
 
 BAD = {
-    "short": (lambda a: a.answer(bytes([3, 4]) + a.data(2)), "4 bytes of data instead of 6"),
-    "long": (lambda a: a.answer(bytes([3, 8]) + a.data(4)), "8 bytes of data instead of 6"),
-    "length byte too small": (lambda a: a.answer(bytes([3, 4]) + a.data()), "6 bytes of data"),
-    "length byte too large": (lambda a: a.answer(bytes([3, 99]) + a.data()), "6 bytes of data"),
-    "odd": (lambda a: a.answer(bytes([3, 6]) + a.data()[:-1]), "5 bytes of data instead of 6"),
-    "wrong function": (lambda a: a.answer(bytes([4, 6]) + a.data()), "function 4 instead of"),
-    "unknown function": (lambda a: a.answer(b"\x63\x01"), "function 99 instead of"),
-    "exception of another function": (lambda a: a.answer(b"\x84\x02"), "function 132 instead"),
-    "exception without a code": (lambda a: a.answer(b"\x83"), "0 bytes of data"),
-    "device busy": (lambda a: a.answer(b"\x83\x06"), "device busy"),
-    "gateway without its unit": (lambda a: a.answer(b"\x83\x0b"), "gateway got no answer"),
-    "a private exception": (lambda a: a.answer(b"\x83\x77"), "device exception 119"),
+    "short": (lambda r: r.frame(bytes([3, 4]) + r.data(2)), "4 bytes of data instead of 6"),
+    "long": (lambda r: r.frame(bytes([3, 8]) + r.data(4)), "8 bytes of data instead of 6"),
+    "length byte too small": (lambda r: r.frame(bytes([3, 4]) + r.data()), "6 bytes of data"),
+    "length byte too large": (lambda r: r.frame(bytes([3, 99]) + r.data()), "6 bytes of data"),
+    "odd": (lambda r: r.frame(bytes([3, 6]) + r.data()[:-1]), "5 bytes of data instead of 6"),
+    "wrong function": (lambda r: r.frame(bytes([4, 6]) + r.data()), "function 4 instead of"),
+    "unknown function": (lambda r: r.frame(b"\x63\x01"), "function 99 instead of"),
+    "exception of another function": (lambda r: r.frame(b"\x84\x02"), "function 132 instead"),
+    "exception without a code": (lambda r: r.frame(b"\x83"), "0 bytes of data"),
+    "device busy": (lambda r: r.frame(b"\x83\x06"), "device busy"),
+    "gateway without its unit": (lambda r: r.frame(b"\x83\x0b"), "gateway got no response"),
+    "a private exception": (lambda r: r.frame(b"\x83\x77"), "device exception 119"),
 }
 
 
 @pytest.mark.parametrize("fault", LOST)
-async def test_an_answer_that_is_not_ours_ends_the_session(faulty, connector, fault):
-    faulty.fault, said = LOST[fault]
+async def test_a_response_to_another_request_ends_the_session(faulty, connector, fault):
+    faulty.fault, why = LOST[fault]
     async with connector(faulty.port, TAGS, timeout="100ms").open() as batches:
-        with pytest.raises(SourceLost, match=said):
+        with pytest.raises(SourceLost, match=why):
             await anext(batches)
-    assert len(faulty.asked) == 1
+    assert len(faulty.requests) == 1
 
 
 @pytest.mark.parametrize("fault", BAD)
-async def test_an_answer_of_the_wrong_shape_is_bad_and_the_next_is_good(
-    faulty, connector, caplog, fault
-):
-    caplog.set_level("INFO")
-    faulty.fault, said = BAD[fault]
+async def test_a_malformed_response_is_bad_and_the_next_is_good(faulty, connector, events, fault):
+    faulty.fault, why = BAD[fault]
     async with connector(faulty.port, TAGS).open() as batches:
         bad = [await anext(batches), await anext(batches)]
-        faulty.fault = lambda asked: asked.right()
+        faulty.fault = lambda request: request.correct()
         good = await anext(batches)
     for batch in bad:
         assert np.isnan(batch.value).all()
@@ -72,10 +69,15 @@ async def test_an_answer_of_the_wrong_shape_is_bad_and_the_next_is_good(
         assert batch.wire_bytes > 7
     assert list(good.value) == [10, 12]
     assert faulty.connections == 1
-    # Said once when it begins and once when it is over; a busy machine may say that it is late.
-    began, over = [text for text in caplog.messages if "as often as asked" not in text]
-    assert said in began
-    assert over == "plc: unit 1 holding 10..12 answers again"
+    # Logged once when it begins and once when it ends; a busy machine may also miss slots.
+    began, over = [event for event in events if event["event"] != "modbus.slots_missed"]
+    assert why in began["why"]
+    assert over == {
+        "event": "modbus.request_recovered",
+        "log_level": "info",
+        "source": "plc",
+        "request": "unit 1 holding 10..12",
+    }
 
 
 async def test_a_connection_that_is_closed_while_we_wait_is_noticed_at_once(faulty, connector):
@@ -87,14 +89,14 @@ async def test_a_connection_that_is_closed_while_we_wait_is_noticed_at_once(faul
     assert time.monotonic() - started < 30
 
 
-async def test_an_answer_to_a_connection_before_is_not_taken(faulty, connector):
+async def test_a_response_to_a_request_of_an_earlier_connection_is_not_accepted(faulty, connector):
     late = []
 
-    def answer_the_one_before(asked):
-        late.append(asked.right())
+    def respond_to_the_one_before(request):
+        late.append(request.correct())
         return late[-2] if len(late) > 1 else None
 
-    faulty.fault = answer_the_one_before
+    faulty.fault = respond_to_the_one_before
     reader = connector(faulty.port, TAGS, timeout="50ms")
     for _ in range(3):
         async with reader.open() as batches:
@@ -103,11 +105,11 @@ async def test_an_answer_to_a_connection_before_is_not_taken(faulty, connector):
     assert faulty.connections == 3
 
 
-async def test_an_answer_in_pieces_is_put_together(faulty, connector):
+async def test_a_response_in_pieces_is_joined(faulty, connector):
     pieces = []
 
-    def first_half(asked):
-        pieces[:] = [asked.right()[:9], asked.right()[9:]]
+    def first_half(request):
+        pieces[:] = [request.correct()[:9], request.correct()[9:]]
         asyncio.get_running_loop().call_later(0.02, lambda: writer().write(pieces[1]))
         return pieces[0]
 
@@ -126,41 +128,40 @@ async def test_an_answer_in_pieces_is_put_together(faulty, connector):
         assert list((await anext(batches)).value) == [10, 12]
 
 
-async def test_a_unit_that_answers_for_unit_0_is_named(faulty, connector):
-    faulty.fault = lambda asked: asked.right(unit=5)
+async def test_a_unit_that_responds_for_unit_0_is_named(faulty, connector):
+    faulty.fault = lambda request: request.correct(unit=5)
     async with connector(faulty.port, TAGS, unit_id=0).open() as batches:
-        with pytest.raises(SourceLost, match="unit 5 answered for unit 0"):
+        with pytest.raises(SourceLost, match="unit 5 responded for unit 0"):
             await anext(batches)
 
 
-async def test_a_device_that_is_slower_than_its_period_is_not_hurried(faulty, connector, caplog):
-    faulty.fault = lambda asked: time.sleep(0.03) or asked.right()
+async def test_a_device_that_is_slower_than_its_period_gets_no_burst(faulty, connector, events):
+    faulty.fault = lambda request: time.sleep(0.03) or request.correct()
     async with connector(faulty.port, TAGS, period="10ms").open() as batches:
         stamps = [int((await anext(batches)).at[0]) for _ in range(4)]
     assert min(np.diff(stamps)) > 0.02 * SECOND
-    assert len(caplog.records) == 1
-    assert "cannot be read as often as asked" in caplog.messages[0]
+    assert [event["event"] for event in events] == ["modbus.slots_missed"]
 
 
-async def test_a_pause_lies_between_an_answer_and_the_next_request(faulty, connector):
-    asked_at = []
-    faulty.fault = lambda asked: asked_at.append(time.monotonic()) or asked.right()
+async def test_a_pause_lies_between_a_response_and_the_next_request(faulty, connector):
+    received_at = []
+    faulty.fault = lambda request: received_at.append(time.monotonic()) or request.correct()
     tags = {"a": {"address": 0}, "b": {"address": 500}, "c": {"address": 1000}}
     async with connector(faulty.port, tags, pause="30ms", period="1s").open() as batches:
         for _ in range(3):
             await anext(batches)
-    assert min(np.diff(asked_at)) >= 0.03
+    assert min(np.diff(received_at)) >= 0.03
 
 
-def test_no_sequence_of_bytes_passes_for_an_answer_unless_it_is_one():
-    reading = Reading(0, 1, "holding", 0, SECOND, Encoding())
-    (request,) = make_plan([reading], Limits())
-    right = b"\x03\x02\x12\x34"
-    assert judge(request, right).data == b"\x12\x34"
-    for size in range(len(right)):
-        assert judge(request, right[:size]).fault
+def test_only_a_correct_response_passes_the_check():
+    tag = PolledTag(0, 1, "holding", 0, SECOND, Encoding())
+    (request,) = make_plan([tag], RequestLimits())
+    correct = b"\x03\x02\x12\x34"
+    assert check_response(request, correct).data == b"\x12\x34"
+    for size in range(len(correct)):
+        assert check_response(request, correct[:size]).fault
     for at in range(2):
-        for value in set(range(256)) - {right[at]}:
-            changed = judge(request, right[:at] + bytes([value]) + right[at + 1 :])
+        for value in set(range(256)) - {correct[at]}:
+            changed = check_response(request, correct[:at] + bytes([value]) + correct[at + 1 :])
             assert changed.fault
             assert not changed.data

@@ -1,4 +1,4 @@
-"""Malformed frames: nothing but SourceLost leaves a session, and no value is invented.
+"""Malformed frames: a session raises nothing but SourceLost, and no value is invented.
 
 A longer run: ANDON_FUZZ_FRAMES=100000 pytest --timeout=0 tests/connectors/modbus/test_fuzz.py
 """
@@ -18,14 +18,14 @@ from connectors.modbus import client as module
 from connectors.modbus.bus import Bus
 from connectors.modbus.framing import ascii_frame, rtu_frame
 from connectors.modbus.options import ModbusOptions
-from connectors.modbus.plan import Limits, make_plan, readings_of
-from connectors.modbus.session import Session
+from connectors.modbus.plan import RequestLimits, make_plan, polled_tags
+from connectors.modbus.session import ModbusSession
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality
 
 FRAMES = int(os.environ.get("ANDON_FUZZ_FRAMES", "250"))
 AT_ONCE = 10
-ANSWER = b"\x03\x04\x12\x34\x56\x78"
+RESPONSE = b"\x03\x04\x12\x34\x56\x78"
 HEADER = {
     "tcp": lambda tid: tid + b"\0\0\0\x07\x01",
     "rtu_over_tcp": lambda _: b"\x01",
@@ -33,29 +33,29 @@ HEADER = {
 }
 
 
-def right(transport, tid, pdu=ANSWER):
+def correct(transport, tid, pdu=RESPONSE):
     if transport == "tcp":
         return tid + b"\0\0" + (len(pdu) + 1).to_bytes(2, "big") + b"\x01" + pdu
     return {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}[transport](1, pdu)
 
 
-def holds_an_answer(transport, tid, stream, values):
-    """Is there one whole right answer with these values among the bytes that were sent?"""
+def holds_a_response(transport, tid, stream, values):
+    """True if the bytes sent hold one whole correct response with these values."""
     data = b"".join(int(value).to_bytes(2, "big") for value in values)
-    wanted = right(transport, tid, b"\x03\x04" + data)
+    wanted = correct(transport, tid, b"\x03\x04" + data)
     return wanted.upper() in stream.upper() if transport == "ascii_over_tcp" else wanted in stream
 
 
 class Wire(asyncio.Transport):
-    """Answers each request at once with whatever the test wants."""
+    """Responds to each request at once with what the test wants."""
 
-    def __init__(self, protocol, answer):
+    def __init__(self, protocol, respond):
         super().__init__()
-        self.protocol, self.answer, self.sent = protocol, answer, b""
+        self.protocol, self.respond, self.sent = protocol, respond, b""
 
     def write(self, data):
         self.tid = bytes(data[:2])
-        for piece in self.answer(self.tid):
+        for piece in self.respond(self.tid):
             self.sent += piece
             asyncio.get_running_loop().call_soon(self.protocol.data_received, piece)
 
@@ -64,17 +64,17 @@ class Wire(asyncio.Transport):
 
 
 class Network:
-    """Connections by the host's name: what it answers, and the last wire to it."""
+    """Connections by host name: how each host responds, and the last wire to it."""
 
     def __init__(self, monkeypatch):
-        self.answers, self.wires = {}, {}
+        self.responders, self.wires = {}, {}
         build = module.make_client
 
         def client(options, *others):
             built = build(options, *others)
 
             async def create():
-                wire = Wire(built.ctx, self.answers[options.host])
+                wire = Wire(built.ctx, self.responders[options.host])
                 self.wires[options.host] = wire
                 return wire, built.ctx
 
@@ -83,14 +83,14 @@ class Network:
 
         monkeypatch.setattr(module, "make_client", client)
 
-    async def read(self, transport, host, answer):
-        """What a session makes of it, None where it is lost; and the wire with what was sent."""
-        self.answers[host] = answer
+    async def read(self, transport, host, respond):
+        """The session's batches, None if it is lost; and the wire with what was sent."""
+        self.responders[host] = respond
         options = source(transport, host)
-        requests = make_plan(readings_of(options), Limits())
+        requests = make_plan(polled_tags(options), RequestLimits())
         try:
             async with Bus(options, Path()).joined() as bus:
-                _, batches = await Session("plc", bus, requests, options).serve(requests[0])
+                _, batches = await ModbusSession("plc", bus, requests, options).serve(requests[0])
         except SourceLost:
             batches = None
         return batches, self.wires[host]
@@ -111,24 +111,24 @@ def runner():
         yield running, Network(patch), failures
 
 
-def check(runner, transport, *answers):
-    """All at the same time, so that nobody waits for the time-outs of the others."""
+def check(runner, transport, *responders):
+    """Reads all at the same time, so that none waits for the time-outs of the others."""
     running, network, failures = runner
 
     async def read_all():
-        reads = (network.read(transport, f"h{at}", said) for at, said in enumerate(answers))
+        reads = (network.read(transport, f"h{at}", each) for at, each in enumerate(responders))
         return await asyncio.gather(*reads)
 
-    found = running.run(read_all())
+    results = running.run(read_all())
     assert failures == []
-    for batches, wire in found:
+    for batches, wire in results:
         for batch in batches or ():
             is_good = batch.quality == Quality.GOOD
             assert np.array_equal(np.isnan(batch.value), ~is_good)
             if is_good.any():
                 assert is_good.all()
-                assert holds_an_answer(transport, wire.tid, wire.sent, batch.value)
-    return found
+                assert holds_a_response(transport, wire.tid, wire.sent, batch.value)
+    return results
 
 
 fuzzing = settings(
@@ -144,22 +144,23 @@ frames = st.tuples(edits.filter(bool), st.integers(0, 30), st.none() | st.binary
 @fuzzing
 @given(drawn=st.lists(frames, min_size=AT_ONCE, max_size=AT_ONCE))
 def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, drawn):
-    def answer(changes, cut, noise, tid):
-        frame = HEADER[transport](tid) + noise if noise else edited(right(transport, tid), changes)
+    def respond(changes, cut, noise, tid):
+        whole = correct(transport, tid)
+        frame = HEADER[transport](tid) + noise if noise else edited(whole, changes)
         return [piece for piece in (frame[:cut], frame[cut:]) if piece]
 
-    check(runner, transport, *(partial(answer, *frame) for frame in drawn))
+    check(runner, transport, *(partial(respond, *frame) for frame in drawn))
 
 
 @pytest.mark.parametrize("junk", [b"\r", b" ", b"\t", b"\n", b"\0"])
 @pytest.mark.parametrize("at", range(1, 17))
-def test_an_ascii_frame_with_something_between_its_digits_is_none(runner, junk, at):
-    frame = right("ascii_over_tcp", b"")
+def test_an_ascii_frame_with_junk_between_its_digits_is_not_a_response(runner, junk, at):
+    frame = correct("ascii_over_tcp", b"")
     [(batches, _)] = check(runner, "ascii_over_tcp", lambda _: [frame[:at] + junk + frame[at:]])
     assert batches is None
 
 
 @pytest.mark.parametrize("transport", sorted(HEADER))
-def test_the_right_frame_is_a_value_here_too(runner, transport):
-    [(batches, _)] = check(runner, transport, lambda tid: [right(transport, tid)])
+def test_a_correct_frame_is_a_value_here_too(runner, transport):
+    [(batches, _)] = check(runner, transport, lambda tid: [correct(transport, tid)])
     assert list(batches[0].value) == [0x1234, 0x5678]

@@ -10,7 +10,7 @@ def source(tag=None, **options):
     return ModbusOptions.model_validate({"type": "modbus", "host": "plc"} | tags | options)
 
 
-def refusal(tag=None, **options):
+def problems_of(tag=None, **options):
     with pytest.raises(ValidationError) as caught:
         source(tag, **options)
     return {error["loc"]: error["msg"] for error in caught.value.errors()}
@@ -20,11 +20,11 @@ STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
 
 
 @pytest.mark.parametrize(
-    ("tag", "field", "said"),
+    ("tag", "field", "message"),
     [
         ({"table": "coil", "data_type": "float32"}, "data_type", "a coil is a single bit"),
         ({"table": "discrete", "data_type": "uint16"}, "data_type", "a discrete is a single bit"),
-        ({"table": "coil", "bit": 3}, "bit", "a single bit already"),
+        ({"table": "coil", "bit": 3}, "bit", "already a single bit"),
         ({"data_type": "float32", "bit": 3}, "bit", "a bit is a bool, not a float32"),
         ({"data_type": "bool"}, "data_type", "which bit of the register?"),
         ({"data_type": "int16", "byte": "high"}, "byte", "this is int16"),
@@ -40,10 +40,10 @@ STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
         ({"no_value": float("inf")}, "no_value", "infinity"),
         ({"no_value": 1e300, "data_type": "float32"}, "no_value", "a float of 32 bits"),
         ({"no_value": 1, "bit": 0}, "no_value", "a single bit"),
-        ({"length": 2}, "length", "is that of a string; this is uint16"),
+        ({"length": 2}, "length", "belongs to a string; this is uint16"),
         ({"data_type": "string", "length": 2}, "data_type", "enumeration: {AUTO: 1"),
         ({"data_type": "string", "enumeration": {"A": 1}}, "data_type", "how long?"),
-        (STRING | {"enumeration": {"ABCDE": 1}}, "enumeration", "no room"),
+        (STRING | {"enumeration": {"ABCDE": 1}}, "enumeration", "too long for 2 registers"),
         (STRING | {"enumeration": {" A": 1}}, "enumeration", "spaces around"),
         (STRING | {"scale": 2}, "scale", "no meaning for a string"),
         (STRING | {"word_order": "little"}, "word_order", "no meaning for a string"),
@@ -54,32 +54,32 @@ STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
         ({"adress": 0}, "adress", "Extra inputs"),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, said):
-    problems = refusal(tag)
+def test_a_tag_that_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, message):
+    problems = problems_of(tag)
     assert list(problems) == [("tags", "t", field)]
-    assert said in problems["tags", "t", field]
+    assert message in problems["tags", "t", field]
 
 
-def test_all_that_is_wrong_with_a_tag_is_said_at_once():
-    problems = refusal({"address": 65535, "data_type": "uint32", "bit": 3, "scale": 0})
+def test_all_problems_of_a_tag_are_reported_at_once():
+    problems = problems_of({"address": 65535, "data_type": "uint32", "bit": 3, "scale": 0})
     assert {loc[-1] for loc in problems} == {"address", "bit", "scale"}
 
 
-def test_a_value_wider_than_a_request_is_refused_with_the_least_that_would_do():
-    problems = refusal({"data_type": "float64"}, max_registers=3)
+def test_a_value_wider_than_a_request_is_refused_with_the_least_that_works():
+    problems = problems_of({"data_type": "float64"}, max_registers=3)
     assert problems == {("max_registers",): "must be at least 4: t takes 4 registers"}
 
 
 @pytest.mark.parametrize("host", ["modbus://plc", "plc/1", " plc", ""])
 def test_a_host_is_a_bare_name(host):
-    assert list(refusal(host=host)) == [("host",)]
+    assert list(problems_of(host=host)) == [("host",)]
 
 
 def test_a_source_without_tags_is_refused():
-    assert list(refusal(tags={})) == [("tags",)]
+    assert list(problems_of(tags={})) == [("tags",)]
 
 
-def test_the_defaults_are_those_of_modbus():
+def test_the_defaults_are_what_modbus_prescribes():
     options = source()
     assert (options.tcp_port, options.unit_id, options.max_registers) == (502, 1, 125)
     assert (options.period, options.timeout, options.pause) == (SECOND, SECOND, 0)
@@ -96,11 +96,11 @@ def test_the_defaults_are_those_of_modbus():
         ({"table": "input"}, "uint16"),
     ],
 )
-def test_a_data_type_is_guessed_only_where_nothing_else_makes_sense(tag, data_type):
+def test_the_default_data_type_follows_from_the_table_and_the_bit(tag, data_type):
     assert source(tag).tags["t"].resolved_type == data_type
 
 
-def test_a_tag_may_differ_from_its_source_in_its_orders():
+def test_a_tag_may_have_other_orders_than_its_source():
     encoding = source({"word_order": "little"}).tags["t"].encoding("little", "big")
     assert (encoding.byte_order, encoding.word_order) == ("little", "little")
 
@@ -115,14 +115,14 @@ SERIAL = {"type": "modbus", "transport": "rtu", "device": "/dev/ttyUSB0"}
 TAGS = {"tags": {"t": {"address": 0}}}
 
 
-def refusal_of(given):
+def source_problems(given):
     with pytest.raises(ValidationError) as caught:
         ModbusOptions.model_validate(TAGS | given)
     return {error["loc"]: error["msg"] for error in caught.value.errors()}
 
 
 @pytest.mark.parametrize(
-    ("given", "field", "said"),
+    ("given", "field", "message"),
     [
         ({"type": "modbus"}, "host", "Field required"),
         ({"type": "modbus", "transport": "rtu"}, "device", "Field required"),
@@ -131,23 +131,23 @@ def refusal_of(given):
         ({"type": "modbus", "host": "plc", "ca": "ca.pem"}, "ca", "belongs to `transport: tls`"),
         (SERIAL | {"host": "plc"}, "host", "a serial port has none"),
         (SERIAL | {"parity": "E"}, "parity", "'none', 'even' or 'odd'"),
-        (SERIAL | {"unit_id": 0}, "unit_id", "none of them answers"),
+        (SERIAL | {"unit_id": 0}, "unit_id", "broadcast address"),
         ({"type": "modbus", "host": "h", "transport": "tls", "key": "k"}, "key", "belong together"),
     ],
 )
-def test_what_a_transport_lacks_or_cannot_use_is_refused_at_its_field(given, field, said):
-    assert said in refusal_of(given)[field,]
+def test_a_setting_that_a_transport_lacks_or_does_not_use_is_refused(given, field, message):
+    assert message in source_problems(given)[field,]
 
 
-def test_the_defaults_of_a_serial_line_and_of_tls_are_those_of_modbus():
-    line = ModbusOptions.model_validate(SERIAL | TAGS)
-    assert (line.baudrate, line.parity, line.stopbits, line.bits_per_character) == (
+def test_a_serial_bus_and_tls_have_the_defaults_that_modbus_prescribes():
+    bus = ModbusOptions.model_validate(SERIAL | TAGS)
+    assert (bus.baudrate, bus.parity, bus.stopbits, bus.bits_per_character) == (
         19200,
         "even",
         1,
         11,
     )
-    assert line.rest == round(3.5 * 11 / 19200 * SECOND)
-    assert ModbusOptions.model_validate(SERIAL | TAGS | {"pause": "5ms"}).rest == 5_000_000
-    assert ModbusOptions.model_validate(SERIAL | TAGS | {"baudrate": 115200}).rest == 1_750_000
+    assert bus.min_pause == round(3.5 * 11 / 19200 * SECOND)
+    assert ModbusOptions.model_validate(SERIAL | TAGS | {"pause": "5ms"}).min_pause == 5_000_000
+    assert ModbusOptions.model_validate(SERIAL | TAGS | {"baudrate": 115200}).min_pause == 1_750_000
     assert source(transport="tls").tcp_port == 802

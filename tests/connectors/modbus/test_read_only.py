@@ -1,4 +1,4 @@
-"""No code path of a connector can write: proven over the source."""
+"""No code path of a connector can write: checked over its source code."""
 
 import ast
 import inspect
@@ -42,7 +42,7 @@ def test_of_all_methods_of_a_pymodbus_client_only_reads_are_called():
     assert used & client_methods() == READS | {IDENTIFIES}
 
 
-def test_two_modules_import_pymodbus_and_not_before_a_connection_is_opened():
+def test_two_modules_import_pymodbus_and_only_when_a_connection_is_opened():
     importing = {
         path.name
         for path in (FOLDER / "modbus").glob("*.py")
@@ -54,7 +54,7 @@ def test_two_modules_import_pymodbus_and_not_before_a_connection_is_opened():
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
-def test_no_other_room_reaches_for_pymodbus_but_the_simulator_that_serves():
+def test_no_other_package_but_the_simulator_uses_pymodbus():
     importing = {
         path.relative_to(FOLDER).parts[0]
         for path in FOLDER.rglob("*.py")
@@ -63,5 +63,5 @@ def test_no_other_room_reaches_for_pymodbus_but_the_simulator_that_serves():
     assert importing == {"modbus", "simulator"}
 
 
-def test_the_plan_knows_no_function_but_the_four_reads():
+def test_the_plan_has_only_the_four_read_functions():
     assert FUNCTIONS == {"coil": 1, "discrete": 2, "holding": 3, "input": 4}

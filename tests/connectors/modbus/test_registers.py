@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.modbus.registers import DTYPES, Decoder, Encoding, Place
+from connectors.modbus.registers import DTYPES, Decoder, Encoding, ResponseField
 from gateway.api.model import Quality
 
 NUMBERS = sorted(set(DTYPES) - {"bool"})
@@ -40,19 +40,19 @@ def encoded(draw):
 
 
 def one(data, **options):
-    value, quality = Decoder([Place(0, 0, Encoding(**options))]).decode(data)
+    value, quality = Decoder([ResponseField(0, 0, Encoding(**options))]).decode(data)
     return float(value[0]), Quality(quality[0])
 
 
 @settings(deadline=None)
 @given(st.lists(encoded(), min_size=1, max_size=12), st.integers(0, 3))
 def test_every_type_in_every_order_comes_back_as_it_was_sent(sent, gap):
-    places, data = [], b""
+    fields, data = [], b""
     for tag, (encoding, value) in enumerate(sent):
         data += b"\xee\xee" * gap
-        places.append(Place(tag, len(data) // 2, encoding))
+        fields.append(ResponseField(tag, len(data) // 2, encoding))
         data += on_the_wire(value, encoding)
-    decoder = Decoder(places)
+    decoder = Decoder(fields)
     value, quality = decoder.decode(data)
     assert sorted(decoder.tag) == list(range(len(sent)))
     assert list(value) == [float(sent[tag][1]) for tag in decoder.tag]
@@ -62,7 +62,9 @@ def test_every_type_in_every_order_comes_back_as_it_was_sent(sent, gap):
 @settings(deadline=None)
 @given(st.binary(min_size=250, max_size=250), st.lists(encoded(), min_size=1, max_size=20))
 def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(data, sent):
-    decoder = Decoder([Place(tag, 5 * tag, encoding) for tag, (encoding, _) in enumerate(sent)])
+    decoder = Decoder(
+        [ResponseField(tag, 5 * tag, encoding) for tag, (encoding, _) in enumerate(sent)]
+    )
     value, quality = decoder.decode(data)
     assert np.array_equal(np.isfinite(value), quality == Quality.GOOD)
     assert np.array_equal(np.isnan(value), quality == Quality.BAD)
@@ -77,7 +79,7 @@ def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(data, sent):
         ("little", "little", "00002041"),
     ],
 )
-def test_ten_point_zero_is_known_in_all_four_orders(byte_order, word_order, data):
+def test_ten_point_zero_is_decoded_in_all_four_orders(byte_order, word_order, data):
     got = one(
         bytes.fromhex(data), data_type="float32", byte_order=byte_order, word_order=word_order
     )
@@ -87,8 +89,10 @@ def test_ten_point_zero_is_known_in_all_four_orders(byte_order, word_order, data
 @settings(deadline=None)
 @given(st.integers(0, 0xFFFF), ORDERS)
 def test_each_bit_of_a_register_is_a_tag_of_its_own(register, order):
-    places = [Place(b, 0, Encoding(data_type="bool", bit=b, byte_order=order)) for b in range(16)]
-    value, quality = Decoder(places).decode(register.to_bytes(2, order))
+    fields = [
+        ResponseField(b, 0, Encoding(data_type="bool", bit=b, byte_order=order)) for b in range(16)
+    ]
+    value, quality = Decoder(fields).decode(register.to_bytes(2, order))
     assert sum(int(bit) << at for at, bit in enumerate(value)) == register
     assert not quality.any()
 
@@ -97,8 +101,8 @@ def test_each_bit_of_a_register_is_a_tag_of_its_own(register, order):
 @given(st.lists(st.booleans(), min_size=1, max_size=100))
 def test_coils_are_unpacked_from_the_least_significant_bit_on(coils):
     packed = np.packbits(coils, bitorder="little").tobytes()
-    places = [Place(tag, tag, Encoding(data_type="bool")) for tag in range(len(coils))]
-    value, quality = Decoder(places, are_bits=True).decode(packed)
+    fields = [ResponseField(tag, tag, Encoding(data_type="bool")) for tag in range(len(coils))]
+    value, quality = Decoder(fields, are_bits=True).decode(packed)
     assert [bool(bit) for bit in value] == coils
     assert not quality.any()
 
@@ -143,8 +147,8 @@ def test_the_pattern_for_no_value_is_a_bad_sample_whatever_the_scale(data_type, 
 
 def test_no_value_of_one_tag_does_not_touch_its_neighbours():
     numbers = [Encoding(no_value=(7,)), Encoding(no_value=(8,)), Encoding()]
-    places = [Place(tag, tag, encoding) for tag, encoding in enumerate(numbers)]
-    value, quality = Decoder(places).decode(b"\0\x08\0\x08\0\x08")
+    fields = [ResponseField(tag, tag, encoding) for tag, encoding in enumerate(numbers)]
+    value, quality = Decoder(fields).decode(b"\0\x08\0\x08\0\x08")
     assert list(quality) == [Quality.GOOD, Quality.BAD, Quality.GOOD]
     assert value[0] == value[2] == 8
 
@@ -167,32 +171,33 @@ TEXT = {"data_type": "string", "length": 4, "texts": (("AUTO", 1.0), ("MANUAL", 
         (b"UAOT\0\0\0\0", "little", 1),
     ],
 )
-def test_a_text_is_the_number_it_stands_for(data, order, number):
+def test_a_text_is_decoded_as_its_number(data, order, number):
     assert one(data, **TEXT, byte_order=order, word_order="little") == (number, Quality.GOOD)
 
 
 @pytest.mark.parametrize("data", [b"auto\0\0\0\0", b"AUT\0\0\0\0\0", bytes(8), b"\xff" * 8])
-def test_a_text_that_nobody_gave_a_number_to_is_bad(data):
+def test_a_text_without_a_number_is_bad(data):
     value, quality = one(data, **TEXT)
     assert np.isnan(value)
     assert quality is Quality.BAD
 
 
 def test_a_text_among_numbers_moves_none_of_them():
-    places = [
-        Place(0, 0, Encoding()),
-        Place(1, 1, Encoding(**TEXT)),
-        Place(2, 5, Encoding("float64", scale=2.0)),
-        Place(3, 9, Encoding("bool", bit=0)),
+    fields = [
+        ResponseField(0, 0, Encoding()),
+        ResponseField(1, 1, Encoding(**TEXT)),
+        ResponseField(2, 5, Encoding("float64", scale=2.0)),
+        ResponseField(3, 9, Encoding("bool", bit=0)),
     ]
     data = b"\0\x07" + b"MANUAL\0\0" + np.array(1.5, ">f8").tobytes() + b"\0\x01"
-    decoder = Decoder(places)
+    decoder = Decoder(fields)
     value, quality = decoder.decode(data)
     assert dict(zip(decoder.tag.tolist(), value, strict=True)) == {0: 7, 1: 2, 2: 3, 3: 1}
     assert not quality.any()
 
 
-def test_an_answer_that_never_came_is_nan_and_bad_for_every_tag():
-    value, quality = Decoder([Place(0, 0, Encoding()), Place(1, 1, Encoding())]).nothing()
+def test_a_missing_response_is_nan_and_bad_for_every_tag():
+    fields = [ResponseField(tag, tag, Encoding()) for tag in range(2)]
+    value, quality = Decoder(fields).bad_columns()
     assert np.isnan(value).all()
     assert (quality == Quality.BAD).all()

@@ -1,4 +1,4 @@
-"""RTU against devices that answer late, twice, for others or wrongly: no value is ever shifted."""
+"""RTU against devices that respond late, twice, for others or wrongly: no value is ever shifted."""
 
 import asyncio
 import struct
@@ -16,20 +16,21 @@ FRAMES = {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}
 
 
 class Device:
-    """Every register holds its own address; `answers(unit, pdu)` says what is sent, and when.
+    """Every register holds its own address; `respond(unit, pdu)` lists delays and bytes to send.
 
-    Answers leave in the order of the requests, as from any device that does one thing at a time.
+    Responses are sent in the order of the requests, as from any device that does one thing at a
+    time.
     """
 
     def __init__(self, transport):
         self.frame = FRAMES[transport]
         self.is_ascii = transport == "ascii_over_tcp"
-        self.answers = lambda unit, pdu: [(0, self.right(unit, pdu))]
-        self.asked = []
+        self.respond = lambda unit, pdu: [(0, self.correct(unit, pdu))]
+        self.requests = []
         self.writer = None
         self.free_at = 0.0
 
-    def right(self, unit, pdu):
+    def correct(self, unit, pdu):
         function, address, count = struct.unpack(">BHH", pdu)
         if function < 3:
             return self.frame(unit, bytes([function | 0x80, 1]))
@@ -47,9 +48,9 @@ class Device:
                 else:
                     frame = await reader.readexactly(8)
                     unit, pdu = frame[0], frame[1:6]
-                self.asked.append((unit, pdu[0]))
-                for delay, data in self.answers(unit, pdu):
-                    # A late answer goes to whoever is connected by then, as serial servers do it.
+                self.requests.append((unit, pdu[0]))
+                for delay, data in self.respond(unit, pdu):
+                    # A late response goes to the current connection, as with serial servers.
                     self.free_at = max(self.free_at + 0.0005, loop.time() + delay)
                     loop.call_at(self.free_at, lambda data=data: self.writer.write(data))
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -82,7 +83,7 @@ def reader(connector, device, transport):
 
 
 async def collect(reader, count, sessions=40):
-    """Good values by tag over as many sessions as it takes, as the gateway would reopen."""
+    """Good values by tag over as many sessions as it takes, reopened as the gateway does."""
     got = []
     for _ in range(sessions):
         try:
@@ -101,36 +102,36 @@ async def collect(reader, count, sessions=40):
     return got
 
 
-async def test_the_right_answers_arrive(reader):
+async def test_correct_responses_arrive(reader):
     got = await collect(reader, 9)
     assert dict(got) == RIGHT
 
 
 @pytest.mark.parametrize("lateness", [0.07, 0.1])
-async def test_late_answers_are_never_values_of_the_next_request(device, reader, lateness):
-    """Every third answer is late, whatever is asked: it reaches the connection after it."""
+async def test_late_responses_are_never_values_of_the_next_request(device, reader, lateness):
+    """Every third response is late, to any request: it reaches the next connection."""
     count = 0
 
     def sometimes_late(unit, pdu):
         nonlocal count
         count += 1
-        return [(lateness if count % 3 == 0 else 0, device.right(unit, pdu))]
+        return [(lateness if count % 3 == 0 else 0, device.correct(unit, pdu))]
 
-    device.answers = sometimes_late
+    device.respond = sometimes_late
     got = await collect(reader, 8, sessions=40)
     assert got
     assert all(RIGHT[tag] == value for tag, value in got)
-    assert {3} < {function for _, function in device.asked} <= {1, 2, 3, 4}  # it asked for a proof
+    assert {3} < {function for _, function in device.requests} <= {1, 2, 3, 4}  # it was flushed
 
 
-async def test_a_second_answer_within_the_pause_does_not_shift_what_follows(
+async def test_a_duplicate_within_the_pause_does_not_shift_what_follows(
     connector, device, transport
 ):
     options = {"transport": transport, "timeout": "60ms", "pause": "12ms"}
     reader = connector(device.port, TAGS, **options)
-    device.answers = lambda unit, pdu: [
-        (0, device.right(unit, pdu)),
-        (0.002, device.right(unit, pdu)),
+    device.respond = lambda unit, pdu: [
+        (0, device.correct(unit, pdu)),
+        (0.002, device.correct(unit, pdu)),
     ]
     got = await collect(reader, 6)
     assert got
@@ -138,37 +139,38 @@ async def test_a_second_answer_within_the_pause_does_not_shift_what_follows(
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.05])
-async def test_a_unit_that_answers_everything_twice_later_than_the_pause_shifts_nothing(
-    connector, device, transport, delay, caplog
+async def test_duplicates_that_come_later_than_the_pause_shift_nothing(
+    connector, device, transport, delay, events
 ):
     reader = connector(device.port, TAGS, transport=transport, timeout="200ms")
-    device.answers = lambda unit, pdu: [
-        (0, device.right(unit, pdu)),
-        (delay, device.right(unit, pdu)),
+    device.respond = lambda unit, pdu: [
+        (0, device.correct(unit, pdu)),
+        (delay, device.correct(unit, pdu)),
     ]
     got = await collect(reader, 30)
     assert len(got) >= 30
     assert all(RIGHT[tag] == value for tag, value in got)
-    assert caplog.text.count("unit 1 answers everything twice") == 1
-    assert {function for _, function in device.asked} == {3}  # no need of a proof
+    duplicates = [event for event in events if event["event"] == "modbus.duplicate_responses"]
+    assert [event["unit"] for event in duplicates] == [1]
+    assert {function for _, function in device.requests} == {3}  # no flush was needed
 
 
-async def test_a_unit_that_came_back_after_ten_timeouts_needs_no_proof(device, reader):
-    """For a device that answers nothing at all to a function it does not have."""
+async def test_a_unit_that_returns_after_ten_timeouts_needs_no_flush(device, reader):
+    """For a device that sends nothing at all to a function it does not have."""
     is_on = False
 
-    def answers(unit, pdu):
-        return [(0, device.right(unit, pdu))] if is_on and pdu[0] == 3 else []
+    def respond(unit, pdu):
+        return [(0, device.correct(unit, pdu))] if is_on and pdu[0] == 3 else []
 
-    device.answers = answers
+    device.respond = respond
     assert await collect(reader, 1, sessions=2) == []
     is_on = True
     got = await collect(reader, 3, sessions=60)
     assert dict(got) == RIGHT
 
 
-def changed(right, at, by):
-    return right[:at] + bytes([right[at] ^ by]) + right[at + 1 :]
+def changed(frame, at, by):
+    return frame[:at] + bytes([frame[at] ^ by]) + frame[at + 1 :]
 
 
 WRONG = {
@@ -178,37 +180,35 @@ WRONG = {
     "another function": lambda d, u, p: d.frame(u, bytes([4, 2, 0, 1])),
     "another unit": lambda d, u, p: d.frame(u + 1, bytes([3, 2, 0, 1])),
     "exception of another function": lambda d, u, p: d.frame(u, bytes([0x84, 2])),
-    "half": lambda d, u, p: d.right(u, p)[:4],
-    "wrong checksum": lambda d, u, p: changed(d.right(u, p), 5, 1),
+    "half": lambda d, u, p: d.correct(u, p)[:4],
+    "wrong checksum": lambda d, u, p: changed(d.correct(u, p), 5, 1),
     "garbage": lambda d, u, p: b"\xfe\x03garbage" * 3,
-    "two answers at once": lambda d, u, p: d.right(u, p) + d.frame(u, bytes([3, 2, 0, 1])),
-    "garbage behind": lambda d, u, p: d.right(u, p) + b"\x01",
+    "two responses at once": lambda d, u, p: d.correct(u, p) + d.frame(u, bytes([3, 2, 0, 1])),
+    "garbage behind": lambda d, u, p: d.correct(u, p) + b"\x01",
 }
 
 
 @pytest.mark.parametrize("fault", WRONG)
-async def test_a_wrong_answer_is_no_value_and_is_named(device, reader, fault):
-    device.answers = lambda unit, pdu: [(0, WRONG[fault](device, unit, pdu))]
+async def test_a_wrong_response_is_not_a_value_and_is_named(device, reader, fault):
+    device.respond = lambda unit, pdu: [(0, WRONG[fault](device, unit, pdu))]
     async with reader.open() as batches:
-        with pytest.raises(
-            SourceLost, match=r"no answer from unit 1 within 60ms: .* (came|instead)"
-        ):
+        with pytest.raises(SourceLost, match=r"no response from unit 1 within 60ms: received "):
             await anext(batches)
 
 
 async def test_a_device_exception_marks_just_its_tags(device, reader):
-    def answers(unit, pdu):
+    def respond(unit, pdu):
         address = int.from_bytes(pdu[1:3], "big")
         refused = device.frame(unit, bytes([pdu[0] | 0x80, 4]))
-        return [(0, refused if address == 500 else device.right(unit, pdu))]
+        return [(0, refused if address == 500 else device.correct(unit, pdu))]
 
-    device.answers = answers
+    device.respond = respond
     async with reader.open() as batches:
         got = [await anext(batches) for _ in range(6)]
     quality = {int(batch.tag[0]): int(batch.quality[0]) for batch in got}
     assert quality == {0: Quality.GOOD, 1: Quality.BAD, 2: Quality.GOOD}
 
 
-async def test_zeros_of_a_line_that_turns_round_are_no_part_of_an_answer(device, reader):
-    device.answers = lambda unit, pdu: [(0, b"\0" + device.right(unit, pdu))]
+async def test_zeros_from_a_change_of_direction_are_not_part_of_a_response(device, reader):
+    device.respond = lambda unit, pdu: [(0, b"\0" + device.correct(unit, pdu))]
     assert dict(await collect(reader, 9)) == RIGHT

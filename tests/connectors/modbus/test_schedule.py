@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.modbus.plan import Limits, Reading, make_plan
+from connectors.modbus.plan import PolledTag, RequestLimits, make_plan
 from connectors.modbus.registers import Encoding
-from connectors.modbus.schedule import Schedule, place_in_period
+from connectors.modbus.schedule import Schedule, phase_of
 
 
 def requests(*periods):
-    readings = [
-        Reading(i, 1, "holding", 1000 * i, period, Encoding()) for i, period in enumerate(periods)
+    tags = [
+        PolledTag(i, 1, "holding", 1000 * i, period, Encoding()) for i, period in enumerate(periods)
     ]
-    plan = make_plan(readings, Limits())
-    return sorted(plan, key=lambda request: request.readings[0].tag)
+    plan = make_plan(tags, RequestLimits())
+    return sorted(plan, key=lambda request: request.tags[0].tag)
 
 
 def served(schedule, until, cost):
@@ -84,30 +84,30 @@ def test_a_slot_is_never_early_never_twice_and_always_on_the_grid(periods, cost)
     assert len({(id(request), due) for _, request, due in log}) == len(log)
 
 
-def test_300_devices_are_asked_all_over_the_middle_third_of_the_period_not_in_one_instant():
+def test_300_devices_are_polled_over_the_middle_third_of_the_period_not_at_one_instant():
     period, wall = 1_000_000_000, 123_456_789_123
-    places = [place_in_period(f"press-{number}") for number in range(1, 301)]
+    phases = [phase_of(f"press-{number}") for number in range(1, 301)]
     due = []
-    for place in places:
-        schedule = Schedule(requests(period), 0, wall, place)
+    for phase in phases:
+        schedule = Schedule(requests(period), 0, wall, phase)
         schedule.done(schedule.next(0), 0)
         due.append((wall + schedule.next_due) % period / period)
-    assert due == pytest.approx(places, abs=1e-6)
+    assert due == pytest.approx(phases, abs=1e-6)
     assert 1 / 3 <= min(due) < 0.34
     assert 0.66 < max(due) < 2 / 3
     counts, _ = np.histogram(due, bins=100, range=(0, 1))
     assert max(counts) <= 20  # in 10 ms; in one instant it would be all 300
 
 
-def test_a_source_keeps_its_place_over_restarts():
-    assert place_in_period("press-1") == pytest.approx(0.5, abs=1 / 6)
-    command = "from connectors.modbus.schedule import place_in_period as p; print(p('press-1'))"
-    said = [subprocess.check_output([sys.executable, "-c", command]) for _ in range(2)]
-    assert {float(text) for text in said} == {place_in_period("press-1")}
+def test_a_source_keeps_its_phase_over_restarts():
+    assert phase_of("press-1") == pytest.approx(0.5, abs=1 / 6)
+    command = "from connectors.modbus.schedule import phase_of as p; print(p('press-1'))"
+    phases = [subprocess.check_output([sys.executable, "-c", command]) for _ in range(2)]
+    assert {float(phase) for phase in phases} == {phase_of("press-1")}
 
 
 @pytest.mark.parametrize("wall", [0, 1, 499, 500, 501, 999, 123_456_789])
-def test_with_the_wall_clock_slots_lie_in_the_middle_of_the_grids_cells(wall):
+def test_with_the_wall_clock_slots_are_in_the_middle_of_the_grids_cells(wall):
     period, start = 1000, 77
     schedule = Schedule(requests(period), start, wall)
     first = schedule.next(start)

@@ -12,7 +12,7 @@ from gateway.api.contracts import ConfigError, Places, SourceLost
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, its key, and one of somebody else."""
+    """A self-signed certificate for 127.0.0.1, its key, and another certificate."""
     folder = tmp_path_factory.mktemp("tls")
     for name in ("plc", "other"):
         subprocess.run(
@@ -52,20 +52,20 @@ def reader(folder, port, **options):
     return ModbusConnector("plc", valid, [], Places(folder, folder))
 
 
-async def test_a_device_whose_certificate_we_know_is_read(folder):
+async def test_a_device_with_a_known_certificate_is_read(folder):
     async with secured(folder) as port, reader(folder, port, ca="plc.pem").open() as batches:
         assert (await anext(batches)).value[0] == 4711
 
 
 @pytest.mark.parametrize("options", [{"ca": "other.pem"}, {}])
-async def test_a_device_whose_certificate_we_do_not_know_is_not_read(folder, options):
+async def test_a_device_with_an_unknown_certificate_is_not_read(folder, options):
     async with secured(folder) as port:
         with pytest.raises(SourceLost, match="certificate verify failed"):
             async with reader(folder, port, **options).open():
                 pass
 
 
-async def test_a_certificate_that_is_not_there_is_somebodys_to_put_right(folder):
+async def test_a_missing_certificate_is_a_config_error(folder):
     with pytest.raises(ConfigError, match=r"nowhere\.pem cannot be used"):
         async with reader(folder, 802, ca="nowhere.pem").open():
             pass

@@ -245,7 +245,7 @@ def test_the_plan_shows_the_load_of_polling_on_a_serial_bus():
     result = check(ROOT / "configs/serial-line.yaml", "--plan")
     assert result.exit_code == 0
     assert "plan of rs485\n  1.517 requests/s" in result.output
-    assert "serial line busy 2.09 % at 19200 bit/s" in result.output
+    assert "serial bus 2.09 % busy at 19200 bit/s" in result.output
     report = json.loads(check(ROOT / "configs/serial-line.yaml", "--plan", "--json").output)
     assert "every 2s  unit 1 holding 0..1  2 tags, 0 idle" in report["files"][0]["plans"]["rs485"]
 

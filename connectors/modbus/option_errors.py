@@ -1,4 +1,4 @@
-"""Several problems of a line file told at once, each at its own field (pure)."""
+"""Several problems of a line file reported at once, each at its own field (pure)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-Problem = tuple[str, str, Any]
-"""Field, what would be right, and what stands there."""
+FieldProblem = tuple[str, str, Any]
+"""Field, what would be right, and the value given."""
 
 
-def refuse(problems: Iterable[Problem]) -> None:
-    """Raise all of them in one ValidationError; nothing if there are none."""
+def raise_problems(problems: Iterable[FieldProblem]) -> None:
+    """Raises all of them in one ValidationError; returns if there are none."""
     errors = [
         InitErrorDetails(
             type=PydanticCustomError("value_error", message), loc=(field,), input=given
@@ -22,7 +22,7 @@ def refuse(problems: Iterable[Problem]) -> None:
         raise ValidationError.from_exception_data("Modbus", errors)
 
 
-def missing(field: str, given: Any) -> ValidationError:
-    """The same words as for any other required field."""
+def missing_field(field: str, given: Any) -> ValidationError:
+    """The error that pydantic raises for any other required field."""
     error = InitErrorDetails(type="missing", loc=(field,), input=given)
     return ValidationError.from_exception_data("Modbus", [error])

@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import connected
-from connectors.opcua.items import Child
+from connectors.opcua.items import ChildNode
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.security import endpoints_of, offered
@@ -32,7 +32,7 @@ async def browse(
     """Browse name and node id with namespace URI of the numeric variables; raises AndonError."""
     async with connected(options, places, lambda _why: None) as client:
         namespaces = await client.namespaces()
-        variables: list[Child] = []
+        variables: list[ChildNode] = []
         level, seen = [OBJECTS], {OBJECTS, SERVER}
         for _ in range(depth):
             below: list[str] = []

@@ -1,20 +1,19 @@
-"""OPC UA: monitored items with source time and status, and reads of what stays silent.
+"""OPC UA: monitored items with source time and status, and reads of silent tags.
 
-The way of a value, one module each:
-`options` (what the file may say) and `nodes` (how a node is named there) → `identity`, `trust` and
-`security` (who we are, whom we trust) → `connection` (a session, on asyncua's client as in `tidy`)
-and `client` (what may be asked over it) → `monitoring` (what the server watches), `publishing`
-(what it sends) and `rounds` (what is polled) → `columns` (all of it as columns) → `session`
-(everything beside each other, on one connection) → `connector` (what the gateway knows).
-`options`, `nodes`, `trust`, `items`, `rounds` and `columns` are pure.
+The path of a value, one module each:
+`options` (what the line file may contain) and `nodes` (node ids by namespace URI) → `identity`,
+`trust` and `security` (certificates and users) → `connection` (a session, on the client of
+`quiet_client`) and `client` (the services used over it) → `monitoring` (monitored items),
+`publishing` (notifications) and `poll_schedule` (polled tags) → `columns` (values as columns) →
+`session` (all of it concurrently, on one connection) → `connector` (what the gateway sees).
+`options`, `nodes`, `trust`, `items`, `poll_schedule` and `columns` are pure.
 
 Promises
 - Nothing is ever written to a server and no method is called: no code here names such a service.
-- A value that the server did not give, or does not vouch for, is NaN with quality BAD.
-- Silence is asked: a tag without a change is read, so a value that stands still is told from a
-  dead one.
-- One bad node makes its own tag bad. A server that does not answer ends the connection.
-- A session outlives its connection: what stood in the server's queues comes with the next one.
+- A value that the server did not send, or marked bad, is NaN with quality BAD.
+- A silent tag is read: this distinguishes a constant value from a dead one.
+- One bad node makes only its own tag bad. A server that does not respond ends the connection.
+- A session outlives its connection: the changes in the server's queues arrive over the next one.
 """
 
 from connectors.opcua.connector import OpcUaConnector

@@ -1,9 +1,9 @@
 """Reads the certificates and the key that a line file names.
 
 Promises
-- A file that cannot be used is a ConfigError that names it and says what is wrong.
-- PEM and DER are told apart by what is in the file, not by its name.
-- Nothing of a key ever stands in a message.
+- A file that cannot be used is a ConfigError with its name and what is wrong.
+- PEM and DER are distinguished by the content of the file, not by its name.
+- No part of a key ever appears in a message.
 """
 
 from dataclasses import dataclass
@@ -28,17 +28,17 @@ def load_certificate(path: Path) -> "Certificate":
     content = _content(path)
     load = x509.load_pem_x509_certificate if _PEM in content else x509.load_der_x509_certificate
     try:
-        found = load(content)
-        is_rsa = isinstance(found.public_key(), RSAPublicKey)
+        certificate = load(content)
+        is_rsa = isinstance(certificate.public_key(), RSAPublicKey)
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise ConfigError(f"{path}: is not a certificate in PEM or DER form") from error
     if not is_rsa:
         raise ConfigError(f"{path}: the security policies need a certificate with an RSA key")
-    return found
+    return certificate
 
 
 def first_in(chain: bytes) -> "Certificate":
-    """The first certificate of a chain in DER form, one after the other; ValueError if none."""
+    """The first certificate of a chain of concatenated DER; ValueError if there is none."""
     from cryptography import x509
 
     # 30 82 and two bytes of length: every certificate is longer than 255 bytes.
@@ -57,51 +57,51 @@ def load_key_of(certificate: "Certificate", path: Path) -> "RSAPrivateKey":
     content = _content(path)
     load = load_pem_private_key if _PEM in content else load_der_private_key
     try:
-        found = load(content, password=None)
+        key = load(content, password=None)
     except TypeError as error:
         raise ConfigError(f"{path}: is protected by a password: store it without one") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"{path}: is not a private key in PEM or DER form") from error
-    if not isinstance(found, RSAPrivateKey) or found.public_key() != certificate.public_key():
+    if not isinstance(key, RSAPrivateKey) or key.public_key() != certificate.public_key():
         raise ConfigError(f"{path}: is not the private key of our certificate")
-    return found
+    return key
 
 
 def application_uri(certificate: "Certificate", path: Path) -> str:
-    """The application that a certificate is for; servers compare it with what we say we are."""
+    """The application URI in a certificate; servers compare it with the client's own."""
     uris = subject_names(certificate).uris
     if not uris:
-        raise ConfigError(f"{path}: names no application URI (subject alternative name)")
+        raise ConfigError(f"{path}: has no application URI (subject alternative name)")
     return uris[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """Whom a certificate is for: its common name, application URIs, host names and addresses."""
+class CertificateNames:
+    """The subject of a certificate: common name, application URIs, host names and addresses."""
 
     common: str
     uris: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
 
-def subject_names(certificate: "Certificate") -> Names:
-    """What it says; of a subject alternative name that is missing or broken, nothing."""
+def subject_names(certificate: "Certificate") -> CertificateNames:
+    """The names in a certificate; a missing or broken subject alternative name has none."""
     from cryptography import x509
 
     commons = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    common = str(commons[0].value) if commons else "nobody"
+    common = str(commons[0].value) if commons else "unnamed"
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        return Names(common)
+        return CertificateNames(common)
     hosts = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return Names(common, tuple(uris), (*hosts, *map(str, addresses)))
+    return CertificateNames(common, tuple(uris), (*hosts, *map(str, addresses)))
 
 
 def encoded(certificate: "Certificate") -> bytes:
-    """As a .der file holds it."""
+    """The certificate in DER form."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)
@@ -115,10 +115,10 @@ def fingerprint(certificate: "Certificate") -> str:
 
 
 def thumbprint(certificate: "Certificate") -> str:
-    """The SHA-1 of the certificate, by which OPC UA names it (part 6, 6.2.2)."""
+    """The SHA-1 of the certificate, which OPC UA uses as its name (part 6, 6.2.2)."""
     from cryptography.hazmat.primitives import hashes
 
-    return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, no proof
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, not a proof
 
 
 def _content(path: Path) -> bytes:

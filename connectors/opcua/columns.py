@@ -1,11 +1,11 @@
-"""Turns what a server reported into columns. Pure; asyncua's objects come in, arrays go out.
+"""Turns asyncua's data values into columns (pure).
 
 Promises
-- Only a finite number from a value whose status is not bad is a value;
-  all else is NaN with quality BAD. Text is never taken for a number, be it one.
-- A time that cannot be right (none, before 2000, after 2100) is replaced by the next best: source,
-  server, arrival.
-- The server's overflow mark (samples were lost in its queue) is counted.
+- Only a finite number whose status is not bad is a value; all else is NaN with quality BAD. Text is
+  never converted to a number.
+- An implausible time (none, before 2000, after 2100) is replaced by the next best: source, server,
+  arrival.
+- The server's overflow bit (samples were lost in its queue) is counted.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ import numpy as np
 from connectors.opcua.options import Clock
 from gateway.api.model import Floats, Indices, Nanos, Quality, SampleBatch, Times
 
-# Encoded length of a response to a publish or read request with n float64 values that carry both
-# times and a status: what part 6 of the standard prescribes, transport and sequence header
-# included. Smaller types and omitted fields make it a few bytes a value too long.
+# Encoded length of a publish or read response with n float64 values that carry both times and a
+# status, as part 6 of the standard prescribes, including the transport and sequence headers. With
+# smaller types and omitted fields the estimate is a few bytes a value too high.
 PUBLISH_BYTES, NOTIFICATION_BYTES = 102, 34
 READ_BYTES, VALUE_BYTES = 60, 30
 
@@ -27,8 +27,8 @@ _OVERFLOW_MASK, _OVERFLOW = 0x0C80, 0x0480
 _NUMBERS = frozenset((float, int, bool))
 
 
-class Columns:
-    """Decodes for a connector with `count` tags; `clock` says whose time a change has."""
+class OpcUaColumns:
+    """Decodes for a connector with `count` tags; `clock` selects the time of a change."""
 
     def __init__(self, count: int, clock: Clock) -> None:
         self._count, self._clock = count, clock
@@ -42,15 +42,15 @@ class Columns:
         size = PUBLISH_BYTES + NOTIFICATION_BYTES * len(ours)
         return self._batch(tag, data, _times(data, arrived, self._clock), size)
 
-    def readings(self, tag: Indices, data: Sequence[Any], at: Times) -> SampleBatch:
-        """The answer to a read of these tags, which is what was true at `at` (int64[n])."""
+    def read_batch(self, tag: Indices, data: Sequence[Any], at: Times) -> SampleBatch:
+        """The response to a read of these tags, valid at `at` (int64[n])."""
         size = READ_BYTES + VALUE_BYTES * len(data)
         return self._batch(tag, data, at, size)
 
     def poll_times(self, data: Sequence[Any], at: Nanos, last: Times) -> Times:
-        """The times of what was polled at `at`; `last` are those of the poll before (int64[n]).
+        """The times of values polled at `at`; `last` are the times of the previous poll (int64[n]).
 
-        A value that changed in between has its own time; one that did not is true now.
+        A value that changed in between has its own time; any other has the time of the poll.
         """
         own = _times(data, at, self._clock)
         return np.where((last < own) & (own <= at), own, at)
@@ -58,7 +58,7 @@ class Columns:
     def _batch(self, tag: Indices, data: Sequence[Any], at: Times, size: int) -> SampleBatch:
         status = np.array([_status(each) for each in data], dtype=np.uint32)
         value = numbers([None if each.Value is None else each.Value.Value for each in data])
-        # The two highest bits are the severity; 3 is reserved and to be treated as bad.
+        # The two highest bits are the severity; 3 is reserved and treated as bad.
         quality = np.minimum(status >> 30, np.uint32(Quality.BAD)).astype(np.uint8)
         bad = (quality == Quality.BAD) | ~np.isfinite(value)
         value[bad], quality[bad] = np.nan, Quality.BAD
@@ -66,8 +66,8 @@ class Columns:
         return SampleBatch(tag, at, value, quality, size, lost)
 
 
-def nothing(tag: Indices, at: Nanos) -> SampleBatch:
-    """One bad sample for each of these tags."""
+def bad_batch(tag: Indices, at: Nanos) -> SampleBatch:
+    """One bad sample of each of these tags."""
     return SampleBatch(
         tag,
         np.full(len(tag), at, dtype=np.int64),
@@ -77,7 +77,7 @@ def nothing(tag: Indices, at: Nanos) -> SampleBatch:
 
 
 def numbers(raws: Sequence[Any]) -> Floats:
-    """float64[n]; booleans are 0 and 1, NaN for whatever is not a number."""
+    """float64[n]; booleans are 0 and 1, anything that is not a number is NaN."""
     if _NUMBERS.issuperset(map(type, raws)):
         return np.array(raws, dtype=np.float64)
     return np.array([_number(raw) for raw in raws], dtype=np.float64)
@@ -88,17 +88,17 @@ def _number(raw: Any) -> float:
 
 
 def is_good(data: Any) -> bool:
-    """Whether a DataValue's status is good or left out, which means the same."""
+    """True if a DataValue's status is good or omitted, which means the same."""
     return data.StatusCode is None or data.StatusCode.is_good()
 
 
 def _status(data: Any) -> int:
-    # The standard leaves a good status out.
+    # A good status is omitted on the wire.
     return 0 if data.StatusCode is None else data.StatusCode.value
 
 
 def seconds(moment: Any) -> float:
-    """A datetime as seconds since 1970, exact to the microsecond; NaN if it cannot be right."""
+    """A datetime as seconds since 1970, exact to the microsecond; NaN if it is implausible."""
     if moment is None:
         return np.nan
     since: float = moment.timestamp()
@@ -108,11 +108,11 @@ def seconds(moment: Any) -> float:
 def _times(data: Sequence[Any], arrived: Nanos, clock: Clock) -> Times:
     if clock == "receive":
         return np.full(len(data), arrived, dtype=np.int64)
-    found = np.array([seconds(each.ServerTimestamp) for each in data], dtype=np.float64)
+    moments = np.array([seconds(each.ServerTimestamp) for each in data], dtype=np.float64)
     if clock == "source":
         source = np.array([seconds(each.SourceTimestamp) for each in data], dtype=np.float64)
-        found = np.where(np.isnan(source), found, source)
-    known = ~np.isnan(found)
+        moments = np.where(np.isnan(source), moments, source)
+    known = ~np.isnan(moments)
     at = np.full(len(data), arrived, dtype=np.int64)
-    at[known] = np.rint(found[known] * 1e6).astype(np.int64) * 1000
+    at[known] = np.rint(moments[known] * 1e6).astype(np.int64) * 1000
     return at

@@ -1,4 +1,4 @@
-"""The connector that the gateway knows: options in, sample batches out."""
+"""The OPC UA connector: options in, sample batches out."""
 
 import asyncio
 import sys
@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel
 
-from connectors.opcua.client import ReadOnlyClient, connected
-from connectors.opcua.columns import Columns, is_good, numbers
+from connectors.opcua.client import OpcUaReadOnlyClient, connected
+from connectors.opcua.columns import OpcUaColumns, is_good, numbers
 from connectors.opcua.diagnostics import Diagnostics
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.session import Session
-from connectors.opcua.tidy import Ticket
+from connectors.opcua.quiet_client import SavedSession
+from connectors.opcua.session import OpcUaSession
 from gateway.api.contracts import ConfigError, Places, SourceLost
 from gateway.api.model import Probe, SampleBatch, Tag
 
@@ -27,7 +27,7 @@ _LIBRARY = "asyncua.client.client"
 class OpcUaConnector:
     """Reads the tags of one OPC UA source.
 
-    A session outlives its connection: when one breaks, the next goes on with it.
+    A session outlives its connection: the next connection resumes it.
     """
 
     Options: ClassVar[type[BaseModel]] = OpcUaOptions
@@ -35,18 +35,18 @@ class OpcUaConnector:
     def __init__(
         self, name: str, options: OpcUaOptions, tags: Sequence[Tag], places: Places
     ) -> None:
-        del tags  # the options say it all
+        del tags  # the options hold them
         self.name, self.options = name, options
         self._places = places
-        self._columns = Columns(len(options.tags), options.timestamp)
+        self._columns = OpcUaColumns(len(options.tags), options.timestamp)
         self._diagnostics = Diagnostics(name, list(options.tags))
-        self.diagnostics = self._diagnostics.lines
+        self.diagnostics = self._diagnostics.texts
         self._monitoring = Monitoring(options, self._diagnostics)
-        self._ticket: Ticket | None = None
+        self._saved_session: SavedSession | None = None
 
     @classmethod
     def declared_tags(cls, name: str, options: OpcUaOptions) -> Sequence[Tag]:
-        """The tags in the order of the file."""
+        """The tags in the order of the line file."""
         return [
             tag.as_tag(tag_name, name, options.publishing_interval)
             for tag_name, tag in options.tags.items()
@@ -54,23 +54,23 @@ class OpcUaConnector:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
-        """One connection, with the session of the last one if that only broke.
+        """One connection; it resumes the session of the last one if that broke.
 
         Raises SourceLost or ConfigError.
         """
-        session: Session | None = None
+        session: OpcUaSession | None = None
         await _import_library()
 
         def lost(why: str) -> None:
             if session is not None:
                 session.lost(why)
 
-        client = ReadOnlyClient(self.options, self._places, lost, self._ticket)
+        client = OpcUaReadOnlyClient(self.options, self._places, lost, self._saved_session)
         try:
             has_resumed = await client.connect()
             if not has_resumed:
                 self._monitoring = Monitoring(self.options, self._diagnostics)
-            session = Session(self.name, self.options, self._columns, self._monitoring)
+            session = OpcUaSession(self.name, self.options, self._columns, self._monitoring)
             await session.start(client, has_resumed=has_resumed)
             run = asyncio.create_task(session.run(), name=f"{self.name}: session")
             try:
@@ -81,10 +81,10 @@ class OpcUaConnector:
                 await asyncio.wait([run])
         finally:
             await client.close()
-            self._ticket = client.ticket
+            self._saved_session = client.saved_session
 
     async def probe(self) -> Probe:
-        """Connect and read every node once."""
+        """Connects and reads every node once."""
         await _import_library()
         started = time.monotonic_ns()
         try:
@@ -94,37 +94,38 @@ class OpcUaConnector:
         except (SourceLost, ConfigError) as error:
             return Probe(ok=False, said=str(error))
         count = len(self.options.tags)
-        said = f"connected in {took:.0f} ms, {count - len(faults)} of {count} nodes readable"
+        outcome = f"connected in {took:.0f} ms, {count - len(faults)} of {count} nodes readable"
         if faults:
-            said += "; " + ", ".join(f"{tag}: {fault}" for tag, fault in faults.items())
-        return Probe(ok=not faults, said=said, details={"tags": count, "unreadable": len(faults)})
+            outcome += "; " + ", ".join(f"{tag}: {fault}" for tag, fault in faults.items())
+        details = {"tags": count, "unreadable": len(faults)}
+        return Probe(ok=not faults, said=outcome, details=details)
 
-    async def _read_once(self, client: ReadOnlyClient) -> dict[str, str]:
-        """What is wrong, by tag."""
+    async def _read_once(self, client: OpcUaReadOnlyClient) -> dict[str, str]:
+        """Reads every node: the faults by tag."""
         namespaces = await client.namespaces()
-        names = {tag: each.name_of_node for tag, each in self.options.tags.items()}
+        names = {tag: each.parsed_node for tag, each in self.options.tags.items()}
         nodes = {tag: name.on(namespaces) for tag, name in names.items()}
         faults = {
             tag: f"no namespace {names[tag].uri}" for tag, node in nodes.items() if node is None
         }
         known = {tag: node for tag, node in nodes.items() if node is not None}
         data = await client.read(list(known.values()))
-        found = {tag: _fault(each) for tag, each in zip(known, data, strict=True)}
-        return faults | {tag: fault for tag, fault in found.items() if fault}
+        unreadable = {tag: _fault(each) for tag, each in zip(known, data, strict=True)}
+        return faults | {tag: fault for tag, fault in unreadable.items() if fault}
 
     def __repr__(self) -> str:
         return f"<{self.name}: opcua {self.options.url}>"
 
 
 async def _import_library() -> None:
-    """Beside the loop: asyncua takes a second, in which another source's answer would be late."""
-    # A module is listed before it is whole, if another source is importing it.
+    """Imports asyncua in a thread: it takes a second, which would delay other sources."""
+    # A module is listed in sys.modules before its import is complete.
     if not hasattr(sys.modules.get(_LIBRARY), "Client"):
         await asyncio.to_thread(import_module, _LIBRARY)
 
 
 def _fault(data: Any) -> str:
-    """Why a DataValue is no good, empty if it is."""
+    """Why a DataValue is not usable; empty if it is."""
     if not is_good(data):
         return str(data.StatusCode.name)
     raw = None if data.Value is None else data.Value.Value

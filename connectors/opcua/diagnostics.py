@@ -1,41 +1,46 @@
-"""What is to be said of tags: why one is not monitored, or not as it was asked for.
+"""Per-tag diagnostics for `andon status`: why a tag is not monitored as requested.
 
 Promises
 - A change is logged, a repetition is not, across sessions too.
-- Many tags with the same remark share a line.
+- Tags with the same diagnostic share one text.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger()
 _NAMED = 3
 
 
 class Diagnostics:
-    """By tag; `lines` is what stands, for people."""
+    """The current diagnostic of each tag; `texts` is always the same list, grouped and readable."""
 
     def __init__(self, source: str, tags: Sequence[str]) -> None:
         self._source, self._tags = source, tags
-        self._said: dict[int, str] = {}
-        self.lines: list[str] = []
+        self._by_tag: dict[int, str] = {}
+        self.texts: list[str] = []
 
-    def note(self, found: Mapping[int, str]) -> None:
-        """What is to be said of some tags now; empty when nothing is."""
-        news = {tag: text for tag, text in found.items() if text != self._said.get(tag, "")}
-        self._said |= news
-        for line in self._in_lines({tag: text for tag, text in news.items() if text}):
-            log.warning("%s: %s", self._source, line)
-        for line in self._in_lines({tag: "is as asked for" for tag in news if not news[tag]}):
-            log.info("%s: %s", self._source, line)
-        if news:
-            self.lines[:] = self._in_lines({tag: text for tag, text in self._said.items() if text})
+    def note(self, diagnostics: Mapping[int, str]) -> None:
+        """Updates the diagnostics of some tags; an empty text clears a tag's."""
+        changed = {
+            tag: text for tag, text in diagnostics.items() if text != self._by_tag.get(tag, "")
+        }
+        self._by_tag |= changed
+        for text, names in self._grouped(changed).items():
+            if text:
+                log.warning("opcua.tags_degraded", source=self._source, tags=names, why=text)
+            else:
+                log.info("opcua.tags_recovered", source=self._source, tags=names)
+        if changed:
+            current = {tag: text for tag, text in self._by_tag.items() if text}
+            self.texts[:] = [f"{names}: {text}" for text, names in self._grouped(current).items()]
 
-    def _in_lines(self, texts: Mapping[int, str]) -> list[str]:
+    def _grouped(self, diagnostics: Mapping[int, str]) -> dict[str, str]:
         by_text: dict[str, list[int]] = {}
-        for tag, text in texts.items():
+        for tag, text in diagnostics.items():
             by_text.setdefault(text, []).append(tag)
-        return [f"{self._names(tags)}: {text}" for text, tags in by_text.items()]
+        return {text: self._names(tags) for text, tags in by_text.items()}
 
     def _names(self, tags: Sequence[int]) -> str:
         names = ", ".join(self._tags[tag] for tag in tags[:_NAMED])

@@ -1,4 +1,4 @@
-"""What can go wrong on a connection, said as the gateway knows it: SourceLost."""
+"""Translates the errors of a connection into SourceLost."""
 
 import logging
 import struct
@@ -10,7 +10,7 @@ from gateway.api.model import Nanos
 from gateway.api.options import format_duration
 
 _LOCKED_OUT_S = 30.0
-"""Left alone for this long after a refused login: many servers lock a user who tries too often."""
+"""Wait after a refused login: many servers lock a user after too many attempts."""
 _REFUSALS = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
 _TOO_MUCH = (
     "BadTooManyOperations",
@@ -21,15 +21,15 @@ _TOO_MUCH = (
 
 
 @contextmanager
-def translated(where: str, patience: Nanos) -> Iterator[None]:
-    """Turn what asyncua, its cryptography and the network raise into SourceLost."""
+def translated(where: str, timeout: Nanos) -> Iterator[None]:
+    """Turns the errors of asyncua, its cryptography and the network into SourceLost."""
     from asyncua.ua.uaerrors import UaError
     from cryptography.exceptions import InvalidSignature
 
     try:
         yield
     except TimeoutError as error:
-        why = f"no answer within {format_duration(patience)}"
+        why = f"no response within {format_duration(timeout)}"
         raise SourceLost(f"{where}: {why}") from error
     except ConnectionRefusedError as error:
         raise SourceLost(f"{where}: connection refused") from error
@@ -40,18 +40,18 @@ def translated(where: str, patience: Nanos) -> Iterator[None]:
     except AndonError:
         raise
     except Exception as error:
-        # What asyncua makes of a malformed answer may fail in any way.
-        why = f"an answer that cannot be read ({type(error).__name__}: {error})"
+        # asyncua can fail in any way on a malformed response.
+        why = f"malformed response ({type(error).__name__}: {error})"
         raise SourceLost(f"{where}: {why}") from error
 
 
 def is_too_much(lost: SourceLost) -> bool:
-    """Whether the server refused a request only for its size."""
+    """True if the server refused a request because of its size."""
     return type(lost.__cause__).__name__ in _TOO_MUCH
 
 
 def quieten_asyncua() -> None:
-    """Everything that it would log is raised or reported here; a level that somebody set stays."""
-    log = logging.getLogger("asyncua")
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.CRITICAL + 1)
+    """All that asyncua would log is raised or reported here; a level already set is kept."""
+    logger = logging.getLogger("asyncua")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL + 1)

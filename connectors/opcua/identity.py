@@ -1,13 +1,12 @@
-"""Our own certificate and key: those that the line file names, or a pair made at the first start.
+"""Our own certificate and key: named in the line file, or created at the first start.
 
 Promises
-- What is made is made once, both files or none, and the key is readable by its owner only.
-- It names the application by a URI of this machine and line, as servers demand.
-- Whoever has to trust it is told its file and its thumbprint.
+- A pair is created once, both files or neither, and only the owner can read the key.
+- The certificate has an application URI of this machine and line, as servers require.
+- Its file and its thumbprint are logged when it is created, for whoever must trust it.
 """
 
 import datetime as dt
-import logging
 import os
 import re
 import socket
@@ -15,6 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from connectors.opcua.certificates import (
     application_uri,
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import Certificate
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 FOLDER, CERTIFICATE, KEY = "opcua", "own.der", "own.pem"
-"""In the line's state folder, where no file is named."""
+"""Names in the line's state folder, used if the line file names none."""
 _YEARS = 10
 _BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who we are to a server; `path` is where the certificate lies, for whoever must trust it."""
+class ApplicationIdentity:
+    """Our application instance certificate with its key; `path` is the certificate's file."""
 
     certificate: "Certificate"
     key: "RSAPrivateKey"
@@ -46,31 +47,31 @@ class Identity:
     path: Path
 
 
-def load_identity(certificate: Path, key: Path) -> Identity:
-    """A pair of files, checked; ConfigError names the file that is no use."""
-    found = load_certificate(certificate)
-    private = load_key_of(found, key)
-    if found.not_valid_after_utc < dt.datetime.now(dt.UTC):
+def load_identity(certificate: Path, key: Path) -> ApplicationIdentity:
+    """Loads and checks a pair of files; ConfigError names the one that cannot be used."""
+    ours = load_certificate(certificate)
+    private = load_key_of(ours, key)
+    if ours.not_valid_after_utc < dt.datetime.now(dt.UTC):
         raise ConfigError(
-            f"{certificate}: expired on {found.not_valid_after_utc:%Y-%m-%d}: put a new one in its "
-            "place and have the server trust it"
+            f"{certificate}: expired on {ours.not_valid_after_utc:%Y-%m-%d}: replace it and "
+            "have the server trust the new one"
         )
-    return Identity(found, private, application_uri(found, certificate), certificate)
+    return ApplicationIdentity(ours, private, application_uri(ours, certificate), certificate)
 
 
-def own_identity(state: Path) -> Identity:
-    """The pair in a line's state folder, made if it is not there; slow the first time."""
+def own_identity(state: Path) -> ApplicationIdentity:
+    """The pair in a line's state folder, created if missing; slow the first time."""
     folder = state / FOLDER
     try:
         if not folder.exists():
-            _make(folder, state.name)
+            _create(folder, state.name)
     except OSError as error:
-        raise ConfigError(f"{folder}: no certificate can be made here: {error.strerror}") from error
+        raise ConfigError(f"{folder}: cannot create a certificate: {error.strerror}") from error
     return load_identity(folder / CERTIFICATE, folder / KEY)
 
 
 def make_identity(certificate: Path, key: Path, line: str) -> None:
-    """Write a new self-signed certificate and its key, mode 0600, to files that do not exist."""
+    """Writes a new self-signed certificate and its key (mode 0600) to new files."""
     from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -82,7 +83,7 @@ def make_identity(certificate: Path, key: Path, line: str) -> None:
     _write(certificate, encoded(signed), 0o644)
 
 
-def _make(folder: Path, line: str) -> None:
+def _create(folder: Path, line: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{FOLDER}-") as made:
         new = Path(made) / FOLDER
@@ -91,13 +92,17 @@ def _make(folder: Path, line: str) -> None:
         try:
             new.rename(folder)
         except OSError:
-            # Another source of the line, or `andon check`, was faster: theirs is as good.
+            # Another source of the line, or `andon check`, was faster: use its pair.
             if not folder.exists():
                 raise
             return
     path = folder / CERTIFICATE
-    mark = thumbprint(load_certificate(path))
-    log.warning("made our certificate %s, thumbprint %s: let the server trust it", path, mark)
+    log.warning(
+        "opcua.certificate_created",
+        certificate=str(path),
+        thumbprint=thumbprint(load_certificate(path)),
+        advice="let the server trust it",
+    )
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
@@ -109,7 +114,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def _self_signed(private: "RSAPrivateKey", host: str, line: str) -> "Certificate":
-    """What OPC UA part 6, 6.2.2 wants of an application instance certificate."""
+    """An application instance certificate as OPC UA part 6, 6.2.2 requires."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -142,7 +147,7 @@ def _self_signed(private: "RSAPrivateKey", host: str, line: str) -> "Certificate
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(public), False),
     ]
     builder = x509.CertificateBuilder(who, who, public, x509.random_serial_number())
-    # A PLC whose clock is behind must not find it not yet valid.
+    # It must already be valid for a PLC whose clock is behind.
     builder = builder.not_valid_before(now - dt.timedelta(days=1))
     builder = builder.not_valid_after(now + dt.timedelta(days=365 * _YEARS))
     for extension, is_critical in extensions:

@@ -1,15 +1,15 @@
-"""What passes between the gateway's side of a connection and the one that knows asyncua. Pure."""
+"""Requests and results of the client, without asyncua's types (pure)."""
 
 import math
 from dataclasses import dataclass
 
 _LIFETIME_MS = 120_000
-"""How long a subscription outlives a cut; what its queues then hold is lost with it."""
+"""How long a subscription outlives a broken connection; its queues are then lost."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A variable to be monitored: its tag's index, its node id, and how (in ms)."""
+class MonitorRequest:
+    """A variable to be monitored: its tag's index, its node id, and how to sample it."""
 
     tag: int
     node: str
@@ -19,8 +19,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Revised:
-    """What the server made of it. `fault` is empty when the item is monitored."""
+class MonitorResult:
+    """What the server granted for one item. `fault` is empty when the item is monitored."""
 
     fault: str
     sampling_ms: float = 0.0
@@ -28,8 +28,8 @@ class Revised:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """What the server made of a subscription: its number, its interval, and between keep-alives."""
+class GrantedSubscription:
+    """A subscription as the server granted it: number, interval, time between keep-alives."""
 
     id: int
     interval_ms: float
@@ -37,8 +37,8 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """What stands below a node: its id on this server, its name, and whether it has a value."""
+class ChildNode:
+    """A node below another: its id on this server, its name, and whether it has a value."""
 
     node: str
     name: str
@@ -46,8 +46,8 @@ class Child:
 
 
 def lifetime_of(interval_ms: float, keep_alives: int) -> int:
-    """The publishing intervals after which a subscription that nobody asks for is given up.
+    """The lifetime of an abandoned subscription, in publishing intervals.
 
-    At least three times as many as between two keep-alives (part 4, 5.14.2).
+    At least three times the intervals between two keep-alives (part 4, 5.14.2).
     """
     return max(3 * keep_alives, math.ceil(_LIFETIME_MS / interval_ms))

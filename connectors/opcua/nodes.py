@@ -1,8 +1,8 @@
-"""How a node is named in a file: by namespace URI, because a PLC renumbers its indices. Pure.
+"""Node ids by namespace URI, because a server may renumber its namespace indices (pure).
 
 Promises
-- What `parse_node` accepts can be looked up on any server; what it refuses, it refuses with what
-  would be right.
+- A node id that `parse_node` accepts can be resolved on any server; a refusal says what would be
+  right.
 """
 
 import base64
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STANDARD = "http://opcfoundation.org/UA/"
-"""The namespace of the standard itself, always index 0."""
+"""The standard's own namespace, always index 0."""
 _NODE = re.compile(r"(?:(nsu|ns)=([^;]*);)?([isgb])=(.+)", re.DOTALL)
 _RIGHT = (
     "write it as in nsu=urn:plant;s=Pump.Speed (identifiers: s= text, i= number, g= GUID, b= bytes)"

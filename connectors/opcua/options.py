@@ -1,9 +1,9 @@
-"""What a line file may say about an OPC UA server.
+"""The options of an OPC UA source and its tags.
 
 Promises
-- A connection without security happens only where the file says `insecure: true`.
-- Deprecated security policies are not among the choices, and a server's certificate is pinned or
-  in a folder: one fetched over an open channel would prove nothing.
+- A connection without security needs `insecure: true`.
+- Deprecated security policies cannot be chosen, and a server's certificate is pinned or in a
+  folder: one fetched over an open channel would prove nothing.
 """
 
 import math
@@ -21,7 +21,7 @@ Mode = Literal["subscribe", "poll"]
 QueueSize = Annotated[int, Field(ge=1, le=100_000)]
 LEAST_QUEUE = 20
 SILENCE_PERIODS = 1.5
-"""A tag is asked when it was silent for this many of its periods."""
+"""A tag is read after this many of its periods without a sample."""
 
 
 class OpcUaTag(TagOptions):
@@ -30,14 +30,14 @@ class OpcUaTag(TagOptions):
     node: str
     """Its node id with the namespace's URI, as in nsu=urn:plant;s=Pump.Speed."""
     mode: Mode | None = None
-    """subscribe or poll; as the source if not given."""
+    """subscribe or poll. Default: the source's."""
     sampling_interval: PositiveDuration | None = None
-    """How often the server looks at it; its period if not given."""
+    """How often the server samples it. Default: its period."""
     queue_size: QueueSize | None = None
-    """Changes that the server keeps until they are fetched; a loss-free outage lasts this many
-    sampling intervals. If not given, twice what one publishing interval brings, 20 at least."""
+    """Changes that the server keeps until they are fetched; an outage of this many sampling
+    intervals loses nothing. Default: the changes of two publishing intervals, at least 20."""
     deadband: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Changes up to this, in the variable's own unit, are not reported by the server."""
+    """Changes up to this size, in the variable's own unit, are not sent by the server."""
 
     @field_validator("node")
     @classmethod
@@ -46,13 +46,13 @@ class OpcUaTag(TagOptions):
         return node
 
     @property
-    def name_of_node(self) -> NodeName:
+    def parsed_node(self) -> NodeName:
         """The node, parsed."""
         return parse_node(self.node)
 
 
 class SecurityOptions(Strict):
-    """Who we are, whom we trust, and how the connection is protected."""
+    """Certificates, trust, and protection of the connection."""
 
     policy: Literal["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"] = (
         "Basic256Sha256"
@@ -61,27 +61,28 @@ class SecurityOptions(Strict):
     mode: Literal["SignAndEncrypt", "Sign"] = "SignAndEncrypt"
     """Sign leaves the values readable on the wire."""
     certificate: str | None = None
-    """Our certificate (.pem or .der), relative to the line file; the server must trust it. If not
-    given, one is made at the first start and kept in the line's state folder, under opcua/."""
+    """Our certificate (.pem or .der), relative to the line file; the server must trust it. Default:
+    one is created at the first start and kept in the line's state folder, under opcua/."""
     private_key: str | None = None
     """Its private key (.pem or .der), relative to the line file."""
     server_certificate: str | None = None
     """The server's certificate (.pem or .der), relative to the line file; no other is accepted.
     Either this or `trusted`."""
     trusted: str | None = None
-    """A folder with the certificates of all servers that are trusted, relative to the line file;
-    the one that is shown must also name the host in `url`."""
+    """A folder with the certificates of all trusted servers, relative to the line file; the
+    server's certificate must also name the host in `url`."""
 
     @model_validator(mode="after")
-    def _says_whom_to_trust(self) -> Self:
+    def _has_one_trust_setting(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError(
                 "`certificate` and `private_key` go together; without both, "
-                "one is made in the state folder"
+                "one is created in the state folder"
             )
         if self.server_certificate is None and self.trusted is None:
             raise ValueError(
-                "add `server_certificate:` with the server's, or `trusted:` with a folder of them"
+                "add `server_certificate:` with the server's certificate, or `trusted:` with a "
+                "folder of certificates"
             )
         if self.server_certificate is not None and self.trusted is not None:
             raise ValueError("`server_certificate` and `trusted` exclude each other: remove one")
@@ -89,40 +90,40 @@ class SecurityOptions(Strict):
 
 
 class OpcUaOptions(Strict):
-    """An OPC UA server whose variables are subscribed to or polled. Only ever read."""
+    """An OPC UA server whose variables are subscribed to or polled. Read-only."""
 
     type: Literal["opcua"]
     url: Url
     """Its endpoint, as in opc.tcp://192.168.0.12:4840."""
     insecure: bool = False
-    """Whether to connect without any security. Either this or `security`."""
+    """Connect without any security. Either this or `security`."""
     security: SecurityOptions | None = None
     """How the connection is protected."""
     username: str | None = None
-    """The server's user; anonymous if not given."""
+    """The user to log in as. Default: anonymous."""
     password: Secret | None = None
     """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}. With `insecure: true`
-    a server may want it readable on the wire."""
+    a server may require it readable on the wire."""
     user_certificate: str | None = None
-    """The user as a certificate (.pem or .der) instead of a name, relative to the line file."""
+    """The user's certificate (.pem or .der) instead of a name, relative to the line file."""
     user_key: str | None = None
     """The private key of `user_certificate`, relative to the line file."""
     mode: Mode = "subscribe"
-    """subscribe: the server watches the tags and sends their changes. poll: they are read, each
-    with its period, for servers that cannot do better."""
+    """subscribe: the server monitors the tags and sends their changes. poll: each tag is read with
+    its period, for servers without subscriptions."""
     batch: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """The most nodes in one request; fewer where the server says so. Small controllers get slow
-    beyond 100."""
+    """The most nodes in one request; fewer if the server's limits are lower. Small controllers
+    become slow above 100."""
     publishing_interval: PositiveDuration = SECOND // 2
-    """How often the server sends what has changed; not longer than the period of the tags. Also
-    the period of tags that have none."""
+    """How often the server sends changes; not longer than the period of the tags. Also the period
+    of tags without their own."""
     timeout: PositiveDuration = 5 * SECOND
-    """How long to wait for the connection and for each answer."""
+    """How long to wait for the connection and for each response."""
     timestamp: Clock = "source"
-    """Whose time a change has: the source's, the server's, or that of its arrival here. Without
-    the first, the next is taken."""
+    """The time of a change: the source's, the server's, or its arrival here (receive). A missing
+    time is replaced by the next in this order."""
     tags: Annotated[dict[Name, OpcUaTag], Field(min_length=1)]
-    """What to read, by name."""
+    """The tags to read, by name."""
 
     @field_validator("url")
     @classmethod
@@ -132,13 +133,13 @@ class OpcUaOptions(Strict):
         if parts.scheme != "opc.tcp" or not parts.hostname or parts.port == 0:
             raise ValueError("write it as in opc.tcp://192.168.0.12:4840")
         if parts.username:
-            raise ValueError("holds a user name: use `username:` and `password: ${env:NAME}`")
+            raise ValueError("contains a user name: use `username:` and `password: ${env:NAME}`")
         return url
 
     @model_validator(mode="after")
-    def _says_how_it_is_protected(self) -> Self:
+    def _has_one_protection(self) -> Self:
         if self.security is None and not self.insecure:
-            raise ValueError("add `security:` with certificates, or say `insecure: true`")
+            raise ValueError("add `security:` with certificates, or set `insecure: true`")
         if self.security is not None and self.insecure:
             raise ValueError("`insecure: true` and `security:` exclude each other: remove one")
         if (self.username is None) != (self.password is None):
@@ -148,17 +149,19 @@ class OpcUaOptions(Strict):
         return self
 
     @model_validator(mode="after")
-    def _says_one_user(self) -> Self:
+    def _has_one_user(self) -> Self:
         if (self.user_certificate is None) != (self.user_key is None):
             raise ValueError("`user_certificate` and `user_key` go together")
         if self.user_certificate is not None and self.username is not None:
             raise ValueError("`user_certificate` and `username` exclude each other: remove one")
         if self.user_certificate is not None and self.security is None:
-            raise ValueError("a `user_certificate` needs `security:`, or it proves nothing")
+            raise ValueError(
+                "a `user_certificate` needs `security:`: unprotected, it proves nothing"
+            )
         return self
 
     @model_validator(mode="after")
-    def _asks_of_a_subscription_what_it_has(self) -> Self:
+    def _polled_tags_have_no_subscription_settings(self) -> Self:
         for name, tag in self.tags.items():
             for key in ("sampling_interval", "queue_size", "deadband"):
                 if self.is_polled(tag) and getattr(tag, key) is not None:
@@ -169,12 +172,12 @@ class OpcUaOptions(Strict):
         return self
 
     def is_polled(self, tag: OpcUaTag) -> bool:
-        """Whether a tag is read on schedule rather than subscribed to."""
+        """True if a tag is read on schedule, not subscribed to."""
         return (tag.mode or self.mode) == "poll"
 
     @property
     def url_with_port(self) -> str:
-        """The endpoint with the standard's port if it names none."""
+        """The endpoint, with the standard port if it has none."""
         parts = urlsplit(self.url)
         return self.url if parts.port else parts._replace(netloc=f"{parts.netloc}:4840").geturl()
 
@@ -183,7 +186,7 @@ class OpcUaOptions(Strict):
         return tag.period or self.publishing_interval
 
     def sampling_of(self, tag: OpcUaTag) -> Nanos:
-        """How often the server is asked to look at a tag, in ns."""
+        """How often the server is asked to sample a tag, in ns."""
         return tag.sampling_interval or self.period_of(tag)
 
     def queue_of(self, tag: OpcUaTag) -> int:
@@ -191,6 +194,6 @@ class OpcUaOptions(Strict):
         per_publish = math.ceil(self.publishing_interval / self.sampling_of(tag))
         return tag.queue_size or max(LEAST_QUEUE, 2 * per_publish)
 
-    def silence_of(self, tag: OpcUaTag) -> Nanos:
-        """After how many ns without a sample a tag is read."""
+    def max_silence_of(self, tag: OpcUaTag) -> Nanos:
+        """How many ns without a sample until a tag is read."""
         return round(SILENCE_PERIODS * max(self.period_of(tag), self.publishing_interval))

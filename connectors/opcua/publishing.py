@@ -1,27 +1,28 @@
-"""Publish requests that wait at the server, and the numbers of what it sends.
+"""Publish requests, and the sequence numbers of the messages they return.
 
 Promises
-- As many requests wait as there are subscriptions, and one more.
-- Notification messages are handed over in the order of arrival. Where a number is missing, the
-  message is asked for again; if the server does not have it any more, that is counted as a loss.
-- What was handed over is acknowledged, with the next request.
+- One more request waits at the server than there are subscriptions.
+- Notification messages are passed on in the order of arrival. A missing message is requested again;
+  if the server no longer has it, that is counted as a loss.
+- A message that was passed on is acknowledged with the next request.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.opcua.client import ReadOnlyClient
-from connectors.opcua.items import Granted
+import structlog
+
+from connectors.opcua.client import OpcUaReadOnlyClient
+from connectors.opcua.items import GrantedSubscription
 from gateway.api.contracts import SourceLost
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _LAST_NUMBER = 2**32 - 1
 _MOST_MISSING = 1000
-"""A larger gap is a server that counts in its own way."""
+"""A larger gap means that the server's numbers are not sequential."""
 _STILL_FINE = ("BadTimeout", "BadTooManyPublishRequests")
 
 
@@ -29,16 +30,16 @@ _STILL_FINE = ("BadTimeout", "BadTooManyPublishRequests")
 class Subscription:
     """One subscription: `next` is the number of its next message, 0 when it is not known.
 
-    `heard` is when it last gave a sign, in the clock of `time.monotonic`.
+    `last_seen` is the time of its last message, by `time.monotonic`.
     """
 
-    granted: Granted
+    granted: GrantedSubscription
     next: int = 0
-    heard: float = field(default_factory=time.monotonic)
+    last_seen: float = field(default_factory=time.monotonic)
 
 
 def following(number: int) -> int:
-    """The number after this one; 0 is left out when it wraps."""
+    """The number after this one; it wraps to 1, not to 0."""
     return 1 if number >= _LAST_NUMBER else number + 1
 
 
@@ -49,11 +50,11 @@ def missing(expected: int, number: int) -> range:
 
 
 class Publishing:
-    """Asks for what `subscriptions` have; `take` gets each message, `lose` how many are gone."""
+    """Fetches the messages of `subscriptions`; passes each to `take`, and lost counts to `lose`."""
 
     def __init__(
         self,
-        client: ReadOnlyClient,
+        client: OpcUaReadOnlyClient,
         subscriptions: Mapping[int, Subscription],
         take: Callable[[Any], None],
         lose: Callable[[int], None],
@@ -64,20 +65,20 @@ class Publishing:
         self._order = asyncio.Lock()
 
     async def catch_up(self) -> None:
-        """Have everything sent again that was on its way when the connection broke."""
+        """Requests again all messages that were in transit when the connection broke."""
         for subscription in self._subscriptions.values():
-            subscription.heard = time.monotonic()
+            subscription.last_seen = time.monotonic()
             subscription.next = subscription.next or 1
-            while await self._again(subscription, subscription.next):
+            while await self._republished(subscription, subscription.next):
                 subscription.next = following(subscription.next)
 
     async def run(self) -> None:
-        """Without end; SourceLost when the session is gone."""
+        """Runs forever; SourceLost when the session is gone."""
         async with asyncio.TaskGroup() as group:
             for number in range(len(self._subscriptions) + 1):
-                group.create_task(self._ask(), name=f"publish {number}")
+                group.create_task(self._fetch(), name=f"publish {number}")
 
-    async def _ask(self) -> None:
+    async def _fetch(self) -> None:
         while True:
             taken, self._taken = self._taken, []
             try:
@@ -97,21 +98,21 @@ class Publishing:
         subscription = self._subscriptions.get(result.SubscriptionId)
         if subscription is None:
             return
-        subscription.heard = time.monotonic()
+        subscription.last_seen = time.monotonic()
         number = message.SequenceNumber
         for each in missing(subscription.next, number):
-            if not await self._again(subscription, each):
-                log.warning("the server does not have its message %d any more", each)
+            if not await self._republished(subscription, each):
+                log.warning("opcua.message_lost", subscription=subscription.granted.id, number=each)
                 self._lose(1)
             subscription.next = following(each)
         self._take(message)
-        # A keep-alive has the number of the message that will come next.
+        # A keep-alive has the number of the next message.
         if message.NotificationData:
             self._taken.append((subscription.granted.id, number))
             subscription.next = following(number)
 
-    async def _again(self, subscription: Subscription, number: int) -> bool:
-        """Whether a message was had once more."""
+    async def _republished(self, subscription: Subscription, number: int) -> bool:
+        """True if the server sent the message again."""
         message = await self._client.republish(subscription.granted.id, number)
         if message is None:
             return False

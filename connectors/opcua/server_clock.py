@@ -1,7 +1,6 @@
-"""The server's clock, as far as its messages tell. Pure.
+"""The server's clock, estimated from its messages (pure).
 
-What a read confirms is as of the moment in which the server answered, by its own clock: its source
-times are by that clock too.
+A value confirmed by a read gets the server's time, because its source times are by that clock too.
 """
 
 from collections import deque
@@ -11,24 +10,24 @@ import numpy as np
 from gateway.api.model import SECOND, Nanos
 
 RECENT = 8
-"""Messages that are looked back on: a clock that was set is believed after as many."""
+"""Messages that the estimate uses: a clock that was set is followed after this many."""
 
 
 class ServerClock:
-    """How far the server's clock is ahead of ours.
+    """The offset of the server's clock from ours.
 
-    A message that was long on its way makes the server look slow, so the one of the last few that
-    came fastest is believed.
+    A delayed message makes the server's clock look slow, so the least delayed of the recent
+    messages is used.
     """
 
     def __init__(self) -> None:
         self._ahead: deque[Nanos] = deque(maxlen=RECENT)
 
     def note(self, sent: float, arrived: Nanos) -> None:
-        """A message with the server's time in s since 1970, NaN if it has none, and ours in ns."""
+        """Records a message: the server's time in s since 1970 (NaN if it has none), ours in ns."""
         if not np.isnan(sent):
             self._ahead.append(round(sent * SECOND) - arrived)
 
     def at(self, ours: Nanos) -> Nanos:
-        """The server's time at this time of ours; the same before anything is known."""
+        """The server's time at our time `ours`; the same before any message was recorded."""
         return ours + max(self._ahead, default=0)

@@ -1,20 +1,19 @@
-"""What is read over one connection: what the server sends, and what it has to be asked for.
+"""Reads over one connection: notifications, confirming reads and polls.
 
 Promises
 - One batch for each publish response and each read, in the order of arrival.
-- A tag that was silent for one and a half of its periods is read. What the server answers is the
-  sample, with the server's idea of now as its time: a value that stands still is confirmed, a
-  node that is gone is bad. After opening, every tag is read once, however old its last change.
+- A tag that was silent for one and a half of its periods is read. The response is the sample, with
+  the server's current time: a constant value is confirmed, a node that is gone is bad. After
+  opening, every tag is read once, however old its last change.
 - Polled tags are read on an absolute schedule.
-- What cannot be monitored is tried again with growing pauses.
-- SourceLost as soon as the connection breaks, the server ends a subscription, a read is not
-  answered in time, or publish responses and keep-alives stay away; sooner than that where a server
-  that owes an answer says nothing at all.
-- If nobody takes the batches, the oldest are dropped and counted.
+- A tag that cannot be monitored is tried again with growing pauses.
+- SourceLost as soon as the connection breaks, the server ends a subscription, a read times out, or
+  publish responses and keep-alives stop; sooner if the server sends nothing at all while a response
+  is pending.
+- If the batches are not consumed, the oldest are dropped and counted.
 """
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -22,126 +21,131 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import structlog
 
-from connectors.opcua.client import ReadOnlyClient
-from connectors.opcua.columns import Columns, is_good, nothing, seconds
+from connectors.opcua.client import OpcUaReadOnlyClient
+from connectors.opcua.columns import OpcUaColumns, bad_batch, is_good, seconds
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.poll_schedule import PollSchedule
 from connectors.opcua.publishing import Publishing
-from connectors.opcua.rounds import Rounds
 from connectors.opcua.server_clock import ServerClock
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 _MOST_BATCHES = 1000
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 300.0
 _UNKNOWN = frozenset(("BadNodeIdUnknown", "BadNodeIdInvalid"))
 _CLOCK = "i=2258"
-"""Every server's own time."""
-_MUTE = 0.6
-"""A server that owes an answer and publishes is slow. One that does neither for this part of the
-time-out is gone, or has forgotten the connection."""
+"""The node of the server's current time."""
+_SILENT_PART = 0.6
+"""A server that still publishes while a response is pending is slow. One that sends nothing for
+this part of the time-out is gone, or has dropped the connection."""
 _ALIVE_S = 10.0
-"""A server that nothing else is asked of is asked for its time this often."""
+"""How often the server's time is read when there is no other request."""
 
 
-class Session:
+class OpcUaSession:
     """Call `start` once, then run `run` beside `batches`."""
 
     def __init__(
-        self, name: str, options: OpcUaOptions, columns: Columns, monitoring: Monitoring
+        self, name: str, options: OpcUaOptions, columns: OpcUaColumns, monitoring: Monitoring
     ) -> None:
         self._name, self._options, self._columns = name, options, columns
         self._monitoring = monitoring
         tags = list(options.tags.values())
-        silences = [options.silence_of(tag) / SECOND for tag in tags]
+        silences = [options.max_silence_of(tag) / SECOND for tag in tags]
         self._periods = [options.period_of(tag) for tag in tags]
         self._silence: Floats = np.array(silences, dtype=np.float64)
-        self._heard: Floats = np.full(len(silences), -np.inf)
-        # Before the first poll of a tag it is not known when it changed.
+        self._last_seen: Floats = np.full(len(silences), -np.inf)
+        # Before the first poll of a tag the time of its last change is unknown.
         self._polled_at: Times = np.full(len(silences), np.iinfo(np.int64).max)
         self._tick = min(1.0, max(0.05, min(silences) / 3))
-        self._rounds = Rounds((), (), 0)
+        self._polls = PollSchedule((), (), 0)
         self._ready: deque[SampleBatch] = deque()
-        self._news, self._is_subscribed = asyncio.Event(), asyncio.Event()
+        self._wake, self._is_subscribed = asyncio.Event(), asyncio.Event()
         self._failure: Exception | None = None
-        self._is_confirmed = self._is_owed = False
+        self._is_confirmed = self._is_waiting = False
         self._dropped, self._clock = 0, ServerClock()
-        self._asked_at, self._retry_at, self._retry_pause = 0.0, 0.0, _FIRST_RETRY_S
+        self._requested_at, self._retry_at, self._retry_pause = 0.0, 0.0, _FIRST_RETRY_S
 
-    async def start(self, client: ReadOnlyClient, *, has_resumed: bool) -> None:
-        """Have the server watch what it lets us, or go on where another connection broke."""
+    async def start(self, client: OpcUaReadOnlyClient, *, has_resumed: bool) -> None:
+        """Monitors the tags, or continues the subscriptions of a connection that broke."""
         self._client = client
         self._publishing = Publishing(
             client, self._monitoring.subscriptions, self._take_now, self._lose
         )
         if has_resumed:
-            # What stands in the server's queues comes first, and is not overtaken by a reading.
+            # Queued changes come first and must not be overtaken by a read.
             await self._publishing.catch_up()
-            self._heard[:], self._is_confirmed = time.monotonic(), True
+            self._last_seen[:], self._is_confirmed = time.monotonic(), True
         else:
             await self._monitoring.extend(client)
             self._retry_at = time.monotonic() + self._retry_pause
         self._plan()
 
     async def batches(self) -> AsyncGenerator[SampleBatch, None]:
-        """Without end; SourceLost when the server is gone, after all that it had sent."""
+        """Yields forever; SourceLost when the server is gone, after all batches received."""
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._wake.wait()
+            self._wake.clear()
             while self._ready:
                 yield self._ready.popleft()
             if self._failure is not None:
                 raise self._failure
 
     async def run(self) -> None:
-        """Take what is sent and ask for the rest until something is wrong; `batches` raises it."""
-        works = (self._heart, self._publish, self._listen)
-        await asyncio.gather(*map(self._heard_of, works))
+        """Publishes, polls and checks until something fails; `batches` raises the failure."""
+        works = (self._run_checks, self._publish, self._watch_silence)
+        await asyncio.gather(*map(self._reporting_failure, works))
 
     def lost(self, why: str) -> None:
-        """The connection is gone."""
+        """Ends the session: the connection is gone."""
         self._fail(SourceLost(why))
 
-    async def _heard_of(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _reporting_failure(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except ExceptionGroup as group:
             self._fail(group.exceptions[0])
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must hear of it
+        except Exception as error:  # noqa: BLE001 - the reader must get any error
             self._fail(error)
 
     async def _publish(self) -> None:
-        # The first subscription may come late: with the first node that is there.
+        # The first subscription may come late: with the first node that exists.
         await self._is_subscribed.wait()
         await self._publishing.run()
 
-    async def _heart(self) -> None:
+    async def _run_checks(self) -> None:
         while True:
-            await self._beat(time.monotonic())
-            wait = self._rounds.wait(time.monotonic_ns())
+            await self._check(time.monotonic())
+            wait = self._polls.wait(time.monotonic_ns())
             await asyncio.sleep(self._tick if wait is None else min(self._tick, wait / SECOND))
 
-    async def _listen(self) -> None:
+    async def _watch_silence(self) -> None:
         while True:
             await asyncio.sleep(self._tick)
-            published = [each.heard for each in self._monitoring.subscriptions.values()]
-            silence = time.monotonic() - max(self._asked_at, self._client.answered_at, *published)
-            if self._is_owed and silence > _MUTE * self._options.timeout / SECOND:
-                self._client.give_up()
-                raise SourceLost(f"the server owes an answer and was silent for {silence:.0f} s")
+            published = [each.last_seen for each in self._monitoring.subscriptions.values()]
+            silence = time.monotonic() - max(
+                self._requested_at, self._client.responded_at, *published
+            )
+            if self._is_waiting and silence > _SILENT_PART * self._options.timeout / SECOND:
+                self._client.abandon()
+                raise SourceLost(
+                    f"a response is pending and the server sent nothing for {silence:.0f} s"
+                )
 
-    async def _beat(self, now: float) -> None:
+    async def _check(self, now: float) -> None:
         for subscription in self._monitoring.subscriptions.values():
             allowance = subscription.granted.keep_alive_s + self._options.timeout / SECOND
-            if now - subscription.heard > allowance:
-                raise SourceLost(f"no sign of the subscription for {allowance:.0f} s")
+            if now - subscription.last_seen > allowance:
+                raise SourceLost(f"nothing from the subscription for {allowance:.0f} s")
         if not self._monitoring.is_complete and now >= self._retry_at:
             await self._try_again(now)
         await self._poll(time.monotonic_ns())
         await self._confirm(now)
-        if not self._monitoring.subscriptions and now - self._asked_at > _ALIVE_S:
+        if not self._monitoring.subscriptions and now - self._requested_at > _ALIVE_S:
             await self._read([])
 
     async def _try_again(self, now: float) -> None:
@@ -154,48 +158,48 @@ class Session:
         polled = sorted(self._monitoring.polled)
         self._silence[polled] = np.inf
         periods = [self._periods[index] for index in polled]
-        self._rounds = Rounds(polled, periods, time.monotonic_ns())
+        self._polls = PollSchedule(polled, periods, time.monotonic_ns())
         if self._monitoring.subscriptions:
             self._is_subscribed.set()
 
     async def _poll(self, now: Nanos) -> None:
-        is_first = self._rounds.missed == 0
-        due = self._rounds.due(now)
-        if self._rounds.missed and is_first:
-            log.warning("%s: the server cannot be polled as often as asked", self._name)
+        is_first = self._polls.missed == 0
+        due = self._polls.due(now)
+        if self._polls.missed and is_first:
+            log.warning("opcua.polls_missed", source=self._name)
         if not len(due):
             return
-        known, data, at = await self._ask(due)
+        known, data, at = await self._read_tags(due)
         times = self._columns.poll_times(data, at, self._polled_at[known])
         self._polled_at[due] = at
-        self._put(self._columns.readings(known, data, times))
+        self._put(self._columns.read_batch(known, data, times))
 
     async def _confirm(self, now: float) -> None:
-        due = np.flatnonzero(now - self._heard > self._silence).astype(np.int32)
+        due = np.flatnonzero(now - self._last_seen > self._silence).astype(np.int32)
         if not len(due):
             return
-        known, data, at = await self._ask(due)
-        self._heard[due], self._is_confirmed = time.monotonic(), True
-        self._put(self._columns.readings(known, data, np.full(len(known), at, dtype=np.int64)))
+        known, data, at = await self._read_tags(due)
+        self._last_seen[due], self._is_confirmed = time.monotonic(), True
+        self._put(self._columns.read_batch(known, data, np.full(len(known), at, dtype=np.int64)))
         self._note_vanished(known, data)
 
-    async def _ask(self, due: Indices) -> tuple[Indices, Sequence[Any], Nanos]:
-        """Of these, the tags that have a node, what the server has of them, and its time."""
+    async def _read_tags(self, due: Indices) -> tuple[Indices, Sequence[Any], Nanos]:
+        """The tags among these that have a node, their values, and the server's time."""
         nodes = [self._monitoring.nodes[index] for index in due]
         is_known = np.array([node is not None for node in nodes])
         data = await self._read([node for node in nodes if node is not None])
         at = self._clock.at(time.time_ns())
         if not is_known.all():
-            self._put(nothing(due[~is_known], at))
+            self._put(bad_batch(due[~is_known], at))
         return due[is_known], data, at
 
     async def _read(self, nodes: Sequence[str]) -> Sequence[Any]:
-        """These, and the server's clock with them where no subscription tells it."""
-        self._asked_at = time.monotonic()
+        """Reads nodes, and the server's clock too if there is no subscription to tell it."""
+        self._requested_at = time.monotonic()
         if self._monitoring.subscriptions:
-            self._is_owed = True
+            self._is_waiting = True
             data = await self._client.read(nodes)
-            self._is_owed = False
+            self._is_waiting = False
             return data
         *data, clock = await self._client.read([*nodes, _CLOCK])
         moment = None if clock.Value is None else clock.Value.Value
@@ -203,7 +207,7 @@ class Session:
         return data
 
     def _note_vanished(self, read: Indices, data: Sequence[Any]) -> None:
-        # A server drops the monitored items of a node that it deletes, and does not say so.
+        # A server silently drops the monitored items of a node that it deletes.
         for index, each in zip(read.tolist(), data, strict=True):
             if not is_good(each) and each.StatusCode.name in _UNKNOWN:
                 self._monitoring.unmonitored.add(index)
@@ -217,7 +221,7 @@ class Session:
             if hasattr(part, "MonitoredItems"):
                 batch = self._columns.changes(part.MonitoredItems, arrived)
                 if self._is_confirmed:
-                    self._heard[batch.tag] = time.monotonic()
+                    self._last_seen[batch.tag] = time.monotonic()
                 self._put(batch)
             elif hasattr(part, "Status"):
                 raise SourceLost(f"the server ended the subscription ({part.Status.name})")
@@ -236,8 +240,8 @@ class Session:
         if self._dropped:
             batch, self._dropped = replace(batch, lost=batch.lost + self._dropped), 0
         self._ready.append(batch)
-        self._news.set()
+        self._wake.set()
 
     def _fail(self, why: Exception) -> None:
         self._failure = self._failure or why
-        self._news.set()
+        self._wake.set()

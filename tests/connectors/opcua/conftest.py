@@ -1,4 +1,4 @@
-"""What every test of this folder has: a server, and proof of what it was asked."""
+"""Fixtures of these tests: a server, and a check of the services that it was asked for."""
 
 import pytest
 from asyncua import ua
@@ -21,7 +21,7 @@ READING = {
 
 @pytest.fixture
 def services(asked):  # noqa: F811 - the fixture
-    """The names of all services that the servers of a test were asked for, as they are asked."""
+    """The names of all services that the servers of a test were asked for."""
     numbers = {name: getattr(ua.ObjectIds, name) for name in dir(ua.ObjectIds)}
     names = {number: name for name, number in numbers.items() if isinstance(number, int)}
     return lambda: {names[number].split("Request")[0] for number in asked}
@@ -29,6 +29,6 @@ def services(asked):  # noqa: F811 - the fixture
 
 @pytest.fixture(autouse=True)
 def _only_reading(services):
-    """Over the wire: whatever a test does, no server is asked to write, to call or to change."""
+    """On the wire: whatever a test does, no server is asked to write, to call or to change."""
     yield
     assert services() <= READING

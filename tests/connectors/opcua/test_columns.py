@@ -1,4 +1,4 @@
-"""What becomes of everything that a server may report."""
+"""The columns made of everything that a server may report."""
 
 import math
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from asyncua import ua
 
-from connectors.opcua.columns import Columns, is_good, nothing, numbers, seconds
+from connectors.opcua.columns import OpcUaColumns, bad_batch, is_good, numbers, seconds
 from gateway.api.model import SECOND, Quality
 
 ARRIVED = 1_772_366_400 * SECOND
@@ -25,7 +25,7 @@ def data(value, status=ua.StatusCodes.Good, source=MOMENT, server=None):
 
 def changes(*values, clock="source", index=0):
     items = [ua.MonitoredItemNotification(index, each) for each in values]
-    return Columns(2, clock).changes(items, ARRIVED)
+    return OpcUaColumns(2, clock).changes(items, ARRIVED)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_a_number_is_a_value(raw, value):
         ua.NodeId(1),
     ],
 )
-def test_whatever_is_not_a_finite_number_is_bad_and_its_neighbour_is_not(raw):
+def test_anything_but_a_finite_number_is_bad_and_its_neighbour_is_not(raw):
     batch = changes(data(raw), data(2.5))
     assert math.isnan(batch.value[0])
     assert batch.value[1] == 2.5
     assert batch.quality.tolist() == [Quality.BAD, Quality.GOOD]
 
 
-def test_a_data_value_without_anything_is_bad_at_its_arrival():
+def test_an_empty_data_value_is_bad_at_its_arrival():
     batch = changes(ua.DataValue(Value=None, StatusCode=None))
     assert (batch.at.tolist(), batch.quality.tolist()) == ([ARRIVED], [Quality.BAD])
     assert math.isnan(batch.value[0])
 
 
-def test_a_status_that_is_left_out_is_good():
+def test_an_omitted_status_is_good():
     silent = ua.DataValue(Value=ua.Variant(3.0), StatusCode=None)
     assert changes(silent).quality.tolist() == [Quality.GOOD]
     assert is_good(silent)
@@ -105,7 +105,7 @@ def test_only_the_overflow_mark_of_a_data_value_counts_as_lost(status, lost):
 
 
 @pytest.mark.parametrize("wrong", [None, NEVER, ENDLESS, datetime(1999, 12, 31, tzinfo=UTC)])
-def test_a_time_that_cannot_be_right_is_replaced_by_the_next_best(wrong):
+def test_an_implausible_time_is_replaced_by_the_next_best(wrong):
     later = MOMENT + timedelta(seconds=1)
     assert changes(data(1.0, source=wrong, server=later)).at.tolist() == [MOMENT_NS + SECOND]
     assert changes(data(1.0, source=wrong, server=wrong)).at.tolist() == [ARRIVED]
@@ -122,8 +122,8 @@ def test_the_clock_is_the_one_that_was_chosen(clock, at):
 
 def test_times_are_exact_to_the_microsecond_and_each_has_its_own():
     moments = [MOMENT + timedelta(microseconds=k) for k in range(500)]
-    found = changes(*(data(1.0, source=each) for each in moments), data(1.0, source=None)).at
-    assert found.tolist() == [*(MOMENT_NS + 1000 * k for k in range(500)), ARRIVED]
+    times = changes(*(data(1.0, source=each) for each in moments), data(1.0, source=None)).at
+    assert times.tolist() == [*(MOMENT_NS + 1000 * k for k in range(500)), ARRIVED]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
@@ -141,13 +141,13 @@ def test_the_zone_of_the_machine_does_not_matter(monkeypatch, zone):
     assert os.environ.get("TZ") != zone
 
 
-def test_a_notification_that_is_not_ours_or_empty_is_left_out():
+def test_a_notification_that_is_empty_or_of_an_unknown_item_is_left_out():
     items = [
         ua.MonitoredItemNotification(2, data(1.0)),
         ua.MonitoredItemNotification(0, None),
         ua.MonitoredItemNotification(1, data(50.0)),
     ]
-    batch = Columns(2, "source").changes(items, ARRIVED)
+    batch = OpcUaColumns(2, "source").changes(items, ARRIVED)
     assert (batch.tag.tolist(), batch.value.tolist()) == ([1], [50.0])
 
 
@@ -156,11 +156,11 @@ def test_an_empty_response_is_an_empty_batch():
     assert len(batch) == len(batch.at) == len(batch.value) == len(batch.quality) == 0
 
 
-def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
+def test_a_read_value_has_the_time_of_the_read_whatever_its_own_time():
     tags = np.array([1, 0], dtype=np.int32)
-    answers = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
+    values = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
     at = np.full(2, ARRIVED)
-    batch = Columns(2, "source").readings(tags, answers, at)
+    batch = OpcUaColumns(2, "source").read_batch(tags, values, at)
     assert batch.at.tolist() == [ARRIVED, ARRIVED]
     assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
 
@@ -169,7 +169,7 @@ def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
     ("own", "at"),
     [
         (MOMENT, MOMENT_NS),  # between the two polls: when it changed
-        (MOMENT - timedelta(seconds=9), ARRIVED),  # before the last poll: it stands still
+        (MOMENT - timedelta(seconds=9), ARRIVED),  # before the last poll: it is unchanged
         (MOMENT + timedelta(seconds=9), ARRIVED),  # ahead of the server's own clock
         (NEVER, ARRIVED),
         (None, ARRIVED),
@@ -177,12 +177,12 @@ def test_a_reading_is_true_at_the_time_it_was_asked_for_whatever_its_own_time():
 )
 def test_a_polled_value_has_its_own_time_only_if_it_changed_since_the_last_poll(own, at):
     last = np.array([ARRIVED - 5 * SECOND])
-    found = Columns(2, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
-    assert found.tolist() == [at]
+    times = OpcUaColumns(2, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
+    assert times.tolist() == [at]
 
 
-def test_nothing_is_one_bad_sample_for_each_tag():
-    batch = nothing(np.array([3, 5], dtype=np.int32), ARRIVED)
+def test_a_bad_batch_has_one_bad_sample_of_each_tag():
+    batch = bad_batch(np.array([3, 5], dtype=np.int32), ARRIVED)
     assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 5], [ARRIVED, ARRIVED])
     assert np.isnan(batch.value).all()
     assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
@@ -193,7 +193,7 @@ def test_columns_have_the_types_of_the_model():
         changes(),
         changes(data(1)),
         changes(data("x")),
-        nothing(np.array([0], np.int32), 0),
+        bad_batch(np.array([0], np.int32), 0),
     ):
         kinds = [batch.tag.dtype, batch.at.dtype, batch.value.dtype, batch.quality.dtype]
         assert kinds == [np.int32, np.int64, np.float64, np.uint8]

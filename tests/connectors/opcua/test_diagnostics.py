@@ -1,33 +1,36 @@
-"""What is said of tags, once."""
-
-import logging
+"""The diagnostics of tags, each reported once."""
 
 from connectors.opcua.diagnostics import Diagnostics
 
 TAGS = ["flow", "speed", "level", "torque", "current"]
 
 
-def test_a_change_is_logged_and_a_repetition_is_not(caplog):
-    caplog.set_level(logging.INFO)
+def degraded(tags, why):
+    event = {"event": "opcua.tags_degraded", "log_level": "warning", "source": "plc"}
+    return event | {"tags": tags, "why": why}
+
+
+def test_a_change_is_logged_and_a_repetition_is_not(events):
     diagnostics = Diagnostics("plc", TAGS)
     diagnostics.note({0: "BadNodeIdUnknown", 1: ""})
-    assert caplog.messages == ["plc: flow: BadNodeIdUnknown"]
+    assert events == [degraded("flow", "BadNodeIdUnknown")]
     diagnostics.note({0: "BadNodeIdUnknown"})
-    assert len(caplog.messages) == 1
+    assert len(events) == 1
     diagnostics.note({0: ""})
-    assert caplog.messages[1:] == ["plc: flow: is as asked for"]
-    assert diagnostics.lines == []
+    recovered = {"event": "opcua.tags_recovered", "log_level": "info"}
+    assert events[1:] == [recovered | {"source": "plc", "tags": "flow"}]
+    assert diagnostics.texts == []
 
 
-def test_many_with_the_same_share_a_line(caplog):
+def test_tags_with_the_same_diagnostic_share_a_text(events):
     diagnostics = Diagnostics("plc", TAGS)
     diagnostics.note(dict.fromkeys(range(5), "the server keeps 1 change"))
-    assert diagnostics.lines == ["flow, speed, level and 2 more: the server keeps 1 change"]
-    assert caplog.messages == ["plc: " + diagnostics.lines[0]]
+    assert diagnostics.texts == ["flow, speed, level and 2 more: the server keeps 1 change"]
+    assert events == [degraded("flow, speed, level and 2 more", "the server keeps 1 change")]
 
 
-def test_what_stands_is_always_the_same_list():
+def test_the_texts_are_always_the_same_list():
     diagnostics = Diagnostics("plc", TAGS)
-    lines = diagnostics.lines
+    texts = diagnostics.texts
     diagnostics.note({2: "polled"})
-    assert lines == ["level: polled"]
+    assert texts == ["level: polled"]

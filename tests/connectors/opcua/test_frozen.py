@@ -1,4 +1,4 @@
-"""A server that stands still with its connections open, and sessions that must not stay behind."""
+"""A server that is frozen with its connections open, and sessions that must not be left behind."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ VIBRATION = {"vibration": {"node": "nsu=urn:andon:plant;s=Pump.VibrationDE", "pe
 
 
 class Simulated:
-    """`andon simulate` as a process, with what these tests want of a plant."""
+    """`andon simulate` as a process, which can be frozen."""
 
     def __init__(self):
         command = [sys.executable, "-m", "gateway", "simulate", "--json"]
@@ -43,9 +43,9 @@ class Simulated:
 
 @pytest.fixture
 def simulated():
-    found = Simulated()
-    yield found
-    found.end()
+    process = Simulated()
+    yield process
+    process.end()
 
 
 async def one_of(batches):
@@ -66,28 +66,28 @@ async def leave(session):
 
 
 async def test_a_frozen_server_ends_the_session_and_a_thawed_one_is_opened_again(simulated):
-    found = connector(simulated, tags=VIBRATION, timeout="1s")
-    session = found.open()
+    source = connector(simulated, tags=VIBRATION, timeout="1s")
+    session = source.open()
     batches = await session.__aenter__()
     await one_of(batches)
     simulated.freeze()
-    # Silence (0.3 s), then an answer's time (1 s), then room for a busy machine.
+    # Silence (0.3 s), then the time-out (1 s), then room for a busy machine.
     async with asyncio.timeout(5):
         with pytest.raises(
-            SourceLost, match=r"no answer within 1s|the connection broke|owes an answer"
+            SourceLost, match=r"no response within 1s|the connection broke|a response is pending"
         ):
             await drain(batches)
     await leave(session)
     async with asyncio.timeout(5):
-        with pytest.raises(SourceLost, match="no answer within 1s"):
-            await found.open().__aenter__()
-    assert not (await found.probe()).ok
+        with pytest.raises(SourceLost, match="no response within 1s"):
+            await source.open().__aenter__()
+    assert not (await source.probe()).ok
     simulated.thaw()
-    async with found.open() as batches:
+    async with source.open() as batches:
         assert set((await one_of(batches)).tag) == {0}
 
 
-async def test_a_frozen_server_that_nobody_has_noticed_is_left_as_fast(simulated):
+async def test_closing_is_as_fast_before_the_freeze_is_noticed(simulated):
     session = connector(simulated, tags=VIBRATION, timeout="60s").open()
     await one_of(await session.__aenter__())
     simulated.freeze()
@@ -102,13 +102,13 @@ def subscriptions(plant):
     return len(plant.server.iserver.subscription_service.subscriptions)
 
 
-async def nothing_stays(plant):
+async def nothing_is_left(plant):
     async with asyncio.timeout(5):
         while sessions(plant) or subscriptions(plant) or plant.server.bserver.clients:
             await asyncio.sleep(0.02)
 
 
-async def test_nothing_stays_on_the_server_when_its_reader_fails(plant):
+async def test_nothing_is_left_on_the_server_when_its_reader_fails(plant):
     async def read():
         async with connector(plant, "flow").open() as batches:
             await one_of(batches)
@@ -117,10 +117,10 @@ async def test_nothing_stays_on_the_server_when_its_reader_fails(plant):
 
     with pytest.raises(ZeroDivisionError):
         await read()
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_nothing_stays_on_the_server_when_its_reader_is_cancelled(plant):
+async def test_nothing_is_left_on_the_server_when_its_reader_is_cancelled(plant):
     is_reading = asyncio.Event()
 
     async def read():
@@ -133,11 +133,11 @@ async def test_nothing_stays_on_the_server_when_its_reader_is_cancelled(plant):
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
 @pytest.mark.parametrize("request_of_session", ["ActivateSession", "Read", "CreateMonitoredItems"])
-async def test_nothing_stays_on_the_server_when_opening_is_cancelled(
+async def test_nothing_is_left_on_the_server_when_opening_is_cancelled(
     plant, asked, request_of_session
 ):
     from asyncua import ua
@@ -155,12 +155,12 @@ async def test_nothing_stays_on_the_server_when_opening_is_cancelled(
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_nothing_stays_on_the_server_after_a_probe_or_a_lost_subscription(plant):
+async def test_nothing_is_left_on_the_server_after_a_probe_or_a_lost_subscription(plant):
     assert (await connector(plant, "flow").probe()).ok
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
     async with connector(plant, "flow", timeout="1s").open() as batches:
         await one_of(batches)
         (subscription,) = plant.server.iserver.subscription_service.subscriptions
@@ -168,4 +168,4 @@ async def test_nothing_stays_on_the_server_after_a_probe_or_a_lost_subscription(
         async with asyncio.timeout(10):
             with pytest.raises(SourceLost, match="subscription"):
                 await drain(batches)
-    await nothing_stays(plant)
+    await nothing_is_left(plant)

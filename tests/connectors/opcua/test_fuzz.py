@@ -1,6 +1,6 @@
-"""Malformed messages and values: nothing but SourceLost leaves the connector, no value is invented.
+"""Malformed messages and values: the connector raises only SourceLost, no value is invented.
 
-What a real server said to one session is recorded and played to others, with one answer changed.
+The responses of a real server to one session are recorded and replayed with one of them changed.
 A longer run: ANDON_FUZZ_FRAMES=100000 pytest --timeout=0 tests/connectors/opcua/test_fuzz.py
 """
 
@@ -25,7 +25,7 @@ from opcua_plant import Plant, connector
 from servers import free_port
 
 from connectors.opcua import publishing, session
-from connectors.opcua.columns import Columns
+from connectors.opcua.columns import OpcUaColumns
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality
 
@@ -40,7 +40,7 @@ fuzzing = settings(
 
 
 class Restless(selectors.DefaultSelector):
-    """Never waits: the time that it was to wait has passed at once."""
+    """Never waits: a wait is over at once, and its time has passed."""
 
     ahead = 0.0
 
@@ -61,16 +61,16 @@ class Hurry(asyncio.SelectorEventLoop):
 
 
 class Wire(asyncio.Transport):
-    """Gives the answer of the recording to each request, as `change` leaves it."""
+    """Sends the recorded response to each request, as changed by `change`."""
 
-    def __init__(self, protocol, answers, change):
+    def __init__(self, protocol, responses, change):
         super().__init__()
-        self.protocol, self.answers, self.change = protocol, answers, change
+        self.protocol, self.responses, self.change = protocol, responses, change
         self.requests, self.sent, self.is_closed = 0, b"", False
 
     def write(self, _request):
         number, self.requests = self.requests, self.requests + 1
-        for piece in self.change(number, self.answers.get(number, b"")):
+        for piece in self.change(number, self.responses.get(number, b"")):
             self.sent += piece
             asyncio.get_running_loop().call_soon(self.arrive, piece)
 
@@ -86,31 +86,31 @@ class Wire(asyncio.Transport):
     abort = close
 
 
-async def collect(source, found):
+async def collect(source, collected):
     async with asyncio.timeout(3600), source.open() as batches:
         async for batch in batches:
-            found.append(batch)
+            collected.append(batch)
 
 
-async def read_all(wires, answers, change):
-    """All batches of a session over such a wire, which ends in silence if not before."""
-    loop, found = asyncio.get_running_loop(), []
+async def read_all(wires, responses, change):
+    """All batches of a session over such a wire, which is lost at the latest when it is silent."""
+    loop, collected = asyncio.get_running_loop(), []
 
     async def create_connection(make, _host, _port):
         protocol = make()
-        wires.append(Wire(protocol, answers, change))
+        wires.append(Wire(protocol, responses, change))
         protocol.connection_made(wires[-1])
         return wires[-1], protocol
 
     loop.create_connection = create_connection
     source = connector(types.SimpleNamespace(url="opc.tcp://plc"), *NAMES, timeout="1s")
     with pytest.raises(SourceLost):
-        await collect(source, found)
-    return found
+        await collect(source, collected)
+    return collected
 
 
 def request_of(frame):
-    """The number of the request that a frame answers: requests are counted from the hello on."""
+    """The number of the request that a frame responds to, counted from the hello on."""
     first = {b"ACK": 0, b"OPN": 1}
     return first.get(frame[:3], int.from_bytes(frame[20:24], "little"))
 
@@ -123,8 +123,8 @@ def frames_in(stream):
 
 
 async def recorded():
-    """The answers of a real server by the number of the request, until it has told everything."""
-    plant, told = Plant(free_port()), bytearray()
+    """A real server's responses by request number, until every tag has had a value."""
+    plant, stream = Plant(free_port()), bytearray()
     await plant.start()
     loop = asyncio.get_running_loop()
     open_connection = loop.create_connection
@@ -133,11 +133,11 @@ async def recorded():
         transport, protocol = await open_connection(make, host, port)
         receive = protocol.data_received
 
-        def heard(data):
-            told.extend(data)
+        def recording(data):
+            stream.extend(data)
             receive(data)
 
-        protocol.data_received = heard
+        protocol.data_received = recording
         return transport, protocol
 
     seen = set()
@@ -147,17 +147,17 @@ async def recorded():
             while len(seen) < len(NAMES):
                 seen |= set((await anext(batches)).tag.tolist())
         await plant.stop()
-    return {request_of(frame): frame for frame in frames_in(bytes(told))}
+    return {request_of(frame): frame for frame in frames_in(bytes(stream))}
 
 
 @pytest.fixture(scope="module")
-def answers():
+def responses():
     return asyncio.run(recorded())
 
 
 @pytest.fixture(scope="module")
 def runner():
-    """Runs a session in no time; collects what went wrong where nobody awaits it."""
+    """Runs a session in no time; collects the errors of tasks that are not awaited."""
     failures = []
     with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=Hurry) as running:
         loop = running.get_loop()
@@ -172,8 +172,8 @@ def runner():
     assert failures == []
 
 
-def stands_in(stream, value):
-    """Whether a number was among the bytes that were sent, in any of the types of OPC UA."""
+def is_in(stream, value):
+    """True if a number is among the bytes that were sent, in any of OPC UA's types."""
     for form in "dfqQiIhHbB":
         with contextlib.suppress(struct.error, OverflowError):
             exact = value if form in "df" else int(value)
@@ -183,20 +183,20 @@ def stands_in(stream, value):
     return False
 
 
-def check(runner, answers, change):
+def check(runner, responses, change):
     running, failures = runner
     wires = []
-    batches = running.run(read_all(wires, answers, change))
+    batches = running.run(read_all(wires, responses, change))
     assert failures == []
     for batch in batches:
         is_bad = batch.quality == Quality.BAD
         assert np.array_equal(np.isnan(batch.value), is_bad)
-        assert all(stands_in(wires[0].sent, value) for value in batch.value[~is_bad].tolist())
+        assert all(is_in(wires[0].sent, value) for value in batch.value[~is_bad].tolist())
     return batches
 
 
-def test_the_right_answers_are_values_here_too(runner, answers):
-    batches = check(runner, answers, lambda _, answer: [answer])
+def test_correct_responses_are_values_here_too(runner, responses):
+    batches = check(runner, responses, lambda _, response: [response])
     good = {
         (tag, value)
         for batch in batches
@@ -216,21 +216,21 @@ def test_the_right_answers_are_values_here_too(runner, answers):
     is_sized=st.booleans(),
 )
 def test_no_malformed_message_raises_or_becomes_a_value(
-    runner, answers, which, changes, start, cut, noise, is_sized
+    runner, responses, which, changes, start, cut, noise, is_sized
 ):
-    numbers = sorted(answers)
+    numbers = sorted(responses)
     target = numbers[which % len(numbers)]
 
-    def change(number, answer):
+    def change(number, response):
         if number != target:
-            return [answer] if answer else []
-        spoilt = answer[:24] + noise if noise else edited(answer, changes, start)
+            return [response] if response else []
+        spoilt = response[:24] + noise if noise else edited(response, changes, start)
         if is_sized and len(spoilt) >= 8:
-            # With the right length it gets further than to the framing.
+            # With the correct length it gets past the framing.
             spoilt = spoilt[:4] + len(spoilt).to_bytes(4, "little") + spoilt[8:]
         return [piece for piece in (spoilt[:cut], spoilt[cut:]) if piece]
 
-    check(runner, answers, change)
+    check(runner, responses, change)
 
 
 PLAIN = (
@@ -260,7 +260,7 @@ ARRIVED = 1_772_366_400 * 10**9
 @fuzzing
 @given(items=ITEMS, clock=st.sampled_from(["source", "server", "receive"]))
 def test_no_value_of_a_notification_raises_or_is_invented(items, clock):
-    batch = Columns(2, clock).changes(items, ARRIVED)
+    batch = OpcUaColumns(2, clock).changes(items, ARRIVED)
     ours = [item for item in items if item.ClientHandle < 2 and item.Value is not None]
     assert batch.tag.tolist() == [item.ClientHandle for item in ours]
     assert batch.at.dtype == np.int64

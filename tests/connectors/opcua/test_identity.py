@@ -1,4 +1,4 @@
-"""Our own certificate: made once, kept private, and fit for what servers check."""
+"""Our own certificate: created once, kept private, and accepted by servers."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -19,17 +19,17 @@ def state(tmp_path):
     return tmp_path / "press-3"
 
 
-def test_it_is_made_at_the_first_start_and_the_same_ever_after(state, caplog):
+def test_it_is_created_at_the_first_start_and_used_from_then_on(state, events):
     first = own_identity(state)
     assert first.path == state / "opcua/own.der"
-    assert str(first.path) in caplog.text
-    assert thumbprint(first.certificate) in caplog.text
-    caplog.clear()
+    (event,) = events
+    assert event["certificate"] == str(first.path)
+    assert event["thumbprint"] == thumbprint(first.certificate)
     assert own_identity(state).certificate == first.certificate
-    assert caplog.text == ""
+    assert len(events) == 1
 
 
-def test_its_key_is_the_owners_alone(state):
+def test_only_the_owner_can_read_its_key(state):
     own_identity(state)
     key = state / "opcua/own.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -37,9 +37,9 @@ def test_its_key_is_the_owners_alone(state):
     assert load_pem_private_key(key.read_bytes(), None).key_size == 2048
 
 
-def test_it_says_what_the_standard_wants_of_an_application(state):
-    found = own_identity(state)
-    extensions = found.certificate.extensions
+def test_it_has_what_the_standard_requires_of_an_application(state):
+    ours = own_identity(state)
+    extensions = ours.certificate.extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage).value
     assert usage.digital_signature
     assert usage.content_commitment
@@ -48,22 +48,22 @@ def test_it_says_what_the_standard_wants_of_an_application(state):
     extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert ExtendedKeyUsageOID.CLIENT_AUTH in extended
     assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert found.uri.startswith("urn:")
-    assert found.uri.endswith(":andon:press-3")
-    lasts = found.certificate.not_valid_after_utc - found.certificate.not_valid_before_utc
-    assert lasts.days > 3600
+    assert ours.uri.startswith("urn:")
+    assert ours.uri.endswith(":andon:press-3")
+    lifetime = ours.certificate.not_valid_after_utc - ours.certificate.not_valid_before_utc
+    assert lifetime.days > 3600
 
 
 def test_sources_that_start_together_have_the_same(state):
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(own_identity, [state] * 4))
-    assert len({each.certificate for each in found}) == 1
+        identities = list(pool.map(own_identity, [state] * 4))
+    assert len({each.certificate for each in identities}) == 1
     assert [path.name for path in state.iterdir()] == ["opcua"]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "press-3").write_text("a file")
-    with pytest.raises(ConfigError, match="no certificate can be made here"):
+    with pytest.raises(ConfigError, match="cannot create a certificate"):
         own_identity(tmp_path / "press-3")
 
 
@@ -74,7 +74,7 @@ def test_half_a_pair_is_never_replaced(state):
         own_identity(state)
 
 
-def test_one_that_has_expired_is_named(tmp_path):
+def test_an_expired_certificate_is_named(tmp_path):
     identity("old", days=(-30, -1)).write(tmp_path)
     with pytest.raises(ConfigError, match=r"old\.der: expired on 20"):
         load_identity(tmp_path / "old.der", tmp_path / "old.pem")

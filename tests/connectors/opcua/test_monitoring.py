@@ -1,4 +1,4 @@
-"""What a server takes, and what becomes of the rest: real servers with limits."""
+"""Real servers with limits: what they monitor, and how the rest is read."""
 
 import asyncio
 
@@ -49,7 +49,7 @@ def items(monkeypatch):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How many nodes each read asked for; more than `most` are refused."""
+    """The number of nodes in each read; more than `most` are refused."""
     sizes, limit = [], {"most": 10**6}
     read = AttributeService.read
 
@@ -64,7 +64,7 @@ def reads(monkeypatch):
 
 
 async def good_of(source, count):
-    """Until every tag had a good sample; their last values."""
+    """The last values, once every tag has had a good sample."""
     last = {}
     async with source.open() as batches, asyncio.timeout(15):
         async for batch in batches:
@@ -80,7 +80,7 @@ def subscriptions(plant):
 
 
 async def changes_of(plant, source):
-    """What the subscriptions bring of changes of all a dozen tags, as {tag: value}."""
+    """The changes of all twelve tags from the subscriptions, as {tag: value}."""
     seen = {}
     async with source.open() as batches, asyncio.timeout(15):
         await anext(batches)
@@ -105,7 +105,7 @@ async def test_too_many_items_for_one_subscription_are_spread_over_several(many,
     assert subscriptions(many) == []
 
 
-async def test_what_the_server_does_not_monitor_at_all_is_polled(many, items):
+async def test_tags_that_the_server_does_not_monitor_are_polled(many, items):
     _, limits = items
     limits["all"] = 7
     source = connector(many, *NAMES)
@@ -127,7 +127,7 @@ async def test_a_server_with_no_more_subscriptions_is_polled(many, items):
     assert "polled" in source.diagnostics[0]
 
 
-async def test_requests_are_no_larger_than_the_file_says(many, items, reads):
+async def test_requests_are_no_larger_than_the_line_file_allows(many, items, reads):
     await good_of(connector(many, *NAMES, batch=5), 12)
     assert items[0]["sizes"] == [5, 5, 2]
     assert max(reads[0]) <= 5
@@ -137,7 +137,7 @@ async def test_requests_are_no_larger_than_the_file_says(many, items, reads):
     "limit",
     ["MaxNodesPerRead", "MaxMonitoredItemsPerCall"],
 )
-async def test_requests_are_no_larger_than_the_server_says(many, items, reads, limit):
+async def test_requests_are_no_larger_than_the_server_allows(many, items, reads, limit):
     node = f"Server_ServerCapabilities_OperationLimits_{limit}"
     data = ua.DataValue(ua.Variant(4, ua.VariantType.UInt32))
     await many.server.write_attribute_value(ua.NodeId(getattr(ua.ObjectIds, node)), data)
@@ -152,24 +152,24 @@ async def test_a_server_that_refuses_a_request_for_its_size_gets_smaller_ones(ma
     assert items[0]["sizes"] == [12, 6, 3, 3, 3, 3]
 
 
-def tag(**said):
-    return {"flow": {"node": f"nsu={URI};s=flow", "period": "200ms", **said}}
+def tag(**settings):
+    return {"flow": {"node": f"nsu={URI};s=flow", "period": "200ms", **settings}}
 
 
-async def test_what_the_server_made_of_a_tag_is_said_once(plant, caplog):
+async def test_a_difference_to_the_request_is_reported_once(plant, events):
     plant.server.iserver.max_monitored_item_queue_size = 10
     source = connector(plant, tags=tag(sampling_interval="10ms", queue_size=200))
     for _ in range(2):
         await good_of(source, 1)
-    line = (
-        "flow: sampled every 100 ms, not 10; the server keeps 10 changes, not 200: "
-        "a cut of 1 s and more loses samples"
+    why = (
+        "sampled every 100 ms, not 10; the server keeps 10 changes, not 200: "
+        "an outage of 1 s or more loses samples"
     )
-    assert source.diagnostics == [line]
-    assert [message for message in caplog.messages if "flow" in message] == [f"plc: {line}"]
+    assert source.diagnostics == [f"flow: {why}"]
+    assert [event["why"] for event in events if event.get("tags") == "flow"] == [why]
 
 
-async def test_a_tag_that_is_as_it_was_asked_for_needs_no_words(plant):
+async def test_a_tag_that_is_monitored_as_requested_has_no_diagnostic(plant):
     source = connector(plant, tags=tag(queue_size=200, deadband=0.5))
     await good_of(source, 1)
     assert source.diagnostics == []
@@ -199,7 +199,9 @@ async def test_a_server_without_dead_bands_sends_every_change(plant, monkeypatch
     monkeypatch.setattr(MonitoredItemService, "_create_data_change_monitored_item", plain)
     source = connector(plant, tags=tag(deadband=2.0))
     assert await good_of(source, 1) == {0: 1.5}
-    assert source.diagnostics == ["flow: the server knows no dead band here: every change is sent"]
+    assert source.diagnostics == [
+        "flow: the server does not support a dead band here: every change is sent"
+    ]
 
 
 async def test_samples_that_the_servers_queue_dropped_are_counted(plant):

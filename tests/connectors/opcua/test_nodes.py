@@ -1,4 +1,4 @@
-"""Node ids as people write them: what is understood, and what is refused with what is right."""
+"""Node ids as people write them: which are accepted, and how the others are refused."""
 
 import base64
 import uuid
@@ -57,12 +57,12 @@ def test_a_node_is_named_by_namespace_uri_and_identifier(text, name):
         ("svr=1;i=1", "is not a node id"),
     ],
 )
-def test_what_cannot_be_looked_up_is_refused_with_what_would_be_right(text, why):
+def test_a_node_id_that_cannot_be_resolved_is_refused_with_what_would_be_right(text, why):
     with pytest.raises(ValueError, match=why):
         parse_node(text)
 
 
-def test_a_node_has_the_index_that_the_server_gives_its_namespace_now():
+def test_a_node_has_the_current_index_of_its_namespace():
     name = parse_node("nsu=urn:plant;s=Pump.Speed")
     assert name.on(URIS) == "ns=2;s=Pump.Speed"
     assert name.on([STANDARD, "urn:plant"]) == "ns=1;s=Pump.Speed"
@@ -79,13 +79,13 @@ IDENTIFIERS = st.one_of(
     .filter(lambda text: text == text.strip())
     .map(lambda text: ("s", text, text)),
     st.integers(0, 2**32 - 1).map(lambda number: ("i", number, str(number))),
-    st.uuids().map(lambda found: ("g", uuid.UUID(str(found)), str(found))),
+    st.uuids().map(lambda guid: ("g", uuid.UUID(str(guid)), str(guid))),
     st.binary(min_size=1).map(lambda raw: ("b", raw, base64.b64encode(raw).decode())),
 )
 
 
 @given(IDENTIFIERS)
-def test_what_is_accepted_is_the_same_node_to_the_protocol_library(identifier):
+def test_an_accepted_node_id_is_the_same_node_in_the_protocol_library(identifier):
     kind, meant, written = identifier
     if kind == "b" and written.startswith("0x"):
         return

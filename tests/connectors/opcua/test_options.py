@@ -1,4 +1,4 @@
-"""What a line file may say about a server, and what it is told when it may not."""
+"""The options of a server in a line file, and how wrong ones are refused."""
 
 import pytest
 from pydantic import ValidationError
@@ -11,20 +11,20 @@ FILES = {"certificate": "us.der", "private_key": "us.pem", "server_certificate":
 MS = SECOND // 1000
 
 
-def options(tag=None, **said):
+def options(tag=None, **settings):
     known = {"type": "opcua", "url": "opc.tcp://plc:4840", "insecure": True}
     tags = {"speed": {"node": "nsu=urn:plant;s=Speed", **(tag or {})}}
-    return OpcUaOptions.model_validate({**known, "tags": tags, **said})
+    return OpcUaOptions.model_validate({**known, "tags": tags, **settings})
 
 
-def test_a_server_is_subscribed_to_twice_a_second_by_the_sources_time_if_nothing_else_is_said():
-    found = options()
-    assert (found.publishing_interval, found.timeout) == (500 * MS, 5 * SECOND)
-    assert found.timestamp == "source"
+def test_by_default_a_server_publishes_twice_a_second_with_the_sources_time():
+    defaults = options()
+    assert (defaults.publishing_interval, defaults.timeout) == (500 * MS, 5 * SECOND)
+    assert defaults.timestamp == "source"
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("settings", "why"),
     [
         ({"insecure": False}, "insecure: true"),
         ({"security": FILES}, "exclude each other"),
@@ -37,7 +37,7 @@ def test_a_server_is_subscribed_to_twice_a_second_by_the_sources_time_if_nothing
         ({"url": "plc"}, r"opc\.tcp://192"),
         ({"url": "opc.tcp://plc:0"}, r"opc\.tcp://192"),
         ({"url": "opc.tcp://plc:99999"}, "out of range"),
-        ({"url": "opc.tcp://andon@plc"}, "holds a user name"),
+        ({"url": "opc.tcp://andon@plc"}, "contains a user name"),
         ({"url": "opc.tcp://andon:secret@plc"}, "password in clear text"),
         ({"tags": {}}, "at least 1"),
         ({"timestamp": "sever"}, "'source', 'server' or 'receive'"),
@@ -47,9 +47,9 @@ def test_a_server_is_subscribed_to_twice_a_second_by_the_sources_time_if_nothing
         ({"batch": 0}, "greater than or equal to 1"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_would_be_right(said, why):
+def test_wrong_settings_are_refused_with_what_would_be_right(settings, why):
     with pytest.raises(ValidationError, match=why):
-        options(**said)
+        options(**settings)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_tag_that_cannot_be_read_is_refused(tag, why):
         options(tag)
 
 
-def test_a_protected_connection_is_encrypted_unless_told():
-    found = options(insecure=False, security=FILES).security
-    assert (found.policy, found.mode) == ("Basic256Sha256", "SignAndEncrypt")
+def test_a_protected_connection_is_encrypted_by_default():
+    security = options(insecure=False, security=FILES).security
+    assert (security.policy, security.mode) == ("Basic256Sha256", "SignAndEncrypt")
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_a_protected_connection_is_encrypted_unless_told():
         ({"server_certificate": "plc.der", "trusted": "trusted"}, "remove one"),
     ],
 )
-def test_whom_to_trust_is_said_once(files, why):
+def test_there_is_exactly_one_trust_setting(files, why):
     with pytest.raises(ValidationError, match=why):
         options(insecure=False, security=files)
 
 
-def test_without_a_certificate_of_ours_one_will_be_made():
+def test_our_certificate_may_be_left_out():
     assert options(insecure=False, security={"trusted": "certs"}).security.certificate is None
 
 
@@ -121,7 +121,7 @@ def test_without_a_certificate_of_ours_one_will_be_made():
         ),
     ],
 )
-def test_there_is_one_user_and_a_certificate_of_his_needs_a_protected_connection(user, why):
+def test_there_is_one_user_and_a_user_certificate_needs_a_protected_connection(user, why):
     with pytest.raises(ValidationError, match=why):
         options(**{"insecure": False, "security": FILES, **user})
 
@@ -137,7 +137,7 @@ def test_a_mode_without_signatures_cannot_be_chosen():
         options(insecure=False, security={**FILES, "mode": "None"})
 
 
-def test_every_policy_of_the_choice_is_known_to_the_protocol_library():
+def test_the_protocol_library_has_every_policy_of_the_choice():
     from asyncua.crypto import security_policies
 
     choice = SecurityOptions.model_json_schema()["properties"]["policy"]["enum"]
@@ -160,28 +160,28 @@ def test_a_tag_is_polled_if_it_or_its_source_says_so():
     assert not other.is_polled(other.tags["speed"])
 
 
-def test_a_tag_is_sampled_queued_and_asked_by_its_period():
-    found = options({"period": "2s"})
-    tag = found.tags["speed"]
-    assert (found.period_of(tag), found.sampling_of(tag)) == (2 * SECOND, 2 * SECOND)
-    assert found.queue_of(tag) == LEAST_QUEUE
-    assert found.silence_of(tag) == 3 * SECOND
+def test_the_period_sets_sampling_queue_and_silence_of_a_tag():
+    source = options({"period": "2s"})
+    tag = source.tags["speed"]
+    assert (source.period_of(tag), source.sampling_of(tag)) == (2 * SECOND, 2 * SECOND)
+    assert source.queue_of(tag) == LEAST_QUEUE
+    assert source.max_silence_of(tag) == 3 * SECOND
 
 
-def test_without_a_period_a_tag_comes_with_every_publish_response():
-    found = options(publishing_interval="250ms")
-    tag = found.tags["speed"]
-    assert found.period_of(tag) == found.sampling_of(tag) == 250 * MS
-    assert OpcUaConnector.declared_tags("plc", found)[0].period == 250 * MS
+def test_a_tag_without_a_period_has_the_publishing_interval():
+    source = options(publishing_interval="250ms")
+    tag = source.tags["speed"]
+    assert source.period_of(tag) == source.sampling_of(tag) == 250 * MS
+    assert OpcUaConnector.declared_tags("plc", source)[0].period == 250 * MS
 
 
-def test_a_queue_holds_twice_what_one_publishing_interval_brings():
-    found = options({"sampling_interval": "10ms"}, publishing_interval="1s")
-    assert found.queue_of(found.tags["speed"]) == 200
-    said = options({"sampling_interval": "10ms", "queue_size": 5}, publishing_interval="1s")
-    assert said.queue_of(said.tags["speed"]) == 5
+def test_a_queue_holds_the_changes_of_two_publishing_intervals():
+    default = options({"sampling_interval": "10ms"}, publishing_interval="1s")
+    assert default.queue_of(default.tags["speed"]) == 200
+    given = options({"sampling_interval": "10ms", "queue_size": 5}, publishing_interval="1s")
+    assert given.queue_of(given.tags["speed"]) == 5
 
 
-def test_a_tag_faster_than_the_publishing_interval_is_not_asked_between_two_responses():
-    found = options({"period": "10ms"}, publishing_interval="1s")
-    assert found.silence_of(found.tags["speed"]) == 1.5 * SECOND
+def test_a_tag_faster_than_the_publishing_interval_is_not_read_between_two_responses():
+    source = options({"period": "10ms"}, publishing_interval="1s")
+    assert source.max_silence_of(source.tags["speed"]) == 1.5 * SECOND

@@ -24,15 +24,15 @@ def polled(plant, *names, **options):
 
 
 async def samples(source, count):
-    """The first of them as (tag, at, value, quality)."""
-    found = []
+    """The first samples as (tag, at, value, quality)."""
+    read = []
     async with source.open() as batches, asyncio.timeout(15):
         async for batch in batches:
             columns = (batch.tag, batch.at, batch.value, batch.quality)
-            found += zip(*(column.tolist() for column in columns), strict=True)
-            if len(found) >= count:
-                return found
-    raise AssertionError(found)
+            read += zip(*(column.tolist() for column in columns), strict=True)
+            if len(read) >= count:
+                return read
+    raise AssertionError(read)
 
 
 async def drain(batches):
@@ -42,8 +42,8 @@ async def drain(batches):
 
 
 async def test_polled_tags_are_read_and_nothing_is_subscribed_to(plant, asked):
-    found = await samples(polled(plant, "flow", "on"), 8)
-    assert {(tag, value, quality) for tag, _, value, quality in found} == {
+    read = await samples(polled(plant, "flow", "on"), 8)
+    assert {(tag, value, quality) for tag, _, value, quality in read} == {
         (0, 1.5, Quality.GOOD),
         (1, 1.0, Quality.GOOD),
     }
@@ -51,10 +51,9 @@ async def test_polled_tags_are_read_and_nothing_is_subscribed_to(plant, asked):
     assert len(plant.server.iserver._external_sessions) == 0
 
 
-async def test_a_value_that_stands_still_is_true_now(plant):
+async def test_a_constant_value_has_the_time_of_the_poll(plant):
     await plant.show("flow", 2.0, at=datetime.now(UTC) - timedelta(hours=1))
-    found = await samples(polled(plant, "flow"), 4)
-    times = [at for _, at, _, _ in found]
+    times = [at for _, at, _, _ in await samples(polled(plant, "flow"), 4)]
     assert times == sorted(set(times))
     assert all(abs(at - time.time_ns()) < 30 * SECOND for at in times)
 
@@ -77,20 +76,20 @@ async def test_a_tag_may_be_polled_beside_one_that_is_subscribed_to(plant, asked
         "flow": {"node": node + "flow", "period": "100ms"},
         "speed": {"node": node + "speed", "period": "100ms", "mode": "poll"},
     }
-    found = await samples(connector(plant, tags=tags), 10)
-    assert {tag for tag, *_ in found} == {0, 1}
+    read = await samples(connector(plant, tags=tags), 10)
+    assert {tag for tag, *_ in read} == {0, 1}
     assert set(asked) >= SUBSCRIBING
 
 
-async def test_a_node_or_namespace_that_is_not_there_is_bad_and_its_neighbour_is_not(plant):
+async def test_a_missing_node_or_namespace_is_bad_and_its_neighbour_is_not(plant):
     tags = {
         "flow": {"node": f"nsu={URI};s=flow", "period": "100ms"},
         "gone": {"node": f"nsu={URI};s=gone", "period": "100ms"},
         "lost": {"node": "nsu=urn:nowhere;s=flow", "period": "100ms"},
     }
     source = polled(plant, tags=tags)
-    found = await samples(source, 12)
-    assert {(tag, quality) for tag, _, _, quality in found} == {
+    read = await samples(source, 12)
+    assert {(tag, quality) for tag, _, _, quality in read} == {
         (0, Quality.GOOD),
         (1, Quality.BAD),
         (2, Quality.BAD),
@@ -98,7 +97,7 @@ async def test_a_node_or_namespace_that_is_not_there_is_bad_and_its_neighbour_is
     assert source.diagnostics == ["lost: the server has no namespace urn:nowhere"]
 
 
-async def test_a_server_that_is_polled_seldom_is_asked_whether_it_lives(plant, asked, monkeypatch):
+async def test_a_server_with_long_periods_is_checked_in_between(plant, asked, monkeypatch):
     monkeypatch.setattr(module, "_ALIVE_S", 0.05)
     tags = {"flow": {"node": f"nsu={URI};s=flow", "period": "1h"}}
     reads = ua.ObjectIds.ReadRequest_Encoding_DefaultBinary
@@ -109,11 +108,11 @@ async def test_a_server_that_is_polled_seldom_is_asked_whether_it_lives(plant, a
             await asyncio.sleep(0.02)
 
 
-async def test_a_server_that_keeps_silent_is_lost(plant):
+async def test_a_silent_server_is_lost(plant):
     async with Proxy(plant.port) as proxy:
         behind = type("Behind", (), {"url": f"opc.tcp://127.0.0.1:{proxy.port}"})
         async with polled(behind, "flow", timeout="500ms").open() as batches:
             await anext(batches)
             proxy.hold()
-            with pytest.raises(SourceLost, match="no answer within 500ms"):
+            with pytest.raises(SourceLost, match="no response within 500ms"):
                 await drain(batches)

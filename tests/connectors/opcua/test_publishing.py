@@ -1,11 +1,11 @@
-"""The numbers of notification messages: what is missing is asked for, and counted if it is gone."""
+"""Numbers of notification messages: a missing one is requested again, or counted as lost."""
 
 import asyncio
 
 import pytest
 from asyncua import ua
 
-from connectors.opcua.items import Granted
+from connectors.opcua.items import GrantedSubscription
 from connectors.opcua.publishing import Publishing, Subscription, following, missing
 from gateway.api.contracts import SourceLost
 
@@ -24,7 +24,7 @@ def fault(name):
 
 
 class Server:
-    """Answers publish requests from a script; `kept` are the numbers it can send again."""
+    """Responds to publish requests from a script; `kept` are the numbers it can send again."""
 
     def __init__(self, script, kept=()):
         self.script, self.kept, self.acknowledged = list(script), set(kept), []
@@ -34,19 +34,19 @@ class Server:
         await asyncio.sleep(0)
         if not self.script:
             raise ENOUGH
-        answer = self.script.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return ua.PublishResult(SubscriptionId=answer[0], NotificationMessage=answer[1])
+        response = self.script.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return ua.PublishResult(SubscriptionId=response[0], NotificationMessage=response[1])
 
     async def republish(self, subscription, number):
         return message(number) if number in self.kept else None
 
 
 async def taken(script, kept=(), start=0):
-    """The numbers that were handed over, how many were lost, and what was acknowledged."""
+    """The numbers that were passed on, how many were lost, and what was acknowledged."""
     server, numbers, lost = Server(script, kept), [], []
-    subscriptions = {7: Subscription(Granted(7, 100.0, 1.0), start)}
+    subscriptions = {7: Subscription(GrantedSubscription(7, 100.0, 1.0), start)}
     publishing = Publishing(
         server,
         subscriptions,
@@ -61,40 +61,40 @@ async def taken(script, kept=(), start=0):
     return numbers, sum(lost), server.acknowledged
 
 
-async def test_messages_are_handed_over_in_order_and_acknowledged():
+async def test_messages_are_passed_on_in_order_and_acknowledged():
     numbers, lost, acknowledged = await taken([(7, message(n)) for n in (1, 2, 3)])
     assert (numbers, lost) == ([1, 2, 3], 0)
     assert acknowledged == [(7, 1), (7, 2), (7, 3)]
 
 
-async def test_what_is_missing_comes_before_what_followed_it():
+async def test_a_missing_message_comes_before_the_one_after_it():
     script = [(7, message(1)), (7, message(4))]
     assert (await taken(script, kept={2, 3}))[:2] == ([1, 2, 3, 4], 0)
 
 
-async def test_what_the_server_has_no_more_is_counted():
+async def test_a_message_that_the_server_no_longer_has_is_counted():
     script = [(7, message(1)), (7, message(4))]
     assert (await taken(script, kept={3}))[:2] == ([1, 3, 4], 1)
 
 
-async def test_a_keep_alive_tells_of_a_gap_and_is_not_acknowledged():
+async def test_a_keep_alive_reveals_a_gap_and_is_not_acknowledged():
     script = [(7, message(1)), (7, message(3, is_empty=True)), (7, message(3))]
     numbers, lost, acknowledged = await taken(script, kept={2})
     assert (numbers, lost) == ([1, 2, 3], 0)
     assert acknowledged == [(7, 1), (7, 2), (7, 3)]
 
 
-async def test_a_server_that_counts_in_its_own_way_loses_nothing():
+async def test_a_server_without_sequential_numbers_loses_nothing():
     script = [(7, message(n)) for n in (5, 5, 0, 1, 900_000)]
     assert (await taken(script))[:2] == ([5, 5, 0, 1, 900_000], 0)
 
 
-async def test_after_a_break_everything_is_asked_for_that_may_have_been_on_its_way():
+async def test_after_a_break_all_messages_in_transit_are_requested_again():
     script = [(7, message(6))]
     assert (await taken(script, kept={3, 4, 5}, start=3))[:2] == ([3, 4, 5, 6], 0)
 
 
-async def test_messages_of_a_subscription_that_is_not_ours_are_left_out():
+async def test_messages_of_an_unknown_subscription_are_left_out():
     assert (await taken([(8, message(1)), (7, message(1))]))[:2] == ([1], 0)
 
 
@@ -107,7 +107,7 @@ def test_numbers_wrap_to_one():
     assert (following(7), following(2**32 - 1)) == (8, 1)
 
 
-def test_a_gap_is_not_believed_beyond_reason():
+def test_an_implausible_gap_is_ignored():
     assert list(missing(5, 8)) == [5, 6, 7]
     assert list(missing(0, 8)) == list(missing(8, 5)) == list(missing(5, 5)) == []
     assert list(missing(5, 5_000_000)) == []

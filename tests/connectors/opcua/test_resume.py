@@ -1,6 +1,6 @@
-"""A connection that breaks: the session goes on over the next one, and nothing is lost or left.
+"""A connection that breaks: the next one resumes its session, and nothing is lost or left behind.
 
-A longer cut: ANDON_CUT_SECONDS=5 pytest tests/connectors/opcua/test_resume.py -k cut
+A longer outage: ANDON_CUT_SECONDS=5 pytest tests/connectors/opcua/test_resume.py -k cut
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FLOW = {"flow": {"node": f"nsu={URI};s=flow", "period": "100ms", "queue_size": 2
 
 @dataclass
 class Reader:
-    """Opens the source again and again, as the gateway does; `seen` are the good values."""
+    """Reopens the source, as the gateway does; `seen` are the good values."""
 
     connector: object
     seen: list
@@ -44,7 +44,7 @@ class Reader:
 
 @contextlib.asynccontextmanager
 async def reading(plant, **options):
-    """A reader behind a proxy: the two of them, and whoever shows one value after the other."""
+    """A reader behind a proxy, and that proxy."""
     async with Proxy(plant.port) as proxy:
         behind = type("Behind", (), {"url": f"opc.tcp://127.0.0.1:{proxy.port}"})
         reader = Reader(connector(behind, tags=FLOW, **options), [])
@@ -69,18 +69,18 @@ def counts(plant):
     return len(server._external_sessions), len(server.subscription_service.subscriptions)
 
 
-async def nothing_stays(plant):
+async def nothing_is_left(plant):
     async with asyncio.timeout(5):
         while counts(plant) != (0, 0):
             await asyncio.sleep(0.02)
 
 
 def order_of(seen, first, last):
-    """The values in the order in which they came first."""
+    """The values in the order of their first arrival."""
     return [value for value in dict.fromkeys(seen) if first <= value < last]
 
 
-async def test_a_cut_that_is_shorter_than_the_queue_loses_nothing(plant):
+async def test_a_cut_shorter_than_the_queue_loses_nothing(plant):
     async with reading(plant) as (reader, proxy):
         session = set(plant.server.iserver._external_sessions)
         await show(plant, 100, 110)
@@ -93,10 +93,10 @@ async def test_a_cut_that_is_shorter_than_the_queue_loses_nothing(plant):
         assert order_of(reader.seen, 100, last) == list(range(100, last))
         assert counts(plant) == (1, 1)
         assert set(plant.server.iserver._external_sessions) == session
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_what_was_on_its_way_when_the_connection_broke_is_sent_again(plant, asked):
+async def test_messages_in_transit_when_the_connection_broke_are_sent_again(plant, asked):
     async with reading(plant) as (reader, proxy):
         proxy.hold()
         await show(plant, 100, 105)
@@ -105,7 +105,7 @@ async def test_what_was_on_its_way_when_the_connection_broke_is_sent_again(plant
         await reader.until(104)
         assert order_of(reader.seen, 100, 105) == list(range(100, 105))
     assert ua.ObjectIds.RepublishRequest_Encoding_DefaultBinary in asked
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
 async def test_many_breaks_leave_one_session(plant):
@@ -117,10 +117,10 @@ async def test_many_breaks_leave_one_session(plant):
         await reader.until(124)
         assert order_of(reader.seen, 100, 125) == list(range(100, 125))
         assert counts(plant) == (1, 1)
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_a_half_open_connection_is_noticed_and_its_session_taken_up(plant):
+async def test_a_half_open_connection_is_noticed_and_its_session_resumed(plant):
     async with reading(plant, timeout="500ms") as (reader, proxy):
         await show(plant, 100, 105)
         proxy.forget()
@@ -128,12 +128,12 @@ async def test_a_half_open_connection_is_noticed_and_its_session_taken_up(plant)
         await reader.until(114)
         assert order_of(reader.seen, 100, 115) == list(range(100, 115))
         assert counts(plant) == (1, 1)
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
 @pytest.fixture
 def transferring(monkeypatch):
-    """asyncua's server moves a subscription's answers to the new session, but not its requests."""
+    """Makes asyncua's server transfer a subscription's publish requests, not only its responses."""
     transfer = SubscriptionService.transfer_subscriptions
 
     async def transferred(self, params, session_id, callback):
@@ -162,10 +162,10 @@ async def test_a_subscription_outlives_its_session_by_transfer(plant, asked, tra
         assert order_of(reader.seen, 100, 115) == list(range(100, 115))
         assert counts(plant) == (1, 1)
     assert ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary in asked
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_a_session_that_is_gone_with_its_subscriptions_is_begun_anew(plant):
+async def test_a_session_that_is_gone_with_its_subscriptions_is_replaced(plant):
     async with reading(plant) as (reader, proxy):
         await proxy.refuse()
         for session in list(plant.server.iserver._external_sessions.values()):
@@ -174,10 +174,10 @@ async def test_a_session_that_is_gone_with_its_subscriptions_is_begun_anew(plant
         await show(plant, 100, 105)
         await reader.until(104)
         assert counts(plant) == (1, 1)
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_a_session_whose_subscription_is_gone_is_begun_anew(plant):
+async def test_a_session_whose_subscription_is_gone_is_replaced(plant):
     async with reading(plant) as (reader, proxy):
         await proxy.refuse()
         service = plant.server.iserver.subscription_service
@@ -186,7 +186,7 @@ async def test_a_session_whose_subscription_is_gone_is_begun_anew(plant):
         await show(plant, 100, 105)
         await reader.until(104)
         assert counts(plant) == (1, 1)
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
 async def test_after_a_restart_no_old_number_is_used(plant, asked):
@@ -198,10 +198,10 @@ async def test_after_a_restart_no_old_number_is_used(plant, asked):
         await reader.until(104)
         assert counts(plant) == (1, 1)
     assert ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary not in asked
-    await nothing_stays(plant)
+    await nothing_is_left(plant)
 
 
-async def test_a_session_that_a_restarted_server_gave_to_another_is_left_to_him(plant):
+async def test_a_session_number_that_a_restarted_server_gave_to_another_client_is_not_used(plant):
     """asyncua's server counts its sessions from the same number in every process."""
     async with reading(plant) as (reader, proxy):
         await proxy.refuse()
@@ -220,7 +220,7 @@ async def test_a_session_that_a_restarted_server_gave_to_another_is_left_to_him(
                 assert (await anext(others)).value.tolist() == [1450.0]
 
 
-async def test_leaving_while_the_connection_is_away_takes_no_time(plant):
+async def test_closing_while_the_connection_is_broken_is_fast(plant):
     async with reading(plant) as (_, proxy):
         await proxy.refuse()
         left = asyncio.get_running_loop().time()

@@ -6,7 +6,7 @@ from gateway.api.model import SECOND
 NOW = 1_800_000_000 * SECOND
 
 
-def test_before_anything_is_known_it_is_our_own_clock():
+def test_before_the_first_message_it_is_our_own_clock():
     clock = ServerClock()
     clock.note(np.nan, NOW)
     assert clock.at(NOW) == NOW
@@ -19,14 +19,14 @@ def test_a_clock_that_is_wrong_is_followed_both_ways():
         assert clock.at(NOW) == NOW + ahead * SECOND
 
 
-def test_messages_that_were_long_on_their_way_do_not_make_the_server_slow():
+def test_delayed_messages_do_not_make_the_servers_clock_slow():
     clock = ServerClock()
     for second, delay in enumerate((0, 3, 5, 2)):
         clock.note(NOW / SECOND + second, NOW + (second + delay) * SECOND)
     assert clock.at(NOW) == NOW
 
 
-def test_a_clock_that_was_put_back_is_believed_after_a_few_messages():
+def test_a_clock_that_was_set_back_is_followed_after_a_few_messages():
     clock = ServerClock()
     clock.note(NOW / SECOND, NOW)
     for second in range(RECENT):

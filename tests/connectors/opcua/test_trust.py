@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and what is said of the others."""
+"""Which certificates are trusted, and why others are refused."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ def certificate(*hosts):
     return signed("plc", rsa_key("plc"), "urn:test:plc", hosts)
 
 
-def test_a_folder_trusts_what_lies_in_it_and_nothing_else(tmp_path):
+def test_only_the_certificates_in_a_folder_are_trusted(tmp_path):
     for name in ("plc", "other"):
         identity(name).write(tmp_path)
         (tmp_path / f"{name}.pem").unlink()
@@ -30,9 +30,9 @@ def test_a_folder_trusts_what_lies_in_it_and_nothing_else(tmp_path):
     trusted = trusted_in(tmp_path)
     assert why_unknown(identity("plc").certificate, trusted, tmp_path) == ""
     stranger = identity("stranger").certificate
-    said = why_unknown(stranger, trusted, tmp_path)
-    assert said.startswith(f"its certificate is not in {tmp_path}: it shows stranger, valid until")
-    assert thumbprint(stranger) in said
+    why = why_unknown(stranger, trusted, tmp_path)
+    assert why.startswith(f"its certificate is not in {tmp_path}: it shows stranger, valid until")
+    assert thumbprint(stranger) in why
 
 
 def test_the_same_key_in_another_certificate_is_another_one():
@@ -40,7 +40,7 @@ def test_the_same_key_in_another_certificate_is_another_one():
     assert why_unknown(renewed, [identity("plc").certificate], "folder")
 
 
-def test_a_file_that_is_no_certificate_is_named(tmp_path):
+def test_a_file_that_is_not_a_certificate_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("plc-1 is the left one")
     with pytest.raises(ConfigError, match=r"notes\.txt: is not a certificate"):
         trusted_in(tmp_path)
@@ -49,33 +49,35 @@ def test_a_file_that_is_no_certificate_is_named(tmp_path):
 
 
 def test_it_is_invalid_before_and_after_its_time():
-    found = certificate()
-    assert why_invalid(found, NOW) == ""
-    assert "expired on" in why_invalid(found, NOW + timedelta(days=2))
-    assert "is our clock right?" in why_invalid(found, NOW - timedelta(days=2))
+    plc = certificate()
+    assert why_invalid(plc, NOW) == ""
+    assert "expired on" in why_invalid(plc, NOW + timedelta(days=2))
+    assert "is our clock right?" in why_invalid(plc, NOW - timedelta(days=2))
 
 
-def test_a_short_key_is_no_protection():
+def test_a_short_key_is_refused():
     short = signed("plc", rsa_key("short", 1024), "urn:test:plc")
-    assert why_invalid(short, NOW) == "its certificate has a key of 1024 bits, 2048 are needed"
+    assert why_invalid(short, NOW) == "its certificate has a key of 1024 bits; 2048 are required"
 
 
 @pytest.mark.parametrize("host", ["plc-1.plant.local", "PLC-1.Plant.Local", "10.0.0.7", "fd00::1"])
-def test_a_host_that_it_names_is_right(host):
-    found = certificate("plc-1.plant.local", "10.0.0.7", "fd00:0:0::1")
-    assert why_another_host(found, host) == ""
+def test_a_host_named_in_the_certificate_is_accepted(host):
+    plc = certificate("plc-1.plant.local", "10.0.0.7", "fd00:0:0::1")
+    assert why_another_host(plc, host) == ""
 
 
 @pytest.mark.parametrize("host", ["plc-2.plant.local", "plant.local", "10.0.0.8", ""])
-def test_another_host_is_said(host):
-    said = why_another_host(certificate("plc-1.plant.local", "10.0.0.7"), host)
-    assert said.startswith(f"its certificate is for plc-1.plant.local, 10.0.0.7, not for {host}")
+def test_another_host_is_refused(host):
+    why = why_another_host(certificate("plc-1.plant.local", "10.0.0.7"), host)
+    assert why.startswith(f"its certificate is for plc-1.plant.local, 10.0.0.7, not for {host}")
 
 
-def test_another_application_is_said():
+def test_another_application_is_refused():
     assert why_another_application(certificate(), "urn:test:plc") == ""
-    said = why_another_application(certificate(), "urn:test:evil")
-    assert said == "its certificate is for urn:test:plc, but it says that it is urn:test:evil"
+    why = why_another_application(certificate(), "urn:test:evil")
+    assert why == (
+        "its certificate is for urn:test:plc, but the server's application is urn:test:evil"
+    )
     nameless = signed("plc", rsa_key("plc"), None)
     assert "for no application" in why_another_application(nameless, "urn:test:plc")
     assert "for no host" in why_another_host(nameless, "plc")

@@ -1,8 +1,8 @@
-"""Which tags are due to be polled, on an absolute schedule. Pure: the time is an argument.
+"""Which tags are due to be polled, on an absolute schedule (pure: time is an argument).
 
 Promises
-- Rounds are at `start + k * period`, whatever a read took: nothing drifts.
-- After an overrun the missed rounds are skipped and counted, never caught up in a burst.
+- Polls are at `start + k * period`, however long a read takes: nothing drifts.
+- After an overrun the missed polls are skipped and counted, never caught up in a burst.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import numpy as np
 from gateway.api.model import Indices, Nanos
 
 
-class Rounds:
-    """The tags by index, each with its period in ns, from `start` on in any clock."""
+class PollSchedule:
+    """Tags by index, each with its period in ns, from `start` on by any monotonic clock."""
 
     def __init__(self, tags: Sequence[int], periods: Sequence[Nanos], start: Nanos) -> None:
         self._tags = np.array(tags, dtype=np.int32)
@@ -22,7 +22,7 @@ class Rounds:
         self.missed = 0
 
     def due(self, now: Nanos) -> Indices:
-        """The tags to be read now; their next round is the first that is still ahead."""
+        """The tags to read now; each is due again at its first future poll."""
         is_due = self._next <= now
         steps = (now - self._next[is_due]) // self._periods[is_due] + 1
         self._next[is_due] += steps * self._periods[is_due]
@@ -30,5 +30,5 @@ class Rounds:
         return self._tags[is_due]
 
     def wait(self, now: Nanos) -> Nanos | None:
-        """How long nothing is due, in ns; None if nothing ever is."""
+        """Nanoseconds until the next poll; None if there are no tags."""
         return max(0, int(self._next.min()) - now) if len(self._next) else None

@@ -1,4 +1,4 @@
-"""How `andon discover opcua` gets in: the options of a connection, from the command line."""
+"""The connection options of `andon discover opcua`, from the command line."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,54 +20,59 @@ _FILES = ("certificate", "private_key", "server_certificate", "trusted", *_OF_SO
 
 
 def access_options(command: Command) -> Command:
-    """The options by which a secured server is reached; without any, it is none."""
+    """Adds the options for a secured server; without any, the connection is insecure."""
     for option in reversed(
         (
-            click.option("--policy", help="Security policy; Basic256Sha256 if others are given."),
+            click.option(
+                "--policy",
+                help="Security policy. Default with any of these options: Basic256Sha256.",
+            ),
             click.option("--mode", help="SignAndEncrypt or Sign."),
-            click.option("--certificate", help="Our certificate; made if it does not exist."),
-            click.option("--private-key", help="Its key; made with it."),
-            click.option("--server-certificate", help="The only one that is accepted."),
+            click.option("--certificate", help="Our certificate; created if it does not exist."),
+            click.option("--private-key", help="The key of our certificate; created with it."),
+            click.option("--server-certificate", help="The only certificate that is accepted."),
             click.option("--trusted", help="A folder of certificates that are accepted."),
-            click.option("--username", help="Whom to log in as."),
-            click.option("--password", help="Where it is: ${env:NAME} or ${file:/path}."),
-            click.option("--user-certificate", help="The user as a certificate."),
-            click.option("--user-key", help="Its key."),
+            click.option("--username", help="The user to log in as."),
+            click.option("--password", help="A reference: ${env:NAME} or ${file:/path}."),
+            click.option("--user-certificate", help="The user's certificate."),
+            click.option("--user-key", help="The key of the user's certificate."),
         )
     ):
         command = option(command)
     return command
 
 
-def source(url: str, timeout: int, given: Given, folder: Path) -> dict[str, Any]:
-    """The source as a line file in `folder` would say it, without tags."""
-    said: dict[str, Any] = {"type": "opcua", "url": url, "timeout": f"{timeout}s"}
+def source_settings(url: str, timeout: int, given: Given, folder: Path) -> dict[str, Any]:
+    """The source's settings for a line file in `folder`, without tags."""
+    settings: dict[str, Any] = {"type": "opcua", "url": url, "timeout": f"{timeout}s"}
     paths = {
         name: os.path.relpath(value, folder) if name in _FILES else value
         for name, value in given.items()
         if value is not None
     }
     security = {name: value for name, value in paths.items() if name not in _OF_SOURCE}
-    said |= {"security": security} if security else {"insecure": True}
-    return said | {name: value for name, value in paths.items() if name in _OF_SOURCE}
+    settings |= {"security": security} if security else {"insecure": True}
+    return settings | {name: value for name, value in paths.items() if name in _OF_SOURCE}
 
 
-def parsed(said: Mapping[str, Any]) -> "OpcUaOptions":
-    """The options of such a source; ConfigError says what is wrong."""
+def parsed(settings: Mapping[str, Any]) -> "OpcUaOptions":
+    """The options of these settings; ConfigError if they are wrong."""
     from connectors.opcua.options import OpcUaOptions
 
-    if said.get("security", {"certificate": ""}).get("certificate") is None:
-        raise ConfigError("add --certificate and --private-key; a pair is made if there is none")
-    # A source needs a tag; every server has its clock.
+    if settings.get("security", {"certificate": ""}).get("certificate") is None:
+        raise ConfigError(
+            "add --certificate and --private-key; a pair is created if the files do not exist"
+        )
+    # A source needs a tag; every server has a clock.
     try:
-        return OpcUaOptions.model_validate({**said, "tags": {"clock": {"node": "i=2258"}}})
+        return OpcUaOptions.model_validate({**settings, "tags": {"clock": {"node": "i=2258"}}})
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, each['loc']))} {each['msg']}" for each in error.errors()]
         raise ConfigError("; ".join(problem.strip() for problem in problems)) from error
 
 
-def make_missing(given: Given) -> None:
-    """Make our certificate if it is named and neither it nor its key exists."""
+def create_missing(given: Given) -> None:
+    """Creates our certificate if it is named and neither it nor its key exists."""
     from connectors.opcua.certificates import load_certificate, thumbprint
     from connectors.opcua.identity import make_identity
 
@@ -81,4 +86,4 @@ def make_missing(given: Given) -> None:
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}") from error
     mark = thumbprint(load_certificate(ours))
-    click.echo(f"made {ours}, thumbprint {mark}: let the server trust it", err=True)
+    click.echo(f"created {ours}, thumbprint {mark}: let the server trust it", err=True)

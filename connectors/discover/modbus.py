@@ -1,11 +1,11 @@
-"""Looks for Modbus units, and for the tables and addresses that they have.
+"""Scans for Modbus units, and for their tables and addresses.
 
 Promises
-- Only reads: function codes 1 to 4, and 43/14 for what a device says of itself.
-- One request at a time, a pause after each, and never more requests than allowed; what was found
-  until then is kept.
-- A table whose function a unit does not have costs one request. A unit that is silent about
-  addresses it does not have, instead of refusing them, is left after three time-outs in a row.
+- Read-only: function codes 1 to 4, and 43/14 for a device's identification.
+- One request at a time, a pause after each, and never more requests than allowed; the results until
+  then are kept.
+- A table whose function a unit does not have costs one request. A unit that does not respond to
+  missing addresses, instead of refusing them, is left after three time-outs in a row.
 """
 
 import asyncio
@@ -29,21 +29,21 @@ from connectors.modbus.responses import check_response
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
 
-ALIKE = 8
-"""Units that answer, all that were asked: over TCP the device then does not look at the unit id."""
+MANY_UNITS = 8
+"""If more units than this were tried over TCP and all respond, the device ignores the unit id."""
 SILENCES = 3
 _NO_FUNCTION = 1
 _NO_UNIT = (4, 10, 11)
-"""What gateways answer for a unit that is not there: a failure, no path, no answer."""
+"""Exceptions of gateways for a missing unit: failure, no path, no response."""
 
 
-class EnoughAsked(Exception):  # noqa: N818 - the limit is the user's wish, not an error
-    """As many requests were sent as are allowed."""
+class RequestLimitReached(Exception):  # noqa: N818 - the limit is the user's choice, not an error
+    """The allowed number of requests was sent."""
 
 
 @dataclass
-class TableFound:
-    """The ranges of addresses that answered, what stood there, and the most that one answer had."""
+class ScannedTable:
+    """One table: the search for its address ranges, and the values read."""
 
     table: Table
     search: Search
@@ -51,47 +51,47 @@ class TableFound:
 
 
 @dataclass
-class UnitFound:
-    """One unit: what it says of itself, and its tables."""
+class ScannedUnit:
+    """One unit: its identification and its tables."""
 
     unit: int
-    says: str = ""
-    tables: list[TableFound] = field(default_factory=list)
+    identification: str = ""
+    tables: list[ScannedTable] = field(default_factory=list)
 
 
 class Scan:
-    """One way to devices being looked at; `units` holds what was found so far."""
+    """A scan of one bus; `units` holds the results so far, `note` why it ended early."""
 
-    def __init__(self, bus: Bus, limit: int, say: Callable[[str], None]) -> None:
-        self.units: list[UnitFound] = []
-        self.asked = 0
+    def __init__(self, bus: Bus, limit: int, progress: Callable[[str], None]) -> None:
+        self.units: list[ScannedUnit] = []
+        self.requests = 0
         self.note = ""
-        self._bus, self._limit, self._say = bus, limit, say
+        self._bus, self._limit, self._progress = bus, limit, progress
 
     @property
-    def has_found(self) -> bool:
-        """Some address answered."""
-        return any(table.search.found for unit in self.units for table in unit.tables)
+    def has_responses(self) -> bool:
+        """Some address could be read."""
+        return any(table.search.ranges for unit in self.units for table in unit.tables)
 
     async def run(self, units: Sequence[int]) -> None:
-        """Look for all of it; EnoughAsked or SourceLost end it early."""
+        """Scans these units; RequestLimitReached or SourceLost end it early."""
         async with self._bus.joined():
-            await self._find(units)
+            await self._find_units(units)
             for unit in self.units:
                 self._count()
-                unit.says = await self._identify(unit.unit)
+                unit.identification = await self._identify(unit.unit)
                 for table in get_args(Table):
-                    await self._look_at(unit, table)
+                    await self._scan_table(unit, table)
 
-    async def _find(self, units: Sequence[int]) -> None:
+    async def _find_units(self, units: Sequence[int]) -> None:
         for unit in units:
-            self._say(f"is there a unit {unit}?")
+            self._progress(f"trying unit {unit}")
             pdu = await self._read(unit, "holding", 0, 1)
             if pdu and not (pdu[0] & 0x80 and pdu[1] in _NO_UNIT):
-                self.units.append(UnitFound(unit))
+                self.units.append(ScannedUnit(unit))
         is_tagged = self._bus.options.transport not in UNTAGGED
-        if is_tagged and len(units) > ALIKE and len(self.units) == len(units):
-            self.note = "It answers to every unit id, so only the first was looked at."
+        if is_tagged and len(units) > MANY_UNITS and len(self.units) == len(units):
+            self.note = "It responds to every unit id, so only the first was scanned."
             del self.units[1:]
 
     async def _identify(self, unit: int) -> str:
@@ -100,30 +100,30 @@ class Scan:
         except UnitSilent:
             return ""
 
-    async def _look_at(self, unit: UnitFound, table: Table) -> None:
+    async def _scan_table(self, unit: ScannedUnit, table: Table) -> None:
         most, longest = (2000, 4000) if table in BIT_TABLES else (125, 2000)
-        found = TableFound(table, Search(most, longest))
-        unit.tables.append(found)
-        steps, silences = found.search.steps(), 0
-        is_answered: bool | None = None
+        scanned = ScannedTable(table, Search(most, longest))
+        unit.tables.append(scanned)
+        steps, silences = scanned.search.steps(), 0
+        is_readable: bool | None = None
         while silences < SILENCES:
             try:
-                address, count = steps.send(is_answered)
+                address, count = steps.send(is_readable)
             except StopIteration:
                 return
-            self._say(f"unit {unit.unit}, {table} {address}..{address + count - 1}")
+            self._progress(f"unit {unit.unit}, {table} {address}..{address + count - 1}")
             pdu = await self._read(unit.unit, table, address, count)
             silences = 0 if pdu else silences + 1
             if pdu[1:] == bytes((_NO_FUNCTION,)):
                 return
             data = check_response(_request(unit.unit, table, address, count), pdu).data
-            is_answered = bool(data)
-            places = range(address, address + count)
-            # Bits come in whole bytes: more than were asked for.
-            found.values |= dict(zip(places, _numbers(table, data), strict=False))
+            is_readable = bool(data)
+            addresses = range(address, address + count)
+            # Bits come in whole bytes: more than were requested.
+            scanned.values |= dict(zip(addresses, _numbers(table, data), strict=False))
 
     async def _read(self, unit: int, table: Table, address: int, count: int) -> bytes:
-        """The answer's function code and what follows; empty if there is none."""
+        """The response's function code and all that follows; empty without a response."""
         self._count()
         try:
             return (await self._bus.read(_request(unit, table, address, count))).pdu
@@ -131,23 +131,23 @@ class Scan:
             return b""
 
     def _count(self) -> None:
-        if self.asked >= self._limit:
-            raise EnoughAsked
-        self.asked += 1
+        if self.requests >= self._limit:
+            raise RequestLimitReached
+        self.requests += 1
 
 
-def scanned(options: ModbusConnectionOptions, units: Sequence[int], limit: int) -> Scan:
-    """Scan with its progress on a terminal; whatever ends it, what was found until then is kept."""
+def run_scan(options: ModbusConnectionOptions, units: Sequence[int], limit: int) -> Scan:
+    """Scans with progress on a terminal; whatever ends it, the results until then are kept."""
     with Console(stderr=True).status("connecting") as status:
         scan = Scan(Bus(options, Path.cwd()), limit, lambda text: status.update(escape(text)))
         try:
             asyncio.run(scan.run(units))
-        except EnoughAsked:
-            scan.note = f"The search ended after {limit:,} requests; --requests allows more."
+        except RequestLimitReached:
+            scan.note = f"The scan ended after {limit:,} requests; --requests allows more."
         except KeyboardInterrupt:
-            scan.note = "The search was interrupted."
+            scan.note = "The scan was interrupted."
         except SourceLost as lost:
-            scan.note = f"The search ended early: {lost}."
+            scan.note = f"The scan ended early: {lost}."
     return scan
 
 
@@ -158,10 +158,10 @@ def units_of(text: str, transport: Transport) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,3})(?:-(\d{1,3}))?\s*", part, re.ASCII)
         if not match:
-            raise ValueError(f"{part!r} is no unit id: write them as in 1-20,255")
+            raise ValueError(f"{part!r} is not a unit id: write them as in 1-20,255")
         units |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
     if not units or min(units) < least or max(units) > last:
-        raise ValueError(f"unit ids go from {least} to {last} here")
+        raise ValueError(f"unit ids are from {least} to {last} here")
     return sorted(units)
 
 

@@ -1,8 +1,8 @@
-"""What a scan found, as a line file to edit (pure).
+"""The results of a Modbus scan as a line file to edit (pure).
 
 Promises
-- `andon check` accepts it as it stands.
-- Every range that answered is named; of more registers than are wanted, those that are not 0 come
+- `andon check` accepts it unchanged.
+- Every readable range is named; if there are more registers than wanted, those that are not 0 come
   first.
 """
 
@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from connectors.discover.modbus import Scan, TableFound, UnitFound
+from connectors.discover.modbus import Scan, ScannedTable, ScannedUnit
 from connectors.modbus.options import BIT_TABLES, ModbusOptions
 
 
-class _Found(NamedTuple):
-    """One register or bit that answered, and what stood in it."""
+class _Point(NamedTuple):
+    """One readable register or bit, and its value."""
 
     unit: int
     table: str
@@ -23,22 +23,23 @@ class _Found(NamedTuple):
     value: int
 
 
-def line_file(place: Mapping[str, Any], scan: Scan, most: int) -> str:
-    """`place` is how to get there, as a line file says it; at most `most` tags."""
-    units = [unit for unit in scan.units if any(table.search.found for table in unit.tables)]
+def line_file(connection: Mapping[str, Any], scan: Scan, most: int) -> str:
+    """The file with at most `most` tags; `connection` holds the settings of the connection."""
+    units = [unit for unit in scan.units if any(table.search.ranges for table in unit.tables)]
     note = f" {scan.note}" if scan.note else ""
-    found = [point for unit in units for point in _points(unit)]
-    wanted = set(sorted(found, key=lambda point: point.value == 0)[:most])
+    points = [point for unit in units for point in _points(unit)]
+    wanted = set(sorted(points, key=lambda point: point.value == 0)[:most])
     first = units[0].unit
-    left_out = f" The first {most:,} of {len(found):,}." if len(found) > most else ""
-    options = "".join(f"    {name}: {json.dumps(v)}\n" for name, v in place.items() if v != "tcp")
-    tags = "\n".join(_tag(point, first, len(units) > 1) for point in found if point in wanted)
+    left_out = f" The first {most:,} of {len(points):,}." if len(points) > most else ""
+    settings = ((name, value) for name, value in connection.items() if value != "tcp")
+    options = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in settings)
+    tags = "\n".join(_tag(point, first, len(units) > 1) for point in points if point in wanted)
     return f"""\
-# What `andon discover modbus` found.{note}
-{_said(units)}#
+# Written by `andon discover modbus`.{note}
+{_comments(units)}#
 # `andon peek` shows registers in all types and orders. Merge those of wide values, give the tags
-# names, units, low and high, and delete what is not needed. The number behind a tag is what stood
-# there.{left_out}
+# names, units, low and high, and delete what is not needed. The number after a tag is the value
+# that was read.{left_out}
 version: 1
 line: my-line
 site: my-plant
@@ -51,46 +52,48 @@ sources:
 """
 
 
-def _points(unit: UnitFound) -> Iterator[_Found]:
+def _points(unit: ScannedUnit) -> Iterator[_Point]:
     for table in unit.tables:
-        for found in table.search.found:
-            for address in found:
-                yield _Found(unit.unit, table.table, address, table.values.get(address, 0))
+        for addresses in table.search.ranges:
+            for address in addresses:
+                yield _Point(unit.unit, table.table, address, table.values.get(address, 0))
 
 
-def _tag(point: _Found, first: int, are_several: bool) -> str:
+def _tag(point: _Point, first: int, are_several: bool) -> str:
     name = f"{point.table}_{point.address}"
-    said = f"address: {point.address}"
+    options = f"address: {point.address}"
     if point.table != "holding":
-        said = f"table: {point.table}, {said}"
+        options = f"table: {point.table}, {options}"
     if point.unit != first:
-        said = f"unit_id: {point.unit}, {said}"
-    return f"      {f'unit{point.unit}_' if are_several else ''}{name}: {{{said}}}  # {point.value}"
+        options = f"unit_id: {point.unit}, {options}"
+    prefix = f"unit{point.unit}_" if are_several else ""
+    return f"      {prefix}{name}: {{{options}}}  # {point.value}"
 
 
-def _said(units: Sequence[UnitFound]) -> str:
-    lines = []
+def _comments(units: Sequence[ScannedUnit]) -> str:
+    rows = []
     for unit in units:
-        lines.append(f"# Unit {unit.unit}" + (f": {unit.says}" if unit.says else ""))
-        lines += [f"#   {t.table} {_ranges(t)}" for t in unit.tables if t.search.found]
-    return "".join(f"{line}\n" for line in lines)
+        identification = f": {unit.identification}" if unit.identification else ""
+        rows.append(f"# Unit {unit.unit}{identification}")
+        rows += [f"#   {t.table} {_ranges(t)}" for t in unit.tables if t.search.ranges]
+    return "".join(f"{row}\n" for row in rows)
 
 
-def _ranges(table: TableFound) -> str:
-    return ", ".join(f"{found.start}..{found.stop - 1}" for found in table.search.found)
+def _ranges(table: ScannedTable) -> str:
+    return ", ".join(f"{each.start}..{each.stop - 1}" for each in table.search.ranges)
 
 
-def _limits(units: Sequence[UnitFound]) -> str:
-    """What the device gives in one answer, where that is less than usual."""
-    lines = []
+def _limits(units: Sequence[ScannedUnit]) -> str:
+    """The device's response size, where it is less than the default."""
+    rows = []
     for option, are_bits in (("max_registers", False), ("max_bits", True)):
-        given = [
+        sizes = [
             table.search.most
             for unit in units
             for table in unit.tables
             if (table.table in BIT_TABLES) is are_bits
         ]
-        usual = ModbusOptions.model_fields[option].default
-        if given and min(given) < usual:
-            lines.append(f"    {option}: {min(given)}\n")
-    return "".join(lines)
+        default = ModbusOptions.model_fields[option].default
+        if sizes and min(sizes) < default:
+            rows.append(f"    {option}: {min(sizes)}\n")
+    return "".join(rows)

@@ -1,15 +1,15 @@
-"""What was heard at a broker, as a list for people and as a line file to edit (pure).
+"""The survey of a broker as a list, and as a line file to edit (pure).
 
 Promises
-- `andon check` accepts the file as it stands.
+- `andon check` accepts the file unchanged.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connectors.discover.heard import Heard, Path, Source
 from connectors.discover.opcua import tag_names
+from connectors.discover.survey import BrokerSurvey, Path, TopicSummary
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 
@@ -19,87 +19,87 @@ _PERIODS: tuple[Nanos, ...] = tuple(
 )
 
 
-def listing(heard: Heard) -> Iterator[str]:
-    """A line for each topic, edge node and device: what it carries and how often."""
-    for among in (heard.topics, heard.nodes):
-        for name, source in sorted(among.items()):
-            yield f"{name}  {_said(source)}"
-    if heard.left_out:
-        yield f"{heard.left_out:,} messages on further topics"
+def listing(survey: BrokerSurvey) -> Iterator[str]:
+    """A row for each topic, edge node and device: its content and its period."""
+    for among in (survey.topics, survey.nodes):
+        for name, summary in sorted(among.items()):
+            yield f"{name}  {_row(summary)}"
+    if survey.left_out:
+        yield f"{survey.left_out:,} messages on further topics"
 
 
-def _said(source: Source) -> str:
-    often = f"about every {format_duration(rounded(source.period))}" if source.period else ""
-    count = f"{source.messages:,} message" + ("" if source.messages == 1 else "s")
-    what = [source.kind, count, often, "retained" if source.is_retained else ""]
+def _row(summary: TopicSummary) -> str:
+    period = f"about every {format_duration(rounded(summary.period))}" if summary.period else ""
+    count = f"{summary.messages:,} message" + ("" if summary.messages == 1 else "s")
+    facts = [summary.kind, count, period, "retained" if summary.is_retained else ""]
     shown = [
-        f"{_written(what) or 'the payload'} = {value:g}"
-        for what, value in list(source.numbers.items())[:4]
+        f"{_written(field) or 'the payload'} = {value:g}"
+        for field, value in list(summary.numbers.items())[:4]
     ]
-    shown += [f"{len(source.numbers) - 4} more"] if len(source.numbers) > 4 else []
-    if source.time_path is not None:
-        shown.append(f"{path_of(source.time_path)} = its time ({source.time_format})")
-    if source.nameless:
-        shown.append("aliases, whose birth was not heard")
-    return ", ".join(part for part in what if part) + (f": {', '.join(shown)}" if shown else "")
+    shown += [f"{len(summary.numbers) - 4} more"] if len(summary.numbers) > 4 else []
+    if summary.time_path is not None:
+        shown.append(f"{path_of(summary.time_path)} = its time ({summary.time_format})")
+    if summary.nameless:
+        shown.append("aliases without a birth")
+    return ", ".join(fact for fact in facts if fact) + (f": {', '.join(shown)}" if shown else "")
 
 
-def _written(what: Path | str) -> str:
-    return what if isinstance(what, str) else path_of(what)
+def _written(field: Path | str) -> str:
+    return field if isinstance(field, str) else path_of(field)
 
 
 def path_of(path: Path) -> str:
-    """How a line file writes it: with dots, or as a JSON pointer where a key holds one."""
+    """The path as in a line file: dotted, or a JSON pointer if a key contains a dot."""
     if all(step and "." not in step and not step.startswith("/") for step in path):
         return ".".join(path)
     return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def rounded(period: Nanos) -> Nanos:
-    """The nearest usual period."""
-    return min(_PERIODS, key=lambda usual: abs(usual - period) / usual)
+    """The nearest common period."""
+    return min(_PERIODS, key=lambda common: abs(common - period) / common)
 
 
-def line_file(said: Mapping[str, Any], heard: Heard, most: int) -> str:
-    """A line file with these tags of a source as it was `said`, to edit; at most `most` tags."""
-    places = heard.places
-    wanted = places[:most]
-    names = tag_names([f"{place.where}/{_written(place.what)}" for place in wanted])
-    written = {"sparkplug": heard.nodes, "topic": heard.topics}
+def line_file(settings: Mapping[str, Any], survey: BrokerSurvey, most: int) -> str:
+    """A line file to edit: a source with these settings and at most `most` tags."""
+    numbers = survey.numbers
+    wanted = numbers[:most]
+    names = tag_names([f"{each.sender}/{_written(each.field)}" for each in wanted])
+    summaries = {"sparkplug": survey.nodes, "topic": survey.topics}
     tags = []
-    for name, place in zip(names, wanted, strict=True):
-        kind = "sparkplug" if isinstance(place.what, str) else "topic"
-        source = written[kind][place.where]
-        options = {kind: place.where} | _options(place.what, source)
-        value = source.numbers[place.what]
+    for name, each in zip(names, wanted, strict=True):
+        kind = "sparkplug" if isinstance(each.field, str) else "topic"
+        summary = summaries[kind][each.sender]
+        options = {kind: each.sender} | _options(each.field, summary)
+        value = summary.numbers[each.field]
         tags.append(f"      {name}: {_flow(options)}  # {value:g}\n")
-    left_out = f" The first {most:,} of {len(places):,}." if len(places) > most else ""
-    how = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in said.items())
+    left_out = f" The first {most:,} of {len(numbers):,}." if len(numbers) > most else ""
+    connection = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in settings.items())
     return f"""\
-# What `andon discover mqtt` heard. Delete what is not needed; give tags a name, unit, low and high.
-# The number behind a tag is what came last.{left_out}
+# Written by `andon discover mqtt`. Delete what is not needed; give tags a name, unit, low and high.
+# The number after a tag is its last value.{left_out}
 version: 1
 line: my-line
 site: my-plant
 sources:
   broker:
-{how}
+{connection}
     tags:
 {"".join(tags)}"""
 
 
-def _options(what: Path | str, source: Source) -> dict[str, str]:
-    if isinstance(what, str):  # is published when it changes, which says nothing of a period
-        return {"metric": what}
-    options = {"path": path_of(what)}
-    if source.time_path is not None and source.time_format is not None:
-        options |= {"time_path": path_of(source.time_path), "time_format": source.time_format}
-    if source.period is not None:
-        options["period"] = format_duration(rounded(source.period))
+def _options(field: Path | str, summary: TopicSummary) -> dict[str, str]:
+    if isinstance(field, str):  # a metric is published when it changes: there is no period
+        return {"metric": field}
+    options = {"path": path_of(field)}
+    if summary.time_path is not None and summary.time_format is not None:
+        options |= {"time_path": path_of(summary.time_path), "time_format": summary.time_format}
+    if summary.period is not None:
+        options["period"] = format_duration(rounded(summary.period))
     return options
 
 
 def _flow(options: Mapping[str, str]) -> str:
-    # JSON's quotes are YAML's, whatever stands between them.
+    # A JSON string is a YAML string, whatever it contains.
     pairs = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in options.items())
     return f"{{{', '.join(pairs)}}}"

@@ -1,7 +1,7 @@
 """Browses an OPC UA server for variables that can be tags.
 
 Promises
-- Reads references and values only; stops at the depth and the count it was given.
+- Reads only references and values; stops at the given depth and count.
 - Nodes are named by namespace URI, tags by their browse names, each name once.
 """
 
@@ -22,8 +22,8 @@ from connectors.opcua.trust import described
 from gateway.api.contracts import ConfigError, Places, SourceLost
 
 OBJECTS, SERVER = "i=85", "i=2253"
-LOOKED_AT = 20
-"""Nodes that are browsed for each variable that is wanted, so that a huge server ends too."""
+BROWSED_PER_VARIABLE = 20
+"""Nodes browsed at most for each wanted variable, so that a huge server ends too."""
 
 
 async def browse(
@@ -37,7 +37,7 @@ async def browse(
         for _ in range(depth):
             below: list[str] = []
             for node in level:
-                if len(variables) >= most or len(seen) > most * LOOKED_AT:
+                if len(variables) >= most or len(seen) > most * BROWSED_PER_VARIABLE:
                     break
                 new = [child for child in await client.children(node) if child.node not in seen]
                 seen |= {child.node for child in new}
@@ -54,7 +54,7 @@ async def browse(
 
 
 async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
-    """Store what the server shows in a new file; what it is, for people. Raises AndonError."""
+    """Stores the server's certificate in a new file; returns its description. Raises AndonError."""
     endpoints = await endpoints_of(options)
     shown = next((each.ServerCertificate for each in endpoints if each.ServerCertificate), None)
     try:
@@ -64,20 +64,20 @@ async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
         with path.open("xb") as stream:
             stream.writelines([encoded(certificate)])
     except ValueError as error:
-        raise SourceLost(f"{options.url} shows a certificate that cannot be read") from error
+        raise SourceLost(f"{options.url} shows a certificate that is not readable") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     return (
         f"{path}: {described(certificate)}\n"
         f"SHA-256 {fingerprint(certificate)}\n"
         f"The server offers {offered(endpoints)}.\n"
-        "Anybody may have shown this: compare it with what the server's own tool says "
-        "before it is trusted."
+        "Any server could have sent this certificate: compare the thumbprint with the one in the "
+        "server's own tool before you trust it."
     )
 
 
-def _is_numeric(answer: object) -> bool:
-    variant = getattr(answer, "Value", None)
+def _is_numeric(data: object) -> bool:
+    variant = getattr(data, "Value", None)
     value = getattr(variant, "Value", None)
     return isinstance(value, int | float) and not (isinstance(value, float) and math.isinf(value))
 
@@ -92,30 +92,30 @@ def _with_uri(node: str, namespaces: Sequence[str]) -> str:
 
 
 def tag_names(names: Sequence[str]) -> list[str]:
-    """Browse names as tag names, each only once."""
-    found: dict[str, None] = {}
+    """Browse names as unique tag names."""
+    unique_names: dict[str, None] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-") or "tag"
         plain = (plain if re.match(r"[A-Za-z_]", plain) else f"tag_{plain}")[:56]
         number, unique = 2, plain
-        while unique in found:
+        while unique in unique_names:
             number, unique = number + 1, f"{plain}_{number}"
-        found[unique] = None
-    return list(found)
+        unique_names[unique] = None
+    return list(unique_names)
 
 
-def line_file(said: Mapping[str, Any], found: Sequence[tuple[str, str]]) -> str:
-    """A line file with these variables as tags of a source as it was `said`, to edit."""
-    names = tag_names([name for name, _ in found])
+def line_file(settings: Mapping[str, Any], variables: Sequence[tuple[str, str]]) -> str:
+    """A line file to edit: a source with these settings and these variables as tags."""
+    names = tag_names([name for name, _ in variables])
     tags = "\n".join(
-        # JSON's quotes are YAML's, whatever stands between them.
+        # A JSON string is a YAML string, whatever it contains.
         f"      {name}: {{node: {json.dumps(node, ensure_ascii=False)}}}"
-        for name, (_, node) in zip(names, found, strict=True)
+        for name, (_, node) in zip(names, variables, strict=True)
     )
     # JSON is YAML, except for how it begins a mapping in a block.
-    options = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in said.items())
+    options = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in settings.items())
     return f"""\
-# What `andon discover opcua` found. Delete what is not needed; give tags a unit, low and high.
+# Written by `andon discover opcua`. Delete what is not needed; give tags a unit, low and high.
 version: 1
 line: my-line
 site: my-plant

@@ -1,60 +1,61 @@
-"""Messages to samples, whatever their payload is: one reader for each session (pure).
+"""Turns messages into samples, whatever their payload is; one reader for each session (pure).
 
 Promises
-- Messages that no tag is read from are counted, and the first of them named.
+- Messages on topics without a tag are counted, and the first of each topic is reported.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from connectors.mqtt.mailbox import Arrival
+from connectors.mqtt.notices import Notify
 from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.payloads import Row, columns, rows_of
+from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.host import HostWatch
-from connectors.mqtt.sparkplug.reader import Nodes
+from connectors.mqtt.sparkplug.reader import EdgeNodes
 from connectors.mqtt.topics import Plan
 from gateway.api.model import SampleBatch
 
-_MOST_STRANGERS = 20
+_MOST_UNMATCHED = 20
 
 
 class Reader:
-    """Reads what a plan says; `say` is told what an operator should know.
+    """Reads the tags of a plan; `notify` gets the events that operators should see.
 
-    `strangers` are the topics that were named already, in this session or before.
+    `unmatched_topics` are the topics that were reported already, in this session or before.
     """
 
     def __init__(
         self,
         plan: Plan,
         options: MqttOptions,
-        say: Callable[[str], None],
-        strangers: set[str] | None = None,
+        notify: Notify,
+        unmatched_topics: set[str] | None = None,
     ) -> None:
-        self._fields, self._say = plan.fields, say
-        self._nodes = Nodes(plan.nodes, say, source_time=options.timestamp == "source")
-        self._host = HostWatch(options.primary_host, say)
-        self._strangers = set() if strangers is None else strangers
+        self._fields, self._notify = plan.fields, notify
+        self._nodes = EdgeNodes(plan.nodes, notify, source_time=options.timestamp == "source")
+        self._host = HostWatch(options.primary_host, notify)
+        self._unmatched_topics = set() if unmatched_topics is None else unmatched_topics
 
-    def batch(self, arrivals: Sequence[Arrival], lost: int = 0) -> SampleBatch:
-        """Columns of all that these messages say, in the order in which they came."""
+    def batch(self, messages: Sequence[ReceivedMessage], lost: int = 0) -> SampleBatch:
+        """The samples in these messages as columns, in the order of arrival."""
         rows: list[Row] = []
         unmatched = 0
-        for arrival in arrivals:
-            mine = self._rows(arrival)
-            if mine is None:
+        for received in messages:
+            matched = self._rows(received)
+            if matched is None:
                 unmatched += 1
-                self._note_stranger(arrival.topic)
+                self._note_unmatched(received.topic)
             else:
-                rows += mine
-        return columns(rows, sum(arrival.size for arrival in arrivals), lost, unmatched)
+                rows += matched
+        return columns(rows, sum(received.size for received in messages), lost, unmatched)
 
-    def _rows(self, arrival: Arrival) -> list[Row] | None:
+    def _rows(self, received: ReceivedMessage) -> list[Row] | None:
         """The samples of a message; None if no tag is read from its topic."""
-        if fields := self._fields.get(arrival.topic):
-            return rows_of(arrival, fields)
-        return [] if self._host.take(arrival) else self._nodes.take(arrival)
+        if fields := self._fields.get(received.topic):
+            return rows_of(received, fields)
+        return [] if self._host.handle(received) else self._nodes.handle(received)
 
-    def _note_stranger(self, topic: str) -> None:
-        if topic not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
-            self._strangers.add(topic)
-            self._say(f"no tag is read from {topic}")
+    def _note_unmatched(self, topic: str) -> None:
+        if topic not in self._unmatched_topics and len(self._unmatched_topics) < _MOST_UNMATCHED:
+            self._unmatched_topics.add(topic)
+            self._notify("mqtt.unmatched_topic", topic=topic)

@@ -1,10 +1,9 @@
-"""What a line file may say about one tag, or several alike, of an MQTT broker.
+"""The options of an MQTT tag, or of several similar ones.
 
 Promises
-- Tags are declared: a wildcard comes with the levels that may stand for it, and no message can
-  bring a tag into being.
-- Whatever cannot be subscribed to is refused here, at the field that is wrong and with what would
-  be right.
+- Tags are declared: a wildcard comes with the levels that may replace it, and no message can create
+  a tag.
+- A wrong setting is refused here, at its field and with what would be right.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ Qos = Literal[0, 1, 2]
 
 
 def _named(levels: object) -> object:
-    """A list of levels is short for levels that are names themselves."""
+    """A list of levels is short for a mapping of each to itself."""
     if not isinstance(levels, list):
         return levels
     wrong = [level for level in levels if not isinstance(level, str)]
@@ -45,43 +44,43 @@ Levels = Annotated[
 
 def _check_wildcards(levels: Sequence[str]) -> None:
     if any("#" in level for level in levels):
-        raise ValueError("# stands for any number of levels: write a + for each, or name them")
+        raise ValueError("# matches any number of levels: write a + for each, or name them")
     if any("+" in level and level != "+" for level in levels):
-        raise ValueError("a + stands for a whole level, as in plant/+/climate")
+        raise ValueError("a + replaces a whole level, as in plant/+/climate")
 
 
 class MqttTag(TagOptions):
-    """One value in the messages of a topic, or a metric of Sparkplug; several with `levels`."""
+    """One value in the messages of a topic, or a Sparkplug metric; several with `levels`."""
 
     sparkplug: str | None = None
-    """The edge node and, where it is one's, the device whose `metric` it is, as in group/node or
-    group/node/device; a + stands for each of `levels`."""
+    """The edge node, or its device, that has the `metric`, as in group/node or group/node/device; a
+    + is replaced by each of `levels`."""
     metric: Annotated[str, Field(min_length=1)] | None = Field(default=None, validate_default=True)
-    """The name of the Sparkplug metric, as its birth has it, as in Motor/Current."""
+    """The name of the Sparkplug metric as in its birth, such as Motor/Current."""
     topic: Annotated[str, Field(min_length=1)] | None = Field(default=None, validate_default=True)
-    """The topic it is published to; a + stands for each of `levels`, as in plant/+/climate."""
+    """The topic it is published to; a + is replaced by each of `levels`, as in plant/+/climate."""
     levels: Levels | None = Field(default=None, validate_default=True)
-    """What may stand for the +. Each makes a tag of its own, named after it: north
-    and temperature make north.temperature. A list of names, or keys and values where the level
-    is not fit to be a name, as in {north: "00:1A:2B"}."""
+    """The levels that replace the +. Each makes a tag, named after it: north and temperature make
+    north.temperature. A list of names, or keys and values where a level is not a valid name, as in
+    {north: "00:1A:2B"}."""
     path: str = "value"
-    """Where it stands in the JSON payload, steps joined by dots, as in motor.phases.0.current; a
-    number counts in a list, from 0. With a slash in front, a JSON pointer (RFC 6901), for keys that
-    hold dots. Empty if the payload is nothing but the number."""
+    """Where the value is in the JSON payload, steps joined by dots, as in motor.phases.0.current; a
+    number counts in a list, from 0. With a slash in front, a JSON pointer (RFC 6901), for keys with
+    dots. Empty if the payload is only the number."""
     time_path: str | None = None
-    """Where the time of the measurement stands; the time of reception counts if not given."""
+    """Where the time of the measurement is. Default: the time of reception is used."""
     time_format: TimeFormat | None = Field(default=None, validate_default=True)
-    """ns, us, ms or s since 1970, or iso, as in 2026-01-31T12:00:00.5Z; UTC if it names no zone."""
+    """ns, us, ms or s since 1970, or iso, as in 2026-01-31T12:00:00.5Z; UTC without a time zone."""
     quality_path: str | None = None
-    """Where the payload says whether the value is good; it always is if not given."""
+    """Where the payload has the quality of the value. Default: every value is good."""
     quality_good: Annotated[list[bool | int | float | str], Field(min_length=1)] | None = Field(
         default=None, validate_default=True
     )
-    """What stands there when it is good, as in [192] or [ok, true]; anything else is bad."""
+    """The qualities of a good value, as in [192] or [ok, true]; any other is bad."""
     qos: Qos | None = None
-    """0, 1 or 2; the source's own if not given."""
+    """0, 1 or 2. Default: the source's."""
     period: PositiveDuration | None = None
-    """Expected time between two messages; 5s if not given."""
+    """Expected time between two messages. Default: 5s."""
 
     @field_validator("sparkplug")
     @classmethod
@@ -96,46 +95,46 @@ class MqttTag(TagOptions):
     @classmethod
     def _belongs_to_a_node(cls, metric: str | None, info: ValidationInfo) -> str | None:
         if "sparkplug" in info.data and (metric is None) != (info.data["sparkplug"] is None):
-            raise ValueError("`sparkplug` and `metric` belong together: give both or none")
+            raise ValueError("`sparkplug` and `metric` belong together: give both or neither")
         return metric
 
     @field_validator("topic")
     @classmethod
     def _is_topic(cls, topic: str | None, info: ValidationInfo) -> str | None:
-        if not {"sparkplug", "metric"} <= info.data.keys():  # wrong itself, and said there
+        if not {"sparkplug", "metric"} <= info.data.keys():  # reported at that field
             return topic
         is_metric = info.data["sparkplug"] is not None
         if topic is None:
             if not is_metric:
-                raise ValueError("where from? Give a `topic`, or `sparkplug` and `metric`")
+                raise ValueError("missing: add a `topic`, or `sparkplug` and `metric`")
             return topic
         if is_metric:
-            raise ValueError("a Sparkplug metric has its topics from its edge node: leave it out")
+            raise ValueError("a Sparkplug metric has the topics of its edge node: leave it out")
         _check_wildcards(topic.split("/"))
         if topic.startswith("$share/"):
-            raise ValueError("messages of a shared subscription go to somebody else as well")
+            raise ValueError("a shared subscription gets only some of the messages: not supported")
         if "\0" in topic or len(topic.encode()) > 65535:
-            raise ValueError("a topic holds no NUL and at most 65535 bytes")
+            raise ValueError("a topic must have no NUL and at most 65535 bytes")
         return topic
 
     @field_validator("levels")
     @classmethod
-    def _stand_for_the_wildcards(
+    def _replace_the_wildcards(
         cls, levels: dict[str, str] | None, info: ValidationInfo
     ) -> dict[str, str] | None:
         pattern = info.data.get("topic") or info.data.get("sparkplug")
-        if not pattern:  # wrong itself, and said there
+        if not pattern:  # reported at that field
             return levels
         wildcards = pattern.split("/").count("+")
         if levels is None and wildcards:
-            raise ValueError("what may stand for the +? As in [north, south]")
+            raise ValueError("which levels replace the +? Add `levels`, as in [north, south]")
         if levels is not None and not wildcards:
-            raise ValueError("there is no + that these could stand for")
+            raise ValueError("there is no + that these could replace")
         given = list((levels or {}).values())
         for level in given:
             if set(level) & set("+#\0") or level.count("/") != wildcards - 1:
                 right = "one level" if wildcards == 1 else f"{wildcards} levels, joined by /"
-                raise ValueError(f"{level} cannot stand for the +: write {right}")
+                raise ValueError(f"{level} cannot replace the +: write {right}")
         if len(set(given)) < len(given):
             raise ValueError("two of them are the same")
         return levels
@@ -144,7 +143,7 @@ class MqttTag(TagOptions):
     @classmethod
     def _is_of_a_topic(cls, path: object, info: ValidationInfo) -> object:
         if path is not None and info.data.get("sparkplug"):
-            raise ValueError("a Sparkplug metric says by itself what this would: leave it out")
+            raise ValueError("a Sparkplug metric already has this: leave it out")
         return path
 
     @field_validator("path", "time_path", "quality_path")
@@ -153,18 +152,18 @@ class MqttTag(TagOptions):
         if path and not path.startswith("/") and not all(path.split(".")):
             raise ValueError("a step is empty: write the keys with one dot in between")
         if path == "" and info.field_name != "path":
-            raise ValueError("a payload that is nothing but a number says no more: leave it out")
+            raise ValueError("a payload that is only a number has no more fields: leave it out")
         return path
 
     @field_validator("time_format")
     @classmethod
     def _belongs_to_a_time(cls, form: TimeFormat | None, info: ValidationInfo) -> TimeFormat | None:
-        if "time_path" not in info.data:  # wrong itself, and said there
+        if "time_path" not in info.data:  # reported at that field
             return form
         if info.data["time_path"] is None and form is not None:
-            raise ValueError("which time? add `time_path`")
+            raise ValueError("there is no `time_path`: add it")
         if info.data["time_path"] is not None and form is None:
-            raise ValueError("how is the time written? ns, us, ms, s (since 1970) or iso")
+            raise ValueError("which format has the time? ns, us, ms, s (since 1970) or iso")
         return form
 
     @field_validator("quality_good")
@@ -172,17 +171,17 @@ class MqttTag(TagOptions):
     def _belongs_to_a_quality(
         cls, good: list[bool | int | float | str] | None, info: ValidationInfo
     ) -> list[bool | int | float | str] | None:
-        if "quality_path" not in info.data:  # wrong itself, and said there
+        if "quality_path" not in info.data:  # reported at that field
             return good
         if info.data["quality_path"] is None and good is not None:
-            raise ValueError("where does it stand? add `quality_path`")
+            raise ValueError("there is no `quality_path`: add it")
         if info.data["quality_path"] is not None and good is None:
-            raise ValueError("what stands there when the value is good? As in [192] or [ok, true]")
+            raise ValueError("which qualities are good? Add them, as in [192] or [ok, true]")
         return good
 
     @property
-    def brings_time(self) -> bool:
-        """Whether its samples have a time of their own."""
+    def has_own_time(self) -> bool:
+        """True if its samples have their own time."""
         return self.time_path is not None or self.sparkplug is not None
 
     def addresses(self, name: str) -> Iterator[tuple[str, str]]:

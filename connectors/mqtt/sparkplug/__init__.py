@@ -1,12 +1,11 @@
-"""Sparkplug B: edge nodes that describe themselves, announce their births and count what they send.
+"""Sparkplug B: edge nodes that describe their metrics, announce births and number their messages.
 
-`wire` turns bytes into `metrics`, `values` metrics into numbers, `node` follows one edge node
-through births, deaths and gaps, with a `scope` for itself and for each device, `reader` hands
-messages to the node they come from, `host` hears whether the primary host is there. All of it is
-pure.
+`wire` turns bytes into `metrics`, `values` turns metrics into numbers, `node` tracks the births,
+deaths and gaps of one edge node, with a `scope` for itself and for each device, `reader` passes
+messages to their edge node, `host` reads the state of the primary host. All of it is pure.
 
 Promises
 - Never an exception, whatever the bytes are, and never a value that is not in them.
 - A death makes the tags BAD at once, and a lost message makes them UNCERTAIN.
-- Nothing is ever asked of an edge node: a rebirth request would be a write.
+- No command is ever sent to an edge node: a rebirth request would be a write.
 """

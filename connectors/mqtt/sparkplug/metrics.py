@@ -1,4 +1,4 @@
-"""What a payload says, once it is read."""
+"""The decoded content of a Sparkplug payload."""
 
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ class Metric(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """What one message says; `seq` is 0 where it is left out, as some encoders do with a zero."""
+    """The content of one message; `seq` is 0 if omitted, as some encoders omit a zero."""
 
     at: Nanos | None
     seq: int

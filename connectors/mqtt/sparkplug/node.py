@@ -1,22 +1,23 @@
-"""One edge node and its devices: who is born, who is dead, and what was missed (pure).
+"""One edge node and its devices: births, deaths and missed messages (pure).
 
 Promises
-- A death makes all tags behind it BAD at once. One that belongs to an earlier birth is not
-  believed.
-- A number missing in the sequence means that a change may have been missed: what the tags last were
-  becomes UNCERTAIN. A metric that comes with its name is good again with its next value, because
-  that says itself what it is. One that comes as an alias stays UNCERTAIN until the next birth,
-  because the missed message may have been one that gave the alias away.
-- Historical values are left out: they are no news of now.
+- A death makes all tags of the node or device BAD at once. A death that belongs to an earlier birth
+  is ignored.
+- A number missing in the sequence means that a change may have been missed: the last values become
+  UNCERTAIN. A metric sent by name is good again with its next value, because it describes itself. A
+  metric sent by alias stays UNCERTAIN until the next birth, because the missed message may have
+  changed the alias.
+- Historical values are left out: they are not current.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 
-from connectors.mqtt.mailbox import Arrival
+from connectors.mqtt.notices import Notify
 from connectors.mqtt.payloads import Row
+from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
-from connectors.mqtt.sparkplug.scope import Device, Place, Scope, Trust
+from connectors.mqtt.sparkplug.scope import BirthState, Device, MetricTag, Scope
 from connectors.mqtt.sparkplug.values import number_of, quality_of
 from gateway.api.model import Nanos, Quality
 
@@ -24,68 +25,71 @@ BD_SEQ = "bdSeq"
 
 
 class EdgeNode:
-    """Follows one edge node; `take` its messages in the order in which they come.
+    """Tracks one edge node; `handle` its messages in the order of arrival.
 
-    `wanted` are the tags by device and metric. `say` is told what an operator should know, once.
+    `wanted` holds the tags by device and metric. `notify` gets the events that operators should
+    see, each once.
     """
 
     def __init__(
         self,
         name: str,
-        wanted: Mapping[Device, Mapping[str, Sequence[Place]]],
-        say: Callable[[str], None],
+        wanted: Mapping[Device, Mapping[str, Sequence[MetricTag]]],
+        notify: Notify,
         *,
         source_time: bool = True,
     ) -> None:
-        self._name, self._say, self._source_time = name, say, source_time
+        self._name, self._notify, self._source_time = name, notify, source_time
         self._scopes = {device: Scope(metrics) for device, metrics in wanted.items()}
         self._scopes.setdefault(None, Scope({}))
         self._seq: int | None = None
         self._bd_seq: int | None = None
-        self._is_mute = False
+        self._has_reported_alias = False
 
-    def take(
-        self, kind: str, device: Device, payload: Payload | None, arrival: Arrival
+    def handle(
+        self, kind: str, device: Device, payload: Payload | None, received: ReceivedMessage
     ) -> list[Row]:
-        """The samples that a message brings; `payload` is None if it could not be read."""
+        """The samples in a message; `payload` is None if it could not be decoded."""
         if kind == "NDEATH":
-            return self._node_death(payload, arrival)
+            return self._node_death(payload, received)
         if payload is None:
             self._seq = None
-            return self._doubt("a message could not be read", arrival.at)
-        doubts = [] if arrival.is_retained else self._follow(kind, payload, arrival)
+            return self._mark_uncertain("a message could not be decoded", received.at)
+        uncertain = [] if received.is_retained else self._check_sequence(kind, payload, received)
         if kind == "NBIRTH":
-            self._node_birth(payload, is_retained=arrival.is_retained)
-        rows = self._said(kind, device, payload, arrival)
-        brought = {row[0] for row in rows}
-        return [row for row in doubts if row[0] not in brought] + rows
+            self._node_birth(payload, is_retained=received.is_retained)
+        rows = self._rows(kind, device, payload, received)
+        updated = {row[0] for row in rows}
+        return [row for row in uncertain if row[0] not in updated] + rows
 
-    def _said(self, kind: str, device: Device, payload: Payload, arrival: Arrival) -> list[Row]:
+    def _rows(
+        self, kind: str, device: Device, payload: Payload, received: ReceivedMessage
+    ) -> list[Row]:
         scope = self._scopes.get(device)
         if scope is None:
             return []
         if kind == "DDEATH":
-            return self._bury({device: scope}, arrival.at)
+            return self._mark_dead({device: scope}, received.at)
         if kind.endswith("BIRTH"):
-            return self._birth(device, scope, payload, arrival)
-        return self._values(scope, payload, arrival, self._time_of(payload))
+            return self._birth(device, scope, payload, received)
+        return self._values(scope, payload, received, self._time_of(payload))
 
-    def _follow(self, kind: str, payload: Payload, arrival: Arrival) -> list[Row]:
-        """Hold the sequence number against the last one; doubt everything if one is missing."""
+    def _check_sequence(self, kind: str, payload: Payload, received: ReceivedMessage) -> list[Row]:
+        """Compares the sequence number with the last one; a gap makes all values uncertain."""
         expected = None if self._seq is None else (self._seq + 1) % 256
         self._seq = payload.seq % 256
         if kind == "NBIRTH" or expected in (None, self._seq):
             return []
-        why = f"messages were lost (number {self._seq} came instead of {expected})"
-        return self._doubt(why, self._time_of(payload) or arrival.at)
+        why = f"messages were lost (received number {self._seq}, expected {expected})"
+        return self._mark_uncertain(why, self._time_of(payload) or received.at)
 
-    def _doubt(self, why: str, at: Nanos) -> list[Row]:
-        scopes = [scope for scope in self._scopes.values() if scope.trust is not Trust.DEAD]
-        if any(scope.trust is not Trust.DOUBTFUL for scope in scopes):
-            until = "until they come again by name, or until its next birth"
-            self._say(f"edge node {self._name}: {why}; values are uncertain {until}")
+    def _mark_uncertain(self, why: str, at: Nanos) -> list[Row]:
+        scopes = [scope for scope in self._scopes.values() if scope.state is not BirthState.DEAD]
+        if any(scope.state is not BirthState.GAP for scope in scopes):
+            until = "sent again by name, or the next birth"
+            self._notify("sparkplug.values_uncertain", node=self._name, why=why, until=until)
         for scope in scopes:
-            scope.trust = Trust.DOUBTFUL
+            scope.state = BirthState.GAP
         return [
             (tag, at, value, Quality.UNCERTAIN)
             for scope in scopes
@@ -98,43 +102,46 @@ class EdgeNode:
         if is_retained:
             self._bd_seq = _bd_seq(payload) if self._bd_seq is None else self._bd_seq
             return
-        self._bd_seq, self._is_mute = _bd_seq(payload), False
+        self._bd_seq, self._has_reported_alias = _bd_seq(payload), False
         for device, scope in self._scopes.items():
             if device is not None:
                 scope.names, scope.types = {}, {}
-                if scope.trust is not Trust.DEAD:
-                    scope.trust = Trust.UNBORN
+                if scope.state is not BirthState.DEAD:
+                    scope.state = BirthState.UNBORN
 
-    def _birth(self, device: Device, scope: Scope, payload: Payload, arrival: Arrival) -> list[Row]:
-        if arrival.is_retained and scope.trust is Trust.BORN:
-            return []  # we have heard it ourselves, and later
-        scope.define(payload.metrics)
+    def _birth(
+        self, device: Device, scope: Scope, payload: Payload, received: ReceivedMessage
+    ) -> list[Row]:
+        if received.is_retained and scope.state is BirthState.BORN:
+            return []  # a later birth was received already
+        scope.apply_birth(payload.metrics)
         missing = [metric for metric in scope.wanted if metric not in scope.types]
         if missing:
             who = self._name if device is None else f"{self._name}/{device}"
-            self._say(f"{who} was born without {', '.join(missing)}")
+            names = ", ".join(missing)
+            self._notify("sparkplug.metrics_missing", born=who, metrics=names)
         at = self._time_of(payload)
-        gone = [
-            (place.tag, at or arrival.at, nan, Quality.BAD)
+        bad = [
+            (entry.tag, at or received.at, nan, Quality.BAD)
             for metric in missing
-            for place in scope.wanted[metric]
+            for entry in scope.wanted[metric]
         ]
-        return gone + self._values(scope, payload, arrival, at, is_birth=True)
+        return bad + self._values(scope, payload, received, at, is_birth=True)
 
-    def _node_death(self, payload: Payload | None, arrival: Arrival) -> list[Row]:
-        died = None if payload is None else _bd_seq(payload)
-        if died is not None and self._bd_seq is not None and died != self._bd_seq:
+    def _node_death(self, payload: Payload | None, received: ReceivedMessage) -> list[Row]:
+        bd_seq = None if payload is None else _bd_seq(payload)
+        if bd_seq is not None and self._bd_seq is not None and bd_seq != self._bd_seq:
             return []
-        if any(scope.trust is not Trust.DEAD for scope in self._scopes.values()):
-            self._say(f"edge node {self._name} is gone")
+        if any(scope.state is not BirthState.DEAD for scope in self._scopes.values()):
+            self._notify("sparkplug.node_dead", node=self._name)
         self._seq = None
-        return self._bury(self._scopes, arrival.at)
+        return self._mark_dead(self._scopes, received.at)
 
-    def _bury(self, scopes: Mapping[Device, Scope], at: Nanos) -> list[Row]:
+    def _mark_dead(self, scopes: Mapping[Device, Scope], at: Nanos) -> list[Row]:
         for device, scope in scopes.items():
-            if scope.trust is not Trust.DEAD and device is not None:
-                self._say(f"device {self._name}/{device} is gone")
-            scope.trust = Trust.DEAD
+            if scope.state is not BirthState.DEAD and device is not None:
+                self._notify("sparkplug.device_dead", device=f"{self._name}/{device}")
+            scope.state = BirthState.DEAD
             scope.last.clear()
         return [(tag, at, nan, Quality.BAD) for s in scopes.values() for tag in s.tags()]
 
@@ -147,33 +154,36 @@ class EdgeNode:
         self,
         scope: Scope,
         payload: Payload,
-        arrival: Arrival,
+        received: ReceivedMessage,
         at: Nanos | None,
         *,
         is_birth: bool = False,
     ) -> list[Row]:
         rows: list[Row] = []
         for metric in payload.metrics:
-            name, datatype, is_sure = scope.resolve(metric)
+            name, datatype, is_certain = scope.resolve(metric)
             if name is None:
-                rows += self._nameless(scope, arrival)
+                rows += self._unknown_alias(scope, received)
             elif name in scope.wanted and not metric.is_historical:
-                # A birth says what is true now; its metrics may say since when.
+                # A birth has current values; their own times may be those of the last change.
                 own = at if is_birth or not self._source_time else metric.at or at
-                for place in scope.wanted[name]:
-                    row = _row(metric, datatype, place, own, arrival, is_sure=is_sure)
+                for entry in scope.wanted[name]:
+                    row = _row(metric, datatype, entry, own, received, is_certain=is_certain)
                     _remember(scope, row)
                     rows.append(row)
         return rows
 
-    def _nameless(self, scope: Scope, arrival: Arrival) -> list[Row]:
-        if scope.trust is Trust.BORN:
-            return self._doubt("an alias was used that its birth does not know", arrival.at)
-        if not self._is_mute:
-            self._is_mute = True
-            self._say(
-                f"edge node {self._name} speaks in aliases, and its birth was not heard: they mean "
-                "nothing until its next birth. We only read and cannot ask for one; a host can"
+    def _unknown_alias(self, scope: Scope, received: ReceivedMessage) -> list[Row]:
+        if scope.state is BirthState.BORN:
+            why = "an alias is not in the birth"
+            return self._mark_uncertain(why, received.at)
+        if not self._has_reported_alias:
+            self._has_reported_alias = True
+            self._notify(
+                "sparkplug.aliases_unknown",
+                node=self._name,
+                why="no birth was received: aliases have no meaning until the next one",
+                advice="let a host request a rebirth: andon is read-only and cannot",
             )
         return []
 
@@ -181,20 +191,20 @@ class EdgeNode:
 def _row(
     metric: Metric,
     datatype: int,
-    place: Place,
+    entry: MetricTag,
     at: Nanos | None,
-    arrival: Arrival,
+    received: ReceivedMessage,
     *,
-    is_sure: bool,
+    is_certain: bool,
 ) -> Row:
-    value = number_of(metric, datatype, place.texts)
+    value = number_of(metric, datatype, entry.texts)
     quality = quality_of(metric)
     if value is None or quality is Quality.BAD:
-        return place.tag, arrival.at if at is None else at, nan, Quality.BAD
-    is_old = arrival.is_retained and (at is None or arrival.at - at > place.period)
-    if is_old or not is_sure:
+        return entry.tag, received.at if at is None else at, nan, Quality.BAD
+    is_old = received.is_retained and (at is None or received.at - at > entry.period)
+    if is_old or not is_certain:
         quality = Quality.UNCERTAIN
-    return place.tag, arrival.at if at is None else at, value, quality
+    return entry.tag, received.at if at is None else at, value, quality
 
 
 def _remember(scope: Scope, row: Row) -> None:
@@ -206,5 +216,5 @@ def _remember(scope: Scope, row: Row) -> None:
 
 
 def _bd_seq(payload: Payload) -> int | None:
-    found = (metric.raw for metric in payload.metrics if metric.name == BD_SEQ)
-    return next((raw for raw in found if isinstance(raw, int)), None)
+    raws = (metric.raw for metric in payload.metrics if metric.name == BD_SEQ)
+    return next((raw for raw in raws if isinstance(raw, int)), None)

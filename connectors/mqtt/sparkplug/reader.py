@@ -1,24 +1,25 @@
-"""From topics to edge nodes: what to subscribe to, and whose a message is (pure)."""
+"""Topics of edge nodes: subscriptions, and the edge node of each message (pure)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
+from connectors.mqtt.notices import Notify
 from connectors.mqtt.payloads import Row
+from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
 from connectors.mqtt.sparkplug.node import EdgeNode
-from connectors.mqtt.sparkplug.scope import Device, Place
+from connectors.mqtt.sparkplug.scope import Device, MetricTag
 
 NAMESPACE = "spBv1.0"
 KEPT = "$sparkplug/certificates/"
 """Where a Sparkplug-aware broker keeps the births (Sparkplug 3.0, section 10)."""
 _OF_NODES, _OF_DEVICES = ("NBIRTH", "NDATA", "NDEATH"), ("DBIRTH", "DDATA", "DDEATH")
 
-Wanted = Mapping[str, Mapping[Device, Mapping[str, Sequence[Place]]]]
-"""By edge node, as in group/node, by device and by metric: the tags that are read from it."""
+Wanted = Mapping[str, Mapping[Device, Mapping[str, Sequence[MetricTag]]]]
+"""The tags by edge node (group/node), device and metric."""
 
 
 class Address(NamedTuple):
-    """Where a message comes from and what it is."""
+    """The sender and kind of a message."""
 
     node: str
     kind: str
@@ -26,7 +27,7 @@ class Address(NamedTuple):
 
 
 def address_of(topic: str) -> Address | None:
-    """The edge node, kind and device that a topic names; None if it is none of Sparkplug's."""
+    """The edge node, kind and device in a topic; None if it is not a Sparkplug topic."""
     parts = topic.removeprefix(KEPT).split("/")
     if len(parts) not in (4, 5) or parts[0] != NAMESPACE:
         return None
@@ -37,7 +38,7 @@ def address_of(topic: str) -> Address | None:
 
 
 def filters_of(node: str, *, is_aware: bool) -> list[str]:
-    """What to subscribe to for an edge node: all of it, because its messages share one sequence."""
+    """The filters of an edge node: all its topics, because its messages share one sequence."""
     group, _, name = node.partition("/")
     filters = [f"{NAMESPACE}/{group}/{kind}/{name}" for kind in _OF_NODES]
     filters += [f"{NAMESPACE}/{group}/{kind}/{name}/+" for kind in _OF_DEVICES]
@@ -47,25 +48,27 @@ def filters_of(node: str, *, is_aware: bool) -> list[str]:
     return filters
 
 
-class Nodes:
-    """The edge nodes of one session; a new session knows nothing of the one before."""
+class EdgeNodes:
+    """The edge nodes of one session; a new session starts without any state."""
 
-    def __init__(self, wanted: Wanted, say: Callable[[str], None], *, source_time: bool) -> None:
+    def __init__(self, wanted: Wanted, notify: Notify, *, source_time: bool) -> None:
         if wanted:
             from connectors.mqtt.sparkplug.wire import parse  # loads a library that few lines need
 
             self._parse = parse
         self._nodes = {
-            name: EdgeNode(name, devices, say, source_time=source_time)
+            name: EdgeNode(name, devices, notify, source_time=source_time)
             for name, devices in wanted.items()
         }
 
-    def take(self, arrival: Arrival) -> list[Row] | None:
-        """The samples that a message brings; None if it is from none of these edge nodes."""
-        address = address_of(arrival.topic)
+    def handle(self, received: ReceivedMessage) -> list[Row] | None:
+        """The samples in a message; None if it is not from one of these edge nodes."""
+        address = address_of(received.topic)
         node = self._nodes.get(address.node) if address else None
         if address is None or node is None:
             return None
-        is_whole = arrival.payload is not None and len(arrival.payload) <= MAX_PAYLOAD
-        payload = self._parse(arrival.payload) if is_whole and arrival.payload is not None else None
-        return node.take(address.kind, address.device, payload, arrival)
+        is_whole = received.payload is not None and len(received.payload) <= MAX_PAYLOAD
+        payload = (
+            self._parse(received.payload) if is_whole and received.payload is not None else None
+        )
+        return node.handle(address.kind, address.device, payload, received)

@@ -1,8 +1,8 @@
-"""What number a metric is, and how good it says that it is (pure).
+"""The number and the quality of a metric (pure).
 
 Promises
-- A value whose type and encoding contradict each other is none.
-- An integer without a known type is none: whether 4294967295 is -1 only the type can tell.
+- A value whose type and encoding contradict each other is not used.
+- An integer of unknown type is not used: only the type tells whether 4294967295 means -1.
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from math import isfinite
 from connectors.mqtt.sparkplug.metrics import Metric
 from gateway.api.model import Quality
 
-# Sparkplug 3.0, section 6.4.16: the numbers of the data types.
+# Data type numbers: Sparkplug 3.0, section 6.4.16.
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
 _FIELD_BITS = {"int_value": 32, "long_value": 64}
 _FLOATS = {"float_value": (0, 9, 10), "double_value": (0, 9, 10)}
 _BOOLEAN = (0, 11)
 _TEXT = (0, 12, 14)
-EXPLAIN_THEMSELVES = frozenset(("float_value", "double_value", "boolean_value", "string_value"))
-"""The fields whose content means the same whatever the data type is."""
+SELF_DESCRIBING = frozenset(("float_value", "double_value", "boolean_value", "string_value"))
+"""The fields whose content does not depend on the data type."""
 
 _GOOD, _BAD, _STALE = 192, 0, 500
 
 
 def number_of(metric: Metric, datatype: int, texts: Mapping[str, float] | None) -> float | None:
-    """The value as a number; None if there is none. `datatype` is 0 where nobody has said it."""
+    """The value as a number, else None; `datatype` is 0 if unknown."""
     if metric.is_null or metric.kind is None:
         return None
     if metric.kind in _FIELD_BITS:
@@ -45,7 +45,7 @@ def _integer(raw: int, field_bits: int, datatype: int) -> float | None:
     bits = _SIGNED.get(datatype)
     if bits is None:
         return None
-    if raw < 2**bits:  # two's complement in as many bits as the type has
+    if raw < 2**bits:  # two's complement in the type's own bits
         return float(raw if raw < 2 ** (bits - 1) else raw - 2**bits)
     # Some encoders extend the sign to the whole field.
     whole = raw - 2**field_bits
@@ -53,7 +53,7 @@ def _integer(raw: int, field_bits: int, datatype: int) -> float | None:
 
 
 def quality_of(metric: Metric) -> Quality:
-    """What its quality property says: 192 good, 500 stale, 0 bad, else as in OPC DA."""
+    """The quality of its property: 192 good, 500 stale, 0 bad, else as in OPC DA."""
     if metric.quality is None or metric.quality == _GOOD:
         return Quality.GOOD
     if metric.quality == _STALE:

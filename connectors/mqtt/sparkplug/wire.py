@@ -1,8 +1,8 @@
-"""The wire format: bytes to metrics, by Google's parser.
+"""The wire format: bytes to metrics, with Google's protobuf parser.
 
-The message is described here, field by field, as section 6 of the Sparkplug 3.0 specification
-numbers them; nothing is generated. What holds no number (data sets, templates, files) is not
-described, so the parser skips it.
+The message is described here, with the field numbers of section 6 of the Sparkplug 3.0
+specification; no code is generated. Fields without a number (data sets, templates, files) are not
+described, so the parser skips them.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.api.model import Nanos
 
 MILLISECOND: Nanos = 1_000_000
 QUALITY = "quality"
-"""The property that says how good a value is; written Quality by some."""
+"""The property with the quality of a value; some encoders write Quality."""
 
 # name: (number, type); a type that starts with a capital is a message, a star means repeated.
 _PAYLOAD = {"timestamp": (1, "uint64"), "metrics": (2, "Metric*"), "seq": (3, "uint64")}
@@ -51,9 +51,9 @@ def parse(payload: bytes) -> Payload | None:
 
 
 def _metric(message: Any) -> Metric:
-    # The parser gives a text that is no UTF-8 as bytes.
+    # The parser returns a text that is not UTF-8 as bytes.
     if not isinstance(message.name, str):
-        raise DecodeError("a name is no UTF-8")
+        raise DecodeError("a name is not UTF-8")
     kind = message.WhichOneof("value")
     return Metric(
         name=message.name or None,
@@ -69,7 +69,7 @@ def _metric(message: Any) -> Metric:
 
 
 def _time(message: Any) -> Nanos | None:
-    """Milliseconds since 1970 as nanoseconds; None if there are none, or more than there can be."""
+    """Milliseconds since 1970 as nanoseconds; None if omitted or out of range."""
     if not 0 < message.timestamp < 2**63 // MILLISECOND:
         return None
     return int(message.timestamp) * MILLISECOND
@@ -82,7 +82,7 @@ def _quality(properties: Any) -> int | None:
     return None
 
 
-def _described() -> Any:
+def _message_class() -> Any:
     file = descriptor_pb2.FileDescriptorProto(
         name="andon/sparkplug_b.proto", package="andon.sparkplug", syntax="proto2"
     )
@@ -92,8 +92,8 @@ def _described() -> Any:
     _describe(file, "PropertyValue", {}, _PROPERTY_VALUE)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found = pool.FindMessageTypeByName("andon.sparkplug.Payload")
-    return message_factory.GetMessageClass(found)
+    descriptor = pool.FindMessageTypeByName("andon.sparkplug.Payload")
+    return message_factory.GetMessageClass(descriptor)
 
 
 def _describe(
@@ -118,4 +118,4 @@ def _describe(
             described.oneof_index = 0
 
 
-_Payload = _described()
+_Payload = _message_class()

@@ -1,4 +1,4 @@
-"""Against real servers: what answers becomes a line file that is accepted as it stands."""
+"""Against real servers: readable addresses become a line file that `andon check` accepts."""
 
 import asyncio
 
@@ -26,12 +26,12 @@ def device(unit, holding, inputs=((5, [3] * 3),), coils=16):
 def acme():
     from pymodbus import ModbusDeviceIdentification
 
-    said = {"VendorName": "Acme", "ProductCode": "PM-7", "MajorMinorRevision": "V1.2"}
-    return ModbusDeviceIdentification(info_name=said)
+    names = {"VendorName": "Acme", "ProductCode": "PM-7", "MajorMinorRevision": "V1.2"}
+    return ModbusDeviceIdentification(info_name=names)
 
 
 async def run(where, *words):
-    """The command in a thread of its own, since it runs a loop of its own."""
+    """Runs the command in a thread, because it runs its own event loop."""
     words = ["modbus", str(where), "--pause", "0s", *map(str, words)]
     return await asyncio.to_thread(CliRunner().invoke, discover, words)
 
@@ -64,7 +64,7 @@ async def test_only_reads_are_sent(plc):
     assert {function for function, _, _ in plc.asked} == READS
 
 
-async def test_of_more_registers_than_wanted_those_that_are_not_0_come_first(plc):
+async def test_with_more_registers_than_wanted_those_that_are_not_0_come_first(plc):
     done = await run(f"127.0.0.1:{plc.port}", "--units", 1, "--most", 2)
 
     assert "holding_0:" not in done.output
@@ -72,24 +72,24 @@ async def test_of_more_registers_than_wanted_those_that_are_not_0_come_first(plc
     assert "The first 2 of 237." in done.output
 
 
-async def test_no_more_requests_are_sent_than_allowed_and_what_was_found_is_written(plc):
+async def test_no_more_requests_are_sent_than_allowed_and_the_results_are_written(plc):
     done = await run(f"127.0.0.1:{plc.port}", "--units", 1, "--requests", 20)
 
     assert done.exit_code == 0, done.output
     assert len(plc.asked) == 20
-    assert "The search ended after 20 requests" in done.output
+    assert "The scan ended after 20 requests" in done.output
     assert "#   holding 0..1\n" in done.output
 
 
-async def test_a_device_that_looks_at_no_unit_id_is_found_once():
+async def test_a_device_that_ignores_the_unit_id_is_listed_once():
     async with serving(device(0, [(0, [1])])) as plc:
         done = await run(f"127.0.0.1:{plc.port}", "--units", "1-20")
 
-    assert "It answers to every unit id" in done.output
+    assert "It responds to every unit id" in done.output
     assert done.output.count("# Unit ") == 1
 
 
-async def test_units_of_a_serial_line_are_found_and_silence_is_no_unit(tmp_path):
+async def test_units_on_a_serial_bus_are_listed_and_silent_ones_are_not(tmp_path):
     from pymodbus.server import ModbusSerialServer
 
     def deaf(is_sent, packet):
@@ -112,7 +112,7 @@ async def test_units_of_a_serial_line_are_found_and_silence_is_no_unit(tmp_path)
     assert {tag.unit_id or source.unit_id for tag in source.tags.values()} == {2, 4}
 
 
-async def test_nobody_there_is_a_sentence_and_no_file(tmp_path):
+async def test_a_missing_device_is_a_readable_error_and_writes_no_file(tmp_path):
     done = await run("127.0.0.1:1", "-o", tmp_path / "line.yaml")
 
     assert done.exit_code == 1
@@ -125,6 +125,6 @@ def test_units_are_written_as_ranges():
 
 
 @pytest.mark.parametrize("text", ["", "1-", "x", "0", "248", "1-999", "5-1"])
-def test_units_that_cannot_be_are_refused(text):
-    with pytest.raises(ValueError, match=r"write them as in 1-20,255|go from 1 to 247"):
+def test_impossible_units_are_refused(text):
+    with pytest.raises(ValueError, match=r"write them as in 1-20,255|are from 1 to 247"):
         units_of(text, "rtu")

@@ -1,4 +1,4 @@
-"""Against a real broker: what is heard becomes a line file that is accepted as it stands."""
+"""Against a real broker: the numbers in messages become a line file that `andon check` accepts."""
 
 import asyncio
 import json
@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from sparkplug import DOUBLE, INT32, STRING, edge_node
 
 from connectors.discover.command import discover
-from connectors.discover.heard import Heard
 from connectors.discover.mqtt_file import listing, path_of, rounded
-from connectors.mqtt.mailbox import Arrival
+from connectors.discover.survey import BrokerSurvey
 from connectors.mqtt.payloads import steps
+from connectors.mqtt.receive_queue import ReceivedMessage
 from gateway.api.model import SECOND
 from gateway.config.load import load
 
@@ -33,7 +33,7 @@ async def run(*words):
 
 
 async def keep_publishing(port, *messages):
-    """Every 0.2 s, until it is cancelled."""
+    """Publishes every 0.2 s until it is cancelled."""
     async with aiomqtt.Client("127.0.0.1", port) as client, edge_node(port) as node:
         while True:
             for topic, payload in messages:
@@ -70,12 +70,12 @@ async def test_numbers_json_and_sparkplug_become_tags_that_are_accepted(broker, 
     assert {tag.period for tag in tags.values() if tag.topic} == {SECOND // 5}
     assert {tag.period for tag in tags.values() if tag.metric} == {None}
     assert "plant/text  text" in done.output
-    said = (tmp_path / "server.log").read_text()
-    assert "Received SUBSCRIBE from andon-discover" in said
-    assert "Received PUBLISH from andon" not in said
+    log = (tmp_path / "server.log").read_text()
+    assert "Received SUBSCRIBE from andon-discover" in log
+    assert "Received PUBLISH from andon" not in log
 
 
-async def test_only_the_topics_that_were_asked_for_are_heard(broker):
+async def test_only_the_given_topics_are_subscribed_to(broker):
     publishing = asyncio.create_task(keep_publishing(broker.port, ("a/x", "1"), ("b/x", "2")))
 
     done = await run(f"127.0.0.1:{broker.port}", "--for", "1s", "--topic", "a/#")
@@ -86,38 +86,39 @@ async def test_only_the_topics_that_were_asked_for_are_heard(broker):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["mqtt://127.0.0.1:1"], 1, "refused"),
-        (["http://h"], 1, "is no broker"),
-        (["mqtt://u:p@h"], 1, "does not belong into the URL"),
+        (["http://h"], 1, "is not a broker's URL"),
+        (["mqtt://u:p@h"], 1, "does not belong in the URL"),
         (["mqtt://h:99999"], 1, "out of range"),
         (["h", "--password", "x", "--username", "u"], 1, "clear text"),
         (["h", "--for", "30"], 2, "is not a duration"),
     ],
 )
-async def test_what_cannot_be_is_said_in_a_sentence(words, code, said):
+async def test_wrong_arguments_have_a_readable_error(words, code, message):
     done = await run(*words)
     assert done.exit_code == code
-    assert said in done.output
+    assert message in done.output
 
 
-async def test_a_broker_on_which_nothing_is_published_is_said(broker):
+async def test_a_broker_without_messages_is_reported(broker):
     done = await run(f"127.0.0.1:{broker.port}", "--for", "500ms")
     assert done.exit_code == 1
-    assert "no number was heard within 500ms" in done.output
+    assert "no number was received within 500ms" in done.output
 
 
-def heard(*messages, most=10):
-    found = Heard(most)
+def surveyed(*messages, most=10):
+    survey = BrokerSurvey(most)
     for number, (topic, payload) in enumerate(messages):
-        found.take(Arrival(NOW + number * SECOND, topic, payload, len(topic) + len(payload), False))
-    return found
+        at, size = NOW + number * SECOND, len(topic) + len(payload)
+        survey.add(ReceivedMessage(at, topic, payload, size, False))
+    return survey
 
 
-def test_the_list_says_what_each_topic_carries():
+def test_the_list_describes_each_topic():
     aliases = sparkplug.payload(sparkplug.metric(None, 1.0, DOUBLE, alias=1), seq=0)
-    found = heard(
+    survey = surveyed(
         ("a", b"1"),
         ("b", b'{"t": 1767268800000, "v": true, "w": {"x": [2]}}'),
         ("c", b"\xff"),
@@ -126,31 +127,31 @@ def test_the_list_says_what_each_topic_carries():
         ("spBv1.0/g/NDATA/n", aliases),
         ("spBv1.0/g/NCMD/n", b""),
     )
-    assert list(listing(found)) == [
+    assert list(listing(survey)) == [
         "a  number, 1 message: the payload = 1",
         "b  JSON, 1 message: v = 1, w.x.0 = 2, t = its time (ms)",
         "c  bytes, 1 message",
         "d  empty, 1 message",
         "e  text, 1 message",
         "spBv1.0/g/NCMD/n  empty, 1 message",
-        "g/n  Sparkplug, 1 message: aliases, whose birth was not heard",
+        "g/n  Sparkplug, 1 message: aliases without a birth",
     ]
 
 
-def test_there_is_a_limit_to_the_topics_that_are_remembered():
-    found = heard(*((f"t/{n}", b"1") for n in range(5)), most=3)
-    assert len(found.places) == 3
-    assert list(listing(found))[-1] == "2 messages on further topics"
+def test_the_number_of_topics_is_limited():
+    survey = surveyed(*((f"t/{n}", b"1") for n in range(5)), most=3)
+    assert len(survey.numbers) == 3
+    assert list(listing(survey))[-1] == "2 messages on further topics"
 
 
 @pytest.mark.parametrize(
     "path", [(), ("a",), ("a", "0"), ("a.b",), ("/a", "~"), ("a/b",), ("", "x")]
 )
-def test_a_path_is_written_so_that_it_is_read_as_it_was(path):
+def test_a_written_path_is_read_back_unchanged(path):
     assert steps(path_of(path)) == path
 
 
-def test_a_period_is_a_usual_one():
+def test_a_period_is_rounded_to_a_common_one():
     assert [rounded(round(s * SECOND)) / SECOND for s in (0.19, 1.02, 9.6, 58, 9e9)] == [
         0.2,
         1,

@@ -1,4 +1,4 @@
-"""Against a real server: what is found becomes a line file that is accepted as it stands."""
+"""Against a real server: its variables become a line file that `andon check` accepts."""
 
 import asyncio
 import stat
@@ -19,7 +19,7 @@ WRITES = {ua.ObjectIds.WriteRequest_Encoding_DefaultBinary}
 WRITES |= {ua.ObjectIds.CallRequest_Encoding_DefaultBinary}
 
 
-# A folder that does not exist: nothing is made there.
+# A folder that does not exist: nothing is created there.
 OURS = ["--certificate", "/nowhere/us.der", "--private-key", "/nowhere/us.pem"]
 
 
@@ -41,13 +41,13 @@ async def test_numeric_variables_become_tags_by_namespace_uri(plant, asked, tmp_
     assert not WRITES & set(asked)
 
 
-async def test_no_more_is_written_than_wanted(plant):  # noqa: F811
+async def test_no_more_tags_are_written_than_wanted(plant):  # noqa: F811
     done = await run(plant.url, "--most", 1)
 
     assert done.output.count("nsu=") == 1
 
 
-async def test_a_file_that_exists_is_left_alone(plant, tmp_path):  # noqa: F811
+async def test_an_existing_file_is_not_overwritten(plant, tmp_path):  # noqa: F811
     file = tmp_path / "line.yaml"
     file.write_text("mine")
 
@@ -57,14 +57,14 @@ async def test_a_file_that_exists_is_left_alone(plant, tmp_path):  # noqa: F811
     assert file.read_text() == "mine"
 
 
-async def test_a_server_that_is_away_is_said_in_a_sentence():
+async def test_a_missing_server_is_a_readable_error():
     done = await run("opc.tcp://127.0.0.1:1", "--timeout", 2)
 
     assert done.exit_code == 1
     assert "connection refused" in done.output
 
 
-def test_names_are_made_fit_and_unique():
+def test_names_are_made_valid_and_unique():
     assert tag_names(["Pump Speed", "Pump/Speed", "3rd", "é", "a" * 80]) == [
         "Pump_Speed",
         "Pump_Speed_2",
@@ -76,9 +76,9 @@ def test_names_are_made_fit_and_unique():
 
 @pytest.fixture
 async def secured(tmp_path):
-    """A server that wants certificates, and only those that lie in its folder of trusted ones."""
+    """A server that requires certificates, and trusts only ours."""
     identity("server").write(tmp_path)
-    found = Plant(free_port())
+    secured = Plant(free_port())
 
     async def trust(certificate, _application):
         if encoded(certificate) not in {path.read_bytes() for path in tmp_path.glob("ours.der")}:
@@ -91,9 +91,9 @@ async def secured(tmp_path):
         server.set_certificate_validator(trust)
 
     policy = ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt
-    await found.start(policies=[policy], prepare=prepare)
-    yield found
-    await found.stop()
+    await secured.start(policies=[policy], prepare=prepare)
+    yield secured
+    await secured.stop()
 
 
 async def test_a_servers_certificate_is_fetched_to_be_compared(secured, tmp_path):
@@ -105,13 +105,13 @@ async def test_a_servers_certificate_is_fetched_to_be_compared(secured, tmp_path
     assert file.read_bytes() == encoded(identity("server").certificate)
     assert thumbprint(identity("server").certificate) in done.output
     assert "offers Aes256_Sha256_RsaPss SignAndEncrypt." in done.output
-    assert "compare it" in done.output
+    assert "compare the thumbprint" in done.output
     again = await run(secured.url, "--fetch-certificate", file)
     assert again.exit_code == 1
     assert "File exists" in again.output
 
 
-async def test_a_secured_server_becomes_a_line_file_that_says_how_to_get_in(secured, tmp_path):
+async def test_a_secured_server_becomes_a_line_file_with_its_security(secured, tmp_path):
     file = tmp_path / "config" / "line.yaml"
     file.parent.mkdir()
     access = ["--policy", "Aes256_Sha256_RsaPss"]
@@ -141,7 +141,7 @@ async def test_a_secured_server_becomes_a_line_file_that_says_how_to_get_in(secu
         (["--trusted", "nowhere", "--mode", "Sign", *OURS], "us.pem: No such file"),
     ],
 )
-async def test_a_way_in_that_cannot_work_is_said_in_a_sentence(words, why):
+async def test_wrong_access_options_have_a_readable_error(words, why):
     done = await run("opc.tcp://127.0.0.1:1", *words, "--timeout", 2)
 
     assert done.exit_code == 1

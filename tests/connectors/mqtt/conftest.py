@@ -1,4 +1,4 @@
-"""A real broker, a publisher that speaks to it, and connectors for it."""
+"""A real broker, a publisher, and connectors for it."""
 
 import asyncio
 import subprocess
@@ -23,7 +23,7 @@ def broker(tmp_path):
 
 @pytest.fixture
 def encrypted_broker(tmp_path):
-    """Speaks TLS only, with a certificate that nobody but itself has signed."""
+    """Accepts TLS only, with a self-signed certificate."""
     make = [servers.program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
     make += ["-days", "2", "-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*make, "-keyout", "key.pem", "-out", "ca.pem"], cwd=tmp_path, check=True)
@@ -76,17 +76,17 @@ def samples():
 
 @pytest.fixture
 def accepting():
-    """`async with accepting(*answers) as port`: gives one answer to whatever is sent, each time."""
+    """`async with accepting(*responses) as port`: sends one response to each request in turn."""
 
     @asynccontextmanager
-    async def serve(*answers):
+    async def serve(*responses):
         talks = []
 
         async def hold(reader, writer):
             talks.append(writer)
-            for answer in answers:
+            for response in responses:
                 await reader.read(4096)
-                writer.write(answer)
+                writer.write(response)
             await reader.read()
             writer.close()
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from sparkplug import BOOLEAN, DOUBLE, INT32, INT64, STRING
 
 from connectors.mqtt import MqttConnector, MqttOptions
-from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival, Mailbox
 from connectors.mqtt.reader import Reader
+from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage, ReceiveQueue
 from connectors.mqtt.topics import plan_of
 from gateway.api.contracts import Places, SourceLost
 from gateway.api.model import Quality
@@ -57,7 +57,7 @@ seeds = st.integers(0, 2**32)
 
 
 def edited(frame, random):
-    """The frame with up to four of its places damaged."""
+    """The frame, damaged at up to four positions."""
     for _ in range(random.randrange(5)):
         at, data = random.randrange(len(frame) + 1), random.randbytes(random.randint(1, 6))
         head, tail = frame[:at], frame[at:]
@@ -74,9 +74,9 @@ def edited(frame, random):
     return frame
 
 
-def reader(said=None):
+def reader():
     options = MqttOptions.model_validate(OPTIONS)
-    return Reader(plan_of(options), options, (said if said is not None else []).append)
+    return Reader(plan_of(options), options, lambda _event, **_fields: None)
 
 
 def samples(batch):
@@ -92,7 +92,7 @@ def samples(batch):
 
 
 def read(reader, topic, payload, *, retained=False):
-    return samples(reader.batch([Arrival(10**18, topic, payload, len(payload), retained)]))
+    return samples(reader.batch([ReceivedMessage(10**18, topic, payload, len(payload), retained)]))
 
 
 # Plain numbers and JSON ------------------------------------------------------------------------
@@ -129,16 +129,16 @@ odd = st.sampled_from(
 
 
 def numbers_in(payload):
-    """Every number that JSON of these bytes holds, wherever it stands, and those of its texts."""
+    """Every number anywhere in these bytes as JSON, and the numbers of its texts."""
     try:
-        found = [json.loads(payload.decode("utf-8-sig"))]
+        nodes = [json.loads(payload.decode("utf-8-sig"))]
     except (ValueError, RecursionError):
         return {1.0, 0.0} & {{"ON": 1.0, "OFF": 0.0}.get(payload.decode(errors="replace").strip())}
     numbers = set()
-    while found:
-        each = found.pop()
+    while nodes:
+        each = nodes.pop()
         if isinstance(each, dict | list):
-            found += each.values() if isinstance(each, dict) else each
+            nodes += each.values() if isinstance(each, dict) else each
         elif isinstance(each, int | float):
             with suppress(OverflowError):
                 numbers.add(float(each))
@@ -154,16 +154,16 @@ def test_no_text_raises_or_becomes_a_value_that_is_not_in_it(topic, document, se
     mine, random = reader(), Random(seed)
     for variant in range(VARIANTS if len(document) < 1000 else 2):
         payload = edited(document, random) if variant else document
-        if found := read(mine, topic, payload):
+        if good := read(mine, topic, payload):
             allowed = numbers_in(payload)
-            assert all(value in allowed for _, value, _ in found)
+            assert all(value in allowed for _, value, _ in good)
 
 
 # Sparkplug -------------------------------------------------------------------------------------
 
 
 def fields(body):
-    """A second opinion: (number, content) of each field of a message; ValueError if it is none."""
+    """A second decoder: (number, content) of each field; ValueError if it is not a message."""
     at = 0
 
     def varint():
@@ -194,16 +194,16 @@ def fields(body):
 
 
 def numbers_of(body):
-    """Every number that the metrics of a payload may stand for."""
-    found = set()
+    """Every number that the metrics of a payload may mean."""
+    numbers = set()
     for number, content in fields(body):
         if number == 2 and isinstance(content, bytes):
             for inner, value in fields(content):
-                found |= readings(inner, value)
-    return found
+                numbers |= interpretations(inner, value)
+    return numbers
 
 
-def readings(number, content):
+def interpretations(number, content):
     if number in (10, 11, 14) and isinstance(content, int):
         bits = {content % 2**width for width in (8, 16, 32, 64)} | {content}
         signed = {each - 2**width for each in bits for width in (8, 16, 32, 64)}
@@ -259,14 +259,14 @@ def test_no_sparkplug_payload_raises_or_becomes_a_value_that_is_not_in_it(messag
 def follow(messages):
     mine, ever = reader(), set()
     for topic, body, retained in messages:
-        found = read(mine, topic, body, retained=retained)
+        samples_read = read(mine, topic, body, retained=retained)
         try:
             now = numbers_of(body)
         except ValueError:
             now = set()
         ever |= now
-        for _, value, quality in found:
-            # What a doubt repeats was true once; what is good stands in this very message.
+        for _, value, quality in samples_read:
+            # An uncertain value was sent once; a good one is in this message.
             assert value in (now if quality == Quality.GOOD else ever)
 
 
@@ -281,12 +281,12 @@ topics = st.text(max_size=40) | st.lists(
 @fuzzing
 @given(topic=topics | st.sampled_from(TOPICS), payload=st.binary(max_size=60), seed=seeds)
 def test_no_topic_raises(topic, payload, seed):
-    random, box = Random(seed), Mailbox(lambda _topic: 1)
+    random, box = Random(seed), ReceiveQueue(lambda _topic: 1)
     for _ in range(VARIANTS):
         damaged = edited(topic.encode(errors="replace"), random).decode(errors="replace")
         named = SimpleNamespace(value=damaged)
         box.put_nowait(SimpleNamespace(topic=named, payload=payload, retain=0))
-    arrivals = box.rest(box.get_nowait())
+    arrivals = box.batch(box.get_nowait())
     batch = reader().batch(arrivals)
     samples(batch)
     mine = [each for each in arrivals if each.topic in TOPICS]
@@ -294,7 +294,7 @@ def test_no_topic_raises(topic, payload, seed):
 
 
 class Broker:
-    """Welcomes everybody, and then sends what the test wants: no real broker would."""
+    """Accepts every connection, then sends what the test wants, which no real broker would."""
 
     def __init__(self):
         self.sends, self.talks = b"", []
@@ -324,18 +324,18 @@ def runner():
 
 
 async def session(port):
-    """All that comes before SourceLost ends it."""
+    """All values until SourceLost ends the session."""
     given = {"type": "mqtt", "host": "127.0.0.1", "port": port}
     tags = {"a": {"topic": "a", "path": ""}, "b": {"topic": "b"}}
     options = MqttOptions.model_validate(given | {"tags": tags, "keepalive": "1s"})
-    found = []
+    received = []
     try:
         async with MqttConnector("m", options, [], Places(None, None)).open() as batches:
             async for batch in batches:
-                found += batch.value.tolist()
+                received += batch.value.tolist()
     except SourceLost:
-        return found
-    pytest.fail("the session has no end")
+        return received
+    pytest.fail("the session did not end")
 
 
 def packet(kind, body):
@@ -361,7 +361,7 @@ def test_no_packet_of_a_broker_raises_anything_but_source_lost(runner, some, see
     assert failures == []
 
 
-def test_what_is_right_is_a_value_here_too(runner):
+def test_correct_messages_are_values_here_too(runner):
     running, _, broker, port = runner
     assert read(reader(), "plain", b"1.5") == [("plain", 1.5, Quality.GOOD)]
     document = b'{"value": 2, "a": [{"b": 3}], "at": 5, "q": "ok", "state": "ON"}'

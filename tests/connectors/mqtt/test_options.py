@@ -11,58 +11,58 @@ def source(tag=None, **options):
     return MqttOptions.model_validate({"type": "mqtt", "host": "broker"} | tags | options)
 
 
-def refusal(tag=None, **options):
+def problems_of(tag=None, **options):
     with pytest.raises(ValidationError) as caught:
         source(tag, **options)
     return {error["loc"]: error["msg"] for error in caught.value.errors()}
 
 
 @pytest.mark.parametrize(
-    ("tag", "field", "said"),
+    ("tag", "field", "message"),
     [
-        ({"topic": "plant/+/t"}, "levels", "what may stand for the +"),
-        ({"topic": None}, "topic", "where from?"),
+        ({"topic": "plant/+/t"}, "levels", "which levels replace the +"),
+        ({"topic": None}, "topic", "add a `topic`, or `sparkplug`"),
         ({"topic": None, "sparkplug": "g/n"}, "metric", "belong together"),
         ({"topic": None, "metric": "m"}, "metric", "belong together"),
-        ({"sparkplug": "g/n", "metric": "m"}, "topic", "from its edge node"),
+        ({"sparkplug": "g/n", "metric": "m"}, "topic", "topics of its edge node"),
         ({"topic": None, "sparkplug": "n", "metric": "m"}, "sparkplug", "group/node/device"),
         ({"topic": None, "sparkplug": "g//d", "metric": "m"}, "sparkplug", "group/node/device"),
         ({"topic": None, "sparkplug": "g/#", "metric": "m"}, "sparkplug", "a + for each"),
-        ({"topic": None, "sparkplug": "g/+", "metric": "m"}, "levels", "what may stand for"),
+        ({"topic": None, "sparkplug": "g/+", "metric": "m"}, "levels", "levels replace the +"),
         ({"topic": None, "sparkplug": "g/n", "metric": "m", "path": "v"}, "path", "leave it out"),
         ({"topic": "plant/a+/t", "levels": ["b"]}, "topic", "a whole level"),
         ({"topic": "plant/#"}, "topic", "write a + for each"),
         ({"levels": ["north"]}, "levels", "there is no +"),
         ({"topic": "+/t", "levels": {"a": "b/c"}}, "levels", "write one level"),
         ({"topic": "+/+", "levels": ["a"]}, "levels", "write 2 levels, joined by /"),
-        ({"topic": "+/t", "levels": {"a": "+"}}, "levels", "cannot stand for"),
+        ({"topic": "+/t", "levels": {"a": "+"}}, "levels", "cannot replace"),
         ({"topic": "+/t", "levels": {"a": "x", "b": "x"}}, "levels", "the same"),
-        ({"topic": "$share/g/plant/t"}, "topic", "somebody else"),
+        ({"topic": "$share/g/plant/t"}, "topic", "shared subscription"),
         ({"topic": "plant\0"}, "topic", "NUL"),
         ({"topic": "ü" * 32768}, "topic", "65535 bytes"),
         ({"topic": ""}, "topic", "at least 1 character"),
         ({"path": "a..b"}, "path", "a step is empty"),
         ({"path": ".a"}, "path", "a step is empty"),
-        ({"time_path": "at"}, "time_format", "how is the time written?"),
-        ({"time_path": "", "time_format": "s"}, "time_path", "says no more"),
-        ({"quality_path": "", "quality_good": [1]}, "quality_path", "says no more"),
-        ({"quality_path": "q"}, "quality_good", "what stands there"),
-        ({"quality_good": [192]}, "quality_good", "where does it stand?"),
+        ({"time_path": "at"}, "time_format", "which format"),
+        ({"time_path": "", "time_format": "s"}, "time_path", "no more fields"),
+        ({"quality_path": "", "quality_good": [1]}, "quality_path", "no more fields"),
+        ({"quality_path": "q"}, "quality_good", "which qualities are good?"),
+        ({"quality_good": [192]}, "quality_good", "add it"),
         ({"qos": 3}, "qos", "0, 1 or 2"),
-        ({"time_format": "iso"}, "time_format", "which time?"),
+        ({"time_format": "iso"}, "time_format", "there is no `time_path`"),
         ({"time_path": "at", "time_format": "min"}, "time_format", "Input should be"),
         ({"low": 5, "high": 1}, "high", "is below low (5)"),
         ({"patch": "v"}, "patch", "Extra inputs"),
     ],
 )
-def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, said):
-    problems = refusal(tag)
+def test_a_tag_that_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, message):
+    problems = problems_of(tag)
     assert list(problems) == [("tags", "t", field)]
-    assert said in problems["tags", "t", field]
+    assert message in problems["tags", "t", field]
 
 
 @pytest.mark.parametrize(
-    ("options", "place", "said"),
+    ("options", "field", "message"),
     [
         ({"host": "mqtt://broker"}, ("host",), "bare name"),
         ({"host": ""}, ("host",), "at least 1"),
@@ -76,27 +76,27 @@ def test_what_cannot_be_read_is_refused_at_the_field_that_is_wrong(tag, field, s
         ({"tags": {}}, ("tags",), "at least 1"),
         ({"primary_host": "a/b"}, ("primary_host",), "pattern"),
         ({"protocol": 4}, ("protocol",), "'3.1.1' or '5'"),
-        ({"session_expiry": "1h"}, ("session_expiry",), "needs a `client_id`"),
+        ({"session_expiry": "1h"}, ("session_expiry",), "needs a `client_id`, by which"),
         ({"session_expiry": "1h", "client_id": "a"}, ("session_expiry",), "give t a time"),
         ({"session_expiry": "1500ms", "client_id": "a"}, ("session_expiry",), "whole seconds"),
     ],
 )
-def test_what_a_broker_cannot_be_is_refused_at_the_field_that_is_wrong(options, place, said):
-    problems = refusal(**options)
-    assert list(problems) == [place]
-    assert said in problems[place]
+def test_a_wrong_setting_of_a_broker_is_refused_at_its_field(options, field, message):
+    problems = problems_of(**options)
+    assert list(problems) == [field]
+    assert message in problems[field]
 
 
-def test_a_session_that_is_kept_needs_a_time_of_every_tag():
+def test_a_kept_session_needs_a_time_of_every_tag():
     dated = {"time_path": "at", "time_format": "s"}
     assert source(dated, session_expiry="1h", client_id="a").session_expiry == 3600 * SECOND
 
 
 def test_two_entries_never_make_the_same_tag():
     tags = {"north.t": {"topic": "x"}, "t": {"topic": "p/+", "levels": ["north"]}}
-    assert "north.t is made twice" in refusal(tags=tags)["tags",]
+    assert "north.t is made twice" in problems_of(tags=tags)["tags",]
     long = {"t" * 60: {"topic": "p/+", "levels": ["north"]}}
-    assert "longer than 64" in refusal(tags=long)["tags",]
+    assert "longer than 64" in problems_of(tags=long)["tags",]
 
 
 def test_the_port_follows_from_encryption_unless_it_is_given():
@@ -105,7 +105,7 @@ def test_the_port_follows_from_encryption_unless_it_is_given():
     assert source(tls={}, port=1).resolved_port == 1
 
 
-def test_a_tag_is_expected_every_five_seconds_unless_it_says_otherwise():
+def test_a_tag_is_expected_every_five_seconds_by_default():
     (slow,) = MqttConnector.declared_tags("broker", source())
     (fast,) = MqttConnector.declared_tags("broker", source({"period": "1s"}))
     assert (slow.period, fast.period) == (5 * SECOND, SECOND)

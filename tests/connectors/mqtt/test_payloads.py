@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.mqtt.mailbox import MAX_PAYLOAD, Arrival
-from connectors.mqtt.payloads import Field, columns, decode, nothing, rows_of, steps
+from connectors.mqtt.payloads import PayloadField, bad_batch, columns, decode, rows_of, steps
+from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
 from gateway.api.model import SECOND, Quality
 
-VALUE = Field(0, ("value",))
-ROOT = Field(0)
-TIMED = Field(0, ("value",), ("at",), "iso")
+VALUE = PayloadField(0, ("value",))
+ROOT = PayloadField(0)
+TIMED = PayloadField(0, ("value",), ("at",), "iso")
 NOON = 1_767_268_800 * SECOND  # 2026-01-01T12:00:00Z
 
 
 def one(payload, field=VALUE):
-    (reading,) = decode(payload, [field])
-    return reading
+    (decoded,) = decode(payload, [field])
+    return decoded
 
 
-def is_bad(reading):
-    return math.isnan(reading.value) and reading.at is None and reading.quality is Quality.BAD
+def is_bad(decoded):
+    return math.isnan(decoded.value) and decoded.at is None and decoded.quality is Quality.BAD
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def is_bad(reading):
         (b'{"value": 1, "other": NaN}', "value", 1.0),
     ],
 )
-def test_a_value_is_found_where_its_path_leads(payload, path, value):
-    field = Field(0, tuple(path.split(".")) if path else ())
+def test_a_value_is_read_at_its_path(payload, path, value):
+    field = PayloadField(0, tuple(path.split(".")) if path else ())
     assert one(payload, field) == (value, None, Quality.GOOD)
 
 
@@ -73,21 +73,27 @@ def test_a_value_is_found_where_its_path_leads(payload, path, value):
         None,
     ],
 )
-def test_a_payload_without_the_value_is_bad_and_nothing_else(payload):
+def test_a_payload_without_the_value_is_bad(payload):
     assert is_bad(one(payload))
 
 
 @pytest.mark.parametrize("step", ["2", "-1", "x", "1.", "²", "9" * 6000])
-def test_a_place_that_a_list_does_not_have_is_bad(step):
-    assert is_bad(one(b"[1, 2]", Field(0, (step,))))
+def test_an_index_that_a_list_does_not_have_is_bad(step):
+    assert is_bad(one(b"[1, 2]", PayloadField(0, (step,))))
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(payload):
-    for field in (ROOT, VALUE, TIMED, Field(0, (), (), "ns"), Field(0, (), (), "iso")):
-        reading = one(payload, field)
-        assert math.isfinite(reading.value) is (reading.quality is Quality.GOOD)
-        assert math.isnan(reading.value) is (reading.quality is Quality.BAD)
+    for field in (
+        ROOT,
+        VALUE,
+        TIMED,
+        PayloadField(0, (), (), "ns"),
+        PayloadField(0, (), (), "iso"),
+    ):
+        decoded = one(payload, field)
+        assert math.isfinite(decoded.value) is (decoded.quality is Quality.GOOD)
+        assert math.isnan(decoded.value) is (decoded.quality is Quality.BAD)
 
 
 _json = st.recursive(
@@ -99,12 +105,12 @@ _json = st.recursive(
 
 @given(_json, st.sampled_from(["ns", "us", "ms", "s", "iso"]))
 def test_any_json_gives_the_value_that_is_in_it_or_none(document, form):
-    reading = one(json.dumps(document).encode(), Field(0, ("value",), ("at",), form))
-    if reading.quality is Quality.GOOD:
-        assert reading.value == float(document["value"])
-        assert 0 <= reading.at < 2**63
+    decoded = one(json.dumps(document).encode(), PayloadField(0, ("value",), ("at",), form))
+    if decoded.quality is Quality.GOOD:
+        assert decoded.value == float(document["value"])
+        assert 0 <= decoded.at < 2**63
     else:
-        assert is_bad(reading)
+        assert is_bad(decoded)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -127,7 +133,7 @@ def test_a_number_comes_back_as_it_was_sent(value):
 )
 def test_the_time_of_the_measurement_is_read_in_its_format(at, form, expected):
     payload = json.dumps({"value": 1, "at": at}).encode()
-    assert one(payload, Field(0, ("value",), ("at",), form)) == (1.0, expected, Quality.GOOD)
+    assert one(payload, PayloadField(0, ("value",), ("at",), form)) == (1.0, expected, Quality.GOOD)
 
 
 @pytest.mark.parametrize("form", ["ns", "us", "ms", "s", "iso"])
@@ -136,17 +142,17 @@ def test_the_time_of_the_measurement_is_read_in_its_format(at, form, expected):
 )
 def test_a_time_that_cannot_be_read_makes_the_sample_bad_and_is_not_replaced(at, form):
     payload = json.dumps({"value": 1, "at": at}).encode()
-    assert is_bad(one(payload, Field(0, ("value",), ("at",), form)))
+    assert is_bad(one(payload, PayloadField(0, ("value",), ("at",), form)))
 
 
 def arrival(payload, topic="t", *, at=5, is_retained=False):
     size = len(topic) + len(payload)
-    return Arrival(at, topic, payload, size, is_retained)
+    return ReceivedMessage(at, topic, payload, size, is_retained)
 
 
 def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_period():
     payload = b'{"value": 1, "at": "2026-01-01T12:00:00Z"}'
-    fields = [VALUE, TIMED, Field(0, ("none",))]
+    fields = [VALUE, TIMED, PayloadField(0, ("none",))]
     young, old = NOON + TIMED.period, NOON + TIMED.period + 1
     for at, quality in ((young, Quality.GOOD), (old, Quality.UNCERTAIN)):
         rows = rows_of(arrival(payload, at=at, is_retained=True), fields)
@@ -154,8 +160,8 @@ def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_per
         assert [row[1] for row in rows] == [at, NOON, at]
 
 
-def test_nothing_is_a_bad_sample_for_each_tag():
-    batch = nothing([3, 1], 7)
+def test_a_bad_batch_has_a_bad_sample_of_each_tag():
+    batch = bad_batch([3, 1], 7)
     assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 1], [7, 7])
     assert np.isnan(batch.value).all()
     assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
@@ -186,7 +192,7 @@ def test_a_path_has_dots_or_is_a_json_pointer(path, expected):
 
 
 @pytest.mark.parametrize(
-    ("said", "good", "is_good"),
+    ("quality", "good", "is_good"),
     [
         ("192", (192,), True),
         ("192.0", (192,), True),
@@ -201,23 +207,23 @@ def test_a_path_has_dots_or_is_a_json_pointer(path, expected):
         ("NaN", (192,), False),
     ],
 )
-def test_a_value_is_good_only_where_the_payload_says_one_of_the_words_for_it(said, good, is_good):
-    field = Field(0, ("value",), quality_path=("q",), quality_good=good)
-    assert is_bad(one(b'{"value": 1, "q": ' + said.encode() + b"}", field)) is not is_good
+def test_a_value_is_good_only_if_its_quality_is_listed(quality, good, is_good):
+    field = PayloadField(0, ("value",), quality_path=("q",), quality_good=good)
+    assert is_bad(one(b'{"value": 1, "q": ' + quality.encode() + b"}", field)) is not is_good
 
 
 def test_a_value_without_the_quality_it_should_have_is_bad():
     assert is_bad(
-        one(b'{"value": 1}', Field(0, ("value",), quality_path=("q",), quality_good=(1,)))
+        one(b'{"value": 1}', PayloadField(0, ("value",), quality_path=("q",), quality_good=(1,)))
     )
 
 
-def test_columns_have_the_types_of_a_batch_be_they_empty():
+def test_columns_have_the_types_of_a_batch_even_if_empty():
     for rows in ([(1, 5, 2.5, Quality.GOOD)], []):
         batch = columns(rows, wire_bytes=9, lost=4, unmatched=2)
-        found = (batch.tag, batch.at, batch.value, batch.quality)
-        assert [column.dtype for column in found] == [np.int32, np.int64, np.float64, np.uint8]
-        assert {len(column) for column in found} == {len(rows)}
+        parts = (batch.tag, batch.at, batch.value, batch.quality)
+        assert [column.dtype for column in parts] == [np.int32, np.int64, np.float64, np.uint8]
+        assert {len(column) for column in parts} == {len(rows)}
         assert (batch.wire_bytes, batch.lost, batch.unmatched) == (9, 4, 2)
 
 
@@ -235,6 +241,6 @@ def test_columns_have_the_types_of_a_batch_be_they_empty():
         (b"ON", "value", None),
     ],
 )
-def test_a_text_is_the_number_that_the_enumeration_has_for_it_and_no_other(payload, path, value):
-    reading = one(payload, Field(0, steps(path), texts={"ON": 1.0, "OFF": 0.0}))
-    assert is_bad(reading) if value is None else reading.value == value
+def test_a_text_is_its_number_in_the_enumeration(payload, path, value):
+    decoded = one(payload, PayloadField(0, steps(path), texts={"ON": 1.0, "OFF": 0.0}))
+    assert is_bad(decoded) if value is None else decoded.value == value

@@ -1,4 +1,4 @@
-"""A broker that sends nothing: is it quiet, or gone?"""
+"""A broker that sends nothing: quiet or gone."""
 
 import asyncio
 
@@ -11,37 +11,35 @@ from gateway.api.contracts import SourceLost
 TAGS = {"t": {"topic": "t", "path": "", "period": "100ms"}}
 
 
-async def test_a_connection_that_only_we_believe_in_is_given_up_long_before_its_keep_alive(
+async def test_a_dropped_connection_is_lost_long_before_its_keep_alive(
     broker, connector, publish, samples, monkeypatch
 ):
-    monkeypatch.setattr(client, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(client, "_PING_S", 0.3)
     async with Proxy(broker.port) as proxy, connector(proxy.port, TAGS).open() as batches:
         await publish(("t", b"1"))
         await samples(batches, 1)
         proxy.forget()
-        with pytest.raises(SourceLost, match=r"nothing came, and no answer within 0\.3s"):
+        with pytest.raises(SourceLost, match=r"no message, and no response within 0\.3s"):
             await asyncio.wait_for(anext(batches), 10)
 
 
-async def test_a_quiet_broker_is_asked_and_believed(
-    broker, connector, publish, samples, monkeypatch
-):
+async def test_a_quiet_broker_is_pinged_and_kept(broker, connector, publish, samples, monkeypatch):
     source = connector(broker.port, TAGS)
     monkeypatch.setattr(source, "_silence", 0.05)
-    answers = []
-    ask = client.Feed._ask
+    pings = []
+    ping = client.Feed._ping
 
     async def counted(self, coming):
-        await ask(self, coming)
-        answers.append(coming.done())
+        await ping(self, coming)
+        pings.append(coming.done())
 
-    monkeypatch.setattr(client.Feed, "_ask", counted)
+    monkeypatch.setattr(client.Feed, "_ping", counted)
     async with source.open() as batches:
         coming = asyncio.ensure_future(samples(batches, 1))
         async with asyncio.timeout(10):
-            while len(answers) < 3:
+            while len(pings) < 3:
                 await asyncio.sleep(0.01)
         await publish(("t", b"1"))
         rows, _ = await coming
-    assert answers[:3] == [False] * 3, "no message, but an answer each time"
+    assert pings[:3] == [False] * 3, "no message, but a response each time"
     assert rows[0][1] == 1.0

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from connectors.mqtt.mailbox import Arrival
+from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.host import HostWatch, is_online
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
 from connectors.mqtt.sparkplug.node import EdgeNode
 from connectors.mqtt.sparkplug.reader import address_of, filters_of
-from connectors.mqtt.sparkplug.scope import Place
+from connectors.mqtt.sparkplug.scope import MetricTag
 from gateway.api.model import SECOND, Quality
 
 GOOD, UNCERTAIN, BAD = Quality.GOOD, Quality.UNCERTAIN, Quality.BAD
@@ -30,23 +30,26 @@ def bd_seq(number):
     return metric("bdSeq", number, kind="long_value", datatype=UINT64)
 
 
-class Teller:
+class Sender:
     """An edge node with flow (tag 0) and, on its device pump, speed (1) and count (2)."""
 
     def __init__(self, **options):
-        self.said, self.seq = [], 0
+        self.events, self.seq = [], 0
         wanted = {
-            None: {"flow": [Place(0)]},
-            "pump": {"speed": [Place(1)], "count": [Place(2)]},
+            None: {"flow": [MetricTag(0)]},
+            "pump": {"speed": [MetricTag(1)], "count": [MetricTag(2)]},
         }
-        self.node = EdgeNode("g/n", wanted, self.said.append, **options)
+        self.node = EdgeNode("g/n", wanted, self.notify, **options)
 
-    def tell(self, kind, *metrics, seq=None, at=NOON, retained=False, arrived=NOON + 5):
-        """What becomes of a message, as (tag, value, quality); a seq of None is the next one."""
+    def notify(self, event, **fields):
+        self.events.append((event.removeprefix("sparkplug."), fields))
+
+    def send(self, kind, *metrics, seq=None, at=NOON, retained=False, arrived=NOON + 5):
+        """The samples of a message as (tag, value, quality); a seq of None is the next one."""
         device = "pump" if kind.startswith("D") else None
         self.seq = (self.seq + 1) % 256 if seq is None else seq
-        arrival = Arrival(arrived, "t", b"", 1, retained)
-        rows = self.node.take(kind, device, Payload(at, self.seq, metrics), arrival)
+        arrival = ReceivedMessage(arrived, "t", b"", 1, retained)
+        rows = self.node.handle(kind, device, Payload(at, self.seq, metrics), arrival)
         self.rows = rows
         return [
             (tag, None if math.isnan(value) else value, quality) for tag, _, value, quality in rows
@@ -54,169 +57,168 @@ class Teller:
 
     def garbage(self, kind):
         device = "pump" if kind.startswith("D") else None
-        arrival = Arrival(NOON + 5, "t", b"", 1, False)
+        arrival = ReceivedMessage(NOON + 5, "t", b"", 1, False)
         return [
-            (tag, quality) for tag, _, _, quality in self.node.take(kind, device, None, arrival)
+            (tag, quality) for tag, _, _, quality in self.node.handle(kind, device, None, arrival)
         ]
 
     def born(self):
-        self.tell("NBIRTH", bd_seq(3), metric("flow", 1.0, alias=1), seq=0)
-        self.tell(
+        self.send("NBIRTH", bd_seq(3), metric("flow", 1.0, alias=1), seq=0)
+        self.send(
             "DBIRTH",
             metric("speed", 10.0, alias=2),
             metric("count", 7, kind="int_value", datatype=INT32, alias=3),
         )
-        self.said.clear()
+        self.events.clear()
         return self
 
 
 @pytest.fixture
-def teller():
-    return Teller()
+def sender():
+    return Sender()
 
 
-def test_a_birth_says_what_is_true_now_and_what_its_aliases_mean(teller):
-    assert teller.tell("NBIRTH", metric("flow", 1.0, alias=9, at=NOON - 99), seq=0) == [
+def test_a_birth_has_current_values_and_defines_its_aliases(sender):
+    assert sender.send("NBIRTH", metric("flow", 1.0, alias=9, at=NOON - 99), seq=0) == [
         (0, 1, GOOD)
     ]
-    assert teller.rows[0][1] == NOON  # the birth's own time, not since when
-    assert teller.tell("NDATA", by_alias(9, 2.0, at=NOON + 1)) == [(0, 2, GOOD)]
-    assert teller.rows[0][1] == NOON + 1
-    assert teller.tell("NDATA", metric("flow", 3.0)) == [(0, 3, GOOD)]
-    assert teller.said == []
+    assert sender.rows[0][1] == NOON  # the birth's own time, not the metric's
+    assert sender.send("NDATA", by_alias(9, 2.0, at=NOON + 1)) == [(0, 2, GOOD)]
+    assert sender.rows[0][1] == NOON + 1
+    assert sender.send("NDATA", metric("flow", 3.0)) == [(0, 3, GOOD)]
+    assert sender.events == []
 
 
-def test_integers_need_the_type_that_their_birth_has_said(teller):
-    teller.born()
+def test_integers_need_the_type_from_their_birth(sender):
+    sender.born()
     data = by_alias(3, 2**32 - 1, kind="int_value")
-    assert teller.tell("DDATA", data) == [(2, -1, GOOD)]
-    fresh = Teller()
+    assert sender.send("DDATA", data) == [(2, -1, GOOD)]
+    fresh = Sender()
     named = metric("count", 5, kind="int_value", datatype=0)
-    assert fresh.tell("DDATA", named) == [(2, None, BAD)]
+    assert fresh.send("DDATA", named) == [(2, None, BAD)]
 
 
-def test_before_a_birth_a_metric_with_its_name_is_read_and_an_alias_means_nothing(teller):
-    assert teller.tell("DDATA", metric("speed", 4.0), by_alias(2, 5.0), seq=77) == [(1, 4, GOOD)]
-    assert teller.tell("DDATA", by_alias(2, 6.0)) == []
-    assert len(teller.said) == 1
-    assert "speaks in aliases" in teller.said[0]
+def test_before_a_birth_a_metric_with_its_name_is_read_and_an_alias_means_nothing(sender):
+    assert sender.send("DDATA", metric("speed", 4.0), by_alias(2, 5.0), seq=77) == [(1, 4, GOOD)]
+    assert sender.send("DDATA", by_alias(2, 6.0)) == []
+    assert [event for event, _ in sender.events] == ["aliases_unknown"]
 
 
-def test_a_death_makes_everything_behind_it_bad_until_the_next_birth(teller):
-    teller.born()
-    assert teller.tell("NDEATH", bd_seq(3), arrived=NOON + 9) == [
+def test_a_death_makes_all_its_tags_bad_until_the_next_birth(sender):
+    sender.born()
+    assert sender.send("NDEATH", bd_seq(3), arrived=NOON + 9) == [
         (0, None, BAD),
         (1, None, BAD),
         (2, None, BAD),
     ]
-    assert {row[1] for row in teller.rows} == {NOON + 9}
-    assert teller.tell("NDATA", metric("flow", 2.0)) == [(0, 2, UNCERTAIN)]
-    assert teller.tell("NBIRTH", metric("flow", 3.0), seq=0) == [(0, 3, GOOD)]
-    assert teller.tell("DDATA", metric("speed", 3.0)) == [(1, 3, UNCERTAIN)]
-    assert teller.tell("DBIRTH", metric("speed", 4.0), metric("count", 1.0)) == [
+    assert {row[1] for row in sender.rows} == {NOON + 9}
+    assert sender.send("NDATA", metric("flow", 2.0)) == [(0, 2, UNCERTAIN)]
+    assert sender.send("NBIRTH", metric("flow", 3.0), seq=0) == [(0, 3, GOOD)]
+    assert sender.send("DDATA", metric("speed", 3.0)) == [(1, 3, UNCERTAIN)]
+    assert sender.send("DBIRTH", metric("speed", 4.0), metric("count", 1.0)) == [
         (1, 4, GOOD),
         (2, 1, GOOD),
     ]
 
 
-def test_the_death_of_an_earlier_birth_is_not_believed(teller):
-    teller.born()
-    assert teller.tell("NDEATH", bd_seq(2)) == []
-    assert teller.tell("NDATA", by_alias(1, 5.0), seq=2) == [(0, 5, GOOD)]
+def test_the_death_of_an_earlier_birth_is_ignored(sender):
+    sender.born()
+    assert sender.send("NDEATH", bd_seq(2)) == []
+    assert sender.send("NDATA", by_alias(1, 5.0), seq=2) == [(0, 5, GOOD)]
 
 
-def test_the_death_of_a_device_leaves_its_node_alone(teller):
-    teller.born()
-    assert teller.tell("DDEATH") == [(1, None, BAD), (2, None, BAD)]
-    assert teller.tell("NDATA", by_alias(1, 5.0)) == [(0, 5, GOOD)]
-    assert teller.said == ["device g/n/pump is gone"]
+def test_the_death_of_a_device_leaves_its_node_alone(sender):
+    sender.born()
+    assert sender.send("DDEATH") == [(1, None, BAD), (2, None, BAD)]
+    assert sender.send("NDATA", by_alias(1, 5.0)) == [(0, 5, GOOD)]
+    assert sender.events == [("device_dead", {"device": "g/n/pump"})]
 
 
-def test_after_a_gap_what_was_is_uncertain_and_only_names_are_believed_again(teller):
-    teller.born()
-    assert teller.tell("DDATA", by_alias(2, 11.0), seq=3) == [
+def test_after_a_gap_the_last_values_are_uncertain_and_only_names_are_good_again(sender):
+    sender.born()
+    assert sender.send("DDATA", by_alias(2, 11.0), seq=3) == [
         (0, 1, UNCERTAIN),
         (2, 7, UNCERTAIN),
         (1, 11, UNCERTAIN),
     ]
-    assert "number 3 came instead of 2" in teller.said[0]
-    assert teller.tell("DDATA", by_alias(2, 12.0)) == [(1, 12, UNCERTAIN)]
-    assert teller.tell("DDATA", metric("speed", 13.0)) == [(1, 13, GOOD)]
+    assert "received number 3, expected 2" in sender.events[0][1]["why"]
+    assert sender.send("DDATA", by_alias(2, 12.0)) == [(1, 12, UNCERTAIN)]
+    assert sender.send("DDATA", metric("speed", 13.0)) == [(1, 13, GOOD)]
     untyped = metric("count", 8, kind="int_value", datatype=0)
-    assert teller.tell("DDATA", untyped) == [(2, 8, UNCERTAIN)]
-    assert len(teller.said) == 1
-    teller.born()
-    assert teller.tell("DDATA", by_alias(2, 14.0)) == [(1, 14, GOOD)]
+    assert sender.send("DDATA", untyped) == [(2, 8, UNCERTAIN)]
+    assert len(sender.events) == 1
+    sender.born()
+    assert sender.send("DDATA", by_alias(2, 14.0)) == [(1, 14, GOOD)]
 
 
-def test_a_device_that_is_born_again_after_a_gap_is_believed_again(teller):
-    teller.born()
-    teller.tell("NDATA", seq=99)
-    born = teller.tell("DBIRTH", metric("speed", 1.0, alias=5), metric("count", 2.0))
+def test_a_device_that_is_born_again_after_a_gap_is_good_again(sender):
+    sender.born()
+    sender.send("NDATA", seq=99)
+    born = sender.send("DBIRTH", metric("speed", 1.0, alias=5), metric("count", 2.0))
     assert born == [(1, 1, GOOD), (2, 2, GOOD)]
-    assert teller.tell("DDATA", by_alias(5, 2.0)) == [(1, 2, GOOD)]
-    assert teller.tell("NDATA", by_alias(1, 2.0)) == [(0, 2, UNCERTAIN)]
+    assert sender.send("DDATA", by_alias(5, 2.0)) == [(1, 2, GOOD)]
+    assert sender.send("NDATA", by_alias(1, 2.0)) == [(0, 2, UNCERTAIN)]
 
 
-def test_a_birth_behind_a_gap_is_no_doubt_about_what_it_brings(teller):
-    teller.born()
-    born = teller.tell("DBIRTH", metric("speed", 1.0), metric("count", 2.0), seq=50)
+def test_the_values_of_a_birth_after_a_gap_are_good(sender):
+    sender.born()
+    born = sender.send("DBIRTH", metric("speed", 1.0), metric("count", 2.0), seq=50)
     assert born == [(0, 1, UNCERTAIN), (1, 1, GOOD), (2, 2, GOOD)]
 
 
-def test_the_sequence_goes_from_255_to_0(teller):
-    teller.born()
+def test_the_sequence_goes_from_255_to_0(sender):
+    sender.born()
     for seq in range(2, 256):
-        teller.tell("NDATA", seq=seq)
-    assert teller.tell("DDATA", by_alias(2, 1.0), seq=0) == [(1, 1, GOOD)]
-    assert teller.said == []
+        sender.send("NDATA", seq=seq)
+    assert sender.send("DDATA", by_alias(2, 1.0), seq=0) == [(1, 1, GOOD)]
+    assert sender.events == []
 
 
-def test_messages_of_devices_that_are_not_read_count_in_the_sequence(teller):
-    teller.born()
-    arrival = Arrival(NOON, "t", b"", 1, False)
-    assert teller.node.take("DDATA", "other", Payload(NOON, 2, ()), arrival) == []
-    assert teller.tell("DDATA", by_alias(2, 1.0), seq=3) == [(1, 1, GOOD)]
+def test_messages_of_devices_that_are_not_read_count_in_the_sequence(sender):
+    sender.born()
+    arrival = ReceivedMessage(NOON, "t", b"", 1, False)
+    assert sender.node.handle("DDATA", "other", Payload(NOON, 2, ()), arrival) == []
+    assert sender.send("DDATA", by_alias(2, 1.0), seq=3) == [(1, 1, GOOD)]
 
 
-def test_a_rebirth_of_the_node_forgets_the_aliases_of_its_devices(teller):
-    teller.born()
-    teller.tell("NBIRTH", metric("flow", 1.0), seq=0)
-    assert teller.tell("DDATA", by_alias(2, 1.0)) == []
+def test_a_rebirth_of_the_node_forgets_the_aliases_of_its_devices(sender):
+    sender.born()
+    sender.send("NBIRTH", metric("flow", 1.0), seq=0)
+    assert sender.send("DDATA", by_alias(2, 1.0)) == []
 
 
-def test_an_alias_that_the_birth_does_not_know_is_a_doubt(teller):
-    teller.born()
-    assert teller.tell("DDATA", by_alias(44, 1.0)) == [
+def test_an_alias_that_is_not_in_the_birth_makes_values_uncertain(sender):
+    sender.born()
+    assert sender.send("DDATA", by_alias(44, 1.0)) == [
         (0, 1, UNCERTAIN),
         (1, 10, UNCERTAIN),
         (2, 7, UNCERTAIN),
     ]
 
 
-def test_an_alias_that_is_given_twice_means_neither(teller):
-    teller.tell("DBIRTH", metric("speed", 1.0, alias=5), metric("count", 2.0, alias=5))
-    assert (1, 9, GOOD) not in teller.tell("DDATA", by_alias(5, 9.0))
+def test_an_alias_that_is_given_twice_is_ignored(sender):
+    sender.send("DBIRTH", metric("speed", 1.0, alias=5), metric("count", 2.0, alias=5))
+    assert (1, 9, GOOD) not in sender.send("DDATA", by_alias(5, 9.0))
 
 
-def test_a_metric_that_its_birth_does_not_have_is_bad_and_said(teller):
-    assert teller.tell("DBIRTH", metric("speed", 1.0)) == [(2, None, BAD), (1, 1, GOOD)]
-    assert teller.said == ["g/n/pump was born without count"]
+def test_a_metric_that_its_birth_does_not_have_is_bad_and_reported(sender):
+    assert sender.send("DBIRTH", metric("speed", 1.0)) == [(2, None, BAD), (1, 1, GOOD)]
+    assert sender.events == [("metrics_missing", {"born": "g/n/pump", "metrics": "count"})]
 
 
-def test_a_payload_that_cannot_be_read_is_a_message_lost(teller):
-    teller.born()
-    assert teller.garbage("NDATA") == [(0, UNCERTAIN), (1, UNCERTAIN), (2, UNCERTAIN)]
-    assert teller.tell("NDATA", by_alias(1, 5.0)) == [(0, 5, UNCERTAIN)]
+def test_a_payload_that_cannot_be_decoded_is_a_lost_message(sender):
+    sender.born()
+    assert sender.garbage("NDATA") == [(0, UNCERTAIN), (1, UNCERTAIN), (2, UNCERTAIN)]
+    assert sender.send("NDATA", by_alias(1, 5.0)) == [(0, 5, UNCERTAIN)]
 
 
-def test_a_death_that_cannot_be_read_is_a_death(teller):
-    teller.born()
-    assert teller.garbage("NDEATH") == [(0, BAD), (1, BAD), (2, BAD)]
+def test_a_death_that_cannot_be_decoded_is_a_death(sender):
+    sender.born()
+    assert sender.garbage("NDEATH") == [(0, BAD), (1, BAD), (2, BAD)]
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("sent", "expected"),
     [
         (metric("flow", None, kind=None, is_null=True), [(0, None, BAD)]),
         (metric("flow", 2.0, quality=0), [(0, None, BAD)]),
@@ -225,36 +227,36 @@ def test_a_death_that_cannot_be_read_is_a_death(teller):
         (metric("other", 2.0), []),
     ],
 )
-def test_null_quality_and_history(teller, said, expected):
-    teller.born()
-    assert teller.tell("NDATA", said) == expected
+def test_null_quality_and_history(sender, sent, expected):
+    sender.born()
+    assert sender.send("NDATA", sent) == expected
 
 
-def test_two_values_of_a_metric_in_one_message_are_two_samples(teller):
-    teller.born()
+def test_two_values_of_a_metric_in_one_message_are_two_samples(sender):
+    sender.born()
     both = (by_alias(1, 2.0, at=NOON + 1), by_alias(1, 3.0, at=NOON + 2))
-    assert teller.tell("NDATA", *both) == [(0, 2, GOOD), (0, 3, GOOD)]
+    assert sender.send("NDATA", *both) == [(0, 2, GOOD), (0, 3, GOOD)]
 
 
-def test_a_birth_that_the_broker_kept_tells_the_aliases_and_is_no_news(teller):
+def test_a_birth_that_the_broker_kept_defines_aliases_but_is_not_current(sender):
     old = NOON + 60 * SECOND
     kept = metric("flow", 1.0, alias=1)
-    assert teller.tell("NBIRTH", kept, retained=True, arrived=old) == [(0, 1, UNCERTAIN)]
-    assert teller.tell("NDATA", by_alias(1, 2.0), seq=123) == [(0, 2, GOOD)]
-    assert teller.tell("NDATA", by_alias(1, 3.0), seq=124) == [(0, 3, GOOD)]
-    assert teller.tell("NBIRTH", metric("flow", 9.0, alias=2), retained=True) == []
-    assert teller.tell("NDATA", by_alias(1, 4.0), seq=125) == [(0, 4, GOOD)]
+    assert sender.send("NBIRTH", kept, retained=True, arrived=old) == [(0, 1, UNCERTAIN)]
+    assert sender.send("NDATA", by_alias(1, 2.0), seq=123) == [(0, 2, GOOD)]
+    assert sender.send("NDATA", by_alias(1, 3.0), seq=124) == [(0, 3, GOOD)]
+    assert sender.send("NBIRTH", metric("flow", 9.0, alias=2), retained=True) == []
+    assert sender.send("NDATA", by_alias(1, 4.0), seq=125) == [(0, 4, GOOD)]
 
 
-def test_without_a_clock_to_rely_on_the_time_of_reception_counts():
-    teller = Teller(source_time=False)
-    teller.tell("NBIRTH", metric("flow", 1.0, at=5), seq=0, at=7, arrived=NOON)
-    assert teller.rows[0][1] == NOON
+def test_without_a_reliable_clock_samples_have_the_time_of_reception():
+    sender = Sender(source_time=False)
+    sender.send("NBIRTH", metric("flow", 1.0, at=5), seq=0, at=7, arrived=NOON)
+    assert sender.rows[0][1] == NOON
 
 
-def test_a_payload_without_any_time_has_that_of_its_reception(teller):
-    teller.tell("NBIRTH", metric("flow", 1.0), seq=0, at=None, arrived=NOON + 3)
-    assert teller.rows[0][1] == NOON + 3
+def test_a_payload_without_any_time_has_the_time_of_reception(sender):
+    sender.send("NBIRTH", metric("flow", 1.0), seq=0, at=None, arrived=NOON + 3)
+    assert sender.rows[0][1] == NOON + 3
 
 
 @pytest.mark.parametrize(
@@ -271,11 +273,11 @@ def test_a_payload_without_any_time_has_that_of_its_reception(teller):
         ("a", None),
     ],
 )
-def test_a_topic_says_where_a_message_comes_from(topic, address):
+def test_a_topic_names_the_sender_of_a_message(topic, address):
     assert address_of(topic) == address
 
 
-def test_all_that_an_edge_node_sends_is_subscribed_to_because_it_counts_as_one():
+def test_all_topics_of_an_edge_node_are_subscribed_to_because_they_share_a_sequence():
     assert filters_of("g/n", is_aware=True) == [
         "$sparkplug/certificates/spBv1.0/g/NBIRTH/n",
         "$sparkplug/certificates/spBv1.0/g/DBIRTH/n/+",
@@ -303,22 +305,19 @@ def test_all_that_an_edge_node_sends_is_subscribed_to_because_it_counts_as_one()
         (None, None),
     ],
 )
-def test_a_state_is_read_as_it_was_written_in_both_versions(payload, online):
+def test_a_state_is_read_in_the_format_of_both_versions(payload, online):
     assert is_online(payload) is online
 
 
-def test_the_coming_and_going_of_the_primary_host_is_said_once_each():
-    said = []
-    watch = HostWatch("scada", said.append)
+def test_each_change_of_the_primary_hosts_state_is_reported_once():
+    events = []
+    watch = HostWatch("scada", lambda event, **fields: events.append((event, fields["host"])))
     for topic, payload in (
         ("spBv1.0/STATE/scada", b'{"online": true}'),
         ("STATE/scada", b"ONLINE"),
         ("STATE/scada", b"OFFLINE"),
         ("STATE/scada", b"?"),
     ):
-        assert watch.take(Arrival(1, topic, payload, 1, True))
-    assert not watch.take(Arrival(1, "STATE/other", b"ONLINE", 1, True))
-    assert [words.partition(":")[0] for words in said] == [
-        "primary host scada is online",
-        "primary host scada is offline",
-    ]
+        assert watch.handle(ReceivedMessage(1, topic, payload, 1, True))
+    assert not watch.handle(ReceivedMessage(1, "STATE/other", b"ONLINE", 1, True))
+    assert events == [("sparkplug.host_online", "scada"), ("sparkplug.host_offline", "scada")]

@@ -13,23 +13,23 @@ INT8, INT16, UINT8, UINT32, DATE_TIME, TEXT, DATA_SET = 1, 2, 5, 7, 13, 14, 16
 NOON_MS = 1_767_268_800_000
 
 
-def test_a_payload_is_read_as_the_specification_numbers_its_fields():
+def test_a_payload_is_decoded_by_the_specifications_field_numbers():
     body = sparkplug.payload(
         sparkplug.metric("flow", 2.5, DOUBLE, alias=7, at=NOON_MS, quality=192),
         sparkplug.metric(None, None, FLOAT, alias=0, typed=False, historical=True),
         at=NOON_MS + 1,
         seq=255,
     )
-    found = parse(body)
+    payload = parse(body)
     noon = NOON_MS * 10**6
-    assert (found.at, found.seq) == (noon + 10**6, 255)
-    assert found.metrics == (
+    assert (payload.at, payload.seq) == (noon + 10**6, 255)
+    assert payload.metrics == (
         Metric("flow", 7, noon, DOUBLE, False, False, "double_value", 2.5, 192),
         Metric(None, 0, None, 0, True, True, None, None, None),
     )
 
 
-def test_what_we_do_not_read_is_skipped():
+def test_fields_that_are_not_read_are_skipped():
     table = sparkplug.part(17, sparkplug.BYTES, b"\x08\x01\x12\x01a")
     own = sparkplug.metric("n", 1, INT32) + sparkplug.part(8, sparkplug.BYTES, b"\x12\x01x")
     body = sparkplug.payload(sparkplug.part(1, sparkplug.BYTES, b"table") + table, own)
@@ -51,12 +51,12 @@ def test_what_we_do_not_read_is_skipped():
         sparkplug.payload(sparkplug.metric("a", 1.5, DOUBLE))[:-1],
     ],
 )
-def test_what_is_no_payload_is_none(body):
+def test_bytes_that_are_not_a_payload_are_none(body):
     assert parse(body) is None
 
 
 @pytest.mark.parametrize("at", [0, 2**63, 2**64 - 1])
-def test_a_time_that_cannot_be_is_no_time(at):
+def test_an_impossible_time_is_none(at):
     assert parse(sparkplug.payload(at=at)).at is None
 
 
@@ -106,16 +106,16 @@ def metric(kind, raw, **other):
         (None, None, INT32, None),
     ],
 )
-def test_a_value_is_what_its_type_says_or_none(kind, raw, datatype, value):
+def test_a_value_is_decoded_by_its_type_or_none(kind, raw, datatype, value):
     assert number_of(metric(kind, raw), datatype, {"ON": 1.0}) == value
 
 
-def test_a_null_is_no_value_whatever_stands_beside_it():
+def test_a_null_has_no_value_whatever_its_other_fields():
     assert number_of(metric("int_value", 5, is_null=True), INT32, None) is None
 
 
 @pytest.mark.parametrize(
-    ("said", "quality"),
+    ("given", "quality"),
     [
         (None, Quality.GOOD),
         (192, Quality.GOOD),
@@ -128,5 +128,5 @@ def test_a_null_is_no_value_whatever_stands_beside_it():
         (448, Quality.BAD),
     ],
 )
-def test_the_quality_is_the_one_that_the_metric_says(said, quality):
-    assert quality_of(metric("int_value", 1, quality=said)) is quality
+def test_the_quality_is_the_metrics_own(given, quality):
+    assert quality_of(metric("int_value", 1, quality=given)) is quality

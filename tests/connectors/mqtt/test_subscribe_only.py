@@ -1,4 +1,4 @@
-"""No code path of a connector can publish: proven over the source."""
+"""No code path of a connector can publish: checked over its source code."""
 
 import ast
 import subprocess
@@ -11,26 +11,26 @@ FOLDER = Path(connectors.__file__).parent
 
 
 def modules():
-    """All but the simulator, which is a plant, and OPC UA, whose Publish asks for data.
+    """All but the simulator, which is a plant, and OPC UA, whose Publish requests data.
 
-    That OPC UA only reads is proven in its own room.
+    OPC UA has its own test for this.
     """
     others = {"simulator", "opcua"}
     return [path for path in FOLDER.rglob("*.py") if not others & set(path.parts)]
 
 
 def test_no_connector_publishes():
-    found = {
+    publishing = {
         path.name
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in ("publish", "will_set", "Will")
     }
-    assert found == set()
+    assert publishing == set()
     assert FOLDER / "mqtt" / "client.py" in modules()
 
 
-def test_only_one_module_imports_aiomqtt_and_not_before_a_connection_is_opened():
+def test_only_one_module_imports_aiomqtt_and_only_when_a_connection_is_opened():
     importing = {
         path.name
         for path in (FOLDER / "mqtt").glob("*.py")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.mqtt import MqttConnector, MqttOptions
-from connectors.mqtt.payloads import Field
+from connectors.mqtt.payloads import PayloadField
 from connectors.mqtt.topics import covers, plan_of, without_overlap
 
 
@@ -15,7 +15,7 @@ def names(options):
     return [tag.name for tag in MqttConnector.declared_tags("broker", options)]
 
 
-def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
+def test_tags_are_numbered_by_their_order_in_the_file():
     options = source(
         {
             "a": {"topic": "x", "path": "p.q"},
@@ -24,12 +24,12 @@ def test_tags_keep_their_number_in_the_file_whatever_topic_they_are_on():
         }
     )
     assert plan_of(options).fields == {
-        "x": [Field(0, ("p", "q")), Field(2, ("value",), ("at",), "ms")],
-        "y": [Field(1, period=10**9)],
+        "x": [PayloadField(0, ("p", "q")), PayloadField(2, ("value",), ("at",), "ms")],
+        "y": [PayloadField(1, period=10**9)],
     }
 
 
-def test_one_entry_with_a_wildcard_makes_a_tag_of_each_level_that_is_named():
+def test_one_entry_with_a_wildcard_makes_a_tag_for_each_of_its_levels():
     options = source(
         {
             "first": {"topic": "x"},
@@ -57,7 +57,7 @@ def test_one_entry_with_a_wildcard_makes_a_tag_of_each_level_that_is_named():
     assert list(plan_of(options).subscriptions) == ["x", "plant/+/t", "+/+/f"]
 
 
-def test_each_filter_is_asked_for_once_with_the_highest_quality_of_service_it_needs():
+def test_each_filter_is_subscribed_to_once_with_the_highest_quality_of_service_it_needs():
     options = source(
         {
             "a": {"topic": "p/a", "qos": 2},
@@ -90,12 +90,12 @@ def test_each_filter_is_asked_for_once_with_the_highest_quality_of_service_it_ne
         ("a/+", "a/", True),
     ],
 )
-def test_a_filter_covers_another_as_the_standard_says(wide, narrow, does):
+def test_a_filter_covers_another_as_in_the_standard(wide, narrow, does):
     assert covers(wide, narrow) is does
 
 
 def matches(topic, each):
-    """A second opinion, from the library."""
+    """The library's own matching."""
     from paho.mqtt.client import topic_matches_sub
 
     return topic_matches_sub(each, topic)
@@ -109,12 +109,12 @@ _topic = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=4).map(
 
 
 @given(st.dictionaries(_filter, st.integers(0, 2), min_size=1, max_size=5), _topic)
-def test_nothing_is_missed_by_leaving_out_what_another_filter_covers(asked, topic):
-    kept = without_overlap(asked)
-    heard = [qos for each, qos in asked.items() if matches(topic, each)]
-    still = [qos for each, qos in kept.items() if matches(topic, each)]
-    assert bool(heard) is bool(still)
-    assert max(still, default=0) >= max(heard, default=0)
+def test_leaving_out_covered_filters_loses_no_message(requested, topic):
+    kept = without_overlap(requested)
+    before = [qos for each, qos in requested.items() if matches(topic, each)]
+    after = [qos for each, qos in kept.items() if matches(topic, each)]
+    assert bool(before) is bool(after)
+    assert max(after, default=0) >= max(before, default=0)
     assert not any(a != b and covers(a, b) for a in kept for b in kept)
 
 
@@ -123,7 +123,7 @@ def test_covering_a_topic_is_matching_it(wide, topic):
     assert covers(wide, topic) is matches(topic, wide)
 
 
-def test_a_refused_filter_takes_its_tags_with_it():
+def test_a_refused_filter_names_the_tags_without_messages():
     plan = plan_of(
         source(
             {
@@ -140,4 +140,4 @@ def test_a_refused_filter_takes_its_tags_with_it():
         (["$sparkplug/certificates/spBv1.0/g/NBIRTH/o"], []),
         ([], []),
     ):
-        assert [place.tag for place in plan.silenced(refused)] == tags
+        assert [each.tag for each in plan.refused_tags(refused)] == tags

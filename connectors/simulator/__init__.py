@@ -1,1 +1,1 @@
-"""A pump skid to try andon on: physics, faults, and the servers that a real one would have."""
+"""A simulated pump skid: its physics, its faults, and the servers of a real one."""

@@ -1,8 +1,9 @@
-"""Closing a listener without leaving a client half connected.
+"""Closes a listener without leaving a client half connected.
 
-asyncio accepts a connection in one turn of its loop, builds its protocol in the next and tells it
-so in a third. Both server libraries close only what they know of at that moment, so a client that
-comes just then would be left with a connection that nobody serves or closes.
+asyncio accepts a connection in one iteration of its loop, builds its protocol in the next and
+connects it in a third. Both server libraries close only the connections they know at that moment,
+so a client that connects just then would be left with a connection that is neither served nor
+closed.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ _TURNS = 4
 
 
 async def stop_accepting(listeners: Iterable[Any]) -> None:
-    """Accept no more on these listening sockets, and wait for what is being accepted."""
+    """Stops accepting on these listening sockets, and waits for connections being accepted."""
     loop = asyncio.get_running_loop()
     for listener in listeners:
         loop.remove_reader(listener.fileno())

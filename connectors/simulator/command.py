@@ -1,4 +1,4 @@
-"""`andon simulate`: the plant in real time behind its servers, or recorded to a file."""
+"""`andon simulate`: runs the plant in real time behind its servers, or records it to a file."""
 
 import asyncio
 import contextlib
@@ -34,28 +34,28 @@ PORT = click.IntRange(0, 65535)
 
 
 @click.command()
-@click.option("--modbus", default=5020, type=PORT, show_default=True, help="Port; 0 = a free one.")
-@click.option("--opcua", default=4840, type=PORT, show_default=True, help="Port; 0 = a free one.")
+@click.option("--modbus", default=5020, type=PORT, show_default=True, help="Port; 0: a free one.")
+@click.option("--opcua", default=4840, type=PORT, show_default=True, help="Port; 0: a free one.")
 @click.option("--mqtt", type=_Address(), help="Also publish to this broker.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the servers listen.")
-@click.option("--seed", default=1, show_default=True, help="Same seed, same plant.")
-@click.option("--fault", type=click.Choice(list(FAULTS)), help="Let this fault begin by itself.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The servers' address.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same plant.")
+@click.option("--fault", type=click.Choice(list(FAULTS)), help="A fault that begins by itself.")
 @click.option(
     "--fault-after",
     "--fault-at",
     default="30s",
     type=DURATION,
     show_default=True,
-    help="When, after the start.",
+    help="When it begins, after the start.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object per row.")
 @click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a .csv or .parquet file instead, as fast as it goes.",
+    help="Write a .csv or .parquet file instead, as fast as possible.",
 )
 @click.option(
-    "--for", "length", default="2h", type=DURATION, show_default=True, help="How much to record."
+    "--for", "length", default="2h", type=DURATION, show_default=True, help="How long to record."
 )
 @click.option(
     "--start",
@@ -71,12 +71,12 @@ PORT = click.IntRange(0, 65535)
     help="Time between two recorded rows.",
 )
 @click.option("--print-config", is_flag=True, help="Print a line file for this plant.")
-@click.option("--bundle", default="models/pump", show_default=True, help="The model in that file.")
+@click.option("--bundle", default="models/pump", show_default=True, help="The line file's model.")
 def simulate(**given: Any) -> None:
     """Simulate a pump skid behind real Modbus and OPC UA servers.
 
-    Type `help` while it runs for what can be done to it: faults, and stopping its servers.
-    Ends on SIGINT and SIGTERM. With --record or --print-config no server is started.
+    Type `help` while it runs for its commands: faults, and stopping its servers. Ends on SIGINT
+    and SIGTERM. With --record or --print-config no server is started.
     """
     if given["print_config"]:
         _print_config(given)
@@ -117,7 +117,7 @@ def _show_progress(share: float) -> None:
 
 
 async def _live(given: dict[str, Any]) -> None:
-    """Run the plant until a signal comes."""
+    """Runs the plant until a signal arrives."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -131,20 +131,20 @@ async def _live(given: dict[str, Any]) -> None:
 
 
 async def _work(given: dict[str, Any]) -> None:
-    from connectors.simulator.console import operate, teller
+    from connectors.simulator.console import make_reporter, operate
     from connectors.simulator.skid import Skid, plant_now
 
-    tell = teller(as_json=given["as_json"])
-    skid = Skid(plant_now(given["seed"]), _servers(given), tell)
+    report = make_reporter(as_json=given["as_json"])
+    skid = Skid(plant_now(given["seed"]), _servers(given), report)
     try:
         await skid.start()
         if given["fault"]:
             skid.inject_later(given["fault"], given["fault_after"])
         addresses = {name: server.address for name, server in skid.servers.items()}
-        tell({"event": "ready", "mqtt": None} | addresses)
+        report({"event": "ready", "mqtt": None} | addresses)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(skid.run(), name="plant steps")
-            tasks.create_task(operate(skid, tell), name="operator")
+            tasks.create_task(operate(skid, report), name="operator")
     finally:
         await skid.stop()
 

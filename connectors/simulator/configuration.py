@@ -1,4 +1,4 @@
-"""The line file that fits this plant, written from the same table that the servers use."""
+"""The line file for this plant, written from the table of signals that the servers use."""
 
 from connectors.simulator.signals import (
     MODBUS,
@@ -37,7 +37,7 @@ _OPCUA = """\
   monitor:
     type: opcua
     url: opc.tcp://{host}:{port}{path}
-    insecure: true                 # the simulated monitor speaks without security
+    insecure: true                 # the simulated monitor has no security
     publishing_interval: 500ms
     tags:"""
 
@@ -50,7 +50,7 @@ _MQTT = """\
     tags:"""
 
 _MODEL = """\
-  # What is normal, learnt from recorded data by `andon train`.
+  # A model of normal running, trained on recorded data by `andon train`.
   pump:
     type: onnx
     bundle: {bundle}
@@ -60,7 +60,7 @@ _MODEL = """\
 """
 
 _GUARD = """\
-  # What every control room knows without learning anything.
+  # Fixed limits, as in any control room.
   guard:
     type: limits
     period: 1s
@@ -89,8 +89,8 @@ def line_file(
 ) -> str:
     """The line file as YAML text: sources for the given ports, two detectors, no sink.
 
-    `mqtt` is the broker's host and port; without it there is no such source. `bundle` is the
-    model's folder relative to the line file; None leaves the learnt detector out.
+    `mqtt` is the broker's host and port; without it there is no MQTT source. `bundle` is the
+    model's folder relative to the line file; None leaves the trained detector out.
     """
     blocks = [
         _HEAD,
@@ -112,15 +112,15 @@ def _tags(signals: tuple[Signal, ...]) -> list[str]:
 
 def _tag(signal: Signal) -> str:
     limits = f"low: {signal.low:g}, high: {signal.high:g}"
-    return f"{_place(signal.place)}, unit: {_quoted(signal.unit)}, {limits}"
+    return f"{_address(signal.address)}, unit: {_quoted(signal.unit)}, {limits}"
 
 
 def _quoted(unit: str) -> str:
     return f'"{unit}"' if unit == "%" else unit
 
 
-def _place(place: Register | Node | Topic) -> str:
-    match place:
+def _address(given: Register | Node | Topic) -> str:
+    match given:
         case Register(table, address, data_type, scale):
             scaled = "" if scale == 1.0 else f", scale: {scale:g}"
             return f"address: {address}, table: {table}, data_type: {data_type}{scaled}"

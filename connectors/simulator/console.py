@@ -1,8 +1,8 @@
-"""The console of `andon simulate`: lines typed on stdin, events told on stdout.
+"""The console of `andon simulate`: commands on stdin, events on stdout.
 
 Promises
-- The end of stdin ends the typing, never the plant; nor does a terminal that belongs to others.
-- Each event is one line, flushed at once.
+- The end of stdin never ends the plant; nor does a terminal that belongs to another process.
+- Each event is one row, flushed at once.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from connectors.simulator.faults import FAULTS
 from connectors.simulator.skid import Event, Skid
 from gateway.api.contracts import AndonError
 
-Tell = Callable[[Event], None]
+Report = Callable[[Event], None]
 
-_WORDS = {
+_TEXTS = {
     "fault": "fault: {name}, {description}",
     "cleared": "cleared: {names}",
     "started": "{server} started",
@@ -30,63 +30,63 @@ _WORDS = {
 }
 
 
-async def operate(skid: Skid, tell: Tell) -> None:
-    """Do what is typed, until nothing more can be."""
-    async for line in _lines_typed():
+async def operate(skid: Skid, report: Report) -> None:
+    """Executes the typed commands until stdin ends."""
+    async for command in _typed_commands():
         try:
-            await skid.obey(line)
+            await skid.execute(command)
         except AndonError as error:
-            tell({"event": "error", "message": str(error)})
+            report({"event": "error", "message": str(error)})
 
 
-def teller(*, as_json: bool) -> Tell:
-    """What tells events on stdout: as JSON objects, or in words."""
+def make_reporter(*, as_json: bool) -> Report:
+    """A function that prints events on stdout, as JSON objects or as text."""
 
-    def tell(event: Event) -> None:
-        print(json.dumps(event) if as_json else in_words(event), flush=True)  # noqa: T201 - its job
+    def report(event: Event) -> None:
+        print(json.dumps(event) if as_json else describe(event), flush=True)  # noqa: T201 - its job
 
-    return tell
+    return report
 
 
-def in_words(event: Event) -> str:
-    """An event for people."""
+def describe(event: Event) -> str:
+    """An event as text."""
     if event["event"] == "ready":
         return _ready(event)
     details: dict[str, Any] = dict(event)
     if event["event"] == "fault":
         details["description"] = FAULTS[event["name"]].description
     if event["event"] == "cleared":
-        details["names"] = ", ".join(event["names"]) or "there was no fault"
-    return _WORDS[event["event"]].format(**details)
+        details["names"] = ", ".join(event["names"]) or "there were no faults"
+    return _TEXTS[event["event"]].format(**details)
 
 
 def _ready(event: Event) -> str:
-    lines = ["The pump skid is running."]
-    lines += [
+    rows = ["The pump skid is running."]
+    rows += [
         f"  {name:8}{address}"
         for name, address in event.items()
         if name in ("modbus", "opcua", "mqtt") and address
     ]
-    return "\n".join([*lines, "Type `help` for faults and more; Ctrl-C ends it."])
+    return "\n".join([*rows, "Type `help` for faults and other commands; Ctrl-C ends it."])
 
 
-async def _lines_typed() -> AsyncIterator[str]:
-    """Lines of stdin, read in a thread: it may be a terminal, a pipe, a file or closed."""
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
+async def _typed_commands() -> AsyncIterator[str]:
+    """Commands from stdin, read in a thread: it may be a terminal, a pipe, a file or closed."""
+    commands: asyncio.Queue[str | None] = asyncio.Queue()
     # In the background of a shell, reading the terminal would stop the whole process.
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    reading = (asyncio.get_running_loop(), lines)
+    reading = (asyncio.get_running_loop(), commands)
     threading.Thread(target=_read, args=reading, name="stdin", daemon=True).start()
-    while (line := await lines.get()) is not None:
-        yield line
+    while (command := await commands.get()) is not None:
+        yield command
 
 
-def _read(loop: asyncio.AbstractEventLoop, lines: "asyncio.Queue[str | None]") -> None:
-    """Not through sys.stdin: a thread that waits holds its lock, which breaks the exit."""
+def _read(loop: asyncio.AbstractEventLoop, commands: "asyncio.Queue[str | None]") -> None:
+    """Reads stdin, bypassing sys.stdin: a waiting thread holds its lock, which breaks the exit."""
     rest = b""
     with contextlib.suppress(OSError, RuntimeError):  # stdin closed; the loop has ended
-        while got := os.read(0, 4096):
-            *whole, rest = (rest + got).split(b"\n")
-            for line in whole:
-                loop.call_soon_threadsafe(lines.put_nowait, line.decode(errors="replace"))
-        loop.call_soon_threadsafe(lines.put_nowait, None)
+        while data := os.read(0, 4096):
+            *whole, rest = (rest + data).split(b"\n")
+            for command in whole:
+                loop.call_soon_threadsafe(commands.put_nowait, command.decode(errors="replace"))
+        loop.call_soon_threadsafe(commands.put_nowait, None)

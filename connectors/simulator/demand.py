@@ -1,10 +1,10 @@
-"""What the plant is asked for: consumers that draw water from the header tank.
+"""The demand on the plant: consumers that draw water from the header tank.
 
 Promises
-- Load changes are steps and ramps every few minutes, smoothed as the network smooths them; they
-  come at times that depend on the seed alone, never on the step.
-- On top of them the draw swings by a few per cent with a period of some 12 s and flickers, so a
-  sensor that stands still is soon out of step with its neighbours.
+- Load changes are steps and ramps every few minutes, smoothed as by a pipe network; their times
+  depend only on the seed, never on the step.
+- On top of them the draw swings by a few per cent with a period of about 12 s and flickers, so a
+  frozen sensor soon differs from its neighbours.
 """
 
 from math import exp, pi, sin, sqrt
@@ -14,7 +14,7 @@ import numpy as np
 LOW, HIGH = 53.0, 64.0
 """The range of load changes, m3/h."""
 
-_SWING, _SWING_PERIOD, _SWING_WANDER = 0.07, 12.0, 0.06  # of the load, s, rad per square root of s
+_SWING, _SWING_PERIOD, _SWING_NOISE = 0.07, 12.0, 0.06  # of the load, s, rad per square root of s
 _FLICKER, _FLICKER_TIME = 0.008, 4.0  # of the load, s
 _LEAST_CHANGE = 4.0  # m3/h
 
@@ -29,13 +29,13 @@ class Lag:
         self.value = value
 
     def toward(self, target: float) -> float:
-        """One step; returns the new value."""
+        """Advances one step; returns the new value."""
         self.value = target + (self.value - target) * self.keep
         return self.value
 
 
-class Wander:
-    """Noise with a memory of `time` s and a standard deviation of `spread`, whatever the step."""
+class CorrelatedNoise:
+    """Noise with correlation time `time` s and standard deviation `spread`, at any step."""
 
     __slots__ = ("keep", "kick", "value")
 
@@ -45,7 +45,7 @@ class Wander:
         self.value = 0.0
 
     def step(self, normal: float) -> float:
-        """One step, driven by one standard normal number; returns the new value."""
+        """Advances one step with a standard normal number; returns the new value."""
         self.value = self.value * self.keep + self.kick * normal
         return self.value
 
@@ -60,14 +60,14 @@ class Demand:
         self._next_change = start + float(rng.uniform(60, 180))
         self._phase = float(rng.uniform(0, 2 * pi))
         self._turn = 2 * pi * dt / _SWING_PERIOD
-        self._stray = _SWING_WANDER * sqrt(dt)
+        self._phase_noise = _SWING_NOISE * sqrt(dt)
         self._dt = dt
         self._network = Lag(15.0, dt, self._load)
-        self._flicker = Wander(_FLICKER_TIME, dt, _FLICKER)
+        self._flicker = CorrelatedNoise(_FLICKER_TIME, dt, _FLICKER)
         self.now = self._load
 
     def _change_load(self, now: float) -> None:
-        """A step, or a ramp of up to a minute, to another load."""
+        """Begins a step, or a ramp of up to a minute, to another load."""
         rng = self._rng
         target = self._target
         while abs(target - self._target) < _LEAST_CHANGE:
@@ -76,8 +76,8 @@ class Demand:
         self._target, self._slope = target, abs(target - self._load) / over
         self._next_change = now + over + float(rng.uniform(60, 180))
 
-    def step(self, now: float, stray: float, flicker: float) -> float:
-        """The draw at `now` s; `stray` and `flicker` are standard normal numbers."""
+    def step(self, now: float, phase_noise: float, flicker: float) -> float:
+        """The draw at `now` s; `phase_noise` and `flicker` are standard normal numbers."""
         if now >= self._next_change:
             self._change_load(now)
         stride = self._slope * self._dt
@@ -85,7 +85,7 @@ class Demand:
         self._load = (
             self._target if abs(gap) <= stride else self._load + (stride if gap > 0 else -stride)
         )
-        self._phase += self._turn + self._stray * stray
+        self._phase += self._turn + self._phase_noise * phase_noise
         swing = _SWING * sin(self._phase) + self._flicker.step(flicker)
         self.now = self._network.toward(self._load) * (1 + swing)
         return self.now

@@ -1,11 +1,11 @@
-"""The faults of the pump skid: what they are called, what they move, how they grow.
+"""The faults of the pump skid: their names, the tags they affect, and how they grow.
 
 Promises
-- A fault starts at nothing and grows to its full severity over its ramp; when it is cleared its
-  cause is gone at once, and the plant recovers with its own time constants.
-- A slow fault takes as long as is said to its full severity, and grows on until it is cleared.
-- Faults draw no random numbers of their own, so the same seed with and without a fault differs by
-  the fault alone.
+- A fault starts at zero and grows to its full severity over its ramp; when it is cleared its cause
+  is gone at once, and the plant recovers with its own time constants.
+- A slow fault reaches its full severity in the given time, and grows on until it is cleared.
+- Faults draw no random numbers, so the same seed with and without a fault differs only by the
+  fault.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from connectors.simulator.signals import MODBUS
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """`ramp`: seconds from first trace to full severity; `moves`: the tags that show it."""
+class SimulatedFault:
+    """`ramp`: seconds from onset to full severity; `moves`: the tags that it affects."""
 
     name: str
     ramp: float
@@ -30,37 +30,42 @@ DRIFTING_SENSOR = "drifting_sensor"
 FROZEN_SENSOR = "frozen_sensor"
 PLC_GONE = "plc_gone"
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, SimulatedFault] = {
     fault.name: fault
     for fault in (
-        Fault(
+        SimulatedFault(
             BEARING_WEAR,
             25.0,
             ("vibration_de", "vibration_nde", "bearing_temperature_de", "current", "power"),
             "the drive-end bearing runs rough and warm",
         ),
-        Fault(
+        SimulatedFault(
             CAVITATION,
             25.0,
             ("suction_pressure", "discharge_pressure", "flow", "vibration_de", "vibration_nde",
              "current", "power"),
             "a clogged strainer starves the pump of suction pressure",
         ),
-        Fault(
+        SimulatedFault(
             STICKING_VALVE,
             5.0,
             ("valve_position", "valve_setpoint", "flow", "discharge_pressure", "suction_pressure",
              "current", "power", "level"),
             "the control valve no longer follows its setpoint",
         ),
-        Fault(
+        SimulatedFault(
             DRIFTING_SENSOR,
             30.0,
             ("discharge_pressure",),
             "the discharge pressure transmitter reads more than there is",
         ),
-        Fault(FROZEN_SENSOR, 0.0, ("flow",), "the flow meter repeats its last value"),
-        Fault(PLC_GONE, 0.0, tuple(s.name for s in MODBUS), "the PLC closes every connection"),
+        SimulatedFault(FROZEN_SENSOR, 0.0, ("flow",), "the flow meter repeats its last value"),
+        SimulatedFault(
+            PLC_GONE,
+            0.0,
+            tuple(signal.name for signal in MODBUS),
+            "the PLC closes every connection",
+        ),
     )
 }  # fmt: skip
 
@@ -68,17 +73,17 @@ MOVED_TAGS: dict[str, tuple[str, ...]] = {name: fault.moves for name, fault in F
 
 
 class ActiveFaults:
-    """Which faults are in the plant and how far each has grown."""
+    """The faults that are active in the plant, and the severity of each."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
         self._over: dict[str, float] = {}
 
     def inject(self, name: str, now: float, over: float | None = None) -> None:
-        """Let a fault begin at `now` (s of plant time); KeyError if there is none of that name.
+        """Starts a fault at `now` (s of plant time); KeyError for an unknown name.
 
-        `over`: s to its full severity instead of its ramp, and it grows on beyond that. What has no
-        ramp is there at once all the same.
+        `over`: seconds to its full severity instead of its ramp; it then grows on. A fault without
+        a ramp is still immediate.
         """
         if FAULTS[name].name in self._since:
             return
@@ -87,14 +92,14 @@ class ActiveFaults:
             self._over[name] = over
 
     def clear(self) -> tuple[str, ...]:
-        """Take every fault away; returns their names."""
+        """Removes every fault; returns their names."""
         gone = tuple(self._since)
         self._since.clear()
         self._over.clear()
         return gone
 
     def severity(self, name: str, now: float) -> float:
-        """0 (absent) to 1 (fully grown), or on beyond 1 where it is slow."""
+        """0 (absent) to 1 (full severity); a slow fault grows beyond 1."""
         since = self._since.get(name)
         if since is None:
             return 0.0

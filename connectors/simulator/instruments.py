@@ -1,7 +1,7 @@
-"""What the instruments make of the truth: noise, drift, a stuck value, range and resolution.
+"""The instruments: they add noise, range and resolution to the true values.
 
 Promises
-- A reading is what a client of the servers gets, digit for digit: limited to the transmitter's
+- A reading is exactly the value that a client of the servers gets: limited to the transmitter's
   range and rounded to its resolution.
 - Reading twice at the same step gives the same values.
 """
@@ -19,7 +19,7 @@ _CHUNK = 1024
 
 
 class Noise:
-    """Rows of `width` standard normal numbers, drawn in chunks: one by one costs ten times more."""
+    """Rows of `width` standard normal numbers, drawn in chunks, which is ten times faster."""
 
     def __init__(self, rng: np.random.Generator, width: int) -> None:
         self._rng, self._width = rng, width

@@ -2,8 +2,8 @@
 
 Promises
 - All registers of a table belong to the same instant.
-- The registers refuse to be written: nobody operates this plant over Modbus.
-- `stop` closes the listener and every connection; `start` comes back on the same port.
+- The registers are read-only: the plant cannot be operated over Modbus.
+- `stop` closes the listener and every connection; `start` listens on the same port again.
 """
 
 import logging
@@ -18,11 +18,11 @@ from gateway.api.contracts import ConfigError
 
 _REGISTERS = 16
 _TABLE_OF = {3: "holding", 4: "input"}  # by function code
-_WORDS = {"float32": ">f", "uint16": ">H", "int16": ">h"}
-_PLACES = tuple(
-    (index, signal.place)
+_TEXTS = {"float32": ">f", "uint16": ">H", "int16": ">h"}
+_ADDRESSES = tuple(
+    (index, signal.address)
     for index, signal in enumerate(SIGNALS)
-    if signal in MODBUS and isinstance(signal.place, Register)
+    if signal in MODBUS and isinstance(signal.address, Register)
 )
 
 Tables = dict[str, list[int]]
@@ -31,20 +31,20 @@ Tables = dict[str, list[int]]
 def encode(readings: Readings) -> Tables:
     """The registers of both tables, 0 to 65535 each; those without a signal are 0."""
     tables: Tables = {"holding": [0] * _REGISTERS, "input": [0] * _REGISTERS}
-    for index, place in _PLACES:
-        words = _words(readings[index], place)
-        tables[place.table][place.address : place.address + len(words)] = words
+    for index, register in _ADDRESSES:
+        words = _words(readings[index], register)
+        tables[register.table][register.address : register.address + len(words)] = words
     return tables
 
 
-def _words(value: float, place: Register) -> tuple[int, ...]:
-    raw = value if place.data_type == "float32" else round(value / place.scale)
-    packed = struct.pack(_WORDS[place.data_type], raw)
+def _words(value: float, register: Register) -> tuple[int, ...]:
+    raw = value if register.data_type == "float32" else round(value / register.scale)
+    packed = struct.pack(_TEXTS[register.data_type], raw)
     return struct.unpack(f">{len(packed) // 2}H", packed)
 
 
 class ModbusServer:
-    """Serves the PLC's signals at `host`:`port`; port 0 takes a free one, which is then kept."""
+    """Serves the PLC's signals at `host`:`port`; port 0 selects a free one, which is then kept."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
@@ -58,11 +58,11 @@ class ModbusServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it listens."""
+        """True while it listens."""
         return self._server is not None
 
     async def start(self) -> None:
-        """Listen; ConfigError if the port cannot be had."""
+        """Starts listening; ConfigError if the port is not available."""
         from pymodbus.server import ModbusTcpServer
 
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -78,14 +78,14 @@ class ModbusServer:
         self.port = server.transport.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close the listener and every connection."""
+        """Closes the listener and every connection."""
         server, self._server = self._server, None
         if server is not None:
             await stop_accepting(server.transport.sockets)
             await server.shutdown()
 
-    async def publish(self, at: int, readings: Readings) -> None:  # noqa: ARG002 - one verb for all servers
-        """Show these readings from now on."""
+    async def publish(self, at: int, readings: Readings) -> None:  # noqa: ARG002 - the same signature for all servers
+        """Serves these readings from now on."""
         self._tables = encode(readings)
 
     async def _refresh(
@@ -102,7 +102,7 @@ class ModbusServer:
 
 
 def _device(refresh: Callable[..., Coroutine[Any, Any, None]]) -> Any:
-    """A device with two read-only tables; pymodbus calls `refresh` before each answer."""
+    """A device with two read-only tables; pymodbus calls `refresh` before each response."""
     from pymodbus.simulator import DataType, SimData, SimDevice
 
     def block() -> list[SimData]:

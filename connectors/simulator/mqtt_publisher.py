@@ -1,8 +1,8 @@
 """The skid's wireless sensors: they publish JSON to a broker, {"value": 21.4, "at": "2026-...Z"}.
 
 Promises
-- A broker that is away is tried again every second; of that time only the newest value of each
-  topic is kept, as by a sensor without memory.
+- A broker that is away is tried again every second; meanwhile only the newest value of each topic
+  is kept, as in a sensor without memory.
 - `at` is the time of the measurement, ISO 8601 in UTC.
 """
 
@@ -15,10 +15,10 @@ from connectors.simulator.instruments import Readings
 from connectors.simulator.signals import MQTT, SIGNALS, Topic
 from gateway.api.model import SECOND
 
-_PLACES = tuple(
-    (index, signal.place)
+_ADDRESSES = tuple(
+    (index, signal.address)
     for index, signal in enumerate(SIGNALS)
-    if signal in MQTT and isinstance(signal.place, Topic)
+    if signal in MQTT and isinstance(signal.address, Topic)
 )
 _PAUSE = 1.0
 
@@ -37,7 +37,7 @@ class MqttPublisher:
         self._task: asyncio.Task[None] | None = None
         self._due: dict[str, int] = {}
         self._newest: dict[str, str] = {}
-        self._news = asyncio.Event()
+        self._has_values = asyncio.Event()
 
     @property
     def address(self) -> str:
@@ -46,29 +46,29 @@ class MqttPublisher:
 
     @property
     def is_running(self) -> bool:
-        """Whether it publishes, or tries to."""
+        """True while it publishes, or tries to."""
         return self._task is not None
 
     async def start(self) -> None:
-        """Connect, now or as soon as the broker is there."""
+        """Connects now, or as soon as the broker is available."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="mqtt publisher")
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnects."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def publish(self, at: int, readings: Readings) -> None:
-        """Publish those readings, taken at `at` ns, whose time has come."""
-        for index, topic in _PLACES:
+        """Publishes the due readings among these, which were taken at `at` ns."""
+        for index, topic in _ADDRESSES:
             if at < self._due.get(topic.name, 0):
                 continue
             self._due[topic.name] = at + round(topic.every * SECOND)
             self._newest[topic.name] = json.dumps({"value": readings[index], "at": iso(at)})
-            self._news.set()
+            self._has_values.set()
 
     async def _run(self) -> None:
         import aiomqtt
@@ -82,8 +82,8 @@ class MqttPublisher:
 
     async def _pump(self, client: Any) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._has_values.wait()
+            self._has_values.clear()
             for topic in tuple(self._newest):
                 await client.publish(topic, self._newest[topic])
                 self._newest.pop(topic)

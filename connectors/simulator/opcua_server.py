@@ -1,10 +1,10 @@
-"""The skid's condition monitor: an OPC UA server without security, as most of them are delivered.
+"""The skid's condition monitor: an OPC UA server without security, the usual factory setting.
 
 Promises
 - Source timestamps are the plant's time.
 - Nodes are named by string in one namespace, so a client never depends on an index.
-- `stop` ends every session; `start` comes back on the same port as a new server would, with
-  nothing remembered.
+- `stop` ends every session; `start` listens on the same port again, like a new server without
+  state.
 """
 
 import logging
@@ -17,15 +17,15 @@ from connectors.simulator.signals import NAMESPACE, OPCUA, OPCUA_PATH, SIGNALS, 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND
 
-_PLACES = tuple(
-    (index, signal.place.identifier)
+_ADDRESSES = tuple(
+    (index, signal.address.identifier)
     for index, signal in enumerate(SIGNALS)
-    if signal in OPCUA and isinstance(signal.place, Node)
+    if signal in OPCUA and isinstance(signal.address, Node)
 )
 
 
 class OpcUaServer:
-    """Serves the monitor's signals at `url`; port 0 takes a free one, which is then kept."""
+    """Serves the monitor's signals at `url`; port 0 selects a free one, which is then kept."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
@@ -36,7 +36,7 @@ class OpcUaServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"opc.tcp://{self.host}:{self.port}{OPCUA_PATH}"
 
     @property
@@ -46,11 +46,11 @@ class OpcUaServer:
 
     @property
     def is_running(self) -> bool:
-        """Whether it listens."""
+        """True while it listens."""
         return self._server is not None
 
     async def start(self) -> None:
-        """Build the address space (a second or two) and listen; ConfigError without the port."""
+        """Builds the address space (1 to 2 s) and listens; ConfigError if the port is taken."""
         if self._server is not None:
             return
         server = await self._build()
@@ -62,13 +62,13 @@ class OpcUaServer:
         self.port, self._server = server.bserver.port, server
 
     async def stop(self) -> None:
-        """Close the listener, every connection and every session."""
+        """Closes the listener, every connection and every session."""
         server, self._server = self._server, None
         if server is not None:
             await _end(server)
 
     async def publish(self, at: int, readings: Readings) -> None:
-        """Show these readings, taken at `at` ns, and notify the subscribers."""
+        """Serves these readings, taken at `at` ns, and notifies the subscribers."""
         self._last = at, readings
         if self._server is not None:
             await self._show(self._server, at, readings)
@@ -93,7 +93,7 @@ class OpcUaServer:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
         server = Server()
         await server.init()
-        # Its own clock sleeps a second at a time and `stop` would wait for it; `publish` does it.
+        # asyncua's clock task sleeps 1 s at a time and would delay `stop`: `publish` sets it.
         server.disable_clock()
         server.set_endpoint(self.url)
         server.set_server_name("Pump condition monitor")
@@ -102,22 +102,22 @@ class OpcUaServer:
         space = await server.register_namespace(NAMESPACE)
         folders: dict[str, Any] = {}
         self._nodes = []
-        for index, identifier in _PLACES:
+        for index, identifier in _ADDRESSES:
             parent, name = identifier.split(".")
             if parent not in folders:
-                place = ua.NodeId.from_string(f"ns={space};s={parent}")
-                folders[parent] = await server.nodes.objects.add_object(place, f"{space}:{parent}")
-            place = ua.NodeId.from_string(f"ns={space};s={identifier}")
-            await folders[parent].add_variable(place, f"{space}:{name}", 0.0)
-            self._nodes.append((index, place))
+                folder = ua.NodeId.from_string(f"ns={space};s={parent}")
+                folders[parent] = await server.nodes.objects.add_object(folder, f"{space}:{parent}")
+            node = ua.NodeId.from_string(f"ns={space};s={identifier}")
+            await folders[parent].add_variable(node, f"{space}:{name}", 0.0)
+            self._nodes.append((index, node))
         if self._last is not None:
             await self._show(server, *self._last)
         return server
 
 
 async def _end(server: Any) -> None:
-    """Stop a server with all it keeps for clients that may come back."""
-    listener = server.bserver._server  # noqa: SLF001 - asyncua keeps it to itself
+    """Stops a server, and the sessions that it keeps for clients that may reconnect."""
+    listener = server.bserver._server  # noqa: SLF001 - asyncua has no public attribute for it
     if listener is not None:
         await stop_accepting(listener.sockets)
     await server.stop()

@@ -1,12 +1,12 @@
-"""The pump skid itself: a pump on a drive lifts water through a control valve into a header tank.
+"""The physics of the pump skid: a pump with a drive lifts water through a valve into a header tank.
 
-The drive's speed follows the demand, the level controller moves the valve. Pump curve and system
-curve meet in the flow; from it follow pressures, power and current, from speed and load the
-vibration, from the losses the temperatures.
+The drive's speed follows the demand, the level controller moves the valve. The flow is where pump
+curve and system curve intersect; it determines pressures, power and current. Speed and load
+determine the vibration, the losses determine the temperatures.
 
 Promises
-- Pure: no clock, no I/O. `step` moves the plant by `dt`; the same seed gives the same series.
-- It starts warm and settled, and every lag is discretised exactly, so the step hardly matters.
+- Pure: no clock, no I/O. `step` advances the plant by `dt`; the same seed gives the same series.
+- It starts warm and stable, and every lag is discretised exactly, so the step hardly matters.
 - Plain floats inside: an hour at 100 ms takes about half a second.
 """
 
@@ -16,7 +16,7 @@ from math import log, pi, sin, sqrt
 import numpy as np
 
 from connectors.simulator import faults as names
-from connectors.simulator.demand import Demand, Lag, Wander
+from connectors.simulator.demand import CorrelatedNoise, Demand, Lag
 from connectors.simulator.faults import ActiveFaults
 from connectors.simulator.instruments import Noise, Readings, read
 from connectors.simulator.signals import SIGNALS, TAGS
@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 STEP = SECOND // 10
 """The usual step, ns."""
 EPOCH = 1_767_225_600 * SECOND
-"""Where a plant's time starts if nobody says: 2026-01-01T00:00:00Z."""
+"""The default start of a plant's time: 2026-01-01T00:00:00Z."""
 
 _RATED_SPEED = 2950.0  # rpm
 _SHUTOFF = 6.5  # bar at rated speed and no flow
@@ -39,16 +39,16 @@ _MOTOR_EFFICIENCY, _RATED_TORQUE = 0.91, 48.6  # -, Nm
 _TANK = 6.0  # m3
 _LEVEL_SETPOINT, _MIDDLE = 50.0, 55.0  # %, %
 _MEAN_LOAD = 58.0  # m3/h
-_SETTLE = 1800.0  # s
+_WARM_UP = 1800.0  # s
 _CRAWL = 300.0  # rpm
-_REST = 1e-3  # rpm: below this it stands still, and what is divided by the speed is zero
+_REST = 1e-3  # rpm: the speed of a stopped pump, never 0 because it is a divisor
 _DAY = 86400.0
 _PROCESS_NOISES = 8
 
 
 @dataclass(slots=True)
 class State:
-    """The truth, in the units of `SIGNALS` and in their order."""
+    """The true values, in the units and the order of `SIGNALS`."""
 
     speed: float
     current: float
@@ -72,25 +72,25 @@ class State:
 
 
 def speed_for(demand: float) -> float:
-    """The speed in rpm that the drive is set to for a demand in m3/h."""
+    """The drive's speed in rpm for a demand in m3/h."""
     return 2886.0 + 30.0 * (demand - _MEAN_LOAD)
 
 
 def resistance(valve: float) -> float:
-    """What the whole circuit loses in bar per (m3/h)^2 with the valve open by so many per cent."""
+    """The loss of the whole circuit in bar per (m3/h)^2 at a valve opening in per cent."""
     kv: float = _VALVE_KVS * _VALVE_RANGE ** (valve / 100 - 1)
     return _PUMP_SLOPE + _SUCTION_LOSS + _PIPE_LOSS + 1 / kv**2
 
 
 def valve_for(flow: float, speed: float) -> float:
-    """The opening in per cent that gives a flow in m3/h at a speed in rpm."""
+    """The valve opening in per cent for a flow in m3/h at a speed in rpm."""
     drive = _SHUTOFF * (speed / _RATED_SPEED) ** 2 + _SUPPLY - _BACK
     rest = drive / flow**2 - (_PUMP_SLOPE + _SUCTION_LOSS + _PIPE_LOSS)
     return 100 * (1 + log(1 / sqrt(rest) / _VALVE_KVS) / log(_VALVE_RANGE))
 
 
 class Plant:
-    """A pump skid at `at` ns UTC. `step` moves it on, `readings` is what its instruments show."""
+    """A pump skid at `at` ns UTC. `step` advances it, `readings` reads its instruments."""
 
     def __init__(self, seed: int = 1, *, start: int = EPOCH, step: int = STEP) -> None:
         process, sensors = np.random.default_rng(seed).spawn(2)
@@ -99,12 +99,12 @@ class Plant:
         self._steps = 0
         self._noise = Noise(np.random.default_rng(process.integers(2**63)), _PROCESS_NOISES)
         self._sensor_noise = Noise(sensors, len(SIGNALS))
-        self._demand = Demand(process, self._dt, start=-_SETTLE)
+        self._demand = Demand(process, self._dt, start=-_WARM_UP)
         self._stuck_flow: float | None = None
         self.is_running = True
-        """Set to False to stop the pump: another one then feeds the consumers."""
+        """Set it to False to stop the pump: another one then feeds the consumers."""
         self._build_lags()
-        self._settle()
+        self._warm_up()
 
     @property
     def elapsed(self) -> float:
@@ -112,7 +112,7 @@ class Plant:
         return self._steps * self._dt
 
     def readings(self) -> Readings:
-        """What the instruments show now."""
+        """The current values of the instruments."""
         truth = self.state.values()
         drift = self.faults.severity(names.DRIFTING_SENSOR, self.elapsed)
         truth[_DISCHARGE] += 1.2 * drift
@@ -122,18 +122,18 @@ class Plant:
         return shown
 
     def inject(self, fault: str, over: float | None = None) -> None:
-        """Let a fault begin now, slowly over so many s; KeyError if there is none of that name."""
+        """Starts a fault now, slowly over `over` s if given; KeyError for an unknown name."""
         self.faults.inject(fault, self.elapsed, over)
         if fault == names.FROZEN_SENSOR and self._stuck_flow is None:
             self._stuck_flow = self.readings()[_FLOW]
 
     def clear(self) -> tuple[str, ...]:
-        """Take every fault away; returns their names."""
+        """Removes every fault; returns their names."""
         self._stuck_flow = None
         return self.faults.clear()
 
     def step(self) -> None:
-        """Move the plant by one step."""
+        """Advances the plant by one step."""
         self._steps += 1
         self.at += self._dt_ns
         self._normals = self._sensor_noise.row()
@@ -141,7 +141,7 @@ class Plant:
 
     @property
     def _turning(self) -> float:
-        """1 while it runs, falling to 0 as it comes to rest: no current, and nothing vibrates."""
+        """1 while it runs, falling to 0 as it stops: current and vibration scale with it."""
         return min(self.state.speed / _CRAWL, 1.0)
 
     def _build_lags(self) -> None:
@@ -155,26 +155,31 @@ class Plant:
         self._integral = valve - _MIDDLE
         self._bearing_de, self._bearing_nde = Lag(70.0, dt, 20.0), Lag(85.0, dt, 20.0)
         self._winding = Lag(120.0, dt, 20.0)
-        self._supply = Wander(60.0, dt, 0.008)
-        self._unmetered = Wander(20.0, dt, 2.0)
-        self._rough_de, self._rough_nde = Wander(15.0, dt, 0.008), Wander(15.0, dt, 0.008)
-        self._bubbles, self._collapse = Wander(0.6, dt), Wander(0.4, dt)
+        self._supply = CorrelatedNoise(60.0, dt, 0.008)
+        self._unmetered = CorrelatedNoise(20.0, dt, 2.0)
+        self._rough_de, self._rough_nde = (
+            CorrelatedNoise(15.0, dt, 0.008),
+            CorrelatedNoise(15.0, dt, 0.008),
+        )
+        self._bubbles, self._collapse = CorrelatedNoise(0.6, dt), CorrelatedNoise(0.4, dt)
         self.state = State(*[0.0] * len(SIGNALS))
         self.state.level, self.state.valve_setpoint = _LEVEL_SETPOINT, valve
 
-    def _settle(self) -> None:
-        """Half an hour that nobody sees: it starts as a plant that has long been running."""
+    def _warm_up(self) -> None:
+        """Runs half an hour before the start, so that the plant begins warm and stable."""
         for lag, target in self._thermal_targets():
             lag.value = target
-        for step in range(1 - round(_SETTLE / self._dt), 1):
+        for step in range(1 - round(_WARM_UP / self._dt), 1):
             self._advance(step * self._dt)
         self._normals = self._sensor_noise.row()
 
     def _advance(self, now: float) -> None:
-        stray, flicker, supply, rough_de, rough_nde, bubble, collapse, draw = self._noise.row()
+        phase_noise, flicker, supply, rough_de, rough_nde, bubble, collapse, draw = (
+            self._noise.row()
+        )
         cavitation = self.faults.severity(names.CAVITATION, now)
         wear = self.faults.severity(names.BEARING_WEAR, now)
-        demand = self._demand.step(now, stray, flicker)
+        demand = self._demand.step(now, phase_noise, flicker)
         self._control(demand, self.faults.severity(names.STICKING_VALVE, now))
         self._hydraulics(
             (demand + self._unmetered.step(draw)) if self.is_running else self.state.flow,
@@ -190,7 +195,7 @@ class Plant:
         self._temperatures(now, wear)
 
     def _control(self, demand: float, stiction: float) -> None:
-        """Drive and level controller; a sticking valve only gives way to a large error."""
+        """Drive and level controller; a sticking valve moves only at a large error."""
         state, dt = self.state, self._dt
         if not self.is_running:
             state.speed = max(self._drive.toward(0.0), _REST)
@@ -198,8 +203,8 @@ class Plant:
         error = _LEVEL_SETPOINT - state.level
         self._integral += error * dt * 1.5 / 200
         ahead = demand - self._slow_demand.toward(demand)
-        asked = _MIDDLE + self._integral + 1.5 * error + 1.3 * ahead
-        state.valve_setpoint = min(max(asked, 5.0), 95.0)
+        wanted = _MIDDLE + self._integral + 1.5 * error + 1.3 * ahead
+        state.valve_setpoint = min(max(wanted, 5.0), 95.0)
         state.speed = self._drive.toward(speed_for(demand))
         if abs(state.valve_setpoint - self._valve.value) >= 15.0 * stiction:
             self._valve.toward(state.valve_setpoint)
@@ -208,7 +213,7 @@ class Plant:
     def _hydraulics(
         self, drawn: float, supply: float, cavitation: float, bubbles: float, collapse: float
     ) -> None:
-        """Where pump curve and system curve meet, and what that does to the tank."""
+        """The flow at which pump curve and system curve intersect, and the level of the tank."""
         state = self.state
         before = _SUPPLY + supply - cavitation * (0.7 + 0.06 * collapse)
         strength = 1 - cavitation * (0.12 + 0.05 * bubbles)
@@ -223,7 +228,7 @@ class Plant:
         state.level = min(max(state.level + filled, 0.0), 100.0)
 
     def _motor(self, wear: float) -> None:
-        """Hydraulic power over the efficiency is shaft power; the torque draws the current."""
+        """Shaft power is hydraulic power over the efficiency; the current follows the torque."""
         state = self.state
         turns = state.speed / _RATED_SPEED
         off_best = state.flow / (_BEST_FLOW * turns) - 1
@@ -260,7 +265,7 @@ class Plant:
         )
 
     def _temperatures(self, now: float, wear: float) -> None:
-        """Each body follows its losses over the air around it."""
+        """Each temperature follows its losses above the ambient temperature."""
         state = self.state
         state.ambient_temperature = 22.0 + 4.0 * sin(2 * pi * now / _DAY)
         for lag, target in self._thermal_targets(wear):

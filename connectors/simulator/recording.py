@@ -1,7 +1,7 @@
-"""Recording the plant to a file as fast as it can be computed, without servers.
+"""Records the plant to a file as fast as it can be computed, without servers.
 
 Promises
-- A row holds what a poller would have read at its time from each tag: the newest reading then.
+- A row holds the value of each tag that a poller would have read at its time.
 - One column `timestamp` (UTC; ISO 8601 in CSV, nanoseconds in Parquet), then one per tag.
 - The same seed, start and sample give the same file.
 """
@@ -26,8 +26,8 @@ _CHUNK = 3600
 class Recipe(NamedTuple):
     """What to record; times in ns. A fault begins `fault_after` the start.
 
-    `fault_over` is how long a slow fault takes to its full severity, beyond which it grows on.
-    `stops` are stretches in which the pump stands still: when each begins and how long it is.
+    `fault_over` is the time a slow fault takes to its full severity, after which it grows on.
+    `stops` lists when the pump stops, each as the time after the start and the length.
     """
 
     length: Nanos
@@ -40,7 +40,7 @@ class Recipe(NamedTuple):
     stops: Sequence[tuple[Nanos, Nanos]] = ()
 
     def is_stopped(self, since: Nanos) -> bool:
-        """Whether the pump stands still so long after the start."""
+        """True if the pump is stopped at this time after the start."""
         return any(begin <= since < begin + length for begin, length in self.stops)
 
 
@@ -63,7 +63,7 @@ def rows(recipe: Recipe) -> Iterator[Row]:
 
 
 def record(path: Path, recipe: Recipe, progress: Callable[[float], None] = lambda _: None) -> int:
-    """Write the file and return its number of rows; `progress` is told the share done, 0 to 1."""
+    """Writes the file, returns its number of rows; `progress` gets the share done, 0 to 1."""
     total, written, chunk = recipe.length // recipe.sample, 0, list[Row]()
     with _writer(path) as write:
         for row in rows(recipe):

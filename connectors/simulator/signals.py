@@ -2,7 +2,7 @@
 
 Promises
 - The order of `SIGNALS` is the order of every reading and of every recorded column.
-- `resolution` is what the instrument delivers, so a recorded value is the value a client reads:
+- `resolution` is the instrument's, so a recorded value is the value a client reads:
   scaled registers step by their scale, float32 registers by a power of two that they hold exactly.
 - `low` and `high` are the transmitter's range; it saturates there.
 """
@@ -17,7 +17,7 @@ UNIT_ID = 1
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Where a signal stands in the PLC; addresses count from 0, floats have the high word first."""
+    """A signal's registers in the PLC; addresses count from 0, floats have the high word first."""
 
     table: Literal["holding", "input"]
     address: int
@@ -27,14 +27,14 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where a signal stands in the condition monitor: a string identifier in `NAMESPACE`."""
+    """A signal's node in the condition monitor: a string identifier in `NAMESPACE`."""
 
     identifier: str
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Where a signal is published, as {"value": ..., "at": ...}, `every` so many seconds."""
+    """A signal's topic, with {"value": ..., "at": ...}, published `every` so many seconds."""
 
     name: str
     every: float
@@ -42,7 +42,7 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One measured value: its range in `unit`, the standard deviation of its noise, its place."""
+    """One measured value: its range in `unit`, the standard deviation of its noise, its address."""
 
     name: str
     unit: str
@@ -50,7 +50,7 @@ class Signal:
     high: float
     noise: float
     resolution: float
-    place: Register | Node | Topic
+    address: Register | Node | Topic
     description: str
 
 
@@ -88,6 +88,6 @@ SIGNALS: tuple[Signal, ...] = (
 )  # fmt: skip
 
 TAGS: tuple[str, ...] = tuple(signal.name for signal in SIGNALS)
-MODBUS: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.place, Register))
-OPCUA: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.place, Node))
-MQTT: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.place, Topic))
+MODBUS: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.address, Register))
+OPCUA: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.address, Node))
+MQTT: tuple[Signal, ...] = tuple(s for s in SIGNALS if isinstance(s.address, Topic))

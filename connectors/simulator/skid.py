@@ -1,10 +1,10 @@
-"""The running skid: a plant in real time, and the servers that show it.
+"""The running skid: a plant in real time, and its servers.
 
 Promises
-- The plant keeps to the wall clock: after a stall it catches up step by step, showing only what
-  is recent, so nothing is slowed down and no old value is passed off as new.
-- Each server can be stopped and started while the plant runs on.
-- Whatever happens to the plant is told as one event, a flat mapping with the key `event`.
+- The plant keeps up with the wall clock: after a stall it catches up step by step and publishes
+  only recent values, so no old value looks new.
+- Each server can be stopped and started while the plant keeps running.
+- Each change of the plant is reported as one event, a flat mapping with the key `event`.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from gateway.api.model import SECOND
 
 Event = Mapping[str, Any]
 RECENT = 1 * SECOND
-HELP = """fault NAME    let a fault begin: {faults}
-clear         take every fault away
+HELP = """fault NAME    start a fault: {faults}
+clear         remove every fault
 stop SERVER   stop modbus, opcua or mqtt
 start SERVER  start it again
 stop pump     stop the pump; another one feeds the consumers
@@ -29,7 +29,7 @@ help          this"""
 
 
 class Server(Protocol):
-    """What shows the plant to the world."""
+    """A server that publishes the plant's readings."""
 
     @property
     def is_running(self) -> bool: ...
@@ -46,31 +46,31 @@ def plant_now(seed: int) -> Plant:
 
 
 class Skid:
-    """A plant with its servers by name; `tell` is called with each event."""
+    """A plant with its servers by name; `report` is called with each event."""
 
     def __init__(
-        self, plant: Plant, servers: Mapping[str, Server], tell: Callable[[Event], None]
+        self, plant: Plant, servers: Mapping[str, Server], report: Callable[[Event], None]
     ) -> None:
-        self.plant, self.servers, self._tell = plant, servers, tell
+        self.plant, self.servers, self._report = plant, servers, report
         self._due: list[tuple[int, str]] = []
 
     async def start(self) -> None:
-        """Start every server, showing the plant as it is."""
+        """Starts every server with the current readings."""
         await self._publish()
         for server in self.servers.values():
             await server.start()
 
     async def stop(self) -> None:
-        """Stop every server."""
+        """Stops every server."""
         for server in self.servers.values():
             await server.stop()
 
     def inject_later(self, fault: str, after: int) -> None:
-        """Let a fault begin `after` ns from now, in plant time."""
+        """Starts a fault `after` ns from now, in plant time."""
         self._due.append((self.plant.at + after, fault))
 
     async def run(self) -> None:
-        """Keep the plant at the wall clock, for ever."""
+        """Keeps the plant at the wall clock, forever."""
         while True:
             now = time.time_ns()
             while self.plant.at + STEP <= now:
@@ -81,22 +81,22 @@ class Skid:
             await asyncio.sleep(min(max(self.plant.at + STEP - time.time_ns(), 0) / SECOND, 1.0))
 
     async def inject(self, fault: str) -> None:
-        """Let a fault begin now."""
+        """Starts a fault now."""
         self.plant.inject(fault)
         if fault == PLC_GONE and "modbus" in self.servers:
             await self.servers["modbus"].stop()
-        self._tell({"event": "fault", "name": fault, "at": self.plant.at})
+        self._report({"event": "fault", "name": fault, "at": self.plant.at})
 
     async def clear(self) -> None:
-        """Take every fault away."""
+        """Removes every fault."""
         gone = self.plant.clear()
         if PLC_GONE in gone and "modbus" in self.servers:
             await self.servers["modbus"].start()
-        self._tell({"event": "cleared", "names": list(gone), "at": self.plant.at})
+        self._report({"event": "cleared", "names": list(gone), "at": self.plant.at})
 
-    async def obey(self, line: str) -> None:
-        """Do what an operator typed; what makes no sense is answered with an `error` event."""
-        match line.split():
+    async def execute(self, command: str) -> None:
+        """Executes an operator's command; reports an `error` event if it is unknown."""
+        match command.split():
             case []:
                 pass
             case ["fault", name] if name in FAULTS:
@@ -106,15 +106,17 @@ class Skid:
             case [("start" | "stop") as verb, name] if name in self.servers:
                 await (self.servers[name].start() if verb == "start" else self.servers[name].stop())
                 done = "started" if verb == "start" else "stopped"
-                self._tell({"event": done, "server": name, "at": self.plant.at})
+                self._report({"event": done, "server": name, "at": self.plant.at})
             case [("start" | "stop") as verb, "pump"]:
                 self.plant.is_running = verb == "start"
                 done = "started" if verb == "start" else "stopped"
-                self._tell({"event": done, "server": "pump", "at": self.plant.at})
+                self._report({"event": done, "server": "pump", "at": self.plant.at})
             case ["help"]:
-                self._tell({"event": "help", "message": help_text()})
+                self._report({"event": "help", "message": help_text()})
             case _:
-                self._tell({"event": "error", "message": f"{line!r} is not known; try: help"})
+                self._report(
+                    {"event": "error", "message": f"unknown command {command!r}; try: help"}
+                )
 
     async def _publish(self) -> None:
         readings = self.plant.readings()
@@ -128,5 +130,5 @@ class Skid:
 
 
 def help_text() -> str:
-    """What can be typed."""
+    """The commands."""
     return HELP.format(faults=", ".join(FAULTS))

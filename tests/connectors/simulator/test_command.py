@@ -1,4 +1,4 @@
-"""`andon simulate` as a process: it says when it is ready, does what is typed, ends when told."""
+"""`andon simulate` as a process: it reports when it is ready, executes commands, and stops."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def connects(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_it_serves_obeys_and_ends_with_clients_connected():
+def test_it_serves_executes_commands_and_ends_with_clients_connected():
     with simulating() as plant:
         ready = plant.event()
         assert ready["event"] == "ready"
@@ -73,8 +73,8 @@ def test_it_serves_obeys_and_ends_with_clients_connected():
         ):
             client.settimeout(10)
             plant.type("fault plc_gone")
-            told = plant.event()
-            assert (told["event"], told["name"]) == ("fault", "plc_gone")
+            event = plant.event()
+            assert (event["event"], event["name"]) == ("fault", "plc_gone")
             assert client.recv(1) == b""
             assert not connects(ready["modbus"])
             plant.type("clear")
@@ -91,17 +91,17 @@ def test_it_serves_obeys_and_ends_with_clients_connected():
                 assert plant.end() == 0
 
 
-def test_a_fault_comes_by_itself_and_the_end_of_stdin_ends_nothing():
+def test_a_fault_begins_by_itself_and_the_end_of_stdin_does_not_end_the_plant():
     with simulating("--fault", "cavitation", "--fault-after", "500ms") as plant:
         plant.popen.stdin.close()
         assert plant.event()["event"] == "ready"
-        told = plant.event()
-        assert (told["event"], told["name"]) == ("fault", "cavitation")
+        event = plant.event()
+        assert (event["event"], event["name"]) == ("fault", "cavitation")
         assert plant.popen.poll() is None
         assert plant.end(signal.SIGINT) == 0
 
 
-def test_a_port_that_is_taken_is_one_sentence():
+def test_a_taken_port_is_a_readable_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -152,13 +152,13 @@ def test_the_line_file_reads_every_tag_once():
     assert len(read) == len(MODBUS) + len(OPCUA) + len(MQTT)
 
 
-def test_the_line_file_watches_only_tags_that_it_reads():
+def test_the_detectors_of_the_line_file_use_only_tags_that_it_reads():
     parts = yaml.safe_load(line_file())
     read = {tag for source in parts["sources"].values() for tag in source["tags"]}
     assert set(parts["detectors"]["guard"]["tags"]) <= read
 
 
-def test_the_line_file_says_only_what_modbus_and_limits_understand():
+def test_modbus_and_limits_accept_their_parts_of_the_line_file():
     parts = yaml.safe_load(line_file())
     plc = ModbusOptions.model_validate(parts["sources"]["plc"])
     guard = LimitsOptions.model_validate(parts["detectors"]["guard"])
@@ -166,12 +166,12 @@ def test_the_line_file_says_only_what_modbus_and_limits_understand():
     assert guard.tags["level"].low == 20
 
 
-def test_the_line_file_can_do_without_a_model():
+def test_the_line_file_may_have_no_model():
     assert list(yaml.safe_load(line_file(bundle=None))["detectors"]) == ["guard"]
 
 
-class Shown:
-    """A server that only remembers what it was shown."""
+class Published:
+    """A server that only records the times of what it is given."""
 
     is_running, address = True, None
 
@@ -185,17 +185,17 @@ class Shown:
         self.at.append(at)
 
 
-async def test_the_plant_keeps_to_the_clock_and_shows_nothing_old():
+async def test_the_plant_keeps_up_with_the_clock_and_publishes_nothing_old():
     from connectors.simulator.skid import plant_now
 
     plant = plant_now(1)
     plant.at -= 10 * SECOND
-    behind, shown = plant.at, Shown()
-    skid = Skid(plant, {"only": shown}, lambda _: None)
+    behind, published = plant.at, Published()
+    skid = Skid(plant, {"only": published}, lambda _: None)
     running = asyncio.create_task(skid.run())
     async with asyncio.timeout(10):
-        while not shown.at:
+        while not published.at:
             await asyncio.sleep(0.01)
     running.cancel()
-    assert shown.at[0] >= behind + 9 * SECOND
+    assert published.at[0] >= behind + 9 * SECOND
     assert plant.elapsed > 9

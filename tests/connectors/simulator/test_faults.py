@@ -40,7 +40,7 @@ def spread():
 
 @pytest.fixture(scope="module")
 def effect(spread):
-    """What a fault adds to each tag, in its standard deviations, by seed: [time, tag]."""
+    """A fault's effect on each tag, in its standard deviations, by seed: [time, tag]."""
 
     def between(fault, seed):
         return (series(seed, fault) - series(seed)) / spread
@@ -55,12 +55,12 @@ def size(effect, since, until):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_says_which_tags_it_moves(fault):
+def test_it_lists_the_tags_it_moves(fault):
     assert MOVED_TAGS[fault]
     assert set(MOVED_TAGS[fault]) <= set(TAGS)
 
 
-def test_a_plc_that_is_gone_takes_all_its_tags_with_it():
+def test_a_plc_that_is_gone_affects_all_its_tags():
     assert MOVED_TAGS[PLC_GONE] == tuple(signal.name for signal in MODBUS)
 
 
@@ -80,7 +80,7 @@ def test_it_moves_all_its_tags(effect, fault, seed):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("fault", IN_THE_PLANT)
 def test_it_moves_a_tag_clearly_within_17_s(effect, fault, seed):
-    """Over one whole swing of the demand: a value that stands still is right twice in each."""
+    """Over one whole swing of the demand: a constant value is correct twice in each."""
     sizes = size(effect(fault, seed), 5, 17)
     assert max(sizes[tag] for tag in MOVED_TAGS[fault]) > 0.7
 
@@ -113,7 +113,7 @@ def test_a_frozen_sensor_shows_exactly_what_it_showed_last():
     assert abs(plant.state.flow - shown[flow]) > 0.1
 
 
-def test_a_sticking_valve_stands_while_its_setpoint_moves():
+def test_a_sticking_valve_does_not_move_while_its_setpoint_does():
     rows = series(1, "sticking_valve")[(ONSET + 5) * 10 : (ONSET + 25) * 10]
     position, setpoint = TAGS.index("valve_position"), TAGS.index("valve_setpoint")
     assert np.ptp(rows[:, setpoint]) > 3
@@ -130,7 +130,7 @@ def test_a_cleared_fault_lets_the_plant_recover(spread, fault):
     assert recovered[fast].max() < 0.3
 
 
-def test_clearing_names_what_is_gone():
+def test_clearing_returns_the_names_of_the_faults():
     faults = ActiveFaults()
     faults.inject("cavitation", 1.0)
     faults.inject("plc_gone", 2.0)
@@ -146,13 +146,13 @@ def test_severity_grows_over_the_ramp_and_no_further():
     assert [faults.severity("cavitation", at) for at in now] == [0.0, 0.5, 1.0, 1.0]
 
 
-def test_a_slow_fault_takes_as_long_as_it_is_given_and_grows_on():
+def test_a_slow_fault_takes_the_given_time_and_grows_on():
     faults = ActiveFaults()
     faults.inject("cavitation", 10.0, over=3600.0)
     assert [faults.severity("cavitation", 10.0 + n * 1800.0) for n in range(4)] == [0, 0.5, 1, 1.5]
 
 
-def test_once_cleared_a_fault_is_not_slow_any_more():
+def test_a_cleared_fault_is_no_longer_slow():
     faults = ActiveFaults()
     faults.inject("cavitation", 0.0, over=3600.0)
     faults.clear()
@@ -160,7 +160,7 @@ def test_once_cleared_a_fault_is_not_slow_any_more():
     assert faults.severity("cavitation", 60.0) == 1.0
 
 
-def test_injecting_again_does_not_start_anew():
+def test_injecting_again_does_not_restart_a_fault():
     faults = ActiveFaults()
     faults.inject("cavitation", 0.0)
     faults.inject("cavitation", 100.0)

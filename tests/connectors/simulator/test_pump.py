@@ -1,4 +1,4 @@
-"""The plant: deterministic, warm from the start, believable, independent of its step."""
+"""The plant: deterministic, warm from the start, plausible, independent of its step."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_its_time_moves_by_the_step():
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_it_starts_warm(hours, seed):
-    """The first second already lies where two hours of another seed lie."""
+    """The first second is already within the range of two hours of another seed."""
     first = series(seed, 1)
     low, high = hours.min(axis=0), hours.max(axis=0)
     margin = 0.25 * (high - low)
@@ -62,7 +62,7 @@ def test_it_starts_warm(hours, seed):
     assert np.all(first < high + margin)
 
 
-def test_every_value_lies_in_its_range(hours):
+def test_every_value_is_in_its_range(hours):
     assert np.all(hours >= [s.low for s in SIGNALS])
     assert np.all(hours <= [s.high for s in SIGNALS])
 
@@ -94,7 +94,7 @@ def test_values_step_by_the_resolution_of_their_instrument(hours):
         ("bearing_temperature_de", "bearing_temperature_nde", 0.9),
     ],
 )
-def test_what_belongs_together_moves_together(hours, one, other, least):
+def test_related_tags_are_correlated(hours, one, other, least):
     assert np.corrcoef(column(hours, one), column(hours, other))[0, 1] > least
 
 
@@ -115,7 +115,7 @@ def test_the_level_controller_holds_the_level(hours):
 
 
 @pytest.mark.parametrize("demand", [LOW, 58.0, HIGH])
-def test_the_valve_that_is_asked_for_gives_the_flow_that_is_asked_for(demand):
+def test_the_valve_opening_for_a_flow_gives_that_flow(demand):
     speed = speed_for(demand)
     drive = 6.5 * (speed / 2950) ** 2 + 1.2 - 3.35
     assert drive / resistance(valve_for(demand, speed)) == pytest.approx(demand**2)
@@ -132,5 +132,5 @@ def test_a_finer_step_gives_the_same_plant(hours):
     moved = np.abs(fine.mean(axis=0) - hours.mean(axis=0)) / hours.std(axis=0)
     assert moved.max() < 0.2
     ratio = np.delete(fine.std(axis=0) / hours.std(axis=0), TAGS.index("level"))
-    assert ratio.min() > 0.9  # the level wanders too slowly for two hours to compare its spread
+    assert ratio.min() > 0.9  # the level drifts too slowly to compare its spread within two hours
     assert ratio.max() < 1.1

@@ -1,4 +1,4 @@
-"""Recordings: what a poller would have read, in a file that anybody can open."""
+"""Recordings: the values a poller would have read, in a common file format."""
 
 import csv
 from datetime import datetime
@@ -20,7 +20,7 @@ def read_csv(path):
     return head, times, np.array([[float(cell) for cell in row[1:]] for row in body])
 
 
-def test_a_recording_is_what_the_plant_shows_at_each_sample(tmp_path):
+def test_a_recording_has_the_plants_readings_at_each_sample(tmp_path):
     path = tmp_path / "a.csv"
     assert record(path, Recipe(60 * SECOND, seed=9)) == 120
     head, times, values = read_csv(path)
@@ -41,7 +41,7 @@ def test_the_same_recipe_gives_the_same_file(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_parquet_holds_the_same_as_the_plant_digit_for_digit(tmp_path):
+def test_parquet_holds_exactly_the_plants_readings(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     recipe = Recipe(4000 * SECOND, seed=3)
     path = tmp_path / "a.parquet"
@@ -55,7 +55,7 @@ def test_parquet_holds_the_same_as_the_plant_digit_for_digit(tmp_path):
         assert table[tag].to_pylist() == [readings[index] for _, readings in expected]
 
 
-def test_a_fault_begins_where_it_is_asked_for():
+def test_a_fault_begins_at_the_given_time():
     recipe = Recipe(40 * SECOND, fault="drifting_sensor", fault_after=20 * SECOND)
     pressure = TAGS.index("discharge_pressure")
     without = rows(recipe._replace(fault=None))
@@ -64,7 +64,7 @@ def test_a_fault_begins_where_it_is_asked_for():
     assert drift[-1] == pytest.approx(0.8, abs=0.05)
 
 
-def test_a_slow_fault_takes_as_long_as_it_is_given():
+def test_a_slow_fault_takes_the_given_time():
     recipe = Recipe(40 * SECOND, fault="drifting_sensor", fault_over=40 * SECOND)
     pressure = TAGS.index("discharge_pressure")
     without = rows(recipe._replace(fault=None))
@@ -74,10 +74,10 @@ def test_a_slow_fault_takes_as_long_as_it_is_given():
 
 
 def test_progress_ends_at_one(tmp_path):
-    told = []
-    record(tmp_path / "a.csv", Recipe(2 * 3600 * SECOND), told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1
+    shares = []
+    record(tmp_path / "a.csv", Recipe(2 * 3600 * SECOND), shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_a_sample_between_two_steps_is_refused():
@@ -88,7 +88,7 @@ def test_a_sample_between_two_steps_is_refused():
 @pytest.mark.parametrize(
     ("name", "why"), [("a.xlsx", "csv or .parquet"), ("none/a.csv", "cannot be written")]
 )
-def test_a_file_that_cannot_be_is_refused(tmp_path, name, why):
+def test_a_file_that_cannot_be_written_is_refused(tmp_path, name, why):
     with pytest.raises(ConfigError, match=why):
         record(tmp_path / name, Recipe(SECOND))
 

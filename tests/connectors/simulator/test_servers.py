@@ -1,4 +1,4 @@
-"""The servers, read by real clients: they show the plant, and come and go on their own."""
+"""The servers, read by real clients: they serve the plant, and stop and start independently."""
 
 import asyncio
 import json
@@ -63,20 +63,22 @@ async def modbus_client(port):
 
 async def read_all(client):
     """Every Modbus signal as a client decodes it."""
-    answers = {
+    responses = {
         "holding": await client.read_holding_registers(0, count=16, device_id=1),
         "input": await client.read_input_registers(0, count=16, device_id=1),
     }
-    return {signal.name: decode(answers[signal.place.table], signal.place) for signal in MODBUS}
+    return {
+        signal.name: decode(responses[signal.address.table], signal.address) for signal in MODBUS
+    }
 
 
-def decode(answer, place):
-    assert not answer.isError()
-    words = answer.registers[place.address :]
-    if place.data_type == "float32":
+def decode(response, register):
+    assert not response.isError()
+    words = response.registers[register.address :]
+    if register.data_type == "float32":
         return struct.unpack(">f", struct.pack(">HH", *words[:2]))[0]
-    kind = ">h" if place.data_type == "int16" else ">H"
-    return struct.unpack(kind, struct.pack(">H", words[0]))[0] * place.scale
+    kind = ">h" if register.data_type == "int16" else ">H"
+    return struct.unpack(kind, struct.pack(">H", words[0]))[0] * register.scale
 
 
 def shown(plant, signals):
@@ -135,17 +137,17 @@ async def test_a_stopped_plc_closes_its_connections_and_refuses_new_ones(modbus,
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_a_connection_in_the_making_is_closed_too(modbus, turns):
-    await closes_a_connection_in_the_making(modbus, turns)
+async def test_a_connection_being_accepted_is_closed_too(modbus, turns):
+    await closes_a_connection_being_accepted(modbus, turns)
 
 
 @pytest.mark.parametrize("turns", [2, 3])
-async def test_a_session_in_the_making_is_closed_too(opcua, turns):
-    await closes_a_connection_in_the_making(opcua, turns)
+async def test_a_session_being_accepted_is_closed_too(opcua, turns):
+    await closes_a_connection_being_accepted(opcua, turns)
 
 
-async def closes_a_connection_in_the_making(server, turns):
-    """Accepting takes some turns of the loop; the server stops after so many of them."""
+async def closes_a_connection_being_accepted(server, turns):
+    """Accepting takes some iterations of the loop; the server stops after `turns` of them."""
     with socket.create_connection((HOST, server.port)) as client:
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -156,7 +158,7 @@ async def closes_a_connection_in_the_making(server, turns):
                 assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
 
-async def test_a_plc_comes_back_on_its_port_with_what_is_true_now(modbus, plant):
+async def test_a_plc_comes_back_on_its_port_with_current_values(modbus, plant):
     port = modbus.port
     await modbus.stop()
     plant.step()
@@ -168,17 +170,17 @@ async def test_a_plc_comes_back_on_its_port_with_what_is_true_now(modbus, plant)
 
 
 @pytest.mark.parametrize("kind", [ModbusServer, OpcUaServer])
-async def test_a_port_that_is_taken_is_said_to_be(kind, modbus):
+async def test_a_taken_port_is_named(kind, modbus):
     with pytest.raises(ConfigError, match=str(modbus.port)):
         await kind(HOST, modbus.port).start()
 
 
-async def test_an_opcua_client_reads_digit_for_digit_what_the_plant_shows(opcua, plant):
+async def test_an_opcua_client_reads_exactly_the_plants_readings(opcua, plant):
     await opcua.publish(plant.at, plant.readings())
     expected = shown(plant, OPCUA)
     async with opcua_client(opcua.url) as (client, space):
         for signal in OPCUA:
-            node = client.get_node(f"ns={space};s={signal.place.identifier}")
+            node = client.get_node(f"ns={space};s={signal.address.identifier}")
             assert await node.read_value() == expected[signal.name]
 
 
@@ -214,7 +216,7 @@ async def test_a_subscriber_gets_every_change_in_order(opcua, plant):
 
 
 async def test_a_stopped_monitor_forgets_its_clients_and_comes_back(opcua, plant):
-    """A client that is cut off leaves a session and a subscription behind; they must not run on."""
+    """A disconnected client leaves a session and a subscription; they must not keep running."""
     from asyncua import Client
 
     before = asyncio.all_tasks()
@@ -252,12 +254,12 @@ async def test_the_wireless_sensors_publish_json_with_the_plants_time(plant, tmp
                         got[message.topic.value] = json.loads(message.payload)
                         if len(got) == len(MQTT):
                             break
-    assert {s.name: got[s.place.name]["value"] for s in MQTT} == shown(plant, MQTT)
+    assert {s.name: got[s.address.name]["value"] for s in MQTT} == shown(plant, MQTT)
     assert {value["at"] for value in got.values()} == {"2026-01-01T00:00:00.100Z"}
 
 
 @pytest.mark.server("mosquitto")
-async def test_a_broker_that_comes_later_is_found(plant, tmp_path):
+async def test_a_broker_that_starts_later_is_used(plant, tmp_path):
     import aiomqtt
 
     broker = servers.mosquitto(tmp_path)

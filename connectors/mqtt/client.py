@@ -38,7 +38,7 @@ _PING_TOPIC = "andon/are-you-there"
 _TOPICS_AT_ONCE = 8
 _FAILURE = 0x80
 _LONGEST = 16 * 1024 * 1024
-_CLOSED_EARLY = "closed before the answer"
+_CLOSED_EARLY = "closed before the response"
 _EARLY_CLOSES = (_CLOSED_EARLY, f"[Errno {errno.ECONNRESET}]", f"[Errno {errno.EPIPE}]")
 _closing: set[asyncio.Task[None]] = set()
 

@@ -31,7 +31,7 @@ def test_by_default_a_server_publishes_twice_a_second_with_the_sources_time():
         ({"username": "andon"}, "go together"),
         ({"password": "${env:PLC}"}, "go together"),
         ({"username": "", "password": "${env:PLC}"}, "`username` is empty"),
-        ({"username": "andon", "password": "secret"}, "may not stand here in clear text"),
+        ({"username": "andon", "password": "secret"}, "must not be written here in clear text"),
         ({"url": "http://plc:4840"}, r"opc\.tcp://192"),
         ({"url": "opc.tcp://"}, r"opc\.tcp://192"),
         ({"url": "plc"}, r"opc\.tcp://192"),

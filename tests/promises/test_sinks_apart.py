@@ -19,7 +19,7 @@ from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.mqtt import MqttOptions, MqttSink
+from gateway.sinks.mqtt import MqttSink, MqttSinkOptions
 
 BUFFER = SimpleNamespace(max_bytes=10**9, max_age=2**62)
 START = 1_700_000_000
@@ -58,7 +58,7 @@ async def forwarding(folder, cloud, broker, wait=0.1):
     places = Places(folder, folder)
     sinks = {
         "cloud": InfluxSink("cloud", InfluxOptions(url=cloud.url, bucket="b"), places),
-        "panel": MqttSink("panel", MqttOptions(host="127.0.0.1", port=broker.port), places),
+        "panel": MqttSink("panel", MqttSinkOptions(host="127.0.0.1", port=broker.port), places),
     }
     accepts = {name: sink.accepts for name, sink in sinks.items()}
     async with (

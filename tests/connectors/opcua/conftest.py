@@ -2,6 +2,7 @@
 
 import pytest
 from asyncua import ua
+from opcua_nodes import quick_opcua_servers  # noqa: F401 - a fixture
 from opcua_plant import asked, plant  # noqa: F401 - fixtures
 
 READING = {

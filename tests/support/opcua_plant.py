@@ -8,6 +8,7 @@ import servers
 from asyncua import Server, ua
 from asyncua.server import uaprocessor
 from fakes import PLACES
+from patience import PATIENCE
 
 from connectors.opcua import OpcUaConnector, OpcUaOptions
 
@@ -86,5 +87,7 @@ def connector(plant, *names, **options):
     """A connector for these nodes; `options` as in a line file, in ns where they are durations."""
     tags = {name: {"node": f"nsu={URI};s={name}", "period": "200ms"} for name in names}
     said = {"type": "opcua", "url": plant.url, "insecure": True, "publishing_interval": "100ms"}
+    # A loaded machine answers late, and that is not what the tests are about.
+    said["timeout"] = f"{PATIENCE}s"
     parsed = OpcUaOptions.model_validate({**said, "tags": tags, **options})
     return OpcUaConnector("plc", parsed, OpcUaConnector.declared_tags("plc", parsed), PLACES)

@@ -4,6 +4,9 @@ import pytest
 from asyncua import ua
 from opcua_nodes import quick_opcua_servers  # noqa: F401 - a fixture
 from opcua_plant import asked, plant  # noqa: F401 - fixtures
+from patience import PATIENCE
+
+from connectors.opcua import connection
 
 READING = {
     "ActivateSession",
@@ -26,6 +29,17 @@ def services(asked):  # noqa: F811 - the fixture
     numbers = {name: getattr(ua.ObjectIds, name) for name in dir(ua.ObjectIds)}
     names = {number: name for name, number in numbers.items() if isinstance(number, int)}
     return lambda: {names[number].split("Request")[0] for number in asked}
+
+
+@pytest.fixture(autouse=True)
+def goodbye(monkeypatch):
+    """A server that is slow to confirm a goodbye keeps no session; `goodbye(1.0)` waits less."""
+
+    def lasts(seconds):
+        monkeypatch.setattr(connection, "_CLOSE_S", seconds)
+
+    lasts(PATIENCE)
+    return lasts
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,14 @@ import pytest
 from asyncua import Client, ua
 from asyncua.server.internal_session import InternalSession
 from opcua_plant import URI, connector
+from patience import PATIENCE
 
 from connectors.opcua import session
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality
 
 
-async def seen(batches, until, within=10.0):
+async def seen(batches, until, within=PATIENCE):
     """The samples as {tag: [(at, value, quality)]} once `until` is true of them."""
     samples = {}
     async with asyncio.timeout(within):
@@ -97,7 +98,7 @@ async def test_a_namespace_that_is_added_later_is_subscribed_to(plant, services,
         node = ua.NodeId("late", await plant.server.register_namespace("urn:late"))
         await plant.server.nodes.objects.add_variable(node, "late", 5.0)
         await seen(batches, lambda f: f.get(0, [[0, 0, 2]])[-1][1] == 5.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while "Publish" not in services():
                 await asyncio.sleep(0.02)
         assert source.diagnostics == []
@@ -121,7 +122,7 @@ async def test_a_server_that_stops_ends_the_session_and_can_be_opened_again(plan
         await seen(batches, lambda f: f)
         await plant.stop()
         with pytest.raises(SourceLost):
-            await seen(batches, lambda _: False, within=8)
+            await seen(batches, lambda _: False)
     with pytest.raises(SourceLost, match=str(plant.port)):
         async with source.open():
             pytest.fail("no server is listening")
@@ -163,7 +164,7 @@ async def test_closing_leaks_no_session_on_the_server(plant):
         async with connector(plant, "flow").open() as batches:
             await seen(batches, lambda f: f)
             assert InternalSession._current_connections == before + 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while InternalSession._current_connections != before:
             await asyncio.sleep(0.05)
 
@@ -209,7 +210,7 @@ async def test_a_probe_reports_its_outcome(plant):
 
 
 async def test_wire_bytes_are_counted(plant):
-    async with connector(plant, "flow").open() as batches, asyncio.timeout(10):
+    async with connector(plant, "flow").open() as batches, asyncio.timeout(PATIENCE):
         async for batch in batches:
             assert batch.wire_bytes > 0
             break

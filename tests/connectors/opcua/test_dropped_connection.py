@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from kill_matrix.lies import other_request
 from opcua_plant import connector
+from patience import PATIENCE
 from proxy import Proxy
 
 from gateway.api.contracts import SourceLost
@@ -27,7 +28,7 @@ def sessions(plant):
 
 async def read_until_lost(source, do, match):
     """Open, read once, `do` something to the connection, and read until it is lost."""
-    async with asyncio.timeout(20), source.open() as batches:
+    async with asyncio.timeout(PATIENCE), source.open() as batches:
         await anext(batches)
         do()
         with pytest.raises(SourceLost, match=match):

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from malformed import edited, edits
 from opcua_plant import Plant, connector
+from patience import PATIENCE
 from servers import free_port
 
 from connectors.opcua import publishing, session
@@ -141,7 +142,7 @@ async def recorded():
         return transport, protocol
 
     seen = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         loop.create_connection = create_connection
         async with connector(plant, *NAMES).open() as batches:
             while len(seen) < len(NAMES):

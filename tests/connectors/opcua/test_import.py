@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from patience import PATIENCE
+
 SCRIPT = """
 import asyncio, sys, threading
 from pathlib import Path
@@ -28,5 +30,5 @@ print(len(threads) > 0, any(threads))
 
 def test_it_is_imported_in_a_thread():
     command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert done.stdout.split() == ["True", "False"]

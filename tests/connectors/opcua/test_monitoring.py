@@ -7,6 +7,7 @@ from asyncua import ua
 from asyncua.server.address_space import AttributeService
 from asyncua.server.monitored_item_service import MonitoredItemService
 from opcua_plant import URI, connector
+from patience import PATIENCE
 
 from gateway.api.model import Quality
 
@@ -66,7 +67,7 @@ def reads(monkeypatch):
 async def good_of(source, count):
     """The last values, once every tag has had a good sample."""
     last = {}
-    async with source.open() as batches, asyncio.timeout(15):
+    async with source.open() as batches, asyncio.timeout(PATIENCE):
         async for batch in batches:
             good = batch.quality == Quality.GOOD
             last |= dict(zip(batch.tag[good].tolist(), batch.value[good].tolist(), strict=True))
@@ -82,7 +83,7 @@ def subscriptions(plant):
 async def changes_of(plant, source):
     """The changes of all twelve tags from the subscriptions, as {tag: value}."""
     seen = {}
-    async with source.open() as batches, asyncio.timeout(15):
+    async with source.open() as batches, asyncio.timeout(PATIENCE):
         await anext(batches)
         held = [len(each.monitored_item_srv._monitored_items) for each in subscriptions(plant)]
         for number, name in enumerate(NAMES):
@@ -178,7 +179,7 @@ async def test_a_tag_that_is_monitored_as_requested_has_no_diagnostic(plant):
 async def test_the_server_leaves_out_changes_within_the_dead_band(plant):
     source = connector(plant, tags=tag(deadband=2.0, period="60s"))
     seen = []
-    async with source.open() as batches, asyncio.timeout(10):
+    async with source.open() as batches, asyncio.timeout(PATIENCE):
         seen += (await anext(batches)).value.tolist()
         for value in (2.0, 3.0, 1.0, 8.0):
             await plant.show("flow", value)
@@ -206,7 +207,7 @@ async def test_a_server_without_dead_bands_sends_every_change(plant, monkeypatch
 
 async def test_samples_that_the_servers_queue_dropped_are_counted(plant):
     overflown = 0x480
-    async with connector(plant, "flow").open() as batches, asyncio.timeout(10):
+    async with connector(plant, "flow").open() as batches, asyncio.timeout(PATIENCE):
         await anext(batches)
         await plant.show("flow", 9.0, overflown)
         lost = 0

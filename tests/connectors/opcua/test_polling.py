@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asyncua import ua
 from opcua_plant import URI, connector
+from patience import PATIENCE
 from proxy import Proxy
 
 from connectors.opcua import session as module
@@ -26,7 +27,7 @@ def polled(plant, *names, **options):
 async def samples(source, count):
     """The first samples as (tag, at, value, quality)."""
     read = []
-    async with source.open() as batches, asyncio.timeout(15):
+    async with source.open() as batches, asyncio.timeout(PATIENCE):
         async for batch in batches:
             columns = (batch.tag, batch.at, batch.value, batch.quality)
             read += zip(*(column.tolist() for column in columns), strict=True)
@@ -36,7 +37,7 @@ async def samples(source, count):
 
 
 async def drain(batches):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         async for _ in batches:
             pass
 
@@ -60,7 +61,7 @@ async def test_a_constant_value_has_the_time_of_the_poll(plant):
 
 async def test_a_value_that_changed_between_two_polls_has_the_time_of_its_change(plant):
     seen = {}
-    async with polled(plant, "flow").open() as batches, asyncio.timeout(10):
+    async with polled(plant, "flow").open() as batches, asyncio.timeout(PATIENCE):
         await anext(batches)
         moment = datetime.now(UTC)
         await plant.show("flow", 7.0, at=moment)
@@ -101,7 +102,7 @@ async def test_a_server_with_long_periods_is_checked_in_between(plant, asked, mo
     monkeypatch.setattr(module, "_ALIVE_S", 0.05)
     tags = {"flow": {"node": f"nsu={URI};s=flow", "period": "1h"}}
     reads = ua.ObjectIds.ReadRequest_Encoding_DefaultBinary
-    async with polled(plant, tags=tags).open() as batches, asyncio.timeout(10):
+    async with polled(plant, tags=tags).open() as batches, asyncio.timeout(PATIENCE):
         await anext(batches)
         asked.clear()
         while asked.count(reads) < 3:

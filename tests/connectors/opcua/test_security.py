@@ -12,6 +12,7 @@ from asyncua.server.uaprocessor import UaProcessor
 from cryptography.hazmat.primitives.asymmetric import ec
 from opcua_certificates import identity, key_bytes
 from opcua_plant import Plant, connector
+from patience import PATIENCE
 from proxy import Proxy
 from servers import free_port
 
@@ -409,7 +410,7 @@ async def test_the_keys_of_a_connection_are_renewed_while_it_is_read(
     monkeypatch.setattr(connection, "_RENEWED_AT", 0.1 / 3600)
     plant = await start(SECURED if is_secured else Policies.NoSecurity)
     source = secured(plant, folder) if is_secured else connector(plant, "flow")
-    async with source.open() as batches, asyncio.timeout(15):
+    async with source.open() as batches, asyncio.timeout(PATIENCE):
         for _ in range(2):
             renewed.clear()
             await renewed.wait()
@@ -444,6 +445,6 @@ async def test_a_protected_session_is_resumed_after_a_cut(start, folder, monkeyp
 
 
 async def drain(batches):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         async for _ in batches:
             pass

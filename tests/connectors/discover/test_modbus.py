@@ -96,7 +96,7 @@ async def test_units_on_a_serial_bus_are_listed_and_silent_ones_are_not(tmp_path
         return b"" if is_sent and packet[0] not in (2, 4) else packet
 
     file = tmp_path / "line.yaml"
-    serial = ("--baudrate", 115200, "--parity", "none", "--timeout", "50ms")
+    serial = ("--baudrate", 115200, "--parity", "none", "--timeout", "200ms")
     async with serial_line() as (ours, theirs):
         units = [device(unit, [(0, [unit] * 3)]) for unit in (1, 2, 3, 4)]
         server = ModbusSerialServer(units, port=theirs, trace_packet=deaf, identity=acme())

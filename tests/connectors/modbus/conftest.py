@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from modbus_plc import serving
+from patience import PATIENCE
 
 from connectors.modbus import ModbusConnector, ModbusOptions
 from connectors.modbus.bus import _SHARED
@@ -24,7 +25,9 @@ def connector():
     """Builds a connector from a line file's options, for a port on loopback or a serial device."""
 
     def build(port, tags, name="plc", **options):
-        address = {"device": port} if isinstance(port, str) else {"host": "127.0.0.1", "port": port}
+        address = {"host": "127.0.0.1", "port": port, "timeout": f"{PATIENCE}s"}
+        if isinstance(port, str):
+            address = {"device": port}
         given = {"type": "modbus", "period": "20ms"} | address
         valid = ModbusOptions.model_validate(given | {"tags": tags} | options)
         declared = ModbusConnector.declared_tags(name, valid)
@@ -105,5 +108,5 @@ async def faulty():
     device.port = server.sockets[0].getsockname()[1]
     yield device
     server.close()
-    await asyncio.wait_for(asyncio.gather(*talks), 5)
+    await asyncio.wait_for(asyncio.gather(*talks), PATIENCE)
     await server.wait_closed()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
+from patience import PATIENCE
 from servers import free_port
 
 from connectors.modbus.command import peek
@@ -30,12 +31,12 @@ def served(serve, registers):
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(PATIENCE)
     try:
         yield box["plc"]
     finally:
         box["loop"].call_soon_threadsafe(box["stop"].set)
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def swapped(value):

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from connectors.modbus.plan import PolledTag, RequestLimits, make_plan
 from connectors.modbus.registers import Encoding
@@ -20,7 +21,7 @@ def hang_up(_asked):
 
 
 LOST = {
-    "silence": (lambda _: None, "no response from unit 1 within 100ms"),
+    "silence": (lambda _: None, "no response from unit 1 within 300ms"),
     "wrong unit": (lambda request: request.correct(unit=9), "no response"),
     "another transaction": (lambda request: request.correct(transaction=77), "no response"),
     "no transaction": (lambda request: request.correct(transaction=0), "response to another"),
@@ -50,7 +51,7 @@ BAD = {
 @pytest.mark.parametrize("fault", LOST)
 async def test_a_response_to_another_request_ends_the_session(faulty, connector, fault):
     faulty.fault, why = LOST[fault]
-    async with connector(faulty.port, TAGS, timeout="100ms").open() as batches:
+    async with connector(faulty.port, TAGS, timeout="300ms").open() as batches:
         with pytest.raises(SourceLost, match=why):
             await anext(batches)
     assert len(faulty.requests) == 1
@@ -83,10 +84,10 @@ async def test_a_malformed_response_is_bad_and_the_next_is_good(faulty, connecto
 async def test_a_connection_that_is_closed_while_we_wait_is_noticed_at_once(faulty, connector):
     faulty.fault = hang_up
     started = time.monotonic()
-    async with connector(faulty.port, TAGS, timeout="60s").open() as batches:
+    async with connector(faulty.port, TAGS, timeout="600s").open() as batches:
         with pytest.raises(SourceLost):
             await anext(batches)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < PATIENCE
 
 
 async def test_a_response_to_a_request_of_an_earlier_connection_is_not_accepted(faulty, connector):

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from connectors.modbus.framing import ascii_frame, rtu_frame
 from gateway.api.contracts import SourceLost
@@ -73,7 +74,7 @@ async def device(transport):
     device.port = server.sockets[0].getsockname()[1]
     yield device
     server.close()
-    await asyncio.wait_for(asyncio.gather(*talks), 5)
+    await asyncio.wait_for(asyncio.gather(*talks), PATIENCE)
     await server.wait_closed()
 
 
@@ -142,7 +143,7 @@ async def test_a_duplicate_within_the_pause_does_not_shift_what_follows(
 async def test_duplicates_that_come_later_than_the_pause_shift_nothing(
     connector, device, transport, delay, events
 ):
-    reader = connector(device.port, TAGS, transport=transport, timeout="200ms")
+    reader = connector(device.port, TAGS, transport=transport)
     device.respond = lambda unit, pdu: [
         (0, device.correct(unit, pdu)),
         (delay, device.correct(unit, pdu)),
@@ -189,14 +190,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("fault", WRONG)
-async def test_a_wrong_response_is_not_a_value_and_is_named(device, reader, fault):
+async def test_a_wrong_response_is_not_a_value_and_is_named(connector, device, transport, fault):
+    reader = connector(device.port, TAGS, transport=transport, timeout="300ms")
     device.respond = lambda unit, pdu: [(0, WRONG[fault](device, unit, pdu))]
     async with reader.open() as batches:
-        with pytest.raises(SourceLost, match=r"no response from unit 1 within 60ms: received "):
+        with pytest.raises(SourceLost, match=r"no response from unit 1 within 300ms: received "):
             await anext(batches)
 
 
-async def test_a_device_exception_marks_just_its_tags(device, reader):
+async def test_a_device_exception_marks_just_its_tags(connector, device, transport):
+    reader = connector(device.port, TAGS, transport=transport)
+
     def respond(unit, pdu):
         address = int.from_bytes(pdu[1:3], "big")
         refused = device.frame(unit, bytes([pdu[0] | 0x80, 4]))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from modbus_plc import serial_line
+from patience import PATIENCE
 
 from connectors.modbus.plan import RequestLimits, make_plan, polled_tags
 from connectors.modbus.registers import Encoding
@@ -59,8 +60,8 @@ async def test_one_dead_unit_of_sixteen_leaves_the_others_95_percent_of_their_sc
     good, bad = Counter(), Counter()
     times = {unit: [] for unit in UNITS}
     async with bus({DEAD}) as device:
-        reader = on_the_bus(connector, device, period="1s", timeout="300ms")
-        async with reader.open() as batches, asyncio.timeout(60):
+        reader = on_the_bus(connector, device, period="1s", timeout="400ms")
+        async with reader.open() as batches, asyncio.timeout(PATIENCE):
             while good[16] < cycles:
                 batch = await anext(batches)
                 for tag, value, quality, at in zip(
@@ -106,12 +107,12 @@ async def test_sixteen_sources_on_one_port_take_turns_and_a_dead_one_starves_no_
         readers = {
             unit: on_the_bus(
                 connector, device, units=(unit,), name=f"meter-{unit}", period="1s",
-                timeout="300ms", park_after=2,
+                timeout="400ms", park_after=2,
             )
             for unit in UNITS
         }  # fmt: skip
         tasks = [asyncio.create_task(follow(*each)) for each in readers.items()]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await enough.wait()
         for task in tasks:
             task.cancel()
@@ -126,10 +127,10 @@ async def test_sixteen_sources_on_one_port_take_turns_and_a_dead_one_starves_no_
 
 async def test_a_silent_source_on_a_shared_port_is_parked_but_not_one_that_is_alone(connector):
     async with bus({1}) as device:
-        alone = on_the_bus(connector, device, units=(1,), name="a", park_after=2, timeout="20ms")
+        alone = on_the_bus(connector, device, units=(1,), name="a", park_after=2, timeout="200ms")
         assert await waits(alone, 3) == [0, 0, 0]
-        dead = on_the_bus(connector, device, units=(1,), name="a", park_after=2, timeout="20ms")
-        live = on_the_bus(connector, device, units=(2,), name="b", park_after=2, timeout="20ms")
+        dead = on_the_bus(connector, device, units=(1,), name="a", park_after=2, timeout="200ms")
+        live = on_the_bus(connector, device, units=(2,), name="b", park_after=2, timeout="200ms")
         async with live.open() as batches:
             assert await waits(dead, 3) == [0, 3600, 3600]
             assert (await anext(batches)).value[0] == 2
@@ -150,9 +151,10 @@ async def test_a_parked_unit_that_responds_again_is_read_on_its_schedule(connect
     silent = {2}
     async with bus(silent) as device:
         reader = on_the_bus(
-            connector, device, units=(1, 2), period="50ms", park_after=1, park_for="200ms"
-        )
-        async with reader.open() as batches, asyncio.timeout(30):
+            connector, device, units=(1, 2), period="50ms", timeout="300ms",
+            park_after=1, park_for="200ms",
+        )  # fmt: skip
+        async with reader.open() as batches, asyncio.timeout(PATIENCE):
             while ("modbus.unit_parked", 2) not in units(events):
                 await anext(batches)
             assert [int((await anext(batches)).tag[0]) for _ in range(8)] == [0] * 8
@@ -184,7 +186,7 @@ async def test_a_missing_port_is_a_lost_source(connector):
 
 async def test_a_probe_of_a_bus_leaves_it_usable(connector):
     async with bus(()) as device:
-        reader = on_the_bus(connector, device, units=(1,), period="20ms", timeout="1s")
+        reader = on_the_bus(connector, device, units=(1,), period="20ms", timeout=f"{PATIENCE}s")
         assert (await reader.probe()).ok
         async with reader.open() as batches:
             assert (await anext(batches)).value[0] == 1
@@ -203,8 +205,8 @@ async def test_a_port_that_is_pulled_out_is_a_lost_source_at_once(connector):
     tty.setraw(end)
     name = os.ttyname(end)
     os.close(end)
-    reader = on_the_bus(connector, name, units=(1,), timeout="60s")
-    async with asyncio.timeout(10), reader.open() as batches:
+    reader = on_the_bus(connector, name, units=(1,), timeout="600s")
+    async with asyncio.timeout(PATIENCE), reader.open() as batches:
         asyncio.get_running_loop().call_later(0.1, os.close, ours)
         with pytest.raises(SourceLost, match="connection closed by the peer"):
             await anext(batches)

@@ -8,8 +8,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 import servers
+from patience import PATIENCE
 
 from connectors.mqtt import MqttConnector, MqttOptions
+from connectors.mqtt import client as mqtt_client
 from gateway.api.contracts import Places
 
 HOST = "127.0.0.1"
@@ -32,12 +34,18 @@ def encrypted_broker(tmp_path):
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _brokers_may_be_slow(monkeypatch):
+    monkeypatch.setattr(mqtt_client, "TIMEOUT_S", PATIENCE)
+    monkeypatch.setattr(mqtt_client, "_PING_S", PATIENCE)
+
+
 @pytest.fixture
 def connector():
     """Builds a connector for a port on loopback from the options of a line file."""
 
     def build(port, tags, config=None, **options):
-        given = {"type": "mqtt", "host": HOST, "port": port, "tags": tags}
+        given = {"type": "mqtt", "host": HOST, "port": port, "tags": tags, "keepalive": "60s"}
         valid = MqttOptions.model_validate(given | options)
         declared = MqttConnector.declared_tags("broker", valid)
         return MqttConnector("broker", valid, declared, Places(config or Path(), Path()))
@@ -50,7 +58,7 @@ def publish(broker):
     """`await publish((topic, payload), ..., retain=False)` returns when the broker has them."""
 
     async def send(*messages, retain=False):
-        async with aiomqtt.Client(HOST, broker.port) as client:
+        async with aiomqtt.Client(HOST, broker.port, timeout=PATIENCE) as client:
             for topic, payload in messages:
                 await client.publish(topic, payload, qos=1, retain=retain)
 
@@ -63,7 +71,7 @@ def samples():
 
     async def take(batches, count):
         rows, taken = [], []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(rows) < count:
                 batch = await anext(batches)
                 taken.append(batch)
@@ -95,7 +103,7 @@ def accepting():
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 for writer in talks:
                     await writer.wait_closed()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import servers
+from patience import PATIENCE
 
 from connectors.mqtt import client
 from gateway.api.contracts import ConfigError, SourceLost
@@ -194,7 +195,7 @@ async def test_a_broker_that_stops_is_lost_and_read_again_when_it_is_back(
         await samples(batches, 1)
         broker.stop()
         with pytest.raises(SourceLost, match=f"127.0.0.1:{broker.port}: "):
-            await asyncio.wait_for(anext(batches), 10)
+            await asyncio.wait_for(anext(batches), PATIENCE)
     with pytest.raises(SourceLost, match="refused"):
         async with source.open():
             pytest.fail("no broker is listening")
@@ -211,7 +212,7 @@ async def test_a_server_that_accepts_the_connection_and_sends_nothing_is_lost_in
     monkeypatch.setattr(client, "TIMEOUT_S", 0.5)
     async with accepting() as port:
         with pytest.raises(SourceLost, match=r"no connection within 0.5s|timed out"):
-            async with asyncio.timeout(10), connector(port, {"t": {"topic": "t"}}).open():
+            async with asyncio.timeout(PATIENCE), connector(port, {"t": {"topic": "t"}}).open():
                 pytest.fail("the server sent nothing")
 
 
@@ -219,7 +220,8 @@ async def test_disconnecting_from_a_frozen_broker_does_not_take_long(broker, con
     async with connector(broker.port, {"t": {"topic": "t"}}).open():
         broker.signal(signal.SIGSTOP)
         left = time.monotonic()
-    assert time.monotonic() - left < 3
+    # Long before the broker answers, or is given up.
+    assert time.monotonic() - left < PATIENCE / 2
 
 
 async def test_a_cancelled_connection_is_still_closed(accepting, connector, monkeypatch):

@@ -86,7 +86,7 @@ async def test_nothing_is_sent_to_edge_node_or_host(tmp_path, connector, samples
             await node.say("NDATA", sparkplug.metric("Line/Flow", 3.5, DOUBLE))
             await node._client.publish("spBv1.0/STATE/scada", b'{"online": false}')
             await samples(batches, 1)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while "sparkplug.host_offline" not in [event["event"] for event in events]:
                     await asyncio.wait([asyncio.ensure_future(anext(batches))])
     log = (tmp_path / "server.log").read_text()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 from click.testing import CliRunner
+from patience import PATIENCE
 
 from connectors.modbus import ModbusOptions
 from connectors.simulator.command import simulate
@@ -40,7 +41,7 @@ class Process:
 
     def end(self, number=signal.SIGTERM):
         self.popen.send_signal(number)
-        return self.popen.wait(20)
+        return self.popen.wait(PATIENCE)
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def test_it_serves_executes_commands_and_ends_with_clients_connected():
             socket.create_connection(("127.0.0.1", ready["modbus"])) as client,
             socket.create_connection(("127.0.0.1", opcua_port)),
         ):
-            client.settimeout(10)
+            client.settimeout(PATIENCE)
             plant.type("fault plc_gone")
             event = plant.event()
             assert (event["event"], event["name"]) == ("fault", "plc_gone")
@@ -107,7 +108,9 @@ def test_a_taken_port_is_a_readable_error():
         taken.listen()
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "gateway", "simulate", "--opcua", "0", "--modbus", port]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=PATIENCE
+        )
     assert done.returncode == 1
     assert done.stderr == f"Error: Modbus cannot listen on 127.0.0.1:{port}\n"
 
@@ -193,7 +196,7 @@ async def test_the_plant_keeps_up_with_the_clock_and_publishes_nothing_old():
     behind, published = plant.at, Published()
     skid = Skid(plant, {"only": published}, lambda _: None)
     running = asyncio.create_task(skid.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not published.at:
             await asyncio.sleep(0.01)
     running.cancel()

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 import servers
+from patience import PATIENCE
 
 from connectors.simulator.modbus_server import ModbusServer, encode
 from connectors.simulator.mqtt_publisher import MqttPublisher
@@ -53,7 +54,7 @@ def plant():
 async def modbus_client(port):
     from pymodbus.client import AsyncModbusTcpClient
 
-    client = AsyncModbusTcpClient(HOST, port=port, retries=0, timeout=2, reconnect_delay=0)
+    client = AsyncModbusTcpClient(HOST, port=port, retries=0, timeout=PATIENCE, reconnect_delay=0)
     assert await client.connect()
     try:
         yield client
@@ -130,7 +131,7 @@ async def test_a_negative_pressure_survives_its_register(plant):
 async def test_a_stopped_plc_closes_its_connections_and_refuses_new_ones(modbus, plant):
     reader, writer = await asyncio.open_connection(HOST, modbus.port)
     await modbus.stop()
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
     writer.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(HOST, modbus.port)
@@ -153,7 +154,7 @@ async def closes_a_connection_being_accepted(server, turns):
             await asyncio.sleep(0)
         await server.stop()
         client.setblocking(False)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionResetError):
                 assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
@@ -205,14 +206,14 @@ async def test_a_subscriber_gets_every_change_in_order(opcua, plant):
         subscription = await client.create_subscription(50, Handler())
         node = client.get_node(f"ns={space};s=Pump.VibrationDE")
         await subscription.subscribe_data_change(node, queuesize=50)
-        assert await asyncio.wait_for(got.get(), 5) == values[0]
+        assert await asyncio.wait_for(got.get(), PATIENCE) == values[0]
         for _ in range(20):
             plant.step()
             values.append(plant.readings()[TAGS.index("vibration_de")])
             await opcua.publish(plant.at, plant.readings())
         changes = [new for old, new in pairwise(values) if new != old]
         assert len(changes) > 10
-        assert [await asyncio.wait_for(got.get(), 5) for _ in changes] == changes
+        assert [await asyncio.wait_for(got.get(), PATIENCE) for _ in changes] == changes
 
 
 async def test_a_stopped_monitor_forgets_its_clients_and_comes_back(opcua, plant):
@@ -249,7 +250,7 @@ async def test_the_wireless_sensors_publish_json_with_the_plants_time(plant, tmp
             async with running(publisher):
                 await publisher.publish(plant.at, plant.readings())
                 got = {}
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     async for message in client.messages:
                         got[message.topic.value] = json.loads(message.payload)
                         if len(got) == len(MQTT):
@@ -267,7 +268,7 @@ async def test_a_broker_that_starts_later_is_used(plant, tmp_path):
     async with running(publisher):
         await publisher.publish(plant.at, plant.readings())
         with broker:
-            async with aiomqtt.Client(HOST, broker.port) as client, asyncio.timeout(10):
+            async with aiomqtt.Client(HOST, broker.port) as client, asyncio.timeout(PATIENCE):
                 await client.subscribe("plant/pump/power")
                 while True:
                     plant.step()

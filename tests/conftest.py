@@ -1,18 +1,27 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Small matrices, and other tests on the other cores: a BLAS with many threads waits for itself.
 # It looks when numpy is first imported, which no plugin of pytest does.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# That a machine is slow is no finding.
+settings.register_profile(
+    "andon", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("andon")
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
     """A model learnt from two hours of the simulated plant."""
     import rig
+    from shared import once
 
-    return rig.learn(tmp_path_factory.mktemp("learnt"), "--candidates", "pca", "--no-report")
+    wishes = ("--candidates", "pca", "--no-report")
+    return once(tmp_path_factory, "learnt", lambda folder: rig.learn(folder, *wishes)) / rig.BUNDLE
 
 
 @pytest.fixture

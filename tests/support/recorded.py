@@ -1,12 +1,11 @@
 """Recorded history for tests: the simulated plant as a daemon would have taken it in."""
 
-import subprocess
-import sys
 from itertools import groupby
 from types import SimpleNamespace
 
 import numpy as np
 
+from connectors.simulator import configuration
 from connectors.simulator.pump import EPOCH
 from connectors.simulator.recording import Recipe, rows
 from connectors.simulator.signals import TAGS
@@ -20,13 +19,9 @@ LATENCY = 30_000_000
 
 def line_file(folder, bundle=None):
     """The simulated plant's line file; nothing runs there."""
-    words = ["--bundle", str(bundle)] if bundle else []
-    printed = subprocess.run(
-        [sys.executable, "-m", "gateway", "simulate", "--print-config", *words],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    options = {"bundle": str(bundle)} if bundle else {}
     file = folder / "line.yaml"
-    file.write_text(f"{printed.stdout}\nstate: state\n")
+    file.write_text(f"{configuration.line_file(**options)}\nstate: state\n")
     return file
 
 

@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from patience import PATIENCE
+
+from connectors.simulator.configuration import line_file
 from gateway.control.client import request
-from gateway.demo.processes import PlantProcess, andon, daemon
+from gateway.demo.processes import PlantProcess, daemon
 
 TRAINING_SEED = 1001
+BUNDLE = "models/pump"
 
 
 def learn(folder: Path, *wishes: str) -> Path:
     """A model of the plant's normal running, `wishes` for `andon train`; the bundle's path."""
-    recording, bundle = folder / "normal.parquet", folder / "models" / "pump"
+    recording, bundle = folder / "normal.parquet", folder / BUNDLE
     file = folder / "train.yaml"
     command = [sys.executable, "-m", "gateway"]
     record = ["simulate", "--record", str(recording), "--for", "2h", "--seed", str(TRAINING_SEED)]
     subprocess.run([*command, *record], check=True, capture_output=True)
-    printed = subprocess.run(
-        [*command, "simulate", "--print-config"], check=True, capture_output=True, text=True
-    )
-    file.write_text(printed.stdout)
+    file.write_text(line_file())
     train = ["train", str(file), "--data", str(recording), "--out", str(bundle), *wishes]
     subprocess.run([*command, *train], check=True, capture_output=True)
     return bundle
@@ -49,7 +50,7 @@ class Rig:
     def daemon(self):
         return daemon(self.file, self.folder / "andon.log")
 
-    async def until(self, fits, within: float = 60.0):
+    async def until(self, fits, within: float = PATIENCE):
         """The daemon's status, once it fits."""
         facts = None
         with contextlib.suppress(TimeoutError):
@@ -70,8 +71,8 @@ async def rig(folder: Path, bundle: Path, more: str = "", seed: int = 7):
     """A plant that runs, and a line file for it with `more` YAML at its end."""
     async with PlantProcess.started(seed) as plant:
         ready = await plant.event("ready")
-        words = ["--modbus", str(ready["modbus"]), "--opcua", str(urlsplit(ready["opcua"]).port)]
-        config = await andon("simulate", "--print-config", *words, "--bundle", str(bundle))
+        ports = ready["modbus"], urlsplit(ready["opcua"]).port
+        config = line_file(*ports, bundle=str(bundle))
         file = folder / "pump-skid.yaml"
         file.write_text(f"{config}\nstate: state\nhealth: {{port: 0}}\n{more}")
         yield Rig(plant, file, folder)

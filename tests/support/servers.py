@@ -4,13 +4,15 @@ Where a program is missing the test is skipped with its name, unless ANDON_REAL_
 the gate), which makes that a failure.
 """
 
-import contextlib
+import fcntl
+import functools
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -20,10 +22,12 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from patience import PATIENCE
 
 # Hypothesis seeds the usual one, so that two processes would draw the same ports.
 _DICE = random.SystemRandom()
 _SBIN = "/usr/sbin:/sbin:/usr/local/sbin"
+_given: set[int] = set()
 
 
 def program(name: str) -> str:
@@ -37,21 +41,37 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now.
+    """A TCP port on loopback that is handed out once, to one of all the tests on this machine.
 
-    It lies below those that the system hands out, which it might give to another test before the
-    server has started, or while it is away.
+    It lies below those that the system hands out, so that it stays free while its server is away.
     """
     while True:
         port = _DICE.randrange(10_000, 32_000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+        if _is_ours(port) and not _listens(port):
             return port
+
+
+@functools.cache
+def _ports() -> int:
+    """A file of which each process of the tests has locked the bytes of its ports."""
+    path = Path(tempfile.gettempdir()) / f"andon-test-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _is_ours(port: int) -> bool:
+    if port in _given:
+        return False
+    try:
+        fcntl.lockf(_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _given.add(port)
+    return True
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1):
+        with urllib.request.urlopen(url, timeout=5):
             return True
     except urllib.error.HTTPError:
         return True
@@ -61,7 +81,7 @@ def _answers(url: str) -> bool:
 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
-        probe.settimeout(0.5)
+        probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
@@ -75,7 +95,7 @@ class Server:
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self, within: float = 20.0) -> Self:
+    def start(self, within: float = PATIENCE) -> Self:
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + within
@@ -94,7 +114,7 @@ class Server:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

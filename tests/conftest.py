@@ -1,3 +1,4 @@
+import gc
 import os
 
 import pytest
@@ -12,6 +13,11 @@ settings.register_profile(
     "andon", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("andon")
+
+
+def pytest_collection_finish():
+    # What was imported and collected stays: the collector need not look through it ever again.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

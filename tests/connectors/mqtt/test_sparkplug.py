@@ -4,6 +4,7 @@ import asyncio
 
 import servers
 import sparkplug
+from patience import PATIENCE
 from sparkplug import DOUBLE, INT32, edge_node
 
 from gateway.api.model import Quality

@@ -64,9 +64,9 @@ class Contents:
     def transaction(self) -> Iterator[list[Loss]]:
         """Commits at the end; losses that the block adds to the list count only then."""
         before = {kind: (rows.next, rows.count) for kind, rows in self.rows.items()}
+        self.db.execute("BEGIN IMMEDIATE")
         lost, self._lost.noted = self._lost.noted, []
         noted_before = len(lost)
-        self.db.execute("BEGIN IMMEDIATE")
         try:
             yield lost
             self.journal.note(lost, self._clock())

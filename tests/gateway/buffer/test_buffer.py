@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.api.contracts import Fatal
-from gateway.api.model import Envelope, Kind
+from gateway.api.model import Envelope, Kind, Loss
 from gateway.buffer import BufferFull, BufferRefused, open_buffer
+from gateway.buffer.database import Damaged
 
 A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
 OPTIONS = SimpleNamespace(max_bytes=10**9, max_age=2**62)
@@ -198,3 +199,120 @@ async def test_stats_count_waiting_and_lost_points(buffer):
     waiting = {name: stats[name] for name in ("alerts", "summaries", "gateway", "oldest_at")}
     assert waiting == {"alerts": 1, "summaries": 2, "gateway": 1, "oldest_at": 1}
     assert (stats["dropped"], stats["dropped_by"]) == (1, {"alert.rejected": 1})
+
+
+async def test_the_thread_of_the_file_is_named_and_one(buffer):
+    assert buffer._thread._max_workers == 1
+    assert [t.name for t in threading.enumerate() if t.name.startswith("buffer")] == ["buffer_0"]
+
+
+async def test_the_options_the_clock_and_the_handling_reach_the_store(tmp_path):
+    options, handling = SimpleNamespace(max_bytes=5_000, max_age=7), SimpleNamespace()
+    handling.alarm = lambda _: None
+    path = tmp_path / "deep" / "state" / "buffer.db"
+    async with open_buffer(path, options, SINKS, lambda: 99, handling) as opened:
+        store = opened._store
+        assert (store._max_bytes, store._max_age, store._clock()) == (5_000, 7, 99)
+        assert store._handling is handling
+        assert store.sinks == SINKS
+
+
+async def test_a_lease_keeps_to_its_limits_and_its_lowest_class(buffer):
+    await buffer.append(points(S, "s1", "s2") + points(G, "g1"))
+    assert bodies(await buffer.lease("cloud", 1, 10**9)) == ["s1"]
+    assert bodies(await buffer.lease("cloud", 9, 2)) == ["s1"]
+    assert bodies(await buffer.lease("cloud", 9, 10**9, lowest=S)) == ["s1", "s2"]
+    assert bodies(await buffer.lease("cloud", 9, 10**9, lowest=A)) == []
+
+
+async def test_an_ack_forgets_and_stores_what_follows_from_it(buffer):
+    await buffer.append(points(A, "a1"))
+    leased = await buffer.lease("cloud", 9, 10**9)
+    await buffer.ack("cloud", leased, {"#budget": b"5"})
+    await buffer.ack("panel", await buffer.lease("panel", 9, 10**9))
+    assert (await buffer.stats())["alerts"] == 0
+    assert await buffer.load_checkpoint("#budget") == b"5"
+
+
+async def test_dead_letters_are_listed_and_sent_again_as_news(buffer):
+    await buffer.append(points(S, "s1", "s2"))
+    await buffer.wait_for_news("cloud")
+    await buffer.reject("cloud", await buffer.lease("cloud", 9, 10**9), "no")
+    newest, older = await buffer.dead_letters(9)
+    assert [(each.body, each.why) for each in (newest, older)] == [(b"s2", "no"), (b"s1", "no")]
+    assert len(await buffer.dead_letters(1)) == 1
+    assert await buffer.requeue([older.id]) == 1
+    assert await buffer.wait_for_news("cloud") == frozenset(Kind)
+    assert await buffer.wait_for_news("panel") == {A}
+    assert bodies(await buffer.lease("cloud", 9, 10**9)) == ["s1"]
+
+
+async def test_maintenance_reports_losses_as_news(tmp_path):
+    class Handling:
+        merge_interval = 10**12
+
+        def merge(self, summaries):
+            return [summaries[-1]], [each.key for each in summaries]
+
+        def alarm(self, alert):
+            return None
+
+        def gap_marker(self, loss, at):
+            return Envelope(G, at, loss.reason.encode())
+
+    options = SimpleNamespace(max_bytes=10**9, max_age=10)
+    sinks = {"cloud": frozenset(Kind)}
+    async with open_buffer(tmp_path / "b.db", options, sinks, lambda: 100, Handling()) as opened:
+        await opened.append(
+            [Envelope(S, 5, b"old"), Envelope(S, 95, b"s1"), Envelope(S, 96, b"s2")]
+        )
+        await opened.wait_for_news("cloud")
+        await opened.maintain(expire=False)
+        assert (await opened.stats())["summaries"] == 3
+        opened.note(Loss(Kind.CLIP, "per_hour", 1))
+        await opened.maintain()
+        assert await opened.wait_for_news("cloud") == {G}
+        assert (await opened.stats())["dropped_by"] == {"summary.expired": 1, "clip.per_hour": 1}
+        assert await opened.merge() is True
+        assert await opened.merge() is False
+        assert bodies(await opened.lease("cloud", 9, 10**9, lowest=S)) == ["s2"]
+
+
+async def test_news_is_reported_once(buffer):
+    await buffer.append(points(A, "a1"))
+    assert await buffer.wait_for_news("cloud") == {A}
+    waiting = asyncio.create_task(buffer.wait_for_news("cloud"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await buffer.append([])
+    await asyncio.sleep(0)
+    assert not waiting.done(), "an empty append is no news"
+    waiting.cancel()
+
+
+async def test_a_refusal_says_what_the_disk_did(buffer, monkeypatch):
+    for code, words in (
+        (sqlite3.SQLITE_CORRUPT, "damaged"),
+        (sqlite3.SQLITE_FULL, "disk"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "disk failed"),
+    ):
+        with monkeypatch.context() as patch:
+            failing(buffer, patch, error(code))
+            with pytest.raises(BufferRefused, match=words):
+                await buffer.append(points(A, "a1"))
+
+
+async def test_damage_that_sqlite_did_not_notice_is_damage_too(buffer, monkeypatch):
+    await buffer.append(points(A, "a1"))
+    with monkeypatch.context() as patch:
+        failing(buffer, patch, Damaged("row 1 of alert cannot be found"))
+        with pytest.raises(BufferRefused, match="row 1 of alert"):
+            await buffer.append(points(A, "a2"))
+    assert await lease(buffer) == ["a1"]
+    assert len((await buffer.stats())["set_aside"]) == 1
+
+
+async def test_a_bug_is_not_damage(buffer, monkeypatch):
+    failing(buffer, monkeypatch, ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        await buffer.append(points(A, "a1"))

@@ -2,13 +2,18 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from gateway.api.contracts import Fatal
-from gateway.api.model import Envelope, Kind
+from gateway.api.model import Envelope, Kind, Loss
+from gateway.buffer import store as store_module
 from gateway.buffer.database import TABLES
+from gateway.buffer.errors import BufferFull
 from gateway.buffer.repair import recovery
+from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
 
@@ -390,3 +395,414 @@ def test_without_room_for_a_copy_alerts_are_salvaged_first(path, monkeypatch, pa
         lost = {A: 50 - held[A], S: 400}
         assert opened.dropped == Counter({(k, "damaged"): n for k, n in lost.items() if n})
         opened.append(points(A, "a1"), {})
+
+
+class Spied(HighWaterMarks):
+    """Marks that note what was written, and whether it survives a power cut."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.writes = []
+
+    def write(self, marks, *, durable):
+        if marks != self.said:
+            self.writes.append((marks[S].leased, durable))
+        super().write(marks, durable=durable)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    monkeypatch.setattr(store_module, "HighWaterMarks", Spied)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A monotonic clock that a test moves."""
+    made = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(store_module, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
+
+
+def test_what_a_sink_gets_is_marked_on_disk_before_it_gets_it(path, spied):
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1") + points(S, "s1", "s2", "s3"), {})
+        opened._marks.writes.clear()
+        lease(opened)
+        assert opened._marks.writes == [], "alerts are never merged"
+        opened.ack("cloud", lease(opened))
+        opened._marks.writes.clear()
+        lease(opened, rows=2)
+        assert opened._marks.writes == [(2, True)]
+        lease(opened, rows=1)
+        lease(opened, rows=2)
+        assert opened._marks.writes == [(2, True)], "it is marked already"
+        lease(opened)
+        assert opened._marks.writes[1:] == [(3, True)]
+
+
+def test_what_is_requeued_is_marked_as_if_a_sink_had_it(path, spied):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1", "s2") + points(A, "a1"), {})
+        for _ in range(2):
+            opened.reject("cloud", lease(opened), "no")
+        opened._marks.writes.clear()
+        assert opened.requeue(None) == 3
+        assert (4, True) in opened._marks.writes
+        opened.reject("cloud", lease(opened), "no")
+        opened._marks.writes.clear()
+        assert opened.requeue(None) == 1
+        assert {leased for leased, _ in opened._marks.writes} == {4}, "an alert is never merged"
+
+
+def test_an_append_survives_a_power_cut_with_its_marks(path, spied):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1"), {})
+        assert opened._marks.writes[-1] == (0, True)
+
+
+def test_a_lane_is_leased_up_to_the_lowest_class(path):
+    with closing(store(path)) as opened:
+        opened.append(points(C, "c1") + points(G, "g1") + points(S, "s1"), {})
+        assert bodies(opened.lease("cloud", 9, BIG, lowest=A)) == []
+        assert bodies(opened.lease("cloud", 9, BIG, lowest=S)) == ["s1"]
+        assert bodies(opened.lease("cloud", 9, BIG, lowest=G)) == ["s1", "g1"]
+        opened.ack("cloud", lease(opened))
+        assert bodies(opened.lease("cloud", 9, BIG, lowest=G)) == []
+        assert bodies(lease(opened)) == ["c1"]
+
+
+def test_the_classes_of_a_lane_share_the_rows_and_the_bytes(path):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1", "s2") + points(G, "g1", "g2"), {})
+        assert bodies(lease(opened, rows=3)) == ["s1", "s2", "g1"]
+        assert bodies(lease(opened, rows=2)) == ["s1", "s2"]
+        assert bodies(lease(opened, size=6)) == ["s1", "s2", "g1"]
+        assert bodies(lease(opened, size=5)) == ["s1", "s2", "g1"], "one of each class at least"
+        assert bodies(lease(opened, size=4)) == ["s1", "s2"]
+
+
+def test_a_run_of_damaged_rows_is_passed_in_one_lease(path):
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1", "a2", "a3", "a4"), {})
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE alert SET at = 99 WHERE seq < 4")
+    with closing(store(path)) as opened:
+        assert bodies(lease(opened, rows=2)) == ["a4"]
+        assert opened.stats()["losses"] == [
+            {"kind": "alert", "reason": "corrupt", "count": 3, "since": 1_000, "until": 1_000}
+        ]
+        (newest, *_), count = opened.dead_letters(9), opened.stats()["dead_letters"]
+        assert (newest.sink, newest.body, newest.rejected_at, count) == ("", b"a3", 1_000, 3)
+
+
+def test_a_rejection_is_a_loss_of_each_class(path):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1", "s2") + points(G, "g1"), {})
+        opened.reject("cloud", lease(opened), "no")
+        assert opened.dropped == Counter({(S, "rejected"): 2, (G, "rejected"): 1})
+        assert opened.stats()["losses"][-1] == {
+            "kind": "summary", "reason": "rejected", "count": 2, "since": 1, "until": 2,
+        }  # fmt: skip
+
+
+def test_dead_letters_are_sent_again_to_every_sink_under_new_numbers(path):
+    with closing(store(path, {"cloud": ALL, "file": ALL})) as opened:
+        opened.append(points(A, "a1", "a2"), {})
+        opened.ack("file", lease(opened, "file"))
+        opened.reject("cloud", lease(opened), "no")
+        assert opened.requeue([2]) == 1
+        for sink in ("cloud", "file"):
+            assert [(e.key, e.body) for e in lease(opened, sink)] == [(3, b"a2")]
+        assert opened.requeue([99]) == 0
+
+
+def test_an_ack_stores_a_state_with_what_it_forgets(path):
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1"), {})
+        opened.ack("cloud", lease(opened), {"#budget": b"5"})
+        opened.ack("cloud", [])
+        assert opened.load_checkpoint("#budget") == b"5"
+
+
+def test_points_of_an_unwanted_class_are_a_loss_with_their_times(path):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1", "s2"), {})
+    with closing(store(path, {"panel": frozenset({A})})) as opened:
+        assert opened.stats()["losses"] == [
+            {"kind": "summary", "reason": "no_sink", "count": 2, "since": 1, "until": 2}
+        ]
+    with closing(store(path, {"panel": frozenset({A})})) as opened:
+        assert not opened.dropped, "it is counted once"
+
+
+def sqlite_error(code):
+    made = sqlite3.OperationalError("from sqlite")
+    made.sqlite_errorcode = code
+    return made
+
+
+@pytest.mark.parametrize(
+    ("code", "stops"), [(sqlite3.SQLITE_FULL, False), (sqlite3.SQLITE_BUSY, True)]
+)
+def test_a_full_disk_does_not_keep_the_store_from_opening(path, monkeypatch, code, stops):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1"), {})
+
+    def refuse(*_):
+        raise sqlite_error(code)
+
+    monkeypatch.setattr("gateway.buffer.rows.Rows.delete", refuse)
+    if stops:
+        with pytest.raises(sqlite3.OperationalError):
+            store(path, {"panel": frozenset({A})})
+    else:
+        store(path, {"panel": frozenset({A})}).close()
+
+
+class Ballast:
+    """A ballast whose room a test gives and takes; what was asked of it."""
+
+    def __init__(self):
+        self.released, self.room, self.asked = False, False, []
+
+    def restore(self):
+        self.asked.append("restore")
+        self.released = self.released and not self.room
+        return not self.released
+
+    def release(self):
+        self.asked.append("release")
+        held, self.released = not self.released, True
+        return held
+
+
+def on_a_full_disk(opened, monkeypatch, times, code=sqlite3.SQLITE_FULL):
+    """The next inserts fail; with a ballast of the test."""
+    opened._ballast, errors = Ballast(), [sqlite_error(code)] * times
+    insert = opened._insert
+
+    def failing(*given):
+        if errors:
+            raise errors.pop()
+        insert(*given)
+
+    monkeypatch.setattr(opened, "_insert", failing)
+    return opened._ballast
+
+
+def test_on_a_full_disk_alerts_get_the_ballasts_room(path, monkeypatch):
+    with closing(store(path)) as opened:
+        ballast = on_a_full_disk(opened, monkeypatch, 1)
+        with structlog.testing.capture_logs() as logs:
+            assert opened.append(points(A, "a1"), {"pump": b"one"}) == {A}
+        assert ballast.asked == ["release"]
+        assert (bodies(lease(opened)), opened.load_checkpoint("pump")) == (["a1"], b"one")
+        assert logs == [
+            {"event": "buffer.ballast_released", "log_level": "error", "why": "from sqlite"}
+        ]
+        assert opened.stats()["ballast_held"] is False
+
+
+def test_summaries_never_get_the_ballasts_room(path, monkeypatch):
+    with closing(store(path)) as opened:
+        ballast = on_a_full_disk(opened, monkeypatch, 1)
+        with pytest.raises(sqlite3.OperationalError, match="from sqlite"):
+            opened.append(points(A, "a1") + points(S, "s1"), {})
+        assert ballast.asked == []
+
+
+def test_another_error_costs_no_ballast(path, monkeypatch):
+    with closing(store(path)) as opened:
+        ballast = on_a_full_disk(opened, monkeypatch, 1, sqlite3.SQLITE_BUSY)
+        with pytest.raises(sqlite3.OperationalError):
+            opened.append(points(A, "a1"), {})
+        assert ballast.asked == []
+
+
+def test_a_ballast_that_is_gone_already_helps_no_more(path, monkeypatch):
+    with closing(store(path)) as opened:
+        ballast = on_a_full_disk(opened, monkeypatch, 1)
+        ballast.released = True
+        with pytest.raises(sqlite3.OperationalError):
+            opened.append(points(A, "a1"), {})
+
+
+def test_while_the_ballast_is_released_only_alerts_are_stored(path, monkeypatch):
+    with closing(store(path)) as opened:
+        ballast = on_a_full_disk(opened, monkeypatch, 0)
+        ballast.released = True
+        with pytest.raises(BufferFull):
+            opened.append(points(A, "a1") + points(S, "s1"), {})
+        assert opened.append(points(A, "a1"), {}) == {A}
+        assert opened.append([], {"pump": b"one"}) == set()
+        ballast.room = True
+        assert opened.append(points(S, "s1"), {}) == {S}
+        assert ballast.asked == ["restore", "restore"]
+
+
+def test_maintenance_takes_the_ballast_back(path):
+    with closing(store(path)) as opened:
+        opened._ballast = Ballast()
+        opened._ballast.released = opened._ballast.room = True
+        opened.maintain()
+        assert not opened._ballast.released
+
+
+class Handling:
+    """Makes gap markers, and knows nothing of summaries and alerts."""
+
+    merge_interval = 900 * 10**9
+
+    def merge(self, summaries):
+        return [], []
+
+    def alarm(self, alert):
+        return None
+
+    def gap_marker(self, loss, at):
+        return Envelope(G, at, f"{loss.kind.name} {loss.reason} {loss.count}".encode())
+
+
+def marking(path, **more):
+    options = {"max_age": None, "handling": Handling(), **more}
+    return Store(path, BIG, {"cloud": ALL}, lambda: 1_000, **options)
+
+
+def test_losses_are_reported_a_nanosecond_apart_and_once(path, clock):
+    with closing(marking(path)) as opened:
+        opened.note(Loss(S, "no_room", 5, 1, 2))
+        opened.note(Loss(C, "per_hour", 3, 1, 2))
+        with structlog.testing.capture_logs() as logs:
+            assert opened.maintain() == {G}
+        assert [(e.at, e.body.decode()) for e in lease(opened)] == [
+            (1_001, "SUMMARY no_room 5"),
+            (1_002, "CLIP per_hour 3"),
+        ]
+        assert logs[0] == {
+            "event": "buffer.lost", "log_level": "error", "kind": "summary", "reason": "no_room",
+            "count": 5, "since": 1, "until": 2,
+        }  # fmt: skip
+        clock.now += 1000
+        assert opened.maintain() == set()
+        assert opened.stats()["gateway"] == 2
+
+
+def test_losses_are_reported_at_most_once_a_minute(path, clock):
+    with closing(marking(path)) as opened:
+        opened.note(Loss(S, "no_room", 5, 1, 2))
+        opened.maintain()
+        opened.note(Loss(S, "no_room", 6, 1, 2))
+        clock.now += 59.9
+        assert opened.maintain() == set()
+        assert opened._contents.journal.unreported() == [Loss(S, "no_room", 6, 1, 2)]
+        clock.now += 0.1
+        assert opened.maintain() == {G}
+
+
+@pytest.mark.parametrize(
+    ("sinks", "given"), [({"panel": frozenset({A})}, Handling()), ({"cloud": ALL}, None)]
+)
+def test_where_no_marker_can_go_losses_are_logged_alone(path, clock, sinks, given):
+    with closing(Store(path, BIG, sinks, lambda: 1_000, handling=given)) as opened:
+        opened.note(Loss(S, "no_room", 5, 1, 2))
+        with structlog.testing.capture_logs() as logs:
+            kinds = opened.maintain()
+        assert kinds == ({G} if given is None else set())
+        assert [each["event"] for each in logs] == ["buffer.lost"]
+        assert opened.stats()["gateway"] == 0
+
+
+@pytest.mark.parametrize(("oldest", "gone"), [(500, 0), (499, 1)])
+def test_what_is_older_than_the_greatest_age_expires(path, oldest, gone):
+    with closing(marking(path, max_age=500)) as opened:
+        opened.append([Envelope(S, oldest, b"s1"), Envelope(S, 900, b"s2")], {})
+        opened.append([Envelope(A, 1, b"a1")], {})
+        opened.maintain(expire=False)
+        assert opened.stats()["summaries"] == 2
+        opened.maintain()
+        assert opened.dropped == Counter({(S, "expired"): gone} if gone else {})
+        assert (opened.stats()["alerts"], opened.stats()["summaries"]) == (1, 2 - gone)
+
+
+def test_without_a_greatest_age_nothing_expires(path):
+    with closing(marking(path, max_age=None)) as opened:
+        opened.append([Envelope(S, 1, b"s1")], {})
+        opened.maintain()
+        assert opened.stats()["summaries"] == 1
+
+
+def test_the_log_is_emptied_into_the_file_every_half_minute(path, clock):
+    with closing(store(path)) as opened:
+        statements = []
+        opened._contents.db.set_trace_callback(statements.append)
+        for passed, checkpoints in ((29.9, 0), (0.1, 1), (29.9, 1), (0.1, 2)):
+            clock.now += passed
+            opened.maintain()
+            assert statements.count("PRAGMA wal_checkpoint(PASSIVE)") == checkpoints
+
+
+@pytest.mark.parametrize(("share", "merges"), [(0.8, 0), (0.81, 1)])
+def test_summaries_are_merged_above_four_fifths_of_the_room(path, monkeypatch, share, merges):
+    with closing(store(path)) as opened:
+        opened.append(points(S, "s1", "s2") + points(C, "c1"), {})
+        opened._max_bytes = opened._contents.space.kept / share
+        merged = []
+        monkeypatch.setattr(opened, "merge", lambda: merged.append(1))
+        opened.maintain()
+        assert len(merged) == merges
+
+
+def test_the_figures_are_plain_values(path):
+    with closing(store(path, max_bytes=5_000)) as opened:
+        opened.append(points(A, "a1") + points(S, "s1", "s2") + points(C, "c1"), {})
+        opened.reject("cloud", lease(opened), "no")
+        assert opened.stats() == {
+            "alerts": 0,
+            "summaries": 2,
+            "gateway": 0,
+            "clips": 1,
+            "bytes": 3 * cost(b"xx"),
+            "bytes_without_clips": 2 * cost(b"xx"),
+            "max_bytes": 5_000,
+            "oldest_at": 1,
+            "dropped": 1,
+            "dropped_by": {"alert.rejected": 1},
+            "merged": 0,
+            "dead_letters": 1,
+            "set_aside": [],
+            "ballast_held": True,
+            "losses": [{"kind": "alert", "reason": "rejected", "count": 1, "since": 1, "until": 1}],
+        }
+
+
+def test_a_file_that_was_replaced_is_named_in_the_figures(path):
+    with closing(store(path)) as opened:
+        opened.append(points(A, "a1"), {})
+        before = opened._contents.db
+        opened.start_over()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            before.execute("SELECT 1")
+        assert bodies(lease(opened)) == ["a1"]
+        assert opened.stats()["set_aside"] == [opened.set_aside[0].name]
+        before = opened._contents.db
+        opened.reopen()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            before.execute("SELECT 1")
+        assert bodies(lease(opened)) == ["a1"]
+        assert len(opened.set_aside) == 1
+
+
+def test_no_more_bytes_are_kept_than_are_allowed_and_exactly_as_many_are(path):
+    with closing(store(path, max_bytes=3 * cost(b"s1"))) as opened:
+        opened.append(points(S, "s1", "s2", "s3"), {})
+        assert not opened.dropped
+        opened.append(points(S, "s4"), {})
+        assert opened.dropped == Counter({(S, "evicted"): 1})
+
+
+def test_closing_gives_the_files_back(path):
+    opened = store(path)
+    opened.append(points(A, "a1"), {})
+    opened.close()
+    assert opened._marks._file is None
+    assert not path.with_name("buffer.db-wal").exists()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.api.model import Envelope, Kind
 from gateway.buffer import database
-from gateway.buffer.repair.pages import PageContent, last_numbers, read
+from gateway.buffer.repair.pages import PageContent, last_numbers, read, row_count
 from gateway.buffer.repair.wal import PAGE
 from gateway.buffer.rows import PointTable, checksum
 
@@ -123,3 +123,37 @@ def test_garbage_has_no_rows(seed):
     page = bytes(dice.choices([6, 9, 0, 1, 12, 13, 128, 255], k=PAGE)) if seed else b"\x09" * PAGE
     assert read(page, lambda _: b"") == PageContent()
     assert last_numbers(page) == {}
+
+
+def test_a_page_of_rows_says_how_many_it_has():
+    assert row_count(bytes([0x0D, 0, 0, 1, 2, 9, 9])) == 0x102
+    assert row_count(bytes([0x05, 0, 0, 1, 2, 9, 9])) == 0
+    sizes = [row_count(page) for page in pages_of([row(n, b"x") for n in range(1, 8)])]
+    assert 7 in sizes
+
+
+def test_what_another_page_holds_is_added():
+    one = PageContent([row(1, b"a")], [("pump", b"x", 1)], [("cloud", 0, 1, 2)])
+    one.add(PageContent([row(2, b"b")], [("fan", b"y", 2)], [("panel", 0, 1, 2)]))
+    assert [e.key for e in one.rows] == [1, 2]
+    assert [name for name, *_ in one.checkpoints] == ["pump", "fan"]
+    assert [sink for sink, *_ in one.cursors] == ["cloud", "panel"]
+
+
+def at_a_cell(content):
+    """A page of rows whose cells begin with this content at its end."""
+    start = PAGE - len(content)
+    head = bytes([0x0D, 0, 0, 0, 1]) + start.to_bytes(2, "big") + b"\0" + start.to_bytes(2, "big")
+    return head + bytes(start - len(head)) + content
+
+
+def test_what_lies_before_the_first_cell_was_deleted():
+    sent = [row(1, b"kept body")]
+    (page,) = [p for p in pages_of(sent) if read(p, lambda _: b"").rows]
+    start = int.from_bytes(page[5:7], "big")
+    cell = page[start:]
+    both = at_a_cell(cell)
+    assert read(both, lambda _: b"").rows == sent
+    before = bytearray(both)
+    before[1000 : 1000 + len(cell)] = cell
+    assert len(read(bytes(before), lambda _: b"").rows) == 1

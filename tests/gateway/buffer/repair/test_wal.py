@@ -94,3 +94,17 @@ def test_a_transaction_without_its_commit_is_left_out(image):
 @pytest.mark.parametrize("log", [b"", b"x" * 31, b"\0" * 9000, b"\xff" * 9000])
 def test_a_file_that_is_not_a_log_has_no_frames(log):
     assert wal.read(log) == wal.Wal([])
+
+
+def test_the_header_says_which_frames_are_current_where_the_first_one_is_damaged(image):
+    """With the frames behind a second damage too."""
+    log, whole = image[1], wal.read(image[1])
+    damaged = flipped(flipped(log, HEAD + 8, 6), HEAD + 5 * FRAME + 1000, 6)
+    assert len(wal.read(damaged).frames) == len(whole.frames)
+
+
+def test_the_first_frame_says_it_where_the_header_is_damaged(image):
+    log, whole = image[1], wal.read(image[1])
+    for at in (16, 20, 24, 28):
+        damaged = flipped(flipped(log, at, 6), HEAD + 1000, 6)
+        assert len(wal.read(damaged).frames) == len(whole.frames)

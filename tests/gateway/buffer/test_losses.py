@@ -1,0 +1,68 @@
+"""The journal of losses: one entry of a class and reason until it is reported."""
+
+import pytest
+
+from gateway.api.model import Kind, Loss
+from gateway.buffer import losses
+from gateway.buffer.losses import Journal, Lost
+
+A, S, G, C = Kind
+
+
+@pytest.fixture
+def journal(db):
+    return Journal(db)
+
+
+def test_losses_of_one_class_and_reason_are_one_entry_until_they_are_reported(journal):
+    journal.note([Loss(S, "evicted", 3, 10, 20), Loss(S, "evicted", 2, 5, 15)], 99)
+    journal.note([Loss(S, "evicted", 1, 12, 30)], 100)
+    assert journal.unreported() == [Loss(S, "evicted", 6, 5, 30)]
+
+
+def test_another_class_or_reason_is_another_entry(journal):
+    given = [Loss(S, "evicted", 1, 1, 1), Loss(A, "evicted", 2, 2, 2), Loss(S, "expired", 3, 3, 3)]
+    journal.note(given, 99)
+    assert journal.unreported() == given
+
+
+def test_what_was_reported_is_not_reported_again_and_begins_a_new_entry(journal):
+    journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
+    journal.settle()
+    assert journal.unreported() == []
+    journal.note([Loss(S, "evicted", 4, 30, 40)], 99)
+    assert journal.unreported() == [Loss(S, "evicted", 4, 30, 40)]
+    assert journal.newest(9) == [Loss(S, "evicted", 4, 30, 40), Loss(S, "evicted", 3, 10, 20)]
+    assert journal.newest(1) == [Loss(S, "evicted", 4, 30, 40)]
+
+
+def test_an_entry_says_when_it_was_noted_first(journal, db):
+    journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
+    journal.note([Loss(S, "evicted", 3, 10, 20)], 100)
+    assert db.execute("SELECT noted_at, told FROM loss").fetchall() == [(99, 0)]
+
+
+def test_only_the_last_thousand_entries_are_kept(journal, monkeypatch):
+    assert losses.KEPT == 1_000
+    monkeypatch.setattr(losses, "KEPT", 3)
+    for n in range(5):
+        journal.note([Loss(S, "evicted", n, n, n)], n)
+        journal.settle()
+    assert [loss.count for loss in journal.newest(99)] == [4, 3, 2]
+
+
+@pytest.mark.parametrize("damage", ["kind = 77", "count = 'x'", "since = x'00'", "reason = 5"])
+def test_a_damaged_entry_does_not_end_the_telling(journal, db, damage):
+    journal.note([Loss(S, "evicted", 3, 10, 20), Loss(A, "expired", 1, 1, 1)], 99)
+    db.execute(f"UPDATE loss SET {damage} WHERE kind = {int(S)}")
+    assert journal.unreported()[-1] == Loss(A, "expired", 1, 1, 1)
+
+
+def test_a_damaged_class_is_left_out(journal, db):
+    journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
+    db.execute("UPDATE loss SET kind = 77")
+    assert journal.unreported() == []
+
+
+def test_losses_since_the_start_begin_at_nothing():
+    assert (Lost().counted.total(), Lost().noted) == (0, [])

@@ -49,3 +49,44 @@ def test_a_value_out_of_the_bounds_of_its_tag_is_bad_from_here_on():
     assert inbox.drain().quality.tolist() == [Quality.BAD, Quality.GOOD]
     inbox.put(batch(-0.1), first_tag=0)
     assert inbox.drain().value.tolist() == [-0.1], "another tag has no such bounds"
+
+
+def test_one_batch_is_handed_over_as_it_came():
+    inbox = Inbox(TAGS)
+    columns = (np.array([4], np.int32), np.array([5]), np.array([6.0]), np.array([1], np.uint8))
+    given = SampleBatch(*columns, wire_bytes=9)
+    put = inbox.put(given, first_tag=3)
+    handed = inbox.drain()
+    assert handed is put
+    assert (handed.tag.tolist(), handed.at.tolist(), handed.wire_bytes) == ([7], [5], 9)
+    assert (handed.value.tolist(), handed.quality.tolist()) == ([6.0], [1])
+    assert given.tag.tolist() == [4], "what a connector keeps is not written to"
+
+
+def test_it_knows_how_many_samples_wait():
+    inbox = Inbox(TAGS, limit=4)
+    inbox.put(batch(1.0, 2.0), first_tag=0)
+    inbox.put(batch(3.0), first_tag=0)
+    assert len(inbox) == 3
+    inbox.put(batch(4.0, 5.0), first_tag=0)
+    assert (len(inbox), inbox.dropped) == (3, 2)
+    assert repr(inbox) == "<Inbox 3 samples waiting, 2 dropped>"
+    inbox.drain()
+    assert len(inbox) == 0
+    inbox.put(batch(1.0, 2.0, 3.0, 4.0), first_tag=0)
+    assert (len(inbox), inbox.dropped) == (4, 2), "exactly the limit fits"
+
+
+def test_a_batch_beyond_the_limit_is_dropped_whole():
+    inbox = Inbox(TAGS, limit=2)
+    inbox.put(batch(1.0, 2.0, 3.0), first_tag=0)
+    assert (inbox.drain(), inbox.dropped) == (None, 3)
+
+
+def test_half_a_million_samples_fit():
+    inbox = Inbox(TAGS)
+    inbox.put(batch(*[0.0] * 250_000), first_tag=0)
+    inbox.put(batch(*[0.0] * 250_000), first_tag=0)
+    assert inbox.dropped == 0
+    inbox.put(batch(1.0), first_tag=0)
+    assert (inbox.dropped, len(inbox)) == (250_000, 250_001)

@@ -1,18 +1,33 @@
 """A line with hand-made time: no sleep, no server, every decision seen in what was stored."""
 
 import asyncio
+import contextlib
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import structlog
 from fakes import Broken, LastValue, MemoryStore, batch, tag
 
 from gateway.api import line_protocol
 from gateway.api.contracts import CommandRefused, Places
-from gateway.api.model import SECOND, AlarmState, Kind, Severity, Transition
+from gateway.api.model import (
+    SECOND,
+    AlarmState,
+    Envelope,
+    Kind,
+    Loss,
+    Reference,
+    Severity,
+    Transition,
+    WindowSpec,
+)
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
-from gateway.line.line import Line
+from gateway.core.clock import RELEASED, ClockWatch
+from gateway.line.line import Line, warm_up
 
 S = SECOND
 T0 = 1_700_000_040 * S  # a whole minute
@@ -270,3 +285,378 @@ async def test_a_command_does_not_wait_for_the_next_window():
     async with asyncio.timeout(60):
         assert (await press.acknowledge(alarm_id, "anna")).id == alarm_id
     running.cancel()
+
+
+class Noted:
+    """Takes any call, and notes it as (name, arguments)."""
+
+    def __init__(self, **answers):
+        self.calls, self._answers = [], answers
+
+    def __getattr__(self, name):
+        def call(*given):
+            self.calls.append((name, *given))
+            return self._answers.get(name)
+
+        return call
+
+    def named(self, name):
+        return [given for called, *given in self.calls if called == name]
+
+
+class Clocks:
+    """A monotonic clock that goes with the ticks but for the steps of the other one."""
+
+    def __init__(self):
+        self.behind = 0
+        self.watch = ClockWatch(lambda: self.now, lambda: False)
+        self.now = 0
+
+    def at(self, now, step=0):
+        self.behind += step
+        self.now = now - self.behind
+        return now
+
+
+def line_with(store, detectors=None, **more):
+    return Line(config(), detectors or {}, store, T0, clock=lambda: T0, **more)
+
+
+TICK = T0 + S + S // 2
+"""When the first window of a second closes."""
+
+
+def test_a_detector_is_starting_until_its_first_whole_window():
+    specs = [WindowSpec(("flow",), S, length, hop) for length, hop in ((1, 1), (10, 1), (10, 4))]
+    assert [warm_up(spec) for spec in specs] == [2, 11, 3]
+    press = line(MemoryStore(), pump=LastValue("flow", length=10))
+    assert press.health.detectors["pump"].warm_up == 11
+    assert (press.health.line, press.health.site) == ("l", "s")
+
+
+def test_the_next_tick_is_when_a_window_is_due_and_at_most_a_second_away():
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    assert press.next_tick(T0) == T0 + S
+    assert press.next_tick(T0 + S) == TICK
+    assert press.next_tick(TICK + S) == TICK, "it is overdue"
+    assert line(MemoryStore()).next_tick(T0) == T0 + S
+
+
+async def test_the_line_waits_for_its_next_tick_and_no_longer(monkeypatch):
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    times, waits, ticks = iter([T0, T0 + 1, TICK + S, TICK + S + 1]), [], []
+    press._clock = lambda: next(times)
+    press.commands = SimpleNamespace(wait=lambda seconds: asyncio.sleep(0, waits.append(seconds)))
+    monkeypatch.setattr(press, "tick", lambda now: asyncio.sleep(0, ticks.append(now)))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await press.run()
+    assert waits == [1.0, 0.0]
+    assert ticks == [T0 + 1, TICK + S + 1]
+
+
+async def test_the_clocks_past_and_the_clips_that_are_owed_survive_a_restart():
+    store, clocks = MemoryStore(), Clocks()
+    store.checkpoints = {"#clock": b'{"newest": 77, "turn": 4}', "#clips": b"owed"}
+    clips = Noted()
+    press = line_with(store, clock_watch=clocks.watch, clips=clips)
+    await press.restore()
+    assert clocks.watch.epoch == 4
+    assert clips.calls == [("restore", b"owed")]
+
+
+async def test_a_line_without_clock_watch_and_clips_leaves_what_a_run_with_them_stored():
+    store = MemoryStore()
+    store.checkpoints = {"#clock": b'{"newest": 77, "turn": 4}', "#clips": b"owed"}
+    await line_with(store).restore()
+    empty = line_with(MemoryStore(), clock_watch=Clocks().watch, clips=Noted())
+    await empty.restore()
+    assert empty._clips.calls == []
+
+
+async def test_the_alarms_of_every_detector_are_shown_after_a_restart():
+    store = MemoryStore()
+    await play(line(store, pump=LastValue("flow"), fan=LastValue("flow")), [20])
+    again = line(store, now=T0 + S, pump=LastValue("flow"), fan=LastValue("flow"))
+    await again.restore()
+    assert sorted(alert.detector for alert in again.health.active.values()) == ["fan", "pump"]
+
+
+async def test_the_windows_survive_a_restart():
+    press = line(MemoryStore(), pump=LastValue("flow", length=3))
+    await play(press, [1, 2])
+    pump = LastValue("flow", length=3)
+    again = line(MemoryStore(), now=T0 + 2 * S, pump=pump)
+    again.recall(press.memory())
+    with again.tap.subscribe("windows") as asked:
+        await play(again, [3], start=T0 + 2 * S)
+    (windows, _) = await asked.get()
+    spec, (window,) = windows["pump"]
+    assert spec is pump.spec
+    assert window.values[:, 0].tolist() == [1.0, 2.0, 3.0]
+
+
+async def test_what_a_model_was_shown_survives_a_restart():
+    class Learnt(LastValue):
+        reference = Reference(((0.5,),) * 2, ((0.5, 0.5),) * 2, S)
+
+    press = line(MemoryStore(), pump=Learnt("flow"))
+    await play(press, [1, 2, 3])
+    assert press.memory()["pump.sight_watched"].tolist() == [3 * S]
+    again = line(MemoryStore(), pump=Learnt("flow"))
+    again.recall(press.memory())
+    assert again.memory()["pump.sight_watched"].tolist() == [3 * S]
+    assert again.memory()["pump.channels"].tolist() == press.memory()["pump.channels"].tolist()
+
+
+async def test_a_subscriber_gets_samples_windows_scores_and_alerts():
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    topics = ("samples", "windows", "scores", "alerts")
+    with contextlib.ExitStack() as stack:
+        asked = [stack.enter_context(press.tap.subscribe(topic)) for topic in topics]
+        await play(press, [20.0])
+        samples, windows, scores, alert = [(await each.get())[0] for each in asked]
+    assert (samples[0], samples[1].value.tolist()) == (TICK, [20.0, 1.0])
+    assert windows["pump"][0].tags == ("flow",)
+    assert windows["pump"][1][0].end == T0 + S
+    name, spec, alarms, (score,) = scores
+    assert (name, spec.tags, [alarm.name for alarm in alarms]) == ("pump", ("flow",), ["anomaly"])
+    assert score.values.tolist() == [20.0]
+    assert alert.transition is Transition.RAISED
+
+
+async def test_durations_are_measured_in_seconds():
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    press.timings = press._scorer._timings = Noted()
+    press._clock = lambda: T0 + 3 * S
+    await play(press, [20.0])
+    assert press.timings.named("decided") == [[1.5]]
+    # From the window's close, which was a lateness of 0.5 s after its end.
+    assert press.timings.named("alerted") == [[1.5]]
+    ((name, scoring),), ((append,),) = (
+        press.timings.named("scored"),
+        press.timings.named("committed"),
+    )
+    assert name == "pump"
+    assert 0 <= scoring < 10
+    assert 0 <= append < 10
+    await press.tick(TICK + 1)
+    assert len(press.timings.named("decided")) == 1, "no window closed"
+
+
+async def test_an_alert_of_the_future_has_no_latency_and_an_acknowledgement_none_at_all():
+    press, alarm_id = await alarmed(MemoryStore())
+    press.timings = Noted()
+    caller = await acknowledging(press, alarm_id)
+    await press.tick(T0 + 3 * S)
+    await caller
+    assert press.timings.named("alerted") == []
+    await play(press, [5.0], start=T0 + 3 * S)
+    assert press.timings.named("alerted") == [[0.0]]
+
+
+async def test_a_line_counts_what_was_late_or_dropped_and_what_it_stored():
+    store = MemoryStore()
+    press = line(store, pump=LastValue("flow"))
+    await play(press, [1.0, 2.0])
+    press.inbox.put(batch(T0 - 61 * S, 1.0), 0)
+    press.inbox.put(batch(T0 + S // 2, 1.0), 0)
+    press.inbox.put(batch(T0 + 3600 * S, 1.0), 0)
+    press.inbox.dropped = 7
+    before = press.health.ticked = -1.0
+    await press.tick(T0 + 2 * S + S // 2 + 1)
+    health = press.health
+    # The aligner misses both, the summaries only what is of a minute that was closed.
+    assert (health.late, health.future, health.dropped) == (3, 1, 7)
+    assert health.ticked > before
+    await press.tick(T0 + 60 * S + S // 2)
+    await press.tick(T0 + 120 * S + S // 2)
+    assert health.summaries == 4
+
+
+async def test_a_stepped_clock_moves_ages_delays_clips_and_what_is_due():
+    store, clocks, clips = MemoryStore(), Clocks(), Noted(take=((), None), checkpoint=b"owed")
+    pump = LastValue("flow", on_delay=2 * S)
+    press = line_with(store, {"pump": pump}, clock_watch=clocks.watch, clips=clips)
+    press._watch, press._gateway_due = Noted(states=np.zeros(2)), 5
+    press._machines = {"pump": Noted(checkpoint=b"{}")}
+    with structlog.testing.capture_logs() as logs:
+        press._check_clock(clocks.at(RELEASED + 10 * S))
+        assert press._gateway_due == 5
+        press._check_clock(clocks.at(RELEASED + 71 * S + 123_456_789, step=60 * S + 123_456_789))
+    assert press._watch.calls == [("shift", 60 * S + 123_456_789)]
+    assert press._machines["pump"].calls == [("restart_delays",)]
+    assert clips.calls == [("make_due_now",)]
+    assert press._gateway_due == (RELEASED // (60 * S) + 2) * 60 * S
+    assert press.health.clock == "stepped"
+    assert press.health.clock_steps == 1
+    assert logs == [
+        {"event": "clock.stepped", "log_level": "warning", "by_s": 60.123},
+        {"event": "clock.doubted", "log_level": "warning", "why": "stepped"},
+    ]
+    with structlog.testing.capture_logs() as logs:
+        press._check_clock(clocks.at(RELEASED + 7200 * S))
+    assert logs == [{"event": "clock.trusted", "log_level": "info"}]
+    assert press.health.clock_steps == 1
+
+
+async def test_a_clock_step_of_a_line_without_clips_is_not_an_error():
+    clocks = Clocks()
+    press = line_with(MemoryStore(), clock_watch=clocks.watch)
+    for now, step in ((T0, 0), (T0 + 3600 * S, 3599 * S)):
+        await press.tick(clocks.at(now, step))
+    assert press.health.clock_steps == 1
+
+
+async def test_points_of_a_doubted_clock_and_of_another_epoch_are_marked():
+    store, clocks = MemoryStore(), Clocks()
+    press = line_with(store, {"pump": LastValue("flow")}, clock_watch=clocks.watch)
+    clocks.watch.epoch = 3
+    at = clocks.at(TICK)
+    press.inbox.put(batch(T0 + S // 2, 20.0, 1.0), 0)
+    await press.tick(at)
+    (alert,) = stored_points(store, Kind.ALERT)
+    assert alert.fields["clock"] == "before_release"
+    assert alert.fields["id"].endswith(".3")
+    assert alert.at == T0 + S + 300_000
+    assert store.rows[0].at == alert.at
+
+
+async def test_points_of_a_trusted_clock_are_left_as_they_are():
+    store, clocks = MemoryStore(), Clocks()
+    press = line_with(store, clock_watch=clocks.watch)
+    now = RELEASED // (60 * S) * 60 * S + 120 * S
+    await press.tick(clocks.at(now))
+    await press.tick(clocks.at(now + 60 * S + S // 2))
+    points = [line_protocol.decode(row.body) for row in store.rows]
+    assert points
+    assert not any("clock" in point.fields or point.at % S not in (0, S // 2) for point in points)
+
+
+async def test_the_newest_point_is_stored_with_what_the_clock_watch_knows():
+    store, clocks = MemoryStore(), Clocks()
+    press = line_with(store, {"pump": LastValue("flow")}, clock_watch=clocks.watch)
+    await press.tick(clocks.at(T0 + S))
+    assert "#clock" not in store.checkpoints, "nothing was stored"
+    press.inbox.put(batch(T0 + S // 2, 20.0, 1.0), 0)
+    await press.tick(clocks.at(TICK))
+    assert store.checkpoints["#clock"] == b'{"newest": %d, "turn": 0}' % (T0 + S)
+
+
+async def test_the_points_of_a_clip_are_stored_with_what_is_still_owed():
+    store = MemoryStore()
+    clip = Envelope(Kind.CLIP, 5, b"m x=1i 5")
+    clips = Noted(take=([clip], None), checkpoint=b"owed")
+    press = line_with(store, {"pump": LastValue("flow")}, clips=clips)
+    await play(press, [20.0])
+    assert clip in store.rows
+    assert store.checkpoints["#clips"] == b"owed"
+    ((asked,),) = clips.named("ask")
+    assert (asked.alarm, asked.transition) == ("anomaly", Transition.RAISED)
+    names = [name for name, *_ in clips.calls]
+    assert names.index("take") < names.index("ask"), "what is asked for now is cut later"
+
+
+async def test_what_a_clip_lost_is_noted_in_the_store():
+    store = MemoryStore()
+    lost, store.losses = Loss(Kind.CLIP, "per_hour", 3, 1, 2), []
+    store.note = store.losses.append
+    press = line_with(store, clips=Noted(take=((), lost), checkpoint=b"{}"))
+    await press.tick(T0 + 1)
+    assert store.losses == [lost]
+
+
+async def test_a_detector_that_fails_is_logged_once_and_its_recovery_too():
+    pump, broken = LastValue("flow"), Broken("flow")
+    press = line(MemoryStore(), pump=pump)
+    events = []
+    for k, score in enumerate((pump.score, broken.score, broken.score, pump.score)):
+        pump.score = score
+        with structlog.testing.capture_logs() as logs:
+            await play(press, [1.0], start=T0 + k * S)
+        events += logs
+    ok = {"event": "detector.state", "log_level": "info", "state": "ok", "why": ""}
+    failed = {"event": "detector.failed", "log_level": "error", "why": "the model is broken"}
+    assert events == [each | {"detector": "pump"} for each in (ok, failed, ok)]
+
+
+async def test_a_blind_detector_is_logged_with_the_reason():
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    await play(press, [1.0])
+    with structlog.testing.capture_logs() as logs:
+        await play(press, [float("nan")], start=T0 + S)
+    assert logs == [
+        {
+            "event": "detector.state",
+            "log_level": "info",
+            "detector": "pump",
+            "state": "blind",
+            "why": "no data for flow",
+        }
+    ]
+
+
+async def test_a_detector_with_too_few_scores_is_an_error():
+    pump = LastValue("flow")
+    pump.score = lambda windows: []
+    with pytest.raises(ValueError, match="zip"):
+        await play(line(MemoryStore(), pump=pump), [1.0])
+
+
+async def test_an_alert_is_logged_with_its_causes_and_what_it_was():
+    press = line(MemoryStore(), pump=LastValue("flow", severity=Severity.HIGH))
+    with structlog.testing.capture_logs() as logs:
+        await play(press, [20.0, 5.0])
+    raised, returned = [each for each in logs if each["event"].startswith("alert.")]
+    assert raised == {
+        "event": "alert.raised",
+        "log_level": "warning",
+        "id": f"pump.anomaly-{(T0 + S) // 1_000_000:x}",
+        "severity": "high",
+        "message": "anomaly: 20 past its threshold of 10",
+        "tags": ["flow"],
+    }
+    assert type(raised["severity"]) is str
+    assert returned["event"] == "alert.returned"
+
+
+async def test_windows_that_close_together_bring_the_transitions_of_all():
+    store = MemoryStore()
+    press = line(store, pump=LastValue("flow"), fan=LastValue("level", threshold=0.5))
+    for k, value in enumerate((20.0, 5.0)):
+        press.inbox.put(batch(T0 + k * S + S // 2, value, 1.0), 0)
+    await press.tick(TICK + S)
+    made = [(p.tags["detector"], p.fields["state"]) for p in stored_points(store, Kind.ALERT)]
+    assert made == [("pump", "unacknowledged"), ("pump", "normal"), ("fan", "unacknowledged")]
+
+
+async def test_trouble_with_a_model_is_an_alert_of_the_models():
+    press = line(MemoryStore(), pump=LastValue("flow"))
+    assert press._machines["models"].detector == "models"
+    assert press._machines["data"].detector == "data"
+
+
+async def test_a_line_scores_in_one_thread_of_its_own_or_in_none():
+    seen = []
+
+    class Seeing(LastValue):
+        def score(self, windows):
+            seen.append(threading.current_thread().name)
+            return super().score(windows)
+
+    await play(line(MemoryStore(), pump=Seeing("flow")), [1.0])
+    press = line_with(MemoryStore(), {"pump": Seeing("flow")}, in_thread=False)
+    await play(press, [1.0])
+    assert seen == ["detectors_0", threading.current_thread().name]
+
+
+async def test_the_gateways_own_point_is_due_with_each_full_interval():
+    store = MemoryStore()
+    press = line(store, now=T0 + 1)
+    await press.tick(T0 + 60 * S - 1)
+    assert stored_points(store, Kind.GATEWAY) == []
+    await press.tick(T0 + 60 * S)
+    await press.tick(T0 + 60 * S + 1)
+    (point,) = stored_points(store, Kind.GATEWAY)
+    assert (point.at, point.tags) == (T0 + 60 * S, {"site": "s", "line": "l"})
+    await press.tick(T0 + 120 * S)
+    assert len(stored_points(store, Kind.GATEWAY)) == 2

@@ -1,148 +1,99 @@
-"""Replay: what was recorded gives what was sent, to the byte, however often."""
+"""The code that runs live, with the recorded clock: when the line ticks, and what it is given."""
 
-import json
-import os
+from pathlib import Path
 
 import pytest
-import recorded
-from click.testing import CliRunner
+from fakes import LastValue, batch, tag
 
 from gateway.api import line_protocol
-from gateway.api.model import SECOND
-from gateway.cli import main
-from gateway.history.archive import Archive
-from gateway.history.names import listed
+from gateway.api.contracts import Places
+from gateway.api.model import SECOND, Kind, Loss, SampleBatch
+from gateway.config.load import LineConfig
+from gateway.config.schema import LineFileBase, SecuritySection
+from gateway.line.replay import Replay
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-HOUR = 3600 * SECOND
-LENGTH = round(float(os.environ.get("ANDON_REPLAY_HOURS", "0.25")) * HOUR)
-"""24 for the whole day."""
-FAULT = {"fault": "bearing_wear", "fault_after": min(LENGTH // 3, 600 * SECOND)}
-
-
-def replay(file, out, *words):
-    return CliRunner().invoke(main, ["replay", str(file), "--out", str(out), *map(str, words)])
+S = SECOND
+T0 = 1_700_000_040 * S  # a whole minute
+LATE = S // 2
+"""How long a line waits for late samples, where its file says nothing."""
 
 
-def sent(out):
-    return (out / "alerts.lp").read_bytes(), (out / "summaries.lp").read_bytes()
+def config():
+    file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
+    tags, places = (tag("flow"), tag("level")), Places(Path(), Path())
+    return LineConfig(Path("l.yaml"), "l", "s", file, SecuritySection(), tags, places, "digest")
 
 
-def alerts(out):
-    return [line_protocol.decode(line) for line in (out / "alerts.lp").read_bytes().splitlines()]
+def replay():
+    taken = []
+    return Replay(config(), {"pump": LastValue("flow")}, taken.append), taken
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory, bundle):
-    """A line file with recorded history in which a bearing wears out."""
-    found = recorded.line_file(tmp_path_factory.mktemp("recorded"), bundle)
-    recorded.record(found, LENGTH, seed=3, **FAULT)
-    return found
+def recording(*values, start=T0):
+    """A sample of both tags in the middle of each second."""
+    parts = [batch(start + k * S + S // 2, value, 1.0) for k, value in enumerate(values)]
+    return SampleBatch.joined(parts)
 
 
-@pytest.mark.timeout(3600)
-def test_a_recorded_day_replayed_twice_gives_the_same_bytes(file, tmp_path):
-    for name in ("one", "two"):
-        done = replay(file, tmp_path / name, "--json")
-        assert done.exit_code == 0, done.output
-        figures = json.loads(done.stdout)
-    assert sent(tmp_path / "one") == sent(tmp_path / "two")
-    assert figures["samples"] == LENGTH // (SECOND // 2) * 13
-    assert figures["alerts"] == len(alerts(tmp_path / "one")) > 0
-    assert figures["summaries"] >= 13 * (LENGTH // (60 * SECOND) - 1)
+def alerts(taken):
+    points = [line_protocol.decode(e.body) for e in taken if e.kind is Kind.ALERT]
+    return [((point.at - T0) // S, point.fields["state"]) for point in points]
 
 
-def test_what_files_hold_the_samples_makes_no_difference(file, tmp_path):
-    assert replay(file, tmp_path / "own").exit_code == 0
-    copy = recorded.line_file(tmp_path, tmp_path / "nowhere")
-    copy.write_text(file.read_text())
-    recorded.record(copy, LENGTH, joined=False, seed=3, **FAULT)
-    history = tmp_path / "state" / "history"
-    assert len(listed(history)) > len(listed(file.parent / "state" / "history"))
-    assert replay(file, tmp_path / "parts", "--data", history).exit_code == 0
-    assert sent(tmp_path / "own") == sent(tmp_path / "parts")
+async def test_samples_arrive_at_just_their_time_and_the_line_ticks_as_it_does_live():
+    played, taken = replay()
+    ticks = []
+    await played.play_samples(T0, recording(5.0, 20.0, 20.0, 5.0), T0 + 4 * S + 1, ticks.append)
+    assert alerts(taken) == [(2, "unacknowledged"), (4, "normal")]
+    assert ticks == [T0 + k * S + LATE for k in range(5)]
+    assert (played.ticks, played.samples) == (5, 8)
 
 
-def test_another_limit_would_have_alarmed_on_the_same_day(file, tmp_path):
-    changed = file.with_name("changed.yaml")
-    changed.write_text(
-        file.read_text().replace("vibration_de: {high: 4.5", "vibration_de: {high: 2")
-    )
-    assert replay(file, tmp_path / "as it was").exit_code == 0
-    assert replay(changed, tmp_path / "changed").exit_code == 0
-    before, after = (
-        [a for a in alerts(tmp_path / out) if a.fields["alarm"] == "vibration_de.high"]
-        for out in ("as it was", "changed")
-    )
-    assert after[0].at < (before[0].at if before else after[0].at + 1)
-    assert after[0].fields["threshold"] == 2.0
+async def test_the_window_that_closes_at_the_end_is_not_part_of_it():
+    played, taken = replay()
+    await played.play_samples(T0, recording(5.0, 20.0), T0 + 2 * S)
+    assert alerts(taken) == []
+    await played.play_samples(T0 + 2 * S, recording(20.0, start=T0 + 2 * S), T0 + 3 * S + 1)
+    assert alerts(taken) == [(3, "unacknowledged")]
 
 
-def test_part_of_the_day_can_be_replayed(file, tmp_path):
-    times = ["--from", "2026-01-01T00:05:00Z", "--to", "2026-01-01T01:10+01:00"]
-    done = replay(file, tmp_path / "part", "--json", *times)
-    assert json.loads(done.stdout)["samples"] == 600 * 13
-    ends = {line_protocol.decode(line).at for line in sent(tmp_path / "part")[1].splitlines()}
-    start = 1767225600 * SECOND
-    assert min(ends) == start + 360 * SECOND
-    assert max(ends) == start + 540 * SECOND
+async def test_a_sample_at_the_very_time_of_a_tick_is_seen_by_it():
+    played, _ = replay()
+    samples = SampleBatch.joined([batch(T0 + LATE, 5.0), batch(T0 + LATE + 1, 6.0)])
+    await played.play_samples(T0, samples, T0 + 1)
+    assert (played.ticks, played.samples) == (1, 1)
 
 
-def test_an_alarm_that_stands_over_a_restart_is_raised_once(file, tmp_path):
-    again = recorded.line_file(tmp_path, tmp_path / "nowhere")
-    again.write_text(file.read_text())
-    start = 1767225600 * SECOND
-    folder = recorded.record(again, LENGTH, seed=3, **FAULT)
-    before, _ = alerts_of(again, tmp_path / "one")
-    recorded.record(again, 120 * SECOND, seed=3, start=start + LENGTH + 60 * SECOND)
-    assert len({name.run for name, _ in listed(folder)}) == 2
-    after, _ = alerts_of(again, tmp_path / "two")
-    assert after[: len(before)] == before
-    raised = [alert.fields["id"] for alert in after if alert.fields["active"]]
-    assert len(raised) == len(set(raised))
+async def test_the_line_ticks_just_when_the_daemon_ticked():
+    played, taken = replay()
+    arrivals = [
+        (T0 + S + LATE, recording(20.0)),
+        (T0 + 2 * S + LATE, None),
+        (T0 + 3 * S + LATE, recording(5.0, start=T0 + 2 * S)),
+    ]
+    await played.play(T0, arrivals)
+    assert alerts(taken) == [(1, "unacknowledged"), (3, "normal")]
+    assert (played.ticks, played.samples) == (3, 4)
 
 
-def alerts_of(file, out):
-    done = replay(file, out)
-    assert done.exit_code == 0, done.output
-    return alerts(out), out
+async def test_a_run_goes_on_with_the_alarms_and_the_windows_of_the_one_before():
+    played, taken = replay()
+    await played.play(T0, [(T0 + S + LATE, recording(20.0))])
+    await played.play(T0 + S + LATE, [(T0 + 2 * S + LATE, None), (T0 + 3 * S + LATE, None)])
+    assert alerts(taken) == [(1, "unacknowledged")], "the value is held over the restart"
+    await played.play(T0 + 4 * S, [(T0 + 5 * S + LATE, recording(5.0, start=T0 + 4 * S))])
+    assert alerts(taken) == [(1, "unacknowledged"), (5, "normal")]
 
 
-def test_what_is_there_is_not_overwritten_unless_asked(file, tmp_path):
-    (tmp_path / "alerts.lp").write_text("precious")
-    refused = replay(file, tmp_path)
-    assert refused.exit_code == 1
-    assert "--force" in refused.output
-    assert (tmp_path / "alerts.lp").read_text() == "precious"
-    assert replay(file, tmp_path, "--force").exit_code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alerts.lp", "summaries.lp"]
+async def test_points_of_the_gateway_itself_are_left_out_and_summaries_are_not():
+    played, taken = replay()
+    await played.play_samples(T0, recording(*[5.0] * 61), T0 + 61 * S)
+    assert [(e.kind, e.at) for e in taken] == [
+        (Kind.SUMMARY, end) for end in (T0, T0, T0 + 60 * S, T0 + 60 * S)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("words", "said", "code"),
-    [
-        (["--from", "yesterday"], "is not a time: write it as in 2026-01-31T12:00:00Z", 2),
-        (["--from", "2030-01-01"], "the data has no sample of this line's tags in that time", 1),
-        (["--data", "/nowhere"], "does not exist", 2),
-    ],
-)
-def test_wrong_wishes_are_refused_in_a_sentence(file, tmp_path, words, said, code):
-    done = replay(file, tmp_path / "out", *words)
-    assert (done.exit_code, said in done.output) == (code, True), done.output
-
-
-def test_no_history_and_foreign_files_are_said_with_what_to_do(tmp_path):
-    file = tmp_path / "line.yaml"
-    file.write_text(
-        "version: 1\nline: l\nsite: s\nstate: state\nsources: {plc: {type: modbus, host: h, tags: "
-        "{flow: {address: 0}}}}\n"
-    )
-    assert "add `history: {}` to it" in replay(file, tmp_path / "out").output
-    foreign = tmp_path / "x.parquet"
-    foreign.write_bytes(b"PAR1")
-    assert f"{foreign} cannot be read" in replay(file, tmp_path / "out", "--data", foreign).output
-    archive = Archive(tmp_path / "history", recorded.OPTIONS, {"started": "1"}, ["flow"], 0)
-    archive.store([(1, None)])
-    listed(tmp_path / "history")[0][1].replace(foreign)
-    said = replay(file, tmp_path / "out", "--data", foreign).output
-    assert "does not have the name of a history file" in said
+async def test_a_loss_cannot_happen_in_a_replay():
+    played, _ = replay()
+    with pytest.raises(AssertionError, match="no_room"):
+        played._store.note(Loss(Kind.SUMMARY, "no_room", 1))

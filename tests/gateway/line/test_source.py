@@ -1,16 +1,21 @@
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import structlog
 from fakes import ScriptedConnector, batch, tag
 
 from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.model import Quality
+from gateway.core.backoff import Backoff
+from gateway.line import source
 from gateway.line.inbox import Inbox
-from gateway.line.source import keep_reading
+from gateway.line.source import bad_batch, keep_reading
 from gateway.telemetry.health import SourceHealth
 
-TAGS = [tag(f"t{number}", high=1e6) for number in range(6)]
+TAGS = [tag(f"t{number}", high=1e6) for number in range(7)]
 
 
 async def read(connector, until):
@@ -105,3 +110,157 @@ async def test_a_cancellation_that_a_library_swallows_ends_the_reading_all_the_s
     inbox, _, task = await read(Deaf(), lambda inbox, _: len(inbox) >= 2)
     assert task.cancelled()
     assert len(inbox) >= 2
+
+
+class EnoughError(Exception):
+    """The test has seen as many waits as it wants."""
+
+
+class Sessions(ScriptedConnector):
+    """A script whose sessions take a time: pairs of seconds and what they bring."""
+
+    def __init__(self, clock, *sessions):
+        super().__init__(*(brings for _, brings in sessions))
+        self._clock, self._lengths = clock, [seconds for seconds, _ in sessions]
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        self._clock.now += self._lengths.pop(0) if self._lengths else 0.0
+        async with super().open() as batches:
+            yield batches
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A monotonic clock that only sessions move, and waits that take no time."""
+    made = SimpleNamespace(now=1000.0, waits=[])
+
+    async def sleep(seconds):
+        made.waits.append(seconds)
+        if len(made.waits) == made.limit:
+            raise EnoughError
+
+    monkeypatch.setattr(
+        source, "time", SimpleNamespace(monotonic=lambda: made.now, time_ns=lambda: 77)
+    )
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(source, "Backoff", lambda **limits: Backoff(**limits, draw=lambda: 1.0))
+    return made
+
+
+async def played(clock, connector, waits, tags=range(5, 7)):
+    """Read until so many waits have passed; what arrived, the health and the log."""
+    inbox, health, clock.limit = Inbox(TAGS), SourceHealth("plc"), waits
+    with structlog.testing.capture_logs() as logs, pytest.raises(EnoughError):
+        await keep_reading(connector, tags, inbox, health)
+    return inbox.drain(), health, logs
+
+
+LOST = SourceLost("connection reset")
+
+
+async def test_a_lost_source_makes_its_tags_bad_once_and_not_at_every_retry(clock):
+    connector = Sessions(clock, (0, [batch(1, 1.0, 2.0), LOST]), (0, [LOST]), (0, [LOST]))
+    arrived, _, _ = await played(clock, connector, 4)
+    assert arrived.tag.tolist() == [5, 6, 5, 6]
+    assert arrived.quality.tolist() == [0, 0, 2, 2]
+    assert arrived.at.tolist() == [1, 1, 77, 77]
+
+
+async def test_a_source_that_never_delivered_has_no_values_to_make_bad(clock):
+    arrived, health, _ = await played(clock, Sessions(clock, (0, [LOST]), (0, [LOST])), 2)
+    assert arrived is None
+    assert health.samples == 0
+
+
+async def test_the_waits_between_sessions_grow_to_three_seconds(clock):
+    await played(clock, Sessions(clock), 6)
+    assert clock.waits == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize(("length", "wait"), [(10.0, 2.0), (10.5, 0.25)])
+async def test_only_a_session_of_more_than_ten_seconds_forgives_the_failures(clock, length, wait):
+    short = (0, [LOST])
+    connector = Sessions(clock, short, short, short, (length, [batch(1, 1.0), LOST]))
+    await played(clock, connector, 5)
+    assert clock.waits[:4] == [0.25, 0.5, 1.0, wait]
+
+
+async def test_a_source_that_asks_for_time_is_left_alone_for_that_long(clock):
+    asked = SourceLost("busy", wait=7.0)
+    await played(clock, Sessions(clock, (0, [asked]), (0, [SourceLost("busy", wait=0.1)])), 2)
+    assert clock.waits == [7.0, 0.5]
+
+
+async def test_what_a_human_must_mend_is_tried_every_half_minute(clock):
+    wrong = ConfigError("client.pem does not exist")
+    _, health, logs = await played(clock, Sessions(clock, (0, [wrong]), (0, [wrong])), 2)
+    assert clock.waits == [30.0, 30.0]
+    assert logs == [
+        {
+            "event": "source.misconfigured",
+            "log_level": "error",
+            "source": "plc",
+            "why": "client.pem does not exist",
+        }
+    ]
+    assert (health.up, health.error) == (False, "client.pem does not exist")
+
+
+async def test_change_is_logged_and_not_repetition(clock):
+    connector = Sessions(
+        clock,
+        (0, [LOST]),
+        (0, [LOST]),
+        (0, [batch(1, 1.0), batch(2, 1.0), LOST]),
+        (0, [LOST]),
+        (0, [SourceLost("no route")]),
+    )
+    _, _, logs = await played(clock, connector, 5)
+    assert [(each["event"], each["log_level"], each.get("why")) for each in logs] == [
+        ("source.lost", "warning", "connection reset"),
+        ("source.up", "info", None),
+        ("source.lost", "warning", "connection reset"),
+        ("source.lost", "warning", "no route"),
+    ]
+    assert {each["source"] for each in logs} == {"plc"}
+    assert logs[1]["away_s"] >= 0
+
+
+async def test_a_session_that_ends_by_itself_is_a_loss_with_that_reason(clock):
+    _, health, logs = await played(clock, Sessions(clock, (0, [batch(1, 1.0)])), 1)
+    assert health.error == logs[-1]["why"] == "the session ended"
+
+
+@pytest.mark.parametrize(("listens", "events"), [(True, ["source.up"]), (False, [])])
+async def test_only_a_connector_that_can_do_no_more_than_listen_is_up_in_silence(
+    clock, listens, events
+):
+    connector = Sessions(clock, (0, []))
+    connector.listens = listens
+    _, health, logs = await played(clock, connector, 1)
+    assert [each["event"] for each in logs][:-1] == events
+    assert health.connects == len(events)
+
+
+async def test_the_health_has_the_very_diagnostics_of_the_connector(clock):
+    connector = Sessions(clock, (0, [LOST]))
+    connector.diagnostics = ["flow: polled"]
+    _, health, _ = await played(clock, connector, 1)
+    assert health.diagnostics is connector.diagnostics
+
+
+async def test_samples_are_noted_in_the_health_as_they_come(clock):
+    connector = Sessions(clock, (0, [batch(3, 1.0, float("nan")), batch(4, 2.0), LOST]))
+    arrived, health, _ = await played(clock, connector, 1)
+    assert (health.samples, health.bad, health.last_sample_at, health.losses) == (3, 1, 4, 1)
+    assert arrived.tag.tolist() == [5, 6, 5, 5, 6]
+
+
+def test_a_bad_batch_has_one_sample_without_a_value_of_each_tag():
+    made = bad_batch(3, 42)
+    assert (made.tag.tolist(), made.tag.dtype) == ([0, 1, 2], np.int32)
+    assert (made.at.tolist(), made.at.dtype) == ([42] * 3, np.int64)
+    assert np.isnan(made.value).all()
+    assert (made.quality.tolist(), made.quality.dtype) == ([Quality.BAD] * 3, np.uint8)
+    assert len(made.value) == 3

@@ -1,9 +1,12 @@
 import asyncio
+from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from gateway.api.contracts import Fatal
 from gateway.core.backoff import Backoff
+from gateway.line import supervise as module
 from gateway.line.supervise import supervise
 
 
@@ -34,17 +37,71 @@ async def test_what_is_fatal_goes_through():
         await supervise("work", work, lambda: None)
 
 
-def test_the_back_off_grows_to_its_cap_with_full_jitter():
-    highest = Backoff(first=0.5, cap=5.0, draw=lambda: 1.0)
-    assert [highest.next() for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    highest.reset()
-    assert highest.next() == 0.5
-    lowest = Backoff(first=0.5, cap=5.0, draw=lambda: 0.0)
-    assert lowest.next() == 0.1
+BUG = RuntimeError("a bug")
 
 
-def test_the_back_off_survives_days_of_failures():
-    backoff = Backoff(first=0.5, cap=5.0, draw=lambda: 1.0)
-    for _ in range(5000):
-        delay = backoff.next()
-    assert delay == 5.0
+class Enough(BaseException):
+    """The test has seen as many waits as it wants."""
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The waits between two runs, which take no time."""
+    made = []
+
+    async def sleep(seconds):
+        made.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(module, "Backoff", lambda **limits: Backoff(**limits, draw=lambda: 1.0))
+    return made
+
+
+async def supervised(monkeypatch, lengths, outcome=BUG):
+    """Runs of these lengths in seconds, each with the same outcome; failures and the log."""
+    clock, left, failures = SimpleNamespace(now=1000.0), list(lengths), []
+
+    async def work():
+        if not left:
+            raise Enough
+        clock.now += left.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    with structlog.testing.capture_logs() as logs, pytest.raises(Enough):
+        await supervise("work", work, lambda: failures.append(1))
+    return len(failures), logs
+
+
+async def test_the_waits_grow_to_five_seconds(monkeypatch, waits):
+    assert (await supervised(monkeypatch, [0] * 6))[0] == 6
+    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(("length", "wait"), [(30.0, 4.0), (30.5, 0.5)])
+async def test_only_a_run_of_more_than_half_a_minute_forgives_the_failures(
+    monkeypatch, waits, length, wait
+):
+    await supervised(monkeypatch, [0, 0, 0, length])
+    assert waits == [0.5, 1.0, 2.0, wait]
+
+
+async def test_a_failure_is_logged_with_its_traceback(monkeypatch, waits):
+    _, logs = await supervised(monkeypatch, [0])
+    assert logs == [
+        {
+            "event": "task.failed",
+            "log_level": "error",
+            "task": "work",
+            "error_type": "RuntimeError",
+            "exc_info": True,
+        }
+    ]
+
+
+async def test_a_task_that_ends_by_itself_is_a_failure_too(monkeypatch, waits):
+    failures, logs = await supervised(monkeypatch, [0, 0], outcome=None)
+    assert failures == 2
+    assert logs == [{"event": "task.ended", "log_level": "error", "task": "work"}] * 2
+    assert waits == [0.5, 1.0]

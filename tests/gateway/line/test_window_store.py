@@ -1,12 +1,14 @@
 """The windows file: whole or passed over, and only for the sources it was written for."""
 
 import asyncio
+import zlib
 
 import numpy as np
 import pytest
 import structlog
 
 from gateway.config.load import load
+from gateway.line import window_store
 from gateway.line.window_store import FILE, WindowStore
 
 LINE = """
@@ -98,3 +100,84 @@ async def test_a_line_that_stops_saves_once_more(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert set(found.load()) == set(MEMORY)
+
+
+async def test_a_large_file_is_written_seldom_and_a_small_one_every_two_seconds(
+    tmp_path, monkeypatch
+):
+    store, waits, sizes = windows(tmp_path), [], [0, 60_000, 20_000, 100_000]
+
+    async def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 5:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    saved = []
+    monkeypatch.setattr(store, "save", lambda memory: saved.append(memory) or (sizes or [0]).pop(0))
+    with pytest.raises(asyncio.CancelledError):
+        await store.keep(lambda: len(saved))
+    assert waits == [2.0, 2.0, 3.0, 2.0, 5.0]
+    assert saved == [0, 1, 2, 3, 4]
+
+
+def test_the_size_of_what_was_saved_is_that_of_the_file(tmp_path):
+    size = windows(tmp_path).save(MEMORY)
+    assert (tmp_path / "state" / FILE).stat().st_size == size
+
+
+def test_a_windows_file_begins_with_the_checksum_of_what_follows(tmp_path):
+    windows(tmp_path).save(MEMORY)
+    content = (tmp_path / "state" / FILE).read_bytes()
+    assert int.from_bytes(content[:4], "big") == zlib.crc32(content[4:])
+
+
+@pytest.mark.parametrize(
+    ("event", "level"), [("windows.unreadable", "warning"), ("windows.not_saved", "warning")]
+)
+def test_the_log_names_the_file_and_why(tmp_path, event, level):
+    store, path = windows(tmp_path), tmp_path / "state" / FILE
+    path.mkdir()
+    with structlog.testing.capture_logs() as logs:
+        store.load()
+        store.save(MEMORY)
+    (entry,) = [each for each in logs if each["event"] == event]
+    assert (entry["log_level"], entry["file"]) == (level, str(path))
+    assert "directory" in entry["why"]
+
+
+def test_other_sources_are_named_with_the_file(tmp_path):
+    windows(tmp_path).save(MEMORY)
+    with structlog.testing.capture_logs() as logs:
+        windows(tmp_path, address=5).load()
+    assert logs[0]["file"] == str(tmp_path / "state" / FILE)
+    assert logs[0]["log_level"] == "info"
+
+
+def test_damage_is_named_as_such(tmp_path):
+    store = windows(tmp_path)
+    store.save(MEMORY)
+    (tmp_path / "state" / FILE).write_bytes(b"nonsense")
+    with structlog.testing.capture_logs() as logs:
+        store.load()
+    assert "damaged" in logs[0]["why"]
+
+
+def test_a_folder_that_is_gone_stops_nothing(tmp_path):
+    store = windows(tmp_path)
+    (tmp_path / "state").rmdir()
+    assert store.save(MEMORY) == 0
+
+
+def test_the_order_of_a_files_keys_makes_no_other_sources(tmp_path):
+    windows(tmp_path).save(MEMORY)
+    lines = (tmp_path / "l.yaml").read_text()
+    one, other = "    transport: tcp\n", "    host: 127.0.0.1\n"
+    (tmp_path / "l.yaml").write_text(lines.replace(one + other, other + one))
+    assert set(WindowStore(load(tmp_path / "l.yaml")).load()) == set(MEMORY)
+
+
+def test_a_file_without_a_digest_is_of_other_sources(tmp_path):
+    store = windows(tmp_path)
+    (tmp_path / "state" / FILE).write_bytes(window_store._encoded(MEMORY))
+    assert store.load() == {}

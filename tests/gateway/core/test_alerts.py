@@ -248,3 +248,195 @@ def test_a_checkpoint_of_another_version_is_taken_up_as_far_as_it_is_known():
     (standing,) = pump.standing()
     assert (standing.opened_at, standing.peak) == (T0, 12.0)
     assert standing.id == f"pump.anomaly-{T0 // 1_000_000:x}.3", "of the third epoch"
+
+
+def many(count, scope=(), **limits):
+    """A machine with so many tags, whose one alarm may name any of them or those in `scope`."""
+    alarm = Alarm("anomaly", 10.0, scope=scope, **limits)
+    return AlertMachine("pump", [alarm], [f"t{number}" for number in range(count)])
+
+
+def weighed(*weights, value=20.0, **more):
+    return Score(T0, np.array([value]), 0.5, "pump@1", np.array(weights), **more)
+
+
+def top(pump, one):
+    (alert,) = pump.step(one)
+    return [(each.tag, each.share) for each in alert.top_tags]
+
+
+def test_an_alert_names_the_five_strongest_causes_and_no_more():
+    weights = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+    assert top(many(7), weighed(*weights)) == [
+        ("t6", 0.25), ("t5", 0.214), ("t4", 0.179), ("t3", 0.143), ("t2", 0.107),
+    ]  # fmt: skip
+
+
+def test_of_equal_causes_the_first_tags_are_named():
+    assert [name for name, _ in top(many(40), weighed(*[1.0] * 40))] == [
+        "t0",
+        "t1",
+        "t2",
+        "t3",
+        "t4",
+    ]
+
+
+def test_a_tag_that_contributed_nothing_is_not_a_cause():
+    assert top(many(4), weighed(0.0, 3.0, -1.0, np.nan)) == [("t1", 1.5)]
+    assert top(many(2), weighed(0.0, 0.0)) == []
+    assert top(many(2), weighed(-1.0, 1.0)) == []
+
+
+def test_an_alarm_names_the_tags_of_its_scope():
+    assert top(many(3, scope=("t2", "t0")), weighed(1.0, 8.0, 3.0)) == [("t2", 0.75), ("t0", 0.25)]
+
+
+def test_an_alarm_without_a_scope_or_a_contribution_names_no_tag():
+    assert top(many(2, scope=None), weighed(1.0, 1.0)) == []
+    assert top(many(2), Score(T0, np.array([20.0]), 1.0)) == []
+
+
+def test_an_unknown_value_of_a_tag_is_left_out():
+    pump = many(2)
+    one = weighed(2.0, 1.0, actual=np.array([np.nan, 5.0]), expected=None)
+    (alert,) = pump.step(one)
+    assert [(each.actual, each.expected) for each in alert.top_tags] == [(None, None), (5.0, None)]
+
+
+def test_the_one_tag_of_an_alarm_is_its_whole_cause_though_no_value_is_known():
+    guard = AlertMachine("guard", [Alarm("x.high", 1.0, tag="x")], ["flow"])
+    (alert,) = guard.step(Score(T0, np.array([2.0]), 1.0, actual=np.array([5.0])))
+    (cause,) = alert.top_tags
+    assert (cause.tag, cause.share, cause.actual) == ("x", 1.0, None)
+
+
+def test_an_alert_carries_the_value_the_model_and_the_coverage_of_its_score():
+    pump = many(1)
+    (raised,) = pump.step(weighed(1.0, value=20.0))
+    assert (raised.value, raised.peak, raised.model, raised.coverage) == (20.0, 20.0, "pump@1", 0.5)
+    (returned,) = pump.step(weighed(1.0, value=3.0))
+    assert (returned.value, returned.peak) == (3.0, 20.0)
+    assert (returned.model, returned.coverage) == ("pump@1", 0.5)
+    assert (returned.detector, returned.alarm, returned.threshold) == ("pump", "anomaly", 10.0)
+
+
+def test_an_alarm_that_is_active_at_a_restart_is_as_its_activation_left_it():
+    pump = many(1)
+    (raised,) = pump.step(weighed(1.0, value=20.0))
+    pump.step(weighed(1.0, value=30.0))
+    (standing,) = pump.standing()
+    assert (standing.id, standing.at, standing.opened_at) == (raised.id, T0, T0)
+    assert (standing.value, standing.peak) == (30.0, 30.0)
+    assert (standing.state, standing.transition) == (AlarmState.UNACKNOWLEDGED, Transition.RAISED)
+    assert (standing.model, standing.coverage) == ("", 1.0)
+    assert standing.message == "anomaly: 30 past its threshold of 10"
+    assert pump.active == list(pump.alarms)
+
+
+def test_an_id_is_the_activations_millisecond_and_the_epoch_of_the_clock():
+    pump = many(1)
+    one = weighed(1.0)
+    (raised,) = pump.step(one)
+    assert raised.id == f"pump.anomaly-{1_700_000_000_000:x}"
+    pump.step(weighed(1.0, value=0.0))
+    pump.epoch = 2
+    (again,) = pump.step(one)
+    assert again.id == f"{raised.id}.2"
+    pump.epoch = 3
+    (returned,) = pump.step(weighed(1.0, value=0.0))
+    assert returned.id == again.id, "it keeps the epoch in which it was raised"
+
+
+def test_a_message_says_how_far_past_the_threshold_and_what_to_do():
+    assert many(1, advice="look at the seal").step(weighed(1.0, value=12.345678))[0].message == (
+        "anomaly: 12.35 past its threshold of 10; look at the seal"
+    )
+    low = AlertMachine("guard", [Alarm("flow.low", -5.0)], ["flow"])
+    assert low.step(Score(T0, np.array([-4.0]), 1.0))[0].message == (
+        "flow.low: 4 past its threshold of 5"
+    )
+
+
+def test_a_return_says_how_long_it_took():
+    pump = machine()
+    pump.step(score(0, 20))
+    (returned,) = pump.step(score(2.5, 5))
+    assert returned.message == "anomaly returned to normal after 2.5 s"
+
+
+def test_exactly_the_clearing_limit_is_not_below_it():
+    assert run(machine(hysteresis=2.0), [11, 8, 8]) == [(0.0, AlarmState.UNACKNOWLEDGED)]
+    assert run(machine(), [11, 10, 10]) == [(0.0, AlarmState.UNACKNOWLEDGED)]
+
+
+def test_of_equal_peaks_the_first_ones_causes_stay_while_active_and_the_last_ones_before():
+    active = machine()
+    active.step(score(0, 20, (1.0, 0.0, 0.0)))
+    active.step(score(1, 20, (0.0, 1.0, 0.0)))
+    (returned,) = active.step(score(2, 5))
+    assert [each.tag for each in returned.top_tags] == ["flow"]
+    pending = machine(on_delay=S)
+    pending.step(score(0, 20, (1.0, 0.0, 0.0)))
+    (raised,) = pending.step(score(1, 20, (0.0, 1.0, 0.0)))
+    assert [each.tag for each in raised.top_tags] == ["speed"]
+
+
+def test_a_peak_before_the_activation_counts():
+    pump = machine(on_delay=S)
+    pump.step(score(0, 40, (1.0, 0.0, 0.0)))
+    (raised,) = pump.step(score(1, 20, (0.0, 1.0, 0.0)))
+    assert (raised.value, raised.peak) == (20, 40)
+    assert [each.tag for each in raised.top_tags] == ["flow"]
+
+
+def test_after_a_step_of_the_clock_a_delay_begins_again():
+    on, off = machine(on_delay=2 * S), machine(off_delay=2 * S)
+    on.step(score(0, 20))
+    off.step(score(0, 20))
+    off.step(score(1, 5))
+    for pump in (on, off):
+        pump.restart_delays()
+    assert [len(on.step(score(second, 20))) for second in (100, 101, 102)] == [0, 0, 1]
+    assert [len(off.step(score(second, 5))) for second in (100, 101, 102)] == [0, 0, 1]
+
+
+def test_a_delay_is_judged_by_the_earliest_time_it_was_seen_at():
+    pump = machine(on_delay=2 * S)
+    pump.step(score(5, 20))
+    pump.step(score(4, 20))
+    assert pump.step(score(6, 20))
+
+
+def test_several_alarms_change_in_their_order_and_each_for_itself():
+    alarms = [Alarm("a", 1.0), Alarm("b", 2.0), Alarm("c", 3.0)]
+    pump = AlertMachine("pump", alarms, ["flow"])
+
+    def step(*values):
+        return [(each.alarm, each.state) for each in pump.step(Score(T0, np.array(values), 1.0))]
+
+    up, down = AlarmState.UNACKNOWLEDGED, AlarmState.NORMAL
+    assert step(0.0, 9.0, 9.0) == [("b", up), ("c", up)]
+    assert step(9.0, 9.0, 0.0) == [("a", up), ("c", down)]
+    assert [alarm.name for alarm in pump.active] == ["b", "a"]
+    assert step(0.0, 0.0, 0.0) == [("a", down), ("b", down)]
+
+
+def test_equal_states_give_equal_bytes_whatever_came_first():
+    alarms = [Alarm("a", 1.0), Alarm("b", 2.0)]
+    one, other = (AlertMachine("pump", alarms, ["flow"]) for _ in range(2))
+    for values in ([9.0, 0.0], [9.0, 9.0]):
+        one.step(Score(T0, np.array(values), 1.0))
+    for values in ([0.0, 9.0], [9.0, 9.0]):
+        other.step(Score(T0, np.array(values), 1.0))
+    assert one.checkpoint() == other.checkpoint()
+    assert machine().checkpoint() == b"{}"
+
+
+def test_several_acts_at_one_window_have_times_of_their_own():
+    pump = machine()
+    (raised,) = pump.step(score(0, 20))
+    again = machine()
+    again.restore(pump.checkpoint())
+    assert again.acknowledge(raised.id, "anna").at == T0 + ACT, "no window was judged yet"
+    assert ACT == 50_000

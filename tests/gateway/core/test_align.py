@@ -222,3 +222,118 @@ def test_a_window_of_another_hour_is_forgotten(later):
     after.recall(before.memory())
     (window,) = after.advance(START + (later + 1) * S)["d"]
     assert not window.observed.any()
+
+
+def test_a_sample_from_five_seconds_ahead_is_the_last_that_is_believed():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START)
+    line.push(batch((0, 5.0, 1.0)))
+    assert line.future == 0
+    line.push(batch((0, 5.0 + 1e-6, 2.0), (0, 4.5, 3.0), (0, 9, 4.0)))
+    assert line.future == 2
+    assert line.advance(START + 5 * S)["d"][-1].values.tolist() == [[2.0]]
+
+
+def test_the_future_is_judged_by_the_last_advance():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.push(batch((0, 6.0, 1.0)))
+    line.advance(START + S)
+    line.push(batch((0, 6.0, 2.0)))
+    assert line.future == 1
+
+
+@pytest.mark.parametrize(("cells", "closed"), [(600, 600), (601, 0)])
+def test_ten_minutes_of_cells_are_caught_up_with_and_no_more(cells, closed):
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START)
+    assert len(line.advance(START + cells * S).get("d", ())) == closed
+    assert len(line.advance(START + (cells + 1) * S)["d"]) == 1
+
+
+@pytest.mark.parametrize(("back", "restarts"), [(6, False), (7, True)])
+def test_a_clock_that_went_back_by_more_than_the_future_limit_restarts_the_grid(back, restarts):
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START + 100 * S)
+    assert line.advance(START + (100 - back) * S) == {}
+    following = line.advance(START + (101 - back) * S).get("d", ())
+    assert len(following) == restarts
+
+
+def test_late_samples_stay_counted_when_the_grid_restarts():
+    line = aligner([tag("a")], WindowSpec(("a",), S, 1))
+    line.advance(START + 2 * S)
+    line.push(batch((0, 0.5, 1.0), (0, 1.5, 1.0)))
+    line.advance(START + 7200 * S)
+    line.push(batch((0, 7199.5, 1.0)))
+    assert line.late == 3
+
+
+def test_each_detector_has_cut_its_own_tags_period_and_length():
+    specs = {
+        "fast": WindowSpec(("b", "a"), S, 2),
+        "long": WindowSpec(("a",), S, 4, hop=2),
+        "slow": WindowSpec(("a",), 2 * S, 2),
+    }
+    line = Aligner(
+        specs, [tag("a"), tag("b")], lateness=S // 2, hold_periods=3.0, now=START + S // 2
+    )
+    assert line.next_close() == START + S + S // 2
+    line.push(batch(*[(n, k + 0.5, 10 * n + k) for n in (0, 1) for k in range(4)]))
+    cut = line.advance(START + 4 * S + S // 2)
+    assert set(cut) == {"fast", "long", "slow"}
+    assert [w.values.tolist() for w in cut["fast"]][-1] == [[12.0, 2.0], [13.0, 3.0]]
+    assert [(w.end - START) // S for w in cut["long"]] == [2, 4]
+    assert cut["long"][-1].values[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert [w.values[:, 0].tolist() for w in cut["slow"]][-1] == [0.5, 2.5]
+    assert {w.period for w in cut["slow"]} == {2 * S}
+    assert set(line.advance(START + 5 * S + S // 2)) == {"fast"}
+    assert line.advance(START + 5 * S + S // 2) == {}
+
+
+def test_the_longest_window_on_a_grid_decides_how_much_is_remembered():
+    specs = {"long": WindowSpec(("a",), S, 4), "short": WindowSpec(("a",), S, 2)}
+    line = Aligner(specs, [tag("a")], lateness=0, hold_periods=3.0, now=START)
+    memory = line.memory()
+    assert {name.partition(".")[0] for name in memory} == {str(S)}
+    assert memory[f"{S}.values"].shape == (3, 1)
+    line.push(batch((0, 0.5, 1.0)))
+    cut = line.advance(START + S)
+    assert (len(cut["long"][0].values), len(cut["short"][0].values)) == (4, 2)
+
+
+def test_without_detectors_nothing_is_due():
+    line = Aligner({}, [tag("a")], lateness=0, hold_periods=3.0, now=START)
+    assert line.next_close() is None
+    line.push(batch((0, 0.5, 1.0)))
+    assert line.advance(START + S) == {}
+    assert line.memory() == {}
+
+
+def test_the_next_cell_to_close_is_that_of_the_fastest_grid():
+    specs = {"slow": WindowSpec(("a",), 10 * S, 1), "fast": WindowSpec(("a",), 4 * S, 1)}
+    line = Aligner(specs, [tag("a")], lateness=3, hold_periods=3.0, now=START)
+    assert line.next_close() == START + 4 * S + 3
+
+
+def test_a_memory_of_the_future_or_of_other_grids_is_left():
+    before = aligner([tag("a")], WindowSpec(("a",), S, 4), now=START + 60 * S)
+    before.push(batch((0, 60.5, 7.0)))
+    before.advance(START + 61 * S)
+    after = aligner([tag("a")], WindowSpec(("a",), S, 4))
+    after.recall(before.memory())
+    assert after.next_close() == START + S
+    other = aligner([tag("a")], WindowSpec(("a",), 2 * S, 4))
+    other.recall(before.memory())
+    assert not other.advance(START + 2 * S)["d"][0].observed.any()
+
+
+def test_a_memory_is_taken_up_at_the_very_cell_where_it_ended():
+    before = aligner([tag("a")], WindowSpec(("a",), S, 3))
+    before.push(batch((0, 0.5, 7.0)))
+    before.advance(START + S)
+    after = aligner([tag("a")], WindowSpec(("a",), S, 3), now=START + S)
+    after.recall(before.memory())
+    after.push(batch((0, 1.5, 8.0)))
+    (window,) = after.advance(START + 2 * S)["d"]
+    assert window.values[1:, 0].tolist() == [7.0, 8.0]
+    assert not window.observed[0]

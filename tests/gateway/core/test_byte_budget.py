@@ -70,3 +70,31 @@ def test_batches_that_keep_to_the_room_never_burst_the_budget(per_hour, steps):
         budget.spend(sent, room, at)
         hours[at // HOUR] = hours.get(at // HOUR, 0) + sent
     assert all(spent <= per_hour for spent in hours.values())
+
+
+def test_a_fresh_budget_has_spent_nothing_in_any_hour():
+    assert [Budget(10_000).spent(hour * HOUR) for hour in (0, 1)] == [0, 0]
+
+
+def test_compression_is_that_of_all_that_was_sent():
+    budget = Budget(1_000)
+    assert not budget.is_beyond(1_000)
+    budget.spend(100, 1_000, NOON)
+    budget.spend(500, 1_000, NOON + HOUR)
+    assert not budget.is_beyond(3_333)
+    assert budget.is_beyond(3_334)
+
+
+def test_a_kibibyte_of_room_is_the_least_that_counts():
+    budget = Budget(2_000)
+    budget.spend(2_000 - 1024, 1, NOON)
+    assert budget.room(NOON, 10**6) == 1024
+    budget.spend(1, 1, NOON)
+    assert budget.room(NOON, 10**6) == 0
+
+
+def test_exactly_half_of_the_hour_is_not_more_than_half():
+    budget = Budget(10_000)
+    budget.spend(5_000, 1, NOON)
+    assert budget.lowest(NOON) is Kind.CLIP
+    assert budget.renewed_in(NOON) == 3600.0

@@ -59,3 +59,16 @@ def test_only_the_last_days_are_kept():
     for day in range(KEPT + 5):
         ledger.update(counters(day, 0), NOON + day * DAY)
     assert len(ledger.days()) == KEPT
+
+
+def test_equal_states_are_equal_bytes_whatever_came_first():
+    one, other = Ledger(), Ledger()
+    one.update({"read": 1, "clips": 2}, NOON)
+    other.update({"clips": 2, "read": 1}, NOON)
+    assert one.checkpoint() == other.checkpoint() == b'{"2024-10-04": {"clips": 2, "read": 1}}'
+
+
+def test_a_day_on_which_nothing_came_is_a_day_of_zeros():
+    zeros = dict.fromkeys(("read", "raw", "raw_gzip", "clips", "sent"), 0)
+    assert Ledger().today(NOON) == zeros
+    assert Ledger().days() == []

@@ -275,3 +275,142 @@ def test_equal_states_are_equal_bytes():
     for each in (owed, again):
         each.ask(alert(NOON, "flow"))
     assert owed.checkpoint() == again.checkpoint()
+
+
+def test_an_activation_at_the_end_of_a_clip_joins_it_and_one_behind_it_does_not():
+    for late, count in ((0, 1), (1, 2)):
+        owed = plan()
+        owed.ask(alert(NOON, "flow"))
+        owed.ask(alert(NOON + 60 * S + late, "flow"))
+        assert owed.facts()["owed"] == count
+
+
+def test_a_clip_grows_to_twice_its_length_and_no_further():
+    for late, until in ((0, 240 * S), (1, 190 * S)):
+        owed = plan()
+        owed.ask(alert(NOON, "flow"))
+        owed.ask(alert(NOON + 60 * S, "flow"))
+        owed.ask(alert(NOON + 120 * S, "flow"))
+        owed.ask(alert(NOON + 130 * S, "flow"))
+        owed.ask(alert(NOON + 180 * S + late, "flow"))
+        clip = owed.begin(NOON + HOUR)
+        assert clip.until == NOON + (until if not late else 190 * S)
+        assert owed.facts()["owed"] == 1 + late
+
+
+def test_a_clip_names_twenty_alerts_and_counts_the_others():
+    owed = plan()
+    for number in range(22):
+        owed.ask(alert(NOON + number, "flow"))
+    clip = owed.begin(NOON + HOUR)
+    assert clip.alert_count == 22
+    assert clip.alerts == [f"pump.anomaly-{NOON + number}" for number in range(20)]
+
+
+def test_a_clip_is_due_at_its_very_end_with_the_lateness():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    due = NOON + 60 * S + S // 2
+    assert owed.begin(due - 1) is None
+    assert owed.begin(due) is not None
+
+
+def test_only_what_is_due_beyond_all_reason_is_not_waited_for():
+    """Twice a clip's length and the lateness: 360.5 s."""
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    due = NOON + 60 * S + S // 2
+    assert owed.begin(due - 360 * S - S // 2) is None
+    assert owed.begin(due - 360 * S - S // 2 - 1) is not None
+
+
+def test_what_was_cut_is_not_begun_again_before_it_is_taken():
+    owed = plan()
+    assert owed.begin(NOON) is None
+    owed.ask(alert(NOON, "flow"))
+    owed.ask(alert(NOON + 100 * S, "flow"))
+    now = NOON + 61 * S
+    clip = owed.begin(now)
+    owed.record(owed.cut(clip, samples(clip.since, 3), [], now), ["a point"], now)
+    assert owed.begin(NOON + HOUR) is None
+    assert owed.take() == (["a point"], None)
+    assert owed.take() == ((), None)
+    assert owed.begin(NOON + HOUR).at == NOON + 100 * S
+
+
+def test_the_hour_has_room_for_just_as_many_samples_as_it_says():
+    for per_hour, left_out in ((181, 0), (180, 1)):
+        owed = plan(per_hour=per_hour)
+        owed.ask(alert(NOON, "flow"))
+        cut(owed, NOON + 61 * S)
+        assert owed.facts()["left_out"] == left_out
+
+
+def test_a_fresh_plan_has_spent_nothing_in_any_hour():
+    for now in (0, HOUR):
+        assert plan()._spent_in(now) == 0
+
+
+def test_what_the_hour_has_spent_adds_up_and_ends_with_it():
+    owed = plan(per_hour=400)
+    for number, room in enumerate((219, 38)):
+        at = NOON + number * 1000 * S
+        owed.ask(alert(at, "flow"))
+        cut(owed, at + 61 * S)
+        assert 400 - owed._spent_in(at + 61 * S) == room
+    assert owed._spent_in(NOON + HOUR) == 0
+
+
+def test_what_was_sent_of_each_tag_is_known_until_a_clip_begins_behind_it():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    cut(owed, NOON + 61 * S)
+    owed.ask(alert(NOON + 90 * S, "level"))
+    cut(owed, NOON + 151 * S, samples(NOON, 3, number=1))
+    assert owed._sent_until == {"flow": NOON + 60 * S, "level": NOON + 150 * S}
+    # This one begins just where the first ended.
+    owed.ask(alert(NOON + 180 * S, "level"))
+    cut(owed, NOON + 241 * S, samples(NOON, 3, number=1))
+    assert owed._sent_until == {"flow": NOON + 60 * S, "level": NOON + 240 * S}
+    owed.ask(alert(NOON + 180 * S + 1, "current"))
+    cut(owed, NOON + 242 * S, samples(NOON, 3, number=2))
+    assert set(owed._sent_until) == {"level", "current"}
+
+
+def test_a_clip_that_was_left_out_has_sent_nothing():
+    owed = plan(per_hour=10)
+    owed.ask(alert(NOON, "flow"))
+    cut(owed, NOON + 61 * S)
+    assert owed._sent_until == {}
+
+
+def test_a_sample_at_the_end_of_the_clip_before_is_not_sent_again():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    cut(owed, NOON + 61 * S)
+    owed.make_due_now()
+    assert owed._sent_until == {}, "times that a stepped clock made say nothing of these"
+    owed.ask(alert(NOON, "flow"))
+    cut(owed, NOON + 61 * S)
+    again = plan()
+    again.restore(owed.checkpoint())
+    again.ask(alert(NOON, "flow"))
+    done, _ = cut(again, NOON + 61 * S)
+    assert len(done.samples) == 0, "the same clip has been sent"
+
+
+def test_the_expected_samples_are_whole_ones():
+    owed = plan((tag("odd", period=7 * S),))
+    owed.ask(alert(NOON, "odd"))
+    again = plan((tag("odd", period=7 * S),))
+    again.restore(owed.checkpoint())
+    _, (_, loss) = cut(again, NOON + HOUR, samples(NOON, 1).rows(slice(0)))
+    assert loss.count == 180 // 7 + 1
+
+
+def test_the_state_is_json_with_sorted_keys():
+    owed = plan()
+    owed.ask(alert(NOON, "level", "flow"))
+    state = owed.checkpoint()
+    assert state.startswith(b'{"hour": 0, "owed": [{"alert_count": 1, "alerts": ')
+    assert b'"due": 1800000060500000000' in state

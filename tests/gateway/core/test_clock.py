@@ -106,3 +106,76 @@ def test_the_release_that_no_right_clock_is_behind_is_the_newest_one():
     said = re.search(r"^## \d+\.\d+\.\d+ – (unreleased|\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
     newest = datetime.fromisoformat(said[1].replace("unreleased", "2026-11-01"))
     assert newest.replace(tzinfo=UTC).timestamp() * SECOND <= RELEASED
+
+
+def test_before_the_first_check_nothing_is_doubted():
+    watch = Clocks().watch
+    assert (watch.why, watch.epoch, watch.steps) == ("", 0, 0)
+
+
+def test_the_first_check_is_not_a_step_and_steps_are_counted():
+    clocks = Clocks()
+    assert clocks.go() == 0
+    assert clocks.watch.steps == 0
+    clocks.go(step=HOUR)
+    clocks.go(step=-HOUR)
+    assert clocks.watch.steps == 2
+
+
+@pytest.mark.parametrize("step", [SECOND, -SECOND])
+def test_a_step_is_more_than_a_second(step):
+    clocks = Clocks()
+    clocks.go()
+    assert clocks.go(step=step) == 0
+    assert clocks.watch.why == ""
+    assert clocks.go(step=step + step // abs(step)) == step + step // abs(step)
+
+
+def test_a_clock_at_the_time_of_the_newest_point_is_not_behind_it():
+    clocks = Clocks()
+    clocks.go()
+    clocks.watch.note(clocks.wall + SECOND)
+    clocks.restart()
+    clocks.go()
+    assert (clocks.watch.why, clocks.watch.epoch) == ("", 0)
+
+
+def test_each_return_begins_an_epoch_of_its_own():
+    clocks = Clocks()
+    clocks.go()
+    for epoch in (1, 2, 3):
+        clocks.watch.note(clocks.wall)
+        clocks.go(step=-HOUR)
+        assert clocks.watch.epoch == epoch
+
+
+def test_an_older_point_does_not_take_the_newest_ones_place():
+    clocks = Clocks()
+    clocks.go()
+    clocks.watch.note(clocks.wall)
+    clocks.watch.note(clocks.wall - 2 * HOUR)
+    clocks.go(step=-HOUR)
+    assert clocks.watch.epoch == 1
+
+
+@pytest.mark.parametrize(("wall", "why"), [(RELEASED - 1, "before_release"), (RELEASED, "")])
+def test_the_release_itself_is_the_first_right_time(wall, why):
+    clocks = Clocks(wall=wall - SECOND)
+    clocks.go()
+    assert clocks.watch.why == why
+
+
+def test_the_doubt_ends_after_just_an_hour():
+    clocks = Clocks()
+    clocks.go()
+    clocks.go(step=2 * HOUR)
+    clocks.go(by=3600 * SECOND - 1)
+    assert clocks.watch.why == "stepped"
+    clocks.go(by=1)
+    assert clocks.watch.why == ""
+
+
+def test_what_outlives_the_process_is_json_of_two_numbers():
+    clocks = Clocks()
+    clocks.watch.note(77)
+    assert clocks.watch.checkpoint() == b'{"newest": 77, "turn": 0}'

@@ -57,3 +57,29 @@ def test_room_that_a_slow_tag_does_not_need_goes_to_the_fast_one():
 def test_a_stretch_without_any_value_keeps_a_bad_sample_that_says_so():
     kept = downsampled(series([float("nan")] * 100), 10)
     assert set(kept.quality.tolist()) == {2}
+
+
+def test_a_tag_that_fits_into_its_share_exactly_is_left_alone():
+    whole = SampleBatch.joined([series([1.0] * 5), series(list(range(100)), tag=1)])
+    kept = downsampled(whole, 10)
+    assert [(kept.tag == tag).sum() for tag in (0, 1)] == [5, 4]
+
+
+def test_each_stretch_keeps_its_lowest_and_its_highest():
+    kept = downsampled(series([5.0, 1.0, 9.0, 4.0, 4.0, 7.0, 3.0, 6.0]), 4)
+    assert kept.value.tolist() == [1.0, 9.0, 7.0, 3.0]
+
+
+def test_beside_bad_samples_the_extremes_are_those_of_good_ones():
+    nan = float("nan")
+    kept = downsampled(series([nan, 5.0, -3.0, nan, -7.0, -2.0, nan, nan]), 2)
+    assert kept.value.tolist() == [5.0, -7.0]
+    kept = downsampled(series([nan, -5.0, -3.0, nan]), 2)
+    assert kept.value.tolist() == [-5.0, -3.0]
+    kept = downsampled(series([nan, 5.0, 3.0, nan]), 2)
+    assert kept.value.tolist() == [5.0, 3.0]
+
+
+def test_an_odd_share_is_not_exceeded():
+    assert len(downsampled(series(list(range(100))), 7)) == 6
+    assert len(downsampled(series([2.0, 1.0, 3.0]), 1)) == 1

@@ -130,3 +130,130 @@ def test_the_index_is_zero_for_equal_spreads_finite_and_never_negative(counts):
     assert stability_index(SHARES, now) >= 0
     if now.sum():
         assert stability_index(now, now) == pytest.approx(0, abs=1e-9)
+
+
+def pushed(health, count, value=0.0, score=0.0, name="pump"):
+    """So many windows whose last row has this value in each tag."""
+    window = Window(0, MINUTE, np.full((1, 2), value), np.ones((1, 2), dtype=np.bool_))
+    for _ in range(count):
+        health.push(name, window, Score(0, np.array([score]), 1.0))
+    return health
+
+
+def health_of(**models):
+    return ModelHealth(models, TAGS)
+
+
+def test_blindness_is_unknown_before_an_hour_was_watched():
+    health = health_of(pump=Model())
+    pushed(health, 59, score=np.nan)
+    assert np.isnan(health.score(0).values[2])
+    pushed(health, 1, score=np.nan)
+    assert health.score(0).values[2] == 1.0
+
+
+def test_the_share_of_blind_windows_halves_with_each_hour():
+    health = pushed(health_of(pump=Model()), 60, score=np.nan)
+    pushed(health, 60)
+    blindness = health.score(0).values[2]
+    assert blindness == pytest.approx(1 / 3, abs=1e-3)
+
+
+def test_drift_is_unknown_before_as_much_was_watched_as_was_learnt():
+    health = pushed(health_of(pump=Model()), 119)
+    assert np.isnan(health.score(0).values[:2]).all()
+    assert np.isfinite(pushed(health, 1).score(0).values[:2]).all()
+
+
+@pytest.mark.parametrize(("span", "minutes"), [(HOUR // 2, 60), (100 * HOUR, 24 * 60)])
+def test_the_recent_past_is_at_least_an_hour_and_at_most_a_day(span, minutes):
+    reference = Reference((EDGES,) * 3, (SHARES,) * 3, span)
+    health = pushed(health_of(pump=Model(reference=reference)), minutes - 1)
+    assert np.isnan(health.score(0).values[0])
+    assert np.isfinite(pushed(health, 1).score(0).values[0])
+
+
+def test_windows_that_could_not_be_judged_are_not_compared():
+    health = pushed(health_of(pump=Model()), 120)
+    before = health.score(0).values.copy()
+    pushed(health, 50, value=9.0, score=np.nan)
+    assert health.score(0).values[:2].tolist() == before[:2].tolist()
+
+
+def test_a_value_that_is_missing_is_compared_with_nothing():
+    health = health_of(pump=Model())
+    window = Window(0, MINUTE, np.array([[np.nan, 0.1]]), np.array([[False, True]]))
+    for _ in range(120):
+        health.push("pump", window, Score(0, np.array([0.1]), 1.0))
+    counts = health.memory()["pump.channels"]
+    assert counts.shape == (3, 10)
+    assert counts[0].sum() == 0
+    assert counts[1].argmax() == counts[2].argmax() == 5
+
+
+def test_every_model_has_its_three_figures_and_each_tag_its_greatest_shift():
+    health = health_of(pump=Model(), guard=object(), fan=Model(tags=("flow",)))
+    assert [alarm.name for alarm in health.alarms] == [
+        f"{name}.{what}"
+        for name in ("pump", "fan")
+        for what in ("input_drift", "score_drift", "blindness")
+    ]
+    pushed(health, 120, value=5.0)
+    narrow = Window(0, MINUTE, np.full((1, 1), 0.1), np.ones((1, 1), dtype=np.bool_))
+    for _ in range(120):
+        health.push("fan", narrow, Score(0, np.array([0.1]), 1.0))
+    score = health.score(77)
+    assert (score.at, score.coverage, len(score.values)) == (77, 1.0, 6)
+    assert score.values[2] == score.values[5] == 0.0
+    # All of it in one bin of ten: (1 - 0.1) ln(1 / 0.1) and nine of (0.1 - 0.001) ln(0.1 / 0.001).
+    everything_in_one = 0.9 * np.log(10) + 9 * 0.099 * np.log(100)
+    assert score.values[[0, 1, 3, 4]] == pytest.approx([everything_in_one] * 4)
+    assert score.contribution == pytest.approx([everything_in_one] * 2)
+
+
+def test_the_alarms_are_low_have_hysteresis_and_ten_minutes_of_delay():
+    inputs, scores, blindness = health_of(pump=Model()).alarms
+    for alarm, limit in ((inputs, 1.0), (scores, 1.0), (blindness, 0.2)):
+        assert (alarm.severity, alarm.threshold) == (Severity.LOW, limit)
+        assert alarm.hysteresis == pytest.approx(limit / 5)
+        assert alarm.on_delay == alarm.off_delay == 10 * MINUTE
+    assert inputs.scope == scores.scope == TAGS
+    assert blindness.scope is None
+    assert "late, stale or bad" in blindness.advice
+
+
+def test_what_a_restart_must_not_forget_has_names_that_do_not_change():
+    memory = pushed(health_of(pump=Model()), 3).memory()
+    assert {name: array.shape for name, array in memory.items()} == {
+        "pump.sight": (2,),
+        "pump.sight_watched": (1,),
+        "pump.channels": (3, 10),
+        "pump.channels_watched": (1,),
+    }
+    assert memory["pump.sight_watched"].dtype == np.int64
+    assert memory["pump.sight_watched"].tolist() == [3 * MINUTE]
+    assert memory["pump.sight"][1] == pytest.approx(3, abs=0.1)
+
+
+def test_the_memory_is_a_copy():
+    health = pushed(health_of(pump=Model()), 3)
+    memory = health.memory()
+    pushed(health, 1)
+    assert memory["pump.sight_watched"].tolist() == [3 * MINUTE]
+
+
+def test_half_of_a_memory_is_left():
+    memory = pushed(health_of(pump=Model()), 120).memory()
+    del memory["pump.sight"]
+    after = health_of(pump=Model())
+    after.recall(memory)
+    assert np.isnan(after.score(0).values).all()
+
+
+def test_the_index_of_counts_by_hand():
+    # Shares 0.5, 0.5 then; 0.8, 0.2 now.
+    expected = 0.3 * np.log(0.8 / 0.5) - 0.3 * np.log(0.2 / 0.5)
+    assert stability_index((5, 5), np.array([8.0, 2.0])) == pytest.approx(expected)
+    assert stability_index((0.5, 0.5), np.array([0.08, 0.02])) == pytest.approx(expected)
+    nothing = 2 * (0.001 - 0.5) * np.log(0.001 / 0.5)
+    assert stability_index((5, 5), np.zeros(2)) == pytest.approx(nothing)

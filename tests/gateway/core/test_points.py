@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import servers
 from fakes import batch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.api.line_protocol import decode, encode
 from gateway.api.model import (
@@ -37,124 +35,6 @@ from gateway.telemetry.health import DetectorHealth, Health
 
 AT = 1_700_000_000_123_456_789
 SCHEMA = Path(__file__).parents[3] / "docs" / "influx-schema.md"
-
-# What a name may hold and still come back unchanged; `encode` says what happens to the rest.
-_plain = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\")
-names = st.text(_plain, min_size=1, max_size=12)
-measurements = names.filter(lambda text: not text.startswith("#"))
-texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
-int64 = st.integers(-(2**63), 2**63 - 1)
-values = st.one_of(
-    texts, st.booleans(), int64, st.floats(allow_nan=False, allow_infinity=False), texts
-)
-any_point = st.builds(
-    Point,
-    measurements,
-    st.dictionaries(names, names, max_size=4),
-    st.dictionaries(names, values, min_size=1, max_size=5),
-    int64,
-)
-anything = st.builds(
-    Point,
-    st.text(min_size=1, max_size=12),
-    st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=4),
-    st.dictionaries(
-        st.text(max_size=8),
-        st.one_of(st.text(), st.booleans(), st.integers(), st.floats()),
-        max_size=4,
-    ),
-    st.integers(),
-)
-
-
-@given(any_point)
-def test_every_point_comes_back_from_its_line(point):
-    decoded = decode(encode(point))
-    assert decoded == point
-    assert [type(v) for v in decoded.fields.values()] == [type(v) for v in point.fields.values()]
-
-
-@given(any_point)
-def test_every_line_comes_back_from_its_point(point):
-    line = encode(point)
-    assert encode(decode(line)) == line
-
-
-@given(anything)
-def test_any_point_is_one_clean_line_or_a_value_error(point):
-    try:
-        line = encode(point)
-    except ValueError:
-        return
-    assert not re.search(rb"[\x00-\x1f\x7f]", line)
-    kept = decode(line)
-    assert encode(kept) == line
-    assert all(math.isfinite(v) for v in kept.fields.values() if isinstance(v, float))
-
-
-def test_the_order_of_tags_does_not_change_the_bytes():
-    one = Point("m", {"b": "2", "a": "1"}, {"v": 1.0}, AT)
-    other = Point("m", {"a": "1", "b": "2"}, {"v": 1.0}, AT)
-    assert encode(one) == encode(other) == b"m,a=1,b=2 v=1.0 1700000000123456789"
-
-
-def test_types_are_written_as_influxdb_reads_them():
-    fields = {"f": 5.0, "i": 5, "yes": True, "no": False, "s": 'a "b" \\ c'}
-    line = encode(Point("m", {}, fields, 1))
-    assert line == b'm f=5.0,i=5i,yes=true,no=false,s="a \\"b\\" \\\\ c" 1'
-
-
-def test_numpy_scalars_are_written_as_plain_numbers():
-    fields = {"f": np.float64(0.1), "g": np.float32(0.5), "i": np.int64(3), "b": np.bool_(True)}
-    assert encode(Point("m", {}, fields, 1)) == b"m f=0.1,g=0.5,i=3i,b=true 1"
-
-
-def test_names_are_escaped():
-    line = encode(Point("a b,c", {"k =": "v, ="}, {"f =,": 1}, 1))
-    assert line == b"a\\ b\\,c,k\\ \\==v\\,\\ \\= f\\ \\=\\,=1i 1"
-
-
-def test_line_breaks_become_spaces_and_backslashes_in_names_slashes():
-    line = encode(Point("m", {"t": "a\nb\\"}, {"s": "one\r\ntwo"}, 1))
-    assert line == b'm,t=a\\ b/ s="one  two" 1'
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
-def test_a_value_that_is_no_number_is_left_out(value):
-    assert encode(Point("m", {}, {"x": value, "y": 1.0}, 1)) == b"m y=1.0 1"
-
-
-def test_an_empty_tag_value_is_left_out():
-    assert encode(Point("m", {"t": "", "u": "x"}, {"y": 1}, 1)) == b"m,u=x y=1i 1"
-
-
-@pytest.mark.parametrize(
-    "point",
-    [
-        Point("m", {}, {}, 1),
-        Point("m", {}, {"x": math.nan}, 1),
-        Point("", {}, {"x": 1}, 1),
-        Point("#m", {}, {"x": 1}, 1),
-        Point("m", {"": "v"}, {"x": 1}, 1),
-        Point("m", {}, {"": 1}, 1),
-        Point("m", {}, {"x": 2**63}, 1),
-        Point("m", {}, {"x": 1}, 2**63),
-        Point("m", {}, {"x": None}, 1),
-        Point("m", {}, {"x": "\ud800"}, 1),
-    ],
-)
-def test_what_cannot_be_said_in_line_protocol_is_refused(point):
-    with pytest.raises(ValueError):
-        encode(point)
-
-
-@pytest.mark.parametrize(
-    "line", [b"", b"m", b"m x=1", b"m x= 1", b'm x="a 1', b"m,t= x=1 1", b"m x=1 1\nm x=2 2"]
-)
-def test_a_foreign_line_is_refused(line):
-    with pytest.raises(ValueError):
-        decode(line)
-
 
 ALERT = Alert(
     id="pump.anomaly-18bc",
@@ -222,6 +102,102 @@ def test_an_alert_without_a_value_leaves_it_out():
 
 def test_a_returned_alarm_is_not_active():
     assert decode(_alert(replace(ALERT, state=AlarmState.NORMAL)).body).fields["active"] is False
+
+
+def test_an_alert_carries_all_that_is_known_of_it():
+    point = decode(_alert(index=2).body)
+    assert (point.measurement, point.at) == ("andon_alert", AT + 2)
+    assert point.tags == {
+        "site": "demo",
+        "line": "skid",
+        "detector": "pump",
+        "severity": "high",
+        "tag": "vibration_de",
+    }
+    assert point.fields == {
+        "id": "pump.anomaly-18bc",
+        "alarm": "anomaly",
+        "state": "unacknowledged",
+        "active": True,
+        "value": 7.0,
+        "threshold": 3.0,
+        "peak": 9.0,
+        "coverage": 1.0,
+        "opened_at": AT - 5,
+        "top_tags": "vibration_de,current",
+        "cause": "vibration_de 5.1 mm/s (expected 2.3) 61 %; current 12 20 %",
+        "model": "pump@3",
+        "message": "anomaly: 7 past its threshold of 3",
+    }
+
+
+def test_a_summary_carries_all_that_is_known_of_it():
+    point = decode(points.summary_envelope(SUMMARY, "demo", "skid").body)
+    assert (point.measurement, point.at) == ("andon_summary", AT)
+    assert point.tags == {"site": "demo", "line": "skid", "tag": "flow"}
+    assert point.fields == {
+        "count": 60, "bad": 1, "mean": 4.0, "std": 0.5, "min": 3.0, "max": 5.0, "last": 4.5,
+        "coverage": 0.98,
+    }  # fmt: skip
+
+
+def test_each_sample_of_a_clip_is_a_point_of_its_tag():
+    samples = batch(AT, 1.5, np.nan, first=3)
+    made = points.clip_envelopes(samples, {3: "flow", 4: "level"}, "demo", "skid")
+    assert [(each.kind, each.at) for each in made] == [(Kind.CLIP, AT)] * 2
+    first, bad = (decode(each.body) for each in made)
+    assert first == Point(
+        "andon_clip",
+        {"site": "demo", "line": "skid", "tag": "flow"},
+        {"value": 1.5, "quality": "good"},
+        AT,
+    )
+    assert (bad.tags["tag"], bad.fields) == ("level", {"quality": "bad"})
+
+
+def test_the_report_of_a_clip_and_the_gateways_point_have_no_tag():
+    report = points.clip_report({"found": 3}, "demo", "skid", AT)
+    gateway = points.gateway_envelope({"health": "ok"}, "demo", "skid", AT + 1)
+    assert (report.kind, report.at, gateway.kind, gateway.at) == (
+        Kind.CLIP,
+        AT,
+        Kind.GATEWAY,
+        AT + 1,
+    )
+    tags = {"site": "demo", "line": "skid"}
+    assert decode(report.body) == Point("andon_clip", tags, {"found": 3}, AT)
+    assert decode(gateway.body) == Point("andon_gateway", tags, {"health": "ok"}, AT + 1)
+
+
+def test_a_gap_says_what_was_lost_where_and_of_which_time():
+    gap = points.gap_envelope(Kind.SUMMARY, "evicted", 3, AT - 9, AT - 2, "demo", "skid", AT)
+    assert (gap.kind, gap.at) == (Kind.GATEWAY, AT)
+    assert decode(gap.body) == Point(
+        "andon_gateway",
+        {"site": "demo", "line": "skid"},
+        {
+            "gap_class": "summary",
+            "gap_reason": "evicted",
+            "gap_count": 3,
+            "gap_from": AT - 9,
+            "gap_to": AT - 2,
+        },
+        AT,
+    )
+
+
+@pytest.mark.parametrize(("clock", "more"), [("stepped", {"clock": "stepped"}), ("", {})])
+def test_a_point_of_another_epoch_is_the_same_a_little_later(clock, more):
+    made = points.summary_envelope(SUMMARY, "demo", "skid")
+    again = points.restamped(made, clock, 100_000)
+    assert (again.kind, again.at) == (Kind.SUMMARY, AT + 100_000)
+    before, after = decode(made.body), decode(again.body)
+    assert (after.measurement, after.tags, after.at) == (
+        before.measurement,
+        before.tags,
+        AT + 100_000,
+    )
+    assert after.fields == {**before.fields, **more}
 
 
 def test_a_summary_is_timed_by_its_end():

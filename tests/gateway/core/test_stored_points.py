@@ -70,3 +70,7 @@ def test_summaries_of_one_series_and_interval_become_one_under_the_last_number()
     assert removed == [1, 3]
     assert [(each.key, each.at) for each in written] == [(3, start + 2 * MINUTE)]
     assert line_protocol.decode(written[0].body).fields["count"] == 20
+
+
+def test_a_point_without_an_id_is_of_a_nameless_alarm_that_is_over():
+    assert POINTS.alarm(Envelope(Kind.ALERT, AT, b"andon_alert x=1i 5")) == ("", False)

@@ -107,3 +107,88 @@ def test_batches_do_not_matter(rows, cut):
         values = [value for _, _, value, quality in rows if quality == Quality.GOOD]
         assert one.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-3)
         assert one.std == pytest.approx(np.std(values), rel=1e-4, abs=10)
+
+
+def test_an_interval_carries_its_start_and_its_end_and_stays_as_it_is_closed():
+    sums = summariser()
+    sums.push(batch((0, 59.5, 1.0)))
+    flow, level = sums.advance(START + MINUTE + S // 2)
+    assert [(s.tag, s.start, s.end) for s in (flow, level)] == [
+        ("flow", START, START + MINUTE),
+        ("level", START, START + MINUTE),
+    ]
+    assert sums.advance(START + MINUTE + S // 2) == []
+
+
+def test_coverage_is_judged_by_the_tags_own_period_and_is_at_most_one():
+    sums = Summariser([*TAGS, Tag("hourly", "plc", 3600 * S)], MINUTE, 0, START)
+    sums.push(batch(*[(0, k / 2, 1.0) for k in range(120)], (1, 5, 1.0), (1, 15, 1.0), (2, 1, 1.0)))
+    flow, level, hourly = sums.advance(START + MINUTE)
+    assert (flow.count, flow.coverage) == (120, 1.0)
+    assert level.coverage == pytest.approx(2 / 6)
+    assert hourly.coverage == 1.0
+
+
+def test_bad_samples_alone_are_counted_and_give_no_values():
+    sums = summariser()
+    sums.push(batch((0, 1, np.nan, Quality.BAD), (0, 2, 4.0, Quality.UNCERTAIN)))
+    flow, _ = sums.advance(START + 2 * MINUTE)[:2]
+    assert (flow.count, flow.bad, flow.coverage, flow.mean, flow.last) == (0, 2, 0.0, None, None)
+
+
+def test_the_last_value_is_the_newest_whatever_the_order_of_arrival():
+    sums = summariser()
+    sums.push(batch((0, 5, 1.0), (0, 9, 2.0), (0, 3, 3.0)))
+    sums.push(batch((0, 7, 4.0)))
+    assert sums.advance(START + 2 * MINUTE)[0].last == 2.0
+    sums.push(batch((0, 125, 5.0)))
+    sums.push(batch((0, 125, 6.0)))
+    assert sums.advance(START + 4 * MINUTE)[2].last == 6.0, "of one instant the later arrival"
+
+
+def test_tags_do_not_mix():
+    sums = summariser()
+    sums.push(batch((0, 1, 2.0), (1, 1, 50.0), (0, 2, 4.0), (1, 2, 70.0)))
+    flow, level = sums.advance(START + 2 * MINUTE)[:2]
+    assert (flow.mean, flow.min, flow.max, flow.std) == (3.0, 2.0, 4.0, 1.0)
+    assert (level.mean, level.min, level.max, level.std) == (60.0, 50.0, 70.0, 10.0)
+
+
+def test_negative_values_have_their_extremes():
+    sums = summariser()
+    sums.push(batch((0, 1, -5.0), (0, 2, -3.0)))
+    flow = sums.advance(START + 2 * MINUTE)[0]
+    assert (flow.min, flow.max, flow.mean) == (-5.0, -3.0, -4.0)
+
+
+def test_late_samples_are_counted_beside_timely_ones_of_their_batch():
+    sums = summariser()
+    sums.advance(START + MINUTE + S // 2)
+    sums.push(batch((0, 1, 5.0), (0, 59, 5.0), (0, 61, 7.0)))
+    assert sums.late == 2
+    assert sums.advance(START + 3 * MINUTE)[0].count == 1
+
+
+def test_a_sample_from_beyond_the_next_interval_is_left_to_the_aligner():
+    sums = summariser()
+    sums.push(batch((0, 119, 1.0), (0, 120, 2.0)))
+    counts = [s.count for s in sums.advance(START + 4 * MINUTE) if s.tag == "flow"]
+    assert counts == [0, 1, 0]
+    assert sums.late == 0
+
+
+@pytest.mark.parametrize(("behind", "count"), [(600, 600), (601, 0)])
+def test_six_hundred_intervals_are_caught_up_with_and_no_more(behind, count):
+    sums = Summariser(TAGS[:1], MINUTE, 0, START)
+    assert len(sums.advance(START + behind * MINUTE)) == count
+    assert len(sums.advance(START + (behind + 1) * MINUTE)) == 1
+
+
+@pytest.mark.parametrize(("behind", "restarts"), [(5 * S, False), (5 * S + 1, True)])
+def test_a_clock_that_went_back_by_more_than_five_seconds_restarts_the_summaries(behind, restarts):
+    sums = Summariser(TAGS[:1], MINUTE, 0, START)
+    sums.push(batch((0, 1, 4.0)))
+    assert sums.advance(START - behind) == []
+    # After a restart it first closes the minute that the clock went back to.
+    summaries = sums.advance(START + MINUTE)
+    assert [s.count for s in summaries] == ([0, 0] if restarts else [1])

@@ -17,7 +17,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix lock schema
+.PHONY: help setup demo test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-outage: $(DEV) ## three days without a link: disk, drain, first alert; JSO
 
 kill-matrix: $(DEV) ## every fault against every protocol, written into docs/reconnect.md; JSON=FILE too
 	@$(BIN)/python tests/benchmarks/reconnect.py $(ARGS)
+
+mutate: $(DEV) ## faults that the unit tests of core, line and buffer detect: 600 mutants, 10 min; JSON=FILE too
+	@$(BIN)/python tests/mutation/run.py $(ARGS)
 
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

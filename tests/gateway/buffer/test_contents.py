@@ -95,7 +95,7 @@ def test_a_transaction_that_fails_changes_nothing_in_the_file_or_in_memory(conte
 
     def work(lost):
         contents.rows[A].insert(points(A, 3))
-        contents.cursors.settle("cloud", contents.rows[A], {1})
+        contents.cursors.ack("cloud", contents.rows[A], {1})
         contents.save_checkpoints({"pump": b"state"})
         lost.append(Loss(A, "evicted", 1, 1, 1))
 
@@ -105,7 +105,7 @@ def test_a_transaction_that_fails_changes_nothing_in_the_file_or_in_memory(conte
     assert contents.cursors.cursor("cloud", A) == 0
     assert contents.load_checkpoint("pump") is None
     assert (contents.journal.newest(9), contents.lost.counted.total()) == ([], 0)
-    assert contents.marks.said[A] == Mark(1, 3, 2, 11, 0)
+    assert contents.marks.current[A] == Mark(1, 3, 2, 11, 0)
 
 
 def test_a_transaction_that_sqlite_itself_ended_leaves_its_error(contents):
@@ -164,8 +164,8 @@ def test_a_transaction_that_inserts_nothing_waits_for_no_disk(contents):
     insert(contents, A, 2)
     contents.marks.writes.clear()
     with contents.transaction():
-        contents.cursors.settle("cloud", contents.rows[A], {1})
-        contents.cursors.settle("panel", contents.rows[A], {1})
+        contents.cursors.ack("cloud", contents.rows[A], {1})
+        contents.cursors.ack("panel", contents.rows[A], {1})
         contents.forget(contents.rows[A])
     assert [
         (state[A].first, state[A].count, durable) for state, durable in contents.marks.writes
@@ -178,11 +178,11 @@ def test_a_transaction_that_inserts_nothing_waits_for_no_disk(contents):
 def test_rows_that_every_sink_is_done_with_are_forgotten(contents):
     insert(contents, A, 3)
     with contents.transaction():
-        contents.cursors.settle("cloud", contents.rows[A], {1, 2, 3})
+        contents.cursors.ack("cloud", contents.rows[A], {1, 2, 3})
         contents.forget(contents.rows[A])
     assert contents.rows[A].count == 3
     with contents.transaction():
-        contents.cursors.settle("panel", contents.rows[A], {1, 3})
+        contents.cursors.ack("panel", contents.rows[A], {1, 3})
         contents.forget(contents.rows[A])
     assert (contents.rows[A].count, contents.rows[A].first()) == (2, 2)
 
@@ -190,7 +190,7 @@ def test_rows_that_every_sink_is_done_with_are_forgotten(contents):
 def test_a_gap_that_is_gone_is_waited_for_no_longer(contents):
     insert(contents, S, 3)
     with contents.transaction():
-        contents.cursors.settle("cloud", contents.rows[S], {2, 3})
+        contents.cursors.ack("cloud", contents.rows[S], {2, 3})
     with contents.transaction():
         contents.rows[S].remove([1])
         contents.forget(contents.rows[S])
@@ -245,7 +245,7 @@ def test_a_number_that_a_sink_is_done_with_is_not_used_again(open_contents, tmp_
     first = open_contents()
     insert(first, A, 4)
     with first.transaction():
-        first.cursors.settle("cloud", first.rows[A], {1, 2, 3, 4})
+        first.cursors.ack("cloud", first.rows[A], {1, 2, 3, 4})
     first.db.execute("DELETE FROM alert")
     first.db.execute("DELETE FROM sqlite_sequence")
     first.db.close()

@@ -124,7 +124,7 @@ def test_another_schema_is_damage(path, statement):
 
 
 def test_a_schema_whose_lines_are_broken_elsewhere_is_the_same():
-    assert database._words(SimpleNamespace(execute=lambda _: [("b  c\n d",), ("a",)])) == [
+    assert database._statements(SimpleNamespace(execute=lambda _: [("b  c\n d",), ("a",)])) == [
         ["a"],
         ["b", "c", "d"],
     ]
@@ -228,9 +228,9 @@ def test_a_log_that_a_full_disk_keeps_from_being_emptied_stops_nothing(code, rai
 
     if raises:
         with pytest.raises(sqlite3.OperationalError):
-            database._fold(Refusing())
+            database._truncate_wal(Refusing())
     else:
-        database._fold(Refusing())
+        database._truncate_wal(Refusing())
 
 
 def test_a_file_that_cannot_be_used_is_closed_again(path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from gateway.api.model import Envelope, Kind
 from gateway.buffer import dead_letters
 from gateway.buffer.dead_letters import DeadLetter, DeadLetters
-from gateway.buffer.rows import Rows
+from gateway.buffer.rows import PointTable
 
 A, S, G, C = Kind
 
@@ -52,7 +52,7 @@ def test_clips_push_out_only_clips(letters, monkeypatch):
 
 
 def test_a_damaged_row_is_kept_under_no_sinks_name(letters, db):
-    rows = Rows(db, S)
+    rows = PointTable(db, S)
     rows.insert([Envelope(S, 7, b"one"), Envelope(S, 8, b"two"), Envelope(S, 9, b"three")])
     db.execute("UPDATE summary SET body = 'text' WHERE seq = 3")
     letters.add_damaged(S, [1, 3], 99)
@@ -76,7 +76,7 @@ def test_a_point_that_two_sinks_refused_goes_out_once(letters):
 
 
 def test_damaged_rows_cannot_be_taken(letters, db):
-    Rows(db, S).insert([Envelope(S, 7, b"one")])
+    PointTable(db, S).insert([Envelope(S, 7, b"one")])
     letters.add_damaged(S, [1], 99)
     assert letters.take(None) == []
     assert letters.count() == 1

@@ -28,7 +28,7 @@ def test_another_class_or_reason_is_another_entry(journal):
 
 def test_what_was_reported_is_not_reported_again_and_begins_a_new_entry(journal):
     journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
-    journal.settle()
+    journal.mark_reported()
     assert journal.unreported() == []
     journal.note([Loss(S, "evicted", 4, 30, 40)], 99)
     assert journal.unreported() == [Loss(S, "evicted", 4, 30, 40)]
@@ -47,7 +47,7 @@ def test_only_the_last_thousand_entries_are_kept(journal, monkeypatch):
     monkeypatch.setattr(losses, "KEPT", 3)
     for n in range(5):
         journal.note([Loss(S, "evicted", n, n, n)], n)
-        journal.settle()
+        journal.mark_reported()
     assert [loss.count for loss in journal.newest(99)] == [4, 3, 2]
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from gateway.api.model import Envelope, Kind
 from gateway.buffer.database import Damaged
-from gateway.buffer.rows import ALL, ROW_BYTES, Rows, Span, checksum, cost, row_checksum
+from gateway.buffer.rows import ALL, ROW_BYTES, PointTable, Span, checksum, cost, row_checksum
 
 A, S, G, C = Kind
 
 
 @pytest.fixture
 def rows(db):
-    return Rows(db, S)
+    return PointTable(db, S)
 
 
 def points(*bodies, at=100):
@@ -54,7 +54,7 @@ def test_a_row_has_every_column_of_its_point(rows, db):
 
 def test_each_class_has_a_table_of_its_own(db):
     for kind in Kind:
-        Rows(db, kind).insert([Envelope(kind, 1, b"x")])
+        PointTable(db, kind).insert([Envelope(kind, 1, b"x")])
     for table in ("alert", "summary", "gateway", "clip"):
         assert db.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (1,)
 
@@ -76,7 +76,7 @@ def test_points_are_put_under_the_numbers_that_they_carry_in_place_of_others(row
 def test_it_is_measured_from_the_file_and_numbers_of_deleted_rows_are_not_used_again(rows, db):
     rows.insert(points("a", "b", "c"))
     rows.delete(ALL)
-    again = Rows(db, S)
+    again = PointTable(db, S)
     assert (again.next, again.count, again.bytes) == (1, 0, 0)
     again.measure()
     assert (again.next, again.count, again.bytes) == (4, 0, 0)
@@ -95,13 +95,13 @@ def test_a_span_says_how_many_what_they_cost_and_when_they_were(rows):
 
 def test_numbers_that_no_row_has_are_claimed(rows, db):
     rows.insert(points("a"))
-    rows.claim_numbers()
+    rows.save_numbers()
     rows.next = 8
-    rows.claim_numbers()
+    rows.save_numbers()
     assert db.execute("SELECT * FROM sqlite_sequence WHERE name = 'summary'").fetchall() == [
         ("summary", 7)
     ]
-    again = Rows(db, S)
+    again = PointTable(db, S)
     again.measure()
     assert again.next == 8
 
@@ -133,7 +133,7 @@ def test_a_damaged_row_without_a_body_is_removed_too(rows, db):
 
 def test_enough_of_the_oldest_rows_frees_the_bytes(rows):
     rows.insert(points("aa", "bb", "cc"))
-    assert [rows.enough(excess) for excess in (1, 42, 43, 84, 85, 126, 127)] == [
+    assert [rows.up_to_free(excess) for excess in (1, 42, 43, 84, 85, 126, 127)] == [
         1,
         1,
         2,
@@ -142,28 +142,28 @@ def test_enough_of_the_oldest_rows_frees_the_bytes(rows):
         3,
         3,
     ]
-    assert rows.enough(1, {1}) == 2
-    assert rows.enough(1, {1, 2, 3}) == 0
+    assert rows.up_to_free(1, {1}) == 2
+    assert rows.up_to_free(1, {1, 2, 3}) == 0
 
 
 def test_at_most_a_thousand_rows_go_at_once(rows):
     rows.insert(points(*["x"] * 1001))
-    assert rows.enough(10**9) == 1000
+    assert rows.up_to_free(10**9) == 1000
 
 
 def test_rows_older_than_a_time_are_those_before_the_first_that_is_not(rows):
     rows.insert([Envelope(S, at, b"x") for at in (10, 20, 15, 30)])
-    assert [rows.older(than) for than in (10, 11, 16, 20, 21, 31)] == [0, 1, 1, 1, 3, 4]
+    assert [rows.last_before(than) for than in (10, 11, 16, 20, 21, 31)] == [0, 1, 1, 1, 3, 4]
 
 
 def test_no_row_is_older_in_an_empty_table(rows):
-    assert rows.older(100) == 0
+    assert rows.last_before(100) == 0
 
 
 def test_the_first_row_above_a_time(rows):
     rows.insert([Envelope(S, at, b"x") for at in (10, 30, 20, 40)])
-    assert [rows.above(1, at) for at in (9, 10, 30, 40)] == [1, 2, 4, 5]
-    assert rows.above(3, 10) == 3
+    assert [rows.first_after(1, at) for at in (9, 10, 30, 40)] == [1, 2, 4, 5]
+    assert rows.first_after(3, 10) == 3
 
 
 def test_the_first_number_is_that_of_the_oldest_row_or_the_next_one(rows):

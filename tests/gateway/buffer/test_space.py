@@ -4,7 +4,7 @@ import pytest
 
 from gateway.api.model import Envelope, Kind, Loss
 from gateway.buffer import space as module
-from gateway.buffer.rows import ALL, Rows, cost
+from gateway.buffer.rows import ALL, PointTable, cost
 from gateway.buffer.space import OpenAlarms, Space
 
 A, S, G, C = Kind
@@ -34,7 +34,7 @@ class Handling:
 
 @pytest.fixture
 def rows(db):
-    return {kind: Rows(db, kind) for kind in Kind}
+    return {kind: PointTable(db, kind) for kind in Kind}
 
 
 @pytest.fixture
@@ -81,20 +81,20 @@ def test_what_is_used_counts_every_class_and_what_is_kept_leaves_clips_out(rows,
 )
 def test_clips_go_first_then_summaries_the_gateways_points_and_alerts_last(rows, space, left, gone):
     fill(rows)
-    losses = list(space.make(left * COST))
+    losses = list(space.make_room(left * COST))
     assert losses == [Loss(kind, "evicted", *span) for kind, *span in gone]
     assert space.used == left * COST
 
 
 def test_a_limit_in_the_middle_of_a_row_takes_the_row(rows, space):
     rows[S].insert(points(S, 1, 2, 3))
-    list(space.make(2 * COST - 1))
+    list(space.make_room(2 * COST - 1))
     assert times(rows, S) == [3]
 
 
 def test_more_than_a_thousand_rows_go_in_several_steps(rows, space):
     rows[S].insert(points(S, *range(2500)))
-    losses = list(space.make(100 * COST))
+    losses = list(space.make_room(100 * COST))
     assert [loss.count for loss in losses] == [1000, 1000, 400]
     assert times(rows, S)[0] == 2400
 
@@ -105,7 +105,7 @@ def test_the_alert_of_an_open_alarm_stays_whatever_the_limit(rows):
         [alert("open", 1, True), alert("over", 2, True), alert("over", 3, False)]
     )
     space.alarms.note(stored)
-    losses = list(space.make(0))
+    losses = list(space.make_room(0))
     assert [(loss.kind, loss.count) for loss in losses] == [(A, 2)]
     assert times(rows, A) == [1]
 
@@ -205,16 +205,16 @@ def test_a_long_interval_is_merged_in_parts(rows, monkeypatch):
 def test_short_of_room_summaries_are_merged_before_any_goes(rows):
     space = merging(rows)
     rows[S].insert(points(S, *range(2, 42, 2)))
-    assert list(space.make(5 * COST)) == []
+    assert list(space.make_room(5 * COST)) == []
     assert times(rows, S) == [40]
 
 
 def test_no_more_is_merged_than_is_needed(rows):
     space = merging(rows)
     rows[S].insert(points(S, 2, 4, 102, 104))
-    assert list(space.make(3 * COST)) == []
+    assert list(space.make_room(3 * COST)) == []
     assert times(rows, S) == [4, 102, 104]
-    assert list(space.make(3 * COST)) == []
+    assert list(space.make_room(3 * COST)) == []
     assert len(space._handling.merges) == 1
 
 
@@ -222,9 +222,9 @@ def test_a_summary_with_the_number_of_an_open_alarms_alert_is_evicted(rows):
     space = Space(rows, lambda _: 0, Handling())
     space.alarms.note(rows[A].insert([alert("open", 1, True)]))
     rows[S].insert(points(S, 5))
-    assert [loss.kind for loss in space.make(COST)] == [S]
+    assert [loss.kind for loss in space.make_room(COST)] == [S]
 
 
 def test_one_byte_too_many_is_too_many(rows, space):
     rows[S].insert(points(S, 1, 2))
-    assert [loss.count for loss in space.make(2 * COST - 1)] == [1]
+    assert [loss.count for loss in space.make_room(2 * COST - 1)] == [1]

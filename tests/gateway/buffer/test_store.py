@@ -405,7 +405,7 @@ class Spied(HighWaterMarks):
         self.writes = []
 
     def write(self, marks, *, durable):
-        if marks != self.said:
+        if marks != self.current:
             self.writes.append((marks[S].leased, durable))
         super().write(marks, durable=durable)
 
@@ -551,7 +551,7 @@ def test_a_full_disk_does_not_keep_the_store_from_opening(path, monkeypatch, cod
     def refuse(*_):
         raise sqlite_error(code)
 
-    monkeypatch.setattr("gateway.buffer.rows.Rows.delete", refuse)
+    monkeypatch.setattr("gateway.buffer.rows.PointTable.delete", refuse)
     if stops:
         with pytest.raises(sqlite3.OperationalError):
             store(path, {"panel": frozenset({A})})

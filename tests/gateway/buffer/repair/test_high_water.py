@@ -35,7 +35,7 @@ def synced(monkeypatch):
 def reopened(path):
     marks = HighWaterMarks(path)
     marks.close()
-    return marks.found
+    return marks.stored
 
 
 def test_a_class_begins_with_number_one_and_nothing_stored():
@@ -44,7 +44,7 @@ def test_a_class_begins_with_number_one_and_nothing_stored():
 
 def test_a_new_file_says_nothing_and_has_room_for_both_slots(path, synced):
     marks = HighWaterMarks(path)
-    assert (marks.found, marks.said) == ({}, {})
+    assert (marks.stored, marks.current) == ({}, {})
     assert path.stat().st_size == 8192
     assert path.stat().st_mode & 0o777 == 0o600
     assert synced == ["fsync", "fsync"], "the file, and its name in the folder"
@@ -57,7 +57,7 @@ def test_what_was_written_last_is_found_again(path):
     marks = HighWaterMarks(path)
     for each in (ONE, TWO, THREE):
         marks.write(each, durable=False)
-        assert marks.said == each
+        assert marks.current == each
         assert reopened(path) == each
     marks.close()
 
@@ -140,9 +140,9 @@ def test_nonsense_with_a_right_checksum_is_passed_over(path, body):
 def test_a_disk_that_refuses_the_file_stops_nothing(tmp_path):
     (tmp_path / "marks").mkdir()
     marks = HighWaterMarks(tmp_path / "marks")
-    assert marks.found == {}
+    assert marks.stored == {}
     marks.write(ONE, durable=True)
-    assert marks.said == ONE
+    assert marks.current == ONE
     marks.close()
 
 
@@ -154,7 +154,7 @@ def test_a_disk_that_refuses_a_write_stops_nothing(path, monkeypatch):
 
     monkeypatch.setattr(os, "pwrite", refuse)
     marks.write(ONE, durable=True)
-    assert marks.said == ONE
+    assert marks.current == ONE
     marks.close()
 
 

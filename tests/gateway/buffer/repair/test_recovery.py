@@ -13,9 +13,9 @@ from gateway.buffer.ballast import Ballast
 from gateway.buffer.database import open_database
 from gateway.buffer.repair import recovery
 from gateway.buffer.repair.high_water import Mark
-from gateway.buffer.repair.pages import Found
+from gateway.buffer.repair.pages import PageContent
 from gateway.buffer.repair.recovery import mark_of, missing, open_or_replace, without
-from gateway.buffer.rows import ALL, Rows, checksum
+from gateway.buffer.rows import ALL, PointTable, checksum
 
 pytestmark = pytest.mark.usefixtures("small_ballast")
 A, S, G, C = Kind
@@ -42,7 +42,7 @@ def stored(path, **counts):
     """A closed database with so many points of each class, by the table's name."""
     with closing(open_database(path)) as db:
         for kind in Kind:
-            rows = Rows(db, kind)
+            rows = PointTable(db, kind)
             count = counts.get(kind.name.lower(), 0)
             rows.insert([Envelope(kind, n, b"body %d" % n) for n in range(1, count + 1)])
 
@@ -52,7 +52,7 @@ def open_it(path, ballast, marks=None, *, is_damaged=False):
 
 
 def numbers(db, kind=A):
-    return [e.key for e in Rows(db, kind).between(0, ALL).sound]
+    return [e.key for e in PointTable(db, kind).between(0, ALL).sound]
 
 
 def test_a_sound_file_is_opened_as_it_is(path, ballast):
@@ -119,12 +119,12 @@ def test_a_replacement_that_a_kill_interrupted_is_finished_first(path, ballast):
 
 def test_without_a_log_nothing_is_hidden(path, monkeypatch):
     monkeypatch.setattr(recovery, "DamagedDatabase", lambda _: pytest.fail("it is not read"))
-    assert recovery._is_hiding(path, {}) is False
+    assert recovery._has_hidden_commits(path, {}) is False
     stored(path, alert=1)
-    assert recovery._is_hiding(path, {}) is False
+    assert recovery._has_hidden_commits(path, {}) is False
     path.with_name("buffer.db-wal").write_bytes(b"")
     path.unlink()
-    assert recovery._is_hiding(path, {}) is False
+    assert recovery._has_hidden_commits(path, {}) is False
 
 
 @pytest.mark.parametrize("hides", [True, False])
@@ -149,13 +149,15 @@ def test_the_log_and_the_marks_decide_whether_something_is_hidden(path, monkeypa
 
     monkeypatch.setattr(recovery, "DamagedDatabase", Database)
     marks = {A: Mark(next=9)}
-    assert recovery._is_hiding(path, marks) is hides
+    assert recovery._has_hidden_commits(path, marks) is hides
     assert asked == [path, marks, "closed"]
 
 
 def test_a_file_with_something_hidden_in_its_log_is_replaced(path, ballast, monkeypatch):
     stored(path, alert=1)
-    monkeypatch.setattr(recovery, "_is_hiding", lambda *given: given == (path, {A: Mark(next=2)}))
+    monkeypatch.setattr(
+        recovery, "_has_hidden_commits", lambda *given: given == (path, {A: Mark(next=2)})
+    )
     opened = open_it(path, ballast, {A: Mark(next=2)})
     with closing(opened.db):
         assert numbers(opened.db) == [1]
@@ -243,7 +245,7 @@ def test_a_salvage_that_fails_otherwise_or_for_nothing_is_fatal(path, ballast, m
 
 def damaged_with(pages):
     return SimpleNamespace(
-        pages=pages, content=lambda: iter([Found(cursors=[n]) for n in range(pages)])
+        pages=pages, content=lambda: iter([PageContent(cursors=[n]) for n in range(pages)])
     )
 
 
@@ -271,7 +273,7 @@ def test_a_long_salvage_logs_its_progress_and_is_not_taken_for_a_hang(monkeypatc
 
 
 def rows_of(db, kind=A, times=(10, 20, 30)):
-    rows = Rows(db, kind)
+    rows = PointTable(db, kind)
     rows.insert([Envelope(kind, at, b"x") for at in times])
     return rows
 
@@ -337,6 +339,6 @@ def test_what_the_marks_say_and_the_file_does_not_hold_is_lost(db, mark, done, c
 
 
 def test_of_an_empty_class_the_loss_begins_at_nothing(db):
-    rows = {A: Rows(db, A)}
+    rows = {A: PointTable(db, A)}
     losses = list(missing(rows, slowest(0), {A: Mark(1, 3, 2, 77)}, "damaged"))
     assert losses == [Loss(A, "damaged", 2, 0, 77)]

@@ -30,14 +30,14 @@ def content(path):
 
 
 def test_the_damaged_file_and_its_log_are_renamed_and_unchanged(path):
-    aside = replace.replace(path, made(path), NOON + SECOND // 2)
+    aside = replace.swap_in(path, made(path), NOON + SECOND // 2)
     assert aside == path.with_name(ASIDE)
     assert content(path) == {"buffer.db": b"new", ASIDE: b"old", f"{ASIDE}-wal": b"old log"}
 
 
 def test_the_shared_memory_file_goes_with_them(path):
     path.with_name("buffer.db-shm").write_bytes(b"old shm")
-    replace.replace(path, made(path), NOON)
+    replace.swap_in(path, made(path), NOON)
     assert content(path)[f"{ASIDE}-shm"] == b"old shm"
 
 
@@ -45,7 +45,7 @@ def test_a_second_one_within_the_second_has_a_name_of_its_own(path):
     names = []
     for _ in range(3):
         path.write_bytes(b"old")
-        names.append(replace.replace(path, made(path), NOON).name)
+        names.append(replace.swap_in(path, made(path), NOON).name)
     assert names == [ASIDE, f"{ASIDE}-2", f"{ASIDE}-3"]
 
 
@@ -69,7 +69,7 @@ def test_a_kill_at_any_moment_leaves_the_old_file_or_a_replacement_to_finish(pat
     monkeypatch.setattr(
         replace, "sync_folder", lambda folder: synced.append(content(path)) or folder
     )
-    replace.replace(path, made(path), NOON)
+    replace.swap_in(path, made(path), NOON)
     fresh = f"{ASIDE}.fresh"
     assert [sorted(state) for state in synced] == [
         sorted(["buffer.db", "buffer.db-wal", fresh]),

@@ -13,7 +13,7 @@ from gateway.buffer.repair import salvage
 from gateway.buffer.repair.high_water import Mark
 from gateway.buffer.repair.salvage import DamagedDatabase
 from gateway.buffer.repair.wal import PAGE
-from gateway.buffer.rows import Rows, checksum
+from gateway.buffer.rows import PointTable, checksum
 
 A, S, G, C = Kind
 HEAD, FRAME = 32, 24 + PAGE
@@ -36,7 +36,7 @@ class Writer:
 
     def insert(self, kind, *bodies):
         self.db.execute("BEGIN")
-        rows = Rows(self.db, kind)
+        rows = PointTable(self.db, kind)
         rows.measure()
         rows.insert([Envelope(kind, 1, body) for body in bodies])
         self.db.execute("COMMIT")
@@ -97,7 +97,7 @@ def test_without_a_log_the_file_is_read_alone(writer):
     copy = writer.copied()
     log_of(copy).unlink()
     with DamagedDatabase(copy) as damaged:
-        assert damaged.log.frames == []
+        assert damaged.wal.frames == []
         assert damaged.pages == copy.stat().st_size // PAGE
     assert read(copy)[0] == {(A, 1): b"one"}
 
@@ -180,7 +180,7 @@ def damage_frame(path, number):
 def commits(path):
     """The numbers of the frames that end a transaction."""
     with DamagedDatabase(path) as damaged:
-        return [n for n, frame in enumerate(damaged.log.frames) if frame.commits]
+        return [n for n, frame in enumerate(damaged.wal.frames) if frame.commits]
 
 
 def test_a_whole_log_hides_nothing(writer):
@@ -229,7 +229,7 @@ def test_where_no_page_has_the_numbers_a_hidden_transaction_may_be_anything(writ
     damage_frame(copy, commits(copy)[-1])
     with DamagedDatabase(copy) as damaged:
         damaged._on_disk = lambda _: bytes(PAGE)
-        damaged.log.frames.clear()
+        damaged.wal.frames.clear()
         assert damaged._last_numbers() == {}
         assert damaged.hides({A: Mark(next=1)}) is False
         assert damaged.hides({A: Mark(next=2)}) is True
@@ -279,7 +279,7 @@ def content_of(monkeypatch, *pages):
         rows = [(name, state, 0)] if name else []
         return SimpleNamespace(rows=[], cursors=[], checkpoints=rows)
 
-    monkeypatch.setattr(salvage.cells, "read", read)
+    monkeypatch.setattr(salvage.pages, "read", read)
     return {name: state for each in made.content() for name, state, _ in each.checkpoints}
 
 
@@ -300,33 +300,33 @@ def frame(numbers, page=b"page"):
     return SimpleNamespace(numbers=numbers, page=page)
 
 
-def settled(rows, frame, how_many, monkeypatch):
-    """The numbers that a frame is settled on; `rows` by page."""
+def resolved(rows, frame, how_many, monkeypatch):
+    """The numbers that a frame is resolved to; `rows` by page."""
     made = object.__new__(DamagedDatabase)
     made._newest = {}
     made._rows_on = lambda page: rows.get(page, set())
     made._page = lambda number: number
-    monkeypatch.setattr(salvage.cells, "how_many", lambda _: how_many)
-    numbers = made._settled(frame)
+    monkeypatch.setattr(salvage.pages, "row_count", lambda _: how_many)
+    numbers = made._resolved(frame)
     assert made._newest == ({numbers[0]: frame.page} if len(numbers) == 1 else {})
     return numbers
 
 
-def test_a_frame_with_one_number_or_none_is_settled(monkeypatch):
-    assert settled({}, frame((4,)), 9, monkeypatch) == (4,)
-    assert settled({}, frame(()), 9, monkeypatch) == ()
+def test_a_frame_with_one_number_or_none_is_resolved(monkeypatch):
+    assert resolved({}, frame((4,)), 9, monkeypatch) == (4,)
+    assert resolved({}, frame(()), 9, monkeypatch) == ()
 
 
 def test_the_rows_on_a_page_tell_which_of_two_it_is(monkeypatch):
     rows = {b"page": {1, 2}, 4: {8, 9}, 7: {2, 3}}
-    assert settled(rows, frame((4, 7)), 2, monkeypatch) == (7,)
-    assert settled(rows | {4: {1}}, frame((4, 7)), 2, monkeypatch) == (4, 7)
-    assert settled({b"page": {1, 2}}, frame((4, 7)), 2, monkeypatch) == (4, 7)
+    assert resolved(rows, frame((4, 7)), 2, monkeypatch) == (7,)
+    assert resolved(rows | {4: {1}}, frame((4, 7)), 2, monkeypatch) == (4, 7)
+    assert resolved({b"page": {1, 2}}, frame((4, 7)), 2, monkeypatch) == (4, 7)
 
 
 def test_a_page_that_lacks_a_row_was_itself_hit_and_its_number_is_right(monkeypatch):
-    assert settled({b"page": {1}}, frame((4, 7)), 2, monkeypatch) == (4,)
-    assert settled({b"page": {1}, 7: {1}}, frame((4, 7)), 2, monkeypatch) == (4,)
+    assert resolved({b"page": {1}}, frame((4, 7)), 2, monkeypatch) == (4,)
+    assert resolved({b"page": {1}, 7: {1}}, frame((4, 7)), 2, monkeypatch) == (4,)
 
 
 def test_rows_differ_by_class_and_number(writer):

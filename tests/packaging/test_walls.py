@@ -79,6 +79,11 @@ CASES = {
         "import detectors.runtime.limits",
         "Connectors and detectors are strangers",
     ),
+    "a sink imports the contract suites": (
+        "gateway/sinks/novelty.py",
+        "import gateway.api.testing",
+        "Only tests import the contract suites, and so pytest",
+    ),
     **{
         f"the core imports {module}": (
             "gateway/core/novelty.py",

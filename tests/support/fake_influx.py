@@ -27,13 +27,13 @@ class FakeInflux:
         self.poison, self.words, self.most_bytes, self.url = b"poison", "", math.inf, ""
 
     @contextlib.asynccontextmanager
-    async def serving(self, **site):
-        """On a free port of loopback, until the block is left; `site` are aiohttp's options."""
+    async def serving(self, port=0, **site):
+        """On loopback, until the block is left; `site` are aiohttp's options. 0 is a free port."""
         app = web.Application(client_max_size=2**30)
         app.router.add_route("*", "/{path:.*}", self._take)
         runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, **site).start()
+        await web.TCPSite(runner, "127.0.0.1", port, **site).start()
         scheme = "https" if "ssl_context" in site else "http"
         self.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         try:

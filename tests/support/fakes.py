@@ -12,7 +12,7 @@ PLACES = Places(Path(), Path())
 
 
 class ScriptedConnector:
-    """Plays sessions from a script: each is a list of batches or exceptions."""
+    """Plays sessions from a script: each is a list, or a stream, of batches and exceptions."""
 
     def __init__(self, *sessions):
         self.sessions = list(sessions)
@@ -26,12 +26,17 @@ class ScriptedConnector:
         session = self.sessions.pop(0)
 
         async def batches():
-            for each in session:
+            async for each in session if hasattr(session, "__aiter__") else _stream(session):
                 if isinstance(each, Exception):
                     raise each
                 yield each
 
         yield batches()
+
+
+async def _stream(steps):
+    for each in steps:
+        yield each
 
 
 class LastValue:
@@ -50,7 +55,7 @@ class LastValue:
         value = window.values[-1, 0]
         blind = "" if np.isfinite(value) else f"no data for {self.spec.tags[0]}"
         contribution = np.zeros(len(self.spec.tags))
-        contribution[0] = 1.0
+        contribution[0] = value
         return Score(
             window.end, np.array([value]), window.coverage, "fake@1", contribution, blind=blind
         )

@@ -72,12 +72,12 @@ class ModbusConnector:
                 session = ModbusSession(self.name, bus, requests, self.options)
                 await session.serve(requests[0])
         except SourceLost as lost:
-            return Probe(ok=False, said=str(lost))
+            return Probe(ok=False, message=str(lost))
         for request, fault in session.faults.items():
-            return Probe(ok=False, said=f"connected, but {request}: {fault}")
+            return Probe(ok=False, message=f"connected, but {request}: {fault}")
         counts = {"tags": len(self.options.tags), "requests": len(requests)}
         plan = f"{_count(counts['tags'], 'tag')} in {_count(counts['requests'], 'request')}"
-        return Probe(ok=True, said=f"connected in {took:.0f} ms, {plan}", details=counts)
+        return Probe(ok=True, message=f"connected in {took:.0f} ms, {plan}", details=counts)
 
     def plan(self) -> Sequence[str]:
         """The requests and their cost, for `andon check --plan`."""

@@ -86,17 +86,17 @@ class MqttConnector:
                 took = (time.monotonic_ns() - started) / 1e6
                 seen = await self._listen(feed)
         except (SourceLost, ConfigError) as error:
-            return Probe(ok=False, said=str(error))
+            return Probe(ok=False, message=str(error))
         if feed.refused:
             refused = ", ".join(sorted(feed.refused))
             why = f"connected, but the broker refuses to subscribe to {refused}"
-            return Probe(ok=False, said=why)
+            return Probe(ok=False, message=why)
         topics, tags = len(self._plan.subscriptions), self._plan.tags
         counts = {"topics": topics, "tags": tags, "seen": len(seen)}
         received = f"{len(seen)} of {tags} tags seen within {_LISTEN_S:g} s"
         plural = "" if topics == 1 else "s"
         outcome = f"connected in {took:.0f} ms, {topics} topic{plural} subscribed, {received}"
-        return Probe(ok=True, said=outcome, details=counts)
+        return Probe(ok=True, message=outcome, details=counts)
 
     async def _listen(self, feed: Feed) -> set[int]:
         """The tags that a sample came for in time."""

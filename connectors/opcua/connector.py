@@ -92,13 +92,13 @@ class OpcUaConnector:
                 took = (time.monotonic_ns() - started) / 1e6
                 faults = await self._read_once(client)
         except (SourceLost, ConfigError) as error:
-            return Probe(ok=False, said=str(error))
+            return Probe(ok=False, message=str(error))
         count = len(self.options.tags)
         outcome = f"connected in {took:.0f} ms, {count - len(faults)} of {count} nodes readable"
         if faults:
             outcome += "; " + ", ".join(f"{tag}: {fault}" for tag, fault in faults.items())
         details = {"tags": count, "unreadable": len(faults)}
-        return Probe(ok=not faults, said=outcome, details=details)
+        return Probe(ok=not faults, message=outcome, details=details)
 
     async def _read_once(self, client: OpcUaReadOnlyClient) -> dict[str, str]:
         """Reads every node: the faults by tag."""

@@ -360,5 +360,5 @@ class Probe:
     """The outcome of trying one part of a line (`andon check --connect`)."""
 
     ok: bool
-    said: str
+    message: str
     details: Mapping[str, Any] = field(default_factory=dict)

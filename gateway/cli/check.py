@@ -162,7 +162,7 @@ def _plain(report: _Report, show: bool) -> dict[str, Any]:
         "ok": report.is_ok,
         "summary": _summary(report),
         "problems": [asdict(problem) for problem in report.problems],
-        "parts": [{"part": o.part, "ok": o.ok, "said": o.detail} for o in report.outcomes],
+        "parts": [{"part": o.part, "ok": o.ok, "message": o.detail} for o in report.outcomes],
     }
     if config:
         plain |= {"line": config.line, "site": config.site, "digest": config.digest}

@@ -56,7 +56,7 @@ async def _tried(part: str, attempt: _Try, time_limit: float) -> Outcome:
         return Outcome(part, ok=False, detail=str(error))
     except Exception as error:  # noqa: BLE001 - a third-party plugin may raise anything
         return Outcome(part, ok=False, detail=f"failed with {type(error).__name__}: {error}")
-    return Outcome(part, probe.ok, probe.said)
+    return Outcome(part, probe.ok, probe.message)
 
 
 def _source(config: LineConfig, name: str) -> _Try:
@@ -86,6 +86,6 @@ def _detector(detector: Detector) -> _Try:
         spec = detector.spec
         window = f"{spec.length} x {format_duration(spec.period)}"
         tags, alarms = count(len(spec.tags), "tag"), count(len(detector.alarms), "alarm")
-        return Probe(ok=True, said=f"{tags}, window {window}, {alarms}")
+        return Probe(ok=True, message=f"{tags}, window {window}, {alarms}")
 
     return attempt

@@ -134,9 +134,9 @@ class FileSink:
             folder = folder.parent
         target = self.path if self.path.exists() else folder
         if self.path.is_dir() or not os.access(target, os.W_OK):
-            return Probe(ok=False, said=f"{target} cannot be written")
+            return Probe(ok=False, message=f"{target} cannot be written")
         free = shutil.disk_usage(folder).free
-        return Probe(ok=True, said=f"{self.path} can be written, {free // 10**6} MB free")
+        return Probe(ok=True, message=f"{self.path} can be written, {free // 10**6} MB free")
 
 
 def _rows(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:

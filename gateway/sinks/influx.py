@@ -217,12 +217,12 @@ class InfluxSink:
         try:
             response = await self._send([COMMENT])
         except SinkUnavailable as error:
-            return Probe(ok=False, said=str(error))
+            return Probe(ok=False, message=str(error))
         finally:
             await self._forget_client()
         # A server that rejects only the comment ("no points in it") has accepted the request.
         text = f"bucket {self._options.bucket} answers"
-        return Probe(ok=True, said=f"{text}: {response.message}" if response.message else text)
+        return Probe(ok=True, message=f"{text}: {response.message}" if response.message else text)
 
 
 def _decided(response: WriteResponse) -> WriteResponse:

@@ -155,8 +155,8 @@ class MqttSink:
         try:
             await self._connect()
         except aiomqtt.MqttError as error:
-            return Probe(ok=False, said=str(self._away(error)))
+            return Probe(ok=False, message=str(self._away(error)))
         except SinkUnavailable as error:
-            return Probe(ok=False, said=str(error))
+            return Probe(ok=False, message=str(error))
         await self._disconnect()
-        return Probe(ok=True, said=f"{self._options.host}:{self._port} accepts the connection")
+        return Probe(ok=True, message=f"{self._options.host}:{self._port} accepts the connection")

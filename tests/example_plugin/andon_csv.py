@@ -73,9 +73,9 @@ class CsvConnector:
         """Whether the file is there and has the columns."""
         try:
             async with self.open():
-                return Probe(ok=True, said=f"{self.path} has every column")
+                return Probe(ok=True, message=f"{self.path} has every column")
         except (SourceLost, ConfigError) as error:
-            return Probe(ok=False, said=str(error))
+            return Probe(ok=False, message=str(error))
 
     def _columns(self, header: str) -> list[int]:
         """Where the time and the value of each tag are in a row."""

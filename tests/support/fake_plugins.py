@@ -104,7 +104,7 @@ class _Script(ScriptedConnector):
 
     async def probe(self):
         said = "the script is there" if self.harness.is_up else "the script is over"
-        return Probe(ok=self.harness.is_up, said=said)
+        return Probe(ok=self.harness.is_up, message=said)
 
 
 # Detectors ---------------------------------------------------------------------------------------
@@ -228,4 +228,4 @@ class _Memory:
         return sum(map(len, taken))
 
     async def probe(self):
-        return Probe(ok=self.harness.is_up, said="there" if self.harness.is_up else "away")
+        return Probe(ok=self.harness.is_up, message="there" if self.harness.is_up else "away")

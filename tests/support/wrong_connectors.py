@@ -170,7 +170,7 @@ def leaves_slowly(right):
 def probes_with_a_guess(right):
     class Wrong(right):
         async def probe(self):
-            return Probe(ok=True, said="it will be there")
+            return Probe(ok=True, message="it will be there")
 
     return Wrong
 
@@ -180,7 +180,7 @@ def raises_from_its_probe(right):
         async def probe(self):
             probe = await super().probe()
             if not probe.ok:
-                raise SourceLost(probe.said)
+                raise SourceLost(probe.message)
             return probe
 
     return Wrong

@@ -136,7 +136,7 @@ def stores_in_its_probe(right):
 def probes_with_a_guess(right):
     class Wrong(right):
         async def probe(self):
-            return Probe(ok=True, said="it will be there")
+            return Probe(ok=True, message="it will be there")
 
     return Wrong
 

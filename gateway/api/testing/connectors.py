@@ -154,7 +154,7 @@ class ConnectorContract(PluginContract):
             probe = await connector.probe()
         assert isinstance(probe, Probe)
         assert not probe.ok
-        assert probe.said
+        assert probe.message
 
     @pytest.mark.asyncio
     async def test_a_probe_of_a_source_that_works_is_good_and_leaves_no_trace(
@@ -167,8 +167,8 @@ class ConnectorContract(PluginContract):
                 probe = await connector.probe()
             after = files_in(places)
         assert isinstance(probe, Probe)
-        assert probe.ok, probe.said
-        assert probe.said
+        assert probe.ok, probe.message
+        assert probe.message
         assert after == before
 
     @pytest.mark.asyncio

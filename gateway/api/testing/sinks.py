@@ -155,10 +155,10 @@ class SinkContract(PluginContract):
             after = files_in(places)
         assert isinstance(away, Probe)
         assert not away.ok
-        assert away.said
+        assert away.message
         assert isinstance(there, Probe)
-        assert there.ok, there.said
-        assert there.said
+        assert there.ok, there.message
+        assert there.message
         assert after == before
 
 

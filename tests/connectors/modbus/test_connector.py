@@ -247,12 +247,12 @@ async def test_a_probe_reports_its_outcome_in_one_text(serve, connector):
         refused = await connector(plc.port, {"a": {"address": 300}}).probe()
     gone = await connector(plc.port, {"a": {"address": 0}}).probe()
     assert good.ok
-    assert good.said.startswith("connected in ")
-    assert good.said.endswith(" ms, 2 tags in 1 request")
-    assert (refused.ok, refused.said) == (
+    assert good.message.startswith("connected in ")
+    assert good.message.endswith(" ms, 2 tags in 1 request")
+    assert (refused.ok, refused.message) == (
         False, "connected, but unit 1 holding 300..300: illegal data address"
     )  # fmt: skip
-    assert (gone.ok, gone.said) == (False, f"127.0.0.1:{plc.port}: connection refused")
+    assert (gone.ok, gone.message) == (False, f"127.0.0.1:{plc.port}: connection refused")
 
 
 def test_declared_tags_take_the_period_of_their_source(connector):

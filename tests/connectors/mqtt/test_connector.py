@@ -334,7 +334,7 @@ async def test_a_topic_that_the_broker_refuses_is_bad_and_the_others_are_read(
     assert [event["topic"] for event in refused] == ["secret"]
     probe = await source.probe()
     assert not probe.ok
-    assert probe.said == "connected, but the broker refuses to subscribe to secret"
+    assert probe.message == "connected, but the broker refuses to subscribe to secret"
 
 
 async def test_a_probe_counts_the_tags_it_has_seen(broker, connector, publish):
@@ -342,7 +342,7 @@ async def test_a_probe_counts_the_tags_it_has_seen(broker, connector, publish):
     await publish(("a", b"1"), retain=True)
     probe = await connector(broker.port, tags).probe()
     assert probe.ok
-    assert probe.said.endswith("2 topics subscribed, 1 of 2 tags seen within 2 s")
+    assert probe.message.endswith("2 topics subscribed, 1 of 2 tags seen within 2 s")
     assert dict(probe.details) == {"topics": 2, "tags": 2, "seen": 1}
 
 
@@ -357,11 +357,11 @@ async def test_a_probe_ends_with_the_last_tag_and_disturbs_no_session(
         await publish(("a", b"2"))
         rows, _ = await samples(batches, 1)
     assert probe.ok
-    assert "1 topic subscribed, 1 of 1 tags seen" in probe.said
+    assert "1 topic subscribed, 1 of 1 tags seen" in probe.message
     assert rows[0][1] == 2
 
 
 async def test_a_probe_without_a_broker_fails(connector):
     probe = await connector(servers.free_port(), {"a": {"topic": "a"}}).probe()
     assert not probe.ok
-    assert "refused" in probe.said
+    assert "refused" in probe.message

@@ -199,14 +199,14 @@ async def test_a_write_or_a_call_would_be_recorded(plant, asked, services):
 async def test_a_probe_reports_its_outcome(plant):
     good = await connector(plant, "flow", "speed").probe()
     assert good.ok
-    assert "2 nodes readable" in good.said
+    assert "2 nodes readable" in good.message
     some = await connector(plant, "flow", "gone").probe()
     assert not some.ok
-    assert "gone: BadNodeIdUnknown" in some.said
+    assert "gone: BadNodeIdUnknown" in some.message
     await plant.stop()
     none = await connector(plant, "flow").probe()
     assert not none.ok
-    assert str(plant.port) in none.said
+    assert str(plant.port) in none.message
 
 
 async def test_wire_bytes_are_counted(plant):

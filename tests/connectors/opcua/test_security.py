@@ -220,8 +220,8 @@ async def test_a_key_that_cannot_be_used_is_named_and_never_shown(folder, conten
     (folder / "gateway.pem").write_bytes(content)
     probe = await secured(Plant(free_port()), folder).probe()
     assert not probe.ok
-    assert probe.said.startswith(f"{folder / 'gateway.pem'}: {why}")
-    assert content.decode().splitlines()[1] not in probe.said
+    assert probe.message.startswith(f"{folder / 'gateway.pem'}: {why}")
+    assert content.decode().splitlines()[1] not in probe.message
 
 
 async def test_a_certificate_without_an_application_uri_is_named(folder):

@@ -42,7 +42,7 @@ def outcomes(tmp_path, monkeypatch):
 
 
 async def fine():
-    return Probe(ok=True, said="fine")
+    return Probe(ok=True, message="fine")
 
 
 async def test_every_part_has_one_outcome_in_the_order_of_the_file(outcomes):

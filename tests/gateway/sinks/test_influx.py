@@ -349,7 +349,7 @@ async def test_a_probe_stores_nothing_and_reports_a_wrong_token(fake):
         assert (await sink.probe()).ok
         fake.script = [web.json_response({"message": "unauthorized access"}, status=401)]
         probe = await sink.probe()
-    assert (probe.ok, probe.said) == (False, "401 Unauthorized: unauthorized access")
+    assert (probe.ok, probe.message) == (False, "401 Unauthorized: unauthorized access")
     assert fake.stored == {}
 
 
@@ -357,7 +357,7 @@ async def test_a_server_that_only_complains_about_the_comment_is_reached(fake):
     fake.script = [web.json_response({"message": "writing requires points"}, status=400)]
     async with opened(fake.url) as sink:
         probe = await sink.probe()
-    assert (probe.ok, probe.said) == (
+    assert (probe.ok, probe.message) == (
         True,
         "bucket lines answers: 400 Bad Request: writing requires points",
     )

@@ -130,7 +130,7 @@ async def test_a_wrong_password_needs_a_human_and_is_never_shown(tmp_path, monke
             probe = await sink.probe()
     assert caught.value.needs_human
     assert not probe.ok
-    assert "s3cret" not in str(caught.value) + probe.said
+    assert "s3cret" not in str(caught.value) + probe.message
 
 
 async def test_a_missing_password_needs_a_human(broker):

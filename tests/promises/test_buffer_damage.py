@@ -17,12 +17,20 @@ from damage import DATABASE, LOG, NEWEST
 
 from gateway.api import line_protocol
 from gateway.api.model import SECOND, Kind, Summary
+from gateway.buffer import ballast
 from gateway.core import points
 
 FLIPS = int(os.environ.get("ANDON_BUFFER_FLIPS", "40"))
 PAGE = 4096
 SECTOR = 512
 SALVAGE_KILL = Path(__file__).parents[1] / "support" / "salvage_kill.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_ballast():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ballast, "SIZE", damage.SMALL_BALLAST)
+        yield
 
 
 @pytest.fixture(scope="module")

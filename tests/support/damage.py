@@ -10,7 +10,6 @@ from pathlib import Path
 from disk_image import put
 
 from gateway.api.model import SECOND, Envelope, Kind
-from gateway.buffer import ballast
 from gateway.buffer.database import Damaged, is_damage
 from gateway.buffer.store import Store
 from gateway.core.stored_points import StoredPoints
@@ -24,7 +23,8 @@ APPENDS = 30
 NEWEST = b"state %02d" % (APPENDS - 1) * 300
 AROUND = 25
 """Bytes before and behind a body that belong to its row: numbers, lengths, CRC."""
-ballast.SIZE = 4096  # no part in this, and 8 MiB would be written for each image
+SMALL_BALLAST = 4096
+"""For `ballast.SIZE`: it has no part in this, and 8 MiB would be written for each image."""
 
 
 def opened(path):

@@ -17,6 +17,9 @@ import structlog
 from damage import DATABASE, LOG
 from disk_image import put
 
+from gateway.buffer import ballast
+
+ballast.SIZE = damage.SMALL_BALLAST
 LOST = damage.rows_of(damage.A, 101, 101)[0].body
 LASTING = {"rename", "unlink", "fsync", "open", "execute", "executemany", "close"}
 """Calls between which the disk is in another state."""

@@ -19,7 +19,7 @@ from plant import NODES, REGISTERS, URI
 from prometheus_client.parser import text_string_to_metric_families
 from table import row, show, write
 
-from gateway.control.client import ask
+from gateway.control.client import request
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "support"))
@@ -95,9 +95,9 @@ async def whole_line(file, state):
     try:
         process = psutil.Process(daemon.pid)
         await asyncio.sleep(WARM_UP_S)
-        before, cpu, start = await ask(state / "control.sock"), spent(process), time.monotonic()
+        before, cpu, start = await request(state / "control.sock"), spent(process), time.monotonic()
         await asyncio.sleep(LINE_S)
-        after, cpu = await ask(state / "control.sock"), spent(process) - cpu
+        after, cpu = await request(state / "control.sock"), spent(process) - cpu
         return {
             "values": after["counters"]["values_read"] - before["counters"]["values_read"],
             "cpu_s": cpu,

@@ -10,6 +10,7 @@ import pytest
 import servers
 import yaml
 from asyncua import ua
+from patience import PATIENCE
 
 from connectors.simulator.configuration import line_file
 from connectors.simulator.modbus_server import ModbusServer
@@ -124,6 +125,8 @@ HARNESSES = {"modbus": ModbusHarness, "opcua": OpcUaHarness, "mqtt": MqttHarness
 
 
 class TestConnectors(ConnectorContract):
+    within = PATIENCE
+
     @pytest.fixture(params=NAMES)
     def harness(self, request, tmp_path):
         assert request.param in HARNESSES, f"{request.param!r} needs a harness in this file"

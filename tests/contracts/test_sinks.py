@@ -8,6 +8,7 @@ import aiomqtt
 import pytest
 import servers
 from fake_influx import LyingInflux
+from patience import PATIENCE
 
 from gateway.api.line_protocol import decode
 from gateway.api.testing import SinkContract, SinkHarness
@@ -114,6 +115,8 @@ HARNESSES = {"file": FileHarness, "influx": InfluxHarness, "mqtt": MqttHarness}
 
 
 class TestSinks(SinkContract):
+    within = PATIENCE
+
     @pytest.fixture(params=NAMES)
     def harness(self, request, places):
         assert request.param in HARNESSES, f"{request.param!r} needs a harness in this file"

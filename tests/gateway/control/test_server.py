@@ -31,16 +31,16 @@ NOW = 1_700_000_000 * SECOND
 def health():
     tags = [tag("flow", unit="m3/h"), tag("speed", unit="rpm")]
     watch = FreshnessWatch(tags, 5.0, 3.0)
-    found = Health("press-3", "berlin", tags, watch)
+    made = Health("press-3", "berlin", tags, watch)
     detector = LastValue("flow")
-    found.detectors = {"pump": DetectorHealth("pump", detector.alarms)}
-    found.deliveries = {"cloud": Forwarder("cloud", None, None)}
-    found.buffer = {"alerts": 2, "summaries": 7, "dropped": 1, "oldest_at": NOW}
+    made.detectors = {"pump": DetectorHealth("pump", detector.alarms)}
+    made.deliveries = {"cloud": Forwarder("cloud", None, None)}
+    made.buffer = {"alerts": 2, "summaries": 7, "dropped": 1, "oldest_at": NOW}
     clips = {"owed": 1, "cut": 5, "left_out": 2, "found": 900, "sent": 800}
-    found.history = lambda: {
+    made.history = lambda: {
         "written": 70, "dropped": 3, "bytes": 4096, "oldest_at": NOW, "clips": clips,
     }  # fmt: skip
-    return found
+    return made
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ async def test_the_metrics_pass_prometheus_own_check(daemon, health):
     url, _ = daemon
     make_well(health)
     _, text = await get(url + "/metrics")
-    found = await asyncio.to_thread(
+    checked = await asyncio.to_thread(
         subprocess.run, [promtool, "check", "metrics"], input=text, text=True, capture_output=True
     )
-    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
     assert 'andon_sensors{line="press-3",state="fresh"} 2.0' in text
     assert 'andon_source_up{component_id="plc",component_kind="source"' in text
     assert 'andon_model_threshold{detector="pump",line="press-3"} 10.0' in text

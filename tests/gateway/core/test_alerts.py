@@ -30,8 +30,8 @@ def score(second, value, contribution=(0.0, 0.0, 0.0)):
 
 def run(pump, values):
     """One score a second; the transitions as (second, state)."""
-    found = [alert for k, value in enumerate(values) for alert in pump.step(score(k, value))]
-    return [((alert.at - T0) / S, alert.state) for alert in found]
+    alerts = [alert for k, value in enumerate(values) for alert in pump.step(score(k, value))]
+    return [((alert.at - T0) / S, alert.state) for alert in alerts]
 
 
 def test_above_the_threshold_raises_once_and_back_below_clears_once():
@@ -105,10 +105,10 @@ def test_a_restart_in_the_middle_changes_nothing(cut):
     unbroken = machine(**limits)
     expected = [alert for each in scores for alert in unbroken.step(each)]
     before, after = machine(**limits), machine(**limits)
-    found = [alert for each in scores[:cut] for alert in before.step(each)]
+    alerts = [alert for each in scores[:cut] for alert in before.step(each)]
     after.restore(before.checkpoint())
-    found += [alert for each in scores[cut:] for alert in after.step(each)]
-    assert found == expected
+    alerts += [alert for each in scores[cut:] for alert in after.step(each)]
+    assert alerts == expected
     assert len(expected) == 2
 
 

@@ -33,17 +33,17 @@ def aligner(tags, spec, lateness=0, hold=3.0, now=START):
     return Aligner({"d": spec}, tags, lateness=lateness, hold_periods=hold, now=now)
 
 
-def ends(found):
-    return [(w.end - START) / S for w in found.get("d", [])]
+def ends(windows):
+    return [(w.end - START) / S for w in windows.get("d", [])]
 
 
 def test_a_cell_holds_the_mean_of_its_good_samples():
     line = aligner([tag("a")], WindowSpec(("a",), S, 1))
     line.advance(START)
     line.push(batch((0, 0.2, 1.0), (0, 0.9, 3.0), (0, 1.0, 5.0)))
-    found = line.advance(START + S)
-    assert found["d"][0].values.tolist() == [[3.0]]
-    assert found["d"][0].observed.all()
+    windows = line.advance(START + S)
+    assert windows["d"][0].values.tolist() == [[3.0]]
+    assert windows["d"][0].observed.all()
 
 
 def test_a_silent_tag_is_held_for_its_own_periods_and_then_not_observed():
@@ -106,8 +106,8 @@ def test_windows_end_on_multiples_of_the_hop_whenever_the_line_starts():
     for offset in (0, 1, 3):
         now = START + offset * S
         line = aligner([tag("a")], WindowSpec(("a",), S, 4, hop=5), now=now)
-        found = ends(line.advance(START + 21 * S))
-        assert found == [e for e in (5.0, 10.0, 15.0, 20.0) if e > offset]
+        closed = ends(line.advance(START + 21 * S))
+        assert closed == [e for e in (5.0, 10.0, 15.0, 20.0) if e > offset]
 
 
 def test_before_the_start_nothing_was_observed():
@@ -122,9 +122,9 @@ def test_before_the_start_nothing_was_observed():
 def test_a_window_of_one_row_keeps_its_hop():
     line = aligner([tag("a")], WindowSpec(("a",), S, 1, hop=3))
     line.advance(START)
-    found = [end for k in range(1, 10) for end in ends(line.advance(START + k * S))]
-    assert len(found) == 3
-    assert {b - a for a, b in itertools.pairwise(found)} == {3.0}
+    closed = [end for k in range(1, 10) for end in ends(line.advance(START + k * S))]
+    assert len(closed) == 3
+    assert {b - a for a, b in itertools.pairwise(closed)} == {3.0}
 
 
 samples = st.lists(

@@ -60,10 +60,10 @@ def samples(first, count, number=0, every=S):
     )
 
 
-def cut(owed, now, found=None, damaged=()):
+def cut(owed, now, held=None, damaged=()):
     """Cut what is due with these samples, and take it."""
     clip = owed.begin(now)
-    done = owed.cut(clip, found if found is not None else samples(clip.since, 181), damaged, now)
+    done = owed.cut(clip, held if held is not None else samples(clip.since, 181), damaged, now)
     owed.record(done, ["a point"], now)
     return done, owed.take()
 

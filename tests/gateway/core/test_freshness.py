@@ -23,48 +23,48 @@ def seen(*tags, quality=Quality.GOOD):
     )
 
 
-def names(found, now):
-    return [list(found.counts(now))[state] for state in found.states(now)]
+def names(data, now):
+    return [list(data.counts(now))[state] for state in data.states(now)]
 
 
 def test_each_tag_ages_by_its_own_period():
-    found = watch()
-    found.push(seen(0, 2), T0)
-    assert names(found, T0) == ["fresh", "never_seen", "fresh"]
-    assert names(found, T0 + 4 * S) == ["late", "never_seen", "fresh"]
-    assert names(found, T0 + 20 * S) == ["stale", "never_seen", "fresh"]
-    assert names(found, T0 + 60 * S) == ["stale", "never_seen", "stale"]
+    data = watch()
+    data.push(seen(0, 2), T0)
+    assert names(data, T0) == ["fresh", "never_seen", "fresh"]
+    assert names(data, T0 + 4 * S) == ["late", "never_seen", "fresh"]
+    assert names(data, T0 + 20 * S) == ["stale", "never_seen", "fresh"]
+    assert names(data, T0 + 60 * S) == ["stale", "never_seen", "stale"]
 
 
 def test_a_bad_value_is_not_fresh_and_a_good_one_mends_it():
-    found = watch()
-    found.push(seen(0, quality=Quality.BAD), T0)
-    assert names(found, T0)[0] == "bad"
-    found.push(seen(0), T0)
-    assert names(found, T0)[0] == "fresh"
+    data = watch()
+    data.push(seen(0, quality=Quality.BAD), T0)
+    assert names(data, T0)[0] == "bad"
+    data.push(seen(0), T0)
+    assert names(data, T0)[0] == "fresh"
 
 
 def test_a_silent_source_raises_one_alarm_that_names_its_tags():
-    found = watch()
-    machine = AlertMachine("data", found.alarms, [tag.name for tag in TAGS])
-    found.push(seen(0, 1, 2), T0)
+    data = watch()
+    machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
+    data.push(seen(0, 1, 2), T0)
     alerts = []
     for second in range(12):
-        found.push(seen(2), T0 + second * S)
-        alerts += machine.step(found.score(T0 + second * S))
+        data.push(seen(2), T0 + second * S)
+        alerts += machine.step(data.score(T0 + second * S))
     (alert,) = alerts
     assert alert.alarm == "plc.no_data"
     assert {top.tag for top in alert.top_tags} == {"flow", "speed"}
     for second in range(12, 16):
-        found.push(seen(0, 1, 2), T0 + second * S)
-        alerts += machine.step(found.score(T0 + second * S))
+        data.push(seen(0, 1, 2), T0 + second * S)
+        alerts += machine.step(data.score(T0 + second * S))
     assert [alert.is_active for alert in alerts] == [True, False]
 
 
 def test_a_source_gets_time_to_deliver_after_the_start():
-    found = watch()
-    machine = AlertMachine("data", found.alarms, [tag.name for tag in TAGS])
-    alerts = [a for second in range(14) for a in machine.step(found.score(T0 + second * S))]
+    data = watch()
+    machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
+    alerts = [a for second in range(14) for a in machine.step(data.score(T0 + second * S))]
     assert [(alert.alarm, (alert.at - T0) // S) for alert in alerts] == [
         ("plc.no_data", 12),
         ("monitor.no_data", 12),
@@ -72,9 +72,9 @@ def test_a_source_gets_time_to_deliver_after_the_start():
 
 
 def test_a_bad_value_stays_unusable_until_it_is_stale():
-    found = watch()
-    found.push(seen(0, quality=Quality.BAD), T0)
-    said = [names(found, T0 + second * S)[0] for second in range(7)]
+    data = watch()
+    data.push(seen(0, quality=Quality.BAD), T0)
+    said = [names(data, T0 + second * S)[0] for second in range(7)]
     assert said == ["bad"] * 6 + ["stale"]
 
 

@@ -21,10 +21,10 @@ def test_it_hands_everything_over_in_order_with_the_lines_tag_numbers():
     inbox = Inbox(TAGS)
     inbox.put(batch(1.0, 2.0), first_tag=0)
     inbox.put(batch(3.0), first_tag=7)
-    found = inbox.drain()
-    assert found.value.tolist() == [1.0, 2.0, 3.0]
-    assert found.tag.tolist() == [0, 0, 7]
-    assert found.tag.dtype == np.int32
+    drained = inbox.drain()
+    assert drained.value.tolist() == [1.0, 2.0, 3.0]
+    assert drained.tag.tolist() == [0, 0, 7]
+    assert drained.tag.dtype == np.int32
     assert inbox.drain() is None
 
 

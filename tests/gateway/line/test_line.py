@@ -59,8 +59,8 @@ def stored_points(store, kind):
 
 async def test_a_strange_window_becomes_one_stored_alert_with_its_cause():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow", severity=Severity.HIGH))
-    await play(found, [5, 5, 20, 20, 5])
+    press = line(store, pump=LastValue("flow", severity=Severity.HIGH))
+    await play(press, [5, 5, 20, 20, 5])
     raised, cleared = stored_points(store, Kind.ALERT)
     assert raised.measurement == "andon_alert"
     assert raised.tags == {"site": "s", "line": "l", "detector": "pump", "severity": "high"}
@@ -69,32 +69,32 @@ async def test_a_strange_window_becomes_one_stored_alert_with_its_cause():
     assert raised.fields["id"] == cleared.fields["id"]
     assert cleared.fields["state"] == "normal"
     assert raised.at == T0 + 3 * S
-    assert [alert.is_active for alert in found.health.alerts] == [True, False]
+    assert [alert.is_active for alert in press.health.alerts] == [True, False]
 
 
 async def test_what_was_not_stored_is_neither_shown_nor_forgotten():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
+    press = line(store, pump=LastValue("flow"))
     store.refuse = True
-    await play(found, [20, 20])
-    assert not found.health.alerts
-    assert found.health.append_failures == 2
+    await play(press, [20, 20])
+    assert not press.health.alerts
+    assert press.health.append_failures == 2
     store.refuse = False
-    await play(found, [20], start=T0 + 2 * S)
+    await play(press, [20], start=T0 + 2 * S)
     assert len(stored_points(store, Kind.ALERT)) == 1
-    assert found.health.raised == 1
+    assert press.health.raised == 1
 
 
 async def test_each_time_that_the_store_refuses_is_said_once_and_its_end_too():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    with structlog.testing.capture_logs() as said:
+    press = line(store, pump=LastValue("flow"))
+    with structlog.testing.capture_logs() as logs:
         for k, (refuse, value) in enumerate(
             [(True, 20), (True, 20), (False, 20), (True, 5), (False, 5)]
         ):
             store.refuse = refuse
-            await play(found, [value], start=T0 + k * S)
-    events = [each["event"] for each in said if each["event"].startswith("buffer.")]
+            await play(press, [value], start=T0 + k * S)
+    events = [each["event"] for each in logs if each["event"].startswith("buffer.")]
     assert events == ["buffer.refused", "buffer.accepts"] * 2
 
 
@@ -112,20 +112,20 @@ async def test_a_restart_raises_nothing_twice():
 
 async def test_a_failing_detector_is_said_to_fail_and_its_neighbour_goes_on():
     store = MemoryStore()
-    found = line(store, broken=Broken("flow"), pump=LastValue("flow"))
-    await play(found, [20])
-    assert found.health.detectors["broken"].state == "failed"
-    assert "the model is broken" in found.health.detectors["broken"].reason
-    assert found.health.detectors["pump"].state == "ok"
+    press = line(store, broken=Broken("flow"), pump=LastValue("flow"))
+    await play(press, [20])
+    assert press.health.detectors["broken"].state == "failed"
+    assert "the model is broken" in press.health.detectors["broken"].reason
+    assert press.health.detectors["pump"].state == "ok"
     assert len(stored_points(store, Kind.ALERT)) == 1
-    assert found.health.overall == "blind"
+    assert press.health.overall == "blind"
 
 
 async def test_bad_data_makes_a_model_blind_and_not_strange():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    await play(found, [5, float("nan")])
-    pump = found.health.detectors["pump"]
+    press = line(store, pump=LastValue("flow"))
+    await play(press, [5, float("nan")])
+    pump = press.health.detectors["pump"]
     assert (pump.state, pump.reason) == ("blind", "no data for flow")
     assert (pump.scored, pump.refused) == (1, 1)
     assert stored_points(store, Kind.ALERT) == []
@@ -133,23 +133,23 @@ async def test_bad_data_makes_a_model_blind_and_not_strange():
 
 async def test_a_silent_source_is_an_alarm_of_its_own():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    found.health.sources["plc"].note_up()
-    await play(found, [5, 5])
+    press = line(store, pump=LastValue("flow"))
+    press.health.sources["plc"].note_up()
+    await play(press, [5, 5])
     for k in range(3, 15):
-        await found.tick(T0 + k * S)
+        await press.tick(T0 + k * S)
     (alert,) = stored_points(store, Kind.ALERT)
     assert alert.tags["detector"] == "data"
     assert alert.fields["alarm"] == "plc.no_data"
     assert alert.fields["top_tags"] == "flow,level"
-    assert found.health.detectors["pump"].state == "blind"
+    assert press.health.detectors["pump"].state == "blind"
 
 
 async def test_each_minute_brings_a_summary_of_each_tag_and_one_point_of_the_gateway():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    found.health.sources["plc"].note_up()
-    await play(found, [float(k % 7) for k in range(61)])
+    press = line(store, pump=LastValue("flow"))
+    press.health.sources["plc"].note_up()
+    await play(press, [float(k % 7) for k in range(61)])
     flow, level = stored_points(store, Kind.SUMMARY)
     assert flow.tags == {"site": "s", "line": "l", "tag": "flow"}
     assert (flow.fields["count"], flow.fields["max"]) == (60, 6.0)
@@ -164,33 +164,33 @@ async def test_each_minute_brings_a_summary_of_each_tag_and_one_point_of_the_gat
 
 async def test_windows_that_close_together_are_scored_in_one_call():
     store, pump = MemoryStore(), LastValue("flow")
-    found = line(store, pump=pump)
-    found.inbox.put(batch(T0 + S // 2, 1.0, 1.0), 0)
-    await found.tick(T0 + 4 * S + S // 2)
+    press = line(store, pump=pump)
+    press.inbox.put(batch(T0 + S // 2, 1.0, 1.0), 0)
+    await press.tick(T0 + 4 * S + S // 2)
     assert pump.calls == [4]
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
 async def test_a_clock_step_neither_stops_nor_alarms_the_line(step):
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    await play(found, [5, 5])
+    press = line(store, pump=LastValue("flow"))
+    await play(press, [5, 5])
     start = T0 + step * S
-    await found.tick(start)
-    await play(found, [5, 5, 20], start=start)
+    await press.tick(start)
+    await play(press, [5, 5, 20], start=start)
     alarms = [alert.fields["alarm"] for alert in stored_points(store, Kind.ALERT)]
     assert alarms == ["anomaly"]
 
 
 async def test_the_recorder_hears_of_every_look_and_with_which_time_it_was_decided():
     class Heard(list):
-        def note(self, now, found):
-            self.append((now, found))
+        def note(self, now, press):
+            self.append((now, press))
 
     heard = Heard()
-    found = Line(config(), {}, MemoryStore(), T0, clock=lambda: T0, recorder=heard)
-    await play(found, [5.0])
-    await found.tick(T0 + 3 * S)
+    press = Line(config(), {}, MemoryStore(), T0, clock=lambda: T0, recorder=heard)
+    await play(press, [5.0])
+    await press.tick(T0 + 3 * S)
     (first, arrived), silence = heard
     assert (first, arrived.value.tolist()) == (T0 + S + S // 2, [5.0, 1.0])
     assert silence == (T0 + 3 * S, None)
@@ -198,9 +198,9 @@ async def test_the_recorder_hears_of_every_look_and_with_which_time_it_was_decid
 
 async def test_the_ledger_of_bytes_goes_on_after_a_restart():
     store = MemoryStore()
-    found = line(store, pump=LastValue("flow"))
-    found.health.sources["plc"].wire_bytes = 500
-    await play(found, [1.0] * 61)
+    press = line(store, pump=LastValue("flow"))
+    press.health.sources["plc"].wire_bytes = 500
+    await play(press, [1.0] * 61)
     again = line(store, pump=LastValue("flow"))
     await again.restore()
     again.health.sources["plc"].wire_bytes = 30

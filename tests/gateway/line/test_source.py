@@ -36,10 +36,10 @@ async def test_a_lost_session_is_opened_again_and_its_samples_go_on():
     lost = SourceLost("connection reset")
     connector = ScriptedConnector([batch(1, 1.0), lost], [batch(2, 2.0), lost])
     inbox, health, _ = await read(connector, lambda inbox, _: len(inbox) == 4)
-    found = inbox.drain()
-    assert found.tag.tolist() == [5, 5, 5, 5]
-    assert found.quality.tolist() == [0, 2, 0, 2], "bad as soon as the source is lost"
-    assert np.isnan(found.value[1])
+    drained = inbox.drain()
+    assert drained.tag.tolist() == [5, 5, 5, 5]
+    assert drained.quality.tolist() == [0, 2, 0, 2], "bad as soon as the source is lost"
+    assert np.isnan(drained.value[1])
     assert health.connects == 2
     assert health.samples == 2
 

@@ -1,4 +1,4 @@
-"""The tap: what flows through the line, told to whoever asks, at nobody's cost."""
+"""The tap: what flows through the line, for subscribers, at no cost to the line."""
 
 import asyncio
 import json
@@ -31,14 +31,14 @@ async def line(tmp_path):
     config = LineConfig(
         tmp_path / "l.yaml", "l", "s", file, SecuritySection(), TAGS, places, "digest"
     )
-    found = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
-    routes = tap_routes.routes(found.tap, TAGS)
+    press = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
+    routes = tap_routes.routes(press.tap, TAGS)
     where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
-    async with serve(found.health, lambda: b"", lambda: T0, routes=routes, **where):
-        yield found
+    async with serve(press.health, lambda: b"", lambda: T0, routes=routes, **where):
+        yield press
 
 
-async def told(line, folder, topic, glob="*", count=1):
+async def subscribed(line, folder, topic, glob="*", count=1):
     """The first facts of a topic, and a task that gets them while the line plays on."""
     facts = []
 
@@ -64,7 +64,7 @@ async def play(line, *values):
 
 
 async def test_samples_are_told_by_glob_with_their_quality(line, tmp_path):
-    hearing = await told(line, tmp_path, "samples", "fl*", count=2)
+    hearing = await subscribed(line, tmp_path, "samples", "fl*", count=2)
     await play(line, 5.0, np.nan)
     first, second = await asyncio.wait_for(hearing, 10)
     assert first == {
@@ -76,7 +76,7 @@ async def test_samples_are_told_by_glob_with_their_quality(line, tmp_path):
 
 @pytest.mark.parametrize("topic", ["windows", "scores", "alerts"])
 async def test_windows_scores_and_alerts_are_told_as_they_come(line, tmp_path, topic):
-    hearing = await told(line, tmp_path, topic, "pump*")
+    hearing = await subscribed(line, tmp_path, topic, "pump*")
     await play(line, 20.0)
     (fact,) = await asyncio.wait_for(hearing, 10)
     assert (fact["at"], fact["detector"]) == (T0 + SECOND, "pump")
@@ -98,7 +98,7 @@ async def test_what_a_slow_asker_missed_is_counted_and_told(line):
 
 
 async def test_of_very_many_samples_some_are_told_and_the_rest_is_counted(line, tmp_path):
-    hearing = await told(line, tmp_path, "samples", count=tap_routes.ROWS)
+    hearing = await subscribed(line, tmp_path, "samples", count=tap_routes.ROWS)
     many = batch(T0, *[1.0] * 2)
     line.tap.offer("samples", (T0, type(many)(*(np.tile(c, 3000) for c in columns(many)))))
     facts = await asyncio.wait_for(hearing, 10)
@@ -106,13 +106,13 @@ async def test_of_very_many_samples_some_are_told_and_the_rest_is_counted(line, 
     assert facts[-1] == {"dropped": 6000 - tap_routes.ROWS}
 
 
-def columns(found):
-    return found.tag, found.at, found.value, found.quality
+def columns(batch):
+    return batch.tag, batch.at, batch.value, batch.quality
 
 
 async def test_an_asker_who_has_gone_is_forgotten_and_no_error(line, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tapping, "PATIENCE_S", 0.05)
-    hearing = await told(line, tmp_path, "alerts")
+    hearing = await subscribed(line, tmp_path, "alerts")
     hearing.cancel()
     async with asyncio.timeout(20):
         while line.tap._subscribers["alerts"]:
@@ -139,9 +139,9 @@ async def tapping_in_a_terminal(*words):
 async def said_once(*words):
     process, _ = await tapping_in_a_terminal(*words, "--once")
     async with asyncio.timeout(60):
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
     assert process.returncode == 0
-    return said.decode()
+    return output.decode()
 
 
 @pytest.mark.timeout(300)
@@ -153,8 +153,8 @@ async def test_a_running_daemon_is_tapped_from_a_terminal(tmp_path, bundle):
             await rigged.until(lambda f: f["counters"]["windows_scored"] > 3)
             alerts, _ = await tapping_in_a_terminal(rigged.file, "alerts", "*", "--once")
             await rigged.plant.inject("bearing_wear")
-            said, _ = await alerts.communicate()
-            assert "unacknowledged" in said.decode()
+            output, _ = await alerts.communicate()
+            assert "unacknowledged" in output.decode()
             facts = (await said_once(rigged.file, "samples", "vib*", "--json")).splitlines()
             assert {json.loads(fact)["tag"][:3] for fact in facts} == {"vib"}
             assert " m3/h  good" in await said_once(rigged.file, "samples", "flow")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import servers
 import yaml
+from patience import PATIENCE
 
 pytestmark = pytest.mark.server("influxd")
 
@@ -115,7 +116,7 @@ def ask(tmp_path_factory):
 
         def query(text):
             asked = urllib.parse.urlencode({"db": "lines", "q": text, "epoch": "ms"}).encode()
-            with urllib.request.urlopen(f"{server.url}/query", asked, timeout=20) as answer:
+            with urllib.request.urlopen(f"{server.url}/query", asked, timeout=PATIENCE) as answer:
                 (result,) = json.load(answer)["results"]
             assert "error" not in result, result
             return result.get("series", [])
@@ -123,7 +124,9 @@ def ask(tmp_path_factory):
         query("CREATE DATABASE lines")
         now = time.time_ns()
         body = "\n".join([*_alerts(now), *_summaries(now), *_reports(now), *_clip(now)]).encode()
-        with urllib.request.urlopen(f"{server.url}/write?db=lines", body, timeout=20) as answer:
+        with urllib.request.urlopen(
+            f"{server.url}/write?db=lines", body, timeout=PATIENCE
+        ) as answer:
             assert answer.status == 204
         yield query
 

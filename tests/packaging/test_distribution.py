@@ -22,7 +22,6 @@ def _python(code, folder):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
 
 
@@ -89,7 +88,7 @@ def files():
     # The checkout may belong to another user than the one who runs the tests.
     command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others"]
     listed = subprocess.run(
-        [*command, "--exclude-standard"], cwd=ROOT, capture_output=True, check=False, timeout=60
+        [*command, "--exclude-standard"], cwd=ROOT, capture_output=True, check=False
     )
     if listed.returncode != 0:
         pytest.skip("this is not a git checkout")
@@ -136,6 +135,5 @@ def test_imports_keep_to_the_directions_of_the_house():
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
     )
     assert checked.returncode == 0, checked.stdout

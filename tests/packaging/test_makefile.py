@@ -27,7 +27,6 @@ def _make(checkout, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         stdin=subprocess.DEVNULL,
     )
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=100)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [path] = folder.iterdir()
     return zipfile.ZipFile(path)
 

@@ -185,6 +185,6 @@ def merged(folder):
 def test_a_kill_at_any_moment_of_salvaging_loses_and_duplicates_nothing():
     # In a separate process, because only one without threads may fork.
     command = [sys.executable, str(SALVAGE_KILL), "--kills", "20"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "0 lost, 0 doubled" in done.stdout

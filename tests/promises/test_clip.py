@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import servers
 from fake_influx import FakeInflux
 from modbus_plc import serving
+from patience import PATIENCE
 from rig import Rig
 
 from gateway.api import line_protocol
@@ -74,8 +75,8 @@ def recorded(folder, tag, since, until):
 def stored(cloud, name):
     """(labels, time in ms, value) of every point of a series that the server holds."""
     query = urllib.parse.urlencode({"match[]": name, "start": "0"})
-    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=10).close()
-    with urllib.request.urlopen(f"{cloud.url}/api/v1/export?{query}", timeout=10) as answer:
+    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=PATIENCE).close()
+    with urllib.request.urlopen(f"{cloud.url}/api/v1/export?{query}", timeout=PATIENCE) as answer:
         rows = [json.loads(line) for line in answer.read().splitlines()]
     return [
         (row["metric"], at, value)

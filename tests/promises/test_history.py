@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 from rig import rig, source
 
 from gateway.api.model import SECOND
@@ -50,7 +51,7 @@ async def test_a_normal_end_writes_all_samples(tmp_path, bundle):
         async with line.daemon() as process:
             facts = await line.until(lambda f: source(f, "plc")["samples"] > 50)
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert await process.wait() == 0
         assert facts["history"]["written"] == 0
         newest = samples(tmp_path / "state" / "history")[-1][0]
@@ -97,7 +98,7 @@ def test_history_is_deleted_first_on_a_full_disk(tmp_path):
     command = f'{mount} && exec "$0" -c "$1" {tmp_path}'
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", command, sys.executable, CHILD],
-        capture_output=True, text=True, timeout=60, check=False, env={"PYTHONPATH": SUPPORT},
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": SUPPORT},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["kept 6", "refused 28", "left 0", "again 1"]

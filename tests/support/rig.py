@@ -73,6 +73,9 @@ async def rig(folder: Path, bundle: Path, more: str = "", seed: int = 7):
         ready = await plant.event("ready")
         ports = ready["modbus"], urlsplit(ready["opcua"]).port
         config = line_file(*ports, bundle=str(bundle))
+        # A plant on a loaded machine answers late, and is not lost for that.
+        for kind in ("modbus", "opcua"):
+            config = config.replace(f"type: {kind}\n", f"type: {kind}\n    timeout: {PATIENCE}s\n")
         file = folder / "pump-skid.yaml"
         file.write_text(f"{config}\nstate: state\nhealth: {{port: 0}}\n{more}")
         yield Rig(plant, file, folder)

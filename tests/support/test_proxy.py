@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from patience import PATIENCE
 from proxy import Proxy
 
 
@@ -24,7 +25,7 @@ async def echo():
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1], talks
     server.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await server.wait_closed()
 
 
@@ -51,7 +52,7 @@ async def connect(proxy):
 
 async def say(stream, words):
     stream[1].write(words)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await stream[0].read(1024)
 
 
@@ -64,7 +65,7 @@ async def is_silent(stream):
 
 
 async def until(check):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not check():
             await asyncio.sleep(0.01)
 

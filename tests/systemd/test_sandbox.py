@@ -128,7 +128,6 @@ def test_scoring_storing_and_talking_work_under_the_units_filter(model, tmp_path
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
     ).stdout
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, libseccomp, str(tmp_path), str(model)],
@@ -136,7 +135,6 @@ def test_scoring_storing_and_talking_work_under_the_units_filter(model, tmp_path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
     )
     assert child.returncode == 0, child.stderr
     assert child.stderr == ""

@@ -16,7 +16,7 @@ SERIAL = FOLDER / "serial-port.conf"
 def _analyze(*arguments):
     command = [servers.program("systemd-analyze"), *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
 
 
@@ -65,7 +65,6 @@ def test_the_user_of_the_unit_is_made_by_the_sysusers_file(tmp_path):
         input=(FOLDER / "andon.sysusers").read_bytes(),
         capture_output=True,
         check=False,
-        timeout=60,
     )
     assert made.returncode == 0, made.stderr
     (user,) = [line for line in (tmp_path / "etc/passwd").read_text().splitlines() if line]

@@ -4,6 +4,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from patience import PATIENCE
 
 from gateway.api.contracts import Fatal
 from gateway.api.model import Envelope, Kind, Loss
@@ -82,7 +83,7 @@ async def test_a_cancelled_append_is_whole_and_nothing_overtakes_it(buffer, monk
 
     def slow(*args):
         reached.set()
-        assert go.wait(10)
+        assert go.wait(PATIENCE)
         running.append(threading.current_thread())
         return original(*args)
 

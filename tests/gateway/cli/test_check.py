@@ -92,7 +92,6 @@ def test_a_real_process_prints_a_link_and_exits_with_1():
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 from rig import rig
 
 ANDON = [sys.executable, "-m", "gateway"]
@@ -33,9 +34,7 @@ detectors:
 
 def run(*words, **options):
     command = [*ANDON, *map(str, words)]
-    return subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=110, **options
-    )
+    return subprocess.run(command, check=False, capture_output=True, text=True, **options)
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ async def started(file, **environment):
     )  # fmt: skip
 
 
-async def notified(manager, words, within=20):
+async def notified(manager, words, within=PATIENCE):
     """The first datagram to the service manager that contains `words`."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(within):
@@ -95,7 +94,7 @@ async def notified(manager, words, within=20):
 async def logged(daemon, event):
     """The events in the daemon's log up to this one."""
     events = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while event not in events:
             events.append(json.loads(await daemon.stderr.readline())["event"])
     return events
@@ -114,7 +113,7 @@ async def test_systemd_is_notified_of_ready_status_watchdog_and_stopping(lonely,
         daemon.send_signal(signal.SIGTERM)
         await notified(manager, "STOPPING=1")
         events += await logged(daemon, "line.stopped")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await daemon.wait() == 0
     assert "line.started" in events
     assert events.count("source.lost") == 1, "a dead PLC is logged once"
@@ -136,7 +135,7 @@ async def test_a_line_runs_only_once(lonely, tmp_path):
 
 async def test_status_and_once_show_a_technician_the_line(tmp_path, bundle):
     async with rig(tmp_path, bundle) as plant:
-        once = await asyncio.to_thread(run, "once", plant.file, "--json")
+        once = await asyncio.to_thread(run, "once", plant.file, "--json", "--timeout", "60")
         facts = json.loads(once.stdout)
         assert once.returncode == 0
         assert {tag["quality"] for tag in facts["tags"]} == {"good"}
@@ -161,7 +160,7 @@ async def test_status_and_once_show_a_technician_the_line(tmp_path, bundle):
 
 async def test_a_demo_that_is_killed_leaves_no_plant_behind():
     demo = await asyncio.create_subprocess_exec(*ANDON, "demo", stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         first = (await demo.stdout.readline()).decode()
         port = int(re.search(r"Modbus on port (\d+)", first)[1])
         _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -67,6 +67,5 @@ def _check(schema, files):
         [*program, ROOT / "configs" / schema, *files],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )

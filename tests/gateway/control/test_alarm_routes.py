@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from fakes import LastValue, MemoryStore, batch, tag
+from patience import PATIENCE
 
 from gateway.api.contracts import Places
 from gateway.api.model import SECOND
@@ -79,6 +80,6 @@ async def test_what_does_not_get_on_disk_in_time_is_503_and_still_done_later(pre
         await request(socket, "/alarms/acknowledge", {"id": alarm["id"], "by": "anna"})
     assert caught.value.status == 503
     store.refuse = False
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while line.health.active[alarm["id"]].state != "acknowledged":
             await asyncio.sleep(0.01)

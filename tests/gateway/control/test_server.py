@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import servers
 from fakes import LastValue, batch, tag
+from patience import PATIENCE
 
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, AlarmState, Alert, Severity, Transition
@@ -58,7 +59,7 @@ async def daemon(health, tmp_path):
 async def get(url):
     def fetch():
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import servers
 from fakes import batch
+from patience import PATIENCE
 
 from gateway.api.line_protocol import decode, encode
 from gateway.api.model import (
@@ -309,7 +310,7 @@ def influx(tmp_path_factory):
 
 
 def _post(url, body):
-    with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=PATIENCE) as answer:
         return answer.status
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from patience import PATIENCE
 
 from gateway.api.contracts import SinkRejected, SinkUnavailable
 from gateway.api.model import SECOND, Envelope, Kind, Summary
@@ -66,19 +67,19 @@ async def forwarding(buffer, sink, **options):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.005)
 
 
 async def until_async(fits, buffer):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not fits(await buffer.stats()):
             await asyncio.sleep(0.005)
 
 
 async def next_call(sink):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await sink.calls.get()
 
 
@@ -88,7 +89,7 @@ async def idle(buffer):
 
 
 async def empty(buffer):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await buffer.lease("cloud", 1, 10**6):
             await asyncio.sleep(0.005)
 

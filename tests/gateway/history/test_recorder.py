@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 from fakes import batch
+from patience import PATIENCE
 
 from gateway.api.model import SECOND
 from gateway.history.recorder import EARLY, LIMIT, Recorder
@@ -71,7 +72,7 @@ async def test_memory_is_bounded_and_dropped_samples_are_counted(recorder, disk)
 async def test_many_samples_are_written_before_the_interval_is_over(recorder, disk):
     running = asyncio.create_task(recorder.run())
     recorder.note(T0, batch(T0, *[0.0] * EARLY))
-    await asyncio.wait_for(disk.came.wait(), 10)
+    await asyncio.wait_for(disk.came.wait(), PATIENCE)
     running.cancel()
     assert disk.stored == [T0]
 

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from patience import PATIENCE
 
 from gateway.api.contracts import CommandRefused
 from gateway.line.commands import Commands
@@ -82,7 +83,7 @@ async def test_waiting_ends_when_an_act_comes_and_when_the_time_is_up():
     await commands.wait(0.001)
     waiting = asyncio.create_task(commands.wait(3600))
     await submitted(commands, lambda _: [])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await waiting
     commands.perform(NOW)
     again = asyncio.create_task(commands.wait(3600))

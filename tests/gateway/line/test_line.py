@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import structlog
 from fakes import Broken, LastValue, MemoryStore, batch, tag
+from patience import PATIENCE
 
 from gateway.api import line_protocol
 from gateway.api.contracts import CommandRefused, Places
@@ -282,7 +283,7 @@ async def test_a_command_does_not_wait_for_the_next_window():
     store = MemoryStore()
     press, alarm_id = await alarmed(store)
     running = asyncio.create_task(press.run())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         assert (await press.acknowledge(alarm_id, "anna")).id == alarm_id
     running.cancel()
 

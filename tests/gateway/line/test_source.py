@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import structlog
 from fakes import ScriptedConnector, batch, tag
+from patience import PATIENCE
 
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.api.model import Quality
@@ -21,7 +22,7 @@ TAGS = [tag(f"t{number}", high=1e6) for number in range(7)]
 async def read(connector, until):
     inbox, health = Inbox(TAGS), SourceHealth("plc")
     task = asyncio.create_task(keep_reading(connector, range(5, 6), inbox, health))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not until(inbox, health) and not task.done():
             await asyncio.sleep(0.01)
     if task.done():

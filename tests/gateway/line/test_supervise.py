@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from patience import PATIENCE
 
 from gateway.api.contracts import Fatal
 from gateway.core.backoff import Backoff
@@ -22,7 +23,7 @@ async def test_a_task_that_fails_is_counted_and_started_again():
         await asyncio.Event().wait()
 
     task = asyncio.create_task(supervise("work", work, lambda: failures.append(1)))
-    await asyncio.wait_for(steady.wait(), 20)
+    await asyncio.wait_for(steady.wait(), PATIENCE)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

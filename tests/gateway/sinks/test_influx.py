@@ -13,6 +13,7 @@ import pytest
 import servers
 from aiohttp import web
 from fake_influx import FakeInflux, cuts_the_reply, drops_the_reply
+from patience import PATIENCE
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.line_protocol import encode
@@ -369,9 +370,9 @@ async def test_a_server_that_only_complains_about_the_comment_is_reached(fake):
 def _series(server, selector):
     """The timestamps of each series on the server."""
     query = urllib.parse.urlencode({"match[]": selector})
-    with urllib.request.urlopen(f"{server.url}/internal/force_flush", timeout=10):
+    with urllib.request.urlopen(f"{server.url}/internal/force_flush", timeout=PATIENCE):
         pass
-    with urllib.request.urlopen(f"{server.url}/api/v1/export?{query}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{server.url}/api/v1/export?{query}", timeout=PATIENCE) as answer:
         series = [json.loads(row) for row in answer]
     return {tuple(sorted(entry["metric"].items())): entry["timestamps"] for entry in series}
 
@@ -434,6 +435,6 @@ async def test_after_an_outage_a_real_server_has_every_point_once(victoria, tmp_
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.02)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import aiomqtt
 import pytest
 import servers
+from patience import PATIENCE
 from pydantic import ValidationError
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
@@ -25,7 +26,7 @@ ALERT = Envelope(Kind.ALERT, AT, encode(POINT))
 
 @asynccontextmanager
 async def opened(port, **options):
-    options = MqttSinkOptions(host="127.0.0.1", port=port, timeout="2s", **options)
+    options = MqttSinkOptions(host="127.0.0.1", port=port, timeout=f"{PATIENCE}s", **options)
     sink = MqttSink("panel", options, Places(None, None))
     async with sink.open():
         yield sink
@@ -38,7 +39,7 @@ def broker(tmp_path):
 
 
 async def received(messages, count):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return [await anext(messages) for _ in range(count)]
 
 

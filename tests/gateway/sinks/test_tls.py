@@ -8,6 +8,7 @@ import pytest
 import servers
 from fake_influx import FakeInflux
 from http_proxy import HttpProxy
+from patience import PATIENCE
 from pydantic import ValidationError
 
 from gateway.api.contracts import Places, SinkUnavailable
@@ -56,7 +57,7 @@ def server_context(folder, *, needs_certificate=False):
 
 @asynccontextmanager
 async def influx(url, folder, **options):
-    options = InfluxOptions(url=url, bucket="lines", timeout="5s", **options)
+    options = InfluxOptions(url=url, bucket="lines", timeout=f"{PATIENCE}s", **options)
     sink = InfluxSink("cloud", options, Places(folder, folder))
     async with sink.open():
         yield sink
@@ -198,7 +199,7 @@ async def test_a_broker_gets_the_client_certificate(folder, tmp_path):
     with servers.mosquitto(tmp_path, f"{extra}\nrequire_certificate true") as broker:
 
         async def publish(**options):
-            options = {"tls": True, "ca": "server.pem", "timeout": "5s"} | options
+            options = {"tls": True, "ca": "server.pem", "timeout": f"{PATIENCE}s"} | options
             options = MqttSinkOptions(host="127.0.0.1", port=broker.port, **options)
             sink = MqttSink("panel", options, Places(folder, folder))
             async with sink.open():
@@ -206,7 +207,7 @@ async def test_a_broker_gets_the_client_certificate(folder, tmp_path):
 
         assert await publish(**OURS) > 0
         with pytest.raises(SinkUnavailable):
-            await publish()
+            await publish(timeout="2s")
 
 
 def test_certificates_for_a_broker_without_tls_are_a_mistake():

@@ -12,7 +12,7 @@ from kill_matrix.result import Cell, Figures
 from kill_matrix.truth import FEWER, TAGS, are_wrong, ticks_of
 from kill_matrix.watch import Watch
 
-START_S, GIVE_UP_S, SETTLE_S = 20.0, 90.0, 3.0
+START_S, GIVE_UP_S, SETTLE_S, LEAK_S = 90.0, 90.0, 1.0, 10.0
 
 
 async def measure(kind, fault):
@@ -50,7 +50,7 @@ async def _suffer(plant, fault, watch):
     healed = time.monotonic()
     recovered = await watch.until_well(TAGS, healed, GIVE_UP_S)
     until = recovered or time.monotonic()
-    await asyncio.sleep(SETTLE_S / 3)
+    await asyncio.sleep(SETTLE_S)
     noticed = watch.noticed(begun)
     good = watch.good(begun - 2.0, math.inf)
     wrong = int(are_wrong(*good, plant.epoch).sum())
@@ -75,7 +75,7 @@ async def _do(step, plant):
 
 async def _leaked(plant, ours):
     """What the server holds beyond `ours`, once it had time to notice."""
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + LEAK_S
     while (held := await plant.held() - ours) > 0 and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     return max(0, held)

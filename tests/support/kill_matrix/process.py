@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+from patience import PATIENCE
 
 SUPPORT = Path(__file__).parent.parent
 
@@ -38,7 +39,7 @@ class Process:
         self._process.stdin.flush()
 
     async def _line(self):
-        return await asyncio.wait_for(asyncio.to_thread(self._process.stdout.readline), 30)
+        return await asyncio.wait_for(asyncio.to_thread(self._process.stdout.readline), PATIENCE)
 
     def freeze(self):
         self._process.send_signal(signal.SIGSTOP)
@@ -64,7 +65,7 @@ class Process:
 
 def _gone(process):
     try:
-        process.wait(5)
+        process.wait(30)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -271,6 +271,7 @@ class Alert:
     coverage: float = 1.0
     message: str = ""
     transition: Transition = field(kw_only=True)
+    acknowledged_by: str = ""
 
     @property
     def is_active(self) -> bool:

@@ -48,6 +48,6 @@ def acknowledge(file: Path, alarm: str, by: str) -> None:
 
 def _row(alarm: dict[str, Any]) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(alarm["opened_at"] / 1e9))
-    return (
-        f"{since}  {alarm['severity']:<8}  {alarm['state']:<14}  {alarm['id']}  {alarm['message']}"
-    )
+    by = f" by {alarm['acknowledged_by']}" if alarm["acknowledged_by"] else ""
+    words = (since, f"{alarm['severity']:<8}", f"{alarm['state']}{by}", alarm["id"])
+    return "  ".join((*words, alarm["message"]))

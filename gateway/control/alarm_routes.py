@@ -34,8 +34,8 @@ def routes(health: Health, acknowledge: Acknowledge) -> list[web.RouteDef]:
                 alert = await acknowledge(alarm_id, by)
         except TimeoutError as error:
             raise AndonError(
-                f"not on disk after {STORED_WITHIN_S:g} s, and it may still be done: "
-                "the list of alarms shows it, the log why the buffer takes nothing"
+                f"not on disk within {STORED_WITHIN_S:g} s; the log says why the buffer takes "
+                "nothing. It is stored as soon as the buffer does, if the daemon runs until then"
             ) from error
         return web.json_response(alert_facts(alert))
 

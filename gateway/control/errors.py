@@ -49,7 +49,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     """The JSON object in the body; BadRequest if it is something else."""
     try:
         body = await request.json()
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LookupError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body is not a JSON object")
@@ -61,4 +61,8 @@ def text_field(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"{name} must be a text that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{name} is not valid Unicode") from error
     return value.strip()

@@ -56,17 +56,21 @@ class _Memory:
     top: tuple[TopTag, ...] = ()
     epoch: int = 0
     acknowledged_by: str = ""
-    acted_at: Nanos = 0
-    """The time of what a person did to it last."""
+    model: str = ""
+    coverage: float = 1.0
+    """The model and the coverage of the window that raised it."""
 
 
 class AlertMachine:
     """All alarms of one detector. `tags` are the detector's, in the order of contributions.
 
-    `epoch` keeps ids apart when a clock that went back brings the same time twice.
+    `epoch` keeps ids apart when a clock that went back brings the same time twice. No window that
+    is still to come ends before `since`.
     """
 
-    def __init__(self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str]) -> None:
+    def __init__(
+        self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str], since: Nanos = 0
+    ) -> None:
         self.detector = detector
         self.alarms = tuple(alarms)
         self.tags = tuple(tags)
@@ -74,7 +78,7 @@ class AlertMachine:
         self._raise_above = np.array([alarm.threshold for alarm in alarms])
         self._clear_below = np.array([alarm.threshold - alarm.hysteresis for alarm in alarms])
         self._memory: dict[int, _Memory] = {}
-        self._newest: Nanos = 0
+        self._newest = since
 
     @property
     def active(self) -> list[Alarm]:
@@ -89,8 +93,12 @@ class AlertMachine:
             if kept.active
         ]
 
-    def restart_delays(self) -> None:
-        """Restart the pending delays: the clock was stepped, so how long they ran is unknown."""
+    def restart_delays(self, since: Nanos) -> None:
+        """Restart the pending delays: the clock was stepped, so how long they ran is unknown.
+
+        No window that is still to come ends before `since`.
+        """
+        self._newest = since
         for kept in self._memory.values():
             kept.since = 0
 
@@ -119,6 +127,7 @@ class AlertMachine:
         if score.at - kept.since < alarm.on_delay:
             return None
         kept.active, kept.opened_at, kept.since, kept.epoch = True, score.at, 0, self.epoch
+        kept.model, kept.coverage = score.model, score.coverage
         return self._alert(alarm, kept, Transition.RAISED, score.at, value, score)
 
     def _judge_active(
@@ -139,19 +148,20 @@ class AlertMachine:
             return self._alert(alarm, kept, Transition.SUPPRESSED, score.at, value, score)
         return self._alert(alarm, kept, Transition.RETURNED, score.at, value, score)
 
-    def acknowledge(self, alarm_id: str, by: str) -> Alert:
-        """A person has seen this active alarm; CommandRefused if there is none, or somebody had."""
+    def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
+        """Note that a person has seen this alarm; None if none of these is active with that id.
+
+        CommandRefused if it is already acknowledged.
+        """
         for number, kept in self._memory.items():
             alarm = self.alarms[number]
             if kept.active and self._id(alarm, kept) == alarm_id:
-                break
-        else:
-            raise CommandRefused(f"no active alarm has the id {alarm_id}")
-        if kept.acknowledged_by:
-            raise CommandRefused(f"{alarm_id} is already acknowledged by {kept.acknowledged_by}")
-        kept.acknowledged_by = by
-        kept.acted_at = max(max(self._newest, kept.opened_at) + ACT, kept.acted_at + 1)
-        return self._alert(alarm, kept, Transition.ACKNOWLEDGED, kept.acted_at)
+                if kept.acknowledged_by:
+                    by = kept.acknowledged_by
+                    raise CommandRefused(f"{alarm_id} is already acknowledged by {by}")
+                kept.acknowledged_by = by
+                return self._alert(alarm, kept, Transition.ACKNOWLEDGED, self._newest + ACT)
+        return None
 
     def _note_peak(self, alarm: Alarm, kept: _Memory, value: float, score: Score) -> None:
         if not kept.top or value >= kept.peak:
@@ -180,10 +190,11 @@ class AlertMachine:
             peak=kept.peak,
             tag=alarm.tag,
             top_tags=kept.top,
-            model=score.model if score else "",
-            coverage=score.coverage if score else 1.0,
+            model=score.model if score else kept.model,
+            coverage=score.coverage if score else kept.coverage,
             message=_message(alarm, kept, transition, value, at, score.idle if score else ""),
             transition=transition,
+            acknowledged_by=kept.acknowledged_by,
         )
 
     def _id(self, alarm: Alarm, kept: _Memory) -> str:

@@ -12,8 +12,12 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from gateway.api.contracts import AndonError
 from gateway.api.model import Alert, Nanos
+
+log = structlog.get_logger()
 
 Act = Callable[[Nanos], Sequence[Alert]]
 """Does one thing at the given time and returns its transitions; raises AndonError to refuse."""
@@ -55,6 +59,9 @@ class Commands:
             try:
                 transitions = act(now)
             except AndonError as error:
+                reply.set_exception(error)
+            except Exception as error:
+                log.exception("command.failed", error_type=type(error).__name__)
                 reply.set_exception(error)
             else:
                 self._unstored.append((reply, transitions))

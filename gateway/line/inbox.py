@@ -3,8 +3,7 @@
 Promises
 - Sources never wait: when it is full the oldest batches are dropped, and counted, because the
   newest value of a live signal is worth most.
-- A value beyond the bounds of its tag is bad from here on: here and nowhere else live samples and
-  recorded ones meet their bounds.
+- A value beyond the bounds of its tag is bad from here on, live and replayed alike.
 - `drain` hands everything over as one batch of columns, in order of arrival.
 """
 

@@ -103,13 +103,13 @@ class Line:
         )
         self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
         self._machines = {
-            name: AlertMachine(name, detector.alarms, detector.spec.tags)
+            name: AlertMachine(name, detector.alarms, detector.spec.tags, now - timing.lateness)
             for name, detector in detectors.items()
         }
         names = [tag.name for tag in tags]
         self._models = ModelHealth(detectors, names)
-        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names)
-        self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names)
+        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names, now)
+        self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names, now)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
         self._unannounced: list[Alert] = []
@@ -148,10 +148,11 @@ class Line:
         """A person has seen this alarm; CommandRefused if it is not active or already seen."""
 
         def act(_now: Nanos) -> Sequence[Alert]:
-            machine = self._machines.get(alarm_id.partition(".")[0])
-            if machine is None:
-                raise CommandRefused(f"no active alarm has the id {alarm_id}")
-            return [machine.acknowledge(alarm_id, by)]
+            for machine in self._machines.values():
+                alert = machine.acknowledge(alarm_id, by)
+                if alert is not None:
+                    return [alert]
+            raise CommandRefused(f"no active alarm has the id {alarm_id}")
 
         (alert,) = await self.commands.submit(act)
         return alert
@@ -171,17 +172,17 @@ class Line:
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
         self._check_clock(now)
-        acts = self.commands.perform(now)
+        # Kept before anything else can fail: what a person did is stored with the next append.
+        self._keep(self.commands.perform(now))
         self._take_in(now)
         windows = self._aligner.advance(now)
         if windows:
             self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
         scored = await self._scorer.score(windows) if windows else {}
-        alerts = acts + self._judge(windows, scored)
+        alerts = self._judge(windows, scored)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
-        self._unannounced += alerts
-        self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        self._keep(alerts)
         self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
         await self._append()
         if windows:
@@ -201,7 +202,7 @@ class Line:
             self._watch.shift(step)
             self._gateway_due = self._next_gateway(now)
             for machine in self._machines.values():
-                machine.restart_delays()
+                machine.restart_delays(now - self._config.file.timing.lateness)
             if self._clips is not None:
                 self._clips.make_due_now()
         for machine in self._machines.values():
@@ -249,6 +250,11 @@ class Line:
                     log.info("detector.state", detector=name, state=news, why=health.reason)
                 alerts += self._machines[name].step(score)
         return alerts
+
+    def _keep(self, alerts: Sequence[Alert]) -> None:
+        """Alerts to be stored with the next append, and announced after it."""
+        self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        self._unannounced += alerts
 
     def _alert_envelope(self, alert: Alert) -> Envelope:
         names = [alarm.name for alarm in self._machines[alert.detector].alarms]

@@ -9,7 +9,7 @@ Promises
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -205,7 +205,11 @@ class Health:
         """A transition that is on disk."""
         self.alerts.append(alert)
         self.raised += alert.transition is Transition.RAISED
-        if alert.is_active:
+        if alert.transition is Transition.ACKNOWLEDGED and alert.id in self.active:
+            # What is wrong is still what the activation said.
+            by, raised = alert.acknowledged_by, self.active[alert.id]
+            self.active[alert.id] = replace(raised, state=alert.state, acknowledged_by=by)
+        elif alert.is_active:
             self.active[alert.id] = alert
         else:
             self.active.pop(alert.id, None)

@@ -61,7 +61,7 @@ async def test_an_alarm_is_listed_and_acknowledged_by_its_id(file):
     assert (code, out) == (0, "anomaly acknowledged by anna\n")
     _, out, _ = await alarms(file, "list")
     assert alarm["id"] in out
-    assert "  acknowledged  " in out
+    assert "  acknowledged by anna  " in out
 
 
 async def test_what_the_daemon_refuses_is_a_sentence_and_exit_code_1(file):

@@ -72,7 +72,18 @@ async def test_a_wrong_method_is_an_error_like_any_other(socket):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"\xff", b"[1]", b"null", b'{"by": 1}', b'{"by": "  "}', b"{}", b"[" * 100_000],
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[1]",
+        b"null",
+        b'{"by": 1}',
+        b'{"by": "\\ud800"}',
+        b'{"by": "  "}',
+        b"{}",
+        b"[" * 100_000,
+    ],
 )
 async def test_a_malformed_body_is_400_and_says_what_is_wrong(socket, raw):
     connector = aiohttp.UnixConnector(str(socket))

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+import structlog
 from patience import PATIENCE
 
 from gateway.api.contracts import CommandRefused
@@ -90,3 +91,17 @@ async def test_waiting_ends_when_an_act_comes_and_when_the_time_is_up():
     await asyncio.sleep(0)
     assert not again.done(), "what was done wakes nobody a second time"
     again.cancel()
+
+
+async def test_a_bug_in_an_act_reaches_its_caller_and_costs_no_other():
+    commands = Commands()
+    before = await submitted(commands, lambda _: ["before"])
+    broken = await submitted(commands, lambda _: 1 / 0)
+    after = await submitted(commands, lambda _: ["after"])
+    with structlog.testing.capture_logs() as logs:
+        assert commands.perform(NOW) == ["before", "after"]
+    assert [entry["event"] for entry in logs] == ["command.failed"]
+    with pytest.raises(ZeroDivisionError):
+        await broken
+    commands.confirm()
+    assert (await before, await after) == (["before"], ["after"])

@@ -485,7 +485,9 @@ async def test_a_stepped_clock_moves_ages_delays_clips_and_what_is_due():
         assert press._gateway_due == 5
         press._check_clock(clocks.at(RELEASED + 71 * S + 123_456_789, step=60 * S + 123_456_789))
     assert press._watch.calls == [("shift", 60 * S + 123_456_789)]
-    assert press._machines["pump"].calls == [("restart_delays",)]
+    assert press._machines["pump"].calls == [
+        ("restart_delays", RELEASED + 71 * S + 123_456_789 - S // 2)
+    ]
     assert clips.calls == [("make_due_now",)]
     assert press._gateway_due == (RELEASED // (60 * S) + 2) * 60 * S
     assert press.health.clock == "stepped"
@@ -661,3 +663,37 @@ async def test_the_gateways_own_point_is_due_with_each_full_interval():
     assert (point.at, point.tags) == (T0 + 60 * S, {"site": "s", "line": "l"})
     await press.tick(T0 + 120 * S)
     assert len(stored_points(store, Kind.GATEWAY)) == 2
+
+
+async def test_an_alarm_of_a_detector_with_a_dot_in_its_name_can_be_acknowledged():
+    store = MemoryStore()
+    press = line(store, **{"pump.main": LastValue("flow"), "pump": LastValue("level")})
+    await play(press, [20, 20])
+    (alarm_id,) = press.health.active
+    caller = await acknowledging(press, alarm_id)
+    await press.tick(T0 + 3 * S)
+    assert (await caller).id == alarm_id
+
+
+async def test_what_a_person_did_is_stored_even_if_the_tick_fails_behind_it(monkeypatch):
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    caller = await acknowledging(press, alarm_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(press.inbox, "drain", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await press.tick(T0 + 3 * S)
+    await press.tick(T0 + 4 * S)
+    assert (await caller).id == alarm_id
+    assert stored_points(store, Kind.ALERT)[-1].fields["state"] == "acknowledged"
+
+
+async def test_an_acknowledged_alarm_is_listed_with_what_is_wrong_and_who_has_seen_it():
+    store = MemoryStore()
+    press, alarm_id = await alarmed(store)
+    raised = press.health.active[alarm_id].message
+    caller = await acknowledging(press, alarm_id)
+    await press.tick(T0 + 3 * S)
+    await caller
+    listed = press.health.active[alarm_id]
+    assert (listed.message, listed.acknowledged_by) == (raised, "anna")

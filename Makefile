@@ -25,7 +25,7 @@ help: ## list the targets
 setup: $(DEV) ## make .venv with everything for development, exactly as locked
 
 # A development set-up already holds what the demo needs, and more: it is left as it is.
-demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulated plant, in a minute
+demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulated plant, in two minutes
 	@$(BIN)/andon demo $(ARGS)
 
 # Most tests wait for something. A file's tests stay together: they share a server or a model.

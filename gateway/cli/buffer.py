@@ -18,7 +18,7 @@ from gateway.cli.daemon import ask
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:
-    """Inspect the buffer of the running daemon of FILE.
+    """Inspect the buffer of FILE's running daemon.
 
     Exit code 1 if no daemon answers.
     """

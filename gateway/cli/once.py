@@ -68,4 +68,5 @@ def _show(facts: dict[str, Any]) -> None:
         held = detector["held_ns"]
         note = f" (these values held for {format_duration(held)})" if held else ""
         result = state or "nothing over its threshold"
-        console.print(f"{detector['name']}{note}: {result} {causes(detector['top_tags'])}")
+        line = f"{detector['name']}{note}: {result} {causes(detector['top_tags'])}"
+        console.print(line.rstrip())

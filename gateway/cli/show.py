@@ -207,7 +207,9 @@ def sinks(facts: Facts) -> Table:
 
 def ledger(facts: Facts) -> Table:
     """A table of the last days: bytes read, bytes of raw forwarding, bytes sent."""
-    table = plain_table("day (UTC)", "read", "raw forwarding, gzip", "sent", "of it clips", "saved")
+    table = plain_table(
+        "day (UTC)", "read", "raw forwarding, gzip", "sent", "of which clips", "saved"
+    )
     for day in facts["ledger"][:DAYS]:
         raw, sent = day["raw_gzip"], day["sent"]
         # Without anything sent no saving is claimed: perhaps nothing can be sent.

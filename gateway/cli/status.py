@@ -19,7 +19,7 @@ from gateway.cli.daemon import ask
     help="Also draw it to this file, for a report.",
 )
 def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
-    """Show the state of the running daemon of FILE.
+    """Show the state of FILE's running daemon.
 
     With more than 60 tags or sources, it counts them and lists the abnormal ones. Exit code 0 if
     the whole line works, 1 if a part of it does not or no daemon answers.

@@ -70,7 +70,7 @@ _SHOWN: Mapping[str, Callable[[Facts], str]] = {
 @click.option("--once", is_flag=True, help="Only the next ones, then end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> None:
-    """Show live data of the running daemon of FILE, until Ctrl-C.
+    """Show live data of FILE's running daemon, until Ctrl-C.
 
     GLOB selects tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
     DETECTOR.ALARM of alerts. The line never waits for a slow terminal: rows that do not fit are

@@ -27,7 +27,7 @@ async def report_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return _error(error.status, error.text or error.reason)
+        return _error(error.status, _http_reason(request, error))
     except BadRequest as error:
         return _error(400, str(error))
     except CommandRefused as error:
@@ -39,6 +39,12 @@ async def report_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:
         log.exception("control.failed", path=request.path, error_type=type(error).__name__)
         return _error(500, "an unexpected error; the log of the daemon has its traceback")
+
+
+def _http_reason(request: web.Request, error: web.HTTPException) -> str:
+    if error is request.match_info.http_exception and error.status == 404:
+        return f"this daemon has no {request.path}: is it of another version?"
+    return error.text or error.reason
 
 
 def _error(status: int, message: str) -> web.Response:

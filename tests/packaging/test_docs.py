@@ -111,3 +111,22 @@ def test_the_page_on_reconnecting_has_a_row_for_each_fault_and_protocol():
     page = (DOCS / "reconnect.md").read_text()
     names = [fault.name for family in FAULTS.values() for fault in family]
     assert {name: page.count(f"| {name} |") for name in names} == dict.fromkeys(names, len(PLANTS))
+
+
+def test_each_module_of_routes_is_mounted_by_the_daemon():
+    mounted = (ROOT / "gateway/app.py").read_text() + (
+        ROOT / "gateway/control/server.py"
+    ).read_text()
+    modules = [path.stem for path in (ROOT / "gateway/control").glob("*_routes.py")]
+    assert [each for each in modules if f"{each}.routes(" not in mounted] == []
+
+
+def test_each_command_that_asks_a_daemon_is_on_the_page_on_running():
+    page = (DOCS / "operations.md").read_text()
+    asking = [
+        path.stem
+        for path in (ROOT / "gateway/cli").glob("*.py")
+        if re.search(r"cli\.daemon import .*\bask\b|client import", path.read_text())
+    ]
+    assert asking
+    assert [name for name in asking if name != "daemon" and f"andon {name}" not in page] == []

@@ -59,7 +59,9 @@ async def test_a_bug_is_in_the_log_and_not_in_the_answer(socket):
 
 
 async def test_an_unknown_path_is_an_error_like_any_other(socket):
-    with pytest.raises(ControlError) as caught:
+    with pytest.raises(
+        ControlError, match="this daemon has no /nowhere: is it of another"
+    ) as caught:
         await request(socket, "/nowhere")
     assert caught.value.status == 404
 

@@ -197,6 +197,8 @@ class Alarm:
     scope: tuple[str, ...] | None = ()
     advice: str = ""
     """What to do about it, for people; added to the message when it is raised."""
+    phrase: str = ""
+    """The message when it is raised, with {value} and {tags}; if empty, score and threshold."""
 
 
 @dataclass(frozen=True, slots=True)

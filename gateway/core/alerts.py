@@ -271,5 +271,9 @@ def _message(
         return f"{alarm.name} suppressed by design {after}: {idle}"
     if transition is Transition.ACKNOWLEDGED:
         return f"{alarm.name} acknowledged by {kept.acknowledged_by}"
+    advice = f"; {alarm.advice}" if alarm.advice else ""
+    if alarm.phrase:
+        tags = ", ".join(top.tag for top in kept.top) + (", …" if value > len(kept.top) else "")
+        return alarm.phrase.format(value=f"{value:.0f}", tags=tags) + advice
     limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
-    return f"{alarm.name}: {limits}{f'; {alarm.advice}' if alarm.advice else ''}"
+    return f"{alarm.name}: {limits}{advice}"

@@ -60,6 +60,7 @@ class FreshnessWatch:
                 on_delay=ON_DELAY,
                 off_delay=OFF_DELAY,
                 scope=tuple(tags[n].name for n in members),
+                phrase=f"No data from {source}: {{value}} of {len(members)} tags ({{tags}})",
             )
             for source, members in self._sources.items()
         )

@@ -1,8 +1,9 @@
 import numpy as np
+from fakes import batch, tag
 
 from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag
 from gateway.core.alerts import AlertMachine
-from gateway.core.freshness import FreshnessWatch
+from gateway.core.freshness import DETECTOR, FreshnessWatch
 
 S = SECOND
 T0 = 1_700_000_000 * S
@@ -149,3 +150,16 @@ def test_each_source_has_an_alarm_of_high_severity_with_its_tags():
     assert (plc.scope, monitor.scope) == (("flow", "speed"), ("vibration",))
     assert (plc.threshold, plc.severity) == (0.5, Severity.HIGH)
     assert (plc.on_delay, plc.off_delay) == (2 * S, 2 * S)
+
+
+def test_the_alarm_says_how_many_tags_of_which_source_are_silent_and_names_five():
+    tags = [tag(f"t{number}", "plc") for number in range(7)] + [tag("other", "broker")]
+    data = FreshnessWatch(tags, 5.0, 3.0)
+    machine = AlertMachine(DETECTOR, data.alarms, [each.name for each in tags])
+    alerts = []
+    for second in range(30):
+        now = T0 + second * S
+        data.push(batch(now, 1.0, 2.0, first=6), now)
+        alerts += machine.step(data.score(now))
+    (raised,) = alerts
+    assert raised.message == "No data from plc: 6 of 7 tags (t0, t1, t2, t3, t4, …)"

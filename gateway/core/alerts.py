@@ -274,6 +274,8 @@ def _message(
     advice = f"; {alarm.advice}" if alarm.advice else ""
     if alarm.phrase:
         tags = ", ".join(top.tag for top in kept.top) + (", …" if value > len(kept.top) else "")
-        return alarm.phrase.format(value=f"{value:.0f}", tags=tags) + advice
+        # Not str.format: a plugin's phrase with other braces must not fail where it is raised.
+        phrase = alarm.phrase.replace("{value}", f"{value:.0f}").replace("{tags}", tags)
+        return phrase + advice
     limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
     return f"{alarm.name}: {limits}{advice}"

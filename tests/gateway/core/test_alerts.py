@@ -460,3 +460,9 @@ def test_an_acknowledgement_names_the_model_and_the_coverage_of_the_alarm():
     acknowledged = pump.acknowledge(raised.id, "anna")
     assert (acknowledged.model, acknowledged.coverage) == ("pump@1", 0.75)
     assert acknowledged.acknowledged_by == "anna"
+
+
+def test_a_phrase_with_other_braces_is_shown_as_it_is():
+    alarm = Alarm("seal", threshold=1.0, phrase="{value} drops of {oil} {")
+    (raised,) = AlertMachine("pump", [alarm], ["flow", "speed", "vibration"]).step(score(0, 3.0))
+    assert raised.message == "3 drops of {oil} {"

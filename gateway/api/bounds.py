@@ -3,6 +3,7 @@
 Promises
 - A value below `low`, above `high` or not finite becomes NaN with quality BAD.
 - Bad stays bad, and no value comes with it. Nothing else of a sample changes.
+- A value that is made bad here has its reason: which bound it is beyond, and the value.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gateway.api.model import Quality, SampleBatch, Tag
+from gateway.api.model import Bools, Quality, SampleBatch, Tag
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -31,6 +32,19 @@ class Bounds:
             return batch
         return replace(
             batch,
+            reasons={**self._reasons(batch, usable), **batch.reasons},
             value=np.where(usable, batch.value, np.nan),
             quality=np.where(usable, batch.quality, np.uint8(Quality.BAD)),
         )
+
+    def _reasons(self, batch: SampleBatch, usable: Bools) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for row in np.flatnonzero(~usable & (batch.quality != Quality.BAD)).tolist():
+            tag, value = int(batch.tag[row]), float(batch.value[row])
+            if value < self._low[tag] and np.isfinite(value):
+                found[tag] = f"{value:g} is below low, {self._low[tag]:g}"
+            elif value > self._high[tag] and np.isfinite(value):
+                found[tag] = f"{value:g} is above high, {self._high[tag]:g}"
+            else:
+                found[tag] = f"{value:g} is no finite number"
+        return found

@@ -106,6 +106,8 @@ class SampleBatch:
     float64[n], NaN where quality is BAD; quality: uint8[n], see `Quality`. `wire_bytes` is what
     the protocol carried for it, as far as the library can tell; `lost` counts samples the source
     itself says it dropped (OPC UA overflow); `unmatched` counts messages that no tag is read from.
+    `reasons` says for people why the newest sample of a tag is not good, by the tag's index: what
+    the device answered, or what came instead of a number ("exception 2, illegal data address").
     """
 
     tag: Indices
@@ -115,13 +117,15 @@ class SampleBatch:
     wire_bytes: int = 0
     lost: int = 0
     unmatched: int = 0
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tag)
 
     def rows(self, which: NDArray[Any] | slice) -> "SampleBatch":
         """Some of the samples, by index, mask or slice; what the protocol carried is left out."""
-        return SampleBatch(self.tag[which], self.at[which], self.value[which], self.quality[which])
+        columns = (self.tag[which], self.at[which], self.value[which], self.quality[which])
+        return SampleBatch(*columns, reasons=self.reasons)
 
     @staticmethod
     def joined(batches: Sequence["SampleBatch"]) -> "SampleBatch":
@@ -131,6 +135,7 @@ class SampleBatch:
             np.concatenate([batch.at for batch in batches]),
             np.concatenate([batch.value for batch in batches]),
             np.concatenate([batch.quality for batch in batches]),
+            reasons={tag: why for batch in batches for tag, why in batch.reasons.items()},
         )
 
 

@@ -35,7 +35,9 @@ class Inbox:
 
         Returns what was added: with the line's indices, and with the bounds of the tags applied.
         """
-        added = self._bounds.apply(replace(batch, tag=batch.tag + np.int32(first_tag)))
+        reasons = {tag + first_tag: why for tag, why in batch.reasons.items()}
+        own = replace(batch, tag=batch.tag + np.int32(first_tag), reasons=reasons)
+        added = self._bounds.apply(own)
         if not len(added):
             return added
         self._batches.append(added)

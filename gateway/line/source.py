@@ -53,19 +53,20 @@ async def keep_reading(
                 log.error("source.misconfigured", source=health.name, why=str(wrong))
             wait = HUMAN_S
         if health.samples != delivered:
-            inbox.put(bad_batch(len(tags), time.time_ns()), tags.start)
+            inbox.put(bad_batch(len(tags), time.time_ns(), health.error), tags.start)
         if time.monotonic() - opened > STEADY_S:
             backoff.reset()
         await asyncio.sleep(max(wait, backoff.next()))
 
 
-def bad_batch(tags: int, now: Nanos) -> SampleBatch:
-    """One bad sample for each tag of a source that is away."""
+def bad_batch(tags: int, now: Nanos, why: str) -> SampleBatch:
+    """One bad sample for each tag of a source that is away, which is why."""
     return SampleBatch(
         np.arange(tags, dtype=np.int32),
         np.full(tags, now, dtype=np.int64),
         np.full(tags, np.nan),
         np.full(tags, Quality.BAD, dtype=np.uint8),
+        reasons=dict.fromkeys(range(tags), why),
     )
 
 

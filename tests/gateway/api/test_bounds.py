@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes import tag
@@ -59,3 +61,14 @@ def test_all_else_of_a_batch_is_kept_and_a_good_one_is_handed_on_as_it_is():
     assert batch.value[1] == 7.0
     assert (batch.wire_bytes, batch.lost, batch.unmatched) == (9, 2, 1)
     assert (batch.value.dtype, batch.quality.dtype) == (np.float64, np.uint8)
+
+
+def test_what_is_beyond_its_bounds_says_which_and_what_was_bad_keeps_its_own_reason():
+    batch = samples((1, -3.0, Quality.GOOD), (2, 250.0, Quality.GOOD), (0, np.inf, Quality.GOOD))
+    assert BOUNDS.apply(batch).reasons == {
+        1: "-3 is below low, 0",
+        2: "250 is above high, -1",
+        0: "inf is no finite number",
+    }
+    told = replace(samples((1, np.nan, Quality.BAD)), reasons={1: "the device answered 2"})
+    assert BOUNDS.apply(told).reasons == {1: "the device answered 2"}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from fakes import tag
 
@@ -90,3 +92,11 @@ def test_half_a_million_samples_fit():
     assert inbox.dropped == 0
     inbox.put(batch(1.0), first_tag=0)
     assert (inbox.dropped, len(inbox)) == (250_000, 250_001)
+
+
+def test_reasons_get_the_lines_tag_numbers_and_the_newest_one_counts():
+    inbox = Inbox(TAGS)
+    inbox.put(replace(batch(np.nan), reasons={0: "first"}), first_tag=2)
+    inbox.put(replace(batch(np.nan), reasons={0: "second"}), first_tag=2)
+    inbox.put(replace(batch(np.nan), reasons={0: "another"}), first_tag=3)
+    assert inbox.drain().reasons == {2: "second", 3: "another"}

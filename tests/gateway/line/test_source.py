@@ -259,9 +259,10 @@ async def test_samples_are_noted_in_the_health_as_they_come(clock):
 
 
 def test_a_bad_batch_has_one_sample_without_a_value_of_each_tag():
-    made = bad_batch(3, 42)
+    made = bad_batch(3, 42, "it is away")
     assert (made.tag.tolist(), made.tag.dtype) == ([0, 1, 2], np.int32)
     assert (made.at.tolist(), made.at.dtype) == ([42] * 3, np.int64)
     assert np.isnan(made.value).all()
     assert (made.quality.tolist(), made.quality.dtype) == ([Quality.BAD] * 3, np.uint8)
     assert len(made.value) == 3
+    assert made.reasons == dict.fromkeys(range(3), "it is away")

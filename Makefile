@@ -17,7 +17,9 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate lock schema
+FOREIGN := tests/foreign/node_modules/.package-lock.json
+
+.PHONY: help setup demo foreign test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,11 @@ demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulate
 # Most tests wait for something. A file's tests stay together: they share a server or a model.
 test: $(DEV) ## all tests; those whose server program is missing are skipped
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+foreign: $(FOREIGN) ## servers of other authors for the tests (Node.js), exactly as locked
+
+$(FOREIGN): tests/foreign/package-lock.json
+	@npm ci --prefix tests/foreign --ignore-scripts --no-audit --no-fund --loglevel error
 
 check: $(DEV) ## linters, types, and the directions of imports
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def free_port() -> int:
     """
     while True:
         port = _DICE.randrange(10_000, 32_000)
-        if _is_ours(port) and not _listens(port):
+        if _is_ours(port) and not listens(port):
             return port
 
 
@@ -79,7 +79,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -135,7 +135,7 @@ def mosquitto(folder: Path, extra: str = "") -> Server:
     path, port = program("mosquitto"), free_port()
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{extra}\n")
-    return Server([path, "-c", str(config)], port, lambda: _listens(port), folder)
+    return Server([path, "-c", str(config)], port, lambda: listens(port), folder)
 
 
 def victoria_metrics(folder: Path) -> Server:

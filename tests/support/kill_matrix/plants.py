@@ -225,7 +225,7 @@ class Mqtt(Plant):
             await self.publisher.start(says_ready=False)
 
     def _listens(self):
-        return servers._listens(self.port)
+        return servers.listens(self.port)
 
     async def end(self, *, kill=False):
         if kill:

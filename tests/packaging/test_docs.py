@@ -67,6 +67,8 @@ def _sources():
     """The text files of the project, by name."""
     for folder in ("gateway", "connectors", "detectors", "tests", "docs", "configs", "systemd"):
         for path in sorted((ROOT / folder).rglob("*")):
+            if "node_modules" in path.parts:
+                continue
             if path.suffix in {".py", ".md", ".yaml", ".service"}:
                 yield str(path.relative_to(ROOT)), path.read_text(errors="replace")
     for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml"):
@@ -111,6 +113,17 @@ def test_the_page_on_reconnecting_has_a_row_for_each_fault_and_protocol():
     page = (DOCS / "reconnect.md").read_text()
     names = [fault.name for family in FAULTS.values() for fault in family]
     assert {name: page.count(f"| {name} |") for name in names} == dict.fromkeys(names, len(PLANTS))
+
+
+def test_each_row_of_the_field_dialects_names_a_test_that_exists():
+    page = (DOCS / "field-dialects.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| (?!what |---)", line)]
+    assert len(rows) > 40
+    for row in rows:
+        named = re.findall(r"\[[^\]]+\]\(\.\./(tests/[\w/]+\.py)\) `(test_\w+)`", row)
+        assert named, f"no test in the row: {row}"
+        for path, function in named:
+            assert f"def {function}(" in (ROOT / path).read_text(), f"{path} has no {function}"
 
 
 def test_each_module_of_routes_is_mounted_by_the_daemon():

@@ -1,7 +1,8 @@
 """The composition root: builds a line from its file and runs all its tasks in one TaskGroup.
 
 Promises
-- SIGTERM or SIGINT ends it politely once; a second one at once. Correctness needs neither.
+- SIGTERM or SIGINT ends it politely once, also while it starts; a second one at once. Correctness
+  needs neither. Other signals do not end it (telemetry/signals.py).
 - The watchdog is fed only while the line ticks: a dead PLC does not restart the daemon, a stuck
   line does.
 - One daemon a line: the state folder is locked, because the buffer allows one connection only.
@@ -11,7 +12,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -36,6 +36,7 @@ from gateway.line.line import Line
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
+from gateway.telemetry import signals
 from gateway.telemetry.metrics import HealthCollector, exposition
 from gateway.telemetry.system_clock import system_clock_watch
 from gateway.telemetry.systemd import notify, watchdog_interval
@@ -74,7 +75,16 @@ async def run(config: LineConfig) -> None:
     """Run the line until a signal asks to stop."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has a task
-    _stop_on_signal(task)
+    signals.handle(task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await _run_line(config)
+    log.info("line.stopped")
+    notify("STOPPING=1")
+
+
+async def _run_line(config: LineConfig) -> None:
+    # A file or model that takes long must not delay a signal until it is read.
+    await asyncio.sleep(0)
     detectors, sinks = build_detectors(config), build_sinks(config)
     for problem in detector_warnings(config, detectors):
         log.warning("detector.caution", where=problem.path, why=problem.message)
@@ -107,12 +117,7 @@ async def run(config: LineConfig) -> None:
             for forwarder in forwarders:
                 await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
-            with contextlib.suppress(asyncio.CancelledError):
-                await _run_tasks(
-                    config, line, connectors, forwarders, buffer, windows, history, clips
-                )
-    log.info("line.stopped")
-    notify("STOPPING=1")
+            await _run_tasks(config, line, connectors, forwarders, buffer, windows, history, clips)
 
 
 @contextlib.contextmanager
@@ -248,16 +253,3 @@ async def _opened(sinks: Mapping[str, Sink]) -> AsyncIterator[None]:
         for sink in sinks.values():
             await stack.enter_async_context(sink.open())
         yield
-
-
-def _stop_on_signal(task: asyncio.Task[object]) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stop(number: signal.Signals) -> None:
-        log.info("line.stopping", signal=number.name)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
-        task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)

@@ -1,6 +1,14 @@
 """The command line: one module for each command, imported when it is called."""
 
 import sys
+
+from gateway.telemetry import signals
+
+if sys.argv[1:2] == ["run"]:
+    # The imports below take long enough for a signal to come meanwhile.
+    signals.hold()
+
+# isort: split
 from importlib import import_module
 from typing import Any
 

@@ -23,7 +23,8 @@ EX_CONFIG = 78
 def command(file: Path, log_format: str | None) -> None:
     """Run the line of FILE until it is stopped.
 
-    Exit code 78 if the file, or a model that it names, is wrong.
+    SIGTERM and Ctrl-C stop it politely. SIGHUP is ignored: there is no reload yet. Exit code 78 if
+    the file, or a model that it names, is wrong.
     """
     from gateway.config.load import load
     from gateway.telemetry import logs

@@ -22,6 +22,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import Local, Sink, SinkRejected, SinkUnavailable
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.errors import BufferRefused
@@ -223,6 +224,7 @@ class Forwarder:
             level("sink.away", sink=self.name, why=str(error), needs_human=human)
         if error.sent_bytes and (spending := self._spending()):
             await self._buffer.ack(self.name, (), spending)
+        heed_cancellation()
         await asyncio.sleep(self._pace.after_failure(error))
 
     async def _reject(self, batch: Sequence[Envelope], error: SinkRejected) -> None:

@@ -15,6 +15,7 @@ import time
 import numpy as np
 import structlog
 
+from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import ConfigError, Connector, HasDiagnostics, MayBeSilent, SourceLost
 from gateway.api.model import Nanos, Quality, SampleBatch
 from gateway.core.backoff import Backoff
@@ -56,6 +57,7 @@ async def keep_reading(
             inbox.put(bad_batch(len(tags), time.time_ns(), health.error), tags.start)
         if time.monotonic() - opened > STEADY_S:
             backoff.reset()
+        heed_cancellation()
         await asyncio.sleep(max(wait, backoff.next()))
 
 
@@ -79,18 +81,10 @@ async def _read_session(
         async for batch in batches:
             _note_up(health)
             health.note(inbox.put(batch, first_tag))
-            _heed_cancellation()
+            heed_cancellation()
     raise SourceLost("the session ended")
 
 
 def _note_up(health: SourceHealth) -> None:
     if not health.up:
         log.info("source.up", source=health.name, away_s=health.note_up())
-
-
-def _heed_cancellation() -> None:
-    # asyncio.wait_for of Python 3.11 swallows a cancellation that meets an answer; a connector, or
-    # the library below it, would then be read for ever.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

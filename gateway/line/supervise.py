@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import Fatal
 from gateway.core.backoff import Backoff
 
@@ -39,4 +40,5 @@ async def supervise(
         on_failure()
         if time.monotonic() - started > HEALTHY_S:
             backoff.reset()
+        heed_cancellation()
         await asyncio.sleep(backoff.next())

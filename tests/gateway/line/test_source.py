@@ -266,3 +266,23 @@ def test_a_bad_batch_has_one_sample_without_a_value_of_each_tag():
     assert (made.quality.tolist(), made.quality.dtype) == ([Quality.BAD] * 3, np.uint8)
     assert len(made.value) == 3
     assert made.reasons == dict.fromkeys(range(3), "it is away")
+
+
+class DeafAndLost:
+    """Loses its session when it is cancelled."""
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        async def batches():
+            yield batch(1, 1.0)
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                raise SourceLost("connection refused") from None
+
+        yield batches()
+
+
+async def test_a_source_that_is_lost_while_it_is_cancelled_is_not_opened_again():
+    _, _, task = await read(DeafAndLost(), lambda inbox, _: len(inbox) >= 1)
+    assert task.cancelled()

@@ -30,6 +30,24 @@ async def test_a_task_that_fails_is_counted_and_started_again():
     assert (len(runs), len(failures)) == (3, 2)
 
 
+async def test_a_task_that_fails_while_it_is_cancelled_is_not_started_again():
+    started = asyncio.Event()
+
+    async def work():
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise RuntimeError("a bug") from None
+
+    task = asyncio.create_task(supervise("work", work, lambda: None))
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    task.cancel()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 async def test_what_is_fatal_goes_through():
     async def work():
         raise Fatal("the disk is gone")

@@ -6,10 +6,10 @@ Promises
   first.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from connectors.discover import written
 from connectors.discover.modbus import Scan, ScannedTable, ScannedUnit
 from connectors.modbus.options import BIT_TABLES, ModbusOptions
 
@@ -32,7 +32,7 @@ def line_file(connection: Mapping[str, Any], scan: Scan, most: int) -> str:
     first = units[0].unit
     left_out = f" The first {most:,} of {len(points):,}." if len(points) > most else ""
     settings = ((name, value) for name, value in connection.items() if value != "tcp")
-    options = "".join(f"    {name}: {json.dumps(value)}\n" for name, value in settings)
+    options = "".join(f"    {name}: {written.value(value)}\n" for name, value in settings)
     tags = "\n".join(_tag(point, first, len(units) > 1) for point in points if point in wanted)
     return f"""\
 # Written by `andon discover modbus`.{note}

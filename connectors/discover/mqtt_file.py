@@ -4,10 +4,10 @@ Promises
 - `andon check` accepts the file unchanged.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from connectors.discover import written
 from connectors.discover.opcua import tag_names
 from connectors.discover.survey import BrokerSurvey, Path, TopicSummary
 from gateway.api.model import SECOND, Nanos
@@ -72,9 +72,9 @@ def line_file(settings: Mapping[str, Any], survey: BrokerSurvey, most: int) -> s
         summary = summaries[kind][each.sender]
         options = {kind: each.sender} | _options(each.field, summary)
         value = summary.numbers[each.field]
-        tags.append(f"      {name}: {_flow(options)}  # {value:g}\n")
+        tags.append(f"      {written.key(name)}: {_flow(options)}  # {value:g}\n")
     left_out = f" The first {most:,} of {len(numbers):,}." if len(numbers) > most else ""
-    connection = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in settings.items())
+    connection = "\n".join(f"    {key}: {written.value(value)}" for key, value in settings.items())
     return f"""\
 # Written by `andon discover mqtt`. Delete what is not needed; give tags a name, unit, low and high.
 # The number after a tag is its last value.{left_out}
@@ -100,6 +100,5 @@ def _options(field: Path | str, summary: TopicSummary) -> dict[str, str]:
 
 
 def _flow(options: Mapping[str, str]) -> str:
-    # A JSON string is a YAML string, whatever it contains.
-    pairs = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in options.items())
+    pairs = (f"{key}: {written.value(value)}" for key, value in options.items())
     return f"{{{', '.join(pairs)}}}"

@@ -5,13 +5,13 @@ Promises
 - Nodes are named by namespace URI, tags by their browse names, each name once.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from connectors.discover import written
 from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import connected
 from connectors.opcua.items import ChildNode
@@ -108,12 +108,11 @@ def line_file(settings: Mapping[str, Any], variables: Sequence[tuple[str, str]])
     """A line file to edit: a source with these settings and these variables as tags."""
     names = tag_names([name for name, _ in variables])
     tags = "\n".join(
-        # A JSON string is a YAML string, whatever it contains.
-        f"      {name}: {{node: {json.dumps(node, ensure_ascii=False)}}}"
+        f"      {written.key(name)}: {{node: {written.value(node)}}}"
         for name, (_, node) in zip(names, variables, strict=True)
     )
     # JSON is YAML, except for how it begins a mapping in a block.
-    options = "\n".join(f"    {key}: {json.dumps(value)}" for key, value in settings.items())
+    options = "\n".join(f"    {key}: {written.value(value)}" for key, value in settings.items())
     return f"""\
 # Written by `andon discover opcua`. Delete what is not needed; give tags a unit, low and high.
 version: 1

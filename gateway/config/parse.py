@@ -165,7 +165,7 @@ class _Builder:
             shown = node.value or "nothing"
             hint = f'put it in quotes: "{node.value}"' if node.value else ""
             self._flaw(node, where, f"a key must be text, not {shown}", hint)
-        elif node.value == "<<":
+        elif node.value == "<<" and not node.style:
             hint = "write the keys out where they are used"
             self._flaw(node, where, _NO_MERGE, hint)
         else:

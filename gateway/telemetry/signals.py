@@ -25,7 +25,7 @@ def hold() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
 
 
-def handle(stop: Callable[[], None]) -> None:
+def handle(stop: Callable[[], object]) -> None:
     """Handles all signals in the running loop; `stop` is called at most once."""
     # Both take long to import, and `hold` must not wait for them.
     import asyncio

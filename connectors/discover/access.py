@@ -9,6 +9,7 @@ import click
 from pydantic import ValidationError
 
 from gateway.api.contracts import ConfigError
+from gateway.api.wording import sentences
 
 if TYPE_CHECKING:
     from connectors.opcua.options import OpcUaOptions
@@ -67,8 +68,7 @@ def parsed(settings: Mapping[str, Any]) -> "OpcUaOptions":
     try:
         return OpcUaOptions.model_validate({**settings, "tags": {"clock": {"node": "i=2258"}}})
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))} {each['msg']}" for each in error.errors()]
-        raise ConfigError("; ".join(problem.strip() for problem in problems)) from error
+        raise ConfigError("; ".join(sentences(error))) from error
 
 
 def create_missing(given: Given) -> None:

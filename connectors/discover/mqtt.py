@@ -23,6 +23,7 @@ from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.receive_queue import ReceiveQueue
 from connectors.mqtt.sparkplug.reader import KEPT
 from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.wording import sentences
 
 Progress = Callable[[str], None]
 
@@ -39,9 +40,9 @@ def source_settings(url: str, given: Mapping[str, str | None], folder: Path) -> 
     try:
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{url}: {error}") from error
+        raise ConfigError(f"{url}: the port must be a number from 1 to 65535") from error
     settings: dict[str, Any] = {"type": "mqtt", "host": parts.hostname}
-    settings |= {"port": port} if port else {}
+    settings |= {} if port is None else {"port": port}
     settings |= {key: given[key] for key in ("username", "password") if given[key] is not None}
     if given["ca"] is not None or parts.scheme == "mqtts":
         settings["tls"] = {"ca": os.path.relpath(given["ca"], folder)} if given["ca"] else {}
@@ -53,8 +54,7 @@ def parsed(settings: Mapping[str, Any]) -> MqttOptions:
     try:  # a source needs a tag
         return MqttOptions.model_validate({**settings, "tags": {"any": {"topic": "any"}}})
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise ConfigError("; ".join(problems)) from error
+        raise ConfigError("; ".join(sentences(error))) from error
 
 
 def survey_broker(

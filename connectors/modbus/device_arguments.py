@@ -7,6 +7,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from connectors.modbus.connection import Parity, Transport
+from gateway.api.wording import sentences
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -51,6 +52,4 @@ def validated(model: type[_Model], settings: Mapping[str, Any]) -> _Model:
     try:
         return model.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise click.UsageError(f"{where}: {first['msg']}") from error
+        raise click.UsageError("; ".join(sentences(error))) from error

@@ -28,6 +28,7 @@ from gateway.api.conditions import When
 from gateway.api.contracts import ModelError
 from gateway.api.model import SECOND, Floats, Nanos, Reference
 from gateway.api.options import Duration, Name, PositiveDuration, Strict, format_duration
+from gateway.api.wording import sentences
 
 MODEL, MANIFEST = "model.onnx", "manifest.json"
 FORMAT = 1
@@ -252,10 +253,7 @@ def _manifest(data: bytes) -> Manifest:
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5]
-        )
-        raise ModelError(f"{MANIFEST}: {problems}") from error
+        raise ModelError(f"{MANIFEST}: {'; '.join(sentences(error)[:5])}") from error
 
 
 def _fitting_model(manifest: Manifest, data: bytes) -> Model:

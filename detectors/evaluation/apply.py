@@ -20,6 +20,7 @@ from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
+from gateway.api.wording import sentences
 from gateway.core.alerts import AlertMachine
 
 CHUNK = 4096
@@ -81,9 +82,7 @@ def detector_for(bundle: Path, **alarm: Any) -> OnnxDetector:
     try:
         options = OnnxOptions.model_validate(fields)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ConfigError(f"{where}: {problem['msg']}") from error
+        raise ConfigError("; ".join(sentences(error))) from error
     manifest = load(bundle).manifest
     units = {parse_condition(text).tag: "" for text in options.when or ()}
     units |= manifest.gate.units | {tag.name: tag.unit for tag in manifest.tags}

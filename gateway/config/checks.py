@@ -17,8 +17,9 @@ from typing import Any
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.options import Secret
+from gateway.api.wording import SECRET_KEY
 from gateway.config.document import Document, Where
-from gateway.config.problems import SECRET_KEY, Problem
+from gateway.config.problems import Problem
 from gateway.config.schema import SecuritySection
 
 _REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")

@@ -6,7 +6,6 @@ Promises
 - An unknown key comes with the key that was probably meant, or the section where it belongs.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +16,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from gateway.api.options import Name
+from gateway.api.wording import choices, message_of, shown
 from gateway.config import plugins
 from gateway.config.document import Document, Where, dotted
 from gateway.config.locate import Model, Spot, fields, find, is_model, plain, types_of
-from gateway.config.problems import SECRET_KEY, Problem
+from gateway.config.problems import Problem
 from gateway.config.schema import SiteFileBase
 
 _NAME: FieldInfo = get_args(Name)[1]
@@ -106,32 +106,6 @@ def _belongs(key: str, spot: Spot) -> str:
 
 # All other errors -----------------------------------------------------------------------------
 
-_WORDS = {
-    "string_type": "must be text, not {it}",
-    "int_type": "must be a whole number, not {it}",
-    "int_from_float": "must be a whole number, not {it}",
-    "int_parsing": "must be a whole number, not {it}",
-    "float_type": "must be a number, not {it}",
-    "float_parsing": "must be a number, not {it}",
-    "bool_type": "must be true or false, not {it}",
-    "bool_parsing": "must be true or false, not {it}",
-    "dict_type": "must hold keys and values, not {it}",
-    "model_type": "must hold keys and values, not {it}",
-    "model_attributes_type": "must hold keys and values, not {it}",
-    "list_type": "must be a list, not {it}",
-    "tuple_type": "must be a list, not {it}",
-    "set_type": "must be a list, not {it}",
-    "finite_number": "must be a finite number, not {it}",
-    "greater_than": "must be greater than {gt}, not {it}",
-    "greater_than_equal": "must be at least {ge}, not {it}",
-    "less_than": "must be less than {lt}, not {it}",
-    "less_than_equal": "must be at most {le}, not {it}",
-    "multiple_of": "must be a multiple of {multiple_of}, not {it}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_long": "must have at most {max_length} entries",
-}
-
 
 def _explained(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
     special = _SPECIAL.get(detail["type"])
@@ -143,16 +117,10 @@ def _explained(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Pro
 
 
 def _plainly(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
-    words = _WORDS.get(detail["type"])
-    if words is None:
-        message = str(detail["msg"]).removeprefix("Value error, ")
-    else:
-        facts = {key: value for key, value in detail.get("ctx", {}).items() if key != "it"}
-        message = words.format(it=_shown(detail["input"], spot.where), **facts)
     hint = ""
     if detail["type"] == "string_type" and isinstance(detail["input"], int | float):
         hint = f'put it in quotes: "{_shown(detail["input"], spot.where)}"'
-    return document.problem(spot.where, " ".join(message.split()), hint, at="value")
+    return document.problem(spot.where, message_of(detail, _key(spot.where)), hint, at="value")
 
 
 def _missing(document: Document, spot: Spot, _detail: Mapping[str, Any]) -> Problem:
@@ -160,11 +128,8 @@ def _missing(document: Document, spot: Spot, _detail: Mapping[str, Any]) -> Prob
 
 
 def _one_of(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
-    expected = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-    it = _shown(detail["input"], spot.where)
-    choices = ", ".join(expected) or detail["ctx"]["expected"]
-    message = f"must be {'one of ' if len(expected) > 1 else ''}{choices}, not {it}"
-    return document.problem(spot.where, message, _near(detail["input"], expected), at="value")
+    message, near = message_of(detail, _key(spot.where)), _near(detail["input"], choices(detail))
+    return document.problem(spot.where, message, near, at="value")
 
 
 def _no_type(document: Document, spot: Spot, _detail: Mapping[str, Any]) -> Problem:
@@ -192,9 +157,7 @@ def _unknown_type(document: Document, spot: Spot, detail: Mapping[str, Any]) -> 
 
 
 def _too_short(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
-    least = detail["ctx"]["min_length"]
-    entries = "entry" if least == 1 else "entries"
-    return document.problem(spot.where, f"must have at least {least} {entries}")
+    return document.problem(spot.where, message_of(detail))
 
 
 def _pattern(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Problem:
@@ -204,7 +167,8 @@ def _pattern(document: Document, spot: Spot, detail: Mapping[str, Any]) -> Probl
     if any(getattr(fact, "pattern", None) == pattern for fact in _NAME.metadata):
         hint = "at most 64 letters, digits, '_', '-' and '.', starting with a letter"
         return document.problem(spot.where, f"{it} is not a name", hint, at=at)
-    return document.problem(spot.where, f"{it} does not match the pattern {pattern}", at=at)
+    hint = "" if spot.field and spot.field.description else f"the form is {pattern}"
+    return document.problem(spot.where, message_of(detail, _key(spot.where)), hint, at=at)
 
 
 _SPECIAL: dict[str, Callable[[Document, Spot, Mapping[str, Any]], Problem]] = {
@@ -223,15 +187,9 @@ def _near(value: object, known: Sequence[str]) -> str:
     return f'did you mean "{near[0]}"?' if near else ""
 
 
+def _key(where: Where) -> str:
+    return str(where[-1]) if where else ""
+
+
 def _shown(value: object, where: Where) -> str:
-    """A value as written in the file, shortened; a possible secret is not repeated."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "keys and values"
-    if isinstance(value, list):
-        return "a list"
-    if where and SECRET_KEY.search(str(where[-1])):
-        return "this"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shown(value, _key(where))

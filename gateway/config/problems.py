@@ -14,8 +14,6 @@ from typing import Literal
 
 from gateway.api.contracts import ConfigError
 
-SECRET_KEY = re.compile(r"(?:^|[_-])(?:password|passwd|token|secret|api_?key)$", re.IGNORECASE)
-
 _WRITTEN = re.compile(
     r"""((?:password|passwd|token|secret|api_?key)["']?\s*:\s+)  # the key
         (?!["']?\$\{)                                        # a reference may be shown

@@ -75,6 +75,19 @@ async def test_numbers_json_and_sparkplug_become_tags_that_are_accepted(broker, 
     assert "Received PUBLISH from andon" not in log
 
 
+async def test_topics_with_the_names_of_other_types_become_tags(broker, tmp_path):
+    names = ("null", "true", "Yes", "off", "~", "1e3", "0x1f", "12:30", "2026-01-31", "007", "<<")
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        for number, name in enumerate(names):
+            await client.publish(name, number, retain=True)
+    file = tmp_path / "line.yaml"
+
+    done = await run(f"mqtt://127.0.0.1:{broker.port}", "--for", "1s", "-o", file)
+
+    assert done.exit_code == 0, done.output
+    assert {tag.topic for tag in load(file).sources["broker"].tags.values()} == set(names)
+
+
 async def test_only_the_given_topics_are_subscribed_to(broker):
     publishing = asyncio.create_task(keep_publishing(broker.port, ("a/x", "1"), ("b/x", "2")))
 

@@ -1,0 +1,117 @@
+"""Mistakes in options in words for people, instead of pydantic's (pure).
+
+Promises
+- No text names a Python type or class.
+- The value of a secret is not repeated.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+SECRET_KEY = re.compile(r"(?:^|[_-])(?:password|passwd|token|secret|api_?key)$", re.IGNORECASE)
+
+_WORDS = {
+    "string_type": "must be text, not {it}",
+    "string_sub_type": "must be text, not {it}",
+    "int_type": "must be a whole number, not {it}",
+    "int_from_float": "must be a whole number, not {it}",
+    "int_parsing": "must be a whole number, not {it}",
+    "int_parsing_size": "must be a whole number of fewer digits, not {it}",
+    "float_type": "must be a number, not {it}",
+    "float_parsing": "must be a number, not {it}",
+    "bool_type": "must be true or false, not {it}",
+    "bool_parsing": "must be true or false, not {it}",
+    "dict_type": "must hold keys and values, not {it}",
+    "model_type": "must hold keys and values, not {it}",
+    "model_attributes_type": "must hold keys and values, not {it}",
+    "list_type": "must be a list, not {it}",
+    "tuple_type": "must be a list, not {it}",
+    "set_type": "must be a list, not {it}",
+    "frozen_set_type": "must be a list, not {it}",
+    "path_type": "must be a path, not {it}",
+    "finite_number": "must be a finite number, not {it}",
+    "greater_than": "must be greater than {gt}, not {it}",
+    "greater_than_equal": "must be at least {ge}, not {it}",
+    "less_than": "must be less than {lt}, not {it}",
+    "less_than_equal": "must be at most {le}, not {it}",
+    "multiple_of": "must be a multiple of {multiple_of}, not {it}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "missing": "is missing",
+    "extra_forbidden": "unknown key",
+    "union_tag_not_found": "its type is missing",
+    "string_pattern_mismatch": "{it} does not have the right form",
+    "none_required": "must be left out, not {it}",
+}
+_OWN_PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
+
+
+def message_of(detail: Mapping[str, Any], key: str = "") -> str:
+    """What is wrong with one value, from an entry of `ValidationError.errors()`.
+
+    `key` is the value's key, by which a secret is recognised.
+    """
+    it = shown(detail["input"], key)
+    if detail["type"] in ("enum", "literal_error"):
+        return f"must be {one_of(choices(detail))}, not {it}"
+    words = _WORDS.get(detail["type"])
+    if words is not None:
+        facts = {name: fact for name, fact in detail.get("ctx", {}).items() if name != "it"}
+        return _singular(words.format(it=it, **facts))
+    # A validator's own words; and those of types that only a plugin uses.
+    own = _OWN_PREFIX.sub("", str(detail["msg"]))
+    own = re.sub(r"^Input should ", "must ", own)
+    return " ".join(re.sub(r"^(?:Input|Value) (?=is |must )", "", own).split())
+
+
+def _singular(text: str) -> str:
+    return re.sub(r"\b1 (character|entr)(?:s|ies)\b", _one, text)
+
+
+def _one(match: re.Match[str]) -> str:
+    return f"1 {match[1]}{'y' if match[1] == 'entr' else ''}"
+
+
+def choices(detail: Mapping[str, Any]) -> list[str]:
+    """The values that an enumeration or a literal may have."""
+    expected = str(detail["ctx"]["expected"])
+    return re.findall(r"'([^']*)'", expected) or [expected]
+
+
+def one_of(values: Sequence[str]) -> str:
+    """'tcp', 'one of tcp, udp'."""
+    return f"{'one of ' if len(values) > 1 else ''}{', '.join(values)}"
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """Each mistake with its option, as in 'port: must be at most 65535, not 70000'."""
+    found = []
+    for detail in error.errors(include_url=False):
+        steps = [str(step) for step in detail["loc"]]
+        key = next((step for step in reversed(steps) if not step.isdigit()), "")
+        where = ".".join(steps)
+        found.append(": ".join(part for part in (where, message_of(detail, key)) if part))
+    return list(dict.fromkeys(found))
+
+
+def shown(value: object, key: str = "") -> str:
+    """A value as written in a file, shortened; what may be a secret is not repeated."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "keys and values"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "a list"
+    if SECRET_KEY.search(key):
+        return "this"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return "this"
+    return text if len(text) <= 60 else f"{text[:57]}..."

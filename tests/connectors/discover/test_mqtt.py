@@ -104,7 +104,7 @@ async def test_only_the_given_topics_are_subscribed_to(broker):
         (["mqtt://127.0.0.1:1"], 1, "refused"),
         (["http://h"], 1, "is not a broker's URL"),
         (["mqtt://u:p@h"], 1, "does not belong in the URL"),
-        (["mqtt://h:99999"], 1, "out of range"),
+        (["mqtt://h:99999"], 1, "from 1 to 65535"),
         (["h", "--password", "x", "--username", "u"], 1, "clear text"),
         (["h", "--for", "30"], 2, "is not a duration"),
     ],

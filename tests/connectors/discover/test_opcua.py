@@ -133,7 +133,7 @@ async def test_a_secured_server_becomes_a_line_file_with_its_security(secured, t
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--policy", "Basic128Rsa15", "--trusted", "x", *OURS], "'Basic256Sha256'"),
+        (["--policy", "Basic128Rsa15", "--trusted", "x", *OURS], "one of Basic256Sha256"),
         (["--policy", "Basic256Sha256", *OURS], "add `server_certificate:`"),
         (["--policy", "Basic256Sha256", "--trusted", "x"], "add --certificate"),
         (["--username", "me"], "go together"),

@@ -16,6 +16,7 @@ from typing import Any, cast
 from connectors.modbus import framing
 from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND
 
 
@@ -106,7 +107,7 @@ def make_client(
             )
         except RuntimeError as error:
             raise ConfigError(
-                "a serial port needs pyserial: pip install 'andon[serial]'"
+                f"a serial port needs pyserial: {how_to_install('serial')}"
             ) from error
     common["port"] = options.tcp_port
     if options.transport == "tls":

@@ -17,6 +17,7 @@ from connectors.simulator.mqtt_publisher import iso
 from connectors.simulator.pump import EPOCH, STEP, Plant
 from connectors.simulator.signals import TAGS
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND, Nanos
 
 Row = tuple[int, Readings]
@@ -104,7 +105,7 @@ def _parquet_writer(path: Path) -> Iterator[Callable[[list[Row]], None]]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ConfigError(
-            "Parquet needs pyarrow: install andon[train], or record to a .csv file"
+            f"Parquet needs pyarrow: {how_to_install('train')}; or record to a .csv file"
         ) from error
     columns = [pa.field("timestamp", pa.timestamp("ns", tz="UTC"))]
     schema = pa.schema([*columns, *(pa.field(tag, pa.float64()) for tag in TAGS)])

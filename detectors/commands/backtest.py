@@ -13,6 +13,7 @@ from detectors.commands.parameters import ConditionParameter, check_extra
 from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 
@@ -127,7 +128,7 @@ def _detector(bundle: Path, alarm: dict[str, Any]) -> Any:
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
-        raise ConfigError("reading recorded data needs pyarrow: install andon[train]")
+        raise ConfigError(f"reading recorded data needs pyarrow: {how_to_install('train')}")
     from detectors.evaluation.apply import detector_for
 
     names = ("settle", "on_delay", "off_delay")

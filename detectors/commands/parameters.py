@@ -9,6 +9,7 @@ import click
 from pydantic import ValidationError
 
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.model import Nanos
 
 _EXTRA = {
@@ -50,10 +51,10 @@ class ConditionParameter(click.ParamType[str]):
 
 
 def check_extra() -> None:
-    """ConfigError if a package of the extra `andon[train]` is not installed."""
+    """ConfigError if a package of the extra `train` is not installed."""
     missing = [package for module, package in _EXTRA.items() if find_spec(module) is None]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} not installed: install andon[train]")
+        raise ConfigError(f"{', '.join(missing)} not installed: {how_to_install('train')}")
 
 
 def model_identity(name: str, version: str | None) -> Any:

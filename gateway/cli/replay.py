@@ -16,6 +16,7 @@ import click
 from gateway.api import progress
 from gateway.api.click_types import MOMENT
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.model import Envelope, Kind, Nanos
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
@@ -125,7 +126,7 @@ def need_pyarrow() -> None:
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
-        raise ConfigError("reading history needs pyarrow: install andon[history]")
+        raise ConfigError(f"reading history needs pyarrow: {how_to_install('history')}")
 
 
 def own_history(config: Any) -> Path:

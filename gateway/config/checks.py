@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
+from gateway.api.extras import how_to_install
 from gateway.api.options import Secret
 from gateway.api.wording import SECRET_KEY
 from gateway.config.document import Document, Where
@@ -187,7 +188,7 @@ def _remote_health(document: Document, security: SecuritySection) -> Iterator[Pr
 
 def _history_extra(document: Document) -> Iterator[Problem]:
     if document.get("history") is not None and find_spec("pyarrow") is None:
-        hint = "install andon[history], or leave history out"
+        hint = f"{how_to_install('history')}, or leave history out"
         yield document.problem(("history",), "history needs pyarrow, which is not installed", hint)
 
 

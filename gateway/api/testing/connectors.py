@@ -26,6 +26,8 @@ class ConnectorContract(PluginContract):
     """What every connector must keep to. Subclass it and override `harness`."""
 
     group = "andon.connectors"
+    needed_options = ("type", "tags")
+    example = "write it as in a line file, as in options = {'type': 'mine', 'tags': {...}}"
     within: ClassVar[float] = 30.0
     """Seconds to wait for a sample, an answer or SourceLost."""
     promptly: ClassVar[float] = 10.0

@@ -21,6 +21,8 @@ class DetectorContract(PluginContract):
     """What every detector must keep to. Subclass it and override `harness`."""
 
     group = "andon.detectors"
+    needed = ("options", "tags")
+    example = "give it `options` as in a line file, and `tags`, a list of Tag"
 
     @pytest.fixture
     def tags(self, harness: DetectorHarness) -> Mapping[str, Tag]:

@@ -26,6 +26,12 @@ class PluginContract:
     )
     """Modules that are too slow to be loaded by `andon check`: importing the plugin loads none."""
 
+    needed: ClassVar[Sequence[str]] = ("options",)
+    """What every harness of this kind says."""
+    needed_options: ClassVar[Sequence[str]] = ("type",)
+    """The keys of its options without which nothing can be tested."""
+    example: ClassVar[str] = "write it as in a line file, as in options = {'type': 'mine'}"
+
     @pytest.fixture
     def places(self, tmp_path: Path) -> Places:
         """Two empty folders: beside the line file, and the line's state."""
@@ -38,6 +44,16 @@ class PluginContract:
     def harness(self) -> Any:
         """What the plugin is tested with; to be overridden."""
         pytest.fail(f"override the fixture `harness` in {type(self).__name__}")
+
+    @pytest.fixture(autouse=True)
+    def _harness_is_complete(self, harness: Any) -> None:
+        """Says what a harness lacks, before a test fails of it."""
+        missing = [name for name in self.needed if not getattr(harness, name, None)]
+        if missing:
+            pytest.fail(f"{type(harness).__name__} lacks {' and '.join(missing)}: {self.example}")
+        for key in self.needed_options:
+            if key not in harness.options:
+                pytest.fail(f"the options of {type(harness).__name__} lack {key!r}: {self.example}")
 
     @pytest.fixture
     def plugin(self, harness: Any) -> Any:

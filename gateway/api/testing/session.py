@@ -14,7 +14,7 @@ import pytest
 from gateway.api.bounds import Bounds
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality, SampleBatch, Tag
-from gateway.api.testing.source import FilledSource, Published, Received, iso, same
+from gateway.api.testing.source import CLOCK_SLACK, FilledSource, Published, Received, iso, same
 
 
 class ComparedSession:
@@ -80,6 +80,21 @@ class ComparedSession:
         return (
             f"{tag}: {published.shown(tag)} was published at {iso(published.at)} and did "
             f"not arrive within {self._within:g} s; last samples: {'; '.join(last) or 'none'}"
+            f"{self._time_hint(tag, published)}"
+        )
+
+    def _time_hint(self, tag: str, published: Published) -> str:
+        """What to do if only the time of a sample was wrong: it is that of its arrival."""
+        came = any(
+            same(each.value, published.expected[tag]) and abs(each.at - each.arrived) <= CLOCK_SLACK
+            for each in self.samples
+            if each.tag == tag and each.arrived >= published.since
+        )
+        if not (came and self._source.harness.has_time):
+            return ""
+        return (
+            "; the value came with the time at which it was read: give it the reading's own time, "
+            "or set `has_time = False` in the harness if the source says no times"
         )
 
     def take(self, batch: SampleBatch) -> None:

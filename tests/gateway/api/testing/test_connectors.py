@@ -28,7 +28,7 @@ MISTAKES = {
     "is_an_hour_late": (READING, "its time is wrong"),
     "is_an_hour_early": (READING, "its time is wrong"),
     "reports_local_time": ([VALUES], "its time is wrong"),
-    "reports_the_time_of_arrival": ([VALUES, BOUNDS, BAD, BACK], "did not arrive within 30 s"),
+    "reports_the_time_of_arrival": ([VALUES, BOUNDS, BAD, BACK], "set `has_time = False`"),
     "ignores_bounds": ([CARRY, BOUNDS], "4500 (out of bounds, so bad) was published"),
     "clips_to_its_bounds": ([BOUNDS], "4500 (out of bounds, so bad) was published"),
     "takes_bad_for_zero": ([BAD], "no value was published"),

@@ -99,3 +99,32 @@ def test_files_are_those_of_both_folders(tmp_path):
     (tmp_path / "state" / "opcua").mkdir(parents=True)
     (tmp_path / "config" / "line.yaml").touch()
     assert files_in(places) == {tmp_path / "config/line.yaml", tmp_path / "state/opcua"}
+
+
+@pytest.mark.parametrize(
+    ("contract", "body", "message"),
+    [
+        ("Sink", "pass", "Mine lacks options: write it as in a line file"),
+        ("Sink", "options = {}", "Mine lacks options"),
+        ("Sink", "options = {'path': 'x'}", "the options of Mine lack 'type'"),
+        ("Connector", "pass", "Mine lacks options"),
+        ("Connector", "options = {'type': 'mine'}", "the options of Mine lack 'tags'"),
+        ("Detector", "options = {'type': 'mine'}", "Mine lacks tags: give it `options`"),
+        ("Detector", "pass", "Mine lacks options and tags"),
+    ],
+)
+def test_a_harness_that_lacks_something_is_told_what(pytester, contract, body, message):
+    module = pytester.makepyfile(
+        "import pytest\n"
+        f"from gateway.api.testing import {contract}Contract, {contract}Harness\n"
+        f"class Mine({contract}Harness): {body}\n"
+        f"class TestMine({contract}Contract):\n"
+        "    @pytest.fixture\n"
+        "    def harness(self): return Mine()\n"
+    )
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    options = ("-p", "no:hypothesispytest", "-k", "its_options_name_its_type")
+    _, _, [report] = pytester.inline_run(module, *options).listoutcomes()
+
+    assert message in report.longreprtext
+    assert "AttributeError" not in report.longreprtext

@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 
 from gateway.api.contracts import ConfigError
-from gateway.api.wording import sentences
+from gateway.api.mistakes import sentences
 
 if TYPE_CHECKING:
     from connectors.opcua.options import OpcUaOptions

@@ -23,7 +23,7 @@ from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.receive_queue import ReceiveQueue
 from connectors.mqtt.sparkplug.reader import KEPT
 from gateway.api.contracts import ConfigError, SourceLost
-from gateway.api.wording import sentences
+from gateway.api.mistakes import sentences
 
 Progress = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from connectors.modbus.connection import Parity, Transport
-from gateway.api.wording import sentences
+from gateway.api.mistakes import sentences
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -26,9 +26,9 @@ from detectors.bundle.safety import check_model
 from detectors.bundle.threshold import Calibration
 from gateway.api.conditions import When
 from gateway.api.contracts import ModelError
+from gateway.api.mistakes import sentences
 from gateway.api.model import SECOND, Floats, Nanos, Reference
 from gateway.api.options import Duration, Name, PositiveDuration, Strict, format_duration
-from gateway.api.wording import sentences
 
 MODEL, MANIFEST = "model.onnx", "manifest.json"
 FORMAT = 1

@@ -19,8 +19,8 @@ from detectors.data.resample import cut_windows
 from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError, Places
+from gateway.api.mistakes import sentences
 from gateway.api.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
-from gateway.api.wording import sentences
 from gateway.core.alerts import AlertMachine
 
 CHUNK = 4096

@@ -17,8 +17,8 @@ from typing import Any
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
+from gateway.api.mistakes import SECRET_KEY
 from gateway.api.options import Secret
-from gateway.api.wording import SECRET_KEY
 from gateway.config.document import Document, Where
 from gateway.config.problems import Problem
 from gateway.config.schema import SecuritySection

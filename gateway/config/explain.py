@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from gateway.api.mistakes import choices, message_of, shown
 from gateway.api.options import Name
-from gateway.api.wording import choices, message_of, shown
 from gateway.config import plugins
 from gateway.config.document import Document, Where, dotted
 from gateway.config.locate import Model, Spot, fields, find, is_model, plain, types_of

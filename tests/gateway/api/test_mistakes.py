@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from gateway.api.mistakes import sentences
 from gateway.api.options import Duration, Name, PositiveDuration, Secret, Size, Strict, Url
-from gateway.api.wording import sentences
 
 
 class Colour(enum.StrEnum):

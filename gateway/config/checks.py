@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
+from gateway.api.addresses import bare_host
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
@@ -180,7 +181,14 @@ def _insecure(document: Document, security: SecuritySection) -> Iterator[Problem
 
 def _remote_health(document: Document, security: SecuritySection) -> Iterator[Problem]:
     host = document.get("health", "host")
-    if isinstance(host, str) and not (security.allow_remote_health or _is_loopback(host)):
+    if not isinstance(host, str):
+        return
+    try:
+        bare_host(host)
+    except ValueError as error:
+        yield document.problem(("health", "host"), str(error), at="value")
+        return
+    if not (security.allow_remote_health or _is_loopback(host)):
         message = f"{host} is reachable from the network"
         hint = "use 127.0.0.1, or set security.allow_remote_health in the site file"
         yield document.problem(("health", "host"), message, hint, at="value")

@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from gateway.api.addresses import http_url
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.model import SECOND, Envelope, Kind, Probe
 from gateway.api.options import PositiveDuration, Secret, Size, Url
@@ -37,7 +38,7 @@ class InfluxOptions(TlsOptions):
     """InfluxDB over /api/v2/write."""
 
     type: Literal["influx"] = "influx"
-    url: Url
+    url: Annotated[Url, AfterValidator(http_url)]
     """The URL of the server, without a path: https://influx.example.com:8086."""
     bucket: str
     """The bucket; in InfluxDB 3 the database."""
@@ -51,7 +52,7 @@ class InfluxOptions(TlsOptions):
     """At most this many bytes per hour for summaries and reports; alerts are always sent."""
     gzip: bool = True
     """Compress requests."""
-    proxy: Url | None = None
+    proxy: Annotated[Url, AfterValidator(http_url)] | None = None
     """An HTTP proxy: http://proxy.example.com:3128; none if not given."""
     proxy_username: str | None = None
     """The user name at the proxy."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Point, Probe
@@ -30,7 +31,7 @@ class MqttSinkOptions(TlsOptions):
     """Alerts to an MQTT broker."""
 
     type: Literal["mqtt"] = "mqtt"
-    host: str
+    host: Host
     """The broker."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """1883, or 8883 with tls, if not given."""

@@ -1,0 +1,68 @@
+"""Hosts and URLs as a line file gives them, with what would be right (pure)."""
+
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator
+
+_PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)")
+_HTTP_PORT = 8086
+
+
+def bare_host(text: str) -> str:
+    """The name or address of a host; ValueError with what would be right for anything else."""
+    if not text.strip():
+        raise ValueError("is empty: write a name or an address, as in 192.168.0.10")
+    if text != text.strip() or re.search(r"\s", text):
+        raise ValueError("must not contain spaces")
+    rest = text.partition("://")[2] if "://" in text else text
+    place = rest.partition("/")[0].rpartition("@")[2]
+    match = _PORT.fullmatch(place)
+    name = (match["host"] if match else place).strip("[]")
+    if match:
+        raise ValueError(f"holds a port: write `host: {name}` and `port: {match['port']}`")
+    if name != text:
+        raise ValueError(f"is more than a name or an address: write `host: {name or 'NAME'}`")
+    return text
+
+
+def http_url(text: str) -> str:
+    """A URL with http:// or https:// and a host; ValueError with what would be right."""
+    if "://" not in text:
+        raise ValueError(f"has no scheme: write it as in {_proposed(text)}")
+    parts = _split(text)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"must start with http:// or https://, not {parts.scheme}://")
+    if not parts.hostname:
+        raise ValueError(f"names no host: write it as in {parts.scheme}://influx.example.com")
+    if re.search(r"\s", text):
+        raise ValueError("must not contain spaces")
+    if parts.query or parts.fragment:
+        raise ValueError("ends with ? or #: write only the server's URL")
+    return text
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(
+            "holds a wrong host or port: write it as in https://influx.example.com:8086"
+        ) from error
+    return parts
+
+
+def _proposed(text: str) -> str:
+    """What was probably meant; plain HTTP only within this machine."""
+    place = re.sub(r"^(?:https?:)?/*", "", text.strip())
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(:\d+)?", place):
+        return f"https://influx.example.com:{_HTTP_PORT}"
+    host = place.partition(":")[0]
+    is_local = host in ("localhost", "127.0.0.1")
+    return f"http{'' if is_local else 's'}://{place}"
+
+
+Host = Annotated[str, AfterValidator(bare_host)]
+"""The name or address of a host, without a scheme, port or path."""

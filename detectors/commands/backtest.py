@@ -16,6 +16,7 @@ from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
+from gateway.history.reader_options import reader_options
 
 _PATH = click.Path(path_type=Path)
 
@@ -44,6 +45,7 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("bundle", type=_PATH)
 @click.argument("data", nargs=-1, required=True, type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="CSV file to write.")
+@reader_options
 @_alarm_options
 def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None:
     """Score recorded data with the model of BUNDLE, window by window.
@@ -78,6 +80,7 @@ def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None
               help="Recovery time after an event, left out of the graced rates.")  # fmt: skip
 @click.option("--report", "page", type=_PATH, help="HTML file of the report, with plots.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@reader_options
 @_alarm_options
 def backtest(
     bundle: Path,

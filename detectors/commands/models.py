@@ -15,6 +15,7 @@ from detectors.commands.parameters import (
 from detectors.importing.signature import KINDS, LAYOUTS
 from gateway.api import progress
 from gateway.api.click_types import DURATION
+from gateway.history.reader_options import reader_options
 
 _PATH = click.Path(path_type=Path)
 
@@ -33,6 +34,7 @@ def models() -> None:
     type=_PATH,
     help="Recorded normal running, CSV or Parquet; may be repeated.",
 )
+@reader_options
 @click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
 @click.option("--name", help="Id of the model.  [default: name of the folder]")
 @click.option("--model-version", help="Version of the model.  [default: time in UTC]")

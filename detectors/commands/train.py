@@ -19,6 +19,7 @@ from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos
+from gateway.history.reader_options import reader_options
 
 _PATH = click.Path(path_type=Path)
 
@@ -26,6 +27,7 @@ _PATH = click.Path(path_type=Path)
 @click.command("train")
 @click.argument("files", nargs=-1, type=_PATH, metavar="[LINE.yaml]")
 @click.option("--data", multiple=True, type=_PATH, help="CSV or Parquet; may be repeated.")
+@reader_options
 @click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
 @click.option("--name", help="Id of the model.  [default: name of the folder]")
 @click.option("--model-version", help="Version of the model.  [default: time in UTC]")

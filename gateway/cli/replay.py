@@ -18,6 +18,7 @@ from gateway.api.click_types import MOMENT
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import Envelope, Kind, Nanos
+from gateway.history.reader_options import reader_options
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
 _FOREVER: Nanos = 2**62
@@ -34,6 +35,7 @@ _PATH = click.Path(exists=True, path_type=Path)
     type=_PATH,
     help="History files or folders, or CSV or Parquet; default: the line's own history.",
 )
+@reader_options
 @click.option("--from", "since", type=MOMENT, help="ISO 8601, UTC unless it has an offset.")
 @click.option("--to", "until", type=MOMENT, help="Up to, but not including.")
 @click.option(

@@ -1,18 +1,13 @@
-"""Reads recordings of other systems: wide CSV or Parquet, a column of times and one for each tag.
+"""Reads recordings of other systems: CSV or Parquet, with a column of times and one for each tag.
 
 Promises
-- The column of times is the one named timestamp, time, datetime or at, or else the first, if it
-  holds times; ISO 8601 (UTC without an offset) or seconds, milli-, micro- or nanoseconds since
-  1970.
-- `,`, `;` and tab are recognised, and the decimal comma with the latter two.
-- A cell that is not a number is missing. A column with hardly any numbers, or without a name, is
-  left out and reported.
+- What the file does not say clearly is refused with the option that settles it, or said before
+  anything is learnt from it: the column, format, zone and order of the times, the separators, and
+  whatever is skipped (docs/history.md).
 - Files are joined in the order of time. A file that cannot be read is a ConfigError that names it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +15,17 @@ import numpy as np
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Floats, Quality, SampleBatch, Times
+from gateway.history.columns import Columns, load
+from gateway.history.delimited.numbers import numbers_of
+from gateway.history.long_form import as_wide
+from gateway.history.reading import Notes, Reading, current
+from gateway.history.times.column import source_of
+from gateway.history.times.order import Ordered, in_order
+from gateway.history.times.read import read_times
 
-_TIME_NAMES = ("timestamp", "time", "datetime", "at")
-_EPOCH_UNITS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000))
-_LATEST = 2.0**63
-"""In ns since 1970."""
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_ROW_NUMBERS = frozenset(
+    ("id", "no", "no.", "nr", "nr.", "#", "n", "index", "idx", "row", "rownum", "lfd", "lfdnr")
+)
 
 
 class Recording(NamedTuple):
@@ -36,6 +36,8 @@ class Recording(NamedTuple):
     values: Floats
     left_out: dict[str, str]
     """Columns that are not tags, with the reason."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what the reader skipped, assumed or corrected."""
 
     def only(self, names: Sequence[str]) -> "Recording":
         """The recording with these tags only."""
@@ -48,14 +50,27 @@ class Recording(NamedTuple):
 def joined(parts: Sequence[tuple[Path, Recording]]) -> Recording:
     """The recordings, each with its path, joined to one; ConfigError if their columns differ."""
     path, first = parts[0]
+    if len(parts) == 1:
+        return first
     for other, part in parts[1:]:
         if set(part.names) != set(first.names):
             odd = ", ".join(sorted(set(part.names) ^ set(first.names)))
             raise ConfigError(f"{other} does not have the same columns as {path}: {odd}")
     times = np.concatenate([part.times for _, part in parts])
     values = np.concatenate([part.only(first.names).values for _, part in parts])
+    notes = [note for _, part in parts for note in part.notes]
     order = np.argsort(times, kind="stable")
-    return first._replace(times=times[order], values=values[order])
+    times, values = times[order], values[order]
+    repeated = np.concatenate([[False], _repeats(times, values)])
+    if repeated.any():
+        notes.append(f"{int(repeated.sum()):,} rows stand in several files, and are used once")
+        current().tell(notes[-1])
+    return first._replace(times=times[~repeated], values=values[~repeated], notes=tuple(notes))
+
+
+def _repeats(times: Times, values: Floats) -> Any:
+    equal = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return (np.diff(times) == 0) & equal.all(axis=1)
 
 
 def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
@@ -71,131 +86,69 @@ def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
     return SampleBatch(tag, recording.times[row], values[row, column], good)
 
 
-def read_file(path: Path) -> Recording:
-    """The recording in a file, its rows in the order of the file; ConfigError."""
-    import pyarrow as pa
+def read_file(path: Path, reading: Reading | None = None) -> Recording:
+    """The recording in a file, its rows in the order of time; ConfigError if it is none.
 
-    try:
-        table = _table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    names = [name.strip() for name in table.column_names]
-    _check_names(path, names)
-    at = next((i for i, name in enumerate(names) if name.lower() in _TIME_NAMES), 0)
-    times, known = _times(path, names[at], table.column(at).combine_chunks())
-    columns: dict[str, Floats] = {}
-    left_out: dict[str, str] = {}
-    for number, name in enumerate(names):
-        if number != at:
-            column = _numbers(table.column(number).combine_chunks()) if name else None
-            if column is None:
-                left_out[name] = "hardly any numbers" if name else "a column without a name"
-            else:
-                columns[name] = column[known]
-    if not columns:
-        raise ConfigError(f"{path} has no column with numbers beside the times")
-    return Recording(tuple(columns), times, np.stack(list(columns.values()), axis=1), left_out)
+    What was skipped or assumed is told to `reading`, by default the command's, and kept in the
+    notes.
+    """
+    reading = reading or current()
+    columns, notes = load(path)
+    recording = _recording(columns, reading, notes)
+    sentences = tuple(f"{path}: {sentence}" for sentence in notes.sentences)
+    for sentence in sentences:
+        reading.tell(sentence)
+    return recording._replace(notes=sentences)
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
-    if len(names) < 2:
-        raise ConfigError(
-            f"{path} must hold a column of times and at least one column of values, with ',', ';' "
-            f"or a tab between them; it has one column, {names[0]!r}"
-        )
-    duplicate = next((name for name in names if name and names.count(name) > 1), None)
-    if duplicate is not None:
-        raise ConfigError(f"{path} has several columns named {duplicate!r}: give each its own name")
-
-
-def _table(path: Path) -> Any:
-    from pyarrow import csv, parquet
-
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return parquet.read_table(path)
-    delimiter, decimal = _dialect(path)
-    return csv.read_csv(
-        path,
-        # With several threads errors would lack the number of the wrong row.
-        read_options=csv.ReadOptions(use_threads=False),
-        parse_options=csv.ParseOptions(delimiter=delimiter),
-        convert_options=csv.ConvertOptions(decimal_point=decimal, strings_can_be_null=True),
+def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
+    source = source_of(columns, reading, notes)
+    read = read_times(columns, source, reading, notes)
+    rows, times = columns.only(read.is_known), read.times[read.is_known]
+    wide = as_wide(rows, times, source.columns, reading.decimal, notes)
+    if wide is not None:
+        numbers = np.arange(1, len(wide.times) + 1, dtype=np.int64)
+        ordered = in_order(Ordered(wide.times, wide.values, numbers), reading.present, notes)
+        return Recording(wide.names, ordered.times, ordered.values, {})
+    values, left_out = _values(rows, source.columns, reading, notes)
+    table = np.stack(list(values.values()), axis=1)
+    ordered = in_order(
+        Ordered(times, table, rows.numbers), reading.present, notes, is_local=read.is_local
     )
+    return Recording(tuple(values), ordered.times, ordered.values, left_out)
 
 
-def _dialect(path: Path) -> tuple[str, str]:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header, row = file.readline(), file.readline()
-    if "\ufffd" in header or "\0" in header:
-        raise ConfigError(f"{path} is not text in UTF-8: save it as CSV with that encoding")
-    delimiter = max(",;\t", key=header.count)
-    return delimiter, "," if delimiter != "," and re.search(r"\d,\d", row) else "."
+def _values(
+    columns: Columns, aside: Sequence[int], reading: Reading, notes: Notes
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """The columns of numbers by name, and the others with the reason why they are none."""
+    named = {n: name for n, name in enumerate(columns.names) if name and n not in aside}
+    texts = {name: columns.arrays[n] for n, name in named.items() if columns.is_text(n)}
+    found = numbers_of(texts, columns.numbers, notes, reading.decimal)
+    values, left_out = dict[str, Floats](), dict[str, str]()
+    for n, name in enumerate(columns.names):
+        if n in aside:
+            continue
+        column = found[name].values if name in found else _typed(columns.arrays[n])
+        if not name:
+            left_out[name] = "a column without a name"
+        elif column is None:
+            left_out[name] = found[name].reason if name in found else "hardly any numbers"
+        elif name.lower() in _ROW_NUMBERS and (np.diff(column) == 1).all():
+            left_out[name] = "the number of the row"
+        else:
+            values[name] = column
+    if not values:
+        raise notes.refuse("has no column with numbers beside the times")
+    return values, left_out
 
 
-def _times(path: Path, name: str, column: Any) -> tuple[Times, Any]:
-    """The times in ns of the rows that have one, and a mask of these rows."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if pa.types.is_floating(column.type):
-        column = compute.if_else(compute.is_finite(column), column, None)
-    try:
-        times = _nanos(column.drop_null(), is_named=name.lower() in _TIME_NAMES)
-    except (AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: the column {name!r} does not hold times ({error}); write them as "
-            "2026-01-31T12:00:00Z or as seconds since 1970, in a column named timestamp"
-        ) from error
-    return times, np.asarray(column.is_valid())
-
-
-def _nanos(column: Any, *, is_named: bool) -> Times:
-    """The times in ns of a column without nulls; ValueError or AttributeError if it has none."""
+def _typed(column: Any) -> Floats | None:
+    """The numbers of a column of Parquet; None if it holds none."""
     import pyarrow as pa
 
     kind = column.type
-    if not len(column):
-        raise ValueError("it is empty")
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        zone = getattr(kind, "tz", None)
-        nanos = column.cast(pa.timestamp("ns", tz=zone)).cast(pa.int64())
-        return np.asarray(nanos, dtype=np.int64)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = np.asarray(column)
-        if not is_named and (np.diff(numbers) < 0).any():
-            raise ValueError("its numbers go up and down")
-        return _epoch(numbers)
-    texts = [datetime.fromisoformat(text.strip()) for text in column.to_pylist()]
-    seconds = [(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() for at in texts]
-    return _epoch(np.round(np.array(seconds) * 1e6), 1_000)
-
-
-def _epoch(numbers: Any, factor: int | None = None) -> Times:
-    """Numbers since 1970 in ns; without a `factor` the unit follows from their size."""
-    size = float(np.median(np.abs(numbers)))
-    factor = factor or next((factor for limit, factor in _EPOCH_UNITS if size < limit), 1)
-    if float(np.abs(numbers.astype(np.float64)).max()) * factor >= _LATEST:
-        raise ValueError("one is before 1678 or after 2262")
-    if np.issubdtype(numbers.dtype, np.integer):
-        return np.asarray(numbers.astype(np.int64) * factor)
-    # Whole units separately, so that the fraction keeps its digits.
-    whole = np.floor(numbers)
-    return np.asarray(
-        whole.astype(np.int64) * factor + np.round((numbers - whole) * factor).astype(np.int64)
-    )
-
-
-def _numbers(column: Any) -> Floats | None:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        fits = compute.match_substring_regex(column, _NUMBER)
-        column = compute.utf8_trim_whitespace(compute.if_else(fits, column, None))
-        if column.null_count * 2 > len(column):
-            return None
-    elif pa.types.is_boolean(kind):
+    if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         return None

@@ -1,0 +1,1 @@
+"""Text files with a column for each tag: encoding, layout, rows and numbers."""

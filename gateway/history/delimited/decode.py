@@ -1,0 +1,82 @@
+"""The text of a file, or why it is not one."""
+
+import codecs
+import re
+from pathlib import Path
+
+from gateway.api.contracts import ConfigError
+from gateway.history.reading import Notes
+
+_SIGNATURES = (
+    (b"PK\x03\x04", "an Excel workbook or a zip archive: save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save the sheet as CSV"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+    (b"BZh", "compressed with bzip2: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it first"),
+    (b"%PDF", "a PDF document: export the table as CSV"),
+    (b"SQLite format 3", "a SQLite database: export the table as CSV"),
+    (b"\x89HDF", "an HDF5 file: export the table as CSV or Parquet"),
+)
+_MARKUP = re.compile(r"<[!?A-Za-z]")
+_JSON = re.compile(r"(\{\s*[\"}]|\[\s*[\[{\"\d])")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+_LOOK = 4096
+PARQUET = b"PAR1"
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; ConfigError if it cannot be read or is empty."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not data.strip(b"\x00 \t\r\n"):
+        raise ConfigError(f"{path} cannot be read: it is empty")
+    return data
+
+
+def decode(data: bytes, notes: Notes) -> str:
+    """The text, in UTF-8, UTF-16 or Windows-1252; ConfigError if it is not a table."""
+    for signature, what in _SIGNATURES:
+        if data.startswith(signature):
+            raise notes.refuse(f"not a table in text, but {what}")
+    text = _decoded(data, notes)
+    start = text[:_LOOK].lstrip()
+    if len(_CONTROL.findall(start)) > len(start) / 100:
+        raise notes.refuse("not a table in text, but binary data: export it as CSV or Parquet")
+    if _MARKUP.match(start):
+        raise notes.refuse("not a table in text, but HTML or XML: export the data as CSV")
+    if _JSON.match(start):
+        raise notes.refuse("not a table in text, but JSON: export the data as CSV")
+    if not start:
+        raise notes.refuse("cannot be read: it is empty")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(data: bytes, notes: Notes) -> str:
+    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if data.startswith(mark):
+            return data.decode("utf-16", errors="replace")
+    if wide := _utf_16(data):
+        notes.say("read as UTF-16")
+        return data.decode(wide, errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start >= len(data) - 3:
+            # A file that was cut within a letter.
+            return data[: error.start].decode("utf-8-sig")
+    text = data.decode("cp1252", errors="replace")
+    if not _CONTROL.search(text[:_LOOK]):
+        notes.say("not UTF-8; read as Windows-1252, the encoding of Excel in Western Europe")
+    return text
+
+
+def _utf_16(data: bytes) -> str | None:
+    """The byte order of UTF-16 without a mark: every second byte of a Latin text is zero."""
+    start = data[:_LOOK]
+    zeros = [start[n::2].count(0) / max(len(start) // 2, 1) for n in (0, 1)]
+    if max(zeros) < 0.8 or min(zeros) > 0.05:
+        return None
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"

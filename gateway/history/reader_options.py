@@ -1,0 +1,47 @@
+"""Options of all commands that read recordings."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from gateway.history.reading import Reading, reading_as
+
+
+def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options about files, which hold for every file that the command reads.
+
+    What the reader says goes to stderr, before anything is learnt or replayed.
+    """
+
+    @wraps(command)
+    def with_reading(
+        *args: Any,
+        time_format: str | None,
+        timezone: str | None,
+        time_column: tuple[str, ...],
+        decimal: str | None,
+        **options: Any,
+    ) -> Any:
+        said = Reading(time_format, timezone, time_column, decimal, tell=_tell)
+        with reading_as(said):
+            return command(*args, **options)
+
+    options = (
+        click.option("--time-format", metavar="FORMAT",
+                     help="Format of the times in a text file, as in '%d/%m/%Y %H:%M:%S'."),
+        click.option("--timezone", metavar="ZONE",
+                     help="Zone of times without one: Europe/Berlin or +01:00.  [default: UTC]"),
+        click.option("--time-column", metavar="NAME", multiple=True,
+                     help="Column of the times; twice for date and time of day."),
+        click.option("--decimal", type=click.Choice([".", ","]),
+                     help="Decimal separator of a text file, if it leaves that open."),
+    )  # fmt: skip
+    for option in reversed(options):
+        with_reading = option(with_reading)
+    return with_reading
+
+
+def _tell(sentence: str) -> None:
+    click.echo(f"note: {sentence}", err=True)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectors.data.period import grid_period
 from detectors.data.recordings import Recording
-from detectors.data.resample import aligned, typical_step, windows_of
+from detectors.data.resample import aligned, windows_of
 from detectors.models.lagged import recency
 from detectors.models.switches import reason_to_exclude
 from detectors.runtime.gaps import fill, stack
@@ -80,11 +81,15 @@ class Prepared(NamedTuple):
 
     @property
     def gaps(self) -> list[tuple[Nanos, Nanos]]:
-        """Pairs of times, ns, between which there is no window."""
+        """Pairs of times, ns, between which there is no window, in ascending order.
+
+        Where a few missing rows only cost windows that overlap others, there is no gap.
+        """
         ends, (_, length, _) = self.windows.ends, self.windows.values.shape
         after = np.flatnonzero(np.diff(ends) > self.windows.step) + 1
         first = ends[after] - (length - 1) * self.windows.period
-        return list(zip(ends[after - 1].tolist(), first.tolist(), strict=True))
+        pairs = zip(ends[after - 1].tolist(), first.tolist(), strict=True)
+        return [(before, since) for before, since in pairs if since > before]
 
     @property
     def recency(self) -> Floats:
@@ -94,7 +99,7 @@ class Prepared(NamedTuple):
 
 def prepare(recording: Recording, options: TrainingOptions) -> Prepared:
     """Cuts the training windows of a recording; ConfigError if there are too few."""
-    period = options.period or typical_step(recording.times)
+    period = options.period or grid_period(recording, options.tag_periods)
     length_option = _rows("window", options.window, period)
     hop = _rows("hop", options.hop, period) or 1
     whole = recording

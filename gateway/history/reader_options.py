@@ -24,8 +24,8 @@ def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
         decimal: str | None,
         **options: Any,
     ) -> Any:
-        said = Reading(time_format, timezone, time_column, decimal, tell=_tell)
-        with reading_as(said):
+        given = Reading(time_format, timezone, time_column, decimal, tell=_tell_once())
+        with reading_as(given):
             return command(*args, **options)
 
     options = (
@@ -43,5 +43,12 @@ def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_reading
 
 
-def _tell(sentence: str) -> None:
-    click.echo(f"note: {sentence}", err=True)
+def _tell_once() -> Callable[[str], None]:
+    told = set[str]()
+
+    def tell(sentence: str) -> None:
+        if sentence not in told:
+            told.add(sentence)
+            click.echo(f"note: {sentence}", err=True)
+
+    return tell

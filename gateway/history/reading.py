@@ -47,7 +47,7 @@ class Reading:
         return time.time_ns() if self.now is None else self.now
 
 
-_current: ContextVar[Reading] = ContextVar("reading", default=Reading())
+_current: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def reading_as(said: Reading) -> Iterator[None]:
 
 def current() -> Reading:
     """What the user of the present command says; by default everything follows from the file."""
-    return _current.get()
+    return _current.get() or Reading()
 
 
 class Notes:

@@ -18,7 +18,7 @@ from gateway.history.reading import SHOWN, Notes, count_of, quoted
 _SIGN = r"^[+-]?"
 _EXPONENT = r"(?:[eE][+-]?\d+)?$"
 _THOUSANDS = r"\d{1,3}(?:[ '\x{00A0}\x{202F}\x{2019}]\d{3})+"
-_UNIT = r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)\s*(?P<unit>[^\d\s.,+-]\S{0,15})$"
+_UNIT = r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)\s*(?P<unit>[^\d\s.,+'\x{2019}-]\S{0,15})$"
 _SURE = {
     # A separator that cannot be one of thousands: not three digits behind it, or four before it.
     ".": rf"{_SIGN}(?:\d*\.(?:\d{{0,2}}|\d{{4,}})|\d{{4,}}\.\d*|0\.\d*|\d{{1,3}}(?:,\d{{3}})+\.\d+)"
@@ -107,7 +107,12 @@ def _without_unit(name: str, column: Any, notes: Notes) -> Any:
     from pyarrow import compute
 
     parts = compute.extract_regex(column, _UNIT)
-    units = parts.filter(parts.is_valid()).field(1)
+    # The power of ten in 2e-1 has the form of a unit, too.
+    has_unit = compute.and_(
+        parts.is_valid(),
+        compute.invert(compute.match_substring_regex(parts.field(1), r"^[eE][+-]?\d+$")),
+    )
+    units = parts.filter(has_unit).field(1)
     if len(units) * 2 <= len(column) - int(np.count_nonzero(np.asarray(_is_missing(column)))):
         return column
     counts = {str(entry["values"]): int(entry["counts"])
@@ -118,7 +123,7 @@ def _without_unit(name: str, column: Any, notes: Notes) -> Any:
         return Numbers(None, f"numbers in several units ({several})")
     notes.say(f"column {name!r}: the unit {most!r} behind its numbers is cut off")
     return compute.if_else(
-        compute.and_(parts.is_valid(), compute.equal(parts.field(1), most)),
+        compute.and_(has_unit, compute.equal(parts.field(1), most)),
         parts.field(0), column,
     )  # fmt: skip
 
@@ -184,13 +189,13 @@ def _separated(
     elif own_comma or own_point:
         decimal = "," if own_comma else "."
         other = "." if decimal == "," else ","
-    if _matches(text, _OPEN[other]) and not (own_comma and own_point):
-        notes.say(f"column {name!r}: {other!r} is read as the separator of thousands")
     text = compute.if_else(
         compute.match_substring_regex(text, rf"{_SIGN}{_THOUSANDS}(?:[.,]\d+)?{_EXPONENT}"),
         compute.replace_substring_regex(text, r"[ '\x{00A0}\x{202F}\x{2019}]", ""), text,
     )  # fmt: skip
     grouped = rf"{_SIGN}\d{{1,3}}(?:[{other}]\d{{3}})+(?:[{decimal}]\d*)?{_EXPONENT}"
+    if _matches(text, grouped):
+        notes.say(f"column {name!r}: {other!r} is read as the separator of thousands")
     text = compute.if_else(
         compute.match_substring_regex(text, grouped),
         compute.replace_substring(text, other, ""), text,

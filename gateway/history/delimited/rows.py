@@ -138,7 +138,7 @@ def _tell(skipped: dict[str, list[int]], lines: Sequence[str], kept: int, notes:
 def _form(why: str, count: int) -> str:
     if count > 1:
         return why
-    for plural, singular in (("have ", "has "), ("are ", "is "), ("repeat ", "repeats ")):
+    for plural, singular in (("have ", "has "), ("are comments", "is a comment"), ("repeat ", "repeats ")):
         if why.startswith(plural):
             return singular + why.removeprefix(plural)
     return why

@@ -7,6 +7,7 @@ Promises
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,7 +16,7 @@ from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
 from connectors.modbus.option_errors import FieldProblem, raise_problems
 from connectors.modbus.registers import DataType, Encoding, Order
 from connectors.modbus.texts import trimmed
-from gateway.api.model import SECOND
+from gateway.api.model import SECOND, Nanos, Tag
 from gateway.api.options import Name, PositiveDuration, TagOptions
 
 Table = Literal["holding", "input", "coil", "discrete"]
@@ -67,6 +68,12 @@ class ModbusTag(TagOptions):
         if self.data_type is not None:
             return self.data_type
         return "bool" if self.table in BIT_TABLES or self.bit is not None else "uint16"
+
+    def as_tag(self, name: str, source: str, period: Nanos) -> Tag:
+        """The tag, with `no_value` in its unit, as recordings of other systems may hold it."""
+        absent = self.encoding().no_value_numbers()
+        scaled = tuple(dict.fromkeys(raw * self.scale + self.offset for raw in absent))
+        return replace(super().as_tag(name, source, period), no_value=scaled)
 
     def encoding(self, byte_order: Order = "big", word_order: Order = "big") -> Encoding:
         """How the value is stored in its registers, with the source's orders as defaults."""

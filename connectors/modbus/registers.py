@@ -90,6 +90,12 @@ class Encoding:
         """`no_value` as the unsigned integers on the wire; ValueError if one does not fit."""
         return [_pattern(value, DTYPES[self.data_type]) for value in self.no_value]
 
+    def no_value_numbers(self) -> list[float]:
+        """`no_value` as the raw numbers that these patterns are."""
+        dtype = DTYPES[self.data_type]
+        wires = [pattern.to_bytes(dtype.itemsize, "little") for pattern in self.no_value_patterns()]
+        return [float(np.frombuffer(wire, dtype)[0]) for wire in wires]
+
 
 def _pattern(value: float, dtype: np.dtype[np.generic]) -> int:
     bits = 8 * dtype.itemsize

@@ -80,7 +80,8 @@ class Tag:
 
     `period` is the expected time between two samples in ns: freshness, holding and coverage are
     judged by it. `low` and `high` bound what is physically possible, in `unit`. `names` says what
-    the numbers of an enumeration stand for.
+    the numbers of an enumeration stand for, and `texts` which number each of its texts means.
+    `no_value` are numbers, in `unit`, by which the device says that it has no value.
     """
 
     name: str
@@ -91,6 +92,8 @@ class Tag:
     high: float | None = None
     description: str = ""
     names: Mapping[float, str] = field(default_factory=dict, hash=False)
+    texts: Mapping[str, float] = field(default_factory=dict, hash=False)
+    no_value: tuple[float, ...] = ()
 
     def name_of(self, value: float | None) -> str:
         """The name of this number; empty if it has none."""

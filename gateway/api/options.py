@@ -241,6 +241,7 @@ class TagOptions(Strict):
             description=self.description,
             # Of two names for one number the first is shown.
             names={number: name for name, number in reversed(self.enumeration.items())},
+            texts=self.enumeration,
         )
 
 

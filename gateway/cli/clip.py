@@ -15,7 +15,7 @@ from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos, Quality
 from gateway.api.options import format_duration
-from gateway.cli.replay import need_pyarrow, own_history
+from gateway.cli.replay import need_pyarrow
 
 _OPENED = re.compile(r".+-([0-9a-f]+)(?:\.\d+)?")
 _MILLI: Nanos = 1_000_000
@@ -90,9 +90,11 @@ def _excerpt(config: Any, data: Path | None, glob: str, span: tuple[Nanos, Nanos
     numbers = {t.name: n for n, t in enumerate(config.tags) if fnmatchcase(t.name, glob)}
     if not numbers:
         raise ConfigError(f"no tag of {config.line} matches {glob}")
-    folder = data or own_history(config)
     need_pyarrow()
     from gateway.history.excerpt import excerpt
+    from gateway.history.own import own_history
+
+    folder = data or own_history(config)
 
     try:
         return excerpt(folder, span, numbers)

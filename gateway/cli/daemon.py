@@ -7,14 +7,6 @@ from typing import Any
 
 import click
 
-SERVICE_STATE = Path("/var/lib/andon")
-"""The state folder of the systemd service."""
-
-
-def state_folders(config: Any) -> list[Path]:
-    """The folders that may hold the line's state; a shell lacks the service's $STATE_DIRECTORY."""
-    return list(dict.fromkeys((config.places.state, SERVICE_STATE / config.line)))
-
 
 def ask(file: Path, path: str = "/status", body: Any = None) -> Any:
     """The answer of the daemon that runs this line file; exit code 1 if none answers.
@@ -30,6 +22,7 @@ def ask(file: Path, path: str = "/status", body: Any = None) -> Any:
 
 async def _ask(file: Path, path: str, body: Any) -> Any:
     from gateway.config.load import load
+    from gateway.config.state import state_folders
     from gateway.control.client import request
     from gateway.control.server import SOCKET
 

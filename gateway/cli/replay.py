@@ -63,6 +63,7 @@ def command(
     """
     from gateway.config.build import build_detectors
     from gateway.config.load import load
+    from gateway.history.own import own_history
     from gateway.line.replay import Replay
 
     config = load(file)
@@ -129,21 +130,6 @@ def need_pyarrow() -> None:
 
     if find_spec("pyarrow") is None:
         raise ConfigError(f"reading history needs pyarrow: {how_to_install('history')}")
-
-
-def own_history(config: Any) -> Path:
-    """The folder of a line's own history; ConfigError if it has none."""
-    from gateway.cli.daemon import state_folders
-    from gateway.history import FOLDER
-
-    candidates = [state / FOLDER for state in state_folders(config)]
-    folder = next((path for path in candidates if path.is_dir()), None)
-    if folder is None:
-        raise ConfigError(
-            f"{config.path} has no history in {candidates[0]}: add `history: {{}}` to it and let "
-            "it run, or name other history with --data"
-        )
-    return folder
 
 
 async def _play_wide(

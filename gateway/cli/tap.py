@@ -90,8 +90,8 @@ async def _tap(
     file: Path, path: str, glob: str, show: Callable[[Facts], str], *, once: bool
 ) -> bool:
     """Prints the facts of a topic as they come; returns whether a daemon answered."""
-    from gateway.cli.daemon import state_folders
     from gateway.config.load import load
+    from gateway.config.state import state_folders
     from gateway.control.client import subscribe
     from gateway.control.server import SOCKET
 

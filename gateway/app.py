@@ -195,7 +195,7 @@ async def _run_tasks(
         socket=config.places.state / SOCKET,
         routes=[
             *buffer_routes.routes(buffer),
-            *tap_routes.routes(line.tap, config.tags),
+            *tap_routes.routes(line.tap, config.tags, line.alarm_names),
             *alarm_routes.routes(health, line.acknowledge),
         ],
     )

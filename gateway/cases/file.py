@@ -6,7 +6,6 @@ Promises
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from gateway.api.contracts import Detector
 from gateway.api.model import SECOND, AlarmState, Severity
+from gateway.api.nearest import nearest
 from gateway.api.options import Duration, PositiveDuration, Strict
 from gateway.cases import notation
 from gateway.config import checks
@@ -107,7 +107,7 @@ def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> I
     for tag, samples in case.samples.items():
         where: Where = ("cases", number, "samples", tag)
         if tag not in known:
-            yield document.problem(where, f"the line has no tag {tag}", _near(tag, known))
+            yield document.problem(where, f"the line has no tag {tag}", nearest(tag, known))
         if isinstance(samples, str):
             try:
                 notation.parse(samples)
@@ -133,9 +133,4 @@ def _unknown_alarms(
             if expected.alarm not in known:
                 where = ("cases", number, "alerts", at, "alarm")
                 message = f"the line has no alarm {expected.alarm}"
-                yield document.problem(where, message, _near(expected.alarm, known), at="value")
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, 1, 0.6)
-    return f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known[:20])}"
+                yield document.problem(where, message, nearest(expected.alarm, known), at="value")

@@ -17,6 +17,7 @@ import structlog
 
 from gateway import __version__
 from gateway.api.contracts import AndonError
+from gateway.api.nearest import nearest
 from gateway.config import plugins
 
 _COMMANDS = {
@@ -47,6 +48,13 @@ class _Lazy(click.Group):
         if cmd_name in plugins.installed(plugins.COMMANDS):
             return _plugin(cmd_name)
         return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in (names := self.list_commands(ctx)) and args[0][:1].isalpha():
+            near = nearest(args[0], names)
+            hint = near if near.startswith("did") else "see andon --help"
+            ctx.fail(f"no such command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

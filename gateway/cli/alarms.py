@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from gateway.api.nearest import nearest
 from gateway.cli.daemon import ask
+from gateway.control.client import ControlError
 
 
 @click.group("alarms")
@@ -43,7 +45,14 @@ def acknowledge(file: Path, alarm: str, by: str) -> None:
 
     The command ends when the acknowledgement is on disk.
     """
-    click.echo(ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})["message"])
+    try:
+        click.echo(ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})["message"])
+    except ControlError as refused:
+        ids = [each["id"] for each in ask(file, "/alarms")]
+        if refused.status != 409 or alarm in ids:
+            raise
+        hint = nearest(alarm, ids) if ids else "no alarm is active"
+        raise click.ClickException(f"{refused}; {hint}") from refused
 
 
 def _row(alarm: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import click
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos, Quality
+from gateway.api.nearest import nearest
 from gateway.api.options import format_duration
 from gateway.cli.replay import need_pyarrow
 
@@ -28,7 +29,7 @@ def _opened_at(_context: Any, parameter: Any, alert: str) -> Nanos:
     if match is None:
         raise click.BadParameter(
             f"{alert!r} is not the id of an alert, as in pump.anomaly-19b2c4d5e6f: see `andon "
-            "status --json` or the field `id` in InfluxDB",
+            "alarms LINE.yaml list`, `andon status --json` or the field `id` in InfluxDB",
             param=parameter,
         )
     return int(match[1], 16) * _MILLI
@@ -89,7 +90,8 @@ def command(
 def _excerpt(config: Any, data: Path | None, glob: str, span: tuple[Nanos, Nanos]) -> Any:
     numbers = {t.name: n for n, t in enumerate(config.tags) if fnmatchcase(t.name, glob)}
     if not numbers:
-        raise ConfigError(f"no tag of {config.line} matches {glob}")
+        names = [tag.name for tag in config.tags]
+        raise ConfigError(f"no tag of {config.line} matches {glob!r}: {nearest(glob, names)}")
     need_pyarrow()
     from gateway.history.excerpt import excerpt
     from gateway.history.own import own_history

@@ -74,7 +74,7 @@ def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> 
 
     GLOB selects tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
     DETECTOR.ALARM of alerts. The line never waits for a slow terminal: rows that do not fit are
-    left out and counted. Exit code 1 if no daemon answers.
+    left out and counted. Exit code 1 if no daemon answers, or if GLOB matches nothing.
     """
     show = _as_json if as_json else _SHOWN[topic]
     try:

@@ -7,9 +7,8 @@ Promises
 
 import ipaddress
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
@@ -19,6 +18,7 @@ from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.mistakes import SECRET_KEY
+from gateway.api.nearest import nearest
 from gateway.api.options import Secret
 from gateway.config.document import Document, Where
 from gateway.config.problems import Problem
@@ -117,19 +117,13 @@ def unknown_tags(
             _named_tags(document, (*place, "tags")), _gate_tags(document, (*place, "when"))
         ):
             if tag not in known and not (may_be_made and _ends_with_one_of(known, tag)):
-                near = get_close_matches(tag, known, 1, 0.6)
-                hint = f'did you mean "{near[0]}"?' if near else _listed(list(known))
+                hint = nearest(tag, list(known))
                 yield document.problem(where, f"no source reads a tag {tag}", hint)
 
 
 def _ends_with_one_of(names: Container[str], tag: str) -> bool:
     steps = tag.split(".")
     return any(".".join(steps[at:]) in names for at in range(1, len(steps)))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 20:,} more" if len(names) > 20 else ""
-    return f"known: {', '.join(names[:20])}{more}"
 
 
 def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:

@@ -1,5 +1,7 @@
 """GET /tap/TOPIC?glob=PATTERN: what flows through the line as JSON objects, one a row.
 
+404 if the pattern matches no name of the topic: nothing would ever come.
+
 The stream goes on until the client leaves. An empty row is sent when nothing flows, so that a
 client who has gone is noticed.
 """
@@ -24,6 +26,7 @@ from gateway.api.model import (
     Window,
     WindowSpec,
 )
+from gateway.api.nearest import nearest
 from gateway.telemetry.status import alert_facts
 from gateway.telemetry.tap import TOPICS, Tap
 
@@ -105,13 +108,36 @@ _FACTS: Mapping[str, Callable[[Any, str, Sequence[Tag]], Iterator[Facts]]] = {
 }
 
 
-def routes(tap: Tap, tags: Sequence[Tag]) -> list[web.RouteDef]:
-    """/tap/TOPIC?glob=PATTERN: JSON objects, one a line, until the subscriber goes."""
+NOUNS = {"samples": "tag", "windows": "detector", "scores": "detector", "alerts": "alarm"}
+"""What a pattern selects, by topic."""
+
+
+def _check(glob: str, topic: str, names: Mapping[str, Sequence[str]]) -> None:
+    """HTTPNotFound if the pattern matches no name of the topic."""
+    noun = NOUNS[topic]
+    if not any(fnmatchcase(name, glob) for name in names[noun]):
+        hint = nearest(glob, names[noun])
+        raise web.HTTPNotFound(text=f"no {noun} matches {glob!r}: {hint}")
+
+
+def routes(
+    tap: Tap, tags: Sequence[Tag], alarms: Mapping[str, Sequence[str]]
+) -> list[web.RouteDef]:
+    """/tap/TOPIC?glob=PATTERN: JSON objects, one a line, until the subscriber goes.
+
+    `alarms` are the names of each detector's alarms.
+    """
+    names = {
+        "tag": [tag.name for tag in tags],
+        "detector": list(alarms),
+        "alarm": [f"{name}.{alarm}" for name, own in alarms.items() for alarm in own],
+    }
 
     async def stream(request: web.Request) -> web.StreamResponse:
         topic, glob = request.match_info["topic"], request.query.get("glob", "*")
         if topic not in TOPICS:
             raise web.HTTPNotFound(text=f"no topic {topic}: choose one of {', '.join(TOPICS)}")
+        _check(glob, topic, names)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         # A client that leaves is not an error.
         with tap.subscribe(topic) as subscriber, contextlib.suppress(ConnectionResetError):

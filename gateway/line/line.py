@@ -119,6 +119,14 @@ class Line:
             for name, detector in detectors.items()
         }
 
+    @property
+    def alarm_names(self) -> Mapping[str, Sequence[str]]:
+        """The names of the alarms of each detector, `data` and `models` among them."""
+        return {
+            name: [alarm.name for alarm in machine.alarms]
+            for name, machine in self._machines.items()
+        }
+
     async def restore(self) -> None:
         """Restore the alarms as the last run left them."""
         known = await self._outbox.restore(CLOCK)

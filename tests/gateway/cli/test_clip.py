@@ -127,4 +127,4 @@ def test_wrong_usage_says_what_would_be_right(file, words, message):
 def test_an_unknown_tag_is_named(file):
     done = clip(file, ALERT, "oli")
     assert done.exit_code == 1
-    assert "no tag of press-3 matches oli" in done.stderr
+    assert "no tag of press-3 matches 'oli'" in done.stderr

@@ -41,3 +41,18 @@ def test_help_lists_every_command():
     assert done.exit_code == 0
     for name in main.list_commands(click.Context(main)):
         assert f"\n  {name} " in done.output
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("statsu", "status"), ("chek", "check"), ("Run", "run"), ("discovr", "discover")],
+)
+def test_a_mistyped_command_is_told_with_the_nearest(word, meant):
+    done = CliRunner().invoke(main, [word])
+
+    assert done.exit_code == 2
+    assert f"no such command '{word}': did you mean \"{meant}\"?" in done.output
+
+
+def test_a_word_that_is_no_command_is_sent_to_the_help():
+    assert "see andon --help" in CliRunner().invoke(main, ["xyz123"]).output

@@ -33,7 +33,7 @@ async def line(tmp_path):
         tmp_path / "l.yaml", "l", "s", file, SecuritySection(), TAGS, places, "digest"
     )
     press = Line(config, {"pump": LastValue("flow")}, MemoryStore(), T0, clock=lambda: T0)
-    routes = tap_routes.routes(press.tap, TAGS)
+    routes = tap_routes.routes(press.tap, TAGS, press.alarm_names)
     where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
     async with serve(press.health, lambda: b"", lambda: T0, routes=routes, **where):
         yield press
@@ -162,3 +162,34 @@ async def test_a_running_daemon_is_tapped_from_a_terminal(tmp_path, bundle):
             assert " m3/h  good" in await said_once(rigged.file, "samples", "flow")
             assert "% observed" in await said_once(rigged.file, "windows", "pump")
             assert "pump  anomaly" in await said_once(rigged.file, "scores", "pump")
+
+
+@pytest.mark.parametrize(
+    ("topic", "glob", "why"),
+    [
+        ("samples", "nosuch*", "no tag matches 'nosuch*': known: flow, level"),
+        ("samples", "flo", "no tag matches 'flo': did you mean \"flow\"?"),
+        ("samples", "FLOW", 'did you mean "flow"?'),
+        ("samples", "pump", "no tag matches 'pump'"),
+        ("samples", "", "no tag matches ''"),
+        ("windows", "flow", "no detector matches 'flow'"),
+        ("windows", "pum", 'did you mean "pump"?'),
+        ("scores", "pump.*", "no detector matches 'pump.*': did you mean \"pump\"?"),
+        ("scores", "[", "no detector matches '['"),
+        ("alerts", "pump", "no alarm matches 'pump': did you mean"),
+        ("alerts", "pump.nosuch", "no alarm matches 'pump.nosuch'"),
+        ("alerts", "guard.*", "no alarm matches 'guard.*'"),
+    ],
+)
+async def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest(
+    line, tmp_path, topic, glob, why
+):
+    with pytest.raises(ControlError) as refused:
+        _ = [some async for some in subscribe(tmp_path / SOCKET, f"/tap/{topic}", {"glob": glob})]
+    assert why in str(refused.value)
+
+
+async def test_a_pattern_of_the_own_alarms_is_taken(line, tmp_path):
+    for glob in ("data.*", "*no_data*", "pump.*"):
+        hearing = await subscribed(line, tmp_path, "alerts", glob)
+        hearing.cancel()

@@ -140,8 +140,14 @@ def _summary(report: _Report) -> str:
     detectors, sinks = count(len(config.detectors), "detector"), count(len(config.sinks), "sink")
     warnings = len(report.problems) - wrong
     end = f" ({count(warnings, 'warning')})" if warnings else ""
-    verdict = f"{failed} of {len(report.outcomes)} parts failed" if failed else "ok"
-    return f"{verdict}, {tags} from {sources}, {detectors}, {sinks}{end}"
+    parts = f"{tags} from {sources}, {detectors}, {sinks}{end}"
+    if failed:
+        # The file is right: it is the world that does not answer.
+        names = ", ".join(outcome.part for outcome in report.outcomes if not outcome.ok)
+        share = f"{failed} of {len(report.outcomes)} parts failed"
+        return f"no mistake in the file, but {share} ({names}); {parts}"
+    tried = f", {count(len(report.outcomes), 'part')} tried and working" if report.outcomes else ""
+    return f"ok, {parts}{tried}"
 
 
 def _resolved_yaml(config: LineConfig) -> str:

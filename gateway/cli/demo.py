@@ -122,7 +122,7 @@ def _progress(facts: Facts) -> str:
         if d["score"] is not None and d["threshold"] is not None
     )
     return (
-        f"{facts['health']:8} {facts['counters']['values_read']:6,} values "
+        f"gateway {facts['health']:8} {facts['counters']['values_read']:6,} values "
         f"{facts['counters']['windows_scored']:4,} windows  {scores or 'no score yet'}"
     )
 

@@ -53,20 +53,30 @@ async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC10
 def _show(facts: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from gateway.cli.show import causes, plain_table, reading, word
+    from gateway.cli.show import plain_table, reading, word
 
     console = Console()
     table = plain_table("tag", "value", "unit", "quality", "source")
     for tag in facts["tags"]:
         value = reading(tag, digits=6)
-        table.add_row(tag["tag"], value, tag["unit"], word(tag["quality"]), tag["source"])
+        quality = "nothing came" if tag["quality"] == "never_seen" else word(tag["quality"])
+        table.add_row(tag["tag"], value, tag["unit"], quality, tag["source"])
     console.print(table)
     for source, why in facts["errors"].items():
         console.print(f"{source}: {why}", style="bold yellow")
     for detector in facts["detectors"]:
-        state = detector["blind"] or detector["idle"] or ", ".join(detector["over"])
-        held = detector["held_ns"]
-        note = f" (these values held for {format_duration(held)})" if held else ""
-        result = state or "nothing over its threshold"
-        line = f"{detector['name']}{note}: {result} {causes(detector['top_tags'])}"
-        console.print(line.rstrip())
+        console.print(f"{detector['name']}: {_verdict(detector)}")
+
+
+def _verdict(detector: dict[str, Any]) -> str:
+    """What a detector says of the one reading."""
+    from gateway.cli.show import causes
+
+    if detector["blind"]:
+        return f"cannot judge: {detector['blind']}"
+    if detector["idle"]:
+        return f"idle: {detector['idle']}"
+    over = f"ALARM: {', '.join(detector['over'])} {causes(detector['top_tags'])}".rstrip()
+    result = over if detector["over"] else "nothing over its threshold"
+    held = detector["held_ns"]
+    return result + (f", if these values stood for {format_duration(held)}" if held else "")

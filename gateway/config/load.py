@@ -18,6 +18,7 @@ from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import Kind, Tag
 from gateway.config import checks, plugins
 from gateway.config.document import Document
+from gateway.config.effects import without_effect
 from gateway.config.expand import expand
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
@@ -91,6 +92,9 @@ def load(path: Path) -> LineConfig:
     if file is None or errors(problems):
         raise ConfigProblems(joined(problems, document.devices))
     resolved = merged(file, site)
+    effects = without_effect(document, resolved, tags)
+    if errors(effects):
+        raise ConfigProblems(joined([*problems, *effects], document.devices))
     return LineConfig(
         path=path,
         line=resolved.line,
@@ -100,7 +104,7 @@ def load(path: Path) -> LineConfig:
         tags=tags,
         places=Places(config=path.parent, state=state_folder(resolved, path.parent)),
         digest=_digest(resolved),
-        warnings=in_order([*_warnings(document, site, resolved), *expansion]),
+        warnings=in_order([*_warnings(document, site, resolved, effects), *expansion]),
         document=document,
     )
 
@@ -145,8 +149,10 @@ def _digest(file: LineFileBase) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _warnings(document: Document, site: Site, file: LineFileBase) -> Sequence[Problem]:
-    problems = list(checks.unresolved(document))
+def _warnings(
+    document: Document, site: Site, file: LineFileBase, effects: Sequence[Problem]
+) -> Sequence[Problem]:
+    problems = [*checks.unresolved(document), *effects]
     if site.document:
         problems += checks.unresolved(site.document)
     if not file.detectors:

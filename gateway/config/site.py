@@ -83,8 +83,10 @@ def merged(file: LineFileBase, site: Site) -> LineFileBase:
     update: dict[str, Any] = {"sinks": sinks, "site_file": None}
     if site.file:
         update["site"] = file.site or site.file.site
-        if site.file.buffer and "buffer" not in file.model_fields_set:
-            update["buffer"] = site.file.buffer
+        if site.file.buffer:
+            # Key by key: a line that only sets the age keeps the plant's size.
+            own = {name: getattr(file.buffer, name) for name in file.buffer.model_fields_set}
+            update["buffer"] = site.file.buffer.model_copy(update=own)
     return file.model_copy(update=update)
 
 

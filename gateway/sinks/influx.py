@@ -13,10 +13,10 @@ import contextlib
 import gzip
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from gateway.api.addresses import http_url
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
@@ -40,7 +40,7 @@ class InfluxOptions(TlsOptions):
     type: Literal["influx"] = "influx"
     url: Annotated[Url, AfterValidator(http_url)]
     """The URL of the server, without a path: https://influx.example.com:8086."""
-    bucket: str
+    bucket: Annotated[str, Field(min_length=1)]
     """The bucket; in InfluxDB 3 the database."""
     org: str = ""
     """The organisation; InfluxDB 3 has none."""
@@ -58,6 +58,12 @@ class InfluxOptions(TlsOptions):
     """The user name at the proxy."""
     proxy_password: Secret | None = None
     """The password at the proxy, as ${env:NAME} or ${credential:NAME}."""
+
+    @model_validator(mode="after")
+    def _uses_what_is_given(self) -> Self:
+        if self.proxy_username is not None and self.proxy is None:
+            raise ValueError("`proxy_username` needs `proxy`")
+        return self
 
     @field_validator("proxy_password")
     @classmethod

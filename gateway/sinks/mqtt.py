@@ -54,6 +54,12 @@ class MqttSinkOptions(TlsOptions):
             raise ValueError("certificates are for encrypted connections: add `tls: true`")
         return self
 
+    @model_validator(mode="after")
+    def _needs_a_user_for_a_password(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("MQTT allows no password without a `username`: add one")
+        return self
+
     @field_validator("topic")
     @classmethod
     def _is_topic(cls, topic: str) -> str:

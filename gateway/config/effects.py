@@ -116,7 +116,7 @@ def _unreachable(document: Document, where: Where, limit: Any, tag: Tag) -> Iter
 
 def _never_cleared(document: Document, where: Where, limit: Any) -> Iterator[Problem]:
     upper, lower, back = (getattr(limit, key, None) for key in ("high", "low", "hysteresis"))
-    if None not in (upper, lower) and back and back >= upper - lower:
+    if upper is not None and lower is not None and back and back >= upper - lower:
         message = f"as wide as the range from low ({lower:g}) to high ({upper:g})"
         hint = "an alarm of one limit then ends only beyond the other"
         yield _warning(document, (*where, "hysteresis"), message, hint)

@@ -51,10 +51,10 @@ VARIABLES = {
     "tag": values_of("tag", SUMMARY, within='"site" =~ /^$site$/ AND "line" =~ /^$line$/'),
 }
 
-# The last transition of each series tells whether its score was above the threshold. Alert rules
-# compute with numbers only, so the boolean field `active` cannot be asked here.
+# The last transition of each series tells whether its score was beyond the threshold, above or
+# below it. Alert rules compute with numbers only, so the field `active` cannot be asked here.
 ALERT_ACTIVE = (
-    'SELECT last("value") - last("threshold") AS "above" FROM "andon_alert" WHERE $timeFilter'
+    'SELECT last("excess") AS "beyond" FROM "andon_alert" WHERE $timeFilter'
     ' GROUP BY "site", "line", "detector", "severity", "tag"'
 )
 # A series that stops vanishes from the answer and would look healthy, so the empty steps after

@@ -2,8 +2,8 @@
 
 Promises
 - One alarm per tag and limit, named `<tag>.<limit>`; no memory beyond the window.
-- Scores are in engineering units, so a threshold is the limit itself: the value for high limits,
-  the negated value for low limits, units per second for the rate, seconds for a flat line.
+- Scores are in engineering units, and a threshold is the limit itself: the value for high and low
+  limits, units per second for the rate, seconds for a flat line. Alarms of low limits are `below`.
 - Where a tag was not observed the score is NaN: missing data is neither normal nor an alarm.
 """
 
@@ -26,7 +26,10 @@ SAME = 1e-12
 """Relative difference up to which two values count as equal: rounding in a cell's mean."""
 
 # Rows of the matrix of measures; each alarm reads one row at its tag's column.
-_VALUE, _NEGATED, _RATE, _FLAT = range(4)
+_VALUE, _RATE, _FLAT = range(3)
+
+_RATE_PHRASE = "moves by {value} per second, faster than its limit of"
+_FLAT_PHRASE = "has not changed for {value} s, longer than its limit of"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -145,7 +148,7 @@ class LimitsDetector:
         last = values[-1]
         # A window is as long as its longest flat line, so every tag's earlier row is in it.
         rate = np.abs(last - values[-1 - self._steps, self._columns]) / (self._steps * self._period)
-        measures = np.stack((last, -last, rate, self._flat_seconds(values)))
+        measures = np.stack((last, rate, self._flat_seconds(values)))
         any_seen = bool(observed[-1].any())
         return Score(
             at=window.end,
@@ -171,12 +174,12 @@ def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> li
     outer = severity if limits.severity else _one_above(severity)
     flat = None if limits.flat_line is None else limits.flat_line / SECOND
     wanted = (
-        ("high_high", limits.high_high, _VALUE, outer),
-        ("high", limits.high, _VALUE, severity),
-        ("low", _negated(limits.low), _NEGATED, severity),
-        ("low_low", _negated(limits.low_low), _NEGATED, outer),
-        ("rate_of_change", limits.rate_of_change, _RATE, severity),
-        ("flat_line", flat, _FLAT, severity),
+        ("high_high", limits.high_high, _VALUE, outer, ""),
+        ("high", limits.high, _VALUE, severity, ""),
+        ("low", limits.low, _VALUE, severity, ""),
+        ("low_low", limits.low_low, _VALUE, outer, ""),
+        ("rate_of_change", limits.rate_of_change, _RATE, severity, _RATE_PHRASE),
+        ("flat_line", flat, _FLAT, severity, _FLAT_PHRASE),
     )
     return [
         _Check(
@@ -185,20 +188,19 @@ def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> li
                 threshold=threshold,
                 severity=weight,
                 tag=tag,
-                hysteresis=limits.hysteresis if measure in (_VALUE, _NEGATED) else 0.0,
+                hysteresis=limits.hysteresis if measure == _VALUE else 0.0,
                 on_delay=options.on_delay if limits.on_delay is None else limits.on_delay,
                 off_delay=options.off_delay if limits.off_delay is None else limits.off_delay,
+                phrase=phrase
+                and f"{tag}.{limit}: {phrase} {threshold:.6g}{' s' * (measure == _FLAT)}",
+                below=limit in ("low", "low_low"),
             ),
             measure,
             column,
         )
-        for limit, threshold, measure, weight in wanted
+        for limit, threshold, measure, weight, phrase in wanted
         if threshold is not None
     ]
-
-
-def _negated(limit: float | None) -> float | None:
-    return None if limit is None else -limit
 
 
 def _one_above(severity: Severity) -> Severity:

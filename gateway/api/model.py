@@ -66,6 +66,8 @@ class Transition(StrEnum):
 
     RAISED = "raised"
     ACKNOWLEDGED = "acknowledged"
+    UPDATED = "updated"
+    """It is still active, and its causes are others than those that were reported."""
     RETURNED = "returned"
     SUPPRESSED = "suppressed"
 
@@ -191,8 +193,11 @@ class Alarm:
     """What a detector may raise: an identity with its limits, fixed when the detector is built.
 
     Active when the score is above `threshold` for `on_delay` ns, back to normal when it is below
-    `threshold - hysteresis` for `off_delay` ns. `tag` is set where the alarm belongs to one;
-    `scope` are the tags it may name as its cause, all of the detector's when empty, none when None.
+    `threshold - hysteresis` for `off_delay` ns. With `below` the other way round: active when the
+    score is below `threshold`, normal when it is above `threshold + hysteresis`. `tag` is set where
+    the alarm belongs to one; `scope` are the tags it may name as its cause, all of the detector's
+    when empty, none when None. With `updates` a change of these tags, or of their reasons in
+    `Score.reasons`, is a transition of its own while the alarm is active.
     """
 
     name: str
@@ -207,6 +212,12 @@ class Alarm:
     """What to do about it, for people; added to the message when it is raised."""
     phrase: str = ""
     """The message when it is raised, with {value} and {tags}; if empty, score and threshold."""
+    below: bool = False
+    updates: bool = False
+
+    def exceeded_by(self, value: float) -> bool:
+        """True if the alarm's condition holds at this score; NaN never does."""
+        return value < self.threshold if self.below else value > self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +228,8 @@ class Score:
     contribution: float64[tag], sums to the model's score; expected and actual: float64[tag], in
     engineering units, for the window's last row, where the detector can say so. `blind` names why
     the window could not be judged, `idle` why there was nothing to judge (the machine does not
-    run); both are empty when it was judged.
+    run); both are empty when it was judged. `reasons` says for people why a tag contributes, by the
+    tag's index among the detector's; without numbers that change all the time.
     """
 
     at: Nanos
@@ -229,6 +241,7 @@ class Score:
     actual: Floats | None = None
     blind: str = ""
     idle: str = ""
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +260,16 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class TopTag:
-    """One of the tags that caused an alert, with its share of the score (0 to 1)."""
+    """One of the tags that caused an alert, with its share of the score (0 to 1).
+
+    `reason` says why, in words, where there is no value to show.
+    """
 
     tag: str
     share: float
     actual: float | None = None
     expected: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +279,7 @@ class Alert:
     `transition` is what happened, `state` the alarm's state afterwards. `id` stays the same from
     the activation (`opened_at`) to the return to normal, or to the suppression by design, when its
     machine stops; `at` is the transition's own time, both in event time. `peak` is the highest
-    score since the activation.
+    score since the activation, or the lowest of an alarm that is active `below` its threshold.
     """
 
     id: str
@@ -282,6 +299,7 @@ class Alert:
     message: str = ""
     transition: Transition = field(kw_only=True)
     acknowledged_by: str = ""
+    below: bool = False
 
     @property
     def is_active(self) -> bool:

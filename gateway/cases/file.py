@@ -125,7 +125,7 @@ def _unknown_alarms(
     detectors: Mapping[str, Detector],
 ) -> Iterator[Problem]:
     known = [f"{name}.{alarm.name}" for name, d in detectors.items() for alarm in d.alarms]
-    known += [f"{DATA}.{source}.no_data" for source in config.sources]
+    known += [f"{DATA}.{s}.{what}" for s in config.sources for what in ("lost", "no_data")]
     health = ModelHealth(detectors, [tag.name for tag in config.tags])
     known += [f"{MODELS}.{alarm.name}" for alarm in health.alarms]
     for number, case in enumerate(cases):

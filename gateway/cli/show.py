@@ -39,6 +39,8 @@ _STYLE = {
 _BAR = 24
 REASONS = 12
 """Reasons for not being ready that a page lists; the tables below show the rest."""
+NAMED = 5
+"""Tags that a reason names."""
 DAYS = 7
 """Days of the ledger that a page shows."""
 MANY = 60
@@ -107,17 +109,39 @@ def _alarms(active: Sequence[Facts]) -> Text:
 
 
 def tags(facts: Facts, *, every: bool = False) -> RenderableType:
-    """A table of tags with last value and state of the data; of many, those that are not fresh."""
+    """A table of tags with last value and state of the data; of many, those that are not fresh.
+
+    Below it why they are not, one row for each reason.
+    """
     table = plain_table("tag", "value", "unit", "data", "age", "source")
     shown, abnormal = _rows_to_show(facts["tags"], lambda tag: tag["state"] == "fresh", every)
     for tag in shown:
         value = reading(tag, digits=4)
         data = word(tag["state"]), _age(tag["age_s"])
         table.add_row(tag["tag"], value, tag["unit"], *data, tag["source"])
+    whys = _reasons(shown)
     if len(shown) == len(facts["tags"]):
-        return table
+        return Group(table, *whys)
     states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
-    return _shortened(f"{len(facts['tags']):,} tags: {states}", table, len(shown), abnormal)
+    head = f"{len(facts['tags']):,} tags: {states}"
+    return Group(_shortened(head, table, len(shown), abnormal), *whys)
+
+
+def _reasons(tags: Sequence[Facts]) -> list[Text]:
+    """Why tags are not fresh: their names by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for tag in tags:
+        if tag.get("reason"):
+            by_reason.setdefault(tag["reason"], []).append(tag["tag"])
+    rows = []
+    for why, names in list(by_reason.items())[:REASONS]:
+        more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+        rows.append(Text(f"  {', '.join(names[:NAMED])}{more}: {why}", style="yellow"))
+    if len(by_reason) > REASONS:
+        rows.append(
+            Text(f"  and {len(by_reason) - REASONS:,} more reasons: --json", style="yellow")
+        )
+    return rows
 
 
 def reading(tag: Facts, digits: int) -> str:
@@ -143,31 +167,48 @@ def _shortened(head: str, table: Table, shown: int, abnormal: int) -> Renderable
 
 
 def detectors(facts: Facts) -> Table:
-    """A table of detectors: score against threshold, or why there is no score."""
-    table = plain_table("detector", "state", "score against threshold", "windows", "why")
+    """A table of detectors: whether each works, what it says, and its score against the threshold.
+
+    Without a score, why there is none.
+    """
+    table = plain_table("detector", "works", "says", "score / threshold", "windows", "why not")
     for detector in facts["detectors"]:
         table.add_row(
             detector["name"],
             word(detector["state"]),
-            _bar(detector["score"], detector["threshold"]),
+            _verdict(detector, facts["active"]),
+            _bar(detector["score"], detector["threshold"], below=detector.get("below", False)),
             str(detector["scored"]),
             detector["reason"],
         )
     return table
 
 
-def _bar(score: float | None, threshold: float | None) -> Text:
-    if score is None or not threshold:
+def _verdict(detector: Facts, active: Sequence[Facts]) -> Text:
+    """What a detector says of the machine, which is not whether the detector works."""
+    mine = [alert for alert in active if alert["detector"] == detector["name"]]
+    if mine:
+        worst = max((alert["severity"] for alert in mine), key=lambda s: Severity(s).rank)
+        count = "ALARM" if len(mine) == 1 else f"{len(mine)} ALARMS"
+        return Text(f"{count}, {worst}", style=_STYLE[worst])
+    return Text("no alarm" if detector["state"] == "ok" else "–", style="dim")
+
+
+def _bar(score: float | None, threshold: float | None, *, below: bool) -> Text:
+    if score is None or threshold is None:
         return Text("–", style="dim")
+    numbers = f"{score:.3g} / {threshold:.3g}"
+    if below or threshold <= 0:
+        # A bar from zero would say the contrary.
+        is_beyond = score < threshold if below else score > threshold
+        return Text(numbers, style="bold red" if is_beyond else "dim")
     ratio = score / threshold
     # The threshold is at two thirds of the bar, so that scores beyond it show.
     filled = max(0, min(_BAR, round(ratio * _BAR * 2 / 3)))
     style = "bold red" if ratio > 1 else "dim"
     bar = "█" * filled + "·" * (_BAR - filled)
     mark = round(_BAR * 2 / 3)
-    return Text.assemble(
-        (bar[:mark], style), ("│", "bold"), (bar[mark:], style), f" {score:.3g} / {threshold:.3g}"
-    )
+    return Text.assemble((bar[:mark], style), ("│", "bold"), (bar[mark:], style), f" {numbers}")
 
 
 def sources(facts: Facts, *, every: bool = False) -> RenderableType:
@@ -235,18 +276,20 @@ def history(facts: Facts) -> Text:
 
 
 def alerts(facts: Facts) -> RenderableType:
-    """A table of the active alarms and the last transitions."""
+    """A table of the active alarms and the last transitions, with ids, messages and causes."""
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
     latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
-    table = plain_table("time", "severity", "alarm", "state", "caused by")
+    table = plain_table("time", "severity", "state", "alarm")
     for alert in sorted(latest.values(), key=lambda a: -a["at"])[:8]:
+        words = [alert["id"], alert["message"]]
+        if alert["tag"] is None and not any(top["reason"] for top in alert["top_tags"]):
+            words.append(causes(alert["top_tags"]))
         table.add_row(
             time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
             word(alert["severity"]),
-            f"{alert['detector']}.{alert['alarm']}",
             alert["state"],
-            causes(alert["top_tags"]),
+            "\n".join(filter(None, words)),
         )
     return table
 
@@ -257,6 +300,8 @@ def causes(top: Sequence[Facts]) -> str:
 
 
 def _cause(tag: Facts) -> str:
+    if tag["reason"]:
+        return f"{tag['tag']} ({tag['reason']})"
     cause = f"{tag['tag']} {tag['share']:.0%}"
     if tag["actual"] is None:
         return cause

@@ -29,7 +29,8 @@ def _number(value: float | None) -> str:
 
 def _sample(fact: Facts) -> str:
     value = f"{_number(fact['value'])} {fact['unit']}".rstrip()
-    return f"{_clock(fact['at'])}  {fact['tag']:<28}  {value:>16}  {fact['quality']}"
+    quality = fact["quality"] + (f": {fact['reason']}" if fact["reason"] else "")
+    return f"{_clock(fact['at'])}  {fact['tag']:<28}  {value:>16}  {quality}"
 
 
 def _window(fact: Facts) -> str:
@@ -44,7 +45,7 @@ def _score(fact: Facts) -> str:
     else:
         pairs = [(n, v, fact["thresholds"][n]) for n, v in fact["values"].items()]
         # A detector with many alarms shows only those over their threshold.
-        shown = [p for p in pairs if len(pairs) <= FEW or (p[1] is not None and p[1] > p[2])]
+        shown = [p for p in pairs if len(pairs) <= FEW or p[0] in fact["beyond"]]
         text = "  ".join(f"{n} {_number(v)} of {_number(t)}" for n, v, t in shown) or "nothing over"
     return f"{_clock(fact['at'])}  {fact['detector']}  {text}"
 

@@ -41,14 +41,15 @@ def _samples(item: tuple[Nanos, SampleBatch], glob: str, tags: Sequence[Tag]) ->
     wanted = np.array([fnmatchcase(tag.name, glob) for tag in tags], dtype=np.bool_)
     rows = np.flatnonzero(wanted[batch.tag])
     for row in rows[:ROWS]:
-        value = float(batch.value[row])
+        value, quality = float(batch.value[row]), batch.quality[row]
         tag = tags[int(batch.tag[row])]
         yield {
             "at": int(batch.at[row]),
             "tag": tag.name,
             "value": value if np.isfinite(value) else None,
             "unit": tag.unit,
-            "quality": Quality(int(batch.quality[row])).name.lower(),
+            "quality": Quality(int(quality)).name.lower(),
+            "reason": "" if quality == Quality.GOOD else batch.reasons.get(int(batch.tag[row]), ""),
             "arrived": arrived,
         }
     if len(rows) > ROWS:
@@ -81,6 +82,9 @@ def _scores(
             "detector": detector,
             "values": {a.name: v for a, v in zip(alarms, _numbers(score.values), strict=True)},
             "thresholds": {alarm.name: alarm.threshold for alarm in alarms},
+            "beyond": [
+                a.name for a, v in zip(alarms, score.values, strict=True) if a.exceeded_by(v)
+            ],
             "contribution": None
             if contribution is None
             else dict(zip(spec.tags, _numbers(contribution), strict=True)),

@@ -8,6 +8,9 @@ Promises
 - Where there is nothing to judge (`idle`) for the whole off-delay, an active alarm is suppressed by
   design, which ends it: what is still wrong when the machine runs again is a new alarm.
 - An active alarm is acknowledged once, by a person, and stays active until it returns.
+- An active alarm with `updates` reports a change of its causes: a further tag or another reason
+  once it has held for the on-delay, a tag that recovered after a minute, and nothing more often
+  than every ten seconds. A further tag needs a new acknowledgement, as in an ISA-18.2 group alarm.
 - The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
   twice and clears nothing unseen.
 - An alarm keeps its id from the activation to its return.
@@ -16,8 +19,8 @@ States are IEC 62682's. An alarm that returns goes to normal, acknowledged or no
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -34,6 +37,7 @@ from gateway.api.model import (
     TopTag,
     Transition,
 )
+from gateway.core.alert_messages import message_of
 
 TOP = 5
 """The most tags that an alert names."""
@@ -42,6 +46,10 @@ ACT: Nanos = 50_000
 
 So it is after that window's transitions and before those of the next window, and no two points have
 one time: the place of an alarm in its detector is below, an epoch of the clock above."""
+UPDATE_EVERY = 10 * SECOND
+"""An active alarm reports a change of its causes no more often than this."""
+RECOVERED = 60 * SECOND
+"""How long some of the causes must have been gone before that alone is reported."""
 
 
 @dataclass(slots=True)
@@ -53,12 +61,18 @@ class _Memory:
     active: bool = False
     opened_at: Nanos = 0
     peak: float = 0.0
+    """The farthest score; negated where the alarm is active below its threshold."""
     top: tuple[TopTag, ...] = ()
     epoch: int = 0
     acknowledged_by: str = ""
     model: str = ""
     coverage: float = 1.0
     """The model and the coverage of the window that raised it."""
+    causes: dict[str, str] = field(default_factory=dict)
+    """The tags that were reported last, with their reasons; of an alarm with `updates`."""
+    updated_at: Nanos = 0
+    changed_at: Nanos = 0
+    """Since when the causes are others than those; 0 while they are the same."""
 
 
 class AlertMachine:
@@ -75,8 +89,10 @@ class AlertMachine:
         self.alarms = tuple(alarms)
         self.tags = tuple(tags)
         self.epoch = 0
-        self._raise_above = np.array([alarm.threshold for alarm in alarms])
-        self._clear_below = np.array([alarm.threshold - alarm.hysteresis for alarm in alarms])
+        # Where an alarm is active below its threshold everything is compared with its sign changed.
+        self._sign = np.array([-1.0 if alarm.below else 1.0 for alarm in alarms])
+        self._raise_above = self._sign * np.array([alarm.threshold for alarm in alarms])
+        self._clear_below = self._raise_above - np.array([alarm.hysteresis for alarm in alarms])
         self._memory: dict[int, _Memory] = {}
         self._newest = since
 
@@ -88,7 +104,7 @@ class AlertMachine:
     def standing(self) -> list[Alert]:
         """The active alarms as their activation left them, with their peaks; for a restart."""
         return [
-            self._alert(self.alarms[number], kept, Transition.RAISED, kept.opened_at)
+            self._alert(number, kept, Transition.RAISED, kept.opened_at)
             for number, kept in self._memory.items()
             if kept.active
         ]
@@ -100,12 +116,12 @@ class AlertMachine:
         """
         self._newest = since
         for kept in self._memory.values():
-            kept.since = 0
+            kept.since = kept.updated_at = kept.changed_at = 0
 
     def step(self, score: Score) -> list[Alert]:
         """The transitions that this score brings, in the order of the alarms."""
         self._newest = score.at
-        above = score.values > self._raise_above
+        above = score.values * self._sign > self._raise_above
         if not self._memory and not above.any():
             return []
         wanted = sorted({*np.flatnonzero(above).tolist(), *self._memory})
@@ -114,11 +130,11 @@ class AlertMachine:
 
     def _judge(self, number: int, above: bool, score: Score) -> Alert | None:
         alarm, kept = self.alarms[number], self._memory.get(number)
-        value = float(score.values[number])
+        value = float(score.values[number] * self._sign[number])
         if kept is None:
             kept = self._memory[number] = _Memory(since=score.at)
         if kept.active:
-            return self._judge_active(number, alarm, kept, value, score)
+            return self._judge_active(number, kept, value, score)
         if not above:
             del self._memory[number]
             return None
@@ -128,25 +144,47 @@ class AlertMachine:
             return None
         kept.active, kept.opened_at, kept.since, kept.epoch = True, score.at, 0, self.epoch
         kept.model, kept.coverage = score.model, score.coverage
-        return self._alert(alarm, kept, Transition.RAISED, score.at, value, score)
+        if alarm.updates:
+            kept.causes, kept.updated_at = causes_of(alarm, score, self.tags), score.at
+            kept.top = top_tags(alarm, score, self.tags)
+        return self._alert(number, kept, Transition.RAISED, score.at, value, score)
 
-    def _judge_active(
-        self, number: int, alarm: Alarm, kept: _Memory, value: float, score: Score
-    ) -> Alert | None:
+    def _judge_active(self, number: int, kept: _Memory, value: float, score: Score) -> Alert | None:
+        alarm = self.alarms[number]
         if not (score.idle or value < self._clear_below[number]):
             kept.since = 0
             if value > kept.peak:
                 self._note_peak(alarm, kept, value, score)
+            if alarm.updates and value > self._raise_above[number]:
+                return self._update(number, kept, value, score)
             return None
         kept.since = min(kept.since or score.at, score.at)
         if score.at - kept.since < alarm.off_delay:
             return None
         del self._memory[number]
         if score.idle:
-            # Nothing is judged; what is sent must not look as if it were above the threshold.
-            value = alarm.threshold
-            return self._alert(alarm, kept, Transition.SUPPRESSED, score.at, value, score)
-        return self._alert(alarm, kept, Transition.RETURNED, score.at, value, score)
+            # Nothing is judged; what is sent must not look as if it were beyond the threshold.
+            value = float(self._raise_above[number])
+            return self._alert(number, kept, Transition.SUPPRESSED, score.at, value, score)
+        return self._alert(number, kept, Transition.RETURNED, score.at, value, score)
+
+    def _update(self, number: int, kept: _Memory, value: float, score: Score) -> Alert | None:
+        """A transition if the causes of an active alarm are others than those it reported."""
+        alarm = self.alarms[number]
+        causes = causes_of(alarm, score, self.tags)
+        if causes == kept.causes:
+            kept.changed_at = 0
+            return None
+        kept.changed_at = min(kept.changed_at or score.at, score.at)
+        is_worse = any(kept.causes.get(tag) != why for tag, why in causes.items())
+        held = alarm.on_delay if is_worse else RECOVERED
+        if score.at - kept.changed_at < held or score.at - kept.updated_at < UPDATE_EVERY:
+            return None
+        if causes.keys() - kept.causes.keys():
+            kept.acknowledged_by = ""
+        kept.causes, kept.updated_at, kept.changed_at = causes, score.at, 0
+        kept.top = top_tags(alarm, score, self.tags)
+        return self._alert(number, kept, Transition.UPDATED, score.at, value, score)
 
     def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
         """Note that a person has seen this alarm; None if none of these is active with that id.
@@ -160,7 +198,7 @@ class AlertMachine:
                     by = kept.acknowledged_by
                     raise CommandRefused(f"{alarm_id} is already acknowledged by {by}")
                 kept.acknowledged_by = by
-                return self._alert(alarm, kept, Transition.ACKNOWLEDGED, self._newest + ACT)
+                return self._alert(number, kept, Transition.ACKNOWLEDGED, self._newest + ACT)
         return None
 
     def _note_peak(self, alarm: Alarm, kept: _Memory, value: float, score: Score) -> None:
@@ -169,14 +207,18 @@ class AlertMachine:
 
     def _alert(
         self,
-        alarm: Alarm,
+        number: int,
         kept: _Memory,
         transition: Transition,
         at: Nanos,
         value: float | None = None,
         score: Score | None = None,
     ) -> Alert:
-        value = kept.peak if value is None else value
+        alarm, sign = self.alarms[number], float(self._sign[number])
+        # + 0.0 makes a zero of a negative one.
+        peak = sign * kept.peak + 0.0
+        value = peak if value is None else sign * value + 0.0
+        after = (at - kept.opened_at) / SECOND
         return Alert(
             id=self._id(alarm, kept),
             detector=self.detector,
@@ -187,14 +229,22 @@ class AlertMachine:
             at=at,
             value=value,
             threshold=alarm.threshold,
-            peak=kept.peak,
+            peak=peak,
             tag=alarm.tag,
             top_tags=kept.top,
             model=score.model if score else kept.model,
             coverage=score.coverage if score else kept.coverage,
-            message=_message(alarm, kept, transition, value, at, score.idle if score else ""),
+            message=message_of(
+                alarm,
+                transition,
+                value=float(len(kept.causes)) if kept.causes else value,
+                top=kept.top,
+                after=after,
+                why=(score.idle if score else "") or kept.acknowledged_by,
+            ),
             transition=transition,
             acknowledged_by=kept.acknowledged_by,
+            below=alarm.below,
         )
 
     def _id(self, alarm: Alarm, kept: _Memory) -> str:
@@ -222,6 +272,20 @@ def _remembered(facts: dict[str, Any]) -> _Memory:
     return _Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
 
 
+def causes_of(alarm: Alarm, score: Score, tags: Sequence[str]) -> dict[str, str]:
+    """All tags that contribute to the score of the alarm, with their reasons."""
+    contribution = score.contribution
+    if contribution is None or alarm.scope is None:
+        return {}
+    scope = set(alarm.scope or tags)
+    reasons: Mapping[int, str] = score.reasons
+    return {
+        tags[number]: reasons.get(number, "")
+        for number in np.flatnonzero(contribution > 0).tolist()
+        if tags[number] in scope
+    }
+
+
 def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
     """The tags that caused the alarm, the strongest first, with their shares of the score."""
     index = {tag: number for number, tag in enumerate(tags)}
@@ -246,7 +310,8 @@ def _top(tag: str, share: float, number: int | None, score: Score) -> TopTag:
             return None
         return float(values[number])
 
-    return TopTag(tag, share, pick(score.actual), pick(score.expected))
+    reason = "" if number is None else score.reasons.get(number, "")
+    return TopTag(tag, share, pick(score.actual), pick(score.expected), reason)
 
 
 def _epoch(number: int) -> str:
@@ -259,23 +324,3 @@ def _state(kept: _Memory, transition: Transition) -> AlarmState:
     if transition is Transition.SUPPRESSED:
         return AlarmState.SUPPRESSED
     return AlarmState.ACKNOWLEDGED if kept.acknowledged_by else AlarmState.UNACKNOWLEDGED
-
-
-def _message(
-    alarm: Alarm, kept: _Memory, transition: Transition, value: float, at: Nanos, idle: str
-) -> str:
-    after = f"after {(at - kept.opened_at) / SECOND:g} s"
-    if transition is Transition.RETURNED:
-        return f"{alarm.name} returned to normal {after}"
-    if transition is Transition.SUPPRESSED:
-        return f"{alarm.name} suppressed by design {after}: {idle}"
-    if transition is Transition.ACKNOWLEDGED:
-        return f"{alarm.name} acknowledged by {kept.acknowledged_by}"
-    advice = f"; {alarm.advice}" if alarm.advice else ""
-    if alarm.phrase:
-        tags = ", ".join(top.tag for top in kept.top) + (", …" if value > len(kept.top) else "")
-        # Not str.format: a plugin's phrase with other braces must not fail where it is raised.
-        phrase = alarm.phrase.replace("{value}", f"{value:.0f}").replace("{tags}", tags)
-        return phrase + advice
-    limits = f"{abs(value):.4g} past its threshold of {abs(alarm.threshold):.4g}"
-    return f"{alarm.name}: {limits}{advice}"

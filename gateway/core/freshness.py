@@ -3,8 +3,10 @@
 Promises
 - Judged by the time of arrival against the tag's own expected period, so a connection that looks
   alive and is dead shows within a few periods.
-- Trouble with sensors raises one alarm per source, never a process anomaly (NAMUR NE 107,
-  failure signal), and names the tags that are silent.
+- Each tag that is not fresh has a reason in words: the device's answer, or how long it is silent.
+- Trouble with sensors never raises a process anomaly. It raises two alarms per source (NAMUR NE
+  107, failure signal): `lost` while no tag gives usable data, `no_data` for some of them. A source
+  that is lost says nothing new about single tags, so it neither raises nor clears their alarm.
 """
 
 from collections import Counter
@@ -14,7 +16,18 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.model import SECOND, Alarm, Nanos, Quality, SampleBatch, Score, Severity, Tag
+from gateway.api.model import (
+    SECOND,
+    Alarm,
+    Bools,
+    Nanos,
+    Quality,
+    SampleBatch,
+    Score,
+    Severity,
+    Tag,
+)
+from gateway.core.durations import spell
 from gateway.core.grid import NEVER
 
 DETECTOR = "data"
@@ -22,9 +35,12 @@ DETECTOR = "data"
 ON_DELAY = 2 * SECOND
 OFF_DELAY = 2 * SECOND
 START_UP = 10 * SECOND
-"""A source may take this long to deliver after the start before its silence is an alarm."""
+"""A tag may take this long to deliver after the start, or its own period, before its silence is an
+alarm; and as long after its source came back."""
 LEAST_STALE = 2 * SECOND
 """A fast tag is not stale before this: schedulers and networks jitter."""
+_UNNAMED = {Quality.UNCERTAIN: "its quality is uncertain", Quality.BAD: "its quality is bad"}
+"""For samples whose connector gave no reason."""
 
 
 class Freshness(IntEnum):
@@ -45,34 +61,51 @@ class FreshnessWatch:
         period = np.array([tag.period for tag in tags], dtype=np.float64)
         self._stale = np.maximum(period * stale_periods, LEAST_STALE)
         self._late = np.minimum(np.maximum(period * hold_periods, SECOND), self._stale)
+        self._patience = np.maximum(period, START_UP)
         self._seen = np.full(len(tags), NEVER, dtype=np.int64)
         self._started: Nanos | None = None
         self._bad = np.zeros(len(tags), dtype=np.bool_)
-        self._sources: dict[str, NDArray[np.int64]] = {
+        self._why: dict[int, str] = {}
+        self._away: Mapping[str, str] = {}
+        self._members: dict[str, NDArray[np.int64]] = {
             source: np.array([n for n, tag in enumerate(tags) if tag.source == source])
             for source in dict.fromkeys(tag.source for tag in tags)
         }
+        self._lost = dict.fromkeys(self._members, False)
+        # When the tag's source was last found again, or the start.
+        self._back = np.full(len(tags), NEVER, dtype=np.int64)
         self.alarms = tuple(
-            Alarm(
-                f"{source}.no_data",
-                threshold=0.5,
-                severity=Severity.HIGH,
-                on_delay=ON_DELAY,
-                off_delay=OFF_DELAY,
-                scope=tuple(tags[n].name for n in members),
-                phrase=f"No data from {source}: {{value}} of {len(members)} tags ({{tags}})",
-            )
-            for source, members in self._sources.items()
+            alarm
+            for source, members in self._members.items()
+            for alarm in _alarms_of(source, [tags[n].name for n in members])
         )
 
     def push(self, batch: SampleBatch, now: Nanos) -> None:
         """Note that these samples arrived at `now`."""
         self._seen[batch.tag] = now
         self._bad[batch.tag] = batch.quality != Quality.GOOD
+        if not (self._why or batch.quality.any()):
+            return
+        # The order is that of arrival, so the last sample of a tag decides.
+        last = dict(zip(batch.tag.tolist(), batch.quality.tolist(), strict=True))
+        for tag, quality in last.items():
+            if quality == Quality.GOOD:
+                self._why.pop(tag, None)
+            else:
+                self._why[tag] = batch.reasons.get(tag) or _UNNAMED[Quality(quality)]
+
+    def note_away(self, sources: Mapping[str, str]) -> None:
+        """Which sources cannot be reached just now, and why."""
+        self._away = sources
+
+    def tags_away(self) -> Sequence[int]:
+        """The tags of these sources, by their index."""
+        return [int(n) for source in self._away for n in self._members.get(source, ())]
 
     def shift(self, step: Nanos) -> None:
         """The clock was stepped: the data is as old as before."""
-        self._seen[self._seen != NEVER] += step
+        for times in (self._seen, self._back):
+            times[times != NEVER] += step
         if self._started is not None:
             self._started += step
 
@@ -91,18 +124,90 @@ class FreshnessWatch:
         counts = Counter(self.states(now).tolist())
         return {state.name.lower(): counts[state] for state in Freshness}
 
+    def reasons(self, now: Nanos, *, exact: bool = False) -> dict[int, str]:
+        """Why each tag that is not fresh is not, by its index.
+
+        With `exact` how long a tag has been silent; else its limit, which does not change.
+        """
+        states = self.states(now)
+        return {
+            number: self._reason(number, Freshness(int(states[number])), now if exact else None)
+            for number in np.flatnonzero(states != Freshness.FRESH).tolist()
+        }
+
+    def _reason(self, number: int, state: Freshness, now: Nanos | None) -> str:
+        away = self._away.get(self.tags[number].source)
+        if away:
+            return away
+        if state == Freshness.BAD:
+            return self._why[number]
+        if state == Freshness.NEVER_SEEN:
+            return "no sample yet"
+        if now is not None:
+            return f"no sample for {spell(now - int(self._seen[number]))}"
+        limit = self._late if state == Freshness.LATE else self._stale
+        return f"no sample for more than {spell(round(limit[number]))}"
+
+    def awaited(self, now: Nanos) -> Bools:
+        """Tags that had no time yet to deliver, since the start or since their source is back."""
+        start = now if self._started is None else self._started
+        is_new = (self._seen == NEVER) & (now - start < self._patience)
+        is_back = (self._seen < self._back) & (now - self._back < self._patience)
+        return np.asarray(is_new | is_back, dtype=np.bool_)
+
     def score(self, now: Nanos) -> Score:
-        """How many tags of each source deliver nothing usable; an alarm a source."""
+        """How many tags of each source deliver nothing usable; two alarms a source."""
         if self._started is None:
             self._started = now
-        state = self.states(now)
-        silent = state >= Freshness.STALE
-        if now - self._started < START_UP:
-            silent &= state != Freshness.NEVER_SEEN
-        values = [float(silent[members].sum()) for members in self._sources.values()]
+        unusable = self.states(now) >= Freshness.STALE
+        self._note_return(unusable, now)
+        awaited = self.awaited(now)
+        silent = unusable & ~awaited
+        values = [v for m in self._members.values() for v in _judged(unusable[m], awaited[m])]
         return Score(
             at=now,
             values=np.array(values),
             coverage=1.0 - float(silent.mean()) if silent.size else 1.0,
             contribution=silent.astype(np.float64),
+            reasons=self.reasons(now) if silent.any() else {},
         )
+
+    def _note_return(self, unusable: Bools, now: Nanos) -> None:
+        """Give the tags of a source that was lost, and is not any more, time to deliver."""
+        for source, members in self._members.items():
+            is_lost = bool(unusable[members].all())
+            if self._lost[source] and not is_lost:
+                # Once a loss: a tag that stayed silent since the last one has had its time.
+                heard = members[self._seen[members] >= self._back[members]]
+                self._back[heard] = now
+            self._lost[source] = is_lost
+
+
+def _judged(unusable: Bools, awaited: Bools) -> tuple[float, float]:
+    """The scores of a source's two alarms; NaN where that cannot be told."""
+    silent = float((unusable & ~awaited).sum())
+    if unusable.all():
+        return (silent or np.nan), np.nan
+    return 0.0, (silent or (np.nan if (unusable & awaited).any() else 0.0))
+
+
+def _alarms_of(source: str, tags: Sequence[str]) -> Sequence[Alarm]:
+    count = len(tags)
+    lost = "its only tag" if count == 1 else f"any of its {count} tags"
+    phrases = {
+        "lost": f"{source} is lost: no usable data from {lost} ({{tags}})",
+        "no_data": f"{{value}} of {count} tags of {source} without usable data ({{tags}})",
+    }
+    return [
+        Alarm(
+            f"{source}.{what}",
+            threshold=0.5,
+            severity=Severity.HIGH,
+            on_delay=ON_DELAY,
+            off_delay=OFF_DELAY,
+            scope=tuple(tags),
+            phrase=phrase,
+            updates=True,
+        )
+        for what, phrase in phrases.items()
+    ]

@@ -44,9 +44,12 @@ def alert_envelope(
         "id": alert.id,
         "alarm": alert.alarm,
         "state": alert.state.value,
+        "transition": alert.transition.value,
         "active": alert.is_active,
         "value": float(alert.value),
         "threshold": float(alert.threshold),
+        "direction": "below" if alert.below else "above",
+        "excess": (-1.0 if alert.below else 1.0) * float(alert.value - alert.threshold),
         "peak": float(alert.peak),
         "coverage": float(alert.coverage),
         "opened_at": int(alert.opened_at),
@@ -59,8 +62,12 @@ def alert_envelope(
 
 
 def _cause(top: TopTag, tag: Tag | None) -> str:
-    """'vibration_de 5.1 mm/s (expected 2.3) 61 %', or 'valve_state 2 jammed 100 %'."""
+    """'vibration_de 5.1 mm/s (expected 2.3) 61 %', 'valve_state 2 jammed 100 %'; or with a reason,
+    'flow (timeout)'.
+    """
     words = [top.tag]
+    if top.reason:
+        return f"{top.tag} ({top.reason})"
     if top.actual is not None:
         unit = (tag.name_of(top.actual) or tag.unit) if tag else ""
         words.append(f"{top.actual:.4g} {unit}".rstrip())

@@ -36,13 +36,15 @@ from gateway.core.clock import EPOCH, ClockWatch
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
-from gateway.core.freshness import FreshnessWatch
+from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.summary import Summariser
+from gateway.core.tag_changes import TagChanges
 from gateway.line.commands import Commands
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import LineStore, Outbox
 from gateway.line.scorer import Scored, Scorer
-from gateway.telemetry.health import DetectorHealth, Health
+from gateway.telemetry.detector_health import DetectorHealth
+from gateway.telemetry.health import Health
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
 
@@ -52,6 +54,8 @@ LEDGER = "#ledger"
 """Checkpoint key of the byte ledger. No detector can have a name with #."""
 CLOCK = "#clock"
 """Checkpoint key of the clock watch."""
+LOGGED = 10
+"""Tags that a log entry names; the others are counted."""
 CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
 
@@ -110,12 +114,13 @@ class Line:
         self._models = ModelHealth(detectors, names)
         self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names, now)
         self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names, now)
+        self._tag_changes = TagChanges(tags)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
         self._unannounced: list[Alert] = []
         self.health = Health(config.line, config.site, tags, self._watch)
         self.health.detectors = {
-            name: DetectorHealth(name, detector.alarms, warm_up(detector.spec))
+            name: DetectorHealth(name, detector.alarms, warm_up(detector.spec), detector.spec.tags)
             for name, detector in detectors.items()
         }
 
@@ -187,9 +192,10 @@ class Line:
         if windows:
             self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
         scored = await self._scorer.score(windows) if windows else {}
-        alerts = self._judge(windows, scored)
+        alerts = self._judge(windows, scored, now)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
+        self._log_tags(now)
         self._keep(alerts)
         self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
         await self._append()
@@ -229,6 +235,8 @@ class Line:
         return [points.restamped(e, watch.why, watch.epoch * EPOCH) for e in envelopes]
 
     def _take_in(self, now: Nanos) -> None:
+        sources = self.health.sources.values()
+        self._watch.note_away({s.name: s.error for s in sources if s.error and not s.up})
         batch = self.inbox.drain()
         if self._recorder is not None:
             self._recorder.note(now, batch)
@@ -242,8 +250,13 @@ class Line:
     def _spec(self, detector: str) -> WindowSpec:
         return self._detectors[detector].spec
 
-    def _judge(self, windows: Mapping[str, Sequence[Window]], scored: Scored) -> list[Alert]:
+    def _judge(
+        self, windows: Mapping[str, Sequence[Window]], scored: Scored, now: Nanos
+    ) -> list[Alert]:
         alerts: list[Alert] = []
+        tags = self._watch.tags
+        problems = {tags[n].name: why for n, why in self._watch.reasons(now).items()}
+        awaited = {tags[n].name for n in self._watch.awaited(now).nonzero()[0]} if problems else ()
         for name, scores in scored.items():
             health = self.health.detectors[name]
             if isinstance(scores, Exception):
@@ -253,11 +266,29 @@ class Line:
             self.tap.offer("scores", (name, self._spec(name), health.alarms, scores))
             for window, score in zip(windows[name], scores, strict=True):
                 self._models.push(name, window, score)
-                news = health.note(score)
+                news = health.note(score, problems, awaited)
                 if news:
                     log.info("detector.state", detector=name, state=news, why=health.reason)
                 alerts += self._machines[name].step(score)
         return alerts
+
+    def _log_tags(self, now: Nanos) -> None:
+        """Say once which tags are not fresh any more, and why, and which are again."""
+        watch, states = self._watch, self._watch.states(now)
+        conditions = {
+            tag: (Freshness(int(states[tag])).name.lower(), why)
+            for tag, why in watch.reasons(now).items()
+        }
+        # What a lost source says was logged as `source.lost`.
+        undecided = {*watch.awaited(now).nonzero()[0].tolist(), *watch.tags_away()}
+        for change in self._tag_changes.take(conditions, now, undecided):
+            facts = {"source": change.source, "count": len(change.tags)}
+            names = list(change.tags[:LOGGED])
+            if change.state == "fresh":
+                log.info("tags.fresh", **facts, tags=names)
+            else:
+                event = f"tags.{change.state}"
+                log.warning(event, **facts, tags=names, why=change.why)
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""

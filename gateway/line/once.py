@@ -86,7 +86,7 @@ def score_once(name: str, detector: Detector, last: LastValues) -> dict[str, Any
     held = bool(score.blind) and spec.length > 1
     if held:
         score = _score(detector, np.tile(row, (spec.length, 1)))
-    over = [a for a, v in zip(detector.alarms, score.values, strict=True) if v > a.threshold]
+    over = [a for a, v in zip(detector.alarms, score.values, strict=True) if a.exceeded_by(v)]
     top = top_tags(over[0], score, spec.tags) if over else ()
     return {
         "name": name,

@@ -16,17 +16,16 @@ import numpy as np
 
 from gateway.api.model import (
     SECOND,
-    Alarm,
     Alert,
     Nanos,
     Quality,
     SampleBatch,
-    Score,
     Tag,
     Transition,
 )
 from gateway.core.byte_ledger import Ledger
 from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.telemetry.detector_health import DetectorHealth
 from gateway.telemetry.raw_estimate import RawEstimate
 
 RECENT = 100
@@ -76,65 +75,6 @@ class SourceHealth:
             self.since = time.monotonic()
         self.up, self.error = False, why
         return news
-
-
-@dataclass(slots=True)
-class DetectorHealth:
-    """One detector: its last score, or why it has none."""
-
-    name: str
-    alarms: Sequence[Alarm] = ()
-    warm_up: int = 0
-    """Windows until the first full one; until then it is starting, not blind."""
-    state: str = "starting"
-    reason: str = "no full window yet"
-    model: str = ""
-    scored: int = 0
-    refused: int = 0
-    idle: int = 0
-    """Windows in which there was nothing to judge."""
-    score: float | None = None
-    coverage: float = 0.0
-    last_at: Nanos = 0
-    highest: float | None = None
-    """The highest score since `take_highest`."""
-
-    @property
-    def threshold(self) -> float | None:
-        """The threshold of a detector with one score; None where each alarm has its own."""
-        return self.alarms[0].threshold if len(self.alarms) == 1 else None
-
-    def note(self, score: Score) -> str | None:
-        """Take a score in; the new state if that is news."""
-        before = self.state
-        self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
-        if score.idle:
-            self.state, self.reason, self.score = "idle", score.idle, None
-            self.idle += 1
-            return self.state if self.state != before else None
-        judged = not score.blind and bool(np.isfinite(score.values).any())
-        starting = not self.scored and self.refused < self.warm_up
-        dark = "starting" if starting else "blind"
-        self.state, self.reason = ("ok", "") if judged else (dark, score.blind or "no data")
-        if judged:
-            self.scored += 1
-            self.score = float(np.nanmax(score.values))
-            self.highest = max(self.score, self.highest if self.highest is not None else -np.inf)
-        else:
-            self.refused += 1
-            self.score = None
-        return self.state if self.state != before else None
-
-    def note_failure(self, why: str) -> bool:
-        """The detector itself failed; True if that is news."""
-        news = self.state != "failed"
-        self.state, self.reason, self.score = "failed", why, None
-        self.refused += 1
-        return news
-
-    def take_highest(self) -> float | None:
-        highest, self.highest = self.highest, None
-        return highest
 
 
 class Delivery(Protocol):
@@ -288,15 +228,16 @@ class Health:
         fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
         fields |= {f"day_bytes_{flow}": n for flow, n in self.ledger.today(now).items()}
         for detector in self.detectors.values():
-            highest = detector.take_highest()
-            if detector.threshold is not None and highest is not None:
-                fields[f"score_{detector.name}"] = highest
+            farthest = detector.take_farthest()
+            if detector.threshold is not None and farthest is not None:
+                fields[f"score_{detector.name}"] = farthest
                 fields[f"threshold_{detector.name}"] = detector.threshold
         return fields
 
     def last_values(self, now: Nanos) -> list[dict[str, object]]:
-        """Each tag with its last good value, how old that is, and its state."""
+        """Each tag with its last good value, how old that is, its state and the reason for it."""
         states, ages = self.freshness.states(now), (now - self._last_at) / SECOND
+        reasons = self.freshness.reasons(now, exact=True)
         return [
             {
                 "tag": tag.name,
@@ -305,7 +246,10 @@ class Health:
                 "value": None if np.isnan(value) else float(value),
                 "name": tag.name_of(float(value)),
                 "state": Freshness(int(state)).name.lower(),
+                "reason": reasons.get(number, ""),
                 "age_s": None if np.isnan(value) else round(float(age), 1),
             }
-            for tag, value, state, age in zip(self.tags, self._last, states, ages, strict=True)
+            for number, (tag, value, state, age) in enumerate(
+                zip(self.tags, self._last, states, ages, strict=True)
+            )
         ]

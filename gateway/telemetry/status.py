@@ -75,6 +75,7 @@ def _detector(detector: Any) -> dict[str, Any]:
         "model": detector.model,
         "score": detector.score,
         "threshold": detector.threshold,
+        "below": detector.below,
         "coverage": detector.coverage,
         "scored": detector.scored,
         "refused": detector.refused,

@@ -31,21 +31,30 @@ MINUTE = 60 * 10**9
 SITE, LINE = "demo-plant", "pump-skid"
 
 
-def _alert(at, tags, number, state, value, threshold):
+def _excess(value, threshold, low):
+    return threshold - value if low else value - threshold
+
+
+def _alert(at, tags, number, state, value, threshold, low=False):
     active = "false" if state == "normal" else "true"
     return (
         f'andon_alert,site={SITE},line={LINE},{tags} id="{number}",alarm="x",state="{state}",'
-        f"active={active},value={value},threshold={threshold},peak=9.5,coverage=1,opened_at={at}i,"
+        f"active={active},value={value},threshold={threshold},"
+        f"excess={_excess(value, threshold, low)},"
+        f'direction="{"below" if low else "above"}",transition="raised",'
+        f"peak=9.5,coverage=1,opened_at={at}i,"
         f'top_tags="vibration_de,current",cause="vibration_de 5.1 mm/s (expected 2.3) 61 %",'
         f'model="pump 1",message="raised" {at}'
     )
 
 
 def _alerts(now):
+    level = "detector=level,severity=high,tag=level"
     pump, guard = "detector=pump,severity=high", "detector=guard,severity=medium,tag=flow"
     return [
         _alert(now - 90 * MINUTE, pump, "a1", "unacknowledged", 3.2, 1.5),
         _alert(now - 80 * MINUTE, pump, "a1", "normal", 0.4, 1.5),
+        _alert(now - 20 * MINUTE, level, "c1", "unacknowledged", 992.0, 2000.0, low=True),
         _alert(now - 10 * MINUTE, guard, "b1", "unacknowledged", 7.5, 5.0),
     ]
 
@@ -162,7 +171,7 @@ def test_active_alerts_can_be_told_by_their_last_state(ask):
     (table,) = ask(_filled_in(_first_target("Active alerts now")))
     number, state = table["columns"].index("id"), table["columns"].index("state")
     last = {row[number]: row[state] for row in table["values"]}
-    assert last == {"a1": "normal", "b1": "unacknowledged"}
+    assert last == {"a1": "normal", "b1": "unacknowledged", "c1": "unacknowledged"}
 
 
 def test_alert_tables_carry_tags_and_fields_in_one_row(ask):
@@ -209,7 +218,7 @@ def test_variables_list_sites_lines_and_tags(ask):
 def test_annotations_mark_only_what_was_raised(ask):
     (annotation,) = DASHBOARD["annotations"]["list"]
     (answer,) = ask(_filled_in(annotation["query"]))
-    assert len(answer["values"]) == 2
+    assert len(answer["values"]) == 3
     assert annotation["textColumn"] in answer["columns"]
 
 
@@ -225,6 +234,7 @@ def test_the_active_rule_is_above_zero_only_for_what_is_active(ask):
         each["tags"]["detector"]: each["values"][-1][1] for each in ask(_rule("andon-alert-active"))
     }
     assert above["guard"] > 0 > above["pump"]
+    assert above["level"] == 1008, "992 is below its limit of 2000"
 
 
 def test_the_silent_rule_counts_zero_for_a_line_that_stopped(ask):

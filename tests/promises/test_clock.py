@@ -99,7 +99,7 @@ async def test_a_step_makes_no_tag_stale_and_hides_none(step):
     await plant.go(*[5] * 5)
     assert plant.alerts() == []
     await plant.go(*[None] * 10, step=step)
-    assert plant.alerts() == [("plc.no_data", True)]
+    assert plant.alerts() == [("plc.lost", True)]
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])

@@ -24,7 +24,7 @@ async def test_a_restarted_server_is_read_again_and_its_absence_is_said(
         assert "no data for" in detector(away, "pump")["reason"]
         assert away["health"] == "blind"
         silent = await plant.until(lambda f: f["active"])
-        assert [alert["alarm"] for alert in silent["active"]] == [f"{name}.no_data"]
+        assert [alert["alarm"] for alert in silent["active"]] == [f"{name}.lost"]
 
         await plant.command(f"start {server}")
         back = await plant.until(

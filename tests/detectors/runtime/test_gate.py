@@ -158,6 +158,6 @@ def test_limits_are_checked_as_soon_as_the_machine_has_settled_whatever_their_wi
     assert starting.idle == "settling (speed > 100 rpm for 2 s of 3 s)"
     rows[-3:, 1] = 200
     [running] = guard.score([bundles.window(rows)])
-    assert running.values[0] > guard.alarms[0].threshold
+    assert guard.alarms[0].exceeded_by(running.values[0])
     assert running.expected[0] == 3
     assert running.expected.shape == (2,)

@@ -38,7 +38,7 @@ def active(detector, *columns):
     return {
         alarm.name
         for alarm, value in zip(detector.alarms, score.values, strict=True)
-        if value > alarm.threshold
+        if alarm.exceeded_by(value)
     }
 
 
@@ -64,7 +64,8 @@ def test_a_value_beyond_a_limit_activates_only_that_limit(value, expected, tmp_p
 def test_thresholds_and_hysteresis_are_in_engineering_units(tmp_path):
     alarms = {alarm.name: alarm for alarm in build(FOUR, tmp_path).alarms}
     assert alarms["flow.high"].threshold == 85
-    assert alarms["flow.low"].threshold == -10
+    assert (alarms["flow.low"].threshold, alarms["flow.low"].below) == (10, True)
+    assert not alarms["flow.high"].below
     assert {alarm.hysteresis for alarm in alarms.values()} == {2}
     assert {alarm.tag for alarm in alarms.values()} == {"flow"}
 

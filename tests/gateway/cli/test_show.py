@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from gateway.cli.show import MANY, history, ledger, overview, sources, tags
+from gateway.cli.show import MANY, alerts, detectors, history, ledger, overview, sources, tags
 
 
 def text(part):
@@ -129,3 +129,63 @@ def test_the_ledger_claims_no_saving_before_anything_was_sent():
     assert "250 B" in first
     assert "75.0 %" in first
     assert "%" not in quiet
+
+
+def test_why_tags_are_not_fresh_is_told_once_for_each_reason():
+    facts = line_of(9, stale={1, 2, 3, 4, 5, 6})
+    for tag in facts["tags"][1:7]:
+        tag["reason"] = "its time is 2 h ahead of this machine's clock"
+    facts["tags"][0] |= {"state": "bad", "reason": "exception 2, illegal data address"}
+
+    rows = text(tags(facts)).splitlines()[-2:]
+
+    assert rows == [
+        "  t0: exception 2, illegal data address",
+        "  t1, t2, t3, t4, t5 and 1 more: its time is 2 h ahead of this machine's clock",
+    ]
+
+
+def judged(**more):
+    return {"name": "pump", "state": "ok", "reason": "", "scored": 303, "score": 3.2,
+            "threshold": 2.31, "below": False} | more  # fmt: skip
+
+
+ALARM = {"id": "pump.anomaly-19b2c4d5e6f", "detector": "pump", "alarm": "anomaly", "tag": None,
+         "severity": "high", "state": "unacknowledged", "at": 0, "top_tags": [],
+         "message": "anomaly: 3.2 past its threshold of 2.31"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("detector", "active", "words"),
+    [
+        (judged(), [], "pump ok no alarm"),
+        (judged(), [ALARM], "pump ok ALARM, high"),
+        (judged(), [ALARM, ALARM | {"severity": "low"}], "pump ok 2 ALARMS, high"),
+        (judged(), [ALARM | {"detector": "data"}], "pump ok no alarm"),
+        (judged(state="blind", score=None, reason="no data for flow"), [], "pump blind –"),
+        (judged(state="blind", score=None), [ALARM], "pump blind ALARM, high"),
+    ],
+)
+def test_whether_a_detector_works_is_apart_from_what_it_says(detector, active, words):
+    row = text(detectors({"detectors": [detector], "active": active})).splitlines()[1]
+    assert " ".join(row.split()).startswith(words)
+
+
+@pytest.mark.parametrize(("score", "threshold"), [(992.0, 2000.0), (0.0, 1.0), (5.0, 0.0)])
+def test_a_low_limit_is_shown_in_its_own_values(score, threshold):
+    facts = {"detectors": [judged(score=score, threshold=threshold, below=True)], "active": []}
+    assert f"{score:.3g} / {threshold:.3g}" in text(detectors(facts))
+
+
+def test_an_alarm_is_shown_with_the_id_that_other_commands_need():
+    page = text(alerts({"active": [ALARM], "alerts": []}))
+    assert "pump.anomaly-19b2c4d5e6f" in page
+    assert "3.2 past its threshold of 2.31" in page
+
+
+def test_an_id_stays_whole_on_a_narrow_terminal():
+    long = ALARM | {"id": "guard.oil_temperature.high-19b2c4d5e6f"}
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(alerts({"active": [long], "alerts": []}))
+    assert long["id"] in captured.get()

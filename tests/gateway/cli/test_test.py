@@ -111,8 +111,8 @@ def test_silence_is_an_alarm_only_where_all_tags_of_the_source_are_given(run):
     every = some.replace("{oil:", "{flow: 1x20 _x40, oil:")
     done = run(every)
     assert done.exit_code == 1
-    at = re.search(r"\+ +(\S+)  data.plc.no_data", done.output)[1]
-    fits = every.replace("[]", "[{at: " + at + ", alarm: data.plc.no_data}]")
+    at = re.search(r"\+ +(\S+)  data.plc.lost", done.output)[1]
+    fits = every.replace("[]", "[{at: " + at + ", alarm: data.plc.lost}]")
     assert run(fits).exit_code == 0
 
 

@@ -122,6 +122,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
         "unit": "m3/h",
         "value": 41.5,
         "state": "fresh",
+        "reason": "",
         "name": "",
     }
     assert facts["active"][0]["id"] == "pump.anomaly-1"

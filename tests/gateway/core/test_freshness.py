@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from fakes import batch, tag
 
-from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag
+from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag, Transition
 from gateway.core.alerts import AlertMachine
 from gateway.core.freshness import DETECTOR, FreshnessWatch
 
@@ -45,7 +48,7 @@ def test_a_bad_value_is_not_fresh_and_a_good_one_mends_it():
     assert names(data, T0)[0] == "fresh"
 
 
-def test_a_silent_source_raises_one_alarm_that_names_its_tags():
+def test_a_silent_source_raises_one_alarm_of_its_own_that_names_its_tags():
     data = watch()
     machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
     data.push(seen(0, 1, 2), T0)
@@ -54,7 +57,7 @@ def test_a_silent_source_raises_one_alarm_that_names_its_tags():
         data.push(seen(2), T0 + second * S)
         alerts += machine.step(data.score(T0 + second * S))
     (alert,) = alerts
-    assert alert.alarm == "plc.no_data"
+    assert alert.alarm == "plc.lost"
     assert {top.tag for top in alert.top_tags} == {"flow", "speed"}
     for second in range(12, 16):
         data.push(seen(0, 1, 2), T0 + second * S)
@@ -67,8 +70,8 @@ def test_a_source_gets_time_to_deliver_after_the_start():
     machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
     alerts = [a for second in range(14) for a in machine.step(data.score(T0 + second * S))]
     assert [(alert.alarm, (alert.at - T0) // S) for alert in alerts] == [
-        ("plc.no_data", 12),
-        ("monitor.no_data", 12),
+        ("plc.lost", 12),
+        ("monitor.lost", 12),
     ]
 
 
@@ -107,18 +110,25 @@ def test_the_data_is_as_old_as_before_when_the_clock_is_stepped():
     assert names(freshness, T0 - 3590 * S)[0] == "stale"
 
 
+def told(score):
+    """The values by alarm, those that cannot be told left out."""
+    alarms = [alarm.name for alarm in watch().alarms]
+    return {n: v for n, v in zip(alarms, score.values.tolist(), strict=True) if not np.isnan(v)}
+
+
 def test_the_time_to_deliver_after_the_start_goes_with_the_clock():
     freshness = watch()
-    assert freshness.score(T0).values.tolist() == [0.0, 0.0]
+    assert told(freshness.score(T0)) == {}
     freshness.shift(3600 * S)
-    assert freshness.score(T0 + 3600 * S + 10 * S - 1).values.tolist() == [0.0, 0.0]
-    assert freshness.score(T0 + 3600 * S + 10 * S).values.tolist() == [2.0, 1.0]
+    assert told(freshness.score(T0 + 3600 * S + 10 * S - 1)) == {}
+    late = freshness.score(T0 + 3600 * S + 10 * S)
+    assert told(late) == {"plc.lost": 2.0, "monitor.lost": 1.0}
 
 
 def test_a_step_before_the_first_look_changes_nothing():
     freshness = watch()
     freshness.shift(3600 * S)
-    assert freshness.score(T0).values.tolist() == [0.0, 0.0]
+    assert told(freshness.score(T0)) == {}
 
 
 def test_the_states_are_counted_by_name():
@@ -131,10 +141,11 @@ def test_the_states_are_counted_by_name():
 def test_a_score_says_how_many_tags_of_each_source_are_silent_and_which():
     freshness = watch()
     freshness.score(T0 - 20 * S)
-    freshness.push(seen(0), T0)
-    freshness.push(seen(1, quality=Quality.BAD), T0)
+    freshness.push(seen(0), T0 + S)
+    freshness.push(seen(1, quality=Quality.BAD), T0 + S)
     score = freshness.score(T0 + S)
-    assert (score.at, score.values.tolist()) == (T0 + S, [1.0, 1.0])
+    assert score.at == T0 + S
+    assert told(score) == {"plc.lost": 0.0, "plc.no_data": 1.0, "monitor.lost": 1.0}
     assert score.contribution.tolist() == [0.0, 1.0, 1.0]
     assert score.contribution.dtype == np.float64
     assert abs(score.coverage - 1 / 3) < 1e-12
@@ -144,12 +155,13 @@ def test_a_line_without_tags_lacks_nothing():
     assert FreshnessWatch([], 5.0, 3.0).score(T0).coverage == 1.0
 
 
-def test_each_source_has_an_alarm_of_high_severity_with_its_tags():
-    plc, monitor = watch().alarms
-    assert (plc.name, monitor.name) == ("plc.no_data", "monitor.no_data")
-    assert (plc.scope, monitor.scope) == (("flow", "speed"), ("vibration",))
-    assert (plc.threshold, plc.severity) == (0.5, Severity.HIGH)
-    assert (plc.on_delay, plc.off_delay) == (2 * S, 2 * S)
+def test_each_source_has_two_alarms_of_high_severity_with_its_tags():
+    alarms = watch().alarms
+    names = ["plc.lost", "plc.no_data", "monitor.lost", "monitor.no_data"]
+    assert [alarm.name for alarm in alarms] == names
+    assert [alarm.scope for alarm in alarms] == [("flow", "speed")] * 2 + [("vibration",)] * 2
+    assert {(alarm.threshold, alarm.severity) for alarm in alarms} == {(0.5, Severity.HIGH)}
+    assert {(alarm.on_delay, alarm.off_delay) for alarm in alarms} == {(2 * S, 2 * S)}
 
 
 def test_the_alarm_says_how_many_tags_of_which_source_are_silent_and_names_five():
@@ -162,4 +174,168 @@ def test_the_alarm_says_how_many_tags_of_which_source_are_silent_and_names_five(
         data.push(batch(now, 1.0, 2.0, first=6), now)
         alerts += machine.step(data.score(now))
     (raised,) = alerts
-    assert raised.message == "No data from plc: 6 of 7 tags (t0, t1, t2, t3, t4, …)"
+    assert raised.message == (
+        "6 of 7 tags of plc without usable data (t0, t1, t2, t3, t4, …: no sample yet)"
+    )
+
+
+class Source:
+    """A source of some tags, its watch and its alarms, one tick a second."""
+
+    def __init__(self, *names, period=S):
+        self.tags = [Tag(name, "plc", period) for name in names]
+        self.watch = FreshnessWatch(self.tags, 5.0, 3.0)
+        self.machine = AlertMachine(DETECTOR, self.watch.alarms, list(names))
+        self.now = T0
+
+    def go(self, seconds, good=(), **bad):
+        """The transitions while these tags are good, or bad for a reason; the others are silent."""
+        names = [tag.name for tag in self.tags]
+        alerts = []
+        for _ in range(seconds):
+            self.now += S
+            for name in good:
+                self.watch.push(batch(self.now, 1.0, first=names.index(name)), self.now)
+            for name, why in bad.items():
+                index = names.index(name)
+                sample = batch(self.now, np.nan, first=index)
+                self.watch.push(replace(sample, reasons={index: why}), self.now)
+            alerts += self.machine.step(self.watch.score(self.now))
+        return alerts
+
+    def away(self, seconds, why):
+        """The source is lost, as `gateway.line.source` tells it."""
+        self.watch.note_away({"plc": why})
+        alerts = self.go(1, **dict.fromkeys([tag.name for tag in self.tags], why))
+        return alerts + self.go(seconds - 1)
+
+    def back(self, seconds, good=(), **bad):
+        self.watch.note_away({})
+        return self.go(seconds, good, **bad)
+
+
+def brief(alerts):
+    return [(alert.alarm, alert.transition.value) for alert in alerts]
+
+
+def test_one_bad_register_does_not_hide_the_loss_of_its_source():
+    plc = Source("flow", "speed", "oil")
+    (bad,) = plc.go(20, ["flow", "speed"], oil="exception 2")
+    assert bad.message == "1 of 3 tags of plc without usable data (oil: exception 2)"
+    (lost,) = plc.away(20, "connection refused")
+    assert (lost.alarm, lost.severity) == ("plc.lost", Severity.HIGH)
+    assert lost.message == (
+        "plc is lost: no usable data from any of its 3 tags (flow, speed, oil: connection refused)"
+    )
+    assert brief(plc.back(20, ["flow", "speed"], oil="exception 2")) == [("plc.lost", "returned")]
+    assert [alarm.name for alarm in plc.machine.active] == ["plc.no_data"]
+    assert brief(plc.go(5, ["flow", "speed", "oil"])) == [("plc.no_data", "returned")]
+
+
+def test_a_lost_source_does_not_raise_the_alarm_of_its_tags_too():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    assert brief(plc.away(60, "timeout")) == [("plc.lost", "raised")]
+    assert brief(plc.back(20, ["flow", "speed"])) == [("plc.lost", "returned")]
+
+
+def test_a_changed_cause_of_a_lost_source_is_an_update():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    (raised,) = plc.away(20, "timeout")
+    plc.watch.note_away({"plc": "connection refused"})
+    (updated,) = plc.go(20)
+    assert (updated.id, updated.transition) == (raised.id, Transition.UPDATED)
+    assert "connection refused" in updated.message
+
+
+def test_tags_that_come_one_after_the_other_when_a_source_is_back_raise_nothing():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    plc.away(10, "timeout")
+    assert brief(plc.back(8, ["flow"])) == [("plc.lost", "returned")]
+    assert plc.go(20, ["flow", "speed"]) == []
+
+
+def test_a_tag_that_stays_silent_when_its_source_is_back_is_an_alarm():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    plc.away(10, "timeout")
+    alerts = plc.back(30, ["flow"])
+    assert brief(alerts) == [("plc.lost", "returned"), ("plc.no_data", "raised")]
+    assert "speed: no sample for more than 5 s" in alerts[-1].message
+
+
+def test_a_tag_that_never_comes_back_is_not_excused_by_another_one_that_comes_and_goes():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    alerts = plc.away(10, "timeout")
+    for _ in range(6):
+        alerts += plc.back(8, ["flow"])
+        alerts += plc.go(4, flow="text, not a number")
+    assert ("plc.no_data", "raised") in brief(alerts)
+
+
+def test_a_restart_clears_no_alarm_before_its_tags_had_time_to_deliver():
+    plc = Source("flow", "speed")
+    plc.go(5, ["flow", "speed"])
+    (raised,) = plc.away(10, "timeout")
+    again = Source("flow", "speed")
+    again.machine.restore(plc.machine.checkpoint())
+    again.now = plc.now
+    assert again.go(9) == []
+    assert [alert.id for alert in again.machine.standing()] == [raised.id]
+
+
+def test_a_slow_tag_has_its_own_period_to_deliver_after_the_start():
+    meter = Source("energy", "power", period=60 * S)
+    assert meter.go(59) == []
+    assert brief(meter.go(5)) == [("plc.lost", "raised")]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "exact", "steady"),
+    [
+        (
+            [],
+            {"flow": "exception 2, illegal data address"},
+            "exception 2, illegal data address",
+            None,
+        ),
+        ([], {"flow": ""}, "its quality is bad", None),
+    ],
+)
+def test_the_reason_of_a_bad_tag_is_what_its_sample_said(good, bad, exact, steady):
+    plc = Source("flow", "speed")
+    plc.go(3, good, **bad)
+    assert plc.watch.reasons(plc.now, exact=True)[0] == exact
+    assert plc.watch.reasons(plc.now)[0] == (steady or exact)
+
+
+def test_the_first_good_sample_clears_the_reason():
+    plc = Source("flow", "speed")
+    plc.go(3, ["speed"], flow="text, not a number: 'OK'")
+    assert set(plc.watch.reasons(plc.now)) == {0}
+    plc.go(1, ["flow", "speed"])
+    assert plc.watch.reasons(plc.now) == {}
+
+
+def test_the_last_sample_of_a_batch_decides():
+    plc = Source("flow")
+    both = SampleBatch.joined([batch(T0, np.nan), batch(T0 + 1, 1.0)])
+    plc.watch.push(replace(both, reasons={0: "timeout"}), T0)
+    assert plc.watch.reasons(T0) == {}
+
+
+def test_a_silent_tag_says_for_how_long_to_people_and_its_limit_to_the_log():
+    plc = Source("flow", "speed")
+    plc.go(1, ["flow"])
+    plc.go(12)
+    assert plc.watch.reasons(plc.now, exact=True) == {0: "no sample for 12 s", 1: "no sample yet"}
+    assert plc.watch.reasons(plc.now)[0] == "no sample for more than 5 s"
+
+
+def test_an_uncertain_sample_has_a_reason_too():
+    data = watch()
+    data.push(seen(0, quality=Quality.UNCERTAIN), T0)
+    assert data.reasons(T0)[0] == "its quality is uncertain"

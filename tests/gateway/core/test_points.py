@@ -119,9 +119,12 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "id": "pump.anomaly-18bc",
         "alarm": "anomaly",
         "state": "unacknowledged",
+        "transition": "raised",
         "active": True,
         "value": 7.0,
         "threshold": 3.0,
+        "direction": "above",
+        "excess": 4.0,
         "peak": 9.0,
         "coverage": 1.0,
         "opened_at": AT - 5,
@@ -130,6 +133,19 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "model": "pump@3",
         "message": "anomaly: 7 past its threshold of 3",
     }
+
+
+def test_a_low_limit_is_stored_as_people_know_it():
+    low = replace(ALERT, alarm="flow.low", value=992, threshold=2000, peak=900, below=True)
+    fields = decode(_alert(low).body).fields
+    assert (fields["value"], fields["threshold"], fields["peak"]) == (992.0, 2000.0, 900.0)
+    assert (fields["direction"], fields["excess"]) == ("below", 1008.0)
+
+
+def test_a_cause_without_a_value_is_told_by_its_reason():
+    silent = TopTag("flow", 1.0, reason="exception 2, illegal data address")
+    fields = decode(_alert(replace(ALERT, top_tags=(silent,))).body).fields
+    assert fields["cause"] == "flow (exception 2, illegal data address)"
 
 
 def test_a_summary_carries_all_that_is_known_of_it():

@@ -127,7 +127,7 @@ async def test_bad_data_makes_a_model_blind_and_not_strange():
     press = line(store, pump=LastValue("flow"))
     await play(press, [5, float("nan")])
     pump = press.health.detectors["pump"]
-    assert (pump.state, pump.reason) == ("blind", "no data for flow")
+    assert (pump.state, pump.reason) == ("blind", "no data for flow: its quality is bad")
     assert (pump.scored, pump.refused) == (1, 1)
     assert stored_points(store, Kind.ALERT) == []
 
@@ -141,7 +141,7 @@ async def test_a_silent_source_is_an_alarm_of_its_own():
         await press.tick(T0 + k * S)
     (alert,) = stored_points(store, Kind.ALERT)
     assert alert.tags["detector"] == "data"
-    assert alert.fields["alarm"] == "plc.no_data"
+    assert alert.fields["alarm"] == "plc.lost"
     assert alert.fields["top_tags"] == "flow,level"
     assert press.health.detectors["pump"].state == "blind"
 
@@ -593,7 +593,7 @@ async def test_a_blind_detector_is_logged_with_the_reason():
             "log_level": "info",
             "detector": "pump",
             "state": "blind",
-            "why": "no data for flow",
+            "why": "no data for flow: its quality is bad",
         }
     ]
 

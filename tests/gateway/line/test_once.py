@@ -148,8 +148,8 @@ def test_one_row_is_scored_as_the_last_one_of_a_window():
         "values": [7.0, 7.0, None],
         "over": ["low"],
         "top_tags": [
-            {"tag": "level", "share": 0.667, "actual": None, "expected": None},
-            {"tag": "flow", "share": 0.333, "actual": None, "expected": None},
+            {"tag": "level", "share": 0.667, "actual": None, "expected": None, "reason": ""},
+            {"tag": "flow", "share": 0.333, "actual": None, "expected": None, "reason": ""},
         ],
     }
 

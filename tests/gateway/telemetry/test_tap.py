@@ -69,7 +69,8 @@ async def test_samples_are_told_by_glob_with_their_quality(line, tmp_path):
     await play(line, 5.0, np.nan)
     first, second = await asyncio.wait_for(hearing, PATIENCE)
     assert first == {
-        "at": T0 + SECOND // 2, "tag": "flow", "value": 5.0, "unit": "m3/h", "quality": "good",
+        "at": T0 + SECOND // 2, "tag": "flow", "value": 5.0, "unit": "m3/h",
+        "quality": "good", "reason": "",
         "arrived": T0 + SECOND + SECOND // 2,
     }  # fmt: skip
     assert (second["value"], second["quality"]) == (None, "bad")

@@ -1,0 +1,63 @@
+"""The sentences of alerts. Pure."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from gateway.api.model import Alarm, TopTag, Transition
+
+
+def message_of(
+    alarm: Alarm,
+    transition: Transition,
+    *,
+    value: float,
+    top: Sequence[TopTag],
+    after: float,
+    why: str,
+) -> str:
+    """One sentence for people.
+
+    `value` is the score, or the number of tags for an alarm with `updates`; `after` the seconds
+    since the activation; `why` who acknowledged it, or why there is nothing to judge.
+    """
+    if transition is Transition.RETURNED:
+        return f"{alarm.name} returned to normal after {after:g} s"
+    if transition is Transition.SUPPRESSED:
+        return f"{alarm.name} suppressed by design after {after:g} s: {why}"
+    if transition is Transition.ACKNOWLEDGED:
+        return f"{alarm.name} acknowledged by {why}"
+    advice = f"; {alarm.advice}" if alarm.advice else ""
+    if alarm.phrase:
+        # Not str.format: a plugin's phrase with other braces must not fail where it is raised.
+        tags = named(top, more=value > len(top))
+        return alarm.phrase.replace("{value}", _number(value)).replace("{tags}", tags) + advice
+    if alarm.tag is not None:
+        side = "below" if alarm.below else "above"
+        limits = f"{_number(value)} {side} its limit of {_number(alarm.threshold)}"
+    else:
+        limits = f"{_number(value)} past its threshold of {_number(alarm.threshold)}"
+    return f"{alarm.name}: {limits}{advice}"
+
+
+def named(top: Sequence[TopTag], *, more: bool) -> str:
+    """The tags with their reasons, as in 'flow, speed: timeout; oil: exception 2'.
+
+    `more` if others are left out.
+    """
+    tags = sorted(top, key=lambda tag: tag.reason)
+    # The order of the causes is kept within a reason, and the first cause's reason comes first.
+    first = {tag.reason: number for number, tag in reversed(list(enumerate(top)))}
+    groups = sorted(
+        ((reason, [tag.tag for tag in same]) for reason, same in groupby(tags, lambda t: t.reason)),
+        key=lambda group: first[group[0]],
+    )
+    if more and groups:
+        groups[-1][1].append("…")
+    return "; ".join(
+        ", ".join(names) + (f": {reason}" if reason else "") for reason, names in groups
+    )
+
+
+def _number(value: float) -> str:
+    """Whole numbers with all their digits, others with four."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"

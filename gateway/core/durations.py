@@ -1,0 +1,27 @@
+"""Durations in words, for reasons and messages. Pure."""
+
+from gateway.api.model import SECOND, Nanos
+
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86_400, 31_557_600
+
+
+def spell(nanos: Nanos) -> str:
+    """The length of a time span for people, without its sign: '0.4 s', '2 h 30 min', '26 years'."""
+    seconds = abs(nanos) / SECOND
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    if round(seconds) < _MINUTE:
+        return f"{seconds:.0f} s"
+    if round(seconds) < _HOUR:
+        return _two(round(seconds), _MINUTE, "min", 1, "s")
+    if seconds < 2 * _DAY:
+        return _two(round(seconds / _MINUTE) * _MINUTE, _HOUR, "h", _MINUTE, "min")
+    if seconds < 2 * _YEAR:
+        return f"{seconds / _DAY:.0f} d"
+    return f"{seconds / _YEAR:.0f} years"
+
+
+def _two(seconds: int, large: int, name: str, small: int, rest_name: str) -> str:
+    whole, rest = divmod(seconds, large)
+    rest //= small
+    return f"{whole} {name}" + (f" {rest} {rest_name}" if rest else "")

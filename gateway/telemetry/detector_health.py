@@ -1,0 +1,140 @@
+"""One detector: what it last judged, or why it cannot.
+
+Promises
+- A detector is `ok` only if it can judge every alarm it has: one tag of many that gives no usable
+  data makes it `blind`, and the reason names the tag and what is wrong with it.
+- It is `starting`, not blind, until its first windows are full and its tags had time to deliver.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.api.model import Alarm, Nanos, Score
+
+NAMED = 5
+"""The most tags that a reason names."""
+NO_PROBLEMS: Mapping[str, str] = {}
+
+
+@dataclass(slots=True)
+class DetectorHealth:
+    """One detector: its last score, or why it has none. `tags` are the ones that it needs."""
+
+    name: str
+    alarms: Sequence[Alarm] = ()
+    warm_up: int = 0
+    """Windows until the first full one; until then it is starting, not blind."""
+    tags: Sequence[str] = ()
+    state: str = "starting"
+    reason: str = "no full window yet"
+    has_started: bool = False
+    """Whether it has judged all its alarms once."""
+    model: str = ""
+    scored: int = 0
+    refused: int = 0
+    idle: int = 0
+    """Windows in which there was nothing to judge."""
+    score: float | None = None
+    coverage: float = 0.0
+    last_at: Nanos = 0
+    farthest: float | None = None
+    """The score nearest to its alarm, or farthest beyond it, since `take_farthest`."""
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of a detector with one score; None where each alarm has its own."""
+        return self.alarms[0].threshold if len(self.alarms) == 1 else None
+
+    @property
+    def below(self) -> bool:
+        """Whether its one alarm is active below the threshold."""
+        return len(self.alarms) == 1 and self.alarms[0].below
+
+    def note(
+        self,
+        score: Score,
+        problems: Mapping[str, str] = NO_PROBLEMS,
+        awaited: Collection[str] = (),
+    ) -> str | None:
+        """Take a score in; the new state if that is news.
+
+        `problems` says of the line's tags that are not fresh why; `awaited` are those that had no
+        time to deliver yet.
+        """
+        before = self.state
+        self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
+        self.score = None
+        if score.idle:
+            self.state, self.reason = "idle", score.idle
+            self.idle += 1
+            return self._news(before)
+        self._note_values(score)
+        if not score.blind and np.isfinite(score.values).all():
+            self.state, self.reason, self.has_started = "ok", "", True
+            return self._news(before)
+        lacking = [tag for tag in self._unjudged(score) if tag in problems]
+        is_awaited = bool(lacking) and all(tag in awaited for tag in lacking)
+        is_warming_up = self.scored + self.refused <= self.warm_up
+        is_starting = not self.has_started and (is_warming_up or is_awaited)
+        self.state = "starting" if is_starting else "blind"
+        self.reason = self._why(score, lacking, problems)
+        return self._news(before)
+
+    def _news(self, before: str) -> str | None:
+        return self.state if self.state != before else None
+
+    def _note_values(self, score: Score) -> None:
+        if score.blind or not np.isfinite(score.values).any():
+            self.refused += 1
+            return
+        self.scored += 1
+        if len(score.values) == 1:
+            self.score = float(score.values[0])
+            pick = min if self.below else max
+            self.farthest = self.score if self.farthest is None else pick(self.score, self.farthest)
+
+    def _unjudged(self, score: Score) -> Sequence[str]:
+        """The tags that may be why something was not judged."""
+        if score.blind:
+            return self.tags
+        blank = np.flatnonzero(~np.isfinite(score.values)).tolist()
+        own = [self.alarms[number].tag for number in blank if number < len(self.alarms)]
+        return list(dict.fromkeys(tag for tag in own if tag is not None)) or self.tags
+
+    def _why(self, score: Score, lacking: Sequence[str], problems: Mapping[str, str]) -> str:
+        if lacking:
+            reasons = {tag: problems[tag] for tag in lacking}
+            if not score.blind:
+                return f"no data for {len(lacking)} of {len(self.tags)} tags: {named(reasons)}"
+            one = len(set(reasons.values())) == 1
+            return f"{score.blind}: {problems[lacking[0]] if one else named(reasons)}"
+        unjudged = [] if score.blind else self._unjudged(score)
+        if not self.tags:
+            return score.blind or "no data"
+        if unjudged and len(unjudged) < len(self.tags):
+            return f"{', '.join(unjudged[:NAMED])}: data again, and the window fills"
+        fills = "its tags give data, and the window fills"
+        return f"{fills} ({score.blind})" if score.blind else fills
+
+    def note_failure(self, why: str) -> bool:
+        """The detector itself failed; True if that is news."""
+        news = self.state != "failed"
+        self.state, self.reason, self.score = "failed", why, None
+        self.refused += 1
+        return news
+
+    def take_farthest(self) -> float | None:
+        """The farthest score since the last call."""
+        farthest, self.farthest = self.farthest, None
+        return farthest
+
+
+def named(reasons: Mapping[str, str]) -> str:
+    """Tags and their reasons: 'flow (exception 2), speed (timeout)', or 'flow, speed (timeout)'."""
+    groups: dict[str, list[str]] = {}
+    for tag in list(reasons)[:NAMED]:
+        groups.setdefault(reasons[tag], []).append(tag)
+    more = ", …" if len(reasons) > NAMED else ""
+    return ", ".join(f"{', '.join(tags)} ({why})" for why, tags in groups.items()) + more

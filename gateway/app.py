@@ -30,6 +30,7 @@ from gateway.control.server import SOCKET, serve
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
 from gateway.core.stored_points import StoredPoints
+from gateway.core.time_correction import TimeCorrection
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
 from gateway.line.line import Line
@@ -210,10 +211,11 @@ async def _run_tasks(
         for name, connector in connectors.items():
             mine = range(first, first + len(config.tags_of(name)))
             first = mine.stop
+            times = _timestamps(config, name)
             start(
                 f"source[{name}]",
-                lambda c=connector, m=mine, s=health.sources[name]: keep_reading(
-                    c, m, line.inbox, s
+                lambda c=connector, m=mine, s=health.sources[name], t=times: keep_reading(
+                    c, m, line.inbox, s, t
                 ),
             )
         for forwarder in forwarders:
@@ -230,6 +232,12 @@ async def _run_tasks(
         log.info(
             "line.started", http_port=port, tags=len(config.tags), state=str(config.places.state)
         )
+
+
+def _timestamps(config: LineConfig, source: str) -> TimeCorrection:
+    # A source whose protocol carries no times has no such option.
+    timestamp = getattr(config.sources[source], "timestamp", "source")
+    return TimeCorrection(config.tags_of(source), timestamp)
 
 
 async def _heartbeat(line: Line, buffer: Buffer) -> None:

@@ -68,9 +68,10 @@ class MqttOptions(Strict):
     """A broker that is silent for twice as long counts as gone."""
     tags: Annotated[dict[Name, MqttTag], Field(min_length=1)]
     """The tags to read, by name."""
-    timestamp: Literal["source", "receive"] = "source"
-    """The time of Sparkplug values: the edge node's (source), or the time of reception (receive),
-    where edge nodes have no reliable clock."""
+    timestamp: Literal["source", "receive", "corrected"] = "source"
+    """The time of values that have one, in their payload or from a Sparkplug edge node: their own
+    (source); the time of reception (receive), where devices have no reliable clock; or their own
+    less an offset from this machine's clock that was measured and is steady (corrected)."""
     sparkplug_aware: bool = False
     """The broker is Sparkplug-aware: it keeps the births of edge nodes, so they are known from the
     start."""
@@ -126,9 +127,7 @@ class MqttOptions(Strict):
             raise ValueError("needs a `client_id`, by which the broker recognises the session")
         by_reception = info.data.get("timestamp") == "receive"
         undated = [
-            name
-            for name, tag in info.data["tags"].items()
-            if not tag.has_own_time or (tag.sparkplug and by_reception)
+            name for name, tag in info.data["tags"].items() if not tag.has_own_time or by_reception
         ]
         if undated:
             some = ", ".join(undated[:3]) + (", …" if len(undated) > 3 else "")

@@ -32,7 +32,7 @@ class Reader:
         unmatched_topics: set[str] | None = None,
     ) -> None:
         self._fields, self._notify = plan.fields, notify
-        self._nodes = EdgeNodes(plan.nodes, notify, source_time=options.timestamp == "source")
+        self._nodes = EdgeNodes(plan.nodes, notify, source_time=options.timestamp != "receive")
         self._host = HostWatch(options.primary_host, notify)
         self._unmatched_topics = set() if unmatched_topics is None else unmatched_topics
 

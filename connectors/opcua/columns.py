@@ -109,7 +109,7 @@ def _times(data: Sequence[Any], arrived: Nanos, clock: Clock) -> Times:
     if clock == "receive":
         return np.full(len(data), arrived, dtype=np.int64)
     moments = np.array([seconds(each.ServerTimestamp) for each in data], dtype=np.float64)
-    if clock == "source":
+    if clock != "server":
         source = np.array([seconds(each.SourceTimestamp) for each in data], dtype=np.float64)
         moments = np.where(np.isnan(source), moments, source)
     known = ~np.isnan(moments)

@@ -16,7 +16,7 @@ from connectors.opcua.nodes import NodeName, parse_node
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
 
-Clock = Literal["source", "server", "receive"]
+Clock = Literal["source", "server", "receive", "corrected"]
 Mode = Literal["subscribe", "poll"]
 QueueSize = Annotated[int, Field(ge=1, le=100_000)]
 LEAST_QUEUE = 20
@@ -121,7 +121,8 @@ class OpcUaOptions(Strict):
     """How long to wait for the connection and for each response."""
     timestamp: Clock = "source"
     """The time of a change: the source's, the server's, or its arrival here (receive). A missing
-    time is replaced by the next in this order."""
+    time is replaced by the next in this order. corrected: the source's, less an offset from this
+    machine's clock that was measured and is steady."""
     tags: Annotated[dict[Name, OpcUaTag], Field(min_length=1)]
     """The tags to read, by name."""
 

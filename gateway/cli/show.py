@@ -227,12 +227,14 @@ def sources(facts: Facts, *, every: bool = False) -> RenderableType:
 
 
 def _why(source: Facts) -> str:
-    """Why a source is down; else its lost samples and its connector's first diagnostic."""
+    """Why a source is down; else its lost samples, corrected times and first diagnostic."""
     if not source["up"]:
         return str(source["error"])
+    times = sorted(set(source.get("corrected", {}).values()))
     lost, diagnostics = source.get("lost_samples", 0), list(source.get("diagnostics", ()))
     parts = [f"{lost:,} samples lost at the source"] if lost else []
     more = f" (and {len(diagnostics) - 1} more: --json)" if len(diagnostics) > 1 else ""
+    parts += [f"times corrected by {', '.join(times[:NAMED])}"] if times else []
     return "; ".join([*parts, *(f"{each}{more}" for each in diagnostics[:1])])
 
 

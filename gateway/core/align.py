@@ -103,6 +103,7 @@ class Aligner:
         longest: dict[Nanos, int] = {}
         for spec in specs.values():
             longest[spec.period] = max(longest.get(spec.period, 0), spec.length - 1)
+        self._catch_up = CATCH_UP * min(longest, default=0)
         self._streams = {
             period: _Stream(period, hold_limits(tags, period, hold_periods), keep, now)
             for period, keep in longest.items()
@@ -113,9 +114,12 @@ class Aligner:
         """Samples that came after their cell was closed."""
         return sum(stream.late + stream.grid.late for stream in self._streams.values())
 
-    def push(self, batch: SampleBatch) -> None:
-        """Take samples in; the line's tag indices."""
-        ahead = batch.at > self._now + FUTURE_LIMIT
+    def push(self, batch: SampleBatch, now: Nanos | None = None) -> None:
+        """Take samples in that arrived by `now`, or by the last tick; the line's tag indices."""
+        # After a tick that came late the samples meanwhile are no future; after a step of the clock
+        # the grid starts again, and must not grow until then.
+        reach = self._now if now is None else min(now, self._now + self._catch_up)
+        ahead = batch.at > reach + FUTURE_LIMIT
         columns = (batch.tag, batch.at, batch.value, batch.quality)
         if ahead.any():
             self.future += int(ahead.sum())

@@ -2,7 +2,8 @@
 
 Promises
 - Judged by the time of arrival against the tag's own expected period, so a connection that looks
-  alive and is dead shows within a few periods.
+  alive and is dead shows within a few periods; and by its samples' own times, so that samples which
+  no window can use are not taken for fresh data.
 - Each tag that is not fresh has a reason in words: the device's answer, or how long it is silent.
 - Trouble with sensors never raises a process anomaly. It raises two alarms per source (NAMUR NE
   107, failure signal): `lost` while no tag gives usable data, `no_data` for some of them. A source
@@ -29,6 +30,7 @@ from gateway.api.model import (
 )
 from gateway.core.durations import spell
 from gateway.core.grid import NEVER
+from gateway.core.time_fit import Fit, TimeFit
 
 DETECTOR = "data"
 """The name under which sensor alarms appear."""
@@ -56,12 +58,21 @@ class Freshness(IntEnum):
 class FreshnessWatch:
     """The data age of all tags of a line."""
 
-    def __init__(self, tags: Sequence[Tag], stale_periods: float, hold_periods: float) -> None:
+    def __init__(
+        self,
+        tags: Sequence[Tag],
+        stale_periods: float,
+        hold_periods: float,
+        lateness: Nanos = SECOND // 2,
+    ) -> None:
         self.tags = tuple(tags)
         period = np.array([tag.period for tag in tags], dtype=np.float64)
         self._stale = np.maximum(period * stale_periods, LEAST_STALE)
         self._late = np.minimum(np.maximum(period * hold_periods, SECOND), self._stale)
         self._patience = np.maximum(period, START_UP)
+        hold = self._late.astype(np.int64)
+        self.fit = TimeFit(period.astype(np.int64), hold, lateness)
+        self._ticked: Nanos | None = None
         self._seen = np.full(len(tags), NEVER, dtype=np.int64)
         self._started: Nanos | None = None
         self._bad = np.zeros(len(tags), dtype=np.bool_)
@@ -82,6 +93,9 @@ class FreshnessWatch:
 
     def push(self, batch: SampleBatch, now: Nanos) -> None:
         """Note that these samples arrived at `now`."""
+        # Cells were closed in the last tick, at most a second ago.
+        closed = now - SECOND if self._ticked is None else min(self._ticked, now)
+        self.fit.push(batch, closed, now)
         self._seen[batch.tag] = now
         self._bad[batch.tag] = batch.quality != Quality.GOOD
         if not (self._why or batch.quality.any()):
@@ -108,13 +122,19 @@ class FreshnessWatch:
             times[times != NEVER] += step
         if self._started is not None:
             self._started += step
+        if self._ticked is not None:
+            self._ticked += step
+        self.fit.shift(step)
 
     def states(self, now: Nanos) -> NDArray[np.int64]:
         """`Freshness` of each tag, int64[tag]."""
         age = now - self._seen
         state = np.where(age > self._late, Freshness.LATE, Freshness.FRESH).astype(np.int64)
+        fit = self.fit.state
+        state[fit == Fit.LATE] = Freshness.LATE
+        state[fit == Fit.STALE] = Freshness.STALE
         # A bad value does not become merely late on its way to stale.
-        state[self._bad] = Freshness.BAD
+        state[self._bad | (fit == Fit.AHEAD)] = Freshness.BAD
         state[age > self._stale] = Freshness.STALE
         state[self._seen == NEVER] = Freshness.NEVER_SEEN
         return state
@@ -131,22 +151,23 @@ class FreshnessWatch:
         """
         states = self.states(now)
         return {
-            number: self._reason(number, Freshness(int(states[number])), now if exact else None)
+            number: self._reason(number, Freshness(int(states[number])), now, exact=exact)
             for number in np.flatnonzero(states != Freshness.FRESH).tolist()
         }
 
-    def _reason(self, number: int, state: Freshness, now: Nanos | None) -> str:
+    def _reason(self, number: int, state: Freshness, now: Nanos, *, exact: bool) -> str:
         away = self._away.get(self.tags[number].source)
         if away:
             return away
-        if state == Freshness.BAD:
-            return self._why[number]
         if state == Freshness.NEVER_SEEN:
             return "no sample yet"
-        if now is not None:
-            return f"no sample for {spell(now - int(self._seen[number]))}"
-        limit = self._late if state == Freshness.LATE else self._stale
-        return f"no sample for more than {spell(round(limit[number]))}"
+        if state == Freshness.BAD:
+            return self._why[number] if self._bad[number] else self.fit.reason(number)
+        limit = round((self._late if state == Freshness.LATE else self._stale)[number])
+        silence = now - int(self._seen[number])
+        if silence <= limit:
+            return self.fit.reason(number)
+        return f"no sample for {spell(silence) if exact else f'more than {spell(limit)}'}"
 
     def awaited(self, now: Nanos) -> Bools:
         """Tags that had no time yet to deliver, since the start or since their source is back."""
@@ -159,6 +180,7 @@ class FreshnessWatch:
         """How many tags of each source deliver nothing usable; two alarms a source."""
         if self._started is None:
             self._started = now
+        self._ticked = now
         unusable = self.states(now) >= Freshness.STALE
         self._note_return(unusable, now)
         awaited = self.awaited(now)
@@ -171,6 +193,19 @@ class FreshnessWatch:
             contribution=silent.astype(np.float64),
             reasons=self.reasons(now) if silent.any() else {},
         )
+
+    def offsets(self) -> Mapping[str, tuple[float | None, int]]:
+        """By source: the largest offset of its tags in s, and how many of them do not fit.
+
+        An offset is the newest own time minus its arrival; None before the first sample.
+        """
+        return {source: self._offset(members) for source, members in self._members.items()}
+
+    def _offset(self, members: NDArray[np.int64]) -> tuple[float | None, int]:
+        known = self.fit.offset[members]
+        known = known[known != NEVER]
+        largest = float(known[np.abs(known).argmax()]) / SECOND if known.size else None
+        return largest, int(np.count_nonzero(self.fit.state[members]))
 
     def _note_return(self, unusable: Bools, now: Nanos) -> None:
         """Give the tags of a source that was lost, and is not any more, time to deliver."""

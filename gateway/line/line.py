@@ -37,6 +37,7 @@ from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.core.grid import FUTURE_LIMIT
 from gateway.core.summary import Summariser
 from gateway.core.tag_changes import TagChanges
 from gateway.line.commands import Commands
@@ -97,7 +98,9 @@ class Line:
         self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
-        self._watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
+        self._watch = FreshnessWatch(
+            tags, timing.stale_periods, timing.hold_periods, timing.lateness
+        )
         self._aligner = Aligner(
             {name: detector.spec for name, detector in detectors.items()},
             tags,
@@ -243,8 +246,8 @@ class Line:
         if batch is not None:
             self.tap.offer("samples", (now, batch))
             self._watch.push(batch, now)
-            self._aligner.push(batch)
-            self._summariser.push(batch)
+            self._aligner.push(batch, now)
+            self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
             self.health.note_samples(batch, now)
 
     def _spec(self, detector: str) -> WindowSpec:

@@ -7,6 +7,7 @@ Promises
   with its first data; one that can only listen is back when it listens.
 - A source that is lost makes its tags bad at once: the last values are not held as if they stood
   still, so that silence never looks like an anomaly.
+- The source's `timestamp` option is applied here, before anything else sees or records a sample.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import ConfigError, Connector, HasDiagnostics, MayBeSilent, SourceLost
 from gateway.api.model import Nanos, Quality, SampleBatch
 from gateway.core.backoff import Backoff
+from gateway.core.time_correction import TimeCorrection
 from gateway.line.inbox import Inbox
 from gateway.telemetry.health import SourceHealth
 
@@ -26,24 +28,31 @@ log = structlog.get_logger()
 
 STEADY_S = 10.0
 """A session that delivered this long resets the back-off."""
+LOGGED = 10
+"""Tags that a log entry names; the others are counted."""
 HUMAN_S = 30.0
 """Retry interval for what only a human can mend."""
 
 
 async def keep_reading(
-    connector: Connector, tags: range, inbox: Inbox, health: SourceHealth
+    connector: Connector,
+    tags: range,
+    inbox: Inbox,
+    health: SourceHealth,
+    correction: TimeCorrection | None = None,
 ) -> None:
     """Read for ever; returns only by cancellation or by a bug in the connector.
 
     `tags` are the connector's own among the line's.
     """
+    correction = correction or TimeCorrection((), "source")
     backoff = Backoff(first=0.25, cap=3.0)
     if isinstance(connector, HasDiagnostics):
         health.diagnostics = connector.diagnostics
     while True:
         opened, delivered = time.monotonic(), health.samples
         try:
-            await _read_session(connector, tags.start, inbox, health)
+            await _read_session(connector, tags.start, inbox, health, correction)
         except SourceLost as lost:
             if health.note_lost(str(lost)):
                 log.warning("source.lost", source=health.name, why=str(lost))
@@ -73,16 +82,31 @@ def bad_batch(tags: int, now: Nanos, why: str) -> SampleBatch:
 
 
 async def _read_session(
-    connector: Connector, first_tag: int, inbox: Inbox, health: SourceHealth
+    connector: Connector,
+    first_tag: int,
+    inbox: Inbox,
+    health: SourceHealth,
+    correction: TimeCorrection,
 ) -> None:
     async with connector.open() as batches:
         if isinstance(connector, MayBeSilent) and connector.listens:
             _note_up(health)
         async for batch in batches:
             _note_up(health)
-            health.note(inbox.put(batch, first_tag))
+            health.note(inbox.put(correction.apply(batch, time.time_ns()), first_tag))
+            _log_corrections(correction, health)
             heed_cancellation()
     raise SourceLost("the session ended")
+
+
+def _log_corrections(correction: TimeCorrection, health: SourceHealth) -> None:
+    for change in correction.news():
+        health.corrected = correction.corrected
+        facts = {"source": health.name, "count": len(change.tags), "tags": [*change.tags[:LOGGED]]}
+        if change.by:
+            log.warning("source.time_corrected", **facts, by=change.by)
+        else:
+            log.warning("source.time_not_corrected", **facts)
 
 
 def _note_up(health: SourceHealth) -> None:

@@ -25,6 +25,7 @@ from gateway.api.model import (
 )
 from gateway.core.byte_ledger import Ledger
 from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.core.grid import FUTURE_LIMIT
 from gateway.telemetry.detector_health import DetectorHealth
 from gateway.telemetry.raw_estimate import RawEstimate
 
@@ -47,6 +48,8 @@ class SourceHealth:
     lost_samples: int = 0
     diagnostics: Sequence[str] = ()
     """Why tags are bad, as the connector explains it; see `HasDiagnostics`."""
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    """By how much the times of tags are corrected, as in '-2 h', by tag."""
     unmatched: int = 0
     wire_bytes: int = 0
     last_sample_at: Nanos = 0
@@ -57,8 +60,10 @@ class SourceHealth:
         self.lost_samples += batch.lost
         self.unmatched += batch.unmatched
         self.wire_bytes += batch.wire_bytes
-        if len(batch):
-            self.last_sample_at = int(batch.at.max())
+        # A time that is far ahead is no sign of a new sample.
+        known = batch.at[batch.at <= time.time_ns() + FUTURE_LIMIT]
+        if known.size:
+            self.last_sample_at = int(known.max())
 
     def note_up(self) -> float:
         """The source delivers; returns the seconds it was away."""
@@ -226,6 +231,7 @@ class Health:
             "sources": len(self.sources),
         }
         fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
+        fields["tags_wrong_time"] = sum(n for _, n in self.freshness.offsets().values())
         fields |= {f"day_bytes_{flow}": n for flow, n in self.ledger.today(now).items()}
         for detector in self.detectors.values():
             farthest = detector.take_farthest()
@@ -237,6 +243,8 @@ class Health:
     def last_values(self, now: Nanos) -> list[dict[str, object]]:
         """Each tag with its last good value, how old that is, its state and the reason for it."""
         states, ages = self.freshness.states(now), (now - self._last_at) / SECOND
+        # What is ahead of the clock has no age.
+        ages = np.where(ages < -FUTURE_LIMIT / SECOND, np.nan, np.maximum(ages, 0.0))
         reasons = self.freshness.reasons(now, exact=True)
         return [
             {
@@ -247,7 +255,7 @@ class Health:
                 "name": tag.name_of(float(value)),
                 "state": Freshness(int(state)).name.lower(),
                 "reason": reasons.get(number, ""),
-                "age_s": None if np.isnan(value) else round(float(age), 1),
+                "age_s": None if np.isnan(value + age) else round(float(age), 1),
             }
             for number, (tag, value, state, age) in enumerate(
                 zip(self.tags, self._last, states, ages, strict=True)

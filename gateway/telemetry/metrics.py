@@ -116,6 +116,19 @@ class HealthCollector(Collector):
             [((*name, "opened"), s.connects) for name, s in sources]
             + [((*name, "lost"), s.losses) for name, s in sources],
         )
+        offsets = self._health.freshness.offsets()
+        yield self._gauge(
+            "andon_source_time_offset_seconds",
+            "Own time of its newest samples minus their arrival; of its tags the farthest.",
+            _COMPONENT,
+            [(name, off) for name, s in sources if (off := offsets[s.name][0]) is not None],
+        )
+        yield self._gauge(
+            "andon_source_wrong_time_tags",
+            "Tags whose samples cannot be used, or come late, for their own time.",
+            _COMPONENT,
+            [(name, offsets[s.name][1]) for name, s in sources],
+        )
         yield self._gauge(
             "andon_source_last_sample_timestamp_seconds",
             "Time of the newest sample.",
@@ -158,6 +171,12 @@ class HealthCollector(Collector):
             [((*name, "scored"), d.scored) for name, d in detectors]
             + [((*name, "refused"), d.refused) for name, d in detectors]
             + [((*name, "idle"), d.idle) for name, d in detectors],
+        )
+        yield self._gauge(
+            "andon_model_blind",
+            "1 if the detector cannot judge all its alarms.",
+            ["detector"],
+            [(name, d.state in ("blind", "failed")) for name, d in detectors],
         )
         single = [(name, d) for name, d in detectors if d.threshold is not None]
         yield self._gauge(

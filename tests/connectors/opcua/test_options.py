@@ -40,7 +40,7 @@ def test_by_default_a_server_publishes_twice_a_second_with_the_sources_time():
         ({"url": "opc.tcp://andon@plc"}, "contains a user name"),
         ({"url": "opc.tcp://andon:secret@plc"}, "password in clear text"),
         ({"tags": {}}, "at least 1"),
-        ({"timestamp": "sever"}, "'source', 'server' or 'receive'"),
+        ({"timestamp": "sever"}, "'source', 'server', 'receive' or 'corrected'"),
         ({"publishing_interval": "0s"}, "publishing_interval"),
         ({"auto_reconnect": True}, "Extra inputs"),
         ({"mode": "push"}, "'subscribe' or 'poll'"),

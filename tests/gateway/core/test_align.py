@@ -337,3 +337,21 @@ def test_a_memory_is_taken_up_at_the_very_cell_where_it_ended():
     (window,) = after.advance(START + 2 * S)["d"]
     assert window.values[1:, 0].tolist() == [7.0, 8.0]
     assert not window.observed[0]
+
+
+def test_samples_that_came_during_a_tick_that_took_long_are_not_from_the_future():
+    line = aligner([tag("flow")], WindowSpec(("flow",), S, 1))
+    line.advance(START + S)
+    late = START + 21 * S
+    line.push(batch((0, 20.5, 7.0)), late)
+    assert line.future == 0
+    (*_, last) = line.advance(late)["d"]
+    assert last.values[-1, 0] == 7.0
+
+
+def test_a_step_of_the_clock_makes_no_grid_of_all_the_time_between():
+    line = aligner([tag("flow")], WindowSpec(("flow",), S, 1))
+    line.advance(START + S)
+    years = 50 * 365 * 86_400
+    line.push(batch((0, years, 7.0)), START + years * S)
+    assert line.future == 1

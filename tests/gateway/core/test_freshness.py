@@ -17,11 +17,11 @@ def watch():
     return FreshnessWatch(TAGS, stale_periods=5.0, hold_periods=3.0)
 
 
-def seen(*tags, quality=Quality.GOOD):
+def seen(*tags, quality=Quality.GOOD, at=T0):
     n = len(tags)
     return SampleBatch(
         np.array(tags, dtype=np.int32),
-        np.full(n, T0, dtype=np.int64),
+        np.full(n, at, dtype=np.int64),
         np.ones(n),
         np.full(n, quality, dtype=np.uint8),
     )
@@ -54,13 +54,13 @@ def test_a_silent_source_raises_one_alarm_of_its_own_that_names_its_tags():
     data.push(seen(0, 1, 2), T0)
     alerts = []
     for second in range(12):
-        data.push(seen(2), T0 + second * S)
+        data.push(seen(2, at=T0 + second * S), T0 + second * S)
         alerts += machine.step(data.score(T0 + second * S))
     (alert,) = alerts
     assert alert.alarm == "plc.lost"
     assert {top.tag for top in alert.top_tags} == {"flow", "speed"}
     for second in range(12, 16):
-        data.push(seen(0, 1, 2), T0 + second * S)
+        data.push(seen(0, 1, 2, at=T0 + second * S), T0 + second * S)
         alerts += machine.step(data.score(T0 + second * S))
     assert [alert.is_active for alert in alerts] == [True, False]
 

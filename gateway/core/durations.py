@@ -21,6 +21,13 @@ def spell(nanos: Nanos) -> str:
     return f"{seconds / _YEAR:.0f} years"
 
 
+def spell_roughly(nanos: Nanos) -> str:
+    """The same to about a hundredth, for what is measured: '30 min', not '29 min 59 s'."""
+    seconds = round(abs(nanos) / SECOND)
+    grain = 1 if seconds < _MINUTE else 10 if seconds < 10 * _MINUTE else _MINUTE
+    return spell(round(seconds / grain) * grain * SECOND if grain > 1 else nanos)
+
+
 def _two(seconds: int, large: int, name: str, small: int, rest_name: str) -> str:
     whole, rest = divmod(seconds, large)
     rest //= small

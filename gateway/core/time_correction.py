@@ -16,7 +16,7 @@ from statistics import median_low
 import numpy as np
 
 from gateway.api.model import SECOND, Bools, Nanos, Quality, SampleBatch, Tag
-from gateway.core.durations import spell
+from gateway.core.durations import spell_roughly
 
 MEASURED = 5
 APART = SECOND
@@ -166,4 +166,4 @@ def _newest(offset: np.ndarray, rows: Bools) -> Nanos:
 
 def _signed(offset: Nanos) -> str:
     """What is added to the times to correct this offset."""
-    return f"{'-' if offset > 0 else '+'}{spell(offset)}"
+    return f"{'-' if offset > 0 else '+'}{spell_roughly(offset)}"

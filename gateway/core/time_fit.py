@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from gateway.api.model import SECOND, Bools, Indices, Nanos, Quality, SampleBatch, Times
-from gateway.core.durations import spell
+from gateway.core.durations import spell_roughly
 from gateway.core.grid import FUTURE_LIMIT, NEVER
 
 LEAST = 5
@@ -116,7 +116,7 @@ class TimeFit:
         """What is wrong with the times of a tag that does not fit."""
         offset = int(self._told[tag])
         side = "ahead of" if offset > 0 else "behind"
-        words = f"its time is {spell(offset)} {side} this machine's clock"
+        words = f"its time is {spell_roughly(offset)} {side} this machine's clock"
         if self.state[tag] == Fit.LATE:
             return f"{words}, so its samples come after their cells are closed"
         return words

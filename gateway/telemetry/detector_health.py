@@ -31,6 +31,8 @@ class DetectorHealth:
     reason: str = "no full window yet"
     has_started: bool = False
     """Whether it has judged all its alarms once."""
+    is_explained: bool = False
+    """Whether the reason names a tag that gives no usable data: that can be found out later."""
     model: str = ""
     scored: int = 0
     refused: int = 0
@@ -58,7 +60,7 @@ class DetectorHealth:
         problems: Mapping[str, str] = NO_PROBLEMS,
         awaited: Collection[str] = (),
     ) -> str | None:
-        """Take a score in; the new state if that is news.
+        """Take a score in; the new state if that, or the tag that is its reason, is news.
 
         `problems` says of the line's tags that are not fresh why; `awaited` are those that had no
         time to deliver yet.
@@ -80,7 +82,9 @@ class DetectorHealth:
         is_starting = not self.has_started and (is_warming_up or is_awaited)
         self.state = "starting" if is_starting else "blind"
         self.reason = self._why(score, lacking, problems)
-        return self._news(before)
+        was_explained = self.is_explained and before == self.state
+        self.is_explained = self.state == "blind" and bool(lacking)
+        return self.state if self.is_explained and not was_explained else self._news(before)
 
     def _news(self, before: str) -> str | None:
         return self.state if self.state != before else None
@@ -114,9 +118,9 @@ class DetectorHealth:
         if not self.tags:
             return score.blind or "no data"
         if unjudged and len(unjudged) < len(self.tags):
-            return f"{', '.join(unjudged[:NAMED])}: data again, and the window fills"
-        fills = "its tags give data, and the window fills"
-        return f"{fills} ({score.blind})" if score.blind else fills
+            return f"the window fills: {', '.join(unjudged[:NAMED])} gives data again"
+        fills = "the window fills: its tags give data again"
+        return f"{fills} ({score.blind} in it yet)" if score.blind else fills
 
     def note_failure(self, why: str) -> bool:
         """The detector itself failed; True if that is news."""

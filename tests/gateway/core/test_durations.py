@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.api.model import SECOND
-from gateway.core.durations import spell
+from gateway.core.durations import spell, spell_roughly
 
 DAY = 86_400
 
@@ -18,3 +18,15 @@ DAY = 86_400
 def test_a_span_is_spelt_in_its_two_largest_units(seconds, words):
     assert spell(round(seconds * SECOND)) == words
     assert spell(round(-seconds * SECOND)) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1799.2, "30 min"), (3599.4, "1 h"), (-3600.9, "1 h"), (-17_999.3, "5 h"),
+        (89.3, "1 min 30 s"),
+        (7.25, "7.2 s"), (35.8, "36 s"), (59.7, "1 min"), (643, "11 min"),
+    ],
+)  # fmt: skip
+def test_what_is_measured_is_spelt_roughly(seconds, words):
+    assert spell_roughly(round(seconds * SECOND)) == words

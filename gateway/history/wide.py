@@ -24,7 +24,7 @@ from gateway.history.times.order import Ordered, in_order
 from gateway.history.times.read import read_times
 
 _ROW_NUMBERS = frozenset(
-    ("id", "no", "no.", "nr", "nr.", "#", "n", "index", "idx", "row", "rownum", "lfd", "lfdnr")
+    ("id", "no", "no.", "nr", "nr.", "#", "index", "idx", "row", "rownum", "lfd", "lfdnr")
 )
 
 

@@ -91,8 +91,10 @@ def _numbers(array: Any) -> tuple[Any, int]:
     if not (pa.types.is_string(array.type)):
         return np.array(array.cast(pa.float64()).to_numpy(zero_copy_only=False)), 15
     text = compute.replace_substring(compute.utf8_trim(array, characters=AROUND), ",", ".")
-    if bool(compute.all(compute.match_substring_regex(text, r"^\d{1,18}$")).as_py()):
+    try:
         return np.asarray(text.cast(pa.int64())), 0
+    except pa.ArrowInvalid:
+        pass
     fits = compute.match_substring_regex(text, r"^\d+\.?\d*(?:[eE][+-]?\d+)?$")
     text = compute.if_else(fits, text, None)
     behind = compute.extract_regex(text, r"\.(?P<digits>\d+)")

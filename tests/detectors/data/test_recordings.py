@@ -134,18 +134,17 @@ def test_files_with_other_columns_are_refused(tmp_path):
     ("text", "message"),
     [
         ("", "cannot be read"),
-        ("time,flow\n", "'time' does not hold times (it is empty)"),
-        ("time,flow\n,1\n", "'time' does not hold times (it is empty)"),
+        ("time,flow\n", "there are no rows below the header"),
+        ("time,flow\n,1\n", "column 'time' is empty"),
         ("flow\n1\n", "it has one column, 'flow'"),
-        ("time|flow\n1|2\n", "with ',', ';' or a tab between them"),
-        ("flow,level\n3,1\n2,1\n", "'flow' does not hold times (its numbers go up and down)"),
-        ("time,flow\n1600-01-01T00:00:00,1\n", "'time' does not hold times ("),
-        ("time,flow\n1600-01-01T00:00:00.5+01:00,1\n", "one is before 1678 or after 2262"),
-        ("time,flow\n99999999999,1\n", "one is before 1678 or after 2262"),
+        ("time~flow\n1~2\n", "with ',', ';', '|' or a tab between them"),
+        ("flow,level\n3,1\n2,1\n", "column 'flow' holds numbers from 2 to 3"),
+        ("time,flow\n1600-01-01T00:00:00,1\n", "such as '1600-01-01T00:00:00' in line 2"),
+        ("time,flow\n99999999999,1\n", "which are no times since 1970"),
         ("time,flow,flow\n2026-01-01T00:00:00Z,1,2\n", "several columns named 'flow'"),
-        ("time,flow\nyesterday,1\n", "'time' does not hold times"),
+        ("time,flow\nyesterday,1\n", "column 'time' holds 'yesterday'"),
         ("time,state\n2026-01-01T00:00:00Z,on\n", "no column with numbers"),
-        ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "Row #2: Expected 2 columns, got 4"),
+        ("time,flow\n2026-01-01T00:00:00Z,1,2,3\n", "line 1 has 2 fields and line 2 has 4"),
     ],
 )
 def test_a_file_without_time_series_is_refused_with_its_name(tmp_path, text, message):
@@ -153,14 +152,6 @@ def test_a_file_without_time_series_is_refused_with_its_name(tmp_path, text, mes
     with pytest.raises(ConfigError, match=re.escape(message)) as refused:
         read([path])
     assert str(path) in str(refused.value)
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_text_that_is_not_utf_8_is_refused(tmp_path, encoding):
-    path = tmp_path / "data.csv"
-    path.write_bytes("time,°C\n2026-01-01T00:00:00Z,1\n".encode(encoding))
-    with pytest.raises(ConfigError, match=r"data\.csv is not text in UTF-8"):
-        read([path])
 
 
 def test_a_missing_file_is_refused_with_its_name(tmp_path):

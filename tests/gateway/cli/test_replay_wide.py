@@ -119,7 +119,7 @@ def test_history_and_other_recordings_are_not_mixed(file, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("time,oil\nyesterday,1\n", "does not hold times"),
+        ("time,oil\nyesterday,1\n", "no column holds times"),
         ("time,level\n2026-01-01T00:00:00Z,1\n", "no sample of this line's tags"),
         ("", "cannot be read"),
     ],

@@ -2,40 +2,18 @@
 
 import numpy as np
 import pytest
+from recordings import EIGHT, lines, read
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND
-from gateway.history.reading import Reading
-from gateway.history.wide import read_file
 
-EIGHT = 1_773_129_600 * SECOND
-"""2026-03-10T08:00:00Z."""
-NOW = EIGHT + 86_400 * SECOND
 VALUES = [[50.173, 103.071], [50.494, 103.674], [50.332, 101.889], [49.598, 101.197]]
 STAMPS = [f"2026-03-10T08:00:{second:02}Z" for second in (0, 10, 20, 30)]
-ISO = [
-    f"{at},{flow},{power}" for at, (flow, power) in zip(STAMPS, VALUES, strict=True)
-]
+ISO = [f"{at},{flow},{power}" for at, (flow, power) in zip(STAMPS, VALUES, strict=True)]
 GERMAN = [
     f"{at};{flow};{power}".replace(".", ",")
     for at, (flow, power) in zip(STAMPS, VALUES, strict=True)
 ]
-
-
-def read(folder, content, name="data.csv", **options):
-    """The recording in this content, and the sentences that were said."""
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = []
-    recording = read_file(path, Reading(now=NOW, tell=said.append, **options))
-    assert list(recording.notes) == said
-    return recording, "\n".join(said)
-
-
-def lines(*parts):
-    """The lines of these parts, each a line or a list of lines."""
-    flat = [line for part in parts for line in ([part] if isinstance(part, str) else part)]
-    return "\n".join(flat) + "\n"
 
 
 def assert_is_sample(recording, names=("flow", "power")):
@@ -224,8 +202,7 @@ NUMBERS = {
     ),
     "words of a historian": (
         ["1", "Bad", "I/O Timeout", "Bad", "2", "3"], [1, np.nan, np.nan, np.nan, 2, 3],
-        "column 'a': 3 cells without a number, taken as missing: 'Bad' 2 times, 'I/O Timeout' once "
-        "(first in line 3)",
+        "3 cells without a number, taken as missing: 'Bad' 2 times, 'I/O Timeout' once (first in l",
     ),
     "a flag behind a number": (["1.5", "2.5*", "3.5"], [1.5, np.nan, 3.5], "'2.5*' once"),
     "infinity": (["1", "inf", "-1.#IND"], [1, np.nan, np.nan], "'inf' once"),

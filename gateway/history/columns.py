@@ -9,7 +9,7 @@ from gateway.api.contracts import ConfigError
 from gateway.api.model import Indices
 from gateway.history.delimited.cells import is_missing, trimmed
 from gateway.history.delimited.decode import PARQUET, decode, read_bytes
-from gateway.history.delimited.layout import layout_of
+from gateway.history.delimited.layout import layout_of, with_whole_headers
 from gateway.history.delimited.rows import read_rows
 from gateway.history.reading import Notes
 
@@ -56,7 +56,7 @@ def load(path: Path) -> tuple[Columns, Notes]:
         columns = _parquet(path)
     else:
         notes = Notes(path)
-        lines = decode(data, notes).split("\n")
+        lines = with_whole_headers(decode(data, notes).split("\n"))
         layout = layout_of(lines, notes)
         rows = read_rows(lines, layout, notes)
         columns = Columns(layout.names, rows.columns, rows.numbers)
@@ -83,7 +83,7 @@ def _simple(column: Any) -> Any:
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_large_string(column.type):
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         return column.cast(pa.string())
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 

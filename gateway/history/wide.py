@@ -20,11 +20,28 @@ from gateway.history.delimited.numbers import numbers_of
 from gateway.history.long_form import as_wide
 from gateway.history.reading import Notes, Reading, current
 from gateway.history.times.column import source_of
+from gateway.history.times.milliseconds import with_milliseconds
 from gateway.history.times.order import Ordered, in_order
 from gateway.history.times.read import read_times
 
 _ROW_NUMBERS = frozenset(
-    ("id", "no", "no.", "nr", "nr.", "#", "index", "idx", "row", "rownum", "lfd", "lfdnr")
+    (
+        "id",
+        "no",
+        "no.",
+        "nr",
+        "nr.",
+        "#",
+        "index",
+        "idx",
+        "row",
+        "rownum",
+        "lfd",
+        "lfdnr",
+        "record",
+        "recno",
+        "recordno",
+    )
 )
 
 
@@ -105,12 +122,13 @@ def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
     source = source_of(columns, reading, notes)
     read = read_times(columns, source, reading, notes)
     rows, times = columns.only(read.is_known), read.times[read.is_known]
-    wide = as_wide(rows, times, source.columns, reading.decimal, notes)
+    times, aside = with_milliseconds(rows, times, source.columns, notes)
+    wide = as_wide(rows, times, aside, reading.decimal, notes)
     if wide is not None:
         numbers = np.arange(1, len(wide.times) + 1, dtype=np.int64)
         ordered = in_order(Ordered(wide.times, wide.values, numbers), reading.present, notes)
         return Recording(wide.names, ordered.times, ordered.values, {})
-    values, left_out = _values(rows, source.columns, reading, notes)
+    values, left_out = _values(rows, aside, reading, notes)
     table = np.stack(list(values.values()), axis=1)
     ordered = in_order(
         Ordered(times, table, rows.numbers), reading.present, notes, is_local=read.is_local

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from gateway.api.contracts import ConfigError
-from gateway.history.reading import Notes
+from gateway.history.reading import Notes, count_of
 
 _SIGNATURES = (
     (b"PK\x03\x04", "an Excel workbook or a zip archive: save the sheet as CSV"),
@@ -21,6 +21,10 @@ _SIGNATURES = (
 _MARKUP = re.compile(r"<[!?A-Za-z]")
 _JSON = re.compile(r"(\{\s*[\"}]|\[\s*[\[{\"\d])")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
+_BLOCK = 8
+"""Zero bytes in a row from which a part of the file was never written."""
+_BLOCK = 8
+"""Zero bytes in a row from which a part of the file was never written."""
 _LOOK = 4096
 PARQUET = b"PAR1"
 
@@ -41,6 +45,7 @@ def decode(data: bytes, notes: Notes) -> str:
     for signature, what in _SIGNATURES:
         if data.startswith(signature):
             raise notes.refuse(f"not a table in text, but {what}")
+    data = _without_zeros(data, notes)
     text = _decoded(data, notes)
     start = text[:_LOOK].lstrip()
     if len(_CONTROL.findall(start)) > len(start) / 100:
@@ -52,6 +57,15 @@ def decode(data: bytes, notes: Notes) -> str:
     if not start:
         raise notes.refuse("cannot be read: it is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _without_zeros(data: bytes, notes: Notes) -> bytes:
+    if bytes(_BLOCK) not in data or _utf_16(data):
+        return data
+    whole = re.sub(rb"\0{%d,}" % _BLOCK, b"\n", data)
+    skipped = data.count(b"\0") - whole.count(b"\0")
+    notes.say(f"{count_of(skipped, 'zero byte')} skipped, as a power failure leaves them")
+    return whole
 
 
 def _decoded(data: bytes, notes: Notes) -> str:

@@ -16,7 +16,8 @@ BLANKS = " "
 """The delimiter of a file whose columns are set apart by one or more blanks."""
 _DELIMITERS = (";", "\t", "|", ",")
 _SAMPLE = 300
-_ENOUGH = 0.5
+_ENOUGH, _NONE = 0.5, 0.25
+"""Scores from which a delimiter fits, and below which it does not."""
 _HEAD = 200
 """Lines within which the rows must begin."""
 _UNIT = re.compile(
@@ -46,7 +47,7 @@ def fields(line: str, delimiter: str) -> list[str]:
         return line.split()
     if '"' not in line:
         return line.split(delimiter)
-    return next(csv.reader([line], delimiter=delimiter), [])
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
 
 
 def layout_of(lines: Sequence[str], notes: Notes) -> Layout:
@@ -79,6 +80,23 @@ def _sample(lines: Sequence[str]) -> list[str]:
     return [lines[n] for n in some if lines[n].strip() and not is_comment(lines[n])]
 
 
+def with_whole_headers(lines: list[str]) -> list[str]:
+    """The lines, those of a quoted name that goes on joined to one, and blank after it."""
+    for n in range(min(len(lines), _HEAD) - 1):
+        after = n + 1
+        while is_open(lines[n]) and after < min(n + 5, len(lines)):
+            lines[n], lines[after] = f"{lines[n]} {lines[after]}", ""
+            after += 1
+    return lines
+
+
+def is_open(line: str) -> bool:
+    """Whether a quoted field goes on in the next line; a lone quote within a field does not."""
+    if not line.count('"') % 2:
+        return False
+    return re.search(r'(^|[,;\t|])\s*"', re.sub(r'"(?:[^"]|"")*"', "", line)) is not None
+
+
 def is_comment(line: str) -> bool:
     """Whether a line is a comment, as loggers write them."""
     return line.lstrip().startswith(("#", "//"))
@@ -89,10 +107,8 @@ def _delimiter(sample: Sequence[str]) -> str | None:
     best = max(score, key=lambda delimiter: score[delimiter])
     if score[best] >= _ENOUGH:
         return best
-    return BLANKS if _score(sample, BLANKS) > max(_ENOUGH, score[best]) else _any(score, best)
-
-
-def _any(score: dict[str, float], best: str) -> str | None:
+    if score[best] < _NONE and _score(sample, BLANKS) > _ENOUGH:
+        return BLANKS
     return best if score[best] > 0 else None
 
 
@@ -125,7 +141,7 @@ def _typical(rows: Sequence[Sequence[str]], width: int) -> tuple[list[int], list
             continue
         if sum(map(is_number, cells)) * 2 > len(cells):
             numbers.append(column)
-        elif sum(map(is_time, cells)) * 2 > len(cells):
+        elif sum(map(is_time, cells)) * 3 >= len(cells):
             times.append(column)
     return times, numbers
 

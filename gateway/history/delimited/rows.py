@@ -7,6 +7,7 @@ Promises
 """
 
 import io
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,12 +16,15 @@ import numpy as np
 
 from gateway.api.model import Indices
 from gateway.history.delimited.cells import is_data, trimmed
-from gateway.history.delimited.layout import BLANKS, Layout, fields, is_comment
+from gateway.history.delimited.layout import BLANKS, Layout, fields, is_comment, is_open
 from gateway.history.reading import Notes, quoted
 
 MOST_SKIPPED = 0.1
 """Share of lines that may be skipped."""
 _BLOCK = 1 << 22
+_SAMPLE = 300
+_FEW = 5
+"""Rows from which the last one is compared with the others."""
 _MOST_JOINED = 50
 """Lines of one quoted field."""
 
@@ -54,7 +58,7 @@ def _kept(lines: Sequence[str], layout: Layout, notes: Notes) -> tuple[list[str]
         if odd == len(lines):
             break
         line, begin = lines[odd], odd + 1
-        if line.count('"') % 2:
+        if is_open(line):
             line, begin = _joined(line, lines, begin)
         mended, why = _mended(line, layout, len(layout.names), is_last=begin > last)
         if why is not None:
@@ -62,8 +66,26 @@ def _kept(lines: Sequence[str], layout: Layout, notes: Notes) -> tuple[list[str]
         if mended is not None:
             kept.append(mended)
             numbers.append(odd + 1)
+    if kept and numbers[-1] == len(lines) and _is_cut(kept, layout.delimiter):
+        # The last line has no end, and its last number fewer digits than all others.
+        kept.pop()
+        skipped["is cut off at the end of the file"].append(numbers.pop())
     _tell(skipped, lines, len(kept), notes)
     return kept, numbers
+
+
+def _is_cut(kept: Sequence[str], delimiter: str) -> bool:
+    """Whether the last row ends within a number: all others have more digits there."""
+    some = [kept[n] for n in np.linspace(0, len(kept) - 2, _SAMPLE).astype(int)] if kept[1:] else []
+    digits = [_digits(line, delimiter) for line in some]
+    return len(kept) > _FEW and _digits(kept[-1], delimiter) < min(digits)
+
+
+def _digits(line: str, delimiter: str) -> int:
+    """How many digits stand behind the separator of a line's last number."""
+    return len(re.split(r"[.,]", trimmed(line.rsplit(delimiter, 1)[-1]))[-1]) * (
+        re.search(r"\d[.,]\d*$", trimmed(line.rsplit(delimiter, 1)[-1])) is not None
+    )
 
 
 def _odd(lines: Sequence[str], layout: Layout) -> list[int]:
@@ -74,7 +96,10 @@ def _odd(lines: Sequence[str], layout: Layout) -> list[int]:
     return [
         n
         for n, line in enumerate(lines[layout.first :], layout.first)
-        if line.count(delimiter) != between or '"' in line or line[0] in "#/" or line in aside
+        if line.count(delimiter) != between
+        or line.count('"') % 2
+        or line[0] in "#/"
+        or line in aside
     ]
 
 
@@ -127,10 +152,12 @@ def _tell(skipped: dict[str, list[int]], lines: Sequence[str], kept: int, notes:
     wrong = sum(map(len, skipped.values()))
     for why, numbers in skipped.items():
         text = quoted(lines[numbers[0] - 1].strip())
-        if "fields" in why and wrong > MOST_SKIPPED * (kept + wrong) and wrong > 2:
+        too_many = wrong > MOST_SKIPPED * (kept + wrong) and (wrong > 2 or not kept)
+        if "fields" in why and too_many:
             raise notes.refuse(
-                f"{notes.rows(numbers)} of {kept + wrong} {why}, such as {text}: if numbers have "
-                "a decimal comma, the columns must be set apart by ';' or a tab"
+                f"{notes.rows(numbers)} {_form(why, len(numbers))}, of {kept + wrong} in all, such "
+                f"as {text}: if numbers have a decimal comma, the columns must be set apart by ';' "
+                "or a tab"
             )
         notes.say(f"{notes.rows(numbers)} skipped, which {_form(why, len(numbers))}: {text}")
 

@@ -14,7 +14,7 @@ from gateway.history.columns import Columns
 from gateway.history.delimited.cells import is_number
 from gateway.history.reading import Notes, Reading, quoted
 from gateway.history.times import epoch
-from gateway.history.times.formats import CLOCKS, DATES, WITH_CLOCK, Format, given
+from gateway.history.times.formats import CLOCKS, COMPACT_CLOCK, DATES, WITH_CLOCK, Format, given
 from gateway.history.times.names import rank
 
 _ENOUGH = 0.6
@@ -105,7 +105,7 @@ def _dates(columns: Columns, candidates: Sequence[int], notes: Notes) -> Source 
             )
         return Source((full[0],), () if full[0] in typed else (*WITH_CLOCK, *DATES))
     dates = [n for n in samples if _share(samples[n], DATES) >= _ENOUGH]
-    clocks = [n for n in samples if _share(samples[n], CLOCKS) >= _ENOUGH]
+    clocks = [n for n in samples if _share(samples[n], _clock_formats(columns.names[n])) >= _ENOUGH]
     if clocks and len(dates) > 1:
         # A time of day with points, 08.10.11, also has the form of a date.
         dates = [n for n in dates if n not in clocks or rank(columns.names[n]) is not None]
@@ -114,6 +114,10 @@ def _dates(columns: Columns, candidates: Sequence[int], notes: Notes) -> Source 
     if dates and clocks:
         return Source((dates[0], clocks[0]), WITH_CLOCK)
     return Source((dates[0],), DATES) if dates else None
+
+
+def _clock_formats(name: str) -> tuple[Format, ...]:
+    return CLOCKS if rank(name) is None else (*CLOCKS, COMPACT_CLOCK)
 
 
 def _is_typed(array: Any) -> bool:
@@ -162,8 +166,21 @@ def _refusal(columns: Columns, candidates: Sequence[int], notes: Notes) -> Excep
         if epoch.unit_of(numbers) == epoch.EXCEL:
             held += f" (for Excel's day numbers, give --time-column {columns.names[column]})"
         return notes.refuse(f"{held}; {_RIGHT}")
+    clock = _clock_alone(columns, candidates)
+    if clock is not None:
+        return notes.refuse(
+            f"column {columns.names[clock]!r} holds times of day, such as "
+            f"{quoted(columns.sample(clock)[0])}, and no column the date: write both, as in "
+            "2026-01-31T12:00:00Z"
+        )
     cells = columns.sample(column) if columns.is_text(column) else []
     holds = f"holds {quoted(cells[0])}" if cells else "is empty"
     if any(rank(each) is not None for each in columns.names) or cells:
         return notes.refuse(f"no column holds times: column {name} {holds}; {_RIGHT}")
     return notes.refuse(f"no column holds times; {_RIGHT}")
+
+
+def _clock_alone(columns: Columns, candidates: Sequence[int]) -> int | None:
+    """The column of times of day without a date; None if there is none."""
+    texts = (n for n in candidates if columns.is_text(n))
+    return next((n for n in texts if _share(columns.sample(n), CLOCKS) >= _ENOUGH), None)

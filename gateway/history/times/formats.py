@@ -16,7 +16,7 @@ _CLOCK = (
 )
 _ZONE = (
     r"(?:\s*[\[(]?(?P<z>[Zz]|(?:UTC|GMT|utc|gmt)?[+-]\d{1,2}(?::?\d{2})?|[A-Z]{3,5}|utc|gmt"
-    r"|[A-Z][A-Za-z_]+/[A-Za-z_/+-]+[0-9]*)[\])]?)?"
+    r"|[A-Z][A-Za-z_]+/[A-Za-z_/+-]+[0-9]*)[\])]?(?:\s*\[[^\]]*\]|\s+[A-Z]{3,4})?)?"
 )
 _WEEKDAY = r"(?:\pL{2,10}\.?,?\s+)?"
 _GAP = r"(?:[T_]|\s*[,;]?\s+|\s*[,;]\s*)"
@@ -96,6 +96,9 @@ DATES = tuple(
     for date in (_YEAR, _OPEN, _COMPACT, _NAMED, _NAMED_FIRST)
 )
 CLOCKS = (Format(f"^{_CLOCK}{_ZONE}$", has_date=False, has_clock=True),)
+
+COMPACT_CLOCK = Format(f"^{_COMPACT_CLOCK}$", has_date=False, has_clock=True)
+"""Six digits: a time of day only where the column is called so, and the date is compact, too."""
 
 _DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",

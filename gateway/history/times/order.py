@@ -102,9 +102,11 @@ def _without_set_back(rows: Ordered, notes: Notes, *, is_local: bool) -> Ordered
     jumps = np.flatnonzero(steps < -_JITTER * typical) + 1
     back = int((steps < 0).sum())
     if not len(jumps) or len(jumps) > _SHUFFLED * len(times) or not _overlap(times, jumps):
+        first = int(np.flatnonzero(steps < 0)[0]) + 1
         notes.say(
             f"the rows are not in the order of time ({count_of(back, 'step')} back, first in "
-            f"{notes.unit} {rows.numbers[int(np.flatnonzero(steps < 0)[0]) + 1]}); sorted"
+            f"{notes.unit} {rows.numbers[first]}, from {moment(times[first - 1])} to "
+            f"{moment(times[first])}); sorted"
         )
         return rows
     reached = np.concatenate([times[:1] - 1, np.maximum.accumulate(times)[:-1]])

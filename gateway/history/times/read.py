@@ -1,5 +1,7 @@
 """The times of a recording in UTC."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ from gateway.history.reading import Notes, Reading, count_of, quoted
 from gateway.history.times import epoch
 from gateway.history.times.column import Source
 from gateway.history.times.parse import NO_ZONE, Parsed, parse
-from gateway.history.times.zones import to_utc, zone_of
+from gateway.history.times.zones import to_utc, zone_in, zone_of
 
 _MOST_UNREADABLE = 0.1
 """Share of rows that may hold no time."""
@@ -40,7 +42,22 @@ def read_times(columns: Columns, source: Source, reading: Reading, notes: Notes)
     names = " and ".join(repr(columns.names[n]) for n in source.columns)
     _check_known(texts, parsed, columns, names, notes)
     is_local = reading.timezone is None and bool((parsed.offset == NO_ZONE).any())
+    reading = _with_zone_of_header(
+        parsed, reading, [columns.names[n] for n in source.columns], notes
+    )
     return Read(_in_utc(parsed, columns, reading, notes), parsed.is_known, is_local)
+
+
+def _with_zone_of_header(
+    parsed: Parsed, reading: Reading, names: Sequence[str], notes: Notes
+) -> Reading:
+    """With the zone that the header names, for times that have none."""
+    zone = next((found for name in names if (found := zone_in(name)) is not None), None)
+    is_open = reading.timezone is None and bool((parsed.offset == NO_ZONE).any())
+    if zone is None or not is_open:
+        return reading
+    notes.say(f"the times are read in the zone of the header, {zone}")
+    return replace(reading, timezone=zone)
 
 
 def _texts(arrays: list[Any]) -> Any:

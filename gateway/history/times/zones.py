@@ -49,6 +49,16 @@ def ambiguous_name(text: str) -> str | None:
     return _SEVERAL.get(text.upper())
 
 
+def zone_in(header: str) -> str | None:
+    """The zone that a header names in brackets, as in 'Time (UTC+1)'; None without one."""
+    for text in re.findall(r"[\[(]([^\])]+)[\])]", header):
+        if offset_of(text.strip()) is not None:
+            return str(text.strip())
+        if re.fullmatch(r"[A-Z]\w+/[\w/+-]+", text.strip()):
+            return str(text.strip())
+    return None
+
+
 @cache
 def zone_of(name: str) -> tzinfo:
     """The zone that a user names; ConfigError if there is none of that name."""

@@ -19,7 +19,7 @@ from gateway.history.wide import Recording
 _MS: Nanos = 1_000_000
 _MINUTE, _HOUR = 60 * SECOND, 3600 * SECOND
 _USUAL = (
-    *(n * _MS for n in (1, 2, 4, 5, 10, 20, 25, 40, 50, 100, 200, 250, 400, 500)),
+    *(n * _MS for n in (1, 2, 4, 5, 10, 20, 25, 40, 50, 100, 200, 250, 500)),
     *(n * SECOND for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)),
     *(n * _MINUTE for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)),
     *(n * _HOUR for n in (1, 2, 3, 4, 6, 8, 12, 24)),

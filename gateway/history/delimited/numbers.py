@@ -19,8 +19,7 @@ _SIGN = r"^[+-]?"
 _EXPONENT = r"(?:[eE][+-]?\d+)?$"
 _THOUSANDS = r"\d{1,3}(?:[ '\x{00A0}\x{202F}\x{2019}]\d{3})+"
 _UNIT = (
-    r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)\s*"
-    r"(?P<unit>[^\d\s.,+'\x{2019}-]\S{0,15})$"
+    r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)\s*(?P<unit>[^\d\s.,+'\x{2019}-]\S{0,15})$"
 )
 _SURE = {
     # A separator that cannot be one of thousands: not three digits behind it, or four before it.

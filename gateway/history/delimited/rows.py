@@ -165,9 +165,14 @@ def _tell(skipped: dict[str, list[int]], lines: Sequence[str], kept: int, notes:
 def _form(why: str, count: int) -> str:
     if count > 1:
         return why
-    if why == "are comments":
-        return "is a comment"
-    return why.replace("have ", "has ").replace("repeat ", "repeats ")
+    for plural, singular in (
+        ("have ", "has "),
+        ("are comments", "is a comment"),
+        ("repeat ", "repeats "),
+    ):
+        if why.startswith(plural):
+            return singular + why.removeprefix(plural)
+    return why
 
 
 def _columns(kept: Sequence[str], layout: Layout) -> list[Any]:

@@ -92,6 +92,8 @@ class Encoding:
 
     def no_value_numbers(self) -> list[float]:
         """`no_value` as the raw numbers that these patterns are."""
+        if not self.no_value:
+            return []
         dtype = DTYPES[self.data_type]
         wires = [pattern.to_bytes(dtype.itemsize, "little") for pattern in self.no_value_patterns()]
         return [float(np.frombuffer(wire, dtype)[0]) for wire in wires]

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from connectors.modbus.connector import ModbusConnector
 from connectors.modbus.options import ModbusOptions
 from gateway.api.model import SECOND
 
@@ -151,3 +152,22 @@ def test_a_serial_bus_and_tls_have_the_defaults_that_modbus_prescribes():
     assert ModbusOptions.model_validate(SERIAL | TAGS | {"pause": "5ms"}).min_pause == 5_000_000
     assert ModbusOptions.model_validate(SERIAL | TAGS | {"baudrate": 115200}).min_pause == 1_750_000
     assert source(transport="tls").tcp_port == 802
+
+
+@pytest.mark.parametrize(
+    ("tag", "numbers"),
+    [
+        ({"no_value": -9999, "data_type": "int16"}, (-9999,)),
+        ({"no_value": [0x8000, 0x7FFF], "data_type": "int16"}, (-32768, 32767)),
+        ({"no_value": -1, "data_type": "uint16"}, (65535,)),
+        ({"no_value": 0x8000, "data_type": "int16", "scale": 0.1, "offset": 5}, (-3271.8,)),
+        ({"no_value": [-999.9], "data_type": "float32"}, (-999.9,)),
+        ({"no_value": [0xFFFFFFFF], "data_type": "uint32"}, (4294967295,)),
+        ({"no_value": [255, -1], "data_type": "uint8"}, (255,)),
+        ({}, ()),
+        (STRING, ()),
+    ],
+)
+def test_a_tag_says_which_numbers_mean_no_value_in_its_unit(tag, numbers):
+    [declared] = ModbusConnector.declared_tags("plc", source(tag))
+    assert declared.no_value == pytest.approx(numbers)

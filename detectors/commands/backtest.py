@@ -2,14 +2,19 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from detectors.commands.parameters import ConditionParameter, check_extra
+from detectors.commands.parameters import (
+    ConditionParameter,
+    check_extra,
+    no_value_option,
+    split_files,
+)
 from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
@@ -43,22 +48,26 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("score")
 @click.argument("bundle", type=_PATH)
-@click.argument("data", nargs=-1, required=True, type=_PATH)
+@click.argument("data", nargs=-1, type=_PATH, metavar="[LINE.yaml] [DATA]...")
+@no_value_option
 @click.option("--out", required=True, type=_PATH, help="CSV file to write.")
 @reader_options
 @_alarm_options
-def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None:
+def score(
+    bundle: Path, data: tuple[Path, ...], out: Path, no_values: Any, **alarm: Any
+) -> None:  # fmt: skip
     """Score recorded data with the model of BUNDLE, window by window.
 
     Writes timestamp, score, threshold and alarm (0 or 1, after hysteresis and delays), with the
-    code that runs live. A window without enough data has no score.
+    code that runs live. A window without enough data has no score. With a line file, what it calls
+    bad is missing; without DATA its own history is scored.
     """
-    from detectors.data.recordings import read
     from detectors.evaluation.apply import judge
 
-    detector, recording = _detector(bundle, alarm), read(data)
+    detector = _detector(bundle, alarm)
+    inputs = _inputs(bundle, data, detector.spec.tags, no_values)
     with progress.share("scoring") as on_progress:
-        judged = judge(detector, recording, on_progress)
+        judged = judge(detector, inputs.recording, on_progress, inputs.periods)
     rows = zip(judged.at.tolist(), judged.score.tolist(), judged.alarm.tolist(), strict=True)
     try:
         with out.open("w", newline="") as file:
@@ -70,11 +79,14 @@ def score(bundle: Path, data: tuple[Path, ...], out: Path, **alarm: Any) -> None
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
     print(f"{len(judged.at)} windows scored, written to {out}")
+    for remark in inputs.remarks:
+        print(f"  note          {remark}")
 
 
 @click.command("backtest")
 @click.argument("bundle", type=_PATH)
-@click.argument("data", nargs=-1, required=True, type=_PATH)
+@click.argument("data", nargs=-1, type=_PATH, metavar="[LINE.yaml] [DATA]...")
+@no_value_option
 @click.option("--labels", help="Column of the data that is not 0 during faults.")
 @click.option("--grace", type=DURATION, default="60s", show_default=True,
               help="Recovery time after an event, left out of the graced rates.")  # fmt: skip
@@ -89,17 +101,18 @@ def backtest(
     grace: Nanos,
     page: Path | None,
     as_json: bool,
+    no_values: Any,
     **alarm: Any,
 ) -> None:
     """Report the alarms that a model would have raised on DATA.
 
     With labels also: detected events and delays, F1 beside that of alarming always and at random,
     false and missed alarm rates with and without the recovery time, average precision and VUS-PR.
-    No point adjustment; no threshold is chosen on this data.
+    No point adjustment; no threshold is chosen on this data. With a line file, what it calls bad is
+    missing; without DATA its own history is used.
     """
     import numpy as np
 
-    from detectors.data.recordings import read
     from detectors.evaluation.apply import judge
     from detectors.evaluation.report import as_text, as_values
 
@@ -109,15 +122,14 @@ def backtest(
 
         check_file(page)
     detector = _detector(bundle, alarm)
-    recording = read(data)
-    if labels is not None and labels not in recording.names:
-        raise ConfigError(f"the data has no column {labels!r}, only {', '.join(recording.names)}")
+    inputs = _inputs(bundle, data, detector.spec.tags, no_values, labels)
+    recording = inputs.recording
     with progress.share("scoring") as on_progress:
-        judged = judge(detector, recording, on_progress).at_times(recording.times)
+        judged = judge(detector, recording, on_progress, inputs.periods).at_times(recording.times)
     labelled = None
     if labels is not None:
         labelled = np.nan_to_num(recording.only([labels]).values[:, 0]) != 0
-    report = as_values(judged, labelled, grace)
+    report = as_values(judged, labelled, grace) | {"remarks": list(inputs.remarks)}
     if page is not None:
         from detectors.bundle.bundle import load
         from detectors.reporting.backtest_page import backtest_page
@@ -125,6 +137,26 @@ def backtest(
 
         write(page, backtest_page(load(bundle).manifest, recording, judged, labelled, report))
     print(json.dumps(report) if as_json else "\n".join(as_text(report)))
+
+
+def _inputs(
+    bundle: Path,
+    files: tuple[Path, ...],
+    tags: Sequence[str],
+    no_values: Any,
+    labels: str | None = None,
+) -> Any:
+    """The data of these tags of the model, as the line would take it."""
+    from detectors.data.inputs import read_inputs
+
+    line, data = split_files(files)
+    inputs = read_inputs(data, line, bundle).named_as(tags)
+    names = inputs.recording.names
+    if labels is not None and labels not in names:
+        raise ConfigError(f"the data has no column {labels!r}, only {', '.join(names)}")
+    wanted = [name for name in names if name in tags or name == labels]
+    exempt = [name for name in wanted if name == labels and name not in tags]
+    return inputs.only(wanted).as_live(no_values, exempt)
 
 
 def _detector(bundle: Path, alarm: dict[str, Any]) -> Any:

@@ -35,6 +35,46 @@ class BudgetParameter(click.ParamType[Nanos]):
             self.fail(str(error), param, ctx)
 
 
+class NoValueParameter(click.ParamType[Any]):
+    """A number that means no value, as in '-9999' or 'flow=-9999'; 'none' is None."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from detectors.data.as_live import NoValue
+
+        column, _, number = str(value).rpartition("=")
+        if value == "none":
+            return None
+        try:
+            return NoValue(float(number), column.strip() or None)
+        except ValueError:
+            self.fail(f"{value!r} must be a number, TAG=number, or none", param, ctx)
+
+
+def _no_values(_context: Any, parameter: Any, given: tuple[Any, ...]) -> Any:
+    from detectors.data.as_live import NoValues
+
+    if None in given and len(given) > 1:
+        raise click.BadParameter(
+            "none excludes every number: give only one of them", param=parameter
+        )
+    numbers = tuple(each for each in given if each is not None)
+    return NoValues(numbers, search=None not in given)
+
+
+no_value_option = click.option(
+    "--no-value",
+    "no_values",
+    multiple=True,
+    type=NoValueParameter(),
+    callback=_no_values,
+    help="A number that means no value, as in -9999 or flow=-9999; none: there is none, do not "
+    "look for any.",
+)
+"""Adds --no-value, as a NoValues."""
+
+
 class ConditionParameter(click.ParamType[str]):
     """A condition, as in 'speed > 100', as validated text."""
 
@@ -78,6 +118,8 @@ def split_files(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
     data = [file for file in files if file not in lines]
     if len(lines) > 1:
         raise click.UsageError(f"only one line file is allowed, not {', '.join(map(str, lines))}")
-    if not data:
-        raise click.UsageError("no data: add --data FILE, a CSV or Parquet file")
+    if not data and not lines:
+        raise click.UsageError(
+            "no data: add --data FILE, a CSV or Parquet file, or the LINE.yaml with history"
+        )
     return next(iter(lines), None), data

@@ -13,6 +13,7 @@ from detectors.commands.parameters import (
     ConditionParameter,
     check_extra,
     model_identity,
+    no_value_option,
     split_files,
 )
 from gateway.api import progress
@@ -26,7 +27,12 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("train")
 @click.argument("files", nargs=-1, type=_PATH, metavar="[LINE.yaml]")
-@click.option("--data", multiple=True, type=_PATH, help="CSV or Parquet; may be repeated.")
+@click.option(
+    "--data",
+    multiple=True,
+    type=_PATH,
+    help="CSV, Parquet or history; may be repeated.  [default: the line's own history]",
+)
 @reader_options
 @click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
 @click.option("--name", help="Id of the model.  [default: name of the folder]")
@@ -65,6 +71,7 @@ _PATH = click.Path(path_type=Path)
     "--report", "page", type=_PATH, help="HTML file of the report.  [default: beside the bundle]"
 )
 @click.option("--no-report", is_flag=True, help="Do not write an HTML report.")
+@no_value_option
 @click.option("--force", is_flag=True, help="Replace an existing bundle and its report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -86,11 +93,13 @@ def train(
     when: tuple[str, ...],
     settle: Nanos,
     labels: str | None,
+    no_values: Any,
 ) -> None:
     """Train a model on recorded normal running, and write a bundle.
 
     The data is wide: one column of times and one column per tag. With a line file only its tags are
-    used, with their units; without one every column is a tag.
+    used, with their units, and what the line would call bad (low, high, no_value) is not learnt
+    from; without one every column is a tag. Without --data the line's own history is used.
     """
     check_extra()
     started = time.perf_counter()
@@ -117,10 +126,12 @@ def train(
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],
         force,
         _methods(candidates),
+        no_values,
     )
     with progress.steps() as on_step:
-        trained, manifest = run(job, on_step)
-        report = as_values(trained, manifest.model, out, time.perf_counter() - started)
+        trained, manifest, inputs = run(job, on_step)
+        seconds = time.perf_counter() - started
+        report = as_values(trained, manifest.model, out, seconds, inputs.remarks)
         report["report"] = page and str(page)
         if page is not None:
             from detectors.reporting.page import write

@@ -1,50 +1,76 @@
-"""Names, units and periods of the tags of a line file.
+"""What training and scoring need of a line file, which is read as by every other command.
 
-Training reads the file as plain YAML, since the full check belongs to the gateway (`andon check`).
-Unknown keys are ignored; known keys must have the right shape.
+A recorded column belongs to the tag of its name, or to the tag that an onnx detector of the line
+maps it to: `tags: {"Öldruck": oil}`.
 """
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.api.contracts import ConfigError
-from gateway.api.model import Nanos
-from gateway.api.options import parse_duration
+from gateway.api.model import Tag
+from gateway.config.load import LineConfig, load
+from gateway.history.own import own_history
 
 
-class LineTag(NamedTuple):
-    """Unit of a tag, and its expected period in ns, or None."""
+@dataclass(frozen=True, slots=True)
+class LineFile:
+    """The tags of a line by name, and the columns that are mapped to one of them."""
 
-    unit: str
-    period: Nanos | None
+    path: Path
+    config: LineConfig
+    tags: Mapping[str, Tag]
+    mapped: Mapping[str, str]
+
+    def of_columns(self, columns: Iterable[str]) -> dict[str, Tag]:
+        """The tags that these columns belong to, by column; ConfigError if two share one."""
+        found: dict[str, Tag] = {}
+        owner: dict[str, str] = {}
+        for column in columns:
+            tag = self.tags.get(column) or self.tags.get(self.mapped.get(column, ""))
+            if tag is None:
+                continue
+            other = owner.setdefault(tag.name, column)
+            if other != column:
+                raise ConfigError(
+                    f"the columns {other!r} and {column!r} both belong to the tag {tag.name}: "
+                    "keep one of them in the data"
+                )
+            found[column] = tag
+        return found
+
+    def scale_of(self, tag: Tag) -> tuple[float, float]:
+        """Scale and offset that the tag's connector applies to raw values; (1, 0) for none."""
+        tags = getattr(self.config.sources.get(tag.source), "tags", {})
+        options = tags.get(tag.name) if isinstance(tags, Mapping) else None
+        return _number(options, "scale", 1.0), _number(options, "offset", 0.0)
+
+    def history(self) -> Path:
+        """The folder of the line's own history; ConfigError if there is none."""
+        return own_history(self.config)
 
 
-def read_line_tags(path: Path) -> dict[str, LineTag]:
-    """Reads the tags of a line file, by name; ConfigError if it is not one."""
-    import yaml
-    import yamlcore
-
-    try:
-        content = yaml.load(path.read_text("utf-8"), Loader=yamlcore.CCoreLoader)  # noqa: S506 - a safe loader for YAML 1.2
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    try:
-        tags = {
-            name: _tag(source, options)
-            for source in content["sources"].values()
-            for name, options in source["tags"].items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{path} is not a line file: run `andon check {path}` for the reason"
-        ) from error
-    if not tags:
-        raise ConfigError(f"{path} has no tags")
-    return tags
+def _number(options: Any, name: str, otherwise: float) -> float:
+    given = getattr(options, name, otherwise)
+    return float(given) if isinstance(given, int | float) else otherwise
 
 
-def _tag(source: dict[str, Any], options: Any) -> LineTag:
-    # The short form of a tag has neither unit nor period.
-    given = options if isinstance(options, dict) else {}
-    period = given.get("period", source.get("period"))
-    return LineTag(str(given.get("unit", "")), None if period is None else parse_duration(period))
+def read_line_file(path: Path, bundle: Path | None = None) -> LineFile:
+    """Reads a line file; ConfigError with all that is wrong.
+
+    The mapping is that of the detector with this bundle, or else of all onnx detectors.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path} cannot be read: there is no such file")
+    config = load(path)
+    mappings = {
+        (path.parent / detector.bundle).resolve(): dict(detector.tags)
+        for detector in config.detectors.values()
+        if detector.type == "onnx"
+    }
+    of_bundle = mappings.get(bundle.resolve()) if bundle else None
+    every = {name: tag for mapping in mappings.values() for name, tag in mapping.items()}
+    mapped = every if of_bundle is None else of_bundle
+    return LineFile(path, config, {tag.name: tag for tag in config.tags}, mapped)

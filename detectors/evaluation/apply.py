@@ -6,7 +6,7 @@ Promises
 - The result at a time depends on nothing that was recorded later.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from gateway.core.alerts import AlertMachine
 
 CHUNK = 4096
 """Windows scored in one call, which bounds the memory."""
+_NO_PERIODS: Mapping[str, Nanos] = {}
 
 
 class Episode(NamedTuple):
@@ -95,17 +96,21 @@ def _ignore(_share: float) -> None:
 
 
 def judge(
-    detector: OnnxDetector, recording: Recording, on_progress: Callable[[float], None] = _ignore
+    detector: OnnxDetector,
+    recording: Recording,
+    on_progress: Callable[[float], None] = _ignore,
+    tag_periods: Mapping[str, Nanos] = _NO_PERIODS,
 ) -> Judged:
     """Scores a recording; ConfigError if it lacks a tag or is shorter than a window.
 
-    `on_progress` gets the share that is done, from 0 to 1.
+    `on_progress` gets the share that is done, from 0 to 1; `tag_periods`: ns, from a line file.
     """
     spec = detector.spec
     missing = sorted(set(spec.tags) - set(recording.names))
     if missing:
         raise ConfigError(f"the data has no column for the model's tags {', '.join(missing)}")
-    windows = cut_windows(recording.only(spec.tags), spec.period, spec.length, spec.hop, {})
+    only = recording.only(spec.tags)
+    windows = cut_windows(only, spec.period, spec.length, spec.hop, tag_periods)
     if not windows:
         raise ConfigError(f"the data is shorter than one window of the model ({spec.length} rows)")
     return follow(detector.alarms[0], spec.tags, _scored(detector, windows, on_progress))

@@ -105,6 +105,8 @@ def _rates(labels: Bools, alarms: Bools) -> dict[str, float | None]:
 def as_text(report: dict[str, Any]) -> Iterator[str]:
     """The report as lines of text."""
     yield f"{report['rows']} rows, {report['first']} to {report['last']}"
+    for remark in report.get("remarks", ()):
+        yield f"  note          {remark}"
     if report["idle_rows"]:
         yield f"  idle          {report['idle_rows']} rows while the machine was not running"
     yield f"  blind         {report['blind_rows']} rows without a score"

@@ -24,8 +24,10 @@ MIN_SENSITIVITY = 0.01
 """Sensitivity below which a model is reported as useless."""
 
 
-def as_values(trained: TrainedModel, model: str, path: Path, seconds: float) -> dict[str, Any]:
-    """The report as plain values, ready for JSON."""
+def as_values(
+    trained: TrainedModel, model: str, path: Path, seconds: float, remarks: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The report as plain values, ready for JSON; `remarks` on the data, a sentence each."""
     prepared, chosen = trained.prepared, trained.choice.chosen
     return {
         "bundle": str(path),
@@ -40,6 +42,7 @@ def as_values(trained: TrainedModel, model: str, path: Path, seconds: float) -> 
         "hop": prepared.hop,
         "tags": list(prepared.names),
         "dropped": trained.left_out,
+        "remarks": list(remarks),
         "wandered": trained.nonstationary_tags,
         "gaps": [_gap(*ends) for ends in prepared.gaps],
         "tag_statistics": _tag_statistics(prepared),
@@ -159,6 +162,8 @@ def as_text(report: dict[str, Any]) -> Iterator[str]:
 
 def _training_data(report: dict[str, Any]) -> Iterator[str]:
     yield f"  data        {report['rows']} rows, {report['first']} to {report['last']}"
+    for remark in report["remarks"]:
+        yield f"  note        {remark}"
     yield (
         f"  windows     {report['windows']} of {report['window']} rows every {report['period']}, "
         f"{report['windows_judged']} scored by models not fitted on them"

@@ -67,7 +67,7 @@ CASES = {
     "an offline tool imports the running line": (
         "detectors/training/novelty.py",
         "import gateway.line.line",
-        "Offline tools also see the core and the history",
+        "Offline tools also see the core, the history and the line file",
     ),
     "the gateway imports a plugin": (
         "gateway/config/novelty.py",

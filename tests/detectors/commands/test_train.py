@@ -20,7 +20,8 @@ def data(tmp_path):
 def line(tmp_path):
     path = tmp_path / "line.yaml"
     path.write_text(
-        "version: 1\nline: pump\nsources:\n  plc:\n    type: modbus\n    period: 1s\n    tags:\n"
+        "version: 1\nline: pump\nsite: here\nstate: state\nsources:\n  plc:\n    type: modbus\n"
+        "    host: 127.0.0.1\n    period: 1s\n    tags:\n"
         "      flow: {address: 0, unit: m3/h}\n      speed: {address: 2, unit: rpm}\n"
         "      current: {address: 4}\n      level: {address: 6}\n"
     )
@@ -224,9 +225,12 @@ def test_an_option_that_cannot_be_met_is_refused_with_a_hint(data, tmp_path, opt
 
 
 def test_missing_data_is_a_usage_error(line, tmp_path):
-    done = train_quickly(line, "--out", tmp_path / "pump")
+    done = train_quickly("--out", tmp_path / "pump")
     assert done.exit_code == 2
     assert "add --data FILE" in done.stderr
+    done = train_quickly(line, "--out", tmp_path / "pump")
+    assert done.exit_code == 1
+    assert f"has no history in {tmp_path}/state/history: add `history: {{}}` to it" in done.stderr
 
 
 def test_an_existing_bundle_is_kept_unless_forced(data, tmp_path):
@@ -241,7 +245,10 @@ def test_an_existing_bundle_is_kept_unless_forced(data, tmp_path):
 
 
 def test_a_line_that_shares_no_tag_with_the_data_is_refused(data, line, tmp_path):
-    line.write_text("sources: {plc: {tags: {other: {}}}}")
+    line.write_text(
+        "version: 1\nline: l\nsite: s\n"
+        "sources: {plc: {type: modbus, host: h, tags: {other: {address: 0}}}}"
+    )
     done = train_quickly(line, "--data", data, "--out", tmp_path / "pump")
     assert done.exit_code == 1
     assert "no column of the data is a tag of the line" in done.stderr

@@ -1,0 +1,127 @@
+"""Recorded values as the line would take them: what it calls bad is missing here too.
+
+Promises
+- The bounds and the `no_value` of a line file are applied by the code that applies them live.
+- What is made missing is counted and described, tag by tag; nothing is scaled.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.bundle.phrases import format_count
+from detectors.data.recordings import Recording
+from gateway.api.bounds import Bounds, is_any_of
+from gateway.api.model import Bools, Floats, Quality, SampleBatch, Tag
+from gateway.core.sentinels import Sentinel, sentinels
+
+
+class NoValue(NamedTuple):
+    """A number that means "no value", of one column or of all."""
+
+    number: float
+    column: str | None = None
+
+
+class NoValues(NamedTuple):
+    """What a person says about such numbers; others are searched for if `search`."""
+
+    given: Sequence[NoValue] = ()
+    search: bool = True
+
+    def of(self, column: str) -> Floats:
+        """The numbers of one column."""
+        return np.array([each.number for each in self.given if each.column in (column, None)])
+
+
+ASK = NoValues()
+
+
+class AsLive(NamedTuple):
+    """A recording without bad values, and sentences about each kind of them."""
+
+    recording: Recording
+    remarks: tuple[str, ...]
+
+
+def as_live(
+    recording: Recording,
+    tags: Mapping[str, Tag],
+    no_values: NoValues = ASK,
+    exempt: Sequence[str] = (),
+) -> AsLive:
+    """Makes bad values missing; `tags` by column, `exempt` are columns that are no measurement."""
+    values, remarks = recording.values.copy(), []
+    for column, name in enumerate(recording.names):
+        if name not in exempt:
+            bad, sentences = _bad(name, values[:, column], tags.get(name), no_values)
+            values[bad, column] = np.nan
+            remarks += sentences
+    return AsLive(recording._replace(values=values), tuple(remarks))
+
+
+def _bad(
+    column: str, values: Floats, tag: Tag | None, no_values: NoValues
+) -> tuple[Bools, list[str]]:
+    """Which values are bad, and why."""
+    bad = np.zeros(len(values), dtype=np.bool_)
+    sentences: list[str] = []
+    if tag is not None:
+        bad = _bad_live(values, tag)
+        sentences += _described(column, values, bad, tag)
+    said = is_any_of(values, no_values.of(column)) & ~bad
+    if said.any():
+        counted = _count(column, int(said.sum()), values)
+        shown = _numbers(values[said])
+        sentences.append(f"{counted} of {shown} mean no value (--no-value): not used")
+    bad |= said
+    for each in sentinels(np.where(bad, np.nan, values)) if no_values.search else ():
+        if each.certain:
+            bad |= is_any_of(values, np.array([each.value]))
+        rest = values[np.isfinite(values) & ~bad & (values != each.value)]
+        sentences.append(_sentinel(_count(column, each.repeated, values), each, rest))
+    return bad, sentences
+
+
+def _bad_live(values: Floats, tag: Tag) -> Bools:
+    """Which values a line makes bad; an empty cell is not a sample."""
+    rows = len(values)
+    tags, at = np.zeros(rows, dtype=np.int32), np.zeros(rows, dtype=np.int64)
+    good = np.full(rows, Quality.GOOD, dtype=np.uint8)
+    live = Bounds([tag]).apply(SampleBatch(tags, at, values, good))
+    return np.asarray((live.quality == Quality.BAD) & ~np.isnan(values), dtype=np.bool_)
+
+
+def _described(column: str, values: Floats, bad: Bools, tag: Tag) -> Iterator[str]:
+    absent = bad & is_any_of(values, np.array(tag.no_value))
+    kinds = [(absent, f"of {_numbers(values[absent])} mean no value (no_value)")]
+    if tag.low is not None:
+        kinds.append((bad & ~absent & (values < tag.low), f"below low ({tag.low:g})"))
+    if tag.high is not None:
+        kinds.append((bad & ~absent & (values > tag.high), f"above high ({tag.high:g})"))
+    for which, why in kinds:
+        if which.any():
+            yield f"{_count(column, int(which.sum()), values)} {why}: not used, as on the line"
+
+
+def _count(column: str, count: int, values: Floats) -> str:
+    share = count / max(int(np.isfinite(values).sum()), 1)
+    return f"{column}: {format_count(count, 'value')} ({share:.2%})"
+
+
+def _numbers(values: Floats) -> str:
+    return ", ".join(f"{number:.10g}" for number in np.unique(values).tolist())
+
+
+def _sentinel(counted: str, found: Sentinel, others: Floats) -> str:
+    lowest, highest = float(others.min()), float(others.max())
+    what = f"{counted} of {found.value:.10g} are far from all others, {lowest:.6g} to {highest:.6g}"
+    if not found.certain:
+        return f"{what}: used as measured; if they mean no value, add --no-value {found.value:.10g}"
+    bound = "`low` above" if found.value < lowest else "`high` below"
+    return (
+        f"{what}, and look like no value: not used. A line would take them as measured: give the "
+        f"tag a {bound} {found.value:.10g}, or `no_value`, in the line file. If they are real, add "
+        "--no-value none"
+    )

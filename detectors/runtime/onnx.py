@@ -1,7 +1,8 @@
 """The `onnx` detector, which scores windows with the model of a bundle.
 
 Promises
-- It is built only if the bundle verifies and the line has every tag of the model in its unit.
+- It is built only if the bundle verifies and the line has every tag of the model in its unit, under
+  the model's name or the one that `tags` maps it to.
 - Windows that close together are scored in one run; each score is the same as for the window alone.
 - A tag with too little data makes the detector blind for that window: no score, and `blind` names
   the tag. Shorter gaps are interpolated within the window.
@@ -20,7 +21,8 @@ from detectors.bundle.phrases import format_hours
 from detectors.bundle.threshold import Budget
 from detectors.runtime.gaps import fill, stack
 from detectors.runtime.gate import Gate, GateOptions
-from detectors.runtime.known_tags import known_tags
+from detectors.runtime.tag_mapping import TagMapping
+from gateway.api.conditions import When
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
 
@@ -34,6 +36,9 @@ class OnnxOptions(GateOptions):
     type: Literal["onnx"]
     bundle: str
     """Folder with model.onnx and manifest.json, relative to the line file."""
+    tags: dict[Annotated[str, Field(min_length=1)], str] = {}
+    """The line's tags for those of the model that have other names, as in {"Öldruck": oil}: first
+    the model's name, then the line's."""
     threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Alarm above this score; by default the manifest's."""
     false_alarms: Budget | None = None
@@ -64,11 +69,13 @@ class OnnxDetector:
     ) -> None:
         self.name = name
         manifest, self._model = load(places.config / options.bundle)
-        _check_tags(name, manifest, tags, gate_is_trained=options.when is None)
-        names = tuple(tag.name for tag in manifest.tags)
+        gate_is_trained = options.when is None
+        mapping = TagMapping(name, manifest, options.tags, tags, gate_is_trained=gate_is_trained)
+        names = mapping.names([tag.name for tag in manifest.tags])
         self._names = names
         own = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
-        self._gate = _gate(name, options, manifest, tags, own)
+        when = mapping.conditions(manifest.gate.when) if gate_is_trained else options.when or ()
+        self._gate = _gate(name, options, manifest, when, tags, own)
         self.spec = self._gate.spec
         threshold = options.threshold or _budgeted(name, options.false_alarms, manifest)
         self.warnings = _warnings(options.false_alarms, manifest)
@@ -145,12 +152,12 @@ def _gate(
     detector: str,
     options: OnnxOptions,
     manifest: Manifest,
+    when: When,
     tags: Mapping[str, Tag],
     own: WindowSpec,
 ) -> Gate:
-    trained = manifest.gate
-    when = trained.when if options.when is None else options.when
-    settle = options.settle if "settle" in options.model_fields_set else trained.settle
+    given = "settle" in options.model_fields_set
+    settle = options.settle if given else manifest.gate.settle
     return Gate(detector, when, settle if when else options.settle, tags, own, own.length)
 
 
@@ -181,19 +188,3 @@ def _warnings(between: Nanos | None, manifest: Manifest) -> Sequence[str]:
 
 def _option_or(options: OnnxOptions, name: str, default: Nanos) -> Nanos:
     return getattr(options, name) if name in options.model_fields_set else default
-
-
-def _check_tags(
-    detector: str, manifest: Manifest, tags: Mapping[str, Tag], *, gate_is_trained: bool
-) -> None:
-    units = {tag.name: tag.unit for tag in manifest.tags}
-    units |= manifest.gate.units if gate_is_trained else {}
-    wrong = [
-        f"{has.name} is in {has.unit!r} here and in {wanted!r} in the model"
-        for has, wanted in zip(known_tags(detector, units, tags), units.values(), strict=True)
-        if has.unit and wanted and has.unit != wanted
-    ]
-    if wrong:
-        raise ConfigError(
-            f"detector {detector}: {'; '.join(wrong)}: scale the tag, or train a model in its unit"
-        )

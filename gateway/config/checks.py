@@ -118,6 +118,8 @@ def unknown_tags(
         ):
             if tag not in known and not (may_be_made and _ends_with_one_of(known, tag)):
                 hint = nearest(tag, list(known))
+                if where[-2] == "tags" and where[-1] in known:
+                    hint = f'write the model\'s name first, then the tag: "{tag}": {where[-1]}'
                 yield document.problem(where, f"no source reads a tag {tag}", hint)
 
 
@@ -129,7 +131,9 @@ def _ends_with_one_of(names: Container[str], tag: str) -> bool:
 def _named_tags(document: Document, where: Where) -> Iterator[tuple[Where, str]]:
     named = document.get(*where)
     if isinstance(named, dict):
-        yield from (((*where, tag), tag) for tag in named)
+        # A name that is given another one is a model's; the tag is the other one.
+        for name, given in named.items():
+            yield (*where, name), given if isinstance(given, str) else name
     elif isinstance(named, list):
         yield from (((*where, at), tag) for at, tag in enumerate(named) if isinstance(tag, str))
 

@@ -10,6 +10,7 @@ from detectors.commands.parameters import (
     BudgetParameter,
     check_extra,
     model_identity,
+    no_value_option,
     split_files,
 )
 from detectors.importing.signature import KINDS, LAYOUTS
@@ -32,7 +33,7 @@ def models() -> None:
     "--data",
     multiple=True,
     type=_PATH,
-    help="Recorded normal running, CSV or Parquet; may be repeated.",
+    help="Normal running: CSV, Parquet or history; may be repeated.  [default: the line's history]",
 )
 @reader_options
 @click.option("--out", required=True, type=_PATH, help="Folder of the bundle.")
@@ -67,6 +68,15 @@ def models() -> None:
 @click.option("--window", type=DURATION, help="Length of the model's input, if it is not fixed.")
 @click.option("--hop", type=DURATION, help="Time between two windows.  [default: one period]")
 @click.option("--quantize", is_flag=True, help="Try 8 bits; keep them if faster and as accurate.")
+@no_value_option
+@click.option(
+    "--no-trial",
+    "trial",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Import it even if no disturbed window would raise an alarm.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing bundle.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_model(

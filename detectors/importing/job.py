@@ -3,12 +3,14 @@
 Promises
 - Safety first: `detectors.bundle.safety` checks the bytes before any library reads them, and the
   first run of the model is in a process of its own.
+- The model is tried on disturbed windows before its bundle is written; one that could never raise
+  an alarm is refused (see `trial`).
 - The threshold comes from held-out normal data that the scaling was not fitted on, by a budget of
   false alarms as for a trained model. Only its author knows if the model was trained on that data.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,17 +32,19 @@ from detectors.bundle.distribution import Distribution
 from detectors.bundle.safety import check_model
 from detectors.bundle.threshold import Calibration, Scale
 from detectors.calibration.held_out import Interval, calibrate, confidence_interval, default_delay
-from detectors.data.line_tags import LineTag, read_line_tags
-from detectors.data.recordings import read
+from detectors.data.as_live import ASK, NoValues
+from detectors.data.columns import choose_columns
+from detectors.data.inputs import Inputs, read_inputs
 from detectors.data.resample import cut_windows, typical_step
 from detectors.importing.quantize import Quantization, quantized
 from detectors.importing.sandbox import check_runs
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.signature import Kind, Signature, SignatureHints, signature_of
+from detectors.importing.trial import ImportTrial, try_model
+from detectors.importing.verdict import Asked, refusal
 from detectors.importing.wrap import Centring, wrapped
 from detectors.runtime.gaps import fill, stack
 from detectors.training.choose import FOLDS
-from detectors.training.job import choose_tags
 from detectors.training.prepare import MIN_WINDOWS
 from detectors.training.publish import (
     LIVE_COVERAGE,
@@ -68,7 +72,11 @@ SCALES: dict[Kind, Scale] = {
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """Model, data, options and output of an import. `tags` in the model's order; empty: all."""
+    """Model, data, options and output of an import.
+
+    `data` empty: the history of the line; `tags` in the model's order, empty: all. `trial`: refuse
+    a model that cannot raise an alarm.
+    """
 
     file: Path
     data: Sequence[Path]
@@ -87,6 +95,8 @@ class Import:
     lower_is_worse: bool = False
     quantize: bool = False
     force: bool = False
+    no_values: NoValues = ASK
+    trial: bool = True
 
 
 class Limit(NamedTuple):
@@ -103,13 +113,20 @@ class Limit(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """Result of an import; `quantization` is None if it was not requested."""
+    """Result of an import; `quantization` is None if it was not requested.
+
+    `inputs` with what was left out of the data, and why.
+    """
 
     manifest: Manifest
     signature: Signature
     limit: Limit
     budget: Nanos | None
     quantization: Quantization | None
+    trial: ImportTrial
+    objection: str
+    """Why the trial would have refused the model; empty if it would not."""
+    inputs: Inputs
 
 
 def run(job: Import, on_step: Callable[[str], None]) -> Imported:
@@ -124,16 +141,15 @@ def run(job: Import, on_step: Callable[[str], None]) -> Imported:
 def _run(job: Import, on_step: Callable[[str], None]) -> Imported:
     data = _read(job.file)
     proto = _parsed(data)
-    line = read_line_tags(job.line) if job.line else {}
     on_step("reading the data")
-    recording = read(job.data)
-    names = choose_tags(recording.names, job.tags, tuple(line))
+    inputs, names = choose_columns(read_inputs(job.data, job.line, job.out), job.tags)
+    inputs = inputs.only(names).as_live(job.no_values)
+    recording = inputs.recording
     period = job.period or typical_step(recording.times)
     signature = signature_of(proto, len(names), replace(job.hints, rows=_rows(job, period)))
     hop = _multiple("hop", job.hop or period, period) // period
     on_step("aligning the recording")
-    periods = {name: tag.period for name, tag in line.items() if tag.period}
-    cut = cut_windows(recording.only(names), period, signature.window, hop, periods)
+    cut = cut_windows(recording, period, signature.window, hop, inputs.periods)
     fitted, held_out = _parts(cut, signature.window)
     scaling = scaling_for(job.scaling, names, fitted)
     on_step("running the model")
@@ -145,11 +161,15 @@ def _run(job: Import, on_step: Callable[[str], None]) -> Imported:
         on_step("trying 8 bits")
         graph, quantization = quantized(graph, fitted, held_out, limit.threshold)
         limit = _limit(job, graph, signature, held_out, period, hop)
+    on_step("trying the model on disturbed windows")
+    trial, objection = _tried(job, graph, signature, names, held_out, limit)
     on_step("writing the bundle")
-    made = _Made(job, signature, names, scaling, period, hop, limit, graph, fitted, held_out, line)
+    units = inputs.units
+    made = _Made(job, signature, names, scaling, period, hop, limit, graph, fitted, held_out, units)
     manifest = made.manifest(hashlib.sha256(data).hexdigest(), cut)
     write_bundle(job.out, manifest, graph, replace=job.force)
-    return Imported(manifest, signature, limit, job.false_alarms, quantization)
+    budget = job.false_alarms
+    return Imported(manifest, signature, limit, budget, quantization, trial, objection, inputs)
 
 
 def _read(file: Path) -> bytes:
@@ -235,6 +255,22 @@ def _limit(
     return Limit(scores, calibration, job.threshold or calibration.threshold(job.false_alarms))
 
 
+def _tried(
+    job: Import,
+    graph: bytes,
+    signature: Signature,
+    names: Sequence[str],
+    held_out: Floats,
+    limit: Limit,
+) -> tuple[ImportTrial, str]:
+    """The trial, and why the model should be refused; ModelError if so, unless it is not wanted."""
+    trial = try_model(Model(graph), names, held_out, limit.scores, limit.threshold)
+    why = refusal(trial, Asked(signature.kind, job.lower_is_worse, job.threshold is not None))
+    if why and job.trial:
+        raise ModelError(f"{why} (--no-trial imports it nevertheless)")
+    return trial, why
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     """Everything that goes into the manifest."""
@@ -249,10 +285,9 @@ class _Made:
     graph: bytes
     fitted: Floats
     held_out: Floats
-    line: dict[str, LineTag]
+    units: Mapping[str, str]
 
     def manifest(self, sha256: str, cut: Sequence[Window]) -> Manifest:
-        units = {name: tag.unit for name, tag in self.line.items()}
         delay = format_duration(default_delay(self.hop * self.period))
         return Manifest(
             format=FORMAT,
@@ -260,7 +295,7 @@ class _Made:
             version=self.job.identity.version,
             created=self.job.identity.created,
             tags=manifest_tags(
-                self.names, units, self.scaling.mean, self.scaling.std, self.fitted[:, -1]
+                self.names, self.units, self.scaling.mean, self.scaling.std, self.fitted[:, -1]
             ),
             period=format_duration(self.period),
             window=self.signature.window,

@@ -41,7 +41,7 @@ class NoValueParameter(click.ParamType[Any]):
     name = "number"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        from detectors.data.as_live import NoValue
+        from gateway.history.as_live import NoValue
 
         column, _, number = str(value).rpartition("=")
         if value == "none":
@@ -53,7 +53,7 @@ class NoValueParameter(click.ParamType[Any]):
 
 
 def _no_values(_context: Any, parameter: Any, given: tuple[Any, ...]) -> Any:
-    from detectors.data.as_live import NoValues
+    from gateway.history.as_live import NoValues
 
     if None in given and len(given) > 1:
         raise click.BadParameter(

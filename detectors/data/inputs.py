@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.data.as_live import ASK, NoValues, as_live
 from detectors.data.line_file import LineFile, read_line_file
 from detectors.data.recordings import Recording, read
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos, Tag
+from gateway.history.as_live import ASK, NoValues, as_live
 
 
 @dataclass(frozen=True, slots=True)

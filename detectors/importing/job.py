@@ -32,7 +32,6 @@ from detectors.bundle.distribution import Distribution
 from detectors.bundle.safety import check_model
 from detectors.bundle.threshold import Calibration, Scale
 from detectors.calibration.held_out import Interval, calibrate, confidence_interval, default_delay
-from detectors.data.as_live import ASK, NoValues
 from detectors.data.columns import choose_columns
 from detectors.data.inputs import Inputs, read_inputs
 from detectors.data.resample import cut_windows, typical_step
@@ -57,6 +56,7 @@ from detectors.training.publish import (
 from gateway.api.contracts import ConfigError, ModelError
 from gateway.api.model import SECOND, Floats, Nanos, Window
 from gateway.api.options import format_duration
+from gateway.history.as_live import ASK, NoValues
 
 MIN_COVERAGE = 0.5
 """Share of a tag's rows that must be observed in a window used for the calibration."""

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from detectors.bundle.bundle import Manifest
-from detectors.data.as_live import ASK, NoValues
 from detectors.data.columns import check_known, choose_columns
 from detectors.data.inputs import Inputs, read_inputs
 from detectors.training.choose import DEFAULT_METHODS
 from detectors.training.learn import TrainedModel, learn
 from detectors.training.prepare import TrainingOptions
 from detectors.training.publish import ModelIdentity, check_place, manifest_for, write_bundle
+from gateway.history.as_live import ASK, NoValues
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,11 +139,14 @@ async def _play_wide(
     span: tuple[Nanos, Nanos],
     report: Callable[[float], None],
 ) -> None:
+    from gateway.history.as_live import described
     from gateway.history.wide import joined, read_file, samples_of
 
     recording = joined([(path, read_file(path)) for path in paths])
     number = {tag.name: n for n, tag in enumerate(config.tags)}
     _warn_of_differences(number, recording)
+    for sentence in described(recording, {tag.name: tag for tag in config.tags}):
+        click.echo(sentence, err=True)
     samples = samples_of(recording, number)
     samples = samples.rows((samples.at >= span[0]) & (samples.at < span[1]))
     if not len(samples):

@@ -55,18 +55,24 @@ WAYS = {
         ["flow", "power"],
     ),
     "a template": (
-        "templates: {p: {type: modbus, host: '10.0.0.{n}', tags: {t: {address: 0}}}}\n"
-        "sources: {press: {template: p, devices: 1-2}}",
+        (
+            "templates: {p: {type: modbus, host: '10.0.0.{n}', tags: {t: {address: 0}}}}\n"
+            "sources: {press: {template: p, devices: 1-2}}"
+        ),
         ["press-1.t", "press-2.t"],
     ),
     "a template with a placeholder in the name": (
-        "templates: {p: {type: modbus, host: h, tags: {'{name}_t': {address: 0}}}}\n"
-        "sources: {press: {template: p, devices: [a, b]}}",
+        (
+            "templates: {p: {type: modbus, host: h, tags: {'{name}_t': {address: 0}}}}\n"
+            "sources: {press: {template: p, devices: [a, b]}}"
+        ),
         ["a_t", "b_t"],
     ),
     "a template with a table of tags": (
-        "templates: {p: {type: modbus, host: h, tags_file: tags.csv}}\n"
-        "sources: {press: {template: p, devices: [a]}}",
+        (
+            "templates: {p: {type: modbus, host: h, tags_file: tags.csv}}\n"
+            "sources: {press: {template: p, devices: [a]}}"
+        ),
         ["a.flow", "a.power"],
     ),
     "levels of a topic": (
@@ -74,8 +80,10 @@ WAYS = {
         ["n.t", "s.t"],
     ),
     "named levels": (
-        "sources: {b: {type: mqtt, host: h, tags: {t: {topic: x/+/t, levels: {N: north}, "
-        "path: ''}}}}",
+        (
+            "sources: {b: {type: mqtt, host: h, tags: {t: {topic: x/+/t, levels: {N: north}, "
+            "path: ''}}}}"
+        ),
         ["N.t"],
     ),
 }

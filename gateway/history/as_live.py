@@ -3,6 +3,7 @@
 Promises
 - The bounds and the `no_value` of a line file are applied by the code that applies them live.
 - What is made missing is counted and described, tag by tag; nothing is scaled.
+- Numbers that look like "no value" are missing too, unless a person says otherwise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.bundle.phrases import format_count
-from detectors.data.recordings import Recording
 from gateway.api.bounds import Bounds, is_any_of
 from gateway.api.model import Bools, Floats, Quality, SampleBatch, Tag
 from gateway.core.sentinels import Sentinel, sentinels
+from gateway.history.wide import Recording
 
 
 class NoValue(NamedTuple):
@@ -61,6 +61,24 @@ def as_live(
     return AsLive(recording._replace(values=values), tuple(remarks))
 
 
+def described(recording: Recording, tags: Mapping[str, Tag]) -> Iterator[str]:
+    """What a line calls bad in a recording, and what it takes as measured though it looks wrong."""
+    for column, name in enumerate(recording.names):
+        tag, values = tags.get(name), recording.values[:, column]
+        if tag is None:
+            continue
+        bad = _bad_live(values, tag)
+        yield from (f"{each}: bad for the line" for each in _described(name, values, bad, tag))
+        left = np.where(bad, np.nan, values)
+        for each in sentinels(left):
+            others = left[np.isfinite(left) & (left != each.value)]
+            what = _conspicuous(_count(name, each.repeated, values), each, others)
+            yield (
+                f"{what}, and the line takes them as measured: if they mean no value, "
+                f"{_remedy(each, others)}"
+            )
+
+
 def _bad(
     column: str, values: Floats, tag: Tag | None, no_values: NoValues
 ) -> tuple[Bools, list[str]]:
@@ -69,7 +87,8 @@ def _bad(
     sentences: list[str] = []
     if tag is not None:
         bad = _bad_live(values, tag)
-        sentences += _described(column, values, bad, tag)
+        live = _described(column, values, bad, tag)
+        sentences += [f"{each}: not used, as on the line" for each in live]
     said = is_any_of(values, no_values.of(column)) & ~bad
     if said.any():
         counted = _count(column, int(said.sum()), values)
@@ -102,12 +121,12 @@ def _described(column: str, values: Floats, bad: Bools, tag: Tag) -> Iterator[st
         kinds.append((bad & ~absent & (values > tag.high), f"above high ({tag.high:g})"))
     for which, why in kinds:
         if which.any():
-            yield f"{_count(column, int(which.sum()), values)} {why}: not used, as on the line"
+            yield f"{_count(column, int(which.sum()), values)} {why}"
 
 
 def _count(column: str, count: int, values: Floats) -> str:
     share = count / max(int(np.isfinite(values).sum()), 1)
-    return f"{column}: {format_count(count, 'value')} ({share:.2%})"
+    return f"{column}: {count:,} value{'' if count == 1 else 's'} ({share:.2%})"
 
 
 def _numbers(values: Floats) -> str:
@@ -115,13 +134,20 @@ def _numbers(values: Floats) -> str:
 
 
 def _sentinel(counted: str, found: Sentinel, others: Floats) -> str:
-    lowest, highest = float(others.min()), float(others.max())
-    what = f"{counted} of {found.value:.10g} are far from all others, {lowest:.6g} to {highest:.6g}"
+    what = _conspicuous(counted, found, others)
     if not found.certain:
         return f"{what}: used as measured; if they mean no value, add --no-value {found.value:.10g}"
-    bound = "`low` above" if found.value < lowest else "`high` below"
     return (
-        f"{what}, and look like no value: not used. A line would take them as measured: give the "
-        f"tag a {bound} {found.value:.10g}, or `no_value`, in the line file. If they are real, add "
-        "--no-value none"
+        f"{what}, and look like no value: not used. A line would take them as measured: "
+        f"{_remedy(found, others)}. If they are real, add --no-value none"
     )
+
+
+def _conspicuous(counted: str, found: Sentinel, others: Floats) -> str:
+    lowest, highest = others.min(), others.max()
+    return f"{counted} of {found.value:.10g} are far from all others, {lowest:.6g} to {highest:.6g}"
+
+
+def _remedy(found: Sentinel, others: Floats) -> str:
+    bound = "`low` above" if found.value < others.min() else "`high` below"
+    return f"give the tag a {bound} {found.value:.10g}, or `no_value`, in the line file"

@@ -72,3 +72,19 @@ def test_what_is_beyond_its_bounds_says_which_and_what_was_bad_keeps_its_own_rea
     }
     told = replace(samples((1, np.nan, Quality.BAD)), reasons={1: "the device answered 2"})
     assert BOUNDS.apply(told).reasons == {1: "the device answered 2"}
+
+
+def test_a_number_that_means_no_value_is_bad_and_the_reason_says_so():
+    bounds = Bounds([tag("free"), tag("level", no_value=(-9999.0, 6553.5))])
+    rows = [(1, value, Quality.GOOD) for value in (6553.5, 50.0, -9999.0)]
+    batch = bounds.apply(samples(*rows, (0, -9999.0, Quality.GOOD)))
+    assert batch.quality.tolist() == [Quality.BAD, Quality.GOOD, Quality.BAD, Quality.GOOD]
+    assert batch.reasons == {1: "-9999 means no value"}
+
+
+def test_no_value_is_recognised_as_it_was_stored_in_float32():
+    bounds = Bounds([tag("level", no_value=(-999.9, 0.0))])
+    stored = float(np.float32(-999.9))
+    rows = [(0, value, Quality.GOOD) for value in (stored, 0.0, 1e-9, -999.8)]
+    quality = bounds.apply(samples(*rows)).quality.tolist()
+    assert quality == [Quality.BAD, Quality.BAD, Quality.GOOD, Quality.GOOD]

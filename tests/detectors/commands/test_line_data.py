@@ -198,8 +198,9 @@ def test_a_table_of_tags_is_known_to_training(tmp_path):
 
 def test_levels_of_a_topic_are_known_to_training(tmp_path):
     file = tmp_path / "levels.yaml"
-    file.write_text("version: 1\nline: lv\nsite: s\nsources:\n  b:\n    type: mqtt\n    host: h\n"
-                    '    tags: {t: {topic: x/+/t, levels: [north, south], unit: °C, path: ""}}\n')  # fmt: skip
+    tag = '{topic: plant/+/t, levels: [north, south], unit: °C, path: ""}'
+    source = f"{{type: mqtt, host: h, tags: {{t: {tag}}}}}"
+    file.write_text(f"version: 1\nline: lv\nsite: s\nsources: {{b: {source}}}\n")
     data = write(tmp_path / "d.csv", {"north.t": FLOW, "south.t": POWER})
     _, manifest = trained(tmp_path, file, "--data", data)
     assert [(tag.name, tag.unit) for tag in manifest.tags] == [("north.t", "°C"), ("south.t", "°C")]

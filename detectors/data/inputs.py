@@ -17,6 +17,7 @@ from detectors.data.recordings import Recording, read
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos, Tag
 from gateway.history.as_live import ASK, NoValues, as_live
+from gateway.history.reading import current, reading_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def read_inputs(
     if not paths and line is None:
         raise ConfigError("no data: add --data FILE, or the line file whose history is to be used")
     folder = line.history() if line is not None and not paths else None
-    recording = read([folder] if folder else paths)
+    with reading_as(replace(current(), texts=line.texts if line else {})):
+        recording = read([folder] if folder else paths)
     tags = line.of_columns(recording.names) if line else {}
     remarks: list[str] = []
     if folder is not None and line is not None:

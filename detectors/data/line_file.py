@@ -41,6 +41,12 @@ class LineFile:
             found[column] = tag
         return found
 
+    @property
+    def texts(self) -> dict[str, Mapping[str, float]]:
+        """Numbers of the texts of enumerations, by the columns that belong to them."""
+        of_tags = {name: tag.texts for name, tag in self.tags.items()}
+        return of_tags | {name: of_tags.get(tag, {}) for name, tag in self.mapped.items()}
+
     def scale_of(self, tag: Tag) -> tuple[float, float]:
         """Scale and offset that the tag's connector applies to raw values; (1, 0) for none."""
         tags = getattr(self.config.sources.get(tag.source), "tags", {})

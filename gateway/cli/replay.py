@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -140,9 +141,11 @@ async def _play_wide(
     report: Callable[[float], None],
 ) -> None:
     from gateway.history.as_live import described
+    from gateway.history.reading import current
     from gateway.history.wide import joined, read_file, samples_of
 
-    recording = joined([(path, read_file(path)) for path in paths])
+    reading = replace(current(), texts={tag.name: tag.texts for tag in config.tags})
+    recording = joined([(path, read_file(path, reading)) for path in paths])
     number = {tag.name: n for n, tag in enumerate(config.tags)}
     _warn_of_differences(number, recording)
     for sentence in described(recording, {tag.name: tag for tag in config.tags}):

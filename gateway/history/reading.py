@@ -5,7 +5,7 @@ Promises
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -38,6 +38,8 @@ class Reading:
     """Decimal separator of a text file, '.' or ','."""
     now: Nanos | None = None
     """The present in ns, to recognise times in the future; None for the clock's."""
+    texts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Numbers of texts that stand for states, by column, as in a line file."""
     tell: Callable[[str], None] = field(default=_ignore, compare=False)
     """Takes each sentence about what was skipped or assumed."""
 

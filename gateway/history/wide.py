@@ -19,6 +19,7 @@ from gateway.history.columns import Columns, load
 from gateway.history.delimited.numbers import numbers_of
 from gateway.history.long_form import as_wide
 from gateway.history.reading import Notes, Reading, current
+from gateway.history.states import in_numbers
 from gateway.history.times.column import source_of
 from gateway.history.times.milliseconds import with_milliseconds
 from gateway.history.times.order import Ordered, in_order
@@ -122,6 +123,7 @@ def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
     source = source_of(columns, reading, notes)
     read = read_times(columns, source, reading, notes)
     rows, times = columns.only(read.is_known), read.times[read.is_known]
+    rows = in_numbers(rows, reading.texts, notes)
     times, aside = with_milliseconds(rows, times, source.columns, notes)
     wide = as_wide(rows, times, aside, reading.decimal, notes)
     if wide is not None:

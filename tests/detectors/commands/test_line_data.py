@@ -174,6 +174,18 @@ def test_raw_values_are_refused_and_nothing_is_scaled_silently(tmp_path):
     assert "not scaled: the data is taken in the tags' units, `scale` and `offset` of flow" in text
 
 
+def test_texts_of_an_enumeration_are_its_numbers(tmp_path):
+    mode = np.where(np.arange(ROWS) // 10 % 2 == 1, " AUTO", "OFF").astype(object)
+    mode[5] = "FAULT"
+    data = write(tmp_path / "d.csv", {"flow": FLOW, "power": mode})
+    file = line(tmp_path, power="enumeration: {OFF: 0, AUTO: 3, MANUAL: 4}")
+    _, manifest = trained(tmp_path, file, "--data", data)
+    assert manifest.tags[1].name == "power"
+    assert manifest.tags[1].mean == pytest.approx(1.5, abs=0.1)
+    done = andon("backtest", tmp_path / "m", file, data)
+    assert "power: read AUTO as 3, OFF as 0 (enumeration)" in done.stderr
+
+
 def test_columns_without_a_tag_and_tags_without_a_column_are_named(tmp_path):
     data = write(tmp_path / "d.csv", {"flow": FLOW, "Öldruck": POWER})
     text, manifest = trained(tmp_path, line(tmp_path), "--data", data)

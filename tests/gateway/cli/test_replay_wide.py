@@ -131,3 +131,25 @@ def test_what_cannot_be_played_is_refused_in_a_sentence(file, tmp_path, content,
     assert done.exit_code == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_states_in_words_and_what_is_bad_are_those_of_the_line(file, tmp_path):
+    states = "speed: {address: 1, enumeration: {OFF: 0, ON: 50}}"
+    text = LINE.replace("oil: {address: 0}", "oil: {address: 0, high: 8}")
+    file.write_text(text.replace("speed: {address: 1}", states))
+    recording = csv(tmp_path, "oil", "speed")
+    recording.write_text(recording.read_text().replace(",50", ",ON"))
+    done, points = replay(file, "--json", "--data", str(recording))
+    assert json.loads(done.stdout)["samples"] == 2 * 180
+    assert "speed: read ON as 50 (enumeration)" in done.stderr
+    assert "oil: 30 values (16.67%) above high (8): bad for the line" in done.stderr
+    assert [p for p in points if p.measurement == "andon_alert" and p.tags["detector"] == "data"]
+    assert not [p for p in points if p.fields.get("alarm") == "oil.high"]
+
+
+def test_a_number_that_passes_as_measured_though_it_looks_wrong_is_named(file, tmp_path):
+    recording = csv(tmp_path, "oil", "speed")
+    recording.write_text(recording.read_text().replace("Z,9,", "Z,-9999,"))
+    done, _ = replay(file, "--data", str(recording))
+    assert "oil: 30 values (16.67%) of -9999 are far from all others, 1 to 1" in done.stderr
+    assert "the line takes them as measured: if they mean no value, give the tag" in done.stderr

@@ -13,6 +13,8 @@ HARDLY = 0.01
 """Share of disturbed windows above the threshold below which a model is reported as useless."""
 ROUNDING = 1e-6
 """Mean squared difference, in variances of the tags, below which two windows are the same."""
+EVEN = 0.5
+"""Probability of an anomaly above which a window is one."""
 _HOW = f"one tag at a time, up to {SIZES[-1]:g} standard deviations"
 
 
@@ -49,18 +51,23 @@ def _constant(trial: ImportTrial, asked: Asked) -> str:
 
 
 def _wrong_way(trial: ImportTrial, asked: Asked) -> str:
-    if not trial.falls:
+    usual = float(np.median(trial.normal))
+    if asked.kind == "probability" and usual > EVEN:
+        facts = f"it calls normal running an anomaly, with a probability of {usual:.3g}"
+    elif trial.falls:
+        facts = (
+            f"its score falls where something is wrong: {trial.below:.0%} of the disturbed windows "
+            f"score lower than every normal one, {trial.above:.0%} higher"
+        )
+    else:
         return ""
-    facts = (
-        f"its score falls where something is wrong: {trial.below:.0%} of the disturbed windows "
-        f"score lower than every normal one, {trial.above:.0%} higher"
-    )
     if asked.kind == "score":
         return f"{facts}: {'leave out' if asked.lower_is_worse else 'add'} --lower-is-worse"
     if asked.kind == "probability":
         return (
-            f"{facts}: it is the probability of normal running; export that of the anomaly, or "
-            "import it with --kind score --lower-is-worse"
+            f"{facts}: it is the probability of normal running, or its inputs need another "
+            "--scaling; export the probability of the anomaly, or import it with --kind score "
+            "--lower-is-worse"
         )
     return f"{facts}: its output is not a {asked.kind} of its input"
 
@@ -75,10 +82,13 @@ def _unreachable(trial: ImportTrial, asked: Asked) -> str:
     )
     if highest <= normal * (1 + 1e-9):
         return f"{facts}: its output saturates, or does not tell what is wrong from what is normal"
-    between = f"a --threshold between {normal:.4g} and {highest:.4g}"
+    between = (
+        f"a --threshold between {normal:.4g} and {highest:.4g}, where {trial.above:.0%} of the "
+        "disturbed windows score"
+    )
     if asked.threshold_given:
         return f"{facts}: choose {between}"
-    return f"{facts}: choose {between}, allow more --false-alarms, or use more data"
+    return f"{facts}: allow more --false-alarms, use more data, or choose {between}"
 
 
 def _count(trial: ImportTrial) -> str:

@@ -7,7 +7,7 @@ Promises
 - A number that may be a code, as of a product, or a state, as -1, is doubted, not excluded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +17,11 @@ from gateway.api.model import Bools, Floats
 
 _DIGITS = (999, 9999, 99999, 999999, 9999999, 99999999, 888888, 999.9, 999.99, 9999.9, 9999.99,
            999.25, 99999.9)  # fmt: skip
-_BITS = (255, 32766, 32767, 32768, 65534, 65535, 8388607, 16777215, 2147483647, 2147483648,
+_BITS = (32766, 32767, 32768, 65534, 65535, 8388607, 16777215, 2147483647, 2147483648,
          4294967295)  # fmt: skip
 _SCALES = (1.0, 10.0, 100.0, 1000.0)
 """Raw numbers with all bits set may have been scaled: 6553.5, 327.67."""
+_KNOWN = np.unique([*_DIGITS, 255, *(bits / scale for bits in _BITS for scale in _SCALES)])
 _HUGE = 1e15
 """Magnitude beyond which no measurement of a plant lies: 1e30, the largest float32."""
 _SAME = 1e-6
@@ -60,14 +61,9 @@ def sentinels(values: Floats) -> list[Sentinel]:
 def is_well_known(numbers: Floats) -> Bools:
     """Which numbers are used as sentinels by loggers, PLCs and file formats."""
     size = np.abs(numbers)
-    nines = _near(size, _DIGITS)
-    bits = _near(size, [bits / scale for bits in _BITS[1:] for scale in _SCALES] + [255.0])
-    return np.asarray(nines | bits | (size >= _HUGE), dtype=np.bool_)
-
-
-def _near(size: Floats, known: Sequence[float]) -> Bools:
-    each = np.array(known)
-    return np.asarray((np.abs(size[:, None] - each) <= _SAME * each).any(axis=1), dtype=np.bool_)
+    after = np.searchsorted(_KNOWN, size).clip(1, len(_KNOWN) - 1)
+    nearest = np.minimum(np.abs(size - _KNOWN[after - 1]), np.abs(size - _KNOWN[after]))
+    return np.asarray((nearest <= _SAME * size) | (size >= _HUGE), dtype=np.bool_)
 
 
 def _isolated(numbers: Floats, known: Bools) -> Bools:

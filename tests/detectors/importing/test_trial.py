@@ -98,7 +98,12 @@ REFUSED = {
                      "falls where something is wrong"),
     "the probability of normal running": (
         distance(ALL, ("Sub", ["many", "d"], "off", {}), ("Sigmoid", ["off"], "output", {})),
-        ("--kind", "probability"), "export that of the anomaly, or import it with --kind score"),
+        ("--kind", "probability"), "it calls normal running an anomaly, with a probability of 1"),
+    "a classifier whose second class is the normal one": (
+        one_number(("ReduceSum", ["input", "axis"], "sum", {"keepdims": 1}),
+                   ("Add", ["sum", "ten"], "left", {}), ("Sigmoid", ["left"], "output", {}),
+                   axis=np.array([1]), ten=np.array([10.0], dtype=np.float32)),
+        ("--kind", "probability"), "export the probability of the anomaly, or import it with"),
     "a threshold out of reach": (distance_from_zero(4), (*SCORE, "--threshold", "1e6"),
                                  "scores above the threshold 1e+06, so no alarm could be raised"),
     "a probability above one": (

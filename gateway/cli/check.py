@@ -6,7 +6,6 @@ Promises
 - Results go to stdout; `--json` prints one object and nothing else.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import click
 
+from gateway.api import event_loop
 from gateway.api.contracts import Connector, Detector, HasReadPlan
 from gateway.config.build import build_connectors, build_detectors, detector_warnings
 from gateway.config.load import LineConfig, load
@@ -88,7 +88,9 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
         problems = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(problems) if strict else problems)
     warnings = [*config.warnings, *detector_warnings(config, detectors)]
-    outcomes = asyncio.run(try_out(config, detectors, timeout)) if timeout else ()
+    outcomes: Sequence[Outcome] = ()
+    if timeout:
+        outcomes = event_loop.run(try_out(config, detectors, timeout))
     plans = _plans(connectors) if plan else {}
     return _Report(path, as_errors(warnings) if strict else warnings, config, outcomes, plans)
 

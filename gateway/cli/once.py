@@ -1,6 +1,5 @@
 """`andon once LINE.yaml`: reads and scores once and prints it; sends and stores nothing."""
 
-import asyncio
 import json
 import sys
 import time
@@ -21,12 +20,13 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
     Nothing is sent and nothing is stored. Exit code 1 if a tag has no good value.
     """
+    from gateway.api import event_loop
     from gateway.config.load import load
     from gateway.telemetry import logs
 
     config = load(file)
     logs.configure(config.line)
-    facts = asyncio.run(_once(config, timeout))
+    facts = event_loop.run(_once(config, timeout), answer_within=event_loop.PATIENT_S)
     if as_json:
         click.echo(json.dumps(facts))
     else:

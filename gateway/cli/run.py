@@ -1,6 +1,5 @@
 """`andon run LINE.yaml`: the daemon."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -26,6 +25,7 @@ def command(file: Path, log_format: str | None) -> None:
     SIGTERM and Ctrl-C stop it politely. SIGHUP is ignored: there is no reload yet. Exit code 78 if
     the file, or a model that it names, is wrong.
     """
+    from gateway.api import event_loop
     from gateway.config.load import load
     from gateway.telemetry import logs
 
@@ -36,7 +36,7 @@ def command(file: Path, log_format: str | None) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from gateway.app import run
 
-        asyncio.run(run(config))
+        event_loop.run(run(config))
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
             click.echo(str(error), err=True)

@@ -10,6 +10,7 @@ Promises
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import structlog
@@ -48,6 +49,7 @@ class Clipper:
         self._plan, self._recorder = plan, recorder
         self._site, self._line, self._clock = site, line, clock
         self._error = ""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clips")
 
     async def run(self) -> None:
         """Cuts due clips, forever."""
@@ -75,7 +77,7 @@ class Clipper:
         numbers = self._plan.numbers(clip)
         excerpt = await self._recorder.excerpt((clip.since, clip.until), numbers)
         cut = self._plan.cut(clip, excerpt.samples, excerpt.damaged, now)
-        points = await asyncio.to_thread(self._points, cut)
+        points = await asyncio.get_running_loop().run_in_executor(self._thread, self._points, cut)
         self._plan.record(cut, points, now)
         log.info(
             "clip.cut",

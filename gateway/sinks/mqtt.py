@@ -5,6 +5,7 @@ Promises
 - The first alert opens the connection, which is kept; a lost one is reported, not repaired here.
 """
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -142,6 +143,11 @@ class MqttSink:
             tls_context=client_context(options, self._places) if options.tls else None,
             timeout=options.timeout / SECOND,
         )
+        try:
+            # The library would look the name up in a thread, without an end or an error of its own.
+            await asyncio.get_running_loop().getaddrinfo(options.host, self._port)
+        except OSError as error:
+            raise self._away(error) from error
         await client.__aenter__()
         self._client = client
         return client

@@ -219,16 +219,35 @@ async def test_connect_tries_a_real_device_and_reports_each_part(tmp_path):
     assert [part["ok"] for part in dead["parts"]] == [False, True, True]
 
 
-async def connect(folder, port):
+async def test_a_hasty_source_passes_beside_sinks_whose_libraries_take_long_to_import(tmp_path):
+    server = ModbusServer("127.0.0.1", 0)
+    await server.start()
+    try:
+        sinks = "  cloud: {type: influx, url: 'http://127.0.0.1:9', bucket: b, org: o}\n"
+        sinks += "  panel: {type: mqtt, host: 127.0.0.1, port: 9}\n"
+        report = await connect(tmp_path, server.port, "timeout: 150ms,", sinks)
+    finally:
+        await server.stop()
+    assert {part["part"]: part["ok"] for part in report["parts"]} == {
+        "source plc": True,
+        "detector guard": True,
+        "sink archive": True,
+        "sink cloud": False,
+        "sink panel": False,
+    }
+
+
+async def connect(folder, port, options="", sinks=""):
     """The report of `andon check --connect --json` in its own process; checks the exit code."""
     path = folder / "line.yaml"
     path.write_text(
         "version: 1\nline: press-3\nsite: demo-plant\n"
         f"state: {folder}/state\n"
         "sources:\n"
-        f"  plc: {{type: modbus, host: 127.0.0.1, port: {port}, tags: {{oil: {{address: 0}}}}}}\n"
+        f"  plc: {{type: modbus, host: 127.0.0.1, port: {port}, {options}"
+        "tags: {oil: {address: 0}}}\n"
         "detectors:\n  guard: {type: limits, tags: {oil: {high: 65}}}\n"
-        "sinks:\n  archive: {type: file}\n"
+        f"sinks:\n  archive: {{type: file}}\n{sinks}"
     )
     command = ["-m", "gateway", "check", "--connect", "--json", str(path)]
     process = await asyncio.create_subprocess_exec(

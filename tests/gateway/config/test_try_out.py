@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -71,3 +72,38 @@ async def test_an_error_raised_on_purpose_is_shown_as_it_is(outcomes):
         raise SinkUnavailable("401: the token is wrong")
 
     assert (await outcomes(fine, away))[2] == ("sink archive", False, "401: the token is wrong")
+
+
+async def test_a_source_does_not_fail_for_the_time_that_another_part_imports(outcomes):
+    imports, tries = [0.5, 0.5], []
+
+    async def imports_its_library():
+        if imports:
+            time.sleep(imports.pop())  # noqa: ASYNC251 - as an import does
+            await asyncio.sleep(0)
+            return await imports_its_library()
+        return Probe(ok=True, message="fine")
+
+    async def answers_soon():
+        tries.append(time.monotonic())
+        try:
+            async with asyncio.timeout(0.3):
+                for _ in range(3):
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            return Probe(ok=False, message="no response within 0.3 s")
+        return Probe(ok=True, message="answers")
+
+    assert (await outcomes(answers_soon, imports_its_library))[0] == ("source plc", True, "answers")
+    assert len(tries) > 1
+
+
+async def test_a_source_that_fails_by_itself_is_tried_once(outcomes):
+    tries = []
+
+    async def away():
+        tries.append(1)
+        return Probe(ok=False, message="connection refused")
+
+    assert (await outcomes(away, fine))[0] == ("source plc", False, "connection refused")
+    assert tries == [1]

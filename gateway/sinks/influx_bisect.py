@@ -2,17 +2,20 @@
 
 Promises
 - A point is given up only if the server rejected it alone, twice, and accepts others; or if it
-  reports that it dropped every point of the request.
+  reports that it dropped, or names, every point of the request.
 - Among `MAX_POINTS` points, one that is wrong costs at most 13 more requests.
+- Points beyond the retention cost three more requests, however many and wherever they are: a server
+  that reports how many it dropped has dropped the oldest, which is verified.
 - Results are kept when the link fails: the next attempt continues from there, however short the
   link is up.
 """
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from gateway.api.contracts import SinkUnavailable
-from gateway.sinks.influx_responses import WriteResponse, WriteStatus
+from gateway.sinks.influx_responses import WriteResponse, WriteStatus, kind_of
 
 MAX_POINTS = 1_000
 """Points of one request: ten halvings, two single sends, one check and the rest make 13."""
@@ -66,14 +69,31 @@ class Bisector:
                 start = end
             elif response.status is WriteStatus.TOO_LARGE:
                 self._limit.note_too_large(run)
-            elif response.dropped == len(run):
+            elif len(run) in (response.dropped, len(response.lines)):
                 # After an outage thousands of points may be beyond the bucket's retention.
                 self._record(run, response.message)
                 start = end
+            elif (named := _named(run, response)) and await self._store_others(run, named):
+                start = end
+                if response.is_beyond_retention:
+                    # The rest of the batch apart too, so that its requests are not mixed again.
+                    kept = min(_time_of(p) for n, p in enumerate(run) if n not in named)
+                    await self._store([p for p in points[end:] if _time_of(p) < kept])
+                    await self._store([p for p in points[end:] if _time_of(p) >= kept])
+                    return
             else:
                 start = await self._find_wrong(points, start, end)
                 # Neighbours are often wrong for the same reason: then send single points.
                 self._reach = 1 if self._is_wrong(points, start - 2) else MAX_POINTS
+
+    async def _store_others(self, run: Sequence[bytes], named: AbstractSet[int]) -> bool:
+        """Stores all but the points that the server named, then these; False if it cannot."""
+        others = [point for index, point in enumerate(run) if index not in named]
+        if (await self._send(others)).status is not WriteStatus.STORED:
+            return False
+        self._record(others)
+        await self._store([run[index] for index in sorted(named)])
+        return True
 
     async def _find_wrong(self, points: Sequence[bytes], start: int, end: int) -> int:
         """Decides the first wrong point of [start, end), which was rejected; the next index.
@@ -104,7 +124,8 @@ class Bisector:
         """
         point = points[index]
         known = self._results.get(points[index - 1]) if index else None
-        if response.status is not WriteStatus.STORED and response.message != known:
+        is_known = known is not None and kind_of(known) == response.kind
+        if response.status is not WriteStatus.STORED and not is_known:
             response = await self._send([point])
         if response.status is not WriteStatus.STORED and not self._accepts:
             await self._check_request(response)
@@ -113,7 +134,7 @@ class Bisector:
     async def _check_request(self, response: WriteResponse) -> None:
         """Raises SinkUnavailable if even a comment is rejected: then no point is wrong."""
         comment = await self._send([COMMENT])
-        if comment.message == response.message:
+        if comment.status is response.status and comment.kind == response.kind:
             raise SinkUnavailable(response.message, needs_human=True)
         self._accepts = True
 
@@ -160,6 +181,27 @@ class _SizeLimit:
             if size > self._bytes and index > start:
                 return index
         return end
+
+
+def _named(run: Sequence[bytes], response: WriteResponse) -> AbstractSet[int]:
+    """The indices of the points that the server says are wrong; empty if it does not say."""
+    if response.lines:
+        return response.lines if max(response.lines) < len(run) else frozenset()
+    count = response.dropped
+    if not response.is_beyond_retention or not 0 < count < len(run):
+        return frozenset()
+    times = [_time_of(point) for point in run]
+    oldest = sorted(range(len(run)), key=times.__getitem__)
+    # Points of one time are all beyond the retention, or none is.
+    if times[oldest[count - 1]] == times[oldest[count]]:
+        return frozenset()
+    return frozenset(oldest[:count])
+
+
+def _time_of(point: bytes) -> int:
+    """The time of a point in ns; 0 for something else than a point, which is refused anyway."""
+    digits = point.rpartition(b" ")[2]
+    return int(digits) if digits.lstrip(b"-").isdigit() else 0
 
 
 def _size(points: Sequence[bytes]) -> int:

@@ -73,7 +73,7 @@ class FakeInflux:
         """Stores the good points of the first part of a body."""
         lines = body.split(b"\n")
         for line in lines[: math.ceil(share * len(lines))]:
-            if line != COMMENT and self.poison not in line:
+            if line and line != COMMENT and self.poison not in line:
                 self.stored[line.split(b" ")[0], line.split(b" ")[-1]] = line
 
 

@@ -148,8 +148,8 @@ def victoria_metrics(folder: Path) -> Server:
     return Server(command, port, lambda: _answers(f"http://127.0.0.1:{port}/health"), folder)
 
 
-def influxdb(folder: Path) -> Server:
-    """InfluxDB 1.x: a strict /write and InfluxQL under /query."""
+def influxdb(folder: Path, extra: str = "") -> Server:
+    """InfluxDB 1.x: a strict /write and InfluxQL under /query; `extra` is added to [http]."""
     path, port = program("influxd"), free_port()
     config = folder / "influxdb.conf"
     config.write_text(
@@ -162,6 +162,7 @@ dir = "{folder}/data"
 wal-dir = "{folder}/wal"
 [http]
 bind-address = "127.0.0.1:{port}"
+{extra}
 """
     )
     command = [path, "-config", str(config)]

@@ -77,9 +77,9 @@ class Bisector:
                 start = end
                 if response.is_beyond_retention:
                     # The rest of the batch apart too, so that its requests are not mixed again.
-                    kept = min(_time_of(p) for n, p in enumerate(run) if n not in named)
-                    await self._store([p for p in points[end:] if _time_of(p) < kept])
-                    await self._store([p for p in points[end:] if _time_of(p) >= kept])
+                    bound = _bound(run, named)
+                    await self._store([p for p in points[end:] if _time_of(p) < bound])
+                    await self._store([p for p in points[end:] if _time_of(p) >= bound])
                     return
             else:
                 start = await self._find_wrong(points, start, end)
@@ -196,6 +196,13 @@ def _named(run: Sequence[bytes], response: WriteResponse) -> AbstractSet[int]:
     if times[oldest[count - 1]] == times[oldest[count]]:
         return frozenset()
     return frozenset(oldest[:count])
+
+
+def _bound(run: Sequence[bytes], named: AbstractSet[int]) -> int:
+    """A time between the newest point that was too old and the oldest that was not."""
+    newest = max(_time_of(run[index]) for index in named)
+    oldest = min(_time_of(point) for index, point in enumerate(run) if index not in named)
+    return (newest + oldest + 1) // 2
 
 
 def _time_of(point: bytes) -> int:

@@ -11,6 +11,7 @@ Promises
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,6 +23,7 @@ import structlog
 from gateway.api.contracts import ConfigError, Connector, Sink
 from gateway.api.durable import make_folder
 from gateway.api.model import Kind, Nanos
+from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.config.build import build_connectors, build_detectors, build_sinks, detector_warnings
 from gateway.config.load import LineConfig
@@ -243,12 +245,17 @@ def _timestamps(config: LineConfig, source: str) -> TimeCorrection:
 async def _heartbeat(line: Line, buffer: Buffer) -> None:
     """Feed the watchdog, look after the buffer, keep its figures and systemd's words fresh."""
     interval = min(watchdog_interval() or 2.0, 2.0)
+    known = ""
     while True:
         # A full disk must not stop the watchdog's food: the daemon works on without.
         with contextlib.suppress(BufferRefused):
             await buffer.maintain(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
             line.health.buffer = await buffer.stats()
+        given_up = "; ".join(line.health.given_up)
+        if kind_of(given_up) != kind_of(known):
+            log.log(logging.ERROR if given_up else logging.INFO, "points.given_up", what=given_up)
+        known = given_up
         stuck = time.monotonic() - line.health.ticked > STUCK_S
         words = f"STATUS={line.health.line}: {'stuck' if stuck else line.health.overall}"
         notify(words, *([] if stuck else ["WATCHDOG=1"]))

@@ -158,10 +158,14 @@ class Buffer:
         return await self._run(self._store.dead_letters, limit)
 
     async def requeue(self, wanted: Sequence[int] | None) -> int:
-        """Sends these dead letters, or all, again to every sink; returns their number."""
+        """Sends these dead letters, or all, again to the sinks that rejected them; their number."""
         count = await self._run(self._store.requeue, wanted)
         self._announce(set(Kind))
         return count
+
+    async def discard(self, wanted: Sequence[int] | None) -> tuple[int, int]:
+        """Deletes these dead letters, or all and takes note of losses; how many of both."""
+        return await self._run(self._store.discard, wanted)
 
     async def stats(self) -> Mapping[str, object]:
         """Points by class, bytes, the oldest point's time, and losses since the start."""

@@ -14,6 +14,7 @@ from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.cursors import Cursors
 from gateway.buffer.dead_letters import DeadLetters
+from gateway.buffer.given_up import GivenUp
 from gateway.buffer.handling import PointHandling
 from gateway.buffer.losses import Journal, Lost
 from gateway.buffer.repair.high_water import HighWaterMarks, Mark
@@ -59,10 +60,20 @@ class Contents:
             known = claimed.get(kind, Mark()).next
             rows.next = max(rows.next, known, self.cursors.furthest(kind) + 1)
         self.space = Space(self.rows, self.leased.__getitem__, handling)
+        self._given_up: list[GivenUp] | None = None
+
+    def given_up(self) -> list[GivenUp]:
+        """Points that were given up, of which nobody has taken note yet."""
+        if self._given_up is None:
+            self._given_up = [*self.dead_letters.given_up(), *self.journal.given_up()]
+        return self._given_up
 
     @contextmanager
-    def transaction(self) -> Iterator[list[Loss]]:
-        """Commits at the end; losses that the block adds to the list count only then."""
+    def transaction(self, *, dead_letters: bool = False) -> Iterator[list[Loss]]:
+        """Commits at the end; losses that the block adds to the list count only then.
+
+        `dead_letters` says that the block changes these, or what is known of losses.
+        """
         before = {kind: (rows.next, rows.count) for kind, rows in self.rows.items()}
         self.db.execute("BEGIN IMMEDIATE")
         lost, self._lost.noted = self._lost.noted, []
@@ -78,6 +89,8 @@ class Contents:
             self._roll_back(before)
             self._lost.noted = lost[:noted_before] + self._lost.noted
             raise
+        if lost or dead_letters:
+            self._given_up = None
         for loss in lost:
             self._lost.counted[loss.kind, loss.reason] += loss.count
         self.mark(durable=any(rows.next != before[kind][0] for kind, rows in self.rows.items()))

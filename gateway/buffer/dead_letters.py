@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES
+from gateway.buffer.given_up import GivenUp
 
 KEPT = 10_000
-"""The number of dead letters kept, newest first."""
+"""The number of dead letters kept of each class, newest first: no class displaces another."""
 KEPT_CLIPS = 1_000
-"""The limit for clips, which come by the thousand and must not displace alerts."""
+"""The limit for clips, which come by the thousand."""
 DAMAGED = "damaged on disk"
 
 _INSERT = "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
@@ -45,8 +46,9 @@ class DeadLetters:
             f"{_INSERT} VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(sink, int(e.kind), e.key, e.at, e.body, why, now) for e in envelopes],
         )
-        self._keep(KEPT_CLIPS, f"kind = {int(Kind.CLIP)}")
-        self._keep(KEPT, "TRUE")
+        for kind in {envelope.kind for envelope in envelopes}:
+            limit = KEPT_CLIPS if kind is Kind.CLIP else KEPT
+            self._keep(limit, f"kind = {int(kind)}")
 
     def _keep(self, count: int, which: str) -> None:
         oldest = f"SELECT id FROM dead_letter WHERE {which} ORDER BY id DESC LIMIT 1 OFFSET ?"
@@ -69,17 +71,50 @@ class DeadLetters:
         """The last dead letters, newest first."""
         return self._read("ORDER BY id DESC LIMIT ?", limit)
 
-    def take(self, wanted: Sequence[int] | None) -> list[Envelope]:
-        """Removes these dead letters, or all, and returns their points; damaged rows stay."""
+    def take(self, wanted: Sequence[int] | None) -> dict[Envelope, set[str]]:
+        """Removes these dead letters, or all; their points with the sinks that rejected them.
+
+        Damaged rows stay.
+        """
         taken = [
             letter
-            for letter in self._read("WHERE sink != '' ORDER BY id LIMIT ?", KEPT)
+            for letter in self._read("WHERE sink != '' ORDER BY id LIMIT ?", -1)
             if wanted is None or letter.id in wanted
         ]
-        ids = [(letter.id,) for letter in taken]
-        self._db.executemany("DELETE FROM dead_letter WHERE id = ?", ids)
+        self._delete([letter.id for letter in taken])
         # A point that two sinks rejected is returned once.
-        return [Envelope(*key) for key in dict.fromkeys((e.kind, e.at, e.body) for e in taken)]
+        points: dict[Envelope, set[str]] = {}
+        for letter in taken:
+            points.setdefault(Envelope(letter.kind, letter.at, letter.body), set()).add(letter.sink)
+        return points
+
+    def discard(self, wanted: Sequence[int] | None) -> int:
+        """Deletes these dead letters, or all, damaged rows included; returns their number."""
+        letters = self._read("ORDER BY id LIMIT ?", -1)
+        ids = [letter.id for letter in letters if wanted is None or letter.id in wanted]
+        self._delete(ids)
+        return len(ids)
+
+    def _delete(self, ids: Sequence[int]) -> None:
+        self._db.executemany("DELETE FROM dead_letter WHERE id = ?", [(number,) for number in ids])
+
+    def given_up(self) -> list[GivenUp]:
+        """The dead letters by sink and class, with the newest reason of each."""
+        rows = self._db.execute(
+            "SELECT sink, kind, COUNT(*), MIN(rejected_at), MAX(rejected_at), MAX(id) "
+            "FROM dead_letter GROUP BY sink, kind"
+        ).fetchall()
+        return [
+            GivenUp(str(sink), Kind(kind), count, int(since), int(until), self._why(newest))
+            for sink, kind, count, since, until, newest in rows
+            if kind in set(Kind)
+        ]
+
+    def _why(self, number: int) -> str:
+        (why,) = self._db.execute(
+            "SELECT CAST(why AS TEXT) FROM dead_letter WHERE id = ?", (number,)
+        ).fetchone()
+        return str(why)
 
     def _read(self, condition: str, limit: int) -> list[DeadLetter]:
         query = (

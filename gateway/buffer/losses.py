@@ -5,16 +5,20 @@ Promises
 - Losses of one class and reason are one entry until they are reported: evictions with every append
   do not fill the buffer with reports.
 - Reporting is one transaction too: the marker is stored and the entry marked, or neither.
+- A loss that turns out to be none is taken back: its marker is written again with what is left.
 """
 # ruff: noqa: S608 - only constant conditions of this module are put into a statement
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.api.model import Kind, Loss, Nanos
+from gateway.buffer.given_up import IN_DEAD_LETTERS, INTENDED, GivenUp, reason
 
+_REPORTED, _DISMISSED = 1, 2
+"""Bits of the column `told`: the cloud has the marker; a person has taken note."""
 KEPT = 1_000
 """The number of journal entries kept."""
 
@@ -57,12 +61,67 @@ class Journal:
 
     def unreported(self) -> list[Loss]:
         """The losses that are not reported to the cloud yet."""
-        return self._read("WHERE told = 0 ORDER BY id")
+        return self._read(f"WHERE NOT told & {_REPORTED} ORDER BY id")
 
-    def mark_reported(self) -> None:
-        """Marks all entries as reported, and deletes all but the newest `KEPT`."""
-        self._db.execute("UPDATE loss SET told = 1 WHERE told = 0")
+    def mark_reported(self, times: Sequence[Nanos]) -> None:
+        """Marks the unreported entries, whose markers have these times; deletes old entries."""
+        unreported = self._db.execute(
+            f"SELECT id FROM loss WHERE NOT told & {_REPORTED} ORDER BY id"
+        )
+        rows = zip(times, unreported.fetchall(), strict=False)
+        self._db.executemany(
+            f"UPDATE loss SET told = told | {_REPORTED}, noted_at = ? WHERE id = ?",
+            [(at, number) for at, (number,) in rows],
+        )
         self._db.execute("DELETE FROM loss WHERE id <= (SELECT MAX(id) FROM loss) - ?", (KEPT,))
+
+    def take_back(
+        self, kind: Kind, reason: str, times: Iterable[Nanos]
+    ) -> list[tuple[Loss, Nanos]]:
+        """Points with these times are no loss after all: fewer in the newest entries about them.
+
+        Returns what is left of the entries whose marker the cloud has, with the marker's time.
+        """
+        query = (
+            "SELECT id, told, CAST(noted_at AS INTEGER), CAST(count AS INTEGER), since, until "
+            "FROM loss WHERE kind = ? AND reason = ? AND count > 0 ORDER BY id DESC"
+        )
+        entries = self._db.execute(query, (int(kind), reason)).fetchall()
+        fewer = Counter[int]()
+        for at in times:
+            for number, _, _, count, since, until in entries:
+                if since <= at <= until and fewer[number] < count:
+                    fewer[number] += 1
+                    break
+        self._db.executemany(
+            "UPDATE loss SET count = count - ? WHERE id = ?",
+            [(count, number) for number, count in fewer.items()],
+        )
+        self._db.execute(f"DELETE FROM loss WHERE count = 0 AND NOT told & {_REPORTED}")
+        return [
+            (Loss(kind, reason, count - fewer[number], since, until), noted_at)
+            for number, told, noted_at, count, since, until in entries
+            if fewer[number] and told & _REPORTED
+        ]
+
+    def dismiss(self) -> int:
+        """Marks all entries as known to a person; returns how many were not."""
+        query = f"UPDATE loss SET told = told | {_DISMISSED} WHERE NOT told & {_DISMISSED}"
+        return self._db.execute(query).rowcount
+
+    def given_up(self) -> list[GivenUp]:
+        """The losses that nobody has taken note of, by class and reason."""
+        known = ", ".join(f"'{reason}'" for reason in (*INTENDED, *IN_DEAD_LETTERS))
+        rows = self._db.execute(
+            "SELECT kind, CAST(reason AS TEXT), TOTAL(count), MIN(CAST(noted_at AS INTEGER)), "
+            f"MAX(CAST(noted_at AS INTEGER)) FROM loss WHERE NOT told & {_DISMISSED} "
+            f"AND count > 0 AND reason NOT IN ({known}) GROUP BY kind, reason"
+        )
+        return [
+            GivenUp("", Kind(kind), int(count), since, until, reason(why))
+            for kind, why, count, since, until in rows
+            if kind in set(Kind) and why is not None
+        ]
 
     def newest(self, limit: int) -> list[Loss]:
         """The last entries, newest first."""

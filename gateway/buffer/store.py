@@ -12,7 +12,8 @@ Promises
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import structlog
@@ -23,10 +24,11 @@ from gateway.buffer.contents import Contents
 from gateway.buffer.database import TABLES, is_full
 from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull
+from gateway.buffer.given_up import sentences
 from gateway.buffer.handling import PointHandling
 from gateway.buffer.losses import Lost
 from gateway.buffer.repair.high_water import HighWaterMarks
-from gateway.buffer.rows import ALL
+from gateway.buffer.rows import ALL, PointTable
 
 log = structlog.get_logger()
 
@@ -243,38 +245,70 @@ class Store:
         losses, now = self._contents.journal.unreported(), self._clock()
         if not losses or time.monotonic() - self._reported_at < REPORT_S:
             return set()
-        with self._contents.transaction():
-            if self._handling is not None and Kind.GATEWAY in self._wanted:
-                # A nanosecond apart, so that no marker overwrites another.
-                markers = [
-                    self._handling.gap_marker(loss, now + n) for n, loss in enumerate(losses, 1)
-                ]
-                self._contents.rows[Kind.GATEWAY].insert(markers)
-            self._contents.journal.mark_reported()
+        with self._contents.transaction(dead_letters=True):
+            # A nanosecond apart, so that no marker overwrites another.
+            times = range(now + 1, now + 1 + len(losses))
+            self._add_markers(zip(losses, times, strict=True))
+            self._contents.journal.mark_reported(times)
         self._reported_at = time.monotonic()
         for loss in losses:
             log.error("buffer.lost", **loss.facts())
         return {Kind.GATEWAY} & self._wanted
+
+    def _add_markers(self, losses: Iterable[tuple[Loss, Nanos]]) -> None:
+        """Stores the gap markers of losses, which overwrite earlier ones of the same time."""
+        if self._handling is not None and Kind.GATEWAY in self._wanted:
+            markers = [self._handling.gap_marker(loss, at) for loss, at in losses]
+            self._contents.rows[Kind.GATEWAY].insert(markers)
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
         return self._contents.dead_letters.newest(limit)
 
     def requeue(self, wanted: Sequence[int] | None) -> int:
-        """Stores dead letters again for all sinks, under new numbers; returns their number."""
-        with self._contents.transaction():
-            points = self._contents.dead_letters.take(wanted)
+        """Stores dead letters again, under new numbers, for the sinks that rejected them.
+
+        They are no loss any more: markers that reported them are written again. Returns their
+        number.
+        """
+        with self._contents.transaction(dead_letters=True):
+            rejected_by = self._contents.dead_letters.take(wanted)
+            points = list(rejected_by)
             # One sink rejected them, but another may have them.
             summaries = sum(envelope.kind is Kind.SUMMARY for envelope in points)
             if summaries:
                 self._merge_none(self._contents.rows[Kind.SUMMARY].next + summaries - 1)
             for kind, rows in self._contents.rows.items():
-                rows.insert([e for e in points if e.kind == kind])
+                mine = [e for e in points if e.kind == kind]
+                stored = rows.insert(mine)
+                self._spare_others(
+                    rows, {e.key: rejected_by[old] for e, old in zip(stored, mine, strict=True)}
+                )
+                times = [e.at for e in mine for _ in rejected_by[e]]
+                self._add_markers(self._contents.journal.take_back(kind, "rejected", times))
         return len(points)
+
+    def _spare_others(self, rows: PointTable, rejected_by: Mapping[int, AbstractSet[str]]) -> None:
+        """Rows for the sinks that rejected them; for all, if the line file has none of these."""
+        sinks = {sink for sink, kinds in self.sinks.items() if rows.kind in kinds}
+        for sink in sinks:
+            others = {n for n, who in rejected_by.items() if who & sinks and sink not in who}
+            if others:
+                self._contents.cursors.spare(sink, rows, others)
+
+    def discard(self, wanted: Sequence[int] | None) -> tuple[int, int]:
+        """Deletes dead letters; with None all, and takes note of all losses too.
+
+        Returns the numbers of dead letters and of losses.
+        """
+        with self._contents.transaction(dead_letters=True):
+            letters = self._contents.dead_letters.discard(wanted)
+            losses = self._contents.journal.dismiss() if wanted is None else 0
+        return letters, losses
 
     def stats(self) -> dict[str, object]:
         """Waiting points and losses since the start, as plain values."""
-        rows = self._contents.rows
+        rows, given_up, now = self._contents.rows, self._contents.given_up(), self._clock()
         return {
             "alerts": rows[Kind.ALERT].count,
             "summaries": rows[Kind.SUMMARY].count,
@@ -291,6 +325,8 @@ class Store:
             "set_aside": [path.name for path in self.set_aside],
             "ballast_held": not self._ballast.released,
             "losses": [loss.facts() for loss in self._contents.journal.newest(10)],
+            "given_up": [each.facts(now) for each in given_up],
+            "given_up_why": sentences(given_up, now),
         }
 
     def start_over(self) -> None:

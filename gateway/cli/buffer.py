@@ -46,6 +46,8 @@ def stat(file: Path, as_json: bool) -> None:
         click.echo("the disk is full: only alerts are stored")
     for name in facts["set_aside"]:
         click.echo(f"damaged file set aside: {name}")
+    for sentence in facts["given_up_why"]:
+        click.echo(sentence)
     for loss in facts["losses"]:
         span = f"{_time(loss['since'])} to {_time(loss['until'])}"
         click.echo(f"lost: {loss['count']:,} of class {loss['kind']}, {loss['reason']}, {span}")
@@ -87,11 +89,28 @@ def export(file: Path, out: Any) -> None:
 def requeue(file: Path, ids: tuple[int, ...], everything: bool) -> None:
     """Send rejected points again, by their numbers or --all.
 
-    `list` shows the numbers. The points go to every sink; one that has them already still stores
-    them only once. Rows that were damaged on disk are not requeued.
+    `list` shows the numbers. Each point goes to the sinks that rejected it, and a gap that was
+    reported for it is taken back. Rows that were damaged on disk are not requeued.
     """
     if bool(ids) == everything:
         raise click.UsageError("give the numbers to requeue, or --all")
     response = ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
     click.echo(f"{response['requeued']} requeued")
     sys.exit(0 if response["requeued"] or everything else 1)
+
+
+@command.command()
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, and all losses.")
+@click.pass_obj
+def discard(file: Path, ids: tuple[int, ...], everything: bool) -> None:
+    """Give rejected points up for good, by their numbers or --all.
+
+    `list` shows the numbers, `export` saves the points. With --all the losses of the buffer count
+    as known too: neither is reported as a fault any more.
+    """
+    if bool(ids) == everything:
+        raise click.UsageError("give the numbers to discard, or --all")
+    response = ask(file, "/buffer/discard", {"ids": None if everything else list(ids)})
+    click.echo(f"{response['discarded']} discarded, {response['losses']} losses noted")
+    sys.exit(0 if response["discarded"] or everything else 1)

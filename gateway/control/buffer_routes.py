@@ -1,4 +1,4 @@
-"""The buffer: its figures, its dead letters, and sending them once more.
+"""The buffer: its figures, its dead letters, sending them once more, and giving them up.
 
 The daemon has the only connection to the file, so every question about it comes through here.
 """
@@ -15,7 +15,7 @@ LISTED = 10_000
 
 
 def routes(buffer: Buffer) -> list[web.RouteDef]:
-    """/buffer, /buffer/letters?limit=N and POST /buffer/requeue {"ids": [...] or null}."""
+    """/buffer, /buffer/letters?limit=N, and with {"ids": [...] or null}: requeue and discard."""
 
     async def stat(_request: web.Request) -> web.Response:
         return web.json_response(dict(await buffer.stats()))
@@ -28,10 +28,15 @@ def routes(buffer: Buffer) -> list[web.RouteDef]:
         count = await buffer.requeue(_ids(await json_body(request)))
         return web.json_response({"requeued": count})
 
+    async def discard(request: web.Request) -> web.Response:
+        letters, losses = await buffer.discard(_ids(await json_body(request)))
+        return web.json_response({"discarded": letters, "losses": losses})
+
     return [
         web.get("/buffer", stat),
         web.get("/buffer/letters", dead_letters),
         web.post("/buffer/requeue", requeue),
+        web.post("/buffer/discard", discard),
     ]
 
 

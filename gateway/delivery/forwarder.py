@@ -11,7 +11,9 @@ Promises
 - A byte budget (core/byte_budget.py) limits clips and summaries, never alerts: when it is spent
   they wait for the next full hour, and a backlog that would not fit into that either is merged.
 - Points that a sink will never take become dead letters; later points are still sent.
-- A sink that goes away is logged once, and once more when it is back.
+- A sink that goes away is logged once, again when a human must help for another reason, and once
+  when it is back.
+  Refused points are logged once for each class and reason, and when the class is accepted again.
 """
 
 import asyncio
@@ -199,6 +201,8 @@ class Forwarder:
             raise
         else:
             self._pace.after_success(len(batch), self._timer() - began)
+            for kind in self.tally.note_accepted(batch):
+                log.info("sink.accepts_again", sink=self.name, points=kind.name.lower())
             await self._arrived(batch)
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
@@ -230,8 +234,8 @@ class Forwarder:
     async def _reject(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
         which = set(error.which)
         rejected = [envelope for number, envelope in enumerate(batch) if number in which]
-        log.error("sink.rejected", sink=self.name, points=len(rejected), why=str(error))
+        if self.tally.note_rejected(rejected, str(error)):
+            log.error("sink.rejected", sink=self.name, points=len(rejected), why=str(error))
         await self._buffer.reject(self.name, rejected, str(error))
-        self.tally.rejected += len(rejected)
         await self._arrived([e for number, e in enumerate(batch) if number not in which])
         self._pace.after_rejection()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.api.model import Envelope, Kind, Nanos
+from gateway.api.wording import kind_of
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class Tally:
     retries: int = 0
     last_success_at: Nanos = 0
     away_since: Nanos = 0
+    _refusals: dict[Kind, str] = field(default_factory=dict)
+    """The reason, without its values, for which points of a class were refused last."""
 
     def note_sent(self, batch: Sequence[Envelope], now: Nanos) -> None:
         """Counts a batch that the sink took."""
@@ -37,8 +40,13 @@ class Tally:
         return round((now - self.away_since) / 1e9, 1)
 
     def note_failure(self, why: str, now: Nanos, *, needs_human: bool = False) -> bool:
-        """Counts a failed batch; True if the sink was up, or if `needs_human` changed."""
-        news = self.up or needs_human != self.needs_human
+        """Counts a failed batch; True if it is news.
+
+        It is if the sink was up, if `needs_human` changed, or if a human must help for another
+        reason than before.
+        """
+        is_changed = needs_human and kind_of(why) != kind_of(self.error)
+        news = self.up or needs_human != self.needs_human or is_changed
         if self.up:
             self.failures += 1
             self.away_since = now
@@ -46,3 +54,19 @@ class Tally:
             self.retries += 1
         self.up, self.error, self.needs_human = False, why, needs_human
         return news
+
+    def note_rejected(self, rejected: Sequence[Envelope], why: str) -> bool:
+        """Counts points that the sink will never take; True if the class or the reason is new."""
+        self.rejected += len(rejected)
+        kinds, reason = {envelope.kind for envelope in rejected}, kind_of(why)
+        news = any(self._refusals.get(kind) != reason for kind in kinds)
+        self._refusals |= dict.fromkeys(kinds, reason)
+        return news
+
+    def note_accepted(self, batch: Sequence[Envelope]) -> list[Kind]:
+        """The classes of a batch that were refused before."""
+        kinds = {envelope.kind for envelope in batch}
+        again = sorted(kind for kind in kinds if kind in self._refusals)
+        for kind in again:
+            del self._refusals[kind]
+        return again

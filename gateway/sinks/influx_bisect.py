@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from gateway.api.contracts import SinkUnavailable
-from gateway.sinks.influx_responses import WriteResponse, WriteStatus, kind_of
+from gateway.api.wording import kind_of
+from gateway.sinks.influx_responses import WriteResponse, WriteStatus
 
 MAX_POINTS = 1_000
 """Points of one request: ten halvings, two single sends, one check and the rest make 13."""

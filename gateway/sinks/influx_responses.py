@@ -24,13 +24,12 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any
 
+from gateway.api.wording import kind_of
 from gateway.sinks.influx_options import InfluxOptions
 
 _LONGEST = 300
 _DROPPED = re.compile(r"\bdropped[= ](\d+)")
 _BEYOND_RETENTION = re.compile(r"(?:beyond|outside) retention policy")
-_VARIES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
-"""What differs between two refusals of one kind: quoted points, numbers and times."""
 _EMPTY = re.compile(r"\bempty\b|\bno (?:points|lines|data|input)\b|requires points")
 _NOT_FOUND = ("database not found", "retention policy not found")
 
@@ -74,11 +73,6 @@ class WriteResponse:
     def kind(self) -> str:
         """The message without what differs from point to point."""
         return kind_of(self.message)
-
-
-def kind_of(message: str) -> str:
-    """A message without what differs between two of one kind."""
-    return _VARIES.sub("…", message)
 
 
 def classify(status: int, message: str = "") -> WriteStatus:

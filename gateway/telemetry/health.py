@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -188,11 +188,19 @@ class Health:
 
     @property
     def overall(self) -> str:
-        """'blind' when a detector cannot judge, 'degraded' when a part is away, else 'ok'."""
+        """'blind' when a detector cannot judge, else 'degraded' or 'ok'.
+
+        Degraded is a line of which a part is away, or which has given points up.
+        """
         if any(d.state in ("blind", "failed") for d in self.detectors.values()):
             return "blind"
         up = [s.up for s in self.sources.values()] + [d.up for d in self.deliveries.values()]
-        return "ok" if all(up) else "degraded"
+        return "ok" if all(up) and not self.given_up else "degraded"
+
+    @property
+    def given_up(self) -> list[str]:
+        """Which points were given up, one sentence each; see gateway/buffer/given_up.py."""
+        return list(cast("Sequence[str]", self.buffer.get("given_up_why", ())))
 
     def unready(self) -> list[str]:
         """What does not work, one sentence each; empty if the whole line works."""
@@ -208,7 +216,8 @@ class Health:
         ]
         if self.clock:
             away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
-        return away + [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
+        away += [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
+        return away + self.given_up
 
     def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:
         """The fields of one andon_gateway point."""

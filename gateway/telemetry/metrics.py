@@ -4,6 +4,7 @@ Names follow Prometheus's rules and Vector's component spec: base units, `_total
 timestamps instead of ages, `line` on every series, no label per tag. docs/metrics.md lists them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
@@ -308,6 +309,12 @@ class HealthCollector(Collector):
             [],
             [((), _number(facts.get("dead_letters")))],
         )
+        yield self._gauge(
+            "andon_buffer_given_up_events",
+            "Points given up of which nobody has taken note, by sink (empty: lost) and class.",
+            ["sink", "lane"],
+            list(_given_up(cast("Sequence[Mapping[str, object]]", facts.get("given_up", ())))),
+        )
 
     def _history(self, facts: Mapping[str, object]) -> Iterator[Metric]:
         yield self._counter(
@@ -345,6 +352,14 @@ class HealthCollector(Collector):
             ["result"],
             [((result,), facts[result]) for result in ("found", "sent")],
         )
+
+
+def _given_up(facts: Sequence[Mapping[str, object]]) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Their number by sink and class."""
+    counts = Counter[tuple[str, ...]]()
+    for each in facts:
+        counts[str(each["sink"]), str(each["class"])] += int(_number(each["count"]))
+    yield from counts.items()
 
 
 def _number(value: object) -> float:

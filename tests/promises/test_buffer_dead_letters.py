@@ -77,7 +77,21 @@ async def test_a_rejected_point_is_listed_exported_and_sent_again(daemon):
     assert [e.body for e in await buffer.lease("cloud", 10, 10**6)] == [b"m f=2 2"]
     assert (await buffer.stats())["dead_letters"] == 0
     _, output = await ask(file, "stat")
-    assert "rejected" in output
+    # What is sent again is no loss.
+    assert "rejected" not in output
+
+
+async def test_a_rejected_alert_is_a_fault_until_it_is_discarded(daemon):
+    _, file = daemon
+    _, output = await ask(file, "stat")
+    assert "sink cloud: 1 alert refused since" in output
+    assert "(field type conflict): andon buffer LINE.yaml list" in output
+    assert (await ask(file, "discard"))[0] == 2
+    assert await ask(file, "discard", "77") == (1, "0 discarded, 0 losses noted\n")
+    assert await ask(file, "discard", "--all") == (0, "1 discarded, 1 losses noted\n")
+    _, output = await ask(file, "stat")
+    assert "refused" not in output
+    assert (await ask(file, "list"))[1] == ""
 
 
 async def test_without_a_daemon_the_command_reports_that(tmp_path):

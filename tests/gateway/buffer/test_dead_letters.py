@@ -5,6 +5,7 @@ import pytest
 from gateway.api.model import Envelope, Kind
 from gateway.buffer import dead_letters
 from gateway.buffer.dead_letters import DeadLetter, DeadLetters
+from gateway.buffer.given_up import GivenUp
 from gateway.buffer.rows import PointTable
 
 A, S, G, C = Kind
@@ -41,8 +42,15 @@ def test_only_the_newest_are_kept(letters, monkeypatch):
     monkeypatch.setattr(dead_letters, "KEPT", 3)
     letters.add("cloud", points(S, "a", "b", "c"), "no", 1)
     assert letters.count() == 3
-    letters.add("cloud", points(A, "d"), "no", 1)
+    letters.add("cloud", points(S, "d"), "no", 1)
     assert bodies(letters.newest(9)) == ["d", "c", "b"]
+
+
+def test_no_class_displaces_another(letters, monkeypatch):
+    monkeypatch.setattr(dead_letters, "KEPT", 3)
+    letters.add("cloud", points(A, "a", "b"), "no", 1)
+    letters.add("cloud", points(S, *"cdefg"), "no", 1)
+    assert bodies(letters.newest(9)) == ["g", "f", "e", "b", "a"]
 
 
 def test_clips_push_out_only_clips(letters, monkeypatch):
@@ -63,7 +71,10 @@ def test_a_damaged_row_is_kept_under_no_sinks_name(letters, db):
 
 def test_taking_removes_what_is_wanted_and_gives_its_points(letters):
     letters.add("cloud", points(S, "a", "b") + points(A, "c"), "no", 1)
-    assert letters.take([1, 3]) == [Envelope(S, 11, b"a"), Envelope(A, 11, b"c")]
+    assert letters.take([1, 3]) == {
+        Envelope(S, 11, b"a"): {"cloud"},
+        Envelope(A, 11, b"c"): {"cloud"},
+    }
     assert bodies(letters.newest(9)) == ["b"]
     assert bodies(letters.take(None)) == ["b"]
     assert letters.count() == 0
@@ -72,14 +83,33 @@ def test_taking_removes_what_is_wanted_and_gives_its_points(letters):
 def test_a_point_that_two_sinks_refused_goes_out_once(letters):
     for sink in ("cloud", "panel"):
         letters.add(sink, points(S, "a"), "no", 1)
-    assert bodies(letters.take(None)) == ["a"]
+    assert letters.take(None) == {Envelope(S, 11, b"a"): {"cloud", "panel"}}
 
 
 def test_damaged_rows_cannot_be_taken(letters, db):
     PointTable(db, S).insert([Envelope(S, 7, b"one")])
     letters.add_damaged(S, [1], 99)
-    assert letters.take(None) == []
+    assert letters.take(None) == {}
     assert letters.count() == 1
+    assert letters.discard(None) == 1
+    assert letters.count() == 0
+
+
+def test_discarded_letters_are_gone(letters):
+    letters.add("cloud", points(S, "a", "b", "c"), "no", 1)
+    assert letters.discard([2, 77]) == 1
+    assert bodies(letters.newest(9)) == ["c", "a"]
+
+
+def test_letters_are_summed_up_by_sink_and_class_with_the_newest_reason(letters):
+    letters.add("cloud", points(S, "a"), "old", 5)
+    letters.add("cloud", points(S, "b") + points(A, "c"), "new", 9)
+    letters.add("panel", points(A, "c"), "no", 7)
+    assert letters.given_up() == [
+        GivenUp("cloud", A, 1, 9, 9, "new"),
+        GivenUp("cloud", S, 2, 5, 9, "new"),
+        GivenUp("panel", A, 1, 7, 7, "no"),
+    ]
 
 
 def test_a_letter_whose_class_is_damaged_is_passed_over(letters, db):

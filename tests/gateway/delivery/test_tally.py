@@ -46,6 +46,30 @@ def test_that_a_human_must_help_is_news_and_its_end_too():
     assert not tally.needs_human
 
 
+def test_another_reason_for_which_a_human_must_help_is_news():
+    tally = Tally()
+    told = [
+        tally.note_failure(why, NOON, needs_human=True)
+        for why in ("404 Not Found", "404 Not Found", "403 Forbidden", "401", "403", "403")
+    ]
+    assert told == [True, False, True, True, True, False]
+
+
+def test_refused_points_are_news_for_each_class_and_reason():
+    tally, summary, alert = Tally(), [Envelope(S, 1, b"x")], [Envelope(A, 1, b"x")]
+    told = [
+        tally.note_rejected(summary, "400: dropped=3"),
+        tally.note_rejected(summary * 2, "400: dropped=4"),
+        tally.note_rejected(alert, "400: dropped=1"),
+        tally.note_rejected(summary, "422: beyond retention"),
+    ]
+    assert told == [True, False, True, True]
+    assert tally.rejected == 5
+    assert tally.note_accepted([*summary, Envelope(G, 2, b"x")]) == [S]
+    assert tally.note_accepted(summary) == []
+    assert tally.note_rejected(summary, "422: beyond retention") is True
+
+
 def test_an_answer_after_an_outage_is_news_with_its_length():
     tally = Tally()
     assert tally.note_answer(NOON) is None

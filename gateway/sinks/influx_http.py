@@ -6,6 +6,7 @@ Promises
 - Files and secrets are read when the client is made, so a renewed one is used after `close`.
 """
 
+import base64
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -86,7 +87,7 @@ class InfluxHttp:
         import aiohttp
 
         options, seconds = self._options, self._options.timeout / SECOND
-        self._token, self._password = header_value(options.token), header_value(options.password)
+        self._token, self._password = header_value(options.token), _value(options.password)
         self._proxy_password = header_value(options.proxy_password)
         headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "andon"}
         if options.gzip:
@@ -94,8 +95,8 @@ class InfluxHttp:
         if self._token:
             headers["Authorization"] = f"Token {self._token}"
         if options.username:
-            user = aiohttp.BasicAuth(options.username, self._password, encoding="utf-8")
-            headers["Authorization"] = user.encode()
+            user = base64.b64encode(f"{options.username}:{self._password}".encode()).decode()
+            headers["Authorization"] = f"Basic {user}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=client_context(options, self._places)),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -132,13 +133,17 @@ class InfluxHttp:
 
 def header_value(secret: Secret | None) -> str:
     """The secret, if it is valid in an HTTP header; SinkUnavailable otherwise."""
-    try:
-        value = secret.resolve().strip() if secret else ""
-    except ConfigError as error:
-        raise SinkUnavailable(str(error), needs_human=True) from error
+    value = _value(secret)
     if not value.isascii() or not value.isprintable():
         raise SinkUnavailable(f"{secret} must be one row of ASCII text", needs_human=True)
     return value
+
+
+def _value(secret: Secret | None) -> str:
+    try:
+        return secret.resolve().strip() if secret else ""
+    except ConfigError as error:
+        raise SinkUnavailable(str(error), needs_human=True) from error
 
 
 def _unresolved(error: BaseException | None) -> NameNotResolved | None:

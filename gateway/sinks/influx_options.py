@@ -76,6 +76,8 @@ class InfluxOptions(TlsOptions):
         needed = "database" if self.version == 1 else "bucket"
         if not getattr(self, needed):
             raise ValueError(f"`{needed}` is missing: `version: {self.version}` requires it")
+        if ":" in self.username:
+            raise ValueError("`username` must not contain a colon")
         if self.password is not None and not self.username:
             raise ValueError("`password` needs `username`")
         if self.proxy_username is not None and self.proxy is None:

@@ -92,9 +92,17 @@ class EventLoop(asyncio.SelectorEventLoop):
         flags: int = 0,
     ) -> list[Any]:
         """As socket.getaddrinfo; NameNotResolved if there is no address in time."""
-        wanted = host, port, family, type, proto, flags
         if _is_numeric(host):
-            return socket.getaddrinfo(*wanted)
+            return socket.getaddrinfo(host, port, family, type, proto, flags)
+        # The port changes nothing: sources behind one gateway share a look-up.
+        wanted = host, 0 if isinstance(port, int) else port, family, type, proto, flags
+        addresses = await self._resolved(wanted)
+        if not isinstance(port, int):
+            return addresses
+        return [(*each[:4], (each[4][0], port, *each[4][2:])) for each in addresses]
+
+    async def _resolved(self, wanted: tuple[Any, ...]) -> list[Any]:
+        host = wanted[0]
         late = self._late.get(wanted)
         if late is not None and self.time() - late.began < KEPT_S and late.addresses is not None:
             return late.addresses

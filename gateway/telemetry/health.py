@@ -217,7 +217,7 @@ class Health:
         if self.clock:
             away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
         away += [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
-        return away + self.given_up
+        return [*self.given_up, *away]
 
     def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:
         """The fields of one andon_gateway point."""

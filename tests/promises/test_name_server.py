@@ -128,7 +128,7 @@ async def test_check_names_the_name_for_every_source_and_sink(tmp_path, answer, 
     head = {"version": 1, "line": "names", "site": "plant", "state": str(tmp_path / "state")}
     file.write_text(yaml.safe_dump({**head, "sources": SOURCES, "sinks": SINKS}))
     with name_server(**answers) as names:
-        words = ("check", "--connect", "--timeout", "8", "--json", str(file))
+        words = ("check", "--connect", "--timeout", "15", "--json", str(file))
         command = names.inside(tmp_path, sys.executable, "-m", "gateway", *words)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         output, _ = await process.communicate()

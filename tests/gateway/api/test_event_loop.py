@@ -87,6 +87,19 @@ def test_a_name_is_looked_up_by_one_thread_even_if_who_asked_gives_up(resolver):
     assert resolver.asked == ["plc"]
 
 
+def test_a_name_is_looked_up_once_for_all_of_its_ports(resolver):
+    async def ask():
+        waiting = [asyncio.create_task(look_up("plc", port)) for port in (502, 503, 4840)]
+        while not resolver.asked:
+            await asyncio.sleep(0.001)
+        resolver.released.set()
+        return [found[0][4] for found in await asyncio.gather(*waiting)]
+
+    ports = event_loop.run(ask(), answer_within=PATIENCE)
+    assert ports == [("192.0.2.1", 502), ("192.0.2.1", 503), ("192.0.2.1", 4840)]
+    assert resolver.asked == ["plc"]
+
+
 def test_a_hundred_hanging_names_delay_neither_another_name_nor_a_thread(resolver):
     resolver.answers["cloud"] = ADDRESS
 

@@ -157,7 +157,7 @@ def test_an_address_needs_no_thread(resolver, address):
     threads = threading.active_count()
     resolver.answers[address] = ADDRESS
     assert event_loop.run(look_up(address)) == ADDRESS
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_the_end_waits_for_no_look_up(resolver):

@@ -43,8 +43,8 @@ def _reported(*names: tuple[str, str]) -> list[Json]:
 def _health() -> Json:
     return stat(
         "Health",
-        "The gateway's own report: OK, DEGRADED (a source or the sink is away) or BLIND (a model"
-        " cannot judge). SILENT: no report for five minutes.",
+        "The gateway's own report: OK, DEGRADED (a source or the sink is away, or points were given"
+        " up) or BLIND (a model cannot judge). SILENT: no report for five minutes.",
         (4, 4),
         "/^health$/",
         timeFrom="5m",

@@ -5,7 +5,6 @@ Promises
 - `andon check` accepts the file unchanged.
 """
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import click
 
 from connectors.discover.access import access_options, create_missing, parsed, source_settings
 from connectors.modbus.device_arguments import connection_settings, device_arguments, validated
+from gateway.api import event_loop
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import AndonError, Places
 from gateway.api.model import SECOND, Nanos
@@ -65,10 +65,10 @@ def opcua(
     try:
         options = parsed(settings)
         if fetched is not None:
-            click.echo(asyncio.run(fetch_certificate(options, fetched)))
+            click.echo(event_loop.run(fetch_certificate(options, fetched)))
             return
         create_missing(access)
-        variables = asyncio.run(browse(options, Places(folder, Path()), depth, most))
+        variables = event_loop.run(browse(options, Places(folder, Path()), depth, most))
     except AndonError as error:
         raise click.ClickException(str(error)) from error
     if not variables:

@@ -8,7 +8,6 @@ Promises
   missing addresses, instead of refusing them, is left after three time-outs in a row.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from connectors.modbus.identification import identification
 from connectors.modbus.options import BIT_TABLES, Table
 from connectors.modbus.plan import Request
 from connectors.modbus.responses import check_response
+from gateway.api import event_loop
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
 
@@ -141,7 +141,7 @@ def run_scan(options: ModbusConnectionOptions, units: Sequence[int], limit: int)
     with Console(stderr=True).status("connecting") as status:
         scan = Scan(Bus(options, Path.cwd()), limit, lambda text: status.update(escape(text)))
         try:
-            asyncio.run(scan.run(units))
+            event_loop.run(scan.run(units))
         except RequestLimitReached:
             scan.note = f"The scan ended after {limit:,} requests; --requests allows more."
         except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from connectors.mqtt.client import Feed, new_client_id, subscribed
 from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.receive_queue import ReceiveQueue
 from connectors.mqtt.sparkplug.reader import KEPT
+from gateway.api import event_loop
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.api.mistakes import sentences
 
@@ -67,7 +68,7 @@ def survey_broker(
     survey = BrokerSurvey(most_topics)
     with Console(stderr=True).status("connecting") as status:
         try:
-            note = asyncio.run(
+            note = event_loop.run(
                 _listen(
                     options,
                     folder,

@@ -34,6 +34,7 @@ from connectors.modbus.late_responses import LateResponses
 from connectors.modbus.options import Table
 from connectors.modbus.plan import FUNCTIONS, Request
 from connectors.modbus.wire import Frames, ModbusResponse, make_client, put_frames
+from gateway.api import event_loop
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.api.model import SECOND
 from gateway.api.options import format_duration
@@ -85,8 +86,9 @@ class ModbusReadOnlyClient:
         self._reads = _reads(client)
         client.ctx.call_create = self._remembering(client.ctx.call_create)
         if not await client.connect():
-            why = self._refused or f"no connection within {self._timeout}"
-            raise SourceLost(f"{self._where}: {_reason(why)}") from self._refused
+            refused = self._refused or event_loop.unresolved(self._options.host)
+            why = refused or f"no connection within {self._timeout}"
+            raise SourceLost(f"{self._where}: {_reason(why)}") from refused
         # pymodbus counts from 1 on every connection; a gateway that delivers a response to the
         # previous connection's request must not match a number of this one.
         client.ctx.next_tid = secrets.randbelow(60_000)

@@ -6,7 +6,6 @@ Promises
 - `--json` prints one object and nothing else.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from connectors.modbus.interpretations import (
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.plan import Request
 from connectors.modbus.responses import check_response
+from gateway.api import event_loop
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
 
@@ -60,7 +60,7 @@ def peek(
     request = Request(options.unit_id, options.tags["peek"].table, address, count, SECOND, ())
     _check_size(request)
     try:
-        data = asyncio.run(_read(options, request))
+        data = event_loop.run(_read(options, request))
     except SourceLost as lost:
         raise click.ClickException(str(lost)) from lost
     if as_json:

@@ -45,10 +45,16 @@ class NameNotResolved(socket.gaierror):
         return self._text
 
 
-def run(work: Coroutine[Any, Any, T], *, answer_within: float = ANSWER_S) -> T:
-    """As asyncio.run, in such a loop."""
+def run(work: Coroutine[Any, Any, T], *, answer_within: float = PATIENT_S) -> T:
+    """As asyncio.run, in such a loop; the daemon, which tries again, waits for `ANSWER_S`."""
     with asyncio.Runner(loop_factory=lambda: EventLoop(answer_within)) as runner:
         return runner.run(work)
+
+
+def unresolved(host: str | None) -> NameNotResolved | None:
+    """Why a connection that came to nothing in time did: its name is still being looked up."""
+    loop = asyncio.get_running_loop()
+    return loop.unresolved(host) if isinstance(loop, EventLoop) and host else None
 
 
 @dataclass(slots=True)
@@ -134,6 +140,11 @@ class EventLoop(asyncio.SelectorEventLoop):
 
         self._start_thread(functools.partial(socket.getaddrinfo, *wanted), finish)
         return look_up
+
+    def unresolved(self, host: str) -> NameNotResolved | None:
+        """The error of a look-up that is still in progress; None if there is none."""
+        is_pending = any(wanted[0] == host for wanted in self._pending)
+        return NameNotResolved(host, self._reasons.get(host, NO_ANSWER)) if is_pending else None
 
     @property
     def is_looking_up(self) -> bool:

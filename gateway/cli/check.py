@@ -90,7 +90,9 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
     warnings = [*config.warnings, *detector_warnings(config, detectors)]
     outcomes: Sequence[Outcome] = ()
     if timeout:
-        outcomes = event_loop.run(try_out(config, detectors, timeout))
+        outcomes = event_loop.run(
+            try_out(config, detectors, timeout), answer_within=event_loop.ANSWER_S
+        )
     plans = _plans(connectors) if plan else {}
     return _Report(path, as_errors(warnings) if strict else warnings, config, outcomes, plans)
 

@@ -26,7 +26,7 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
     config = load(file)
     logs.configure(config.line)
-    facts = event_loop.run(_once(config, timeout), answer_within=event_loop.PATIENT_S)
+    facts = event_loop.run(_once(config, timeout))
     if as_json:
         click.echo(json.dumps(facts))
     else:

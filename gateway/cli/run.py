@@ -36,7 +36,7 @@ def command(file: Path, log_format: str | None) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         from gateway.app import run
 
-        event_loop.run(run(config))
+        event_loop.run(run(config), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
             click.echo(str(error), err=True)

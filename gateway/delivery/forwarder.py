@@ -194,7 +194,7 @@ class Forwarder:
             await self._back_off(error)
         except SinkRejected as error:
             self._count(error.sent_bytes, batch)
-            await self._reject(batch, error)
+            await self._reject(batch, error, self._timer() - began)
         except Exception as error:
             # A bug in the sink: the supervisor logs it and restarts this loop.
             self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
@@ -231,11 +231,11 @@ class Forwarder:
         heed_cancellation()
         await asyncio.sleep(self._pace.after_failure(error))
 
-    async def _reject(self, batch: Sequence[Envelope], error: SinkRejected) -> None:
+    async def _reject(self, batch: Sequence[Envelope], error: SinkRejected, took: float) -> None:
         which = set(error.which)
         rejected = [envelope for number, envelope in enumerate(batch) if number in which]
         if self.tally.note_rejected(rejected, str(error)):
             log.error("sink.rejected", sink=self.name, points=len(rejected), why=str(error))
         await self._buffer.reject(self.name, rejected, str(error))
         await self._arrived([e for number, e in enumerate(batch) if number not in which])
-        self._pace.after_rejection()
+        self._pace.after_rejection(took)

@@ -45,8 +45,9 @@ class Pace:
         self._away.reset()
         self._human.reset()
 
-    def after_rejection(self) -> None:
-        """Shrinks batches: finding wrong points takes many requests, and alerts must not wait."""
-        self.rows = MIN_ROWS
+    def after_rejection(self, took: float) -> None:
+        """Shrinks batches if finding the wrong points took long, because alerts must not wait."""
+        if took > FAST_S:
+            self.rows = MIN_ROWS
         self._away.reset()
         self._human.reset()

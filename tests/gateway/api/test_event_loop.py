@@ -170,6 +170,18 @@ def test_the_end_waits_for_no_look_up(resolver):
     assert any(each.daemon and each.name == "andon.worker" for each in threading.enumerate())
 
 
+def test_whoever_gave_up_earlier_can_ask_why(resolver):
+    async def ask():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await look_up("plc")
+        return str(event_loop.unresolved("plc")), event_loop.unresolved("other")
+
+    why_not, nothing = event_loop.run(ask(), answer_within=PATIENCE)
+    assert why_not == "the name plc cannot be resolved: no answer from a name server"
+    assert nothing is None
+
+
 def test_an_error_in_a_thread_reaches_who_waits():
     async def ask():
         await asyncio.to_thread(lambda: 1 / 0)

@@ -1,7 +1,7 @@
 from gateway.api.contracts import SinkUnavailable
 from gateway.api.model import Envelope, Kind
 from gateway.core.backoff import FLOOR
-from gateway.delivery.pace import LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Pace
+from gateway.delivery.pace import FAST_S, FIRST_ROWS, LONGEST_WAIT_S, MAX_ROWS, MIN_ROWS, Pace
 
 A, S, G, C = Kind
 AWAY = SinkUnavailable("no route")
@@ -67,7 +67,9 @@ def test_a_batch_is_as_large_as_the_link_carries_in_a_second():
     assert pace.rows <= 500
 
 
-def test_after_a_rejection_batches_are_small():
+def test_after_a_rejection_that_took_long_batches_are_small():
     pace = Pace()
-    pace.after_rejection()
+    pace.after_rejection(FAST_S)
+    assert pace.rows == FIRST_ROWS
+    pace.after_rejection(FAST_S + 0.1)
     assert pace.rows == MIN_ROWS

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from connectors.mqtt.payloads import number_of, parse, time_of
+from connectors.mqtt.payloads import number_of, parse
 from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.reader import address_of
 from connectors.mqtt.sparkplug.scope import Scope
 from connectors.mqtt.sparkplug.values import number_of as number_of_metric
 from connectors.mqtt.tags import TimeFormat
+from connectors.mqtt.times import TimeForm
 from gateway.api.model import SECOND, Nanos
 
 MAX_DEPTH, MOST_NUMBERS = 6, 50
@@ -142,7 +143,7 @@ def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 def _format_of(value: Any, now: Nanos) -> TimeFormat | None:
     """The format of a time, if it is within a year of `now`."""
-    times = ((form, time_of(value, form)) for form in _FORMATS)
+    times = ((form, TimeForm(form).read(value, now)) for form in _FORMATS)
     near = (form for form, at in times if at is not None and abs(at - now) < _AROUND_NOW)
     return next(near, None)
 

@@ -20,6 +20,7 @@ from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 
 log = structlog.get_logger()
 _LISTEN_S = 2.0
+_MOST_REASONS = 5
 _SILENCE_PERIODS, _LEAST_SILENCE_S = 1.5, 1.0
 """The broker is pinged after this many of its tags' shortest period without a message."""
 
@@ -39,6 +40,9 @@ class MqttConnector:
         self._places = places
         self._plan = plan_of(options)
         self._unmatched_topics: set[str] = set()
+        self._tag_names = [tag.name for tag in self.declared_tags(name, options)]
+        self._noted: tuple[dict[int, str], set[str]] = {}, set()
+        self.diagnostics: list[str] = []
         shortest = min(tag.period for tag in self.declared_tags(name, options)) / SECOND
         self._silence = max(_LEAST_SILENCE_S, _SILENCE_PERIODS * shortest)
 
@@ -63,13 +67,34 @@ class MqttConnector:
         """Yields forever; SourceLost when the broker is gone."""
         for topic in feed.refused:
             self._notify("mqtt.subscription_refused", topic=topic)
-        refused = [each.tag for each in self._plan.refused_tags(feed.refused)]
-        if refused:
-            yield bad_batch(refused, time.time_ns())
+        refused = self._plan.refused_tags(feed.refused)
+        reasons = {each.tag: "the broker refuses to subscribe to its topic" for each in refused}
+        if reasons:
+            yield bad_batch(reasons, time.time_ns())
         reader = Reader(self._plan, self.options, self._notify, self._unmatched_topics)
         while True:
             messages = await feed.messages(self._silence)
-            yield reader.batch(messages, feed.take_lost())
+            batch = reader.batch(messages, feed.take_lost())
+            self._note_absent(reader)
+            yield batch
+
+    def _note_absent(self, reader: Reader) -> None:
+        """Names the tags that no message on their topic had so far."""
+        if (reader.absent, reader.unborn) != self._noted:
+            for tag in reader.absent.keys() - self._noted[0].keys():
+                self._notify("mqtt.tag_absent", tag=self._tag_names[tag], topic=reader.absent[tag])
+            self._noted = dict(reader.absent), set(reader.unborn)
+            self.diagnostics[:] = self._sentences(reader)
+
+    def _sentences(self, reader: Reader) -> list[str]:
+        absent = [
+            f"{self._tag_names[tag]} has not been in any message on {topic} so far"
+            for tag, topic in reader.absent.items()
+        ]
+        return absent + [
+            f"the edge node {node} sends aliases, which have no meaning until its next birth"
+            for node in sorted(reader.unborn)
+        ]
 
     def _notify(self, event: str, /, **fields: object) -> None:
         log.warning(event, source=self.name, **fields)
@@ -84,7 +109,7 @@ class MqttConnector:
         try:
             async with self._subscribed(new_client_id(self.name), for_once) as feed:
                 took = (time.monotonic_ns() - started) / 1e6
-                seen = await self._listen(feed)
+                seen, notes = await self._listen(feed)
         except (SourceLost, ConfigError) as error:
             return Probe(ok=False, message=str(error))
         if feed.refused:
@@ -96,17 +121,26 @@ class MqttConnector:
         received = f"{len(seen)} of {tags} tags seen within {_LISTEN_S:g} s"
         plural = "" if topics == 1 else "s"
         outcome = f"connected in {took:.0f} ms, {topics} topic{plural} subscribed, {received}"
+        more = len(notes) - _MOST_REASONS
+        notes = notes[:_MOST_REASONS] + ([f"and {more} more"] if more > 0 else [])
+        outcome = "; ".join([outcome, *notes])
         return Probe(ok=True, message=outcome, details=counts)
 
-    async def _listen(self, feed: Feed) -> set[int]:
-        """The tags that a sample came for in time."""
+    async def _listen(self, feed: Feed) -> tuple[set[int], list[str]]:
+        """The tags that a sample came for in time, and why others have none or a bad one."""
         seen: set[int] = set()
+        reasons: dict[int, str] = {}
         reader = Reader(self._plan, self.options, lambda _event, /, **_fields: None)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_S):
                 while len(seen) < self._plan.tags and not feed.refused:
-                    seen.update(reader.batch(await feed.messages()).tag.tolist())
-        return seen
+                    batch = reader.batch(await feed.messages())
+                    came = set(batch.tag.tolist())
+                    seen |= came
+                    reasons = {tag: why for tag, why in reasons.items() if tag not in came}
+                    reasons |= batch.reasons
+        named = [f"{self._tag_names[tag]}: {why}" for tag, why in reasons.items()]
+        return seen, named + self._sentences(reader)
 
     def _subscribed(
         self, client_id: str, options: MqttOptions

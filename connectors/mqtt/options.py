@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from connectors.mqtt.tags import MqttTag, Qos
+from connectors.mqtt.tags import MqttTag, Qos, TimeZone
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import Name, PositiveDuration, Secret, Strict
 
@@ -50,7 +50,13 @@ class MqttOptions(Strict):
     host: Annotated[str, Field(min_length=1)]
     """Name or address of the broker."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """TCP port. Default: 1883, or 8883 with `tls`."""
+    """TCP port. Default: 1883, or 8883 with `tls`; of websockets 80, or 443 with `tls`."""
+    transport: Literal["tcp", "websockets"] = "tcp"
+    """tcp, or websockets where a broker is reachable by ws:// or wss:// (with `tls`) alone."""
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(
+        default=None, validate_default=True
+    )
+    """The path of the websocket. Default: /mqtt."""
     username: str | None = None
     """The user to log in as. Default: anonymous."""
     password: Secret | None = None
@@ -72,6 +78,8 @@ class MqttOptions(Strict):
     """The time of values that have one, in their payload or from a Sparkplug edge node: their own
     (source); the time of reception (receive), where devices have no reliable clock; or their own
     less an offset from this machine's clock that was measured and is steady (corrected)."""
+    timezone: TimeZone | None = None
+    """The zone of times of day without one in payloads, as in Europe/Berlin. Default: UTC."""
     sparkplug_aware: bool = False
     """The broker is Sparkplug-aware: it keeps the births of edge nodes, so they are known from the
     start."""
@@ -86,8 +94,15 @@ class MqttOptions(Strict):
     @classmethod
     def _is_bare(cls, host: str) -> str:
         if "/" in host or host != host.strip():
-            raise ValueError("write the bare name or address; `port` and `tls` are separate fields")
+            raise ValueError(_url_hint(host))
         return host
+
+    @field_validator("path")
+    @classmethod
+    def _belongs_to_a_websocket(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("transport", "websockets") != "websockets":
+            raise ValueError("is of websockets: add `transport: websockets`")
+        return path
 
     @field_validator("password")
     @classmethod
@@ -137,4 +152,20 @@ class MqttOptions(Strict):
     @property
     def resolved_port(self) -> int:
         """The port, with the default filled in."""
+        if self.transport == "websockets":
+            return self.port or (443 if self.tls else 80)
         return self.port or (8883 if self.tls else 1883)
+
+
+def _url_hint(host: str) -> str:
+    """What to write instead of a URL."""
+    scheme, _, rest = host.strip().partition("://")
+    if not rest or scheme.lower() not in ("ws", "wss", "mqtt", "mqtts", "tcp", "ssl"):
+        return "write the bare name or address; `port` and `tls` are separate fields"
+    authority, slash, path = rest.partition("/")
+    name, _, port = authority.rpartition(":") if authority.count(":") == 1 else (authority, "", "")
+    fields = [f"host: {name}", *([f"port: {port}"] if port else [])]
+    if scheme.lower() in ("ws", "wss"):
+        fields += ["transport: websockets", *([f"path: {slash}{path}"] if path else [])]
+    fields += ["tls: {}"] if scheme.lower() in ("wss", "mqtts", "ssl") else []
+    return f"write the bare name or address, and the rest one by one: {', '.join(fields)}"

@@ -2,35 +2,58 @@
 
 Promises
 - Never an exception, whatever the bytes are, and never a value that is not in them: null, NaN,
-  infinity, a missing key, broken JSON or UTF-8 and an overlong payload are BAD, and so is text that
-  is not in the tag's enumeration.
+  infinity, broken JSON or UTF-8 and an overlong payload are BAD, and so is text that the file does
+  not ask to read as a number.
+- A key that an object does not have, and an element that a list does not have, give no sample: many
+  publishers send only what changed. With `absent: bad` they give a bad one.
 - A payload is decoded once for all tags of its topic.
 - If a tag has a time in its payload and it cannot be read, the sample is BAD at the time of
   reception: a value of unknown age is not current.
 - If a payload has a quality, any value of it that is not listed as good is BAD.
 - A retained message is UNCERTAIN unless it has its own time and is younger than the tag's period:
   a message that the broker kept never counts as fresh.
+- Every sample that is not good has its reason in words.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
+from connectors.mqtt.lookup import ABSENT, Elements, Mismatch, follow, walk
+from connectors.mqtt.paths import EVERY, Every, Path, Where
 from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
-from connectors.mqtt.tags import TimeFormat
+from connectors.mqtt.senml import resolved
+from connectors.mqtt.texts import TextNumbers
+from connectors.mqtt.times import TimeForm
+from connectors.mqtt.wording import not_a_number, shown, unreadable_time
 from gateway.api.model import SECOND, Nanos, Quality, SampleBatch
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_UNITS: dict[TimeFormat, Nanos] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND}
 # NaN and Infinity are not JSON, but Python's encoder writes them: only their own tag is then bad.
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
-Path = tuple[str, ...]
-Row = tuple[int, Nanos, float, Quality]
+_DECODER = json.JSONDecoder(parse_constant=float)
+Row = tuple[int, Nanos, float, Quality, str]
+"""Tag, time, value, quality, and the reason if it is not good."""
+Format = Literal["json", "senml"]
+TOO_LONG = "a payload longer than 1 MiB"
+_NO_TIMES: dict[int, Iterator[Any]] = {}
+SINCE_1970 = TimeForm("ns")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class RelativePath:
+    """A path that starts at a node on the way to a value: `depth` steps along the value's path."""
+
+    path: Path
+    depth: int = 0
+    has_one_for_each: bool = field(init=False)
+    """It leads to a list with an entry for each of the values."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_one_for_each", bool(self.path) and self.path[-1] is EVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,90 +61,214 @@ class PayloadField:
     """Where tag number `tag` is in a payload, and how it is encoded.
 
     `period` is the expected time between two messages; `quality_good` lists the values at
-    `quality_path` of a good sample; `texts` maps texts to numbers.
+    `quality` of a good sample; anything at `error` makes it bad; `texts` reads texts as numbers;
+    `separator` splits a text into columns, which `path` counts from 0.
     """
 
     tag: int
     path: Path = ()
-    time_path: Path | None = None
-    time_format: TimeFormat = "ns"
+    time: RelativePath | None = None
+    time_form: TimeForm = SINCE_1970
     period: Nanos = 5 * SECOND
-    quality_path: Path | None = None
+    quality: RelativePath | None = None
     quality_good: tuple[bool | float | str, ...] = ()
-    texts: Mapping[str, float] | None = None
+    error: RelativePath | None = None
+    texts: TextNumbers | None = None
+    format: Format = "json"
+    separator: str | None = None
+    is_bad_if_absent: bool = False
+    is_plain: bool = field(init=False)
+    """One value at a fixed path of JSON, with nothing beside it."""
+    is_fixed: bool = field(init=False)
+    """One value at a fixed path of JSON."""
+    selects: bool = field(init=False)
+    """The path selects elements of lists, of which there may be none or many."""
+
+    def __post_init__(self) -> None:
+        selects = any(isinstance(step, Where | Every) for step in self.path)
+        is_fixed = not selects and self.format == "json" and self.separator is None
+        is_plain = is_fixed and self.time is self.quality is self.error is None
+        object.__setattr__(self, "selects", selects)
+        object.__setattr__(self, "is_fixed", is_fixed)
+        object.__setattr__(self, "is_plain", is_plain)
 
 
-class DecodedValue(NamedTuple):
-    """One tag's value in a payload; `at` is None if the tag has no time in its payload."""
+def relative_path(own: Path, value: Path, *, is_pointer: bool) -> RelativePath:
+    """Where a time or a quality is, given the path of its value.
 
-    value: float
-    at: Nanos | None
-    quality: Quality
-
-
-_BAD = DecodedValue(nan, None, Quality.BAD)
-
-
-def steps(path: str) -> Path:
-    """The steps of a dotted path, or of a JSON pointer (RFC 6901, section 4)."""
-    if path.startswith("/"):
-        return tuple(step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/"))
-    return tuple(path.split(".")) if path else ()
-
-
-def decode(payload: bytes | None, fields: Iterable[PayloadField]) -> list[DecodedValue]:
-    """One value for each field; a payload of None was too long to be kept."""
-    document = parse(payload)
-    return [_read(document, field) for field in fields]
+    A path that begins as the value's does, up to a selection, starts at that element. Any other
+    starts at the innermost selected element, but a JSON pointer always at the document.
+    """
+    selections = [at for at, step in enumerate(value) if isinstance(step, Where | Every)]
+    shared = 0
+    while shared < min(len(own), len(value)) and own[shared] == value[shared]:
+        shared += 1
+    within = [at + 1 for at in selections if at < shared and at + 1 < len(own)]
+    if within:
+        return RelativePath(own[within[-1] :], within[-1])
+    # What [*] selects at the end of a path are bare values, which have nothing beside them.
+    inner = [at + 1 for at in selections if at + 1 < len(value)]
+    depth = inner[-1] if inner and not is_pointer else 0
+    return RelativePath(own, depth)
 
 
 def parse(payload: bytes | None) -> Any:
-    """The JSON document, or the text if it is not JSON; None if it is neither."""
+    """The JSON document, or the text if it is not JSON; a Mismatch if it is neither."""
     if payload is None or len(payload) > MAX_PAYLOAD:
-        return None
+        return Mismatch(TOO_LONG)
     try:
         text = payload.decode("utf-8-sig")
     except ValueError:
-        return None
+        is_wide = payload.startswith(_UTF_16)
+        return Mismatch("a payload in UTF-16, not UTF-8" if is_wide else "a payload not in UTF-8")
     try:
         return _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return text.strip()
+    except RecursionError:
+        return Mismatch("JSON that is nested too deeply")
+    except ValueError:
+        text = text.strip()
+        if not text:
+            return Mismatch("an empty message")
+        return Mismatch("broken JSON") if text[0] in "{[" else text
 
 
-def _read(document: Any, field: PayloadField) -> DecodedValue:
-    raw = _at_path(document, field.path)
-    value = field.texts.get(raw) if field.texts and isinstance(raw, str) else number_of(raw)
-    if value is None or not _is_good(document, field):
-        return _BAD
-    if field.time_path is None:
-        return DecodedValue(value, None, Quality.GOOD)
-    at = time_of(_at_path(document, field.time_path), field.time_format)
-    return _BAD if at is None else DecodedValue(value, at, Quality.GOOD)
+def rows_of(received: ReceivedMessage, fields: Sequence[PayloadField]) -> list[Row]:
+    """The samples of one message."""
+    return decoded(received, fields)[0]
 
 
-def _is_good(document: Any, field: PayloadField) -> bool:
-    if field.quality_path is None:
-        return True
-    quality = _at_path(document, field.quality_path)
-    # 1 == True in Python, but not in a line file.
-    return any(
-        quality == good and isinstance(quality, bool) is isinstance(good, bool)
-        for good in field.quality_good
-    )
+def decoded(
+    received: ReceivedMessage, fields: Iterable[PayloadField]
+) -> tuple[list[Row], Elements | None]:
+    """The samples of one message, and the lists in it that were looked into."""
+    document = parse(received.payload)
+    elements: Elements | None = None
+    whole: dict[tuple[Format, str | None], Any] = {}
+    rows: list[Row] = []
+    for each in fields:
+        if each.is_fixed:
+            raw = follow(document, each.path)
+            if each.is_plain:
+                if raw is not ABSENT or each.is_bad_if_absent:
+                    value, why = _number(raw, each)
+                    rows.append(_row(received, each, value, None, why))
+            elif (row := _sample([document], raw, each, received, _NO_TIMES)) is not None:
+                rows.append(row)
+            continue
+        form = each.format, each.separator
+        if form not in whole:
+            whole[form] = _in_format(document, *form, received.at)
+        elements = elements or Elements()
+        rows += _samples(whole[form], each, received, elements)
+    return rows, elements
 
 
-def _at_path(node: Any, path: Path) -> Any:
-    for step in path:
-        if isinstance(node, dict):
-            node = node.get(step)
-        elif isinstance(node, list) and step.isascii() and step.isdecimal():
-            # A list within 1 MiB has fewer items than six digits can count.
-            index = int(step) if len(step) < 7 else len(node)
-            node = node[index] if index < len(node) else None
-        else:
-            return None
-    return node
+def _in_format(document: Any, form: Format, separator: str | None, received: Nanos) -> Any:
+    if form == "senml":
+        return resolved(document, received)
+    if separator is None or type(document) is Mismatch:
+        return document
+    if isinstance(document, str):
+        return [column.strip() for column in document.split(separator)]
+    return [document] if isinstance(document, int | float) else document
+
+
+def _samples(
+    document: Any, field: PayloadField, received: ReceivedMessage, elements: Elements
+) -> list[Row]:
+    """The samples of one tag, in their order in the message."""
+    times: dict[int, Iterator[Any]] = {}
+    rows: list[Row] = []
+    for trail, raw in walk([document], field.path, elements):
+        row = _sample(trail, raw, field, received, times)
+        if row is not None:
+            rows.append(row)
+    if field.time is None and len(rows) > 1:
+        # Of several values without a time of their own only the last is known to be current.
+        elements.superseded += len(rows) - 1
+        return rows[-1:]
+    return rows
+
+
+def _sample(
+    trail: list[Any],
+    raw: Any,
+    field: PayloadField,
+    received: ReceivedMessage,
+    times: dict[int, Iterator[Any]],
+) -> Row | None:
+    judged = _judged(trail, raw, field)
+    if raw is ABSENT and not judged and not field.is_bad_if_absent:
+        return None
+    value, why = _number(raw, field)
+    why = judged or why
+    at = None
+    if field.time is not None and len(trail) > field.time.depth:
+        written = _time_of(trail, field.time, times)
+        at = None if type(written) is Mismatch else field.time_form.read(written, received.at)
+        if at is None and not why:
+            why = _no_time(written, field)
+    return _row(received, field, nan if why else value, at, why)
+
+
+def _time_of(trail: list[Any], time: RelativePath, times: dict[int, Iterator[Any]]) -> Any:
+    base = trail[time.depth]
+    if not time.has_one_for_each:
+        return follow(base, time.path)
+    if id(base) not in times:
+        column, values = follow(base, time.path[:-1]), trail[-2]
+        is_fit = isinstance(column, list) and len(column) == len(values)
+        times[id(base)] = iter(column if is_fit else ())
+    return next(times[id(base)], Mismatch("the lists of values and times differ in length"))
+
+
+def _no_time(written: Any, field: PayloadField) -> str:
+    if type(written) is Mismatch:
+        return f"no time: {written.why}"
+    if written is ABSENT:
+        where = " in the element (from the document on, it is a JSON pointer: /…)"
+        return f"no time at its `time_path`{where if field.selects else ''}"
+    zone = field.time_form.zone
+    if zone is not None and TimeForm(field.time_form.form).read(written, 0) is not None:
+        return f"a time in the hour that {zone.key} leaves out"
+    return unreadable_time(written, field.time_form.form)
+
+
+def _judged(trail: list[Any], raw: Any, field: PayloadField) -> str:
+    """Why the message itself calls the value bad; empty if it does not."""
+    if field.quality is field.error:  # neither
+        return ""
+    if field.error is not None and len(trail) > field.error.depth:
+        error = follow(trail[field.error.depth], field.error.path)
+        if error is not ABSENT and type(error) is not Mismatch and error not in (None, False, ""):
+            return f"error {shown(error)}" if isinstance(error, str) else f"error {error}"
+    if field.quality is None or len(trail) <= field.quality.depth:
+        return ""
+    quality = follow(trail[field.quality.depth], field.quality.path)
+    for good in field.quality_good:
+        # 1 == True in Python, but not in a line file.
+        if quality == good and isinstance(quality, bool) is isinstance(good, bool):
+            return ""
+    if quality is ABSENT or type(quality) is Mismatch:
+        # Without a value this says nothing; with one its quality is unknown.
+        return "" if raw is ABSENT or type(raw) is Mismatch else "no quality"
+    return f"quality {shown(quality) if isinstance(quality, str) else json.dumps(quality)[:40]}"
+
+
+def _number(raw: Any, field: PayloadField) -> tuple[float, str]:
+    """The value, or NaN and why there is none."""
+    value = number_of(raw)
+    if value is not None:
+        return value, ""
+    if isinstance(raw, str) and field.texts is not None:
+        value = field.texts.number(raw)
+        return (nan, field.texts.why_not(raw)) if value is None else (value, "")
+    if type(raw) is Mismatch:
+        return nan, raw.why
+    if raw is ABSENT:
+        last = field.path[-1] if field.path else ""
+        return nan, f"no `{last}` in the message" if isinstance(last, str) else "not in the message"
+    return nan, not_a_number(raw)
 
 
 def number_of(value: Any) -> float | None:
@@ -135,51 +282,36 @@ def number_of(value: Any) -> float | None:
     return number if isfinite(number) else None
 
 
-def time_of(value: Any, form: TimeFormat) -> Nanos | None:
-    """A JSON value as a time; None if it does not have that format."""
-    if form == "iso":
-        at = _from_iso(value)
-    elif isinstance(value, bool) or number_of(value) is None:
-        return None
-    else:
-        at = round(value * _UNITS[form]) if abs(value) < 2**63 else None
-    return at if at is not None and 0 <= at < 2**63 else None
+def _row(
+    received: ReceivedMessage, field: PayloadField, value: float, own: Nanos | None, why: str
+) -> Row:
+    at = received.at if own is None else own
+    if why:
+        return field.tag, at, value, Quality.BAD, why
+    if received.is_retained and (own is None or received.at - at > field.period):
+        return field.tag, at, value, Quality.UNCERTAIN, retained_reason(own)
+    return field.tag, at, value, Quality.GOOD, ""
 
 
-def _from_iso(value: Any) -> Nanos | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-    except (ValueError, OverflowError):
-        return None
-    return (since.days * 86400 + since.seconds) * SECOND + since.microseconds * 1000
+def retained_reason(own: Nanos | None) -> str:
+    """Why a retained value is uncertain; `own` is the time in it, if it has one."""
+    return (
+        "a message that the broker kept, of unknown age"
+        if own is None
+        else "a message that the broker kept, older than the tag's period"
+    )
 
 
-def rows_of(received: ReceivedMessage, fields: Sequence[PayloadField]) -> list[Row]:
-    """The samples of one message."""
-    decoded = decode(received.payload, fields)
-    return [_row(received, field, each) for field, each in zip(fields, decoded, strict=True)]
-
-
-def _row(received: ReceivedMessage, field: PayloadField, decoded: DecodedValue) -> Row:
-    at = received.at if decoded.at is None else decoded.at
-    is_old = received.is_retained and (decoded.at is None or received.at - at > field.period)
-    quality = max(decoded.quality, Quality.UNCERTAIN) if is_old else decoded.quality
-    return field.tag, at, decoded.value, quality
-
-
-def bad_batch(tags: Iterable[int], at: Nanos) -> SampleBatch:
-    """A bad sample of each tag."""
-    return columns([(tag, at, nan, Quality.BAD) for tag in tags])
+def bad_batch(reasons: Mapping[int, str], at: Nanos) -> SampleBatch:
+    """A bad sample of each tag, with its reason."""
+    return columns([(tag, at, nan, Quality.BAD, why) for tag, why in reasons.items()])
 
 
 def columns(
     rows: Sequence[Row], wire_bytes: int = 0, lost: int = 0, unmatched: int = 0
 ) -> SampleBatch:
-    """A batch of these rows: tag, time, value, quality."""
-    tag, at, value, quality = zip(*rows, strict=True) if rows else ((), (), (), ())
+    """A batch of these rows."""
+    tag, at, value, quality, _ = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return SampleBatch(
         tag=np.array(tag, dtype=np.int32),
         at=np.array(at, dtype=np.int64),
@@ -188,4 +320,15 @@ def columns(
         wire_bytes=wire_bytes,
         lost=lost,
         unmatched=unmatched,
+        reasons=_reasons(rows) if any(quality) else {},
     )
+
+
+def _reasons(rows: Sequence[Row]) -> dict[int, str]:
+    """The reason of each tag whose newest sample is not good."""
+    newest: dict[int, Row] = {}
+    for row in rows:
+        known = newest.get(row[0])
+        if known is None or row[1] >= known[1]:
+            newest[row[0]] = row
+    return {tag: row[4] for tag, row in newest.items() if row[4]}

@@ -1,14 +1,16 @@
 """Turns messages into samples, whatever their payload is; one reader for each session (pure).
 
 Promises
-- Messages on topics without a tag are counted, and the first of each topic is reported.
+- Messages on topics without a tag, and elements of lists without one, are counted, and the first of
+  each topic or element is reported.
+- A tag that no message on its topic has had so far is named.
 """
 
 from collections.abc import Sequence
 
 from connectors.mqtt.notices import Notify
 from connectors.mqtt.options import MqttOptions
-from connectors.mqtt.payloads import Row, columns, rows_of
+from connectors.mqtt.payloads import PayloadField, Row, columns, decoded
 from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.host import HostWatch
 from connectors.mqtt.sparkplug.reader import EdgeNodes
@@ -35,27 +37,51 @@ class Reader:
         self._nodes = EdgeNodes(plan.nodes, notify, source_time=options.timestamp != "receive")
         self._host = HostWatch(options.primary_host, notify)
         self._unmatched_topics = set() if unmatched_topics is None else unmatched_topics
+        self._unmatched = 0
+        self._unseen = {field.tag: field for fields in plan.fields.values() for field in fields}
+        self.absent: dict[int, str] = {}
+        """The topics of tags that no message had so far, by tag."""
+        self.unborn = self._nodes.unborn
 
     def batch(self, messages: Sequence[ReceivedMessage], lost: int = 0) -> SampleBatch:
         """The samples in these messages as columns, in the order of arrival."""
         rows: list[Row] = []
-        unmatched = 0
+        self._unmatched = 0
         for received in messages:
-            matched = self._rows(received)
-            if matched is None:
-                unmatched += 1
-                self._note_unmatched(received.topic)
-            else:
-                rows += matched
-        return columns(rows, sum(received.size for received in messages), lost, unmatched)
+            if fields := self._fields.get(received.topic):
+                rows += self._rows(received, fields)
+            elif not self._host.handle(received):
+                rows += self._sparkplug_rows(received)
+        return columns(rows, sum(received.size for received in messages), lost, self._unmatched)
 
-    def _rows(self, received: ReceivedMessage) -> list[Row] | None:
-        """The samples of a message; None if no tag is read from its topic."""
-        if fields := self._fields.get(received.topic):
-            return rows_of(received, fields)
-        return [] if self._host.handle(received) else self._nodes.handle(received)
+    def _rows(self, received: ReceivedMessage, fields: Sequence[PayloadField]) -> list[Row]:
+        rows, elements = decoded(received, fields)
+        if elements is not None:
+            for each in elements.unread():
+                self._note_unmatched(received.topic, element=each)
+            self._unmatched += elements.superseded
+        if self._unseen:
+            self._note_seen(received.topic, fields, rows)
+        return rows
 
-    def _note_unmatched(self, topic: str) -> None:
-        if topic not in self._unmatched_topics and len(self._unmatched_topics) < _MOST_UNMATCHED:
-            self._unmatched_topics.add(topic)
-            self._notify("mqtt.unmatched_topic", topic=topic)
+    def _note_seen(self, topic: str, fields: Sequence[PayloadField], rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._unseen.pop(row[0], None)
+            self.absent.pop(row[0], None)
+        for field in fields:
+            if field.tag in self._unseen:
+                self.absent.setdefault(field.tag, topic)
+
+    def _sparkplug_rows(self, received: ReceivedMessage) -> list[Row]:
+        rows = self._nodes.handle(received)
+        if rows is None:
+            self._note_unmatched(received.topic)
+        return rows or []
+
+    def _note_unmatched(self, topic: str, **what: str) -> None:
+        self._unmatched += 1
+        key = " ".join((topic, *what.values()))
+        if key not in self._unmatched_topics and len(self._unmatched_topics) < _MOST_UNMATCHED:
+            self._unmatched_topics.add(key)
+            event = "mqtt.unmatched_element" if what else "mqtt.unmatched_topic"
+            self._notify(event, topic=topic, **what)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connectors.mqtt.options import PERIOD, MqttOptions
-from connectors.mqtt.payloads import PayloadField, steps
+from connectors.mqtt.payloads import PayloadField
 from connectors.mqtt.sparkplug.host import filters_of_host
 from connectors.mqtt.sparkplug.reader import KEPT, filters_of
 from connectors.mqtt.sparkplug.scope import Device, MetricTag
@@ -53,7 +53,7 @@ def plan_of(options: MqttOptions) -> Plan:
         filters = [tag.topic] if tag.topic else []
         for _, address in tag.addresses(name):
             if tag.topic:
-                plan.fields.setdefault(address, []).append(_field(plan.tags, tag))
+                plan.fields.setdefault(address, []).append(_field(plan.tags, tag, options.timezone))
             else:
                 filters += _add_metric(plan, tag, address, is_aware=options.sparkplug_aware)
             plan.tags += 1
@@ -69,21 +69,25 @@ def _add_metric(plan: Plan, tag: MqttTag, address: str, *, is_aware: bool) -> li
     group, name, *device = address.split("/")
     node = f"{group}/{name}"
     metrics = plan.nodes.setdefault(node, {}).setdefault(device[0] if device else None, {})
-    entry = MetricTag(plan.tags, texts=tag.enumeration or None, period=tag.period or PERIOD)
+    entry = MetricTag(plan.tags, texts=tag.text_numbers(), period=tag.period or PERIOD)
     metrics.setdefault(tag.metric or "", []).append(entry)
     return filters_of(node, is_aware=is_aware)
 
 
-def _field(number: int, tag: MqttTag) -> PayloadField:
+def _field(number: int, tag: MqttTag, zone: str | None) -> PayloadField:
     return PayloadField(
         number,
-        path=steps(tag.path),
-        time_path=None if tag.time_path is None else steps(tag.time_path),
-        time_format=tag.time_format or "ns",
+        path=tag.steps,
+        time=tag.beside_value(tag.time_path),
+        time_form=tag.time_form(zone),
         period=tag.period or PERIOD,
-        quality_path=None if tag.quality_path is None else steps(tag.quality_path),
+        quality=tag.beside_value(tag.quality_path),
         quality_good=tuple(tag.quality_good or ()),
-        texts=tag.enumeration or None,
+        error=tag.beside_value(tag.error_path),
+        texts=tag.text_numbers(),
+        format=tag.format,
+        separator=tag.separator,
+        is_bad_if_absent=tag.absent == "bad",
     )
 
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from math import nan
 
 from connectors.mqtt.notices import Notify
-from connectors.mqtt.payloads import Row
+from connectors.mqtt.payloads import Row, retained_reason
 from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.metrics import Metric, Payload
 from connectors.mqtt.sparkplug.scope import BirthState, Device, MetricTag, Scope
-from connectors.mqtt.sparkplug.values import number_of, quality_of
+from connectors.mqtt.sparkplug.values import number_of, quality_of, why_not
 from gateway.api.model import Nanos, Quality
 
 BD_SEQ = "bdSeq"
@@ -28,7 +28,7 @@ class EdgeNode:
     """Tracks one edge node; `handle` its messages in the order of arrival.
 
     `wanted` holds the tags by device and metric. `notify` gets the events that operators should
-    see, each once.
+    see, each once; the node's name is in `unborn` while it sends aliases without a known birth.
     """
 
     def __init__(
@@ -36,15 +36,16 @@ class EdgeNode:
         name: str,
         wanted: Mapping[Device, Mapping[str, Sequence[MetricTag]]],
         notify: Notify,
+        unborn: set[str] | None = None,
         *,
         source_time: bool = True,
     ) -> None:
+        self._unborn: set[str] = set() if unborn is None else unborn
         self._name, self._notify, self._source_time = name, notify, source_time
         self._scopes = {device: Scope(metrics) for device, metrics in wanted.items()}
         self._scopes.setdefault(None, Scope({}))
         self._seq: int | None = None
         self._bd_seq: int | None = None
-        self._has_reported_alias = False
 
     def handle(
         self, kind: str, device: Device, payload: Payload | None, received: ReceivedMessage
@@ -85,13 +86,14 @@ class EdgeNode:
 
     def _mark_uncertain(self, why: str, at: Nanos) -> list[Row]:
         scopes = [scope for scope in self._scopes.values() if scope.state is not BirthState.DEAD]
+        until = "sent again by name, or the next birth"
         if any(scope.state is not BirthState.GAP for scope in scopes):
-            until = "sent again by name, or the next birth"
             self._notify("sparkplug.values_uncertain", node=self._name, why=why, until=until)
+        doubt = f"Sparkplug: {why.partition(' (')[0]}; uncertain until {until}"
         for scope in scopes:
-            scope.state = BirthState.GAP
+            scope.state, scope.doubt = BirthState.GAP, doubt
         return [
-            (tag, at, value, Quality.UNCERTAIN)
+            (tag, at, value, Quality.UNCERTAIN, doubt)
             for scope in scopes
             for tag, value in scope.last.items()
         ]
@@ -99,10 +101,11 @@ class EdgeNode:
     # Births and deaths ------------------------------------------------------------------------
 
     def _node_birth(self, payload: Payload, *, is_retained: bool) -> None:
+        self._unborn.discard(self._name)
         if is_retained:
             self._bd_seq = _bd_seq(payload) if self._bd_seq is None else self._bd_seq
             return
-        self._bd_seq, self._has_reported_alias = _bd_seq(payload), False
+        self._bd_seq = _bd_seq(payload)
         for device, scope in self._scopes.items():
             if device is not None:
                 scope.names, scope.types = {}, {}
@@ -122,7 +125,7 @@ class EdgeNode:
             self._notify("sparkplug.metrics_missing", born=who, metrics=names)
         at = self._time_of(payload)
         bad = [
-            (entry.tag, at or received.at, nan, Quality.BAD)
+            (entry.tag, at or received.at, nan, Quality.BAD, f"no metric {metric} in the birth")
             for metric in missing
             for entry in scope.wanted[metric]
         ]
@@ -143,7 +146,16 @@ class EdgeNode:
                 self._notify("sparkplug.device_dead", device=f"{self._name}/{device}")
             scope.state = BirthState.DEAD
             scope.last.clear()
-        return [(tag, at, nan, Quality.BAD) for s in scopes.values() for tag in s.tags()]
+        return [
+            (tag, at, nan, Quality.BAD, self._death(device))
+            for device, scope in scopes.items()
+            for tag in scope.tags()
+        ]
+
+    def _death(self, device: Device) -> str:
+        if device is None:
+            return f"the edge node {self._name} is dead"
+        return f"the device {self._name}/{device} is dead, or its edge node"
 
     # Values -----------------------------------------------------------------------------------
 
@@ -167,8 +179,9 @@ class EdgeNode:
             elif name in scope.wanted and not metric.is_historical:
                 # A birth has current values; their own times may be those of the last change.
                 own = at if is_birth or not self._source_time else metric.at or at
+                doubt = "" if is_certain else scope.doubt_now()
                 for entry in scope.wanted[name]:
-                    row = _row(metric, datatype, entry, own, received, is_certain=is_certain)
+                    row = _row(metric, datatype, entry, own, received, doubt)
                     _remember(scope, row)
                     rows.append(row)
         return rows
@@ -177,8 +190,8 @@ class EdgeNode:
         if scope.state is BirthState.BORN:
             why = "an alias is not in the birth"
             return self._mark_uncertain(why, received.at)
-        if not self._has_reported_alias:
-            self._has_reported_alias = True
+        if self._name not in self._unborn:
+            self._unborn.add(self._name)
             self._notify(
                 "sparkplug.aliases_unknown",
                 node=self._name,
@@ -192,23 +205,26 @@ def _row(
     metric: Metric,
     datatype: int,
     entry: MetricTag,
-    at: Nanos | None,
+    own: Nanos | None,
     received: ReceivedMessage,
-    *,
-    is_certain: bool,
+    doubt: str,
 ) -> Row:
     value = number_of(metric, datatype, entry.texts)
     quality = quality_of(metric)
-    if value is None or quality is Quality.BAD:
-        return entry.tag, received.at if at is None else at, nan, Quality.BAD
-    is_old = received.is_retained and (at is None or received.at - at > entry.period)
-    if is_old or not is_certain:
-        quality = Quality.UNCERTAIN
-    return entry.tag, received.at if at is None else at, value, quality
+    at = received.at if own is None else own
+    if value is None:
+        return entry.tag, at, nan, Quality.BAD, why_not(metric, datatype, entry.texts)
+    if quality is Quality.BAD:
+        return entry.tag, at, nan, quality, f"quality {metric.quality}, bad"
+    why = f"quality {metric.quality}, uncertain" if quality is Quality.UNCERTAIN else ""
+    if received.is_retained and (own is None or received.at - own > entry.period):
+        why = retained_reason(own)
+    why = doubt or why
+    return entry.tag, at, value, Quality.UNCERTAIN if why else Quality.GOOD, why
 
 
 def _remember(scope: Scope, row: Row) -> None:
-    tag, _, value, quality = row
+    tag, _, value, quality, _ = row
     if quality is Quality.BAD:
         scope.last.pop(tag, None)
     else:

@@ -56,8 +56,10 @@ class EdgeNodes:
             from connectors.mqtt.sparkplug.wire import parse  # loads a library that few lines need
 
             self._parse = parse
+        self.unborn: set[str] = set()
+        """Edge nodes that send aliases whose birth was not received."""
         self._nodes = {
-            name: EdgeNode(name, devices, notify, source_time=source_time)
+            name: EdgeNode(name, devices, notify, self.unborn, source_time=source_time)
             for name, devices in wanted.items()
         }
 

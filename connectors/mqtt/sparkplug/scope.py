@@ -6,6 +6,7 @@ from enum import Enum
 
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.values import SELF_DESCRIBING
+from connectors.mqtt.texts import TextNumbers
 from gateway.api.model import SECOND, Nanos
 
 Device = str | None
@@ -18,7 +19,7 @@ class MetricTag:
 
     tag: int
     period: Nanos = 5 * SECOND
-    texts: Mapping[str, float] | None = None
+    texts: TextNumbers | None = None
 
 
 class BirthState(Enum):
@@ -39,10 +40,16 @@ class Scope:
     names: dict[int, str] = field(default_factory=dict)
     types: dict[str, int] = field(default_factory=dict)
     last: dict[int, float] = field(default_factory=dict)
+    doubt: str = ""
+    """Why its values are uncertain since a message was missed."""
 
     def tags(self) -> Iterator[int]:
         """The tags that are read from it."""
         return (entry.tag for entries in self.wanted.values() for entry in entries)
+
+    def doubt_now(self) -> str:
+        """Why a value that does not describe itself is uncertain, in words for people."""
+        return self.doubt if self.state is BirthState.GAP else f"Sparkplug: {self.state.value}"
 
     def apply_birth(self, metrics: Sequence[Metric]) -> None:
         """Stores the names, aliases and types of a birth; an alias given twice is ignored."""

@@ -5,10 +5,11 @@ Promises
 - An integer of unknown type is not used: only the type tells whether 4294967295 means -1.
 """
 
-from collections.abc import Mapping
 from math import isfinite
 
 from connectors.mqtt.sparkplug.metrics import Metric
+from connectors.mqtt.texts import TextNumbers
+from connectors.mqtt.wording import not_a_number
 from gateway.api.model import Quality
 
 # Data type numbers: Sparkplug 3.0, section 6.4.16.
@@ -24,7 +25,7 @@ SELF_DESCRIBING = frozenset(("float_value", "double_value", "boolean_value", "st
 _GOOD, _BAD, _STALE = 192, 0, 500
 
 
-def number_of(metric: Metric, datatype: int, texts: Mapping[str, float] | None) -> float | None:
+def number_of(metric: Metric, datatype: int, texts: TextNumbers | None) -> float | None:
     """The value as a number, else None; `datatype` is 0 if unknown."""
     if metric.is_null or metric.kind is None:
         return None
@@ -35,7 +36,28 @@ def number_of(metric: Metric, datatype: int, texts: Mapping[str, float] | None) 
         return float(metric.raw) if fits else None
     if metric.kind == "boolean_value":
         return float(metric.raw) if datatype in _BOOLEAN else None
-    return texts.get(metric.raw) if texts and datatype in _TEXT else None
+    return texts.number(metric.raw) if texts and datatype in _TEXT else None
+
+
+def why_not(metric: Metric, datatype: int, texts: TextNumbers | None) -> str:
+    """Why a metric has no number, in words for people."""
+    if metric.is_null or metric.kind is None:
+        return "null" if metric.is_null else "no value, or one of a type that is not a number"
+    if metric.kind in _FIELD_BITS:
+        return _why_no_integer(datatype)
+    if metric.kind == "string_value" and datatype in _TEXT:
+        return texts.why_not(metric.raw) if texts else not_a_number(metric.raw)
+    if metric.kind in _FLOATS and not isfinite(metric.raw):
+        return not_a_number(float(metric.raw))
+    return f"{metric.kind} contradicts the metric's data type, number {datatype}"
+
+
+def _why_no_integer(datatype: int) -> str:
+    if datatype in _SIGNED | _UNSIGNED:
+        return "an integer beyond its type"
+    if datatype:
+        return f"an integer contradicts the metric's data type, number {datatype}"
+    return "an integer whose type is not known: neither the message nor a birth has it"
 
 
 def _integer(raw: int, field_bits: int, datatype: int) -> float | None:

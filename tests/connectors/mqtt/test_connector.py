@@ -342,7 +342,10 @@ async def test_a_probe_counts_the_tags_it_has_seen(broker, connector, publish):
     await publish(("a", b"1"), retain=True)
     probe = await connector(broker.port, tags).probe()
     assert probe.ok
-    assert probe.message.endswith("2 topics subscribed, 1 of 2 tags seen within 2 s")
+    assert probe.message.endswith(
+        "2 topics subscribed, 1 of 2 tags seen within 2 s; "
+        "a: a message that the broker kept, of unknown age"
+    )
     assert dict(probe.details) == {"topics": 2, "tags": 2, "seen": 1}
 
 
@@ -365,3 +368,71 @@ async def test_a_probe_without_a_broker_fails(connector):
     probe = await connector(servers.free_port(), {"a": {"topic": "a"}}).probe()
     assert not probe.ok
     assert "refused" in probe.message
+
+
+def kepware(*elements):
+    """What a gateway sends that publishes only the tags that have changed."""
+    values = [{"id": name, "v": value, "q": True, "t": NOON // 10**6} for name, value in elements]
+    return json.dumps({"timestamp": NOON // 10**6, "values": values}).encode()
+
+
+async def test_an_element_of_a_list_is_read_by_its_key_and_never_by_its_place(
+    broker, connector, publish, samples, events
+):
+    near = {"time_path": "t", "time_format": "ms", "quality_path": "q", "quality_good": [True]}
+    tags = {
+        name: {"topic": "iotgateway", "path": f"values[id=Ch1.Dev1.{name}].v"} | near
+        for name in ("Speed", "Temp")
+    }
+    speed, temp, other = ("Ch1.Dev1.Speed", 1121), ("Ch1.Dev1.Temp", 55.5), ("Ch1.Dev1.Level", 3)
+    async with connector(broker.port, tags).open() as batches:
+        for elements in ((speed, temp), (temp,), (temp, speed), (other, temp)):
+            await publish(("iotgateway", kepware(*elements)))
+        rows, taken = await samples(batches, 6)
+    assert [row[1] for row in rows if row[0] == 0] == [1121, 1121]
+    assert [row[1] for row in rows if row[0] == 1] == [55.5] * 4
+    assert {row[2:] for row in rows} == {(Quality.GOOD, NOON)}
+    assert sum(batch.unmatched for batch in taken) == 1
+    unmatched = [event for event in events if event["event"] == "mqtt.unmatched_element"]
+    assert [event["element"] for event in unmatched] == ["id=Ch1.Dev1.Level"]
+
+
+async def test_a_tag_that_its_topic_does_not_have_is_named_in_status_and_probe(
+    broker, connector, publish, samples, events
+):
+    tags = {"a": {"topic": "t", "path": "a"}, "b": {"topic": "t", "path": "valeu"}}
+    source = connector(broker.port, tags)
+    sentence = "b has not been in any message on t so far"
+    async with source.open() as batches:
+        await publish(("t", b'{"a": 1}'))
+        await samples(batches, 1)
+        assert source.diagnostics == [sentence]
+        await publish(("t", b'{"valeu": 1}'))
+        await samples(batches, 1)
+        assert source.diagnostics == []
+    assert [event["tag"] for event in events if event["event"] == "mqtt.tag_absent"] == ["b"]
+    await publish(("t", b'{"a": 1}'), retain=True)
+    assert sentence in (await source.probe()).message
+
+
+async def test_numbers_and_times_in_text_are_read_where_the_file_asks_for_it(
+    broker, connector, publish, samples
+):
+    timed = {"time_path": "at", "time_format": "%d.%m.%Y %H:%M:%S", "timezone": "Europe/Berlin"}
+    tags = {
+        "asked": {"topic": "t", "text": "number", "decimal": ",", "unit": "°C"} | timed,
+        "not_asked": {"topic": "t"} | timed,
+    }
+    payload = '{"value": "12,5 °C", "at": "01.01.2026 13:00:00"}'.encode()
+    async with connector(broker.port, tags).open() as batches:
+        await publish(("t", payload))
+        rows, taken = await samples(batches, 2)
+    assert rows[0] == (0, 12.5, Quality.GOOD, NOON)
+    assert (rows[1][2], rows[1][3]) == (Quality.BAD, NOON)
+    assert taken[0].reasons == {1: "text, not a number: '12,5 °C'"}
+
+
+async def test_a_refused_topic_gives_its_reason(guarded_broker, connector, samples):
+    async with connector(guarded_broker.port, {"secret": {"topic": "secret"}}).open() as batches:
+        _, taken = await samples(batches, 1)
+    assert taken[0].reasons == {0: "the broker refuses to subscribe to its topic"}

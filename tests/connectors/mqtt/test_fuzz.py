@@ -32,7 +32,7 @@ VARIANTS = 20
 TAGS = {
     "plain": {"topic": "plain", "path": ""},
     "value": {"topic": "json"},
-    "deep": {"topic": "json", "path": "a.0.b"},
+    "deep": {"topic": "json", "path": "a[0].b"},
     "timed": {"topic": "json", "time_path": "at", "time_format": "iso"},
     "ms": {"topic": "json", "time_path": "/at", "time_format": "ms"},
     "judged": {"topic": "json", "quality_path": "q", "quality_good": [192, "ok", True]},

@@ -50,7 +50,7 @@ def problems_of(tag=None, **options):
         ({"quality_good": [192]}, "quality_good", "add it"),
         ({"qos": 3}, "qos", "0, 1 or 2"),
         ({"time_format": "iso"}, "time_format", "there is no `time_path`"),
-        ({"time_path": "at", "time_format": "min"}, "time_format", "Input should be"),
+        ({"time_path": "at", "time_format": "min"}, "time_format", "must be one of"),
         ({"low": 5, "high": 1}, "high", "is below low (5)"),
         ({"patch": "v"}, "patch", "Extra inputs"),
     ],

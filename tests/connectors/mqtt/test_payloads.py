@@ -6,23 +6,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.mqtt.payloads import PayloadField, bad_batch, columns, decode, rows_of, steps
+from connectors.mqtt.paths import parse_path
+from connectors.mqtt.payloads import PayloadField, RelativePath, bad_batch, columns, rows_of
 from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
+from connectors.mqtt.texts import TextNumbers
+from connectors.mqtt.times import TimeForm
 from gateway.api.model import SECOND, Quality
 
-VALUE = PayloadField(0, ("value",))
+VALUE = PayloadField(0, ("value",), is_bad_if_absent=True)
 ROOT = PayloadField(0)
-TIMED = PayloadField(0, ("value",), ("at",), "iso")
 NOON = 1_767_268_800 * SECOND  # 2026-01-01T12:00:00Z
+ARRIVAL = 5
+
+
+def timed(form, path=("value",)):
+    at = RelativePath(("at",))
+    return PayloadField(0, path, time=at, time_form=TimeForm(form), is_bad_if_absent=True)
+
+
+TIMED = timed("iso")
+
+
+def arrival(payload, topic="t", *, at=ARRIVAL, is_retained=False):
+    size = len(topic) + len(payload or b"")
+    return ReceivedMessage(at, topic, payload, size, is_retained)
 
 
 def one(payload, field=VALUE):
-    (decoded,) = decode(payload, [field])
-    return decoded
+    """Value, time, quality and reason of the only sample."""
+    ((tag, at, value, quality, reason),) = rows_of(arrival(payload), [field])
+    assert (tag, bool(reason)) == (field.tag, quality is not Quality.GOOD)
+    return value, at, quality, reason
 
 
-def is_bad(decoded):
-    return math.isnan(decoded.value) and decoded.at is None and decoded.quality is Quality.BAD
+def is_bad(sample, at=ARRIVAL):
+    value, time, quality, _ = sample
+    return math.isnan(value) and time == at and quality is Quality.BAD
 
 
 @pytest.mark.parametrize(
@@ -30,7 +49,7 @@ def is_bad(decoded):
     [
         (b'{"value": 21.5}', "value", 21.5),
         (b'\xef\xbb\xbf{"value": 21.5}', "value", 21.5),
-        (b'{"a": {"b": [1, {"c": -3}]}}', "a.b.1.c", -3.0),
+        (b'{"a": {"b": [1, {"c": -3}]}}', "a.b[1].c", -3.0),
         (b'{"0": 7}', "0", 7.0),
         (b'{"value": true}', "value", 1.0),
         (b"false", "", 0.0),
@@ -40,8 +59,8 @@ def is_bad(decoded):
     ],
 )
 def test_a_value_is_read_at_its_path(payload, path, value):
-    field = PayloadField(0, tuple(path.split(".")) if path else ())
-    assert one(payload, field) == (value, None, Quality.GOOD)
+    field = PayloadField(0, parse_path(path))
+    assert one(payload, field) == (value, ARRIVAL, Quality.GOOD, "")
 
 
 @pytest.mark.parametrize(
@@ -88,12 +107,12 @@ def test_any_bytes_give_a_finite_good_value_or_a_bad_nan(payload):
         ROOT,
         VALUE,
         TIMED,
-        PayloadField(0, (), (), "ns"),
-        PayloadField(0, (), (), "iso"),
+        timed("ns", ()),
+        timed("iso", ()),
     ):
-        decoded = one(payload, field)
-        assert math.isfinite(decoded.value) is (decoded.quality is Quality.GOOD)
-        assert math.isnan(decoded.value) is (decoded.quality is Quality.BAD)
+        value, _, quality, _ = one(payload, field)
+        assert math.isfinite(value) is (quality is Quality.GOOD)
+        assert math.isnan(value) is (quality is Quality.BAD)
 
 
 _json = st.recursive(
@@ -105,17 +124,17 @@ _json = st.recursive(
 
 @given(_json, st.sampled_from(["ns", "us", "ms", "s", "iso"]))
 def test_any_json_gives_the_value_that_is_in_it_or_none(document, form):
-    decoded = one(json.dumps(document).encode(), PayloadField(0, ("value",), ("at",), form))
-    if decoded.quality is Quality.GOOD:
-        assert decoded.value == float(document["value"])
-        assert 0 <= decoded.at < 2**63
+    value, at, quality, _ = one(json.dumps(document).encode(), timed(form))
+    assert 0 <= at < 2**63
+    if quality is Quality.GOOD:
+        assert value == float(document["value"])
     else:
-        assert is_bad(decoded)
+        assert math.isnan(value)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_comes_back_as_it_was_sent(value):
-    assert one(json.dumps({"value": value}).encode()).value == value
+    assert one(json.dumps({"value": value}).encode())[0] == value
 
 
 @pytest.mark.parametrize(
@@ -129,11 +148,18 @@ def test_a_number_comes_back_as_it_was_sent(value):
         ("2026-01-01T12:00:00Z", "iso", NOON),
         ("2026-01-01T14:00:00.25+02:00", "iso", NOON + SECOND // 4),
         ("2026-01-01T12:00:00", "iso", NOON),
+        (str(NOON // 10**6), "ms", NOON),
+        ("1767268800.25", "s", NOON + SECOND // 4),
+        ("01.01.2026 12:00:00", "%d.%m.%Y %H:%M:%S", NOON),
+        ("2026-01-01T12:00:00,25Z", "iso", NOON + SECOND // 4),
+        ("2026-01-01 12:00:00+00:00", "iso", NOON),
+        ({"timeInSeconds": NOON // SECOND, "offsetInNanos": 7}, "s", NOON + 7),
+        ({"seconds": str(NOON // SECOND), "nanos": 7}, "s", NOON + 7),
     ],
 )
 def test_the_time_of_the_measurement_is_read_in_its_format(at, form, expected):
     payload = json.dumps({"value": 1, "at": at}).encode()
-    assert one(payload, PayloadField(0, ("value",), ("at",), form)) == (1.0, expected, Quality.GOOD)
+    assert one(payload, timed(form)) == (1.0, expected, Quality.GOOD, "")
 
 
 @pytest.mark.parametrize("form", ["ns", "us", "ms", "s", "iso"])
@@ -142,17 +168,16 @@ def test_the_time_of_the_measurement_is_read_in_its_format(at, form, expected):
 )
 def test_a_time_that_cannot_be_read_makes_the_sample_bad_and_is_not_replaced(at, form):
     payload = json.dumps({"value": 1, "at": at}).encode()
-    assert is_bad(one(payload, PayloadField(0, ("value",), ("at",), form)))
+    assert is_bad(one(payload, timed(form)))
 
 
-def arrival(payload, topic="t", *, at=5, is_retained=False):
-    size = len(topic) + len(payload)
-    return ReceivedMessage(at, topic, payload, size, is_retained)
+def test_a_bad_value_keeps_its_own_time():
+    assert is_bad(one(b'{"value": null, "at": "2026-01-01T12:00:00Z"}', TIMED), NOON)
 
 
 def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_period():
     payload = b'{"value": 1, "at": "2026-01-01T12:00:00Z"}'
-    fields = [VALUE, TIMED, PayloadField(0, ("none",))]
+    fields = [VALUE, TIMED, PayloadField(0, ("none",), is_bad_if_absent=True)]
     young, old = NOON + TIMED.period, NOON + TIMED.period + 1
     for at, quality in ((young, Quality.GOOD), (old, Quality.UNCERTAIN)):
         rows = rows_of(arrival(payload, at=at, is_retained=True), fields)
@@ -161,10 +186,11 @@ def test_a_retained_message_is_good_only_if_its_own_time_is_younger_than_the_per
 
 
 def test_a_bad_batch_has_a_bad_sample_of_each_tag():
-    batch = bad_batch([3, 1], 7)
+    batch = bad_batch({3: "refused", 1: "refused"}, 7)
     assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 1], [7, 7])
     assert np.isnan(batch.value).all()
     assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
+    assert batch.reasons == {3: "refused", 1: "refused"}
 
 
 def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
@@ -173,22 +199,8 @@ def test_a_payload_is_parsed_once_for_all_tags_of_its_topic(monkeypatch):
     calls = []
     real = payloads.parse
     monkeypatch.setattr(payloads, "parse", lambda given: calls.append(given) or real(given))
-    assert len(decode(b"{}", [VALUE, VALUE, ROOT])) == 3
+    assert len(rows_of(arrival(b"{}"), [VALUE, VALUE, ROOT])) == 3
     assert calls == [b"{}"]
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("", ()),
-        ("a.0.b", ("a", "0", "b")),
-        ("/a.b/0", ("a.b", "0")),
-        ("/a~1b/~0c/~01", ("a/b", "~c", "~1")),
-        ("/", ("",)),
-    ],
-)
-def test_a_path_has_dots_or_is_a_json_pointer(path, expected):
-    assert steps(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -208,18 +220,17 @@ def test_a_path_has_dots_or_is_a_json_pointer(path, expected):
     ],
 )
 def test_a_value_is_good_only_if_its_quality_is_listed(quality, good, is_good):
-    field = PayloadField(0, ("value",), quality_path=("q",), quality_good=good)
+    field = PayloadField(0, ("value",), quality=RelativePath(("q",)), quality_good=good)
     assert is_bad(one(b'{"value": 1, "q": ' + quality.encode() + b"}", field)) is not is_good
 
 
 def test_a_value_without_the_quality_it_should_have_is_bad():
-    assert is_bad(
-        one(b'{"value": 1}', PayloadField(0, ("value",), quality_path=("q",), quality_good=(1,)))
-    )
+    field = PayloadField(0, ("value",), quality=RelativePath(("q",)), quality_good=(1,))
+    assert is_bad(one(b'{"value": 1}', field))
 
 
 def test_columns_have_the_types_of_a_batch_even_if_empty():
-    for rows in ([(1, 5, 2.5, Quality.GOOD)], []):
+    for rows in ([(1, 5, 2.5, Quality.GOOD, "")], []):
         batch = columns(rows, wire_bytes=9, lost=4, unmatched=2)
         parts = (batch.tag, batch.at, batch.value, batch.quality)
         assert [column.dtype for column in parts] == [np.int32, np.int64, np.float64, np.uint8]
@@ -242,5 +253,70 @@ def test_columns_have_the_types_of_a_batch_even_if_empty():
     ],
 )
 def test_a_text_is_its_number_in_the_enumeration(payload, path, value):
-    decoded = one(payload, PayloadField(0, steps(path), texts={"ON": 1.0, "OFF": 0.0}))
-    assert is_bad(decoded) if value is None else decoded.value == value
+    texts = TextNumbers({"ON": 1.0, "OFF": 0.0})
+    sample = one(payload, PayloadField(0, parse_path(path), texts=texts))
+    assert is_bad(sample) if value is None else sample[0] == value
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"value": "OK"}', "text, not a number: 'OK'"),
+        (b'{"value": "21.5"}', "a number as text: `text: number` reads it"),
+        (b'{"value": ""}', "an empty text, not a number"),
+        (b'{"value": null}', "null"),
+        (b'{"value": NaN}', "nan is no finite number"),
+        (b'{"value": -Infinity}', "-inf is no finite number"),
+        (b'{"value": 1e999}', "inf is no finite number"),
+        (b'{"value": ' + b"9" * 400 + b"}", "too large for a number"),
+        (b'{"value": {}}', "an object, not a number"),
+        (b'{"value": [1]}', "a list, not a number"),
+        (b'{"other": 1}', "no `value` in the message"),
+        (b"offline", "text: 'offline', not an object with `value`"),
+        (b"[1]", "a list, not an object with `value`: select an element by its key"),
+        (b"21.5", "a number, not an object with `value`"),
+        (b'{"value": 1', "broken JSON"),
+        (b"", "an empty message"),
+        (b"\xff", "a payload not in UTF-8"),
+        ('{"value": 1}'.encode("utf-16"), "a payload in UTF-16, not UTF-8"),
+        ('{"value": 1, "u": "°C"}'.encode("latin-1"), "a payload not in UTF-8"),
+        (None, "a payload longer than 1 MiB"),
+        (b"[" * 100_000, "JSON that is nested too deeply"),
+        (json.dumps({"value": "x" * 99}).encode(), f"text, not a number: '{'x' * 39}…'"),
+        (b'{"value": "a\\u0007\\u202e"}', "text, not a number: 'a\\x07\\u202e'"),
+    ],
+)
+def test_a_bad_sample_says_why(payload, reason):
+    assert one(payload)[3] == reason
+
+
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [
+        ("yesterday", "time cannot be read as iso: 'yesterday'"),
+        ("29.11.2026", "time cannot be read as iso: '99.99.9999' (9: a digit)"),
+        (17, "time cannot be read as iso: a number"),
+        (None, "time cannot be read as iso: null"),
+    ],
+)
+def test_an_unreadable_time_is_shown_by_its_form(at, reason):
+    assert one(json.dumps({"value": 1, "at": at}).encode(), TIMED)[3] == reason
+
+
+@pytest.mark.parametrize(
+    ("quality", "reason"),
+    [("bad", "quality 'bad'"), (0, "quality 0"), (None, "quality null"), (False, "quality false")],
+)
+def test_a_bad_quality_is_shown(quality, reason):
+    field = PayloadField(0, ("value",), quality=RelativePath(("q",)), quality_good=(192,))
+    assert one(json.dumps({"value": 1, "q": quality}).encode(), field)[3] == reason
+
+
+def test_the_reason_of_a_batch_is_that_of_the_newest_sample():
+    good, bad, gone = ((0, at, 1.0, q, why) for at, q, why in NEWEST)
+    assert columns([bad, good, gone]).reasons == {0: "gone"}
+    assert columns([gone, bad]).reasons == {0: "gone"}
+    assert columns([bad, good]).reasons == {}
+
+
+NEWEST = [(2, Quality.GOOD, ""), (1, Quality.BAD, "null"), (3, Quality.BAD, "gone")]

@@ -52,14 +52,16 @@ class Sender:
         rows = self.node.handle(kind, device, Payload(at, self.seq, metrics), arrival)
         self.rows = rows
         return [
-            (tag, None if math.isnan(value) else value, quality) for tag, _, value, quality in rows
+            (tag, None if math.isnan(value) else value, quality)
+            for tag, _, value, quality, _ in rows
         ]
 
     def garbage(self, kind):
         device = "pump" if kind.startswith("D") else None
         arrival = ReceivedMessage(NOON + 5, "t", b"", 1, False)
         return [
-            (tag, quality) for tag, _, _, quality in self.node.handle(kind, device, None, arrival)
+            (tag, quality)
+            for tag, _, _, quality, _ in self.node.handle(kind, device, None, arrival)
         ]
 
     def born(self):

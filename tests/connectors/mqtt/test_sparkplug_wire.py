@@ -7,6 +7,7 @@ from sparkplug import BOOLEAN, DOUBLE, FLOAT, INT32, INT64, STRING, UINT16, UINT
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.values import number_of, quality_of
 from connectors.mqtt.sparkplug.wire import parse
+from connectors.mqtt.texts import TextNumbers
 from gateway.api.model import Quality
 
 INT8, INT16, UINT8, UINT32, DATE_TIME, TEXT, DATA_SET = 1, 2, 5, 7, 13, 14, 16
@@ -107,7 +108,7 @@ def metric(kind, raw, **other):
     ],
 )
 def test_a_value_is_decoded_by_its_type_or_none(kind, raw, datatype, value):
-    assert number_of(metric(kind, raw), datatype, {"ON": 1.0}) == value
+    assert number_of(metric(kind, raw), datatype, TextNumbers({"ON": 1.0})) == value
 
 
 def test_a_null_has_no_value_whatever_its_other_fields():

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.mqtt import MqttConnector, MqttOptions
-from connectors.mqtt.payloads import PayloadField
+from connectors.mqtt.payloads import PayloadField, RelativePath
+from connectors.mqtt.times import TimeForm
 from connectors.mqtt.topics import covers, plan_of, without_overlap
 
 
@@ -24,7 +25,10 @@ def test_tags_are_numbered_by_their_order_in_the_file():
         }
     )
     assert plan_of(options).fields == {
-        "x": [PayloadField(0, ("p", "q")), PayloadField(2, ("value",), ("at",), "ms")],
+        "x": [
+            PayloadField(0, ("p", "q")),
+            PayloadField(2, ("value",), RelativePath(("at",)), TimeForm("ms")),
+        ],
         "y": [PayloadField(1, period=10**9)],
     }
 

@@ -21,7 +21,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors.mqtt.connection_errors import closed_early, connection_lost, connection_refused
+from connectors.mqtt.connection_errors import (
+    WEBSOCKET_PATH,
+    closed_early,
+    connection_lost,
+    connection_refused,
+    not_connected,
+)
 from connectors.mqtt.options import MqttOptions, Tls
 from connectors.mqtt.receive_queue import ReceivedMessage, ReceiveQueue
 from gateway.api.contracts import AndonError, ConfigError, SourceLost
@@ -179,6 +185,8 @@ def _client(
         username=options.username,
         password=options.password.resolve() if options.password else None,
         identifier=client_id,
+        transport=options.transport,
+        websocket_path=options.path or WEBSOCKET_PATH,
         keepalive=options.keepalive // SECOND,
         tls_context=_context(options.tls, config) if options.tls else None,
         queue_type=make_queue,
@@ -253,7 +261,7 @@ def _connect_error(error: Exception, options: MqttOptions, client_id: str) -> An
         return closed_early(where)
     code, reason = _reason(error)
     if not code:
-        return SourceLost(f"{where}: {reason}")
+        return not_connected(reason, options)
     return connection_refused(code, reason, options, client_id)
 
 

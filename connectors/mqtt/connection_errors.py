@@ -6,6 +6,8 @@ Promises
 - No password is ever part of a message.
 """
 
+import re
+
 from connectors.mqtt.options import MqttOptions
 from gateway.api.contracts import AndonError, ConfigError, SourceLost
 from gateway.api.options import format_duration
@@ -16,6 +18,10 @@ WAIT_S = 10.0
 CLOSED_EARLY_S = 3.0
 """Wait after a broker closed the connection without a reason: it may be starting, or full."""
 
+WEBSOCKET_PATH = "/mqtt"
+_WEBSOCKET = "WebSocket handshake error"
+# The system's errors of name look-ups have negative numbers.
+_NAME_ERROR = re.compile(r"\[Errno -\d+\] (.*)")
 # Reason codes of MQTT 5, section 2.4; paho translates the five of 3.1.1 into them.
 _LOGIN, _RIGHTS, _BANNED, _METHOD = 134, 135, 138, 140
 _VERSION, _CLIENT_ID = 132, 133
@@ -48,8 +54,21 @@ def connection_refused(code: int, reason: str, options: MqttOptions, client_id: 
 def closed_early(where: str) -> SourceLost:
     """The error for a connection that the broker closed before responding."""
     why = "the broker closed the connection before responding"
-    hint = "too many clients, or does it require `tls`?"
+    hint = "too many clients, or does it require `tls` or `transport: websockets`?"
     return SourceLost(f"{where}: {why}: {hint}", wait=CLOSED_EARLY_S)
+
+
+def not_connected(reason: str, options: MqttOptions) -> SourceLost:
+    """The error for a connection that was not made; `reason` is the library's or the system's."""
+    where = f"{options.host}:{options.resolved_port}"
+    if reason.startswith(_WEBSOCKET):
+        path = options.path or WEBSOCKET_PATH
+        why = f"there is no websocket for MQTT at {path}: check `port`, `path` and `tls`"
+        return SourceLost(f"{where}: {why}")
+    if name_error := _NAME_ERROR.match(reason):
+        why = f"the name {options.host} cannot be resolved: {name_error[1].lower()}"
+        return SourceLost(f"{where}: {why}")
+    return SourceLost(f"{where}: {reason}")
 
 
 def connection_lost(code: int, reason: str, options: MqttOptions) -> SourceLost:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
+import foreign
 import pytest
 import servers
 from patience import PATIENCE
@@ -31,6 +32,15 @@ def encrypted_broker(tmp_path):
     subprocess.run([*make, "-keyout", "key.pem", "-out", "ca.pem"], cwd=tmp_path, check=True)
     files = f"certfile {tmp_path / 'ca.pem'}\nkeyfile {tmp_path / 'key.pem'}"
     with servers.mosquitto(tmp_path, f"user root\n{files}") as server:
+        yield server
+
+
+@pytest.fixture
+def bridge(broker, tmp_path):
+    """A websocket in front of the broker; it is at /mqtt."""
+    folder = tmp_path / "bridge"
+    folder.mkdir()
+    with foreign.node_server(folder, "websocket_bridge.js", str(broker.port)) as server:
         yield server
 
 

@@ -429,7 +429,7 @@ async def test_numbers_and_times_in_text_are_read_where_the_file_asks_for_it(
         rows, taken = await samples(batches, 2)
     assert rows[0] == (0, 12.5, Quality.GOOD, NOON)
     assert (rows[1][2], rows[1][3]) == (Quality.BAD, NOON)
-    assert taken[0].reasons == {1: "text, not a number: '12,5 °C'"}
+    assert taken[0].reasons == {1: "text, not a number: '99,9 °C' (9: a digit)"}
 
 
 async def test_a_refused_topic_gives_its_reason(guarded_broker, connector, samples):

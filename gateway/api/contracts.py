@@ -170,6 +170,18 @@ class Local(Protocol):
     is_local: bool
 
 
+@runtime_checkable
+class KeepsConnection(Protocol):
+    """An optional capability of a sink: it keeps a connection, which is tried while it is idle."""
+
+    ping_every: float
+    """After this many seconds without a batch the gateway calls `ping`."""
+
+    async def ping(self) -> None:
+        """Connects if there is no connection, else has the server respond; SinkUnavailable."""
+        ...
+
+
 class Detector(Protocol):
     """Turns windows into scores. Pure and synchronous: no clock, and no I/O once it is built.
 

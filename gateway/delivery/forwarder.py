@@ -10,6 +10,8 @@ Promises
   must fix the fault.
 - A byte budget (core/byte_budget.py) limits clips and summaries, never alerts: when it is spent
   they wait for the next full hour, and a backlog that would not fit into that either is merged.
+- The connection that a sink keeps is tried while it is idle, so that its loss shows before an alert
+  needs it.
 - Points that a sink will never take become dead letters; later points are still sent.
 - A sink that goes away is logged once, again when a human must help for another reason, and once
   when it is back.
@@ -25,7 +27,7 @@ from typing import Protocol
 import structlog
 
 from gateway.api.cancellation import heed_cancellation
-from gateway.api.contracts import Local, Sink, SinkRejected, SinkUnavailable
+from gateway.api.contracts import KeepsConnection, Local, Sink, SinkRejected, SinkUnavailable
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.errors import BufferRefused
 from gateway.core.byte_budget import Budget
@@ -82,6 +84,8 @@ class Forwarder:
         self._sink, self._buffer = sink, buffer
         self._budget, self._pace = budget or Budget(), pace or Pace()
         self._clock, self._timer, self._linger = clock, timer, linger
+        self._seen: float | None = None
+        """When the sink last responded, on the timer."""
 
     @property
     def up(self) -> bool:
@@ -173,11 +177,33 @@ class Forwarder:
     async def _wait_for_work(self, lowest: Kind) -> None:
         # Clips that exceed the budget are sent in the next hour, even if no news arrive.
         renewed = None if lowest is Kind.CLIP else self._budget.renewed_in(self._clock())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(renewed):
+        waits = [wait for wait in (renewed, self._ping_in()) if wait is not None]
+        try:
+            async with asyncio.timeout(min(waits, default=None)):
                 news = await self._buffer.wait_for_news(self.name)
-            if Kind.ALERT not in news:
-                await self._wait_for_alert(self._linger)
+        except TimeoutError:
+            await self._ping()
+            return
+        if Kind.ALERT not in news:
+            await self._wait_for_alert(self._linger)
+
+    def _ping_in(self) -> float | None:
+        """The seconds until the idle sink is to be tried; None if it keeps no connection."""
+        if not isinstance(self._sink, KeepsConnection):
+            return None
+        idle = None if self._seen is None else self._timer() - self._seen
+        return 0.0 if idle is None else max(0.0, self._sink.ping_every - idle)
+
+    async def _ping(self) -> None:
+        if self._ping_in() != 0.0 or not isinstance(self._sink, KeepsConnection):
+            return
+        try:
+            await self._sink.ping()
+        except SinkUnavailable as error:
+            await self._back_off(error)
+        else:
+            self._pace.after_success(0, 0.0)
+            self._note_back()
 
     async def _wait_for_alert(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -217,6 +243,7 @@ class Forwarder:
         self.tally.note_sent(batch, self._clock())
 
     def _note_back(self) -> None:
+        self._seen = self._timer()
         away = self.tally.note_answer(self._clock())
         if away is not None:
             log.info("sink.back", sink=self.name, away_s=away)

@@ -2,7 +2,8 @@
 
 Promises
 - Only alerts are sent. Each is acknowledged by the broker (QoS 1) before it is forgotten.
-- The first alert opens the connection, which is kept; a lost one is reported, not repaired here.
+- The connection is opened at the start and kept. While there is nothing to send the broker is
+  pinged, so that a lost connection is known within `keepalive`; it is reported, not repaired here.
 """
 
 import asyncio
@@ -12,19 +13,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from string import Formatter
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.line_protocol import decode
-from gateway.api.model import SECOND, Envelope, Kind, Point, Probe
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, Probe
 from gateway.api.options import PositiveDuration, Secret
 from gateway.sinks.file import iso
+from gateway.sinks.mqtt_errors import DEFAULT_PATH, unavailable
 from gateway.sinks.tls import TlsOptions, client_context
 
 PLACEHOLDERS = ("site", "line", "detector", "severity")
-# MQTT 3.1.1: bad user name or password, not authorised; MQTT 5: the same as reason codes.
-_REFUSED = (4, 5, 134, 135)
+_PING_TOPIC = "andon/are-you-there"
+_DISCONNECT_S = 1.0
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 
 
@@ -35,7 +37,13 @@ class MqttSinkOptions(TlsOptions):
     host: Host
     """The broker."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """1883, or 8883 with tls, if not given."""
+    """1883, or 8883 with tls, if not given; of websockets 80, or 443 with tls."""
+    transport: Literal["tcp", "websockets"] = "tcp"
+    """tcp, or websockets where the broker is reachable by ws:// or wss:// (with tls) alone."""
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(
+        default=None, validate_default=True
+    )
+    """The path of the websocket; /mqtt if not given."""
     username: str | None = None
     """The user name; anonymous if not given."""
     password: Secret | None = None
@@ -48,6 +56,8 @@ class MqttSinkOptions(TlsOptions):
     """Whether the broker keeps the last alert of a topic for those who subscribe later."""
     timeout: PositiveDuration = 10 * SECOND
     """The time limit for connecting, and for the acknowledgement of one alert."""
+    keepalive: PositiveDuration = 10 * SECOND
+    """While there is nothing to send, a lost connection is known within this time."""
 
     @model_validator(mode="after")
     def _needs_tls_for_certificates(self) -> Self:
@@ -61,6 +71,20 @@ class MqttSinkOptions(TlsOptions):
             raise ValueError("MQTT allows no password without a `username`: add one")
         return self
 
+    @field_validator("path")
+    @classmethod
+    def _belongs_to_a_websocket(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("transport", "websockets") != "websockets":
+            raise ValueError("is of websockets: add `transport: websockets`")
+        return path
+
+    @field_validator("keepalive")
+    @classmethod
+    def _is_whole_seconds(cls, keepalive: Nanos) -> Nanos:
+        if keepalive % SECOND or not 2 * SECOND <= keepalive <= 65535 * SECOND:
+            raise ValueError("must be whole seconds, 2s to 65535s")
+        return keepalive
+
     @field_validator("topic")
     @classmethod
     def _is_topic(cls, topic: str) -> str:
@@ -72,6 +96,12 @@ class MqttSinkOptions(TlsOptions):
             raise ValueError("a topic to publish to must not be empty or contain + or #")
         return topic
 
+    @property
+    def resolved_port(self) -> int:
+        """The port, with the default filled in."""
+        plain, encrypted = (80, 443) if self.transport == "websockets" else (1883, 8883)
+        return self.port or (encrypted if self.tls else plain)
+
 
 def to_message(point: Point, template: str) -> tuple[str, bytes]:
     """The topic and the JSON payload of an alert: tags, fields and `time` in one object."""
@@ -81,19 +111,20 @@ def to_message(point: Point, template: str) -> tuple[str, bytes]:
 
 
 class MqttSink:
-    """Keeps one connection, opened by the first write."""
+    """Keeps one connection, opened by the first write or ping."""
 
     Options: ClassVar[type[MqttSinkOptions]] = MqttSinkOptions
     accepts = frozenset({Kind.ALERT})
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options, self._places = name, options, places
-        self._port = options.port or (8883 if options.tls else 1883)
+        self._port = options.resolved_port
+        self.ping_every = options.keepalive / SECOND / 2
         self._client: Any = None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Connects at the first write only; disconnects at the end."""
+        """Opens nothing yet; disconnects at the end."""
         try:
             yield
         finally:
@@ -105,7 +136,7 @@ class MqttSink:
 
         sent, invalid = 0, list[int]()
         try:
-            client = self._client or await self._connect()
+            client = await self._connected()
             for index, envelope in enumerate(batch):
                 try:
                     topic, payload = to_message(decode(envelope.body), self._options.topic)
@@ -121,11 +152,27 @@ class MqttSink:
             raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=sent)
         return sent
 
+    async def ping(self) -> None:
+        """Connects if there is no connection, else has the broker respond; SinkUnavailable."""
+        import aiomqtt
+
+        try:
+            client = await self._connected()
+            # The library has no public ping; this is the smallest request that must be answered.
+            await client.unsubscribe(_PING_TOPIC, timeout=self.ping_every)
+        except aiomqtt.MqttError as error:
+            await self._disconnect()
+            raise self._away(error) from error
+
     def _away(self, error: Exception, sent: int = 0) -> SinkUnavailable:
-        code = getattr(error, "rc", None)
-        refused = getattr(code, "value", code) in _REFUSED
-        where = f"{self._options.host}:{self._port}"
-        return SinkUnavailable(f"{where}: {error}", needs_human=refused, sent_bytes=sent)
+        return unavailable(error, self._options.host, self._port, self._options.path, sent)
+
+    async def _connected(self) -> Any:
+        """The connection, a new one if there is none or it has ended."""
+        # A connection that the broker closed while nothing was sent.
+        if self._client is not None and self._client._disconnected.done():  # noqa: SLF001
+            await self._disconnect()
+        return self._client or await self._connect()
 
     async def _connect(self) -> Any:
         import aiomqtt
@@ -141,7 +188,10 @@ class MqttSink:
             username=options.username,
             password=password,
             tls_context=client_context(options, self._places) if options.tls else None,
+            transport=options.transport,
+            websocket_path=options.path or DEFAULT_PATH,
             timeout=options.timeout / SECOND,
+            keepalive=options.keepalive // SECOND,
         )
         try:
             # The library would look the name up in a thread, without an end or an error of its own.
@@ -157,6 +207,7 @@ class MqttSink:
 
         client, self._client = self._client, None
         if client is not None:
+            client.timeout = min(client.timeout, _DISCONNECT_S)
             # If the link is gone already, a clean disconnect is impossible.
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)

@@ -307,3 +307,47 @@ async def test_a_batch_is_sent_again_if_the_buffer_refuses_its_ack(buffer, monke
         await buffer.append(points(A, "a1"))
         assert await next_call(sink) == await next_call(sink) == ["a1"]
         await empty(buffer)
+
+
+class KeptConnection(FakeSink):
+    """A sink whose connection is tried while it is idle; `lost` says why it is lost."""
+
+    ping_every = 0.01
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.lost, self.pings = None, 0
+
+    async def ping(self):
+        self.pings += 1
+        if self.lost is not None:
+            raise self.lost
+
+
+async def test_a_lost_connection_shows_before_an_alert_needs_it(buffer):
+    sink = KeptConnection()
+    with structlog.testing.capture_logs() as logs:
+        async with forwarding(buffer, sink) as forwarder:
+            await until(lambda: sink.pings > 2)
+            assert forwarder.up
+            sink.lost = SinkUnavailable("the broker does not respond")
+            await until(lambda: not forwarder.up)
+            assert forwarder.error == "the broker does not respond"
+            assert not forwarder.facts()["needs_human"]
+            sink.lost = None
+            await until(lambda: forwarder.up)
+            await buffer.append(points(A, "a"))
+            assert await asyncio.wait_for(sink.calls.get(), PATIENCE) == ["a"]
+    events = [entry["event"] for entry in logs if entry["event"].startswith("sink.")]
+    assert events == ["sink.away", "sink.back"]
+
+
+async def test_a_sink_that_delivers_is_not_pinged(buffer):
+    sink = KeptConnection()
+    sink.ping_every = PATIENCE
+    async with forwarding(buffer, sink):
+        await until(lambda: sink.pings == 1)
+        for number in range(20):
+            await buffer.append(points(A, f"a{number}"))
+            await asyncio.wait_for(sink.calls.get(), PATIENCE)
+    assert sink.pings == 1

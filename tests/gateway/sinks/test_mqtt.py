@@ -1,11 +1,16 @@
 import asyncio
+import gc
 import json
+import signal
+import time
 from contextlib import asynccontextmanager
 
 import aiomqtt
+import foreign
 import pytest
 import servers
 from patience import PATIENCE
+from proxy import Proxy
 from pydantic import ValidationError
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
@@ -80,9 +85,29 @@ def test_only_alerts_are_accepted():
 def test_the_port_follows_from_encryption():
     ports = [
         MqttSink("p", MqttSinkOptions(host="h", **options), Places(None, None))._port
-        for options in ({}, {"tls": True}, {"tls": True, "port": 1})
+        for options in (
+            {},
+            {"tls": True},
+            {"tls": True, "port": 1},
+            {"transport": "websockets"},
+            {"transport": "websockets", "tls": True},
+        )
     ]
-    assert ports == [1883, 8883, 1]
+    assert ports == [1883, 8883, 1, 80, 443]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": "/mqtt"}, "add `transport: websockets`"),
+        ({"transport": "websockets", "path": "mqtt"}, "match pattern"),
+        ({"keepalive": "1500ms"}, "whole seconds"),
+        ({"keepalive": "1s"}, "2s to 65535s"),
+    ],
+)
+def test_a_wrong_setting_is_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        MqttSinkOptions(host="h", **options)
 
 
 async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
@@ -155,3 +180,102 @@ async def test_a_probe_checks_that_the_broker_is_reachable(broker):
         assert (await sink.probe()).ok
     async with opened(servers.free_port()) as sink:
         assert not (await sink.probe()).ok
+
+
+async def test_a_connection_that_the_broker_dropped_while_idle_is_no_call_for_a_human(broker):
+    async with opened(broker.port) as sink:
+        await sink.ping()
+        await asyncio.to_thread(broker.stop)
+        with pytest.raises(SinkUnavailable, match=r"127\.0\.0\.1") as caught:
+            await sink.ping()
+        assert not caught.value.needs_human
+        with pytest.raises(SinkUnavailable, match="refused") as caught:
+            await sink.write([ALERT])
+        assert not caught.value.needs_human
+        await asyncio.to_thread(broker.start)
+        await sink.ping()
+
+
+async def test_a_connection_that_broke_unnoticed_is_replaced_for_the_next_alert(broker):
+    async with opened(broker.port) as sink:
+        await sink.write([ALERT])
+        await asyncio.to_thread(broker.stop)
+        await asyncio.to_thread(broker.start)
+        async with listening(broker) as messages:
+            assert sink._client is not None
+            await until(sink._client._disconnected.done)
+            await sink.write([ALERT])
+            await received(messages, 1)
+
+
+async def test_a_lost_publication_is_no_refused_login(broker, monkeypatch):
+    async with opened(broker.port) as sink:
+        await sink.write([ALERT])
+        await asyncio.to_thread(broker.stop)
+        monkeypatch.setattr(sink, "_connected", lambda: _immediately(sink._client))
+        await until(sink._client._disconnected.done)
+        with pytest.raises(SinkUnavailable, match="the connection to the broker was lost") as lost:
+            await sink.write([ALERT])
+    assert not lost.value.needs_human
+
+
+async def _immediately(value):
+    return value
+
+
+@pytest.mark.parametrize("fault", ["frozen", "half-open", "black hole"])
+async def test_a_broker_that_does_not_respond_is_known_within_the_keepalive(broker, fault):
+    async with Proxy(broker.port) as proxy, opened(proxy.port, keepalive="2s") as sink:
+        await sink.ping()
+        if fault == "frozen":
+            broker.signal(signal.SIGSTOP)
+        elif fault == "half-open":
+            proxy.forget()
+        else:
+            proxy.hold()
+        began = time.monotonic()
+        with pytest.raises(SinkUnavailable, match="does not respond") as caught:
+            await sink.ping()
+        # Long before the time limit of a publication, which is PATIENCE here.
+        assert time.monotonic() - began < PATIENCE / 2
+        assert not caught.value.needs_human
+
+
+async def test_alerts_go_through_a_websocket_and_its_loss_is_known(broker, tmp_path):
+    folder = tmp_path / "bridge"
+    folder.mkdir()
+    script, port = "websocket_bridge.js", str(broker.port)
+    with foreign.node_server(folder, script, port) as bridge:
+        websockets = {"transport": "websockets", "path": "/mqtt", "keepalive": "2s"}
+        async with opened(bridge.port, **websockets) as sink, listening(broker) as messages:
+            assert (await sink.probe()).ok
+            await sink.write([ALERT])
+            (message,) = await received(messages, 1)
+            assert json.loads(message.payload)["id"] == "a-1"
+            bridge.signal(signal.SIGSTOP)
+            with pytest.raises(SinkUnavailable, match="does not respond"):
+                await sink.ping()
+            bridge.stop()
+            with pytest.raises(SinkUnavailable, match="refused"):
+                await sink.write([ALERT])
+            await asyncio.to_thread(bridge.start)
+            await sink.write([ALERT])
+            await received(messages, 1)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+async def test_a_port_without_a_websocket_and_a_name_without_an_address_are_named(broker):
+    async with opened(broker.port, transport="websockets") as sink:
+        with pytest.raises(SinkUnavailable, match="there is no websocket for MQTT at /mqtt"):
+            await sink.ping()
+    options = MqttSinkOptions(host="broker-1.invalid")
+    sink = MqttSink("panel", options, Places(None, None))
+    with pytest.raises(SinkUnavailable, match=r"the name broker-1\.invalid cannot be resolved"):
+        await sink.ping()
+    gc.collect()
+
+
+async def until(condition):
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.005)

@@ -146,9 +146,10 @@ def mqtt(
 ) -> None:
     """Listen to an MQTT broker and write numbers in messages as tags.
 
-    URL is mqtt://HOST, mqtts://HOST or only HOST. Lists topics, payloads, paths in JSON and
-    Sparkplug metrics on stderr. Subscribes and publishes nothing. Interrupt it with ctrl-C: the
-    results until then are written. Exit code 1 when no number was received.
+    URL is mqtt://HOST, mqtts://HOST, ws://HOST/PATH, wss://HOST/PATH or only HOST. Lists topics,
+    payloads, paths in JSON and Sparkplug metrics on stderr. Subscribes and publishes nothing.
+    Interrupt it with ctrl-C: the results until then are written. Exit code 1 when no number was
+    received.
     """
     from connectors.discover.mqtt import parsed, source_settings, survey_broker
     from connectors.discover.mqtt_file import line_file, listing

@@ -26,15 +26,19 @@ from gateway.api import event_loop
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.api.mistakes import sentences
 
+_SCHEMES = ("mqtt", "mqtts", "ws", "wss")
 Progress = Callable[[str], None]
 
 
 def source_settings(url: str, given: Mapping[str, str | None], folder: Path) -> dict[str, Any]:
     """The source's settings for a line file in `folder`, without tags; ConfigError if wrong."""
     parts = urlsplit(url if "://" in url else f"mqtt://{url}")
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
+    is_websocket = parts.scheme in ("ws", "wss")
+    has_other_path = parts.path.strip("/") and not is_websocket
+    if parts.scheme not in _SCHEMES or not parts.hostname or has_other_path or parts.query:
         raise ConfigError(
-            f"{url} is not a broker's URL: write it as in mqtt://192.168.0.20 or mqtts://…"
+            f"{url} is not a broker's URL: write it as in mqtt://192.168.0.20, mqtts://…, ws://… "
+            "or wss://…"
         )
     if parts.username or parts.password:
         raise ConfigError("a login does not belong in the URL: use --username and --password")
@@ -45,7 +49,10 @@ def source_settings(url: str, given: Mapping[str, str | None], folder: Path) -> 
     settings: dict[str, Any] = {"type": "mqtt", "host": parts.hostname}
     settings |= {} if port is None else {"port": port}
     settings |= {key: given[key] for key in ("username", "password") if given[key] is not None}
-    if given["ca"] is not None or parts.scheme == "mqtts":
+    if is_websocket:
+        settings["transport"] = "websockets"
+        settings |= {"path": parts.path} if parts.path.strip("/") else {}
+    if given["ca"] is not None or parts.scheme in ("mqtts", "wss"):
         settings["tls"] = {"ca": os.path.relpath(given["ca"], folder)} if given["ca"] else {}
     return settings
 

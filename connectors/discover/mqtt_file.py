@@ -4,12 +4,14 @@ Promises
 - `andon check` accepts the file unchanged.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connectors.discover import written
 from connectors.discover.opcua import tag_names
-from connectors.discover.survey import BrokerSurvey, Path, TopicSummary
+from connectors.discover.survey import BrokerSurvey, TopicSummary
+from connectors.mqtt.paths import Path, write_path
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 
@@ -37,22 +39,20 @@ def _row(summary: TopicSummary) -> str:
         for field, value in list(summary.numbers.items())[:4]
     ]
     shown += [f"{len(summary.numbers) - 4} more"] if len(summary.numbers) > 4 else []
-    if summary.time_path is not None:
-        shown.append(f"{path_of(summary.time_path)} = its time ({summary.time_format})")
+    times = {
+        each["time_path"]: each["time_format"]
+        for each in summary.options.values()
+        if "time_path" in each
+    }
+    shown += [f"{path} = its time ({form})" for path, form in list(times.items())[:1]]
     if summary.nameless:
         shown.append("aliases without a birth")
+    shown += summary.notes
     return ", ".join(fact for fact in facts if fact) + (f": {', '.join(shown)}" if shown else "")
 
 
 def _written(field: Path | str) -> str:
-    return field if isinstance(field, str) else path_of(field)
-
-
-def path_of(path: Path) -> str:
-    """The path as in a line file: dotted, or a JSON pointer if a key contains a dot."""
-    if all(step and "." not in step and not step.startswith("/") for step in path):
-        return ".".join(path)
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in path)
+    return field if isinstance(field, str) else write_path(field)
 
 
 def rounded(period: Nanos) -> Nanos:
@@ -78,7 +78,7 @@ def line_file(settings: Mapping[str, Any], survey: BrokerSurvey, most: int) -> s
     return f"""\
 # Written by `andon discover mqtt`. Delete what is not needed; give tags a name, unit, low and high.
 # The number after a tag is its last value.{left_out}
-version: 1
+{_notes(survey)}version: 1
 line: my-line
 site: my-plant
 sources:
@@ -88,17 +88,27 @@ sources:
 {"".join(tags)}"""
 
 
-def _options(field: Path | str, summary: TopicSummary) -> dict[str, str]:
+def _options(field: Path | str, summary: TopicSummary) -> dict[str, Any]:
     if isinstance(field, str):  # a metric is published when it changes: there is no period
         return {"metric": field}
-    options = {"path": path_of(field)}
-    if summary.time_path is not None and summary.time_format is not None:
-        options |= {"time_path": path_of(summary.time_path), "time_format": summary.time_format}
-    if summary.period is not None:
-        options["period"] = format_duration(rounded(summary.period))
+    options = {"path": write_path(field), **summary.options.get(field, {})}
+    period = summary.period_of(field)
+    if period is not None:
+        options["period"] = format_duration(rounded(period))
     return options
 
 
-def _flow(options: Mapping[str, str]) -> str:
+def _notes(survey: BrokerSurvey) -> str:
+    """A comment for everything that is not among the tags, or that a person has to add."""
+    found = (
+        f"# {topic}: {note}"
+        for topic, summary in sorted(survey.topics.items())
+        for note in summary.notes
+    )
+    # A topic may hold what would end a comment.
+    return "".join(f"{json.dumps(note, ensure_ascii=True)[1:-1]}\n" for note in found)
+
+
+def _flow(options: Mapping[str, Any]) -> str:
     pairs = (f"{key}: {written.value(value)}" for key, value in options.items())
     return f"{{{', '.join(pairs)}}}"

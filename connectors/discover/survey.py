@@ -5,27 +5,22 @@ Promises
 - Every payload has a kind, whatever its bytes are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from connectors.mqtt.payloads import number_of, parse
+from connectors.discover.mqtt_values import MOST_NUMBERS, PayloadSurvey
+from connectors.mqtt.lookup import Mismatch
+from connectors.mqtt.paths import Path
+from connectors.mqtt.payloads import TOO_LONG, parse
 from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.metrics import Metric
 from connectors.mqtt.sparkplug.reader import address_of
 from connectors.mqtt.sparkplug.scope import Scope
 from connectors.mqtt.sparkplug.values import number_of as number_of_metric
-from connectors.mqtt.tags import TimeFormat
-from connectors.mqtt.times import TimeForm
-from gateway.api.model import SECOND, Nanos
+from gateway.api.model import Nanos
 
-MAX_DEPTH, MOST_NUMBERS = 6, 50
-"""How deep a payload is searched, and how many of its numbers are taken."""
-_TIME_NAMES = frozenset(("time", "timestamp", "ts", "t", "at", "datetime", "date", "utc"))
-_AROUND_NOW: Nanos = 366 * 86400 * SECOND
-_FORMATS: tuple[TimeFormat, ...] = ("iso", "s", "ms", "us", "ns")
-
-Path = tuple[str, ...]
+MOST_NOTES = 5
 
 
 class NumberLocation(NamedTuple):
@@ -44,27 +39,37 @@ class TopicSummary:
     kind: str
     messages: int = 0
     numbers: dict[Path | str, float] = field(default_factory=dict)
-    time_path: Path | None = None
-    time_format: TimeFormat | None = None
+    options: dict[Path | str, Mapping[str, Any]] = field(default_factory=dict)
+    """How a tag reads each number, beside the topic and the path."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """What is not among the numbers and why, and what a person has to add."""
     is_retained: bool = False
     nameless: int = 0
-    _live: int = 0
-    _first: Nanos = 0
-    _last: Nanos = 0
+    _seen: dict[Path | None, tuple[Nanos, Nanos, int]] = field(default_factory=dict)
+    """First and last time, and how many, by path; of the messages under None."""
     scope: Scope = field(default_factory=lambda: Scope({}))
 
     def note(self, received: ReceivedMessage) -> None:
         """Counts a message; a retained one does not count for the period."""
         self.messages += 1
         self.is_retained |= received.is_retained
+        self.note_number(None, received)
+
+    def note_number(self, path: Path | None, received: ReceivedMessage) -> None:
+        """Counts a number in a message; of None, the message itself."""
         if not received.is_retained:
-            self._first = self._first or received.at
-            self._last, self._live = received.at, self._live + 1
+            first, _, count = self._seen.get(path, (received.at, 0, 0))
+            self._seen[path] = first, received.at, count + 1
 
     @property
     def period(self) -> Nanos | None:
         """The mean time between two messages; None if fewer than three came."""
-        return (self._last - self._first) // (self._live - 1) if self._live > 2 else None
+        return self.period_of(None)
+
+    def period_of(self, path: Path | None) -> Nanos | None:
+        """The mean time between two values; None if fewer than three came."""
+        first, last, count = self._seen.get(path, (0, 0, 0))
+        return (last - first) // (count - 1) if count > 2 and last > first else None
 
 
 class BrokerSurvey:
@@ -111,41 +116,28 @@ class BrokerSurvey:
 def _add_payload(summary: TopicSummary, received: ReceivedMessage) -> None:
     document = parse(received.payload)
     summary.kind = _kind(document, received)
-    for path, value in _leaves(document, ()):
-        if summary.time_path is None and path and path[-1].lower() in _TIME_NAMES:
-            summary.time_format = _format_of(value, received.at)
-            summary.time_path = path if summary.time_format else None
-        number = None if path == summary.time_path else number_of(value)
-        if number is not None and (path in summary.numbers or len(summary.numbers) < MOST_NUMBERS):
-            summary.numbers[path] = number
-    if summary.time_path is not None:
-        summary.numbers.pop(summary.time_path, None)
+    if isinstance(document, Mismatch):
+        return
+    payload = PayloadSurvey(received.at)
+    for path, value, options in payload.numbers(document):
+        if path in summary.numbers or len(summary.numbers) < MOST_NUMBERS:
+            summary.numbers[path] = value
+            summary.options[path] = options
+            summary.note_number(path, received)
+        else:
+            summary.notes[f"only the first {MOST_NUMBERS} numbers are taken"] = None
+    if len(summary.notes) < MOST_NOTES:
+        summary.notes |= dict.fromkeys(payload.notes[:MOST_NOTES])
 
 
 def _kind(document: Any, received: ReceivedMessage) -> str:
     if not received.size - len(received.topic.encode()):
         return "empty"
-    if document is None:
-        return "too long" if received.payload is None else "bytes"
+    if isinstance(document, Mismatch):
+        return "too long" if document.why == TOO_LONG else document.why.removeprefix("a payload ")
     if isinstance(document, dict | list):
         return "JSON"
     return "number" if isinstance(document, int | float) else "text"
-
-
-def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(node, dict | list) and len(path) < MAX_DEPTH:
-        inner = node.items() if isinstance(node, dict) else enumerate(node[:MOST_NUMBERS])
-        for key, value in inner:
-            yield from _leaves(value, (*path, str(key)))
-    else:
-        yield path, node
-
-
-def _format_of(value: Any, now: Nanos) -> TimeFormat | None:
-    """The format of a time, if it is within a year of `now`."""
-    times = ((form, TimeForm(form).read(value, now)) for form in _FORMATS)
-    near = (form for form, at in times if at is not None and abs(at - now) < _AROUND_NOW)
-    return next(near, None)
 
 
 def _add_sparkplug(summary: TopicSummary, kind: str, received: ReceivedMessage) -> None:

@@ -202,6 +202,7 @@ class Forwarder:
         except SinkUnavailable as error:
             await self._back_off(error)
         else:
+            heed_cancellation()
             self._pace.after_success(0, 0.0)
             self._note_back()
 

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from sparkplug import DOUBLE, INT32, STRING, edge_node
 
 from connectors.discover.command import discover
-from connectors.discover.mqtt_file import listing, path_of, rounded
+from connectors.discover.mqtt import source_settings
+from connectors.discover.mqtt_file import line_file, listing, rounded
 from connectors.discover.survey import BrokerSurvey
-from connectors.mqtt.payloads import steps
+from connectors.mqtt.reader import Reader
 from connectors.mqtt.receive_queue import ReceivedMessage
+from connectors.mqtt.topics import plan_of
 from gateway.api.model import SECOND
 from gateway.config.load import load
 
@@ -49,6 +51,8 @@ async def test_numbers_json_and_sparkplug_become_tags_that_are_accepted(broker, 
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     document = {"value": 21.5, "at": now, "a.b": [1], "unit": "C"}
     messages = (("plant/plain", "1.5"), ("plant/json", json.dumps(document)), ("plant/text", "hi"))
+    elements = [{"id": "Speed", "v": 7, "q": True, "t": time.time_ns() // 10**6}]
+    messages += (("plant/list", json.dumps({"values": elements})),)
     publishing = asyncio.create_task(keep_publishing(broker.port, *messages))
 
     done = await run(f"mqtt://127.0.0.1:{broker.port}", "--for", "1500ms", "-o", file)
@@ -63,7 +67,8 @@ async def test_numbers_json_and_sparkplug_become_tags_that_are_accepted(broker, 
     assert read == {
         ("plant/plain", "", None),
         ("plant/json", "value", "iso"),
-        ("plant/json", "/a.b/0", "iso"),
+        ("plant/json", '["a.b"].0', "iso"),
+        ("plant/list", "values[id=Speed].v", "ms"),
         ("plant/edge", "Line/Flow", None),
         ("plant/edge/pump-1", "Speed", None),
     }
@@ -143,9 +148,9 @@ def test_the_list_describes_each_topic():
     assert list(listing(survey)) == [
         "a  number, 1 message: the payload = 1",
         "b  JSON, 1 message: v = 1, w.x.0 = 2, t = its time (ms)",
-        "c  bytes, 1 message",
+        "c  not in UTF-8, 1 message",
         "d  empty, 1 message",
-        "e  text, 1 message",
+        "e  JSON that is nested too deeply, 1 message",
         "spBv1.0/g/NCMD/n  empty, 1 message",
         "g/n  Sparkplug, 1 message: aliases without a birth",
     ]
@@ -157,13 +162,6 @@ def test_the_number_of_topics_is_limited():
     assert list(listing(survey))[-1] == "2 messages on further topics"
 
 
-@pytest.mark.parametrize(
-    "path", [(), ("a",), ("a", "0"), ("a.b",), ("/a", "~"), ("a/b",), ("", "x")]
-)
-def test_a_written_path_is_read_back_unchanged(path):
-    assert steps(path_of(path)) == path
-
-
 def test_a_period_is_rounded_to_a_common_one():
     assert [rounded(round(s * SECOND)) / SECOND for s in (0.19, 1.02, 9.6, 58, 9e9)] == [
         0.2,
@@ -172,3 +170,180 @@ def test_a_period_is_rounded_to_a_common_one():
         60,
         3600,
     ]
+
+
+MS, ISO = NOW // 10**6, "2026-01-01T12:00:00Z"
+KEPWARE = [
+    {"id": "Ch1.Dev1.Speed", "v": 1121, "q": True, "t": MS},
+    {"id": "Ch1.Dev1.Temp", "v": 55.5, "q": True, "t": MS},
+]
+NEAR = {"time_path": "t", "time_format": "ms", "quality_path": "q", "quality_good": [True]}
+# The payload, and for each proposed path its value and further options.
+PAYLOADS = {
+    "kepware": (
+        {"timestamp": MS, "values": KEPWARE},
+        {
+            "values[id=Ch1.Dev1.Speed].v": (1121, NEAR),
+            "values[id=Ch1.Dev1.Temp].v": (55.5, NEAR),
+        },
+    ),
+    "time of the message": (
+        {"timestamp": MS, "values": [{"id": 7, "v": 1}, {"id": 8, "v": 2}]},
+        {
+            f"values[id={n}].v": (n - 6, {"time_path": "/timestamp", "time_format": "ms"})
+            for n in (7, 8)
+        },
+    ),
+    "neuron": (
+        {"node": "n", "group": "g", "timestamp": MS, "values": {"a": 1}, "errors": {}},
+        {"values.a": (1, {"time_path": "timestamp", "time_format": "ms"})},
+    ),
+    "telegraf": (
+        {
+            "metrics": [
+                {"name": "cpu", "tags": {"cpu": f"cpu{n}"}, "fields": {"idle": n}, "timestamp": MS}
+                for n in range(2)
+            ]
+        },
+        {
+            f"metrics[name=cpu][tags.cpu=cpu{n}].fields.idle": (
+                n,
+                {"time_path": "timestamp", "time_format": "ms"},
+            )
+            for n in range(2)
+        },
+    ),
+    "thingsboard": (
+        {"Device A": [{"ts": MS, "values": {"t": 4}}, {"ts": MS + 1000, "values": {"t": 5}}]},
+        {"Device A[*].values.t": (5, {"time_path": "ts", "time_format": "ms"})},
+    ),
+    "opc publisher": (
+        [
+            {
+                "NodeId": "nsu=urn:plc;s=Speed",
+                "Value": {"Value": 7, "SourceTimestamp": ISO, "StatusCode": {"Symbol": "Good"}},
+            }
+        ],
+        {
+            "[NodeId=nsu=urn:plc;s=Speed].Value.Value": (
+                7,
+                {
+                    "time_path": "Value.SourceTimestamp",
+                    "time_format": "iso",
+                    "quality_path": "Value.StatusCode.Symbol",
+                    "quality_good": ["Good"],
+                },
+            )
+        },
+    ),
+    "senml": (
+        [{"bn": "urn:1:", "bt": NOW // SECOND, "n": "a", "v": 3}, {"n": "b", "vb": True}],
+        {
+            path: (value, {"format": "senml", "time_path": "t", "time_format": "s"})
+            for path, value in (("[n=urn:1:a].v", 3), ("[n=urn:1:b].vb", 1))
+        },
+    ),
+    "pairs": ([[MS, 1], [MS + 1, 2]], {"[*].1": (2, {"time_path": "0", "time_format": "ms"})}),
+    "a vector": (
+        {"acc": [0.5, 1, 9.8]},
+        {f"acc.{n}": (v, {}) for n, v in enumerate((0.5, 1, 9.8))},
+    ),
+    "quality by number": (
+        {"value": 3, "quality": 192, "ts": MS},
+        {
+            "value": (
+                3,
+                {
+                    "time_path": "ts",
+                    "time_format": "ms",
+                    "quality_path": "quality",
+                    "quality_good": [192],
+                },
+            )
+        },
+    ),
+    "a flow called q and a temperature called t": (
+        {"p": 3.5, "q": 17.5, "t": 21.5},
+        {"p": (3.5, {}), "q": (17.5, {}), "t": (21.5, {})},
+    ),
+    "text": (
+        {"value": "21.5", "flow": "12,5", "air": "20.5 °C", "state": "OK", "order": "00123"},
+        {
+            "value": (21.5, {"text": "number"}),
+            "flow": (12.5, {"text": "number", "decimal": ","}),
+            "air": (20.5, {"text": "number", "unit": "°C"}),
+        },
+    ),
+    "several times": (
+        {"ServerTimestamp": ISO, "SourceTimestamp": ISO, "Value": 1},
+        {"Value": (1, {"time_path": "SourceTimestamp", "time_format": "iso"})},
+    ),
+    "keys that need quotes": (
+        {"a.b": {"0": {"c[1]": 5}}},
+        {'["a.b"]["0"]["c[1]"]': (5, {})},
+    ),
+}
+
+
+def proposed(document):
+    survey = surveyed(("t", json.dumps(document).encode()))
+    return survey, {
+        location.field: survey.topics["t"].options[location.field] for location in survey.numbers
+    }
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_what_is_proposed_is_read_back_with_its_value(name, tmp_path):
+    document, expected = PAYLOADS[name]
+    survey, _ = proposed(document)
+    file = tmp_path / "line.yaml"
+    file.write_text(line_file({"type": "mqtt", "host": "h"}, survey, 99), encoding="utf-8")
+    options = load(file).sources["broker"]
+    tags = list(options.tags.values())
+    assert [tag.path for tag in tags] == list(expected)
+
+    body = json.dumps(document).encode()
+    message = ReceivedMessage(NOW, "t", body, len(body), False)
+    batch = Reader(plan_of(options), options, lambda *_, **__: None).batch([message])
+    assert batch.reasons == {}
+    last = dict(zip(batch.tag.tolist(), batch.value.tolist(), strict=True))
+    assert [last[at] for at in range(len(tags))] == [value for value, _ in expected.values()]
+    for tag, (_, more) in zip(tags, expected.values(), strict=True):
+        assert {key: getattr(tag, key) for key in more} == more
+        assert (tag.time_path is not None) is ("time_path" in more)
+        assert (tag.quality_path is not None) is ("quality_path" in more)
+
+
+@pytest.mark.parametrize(
+    ("document", "note"),
+    [
+        ([{"v": 1}, {"v": 2}], "the payload is a list whose elements have no key"),
+        ({"x": [{"v": 1.5}]}, "x is a list whose elements have no key"),
+        ({"x": [1, {"id": 3}]}, "x is a list whose elements have no key"),
+        ({"x": [0] * 17}, "x is a list of 17 numbers"),
+        ({"v": 1, "time": "2026-01-01T12:00:00"}, "time is a time without a zone"),
+    ],
+)
+def test_what_is_left_out_or_has_to_be_added_is_named(document, note, tmp_path):
+    survey, _ = proposed(document)
+    assert note in "\n".join(listing(survey))
+    text = line_file({"type": "mqtt", "host": "h"}, survey, 99)
+    assert f"# t: {note}" in text
+
+
+def test_a_note_on_an_odd_topic_stays_a_comment():
+    survey = surveyed(("a\nb: c", b'[{"v": 1}, {"v": 2}]'), ("t", b"1"))
+    text = line_file({"type": "mqtt", "host": "h"}, survey, 99)
+    assert [row for row in text.splitlines() if row.startswith("b: c")] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("ws://h/mqtt", {"host": "h", "transport": "websockets", "path": "/mqtt"}),
+        ("wss://h:8084", {"host": "h", "port": 8084, "transport": "websockets", "tls": {}}),
+    ],
+)
+def test_a_websocket_is_written_by_its_parts(url, settings, tmp_path):
+    given = dict.fromkeys(("username", "password", "ca"))
+    assert source_settings(url, given, tmp_path) == {"type": "mqtt"} | settings

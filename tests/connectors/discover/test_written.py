@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.discover.mqtt_file import line_file as mqtt_file
-from connectors.discover.mqtt_file import path_of
 from connectors.discover.opcua import line_file as opcua_file
 from connectors.discover.opcua import tag_names
 from connectors.discover.survey import BrokerSurvey, TopicSummary
 from connectors.discover.written import key, value
+from connectors.mqtt.paths import Key, write_path
 from gateway.config.load import load
 from gateway.config.parse import parse
 
@@ -36,7 +36,11 @@ ODD = [
     *("\x00", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffe", "\ud800", "a" * 300, "...", "---"),
 ]
 NAMES = st.one_of(st.sampled_from(ODD), st.text(max_size=80))
-PATHS = st.lists(NAMES, max_size=4).map(tuple)
+PATHS = (
+    st.lists(NAMES, max_size=4)
+    .map(tuple)
+    .map(lambda path: tuple(Key(step) if step.isdecimal() else step for step in path))
+)
 OPCUA = {"type": "opcua", "url": "opc.tcp://plc", "insecure": True}
 MQTT = {"type": "mqtt", "host": "broker"}
 fast = settings(max_examples=150, deadline=None, derandomize=True, database=None)
@@ -117,7 +121,7 @@ def test_the_topics_and_paths_of_a_broker(tmp_path_factory, topics):
     source = checked(tmp_path_factory, mqtt_file(MQTT, survey, 100))
 
     tags = [(tag.topic, tag.path) for tag in source.tags.values()]
-    assert tags == [(topic, readable(path_of(topics[topic]))) for topic in sorted(topics)]
+    assert tags == [(topic, readable(write_path(topics[topic]))) for topic in sorted(topics)]
 
 
 @fast

@@ -36,7 +36,7 @@ from gateway.api.model import SECOND, Nanos, Quality, SampleBatch
 _DECODER = json.JSONDecoder(parse_constant=float)
 Row = tuple[int, Nanos, float, Quality, str]
 """Tag, time, value, quality, and the reason if it is not good."""
-Format = Literal["json", "senml"]
+Format = Literal["senml"]
 TOO_LONG = "a payload longer than 1 MiB"
 _NO_TIMES: dict[int, Iterator[Any]] = {}
 SINCE_1970 = TimeForm("ns")
@@ -74,7 +74,7 @@ class PayloadField:
     quality_good: tuple[bool | float | str, ...] = ()
     error: RelativePath | None = None
     texts: TextNumbers | None = None
-    format: Format = "json"
+    format: Format | None = None
     separator: str | None = None
     is_bad_if_absent: bool = False
     is_plain: bool = field(init=False)
@@ -86,7 +86,7 @@ class PayloadField:
 
     def __post_init__(self) -> None:
         selects = any(isinstance(step, Where | Every) for step in self.path)
-        is_fixed = not selects and self.format == "json" and self.separator is None
+        is_fixed = not selects and self.format is None and self.separator is None
         is_plain = is_fixed and self.time is self.quality is self.error is None
         object.__setattr__(self, "selects", selects)
         object.__setattr__(self, "is_fixed", is_fixed)
@@ -143,7 +143,7 @@ def decoded(
     """The samples of one message, and the lists in it that were looked into."""
     document = parse(received.payload)
     elements: Elements | None = None
-    whole: dict[tuple[Format, str | None], Any] = {}
+    whole: dict[tuple[Format | None, str | None], Any] = {}
     rows: list[Row] = []
     for each in fields:
         if each.is_fixed:
@@ -163,7 +163,7 @@ def decoded(
     return rows, elements
 
 
-def _in_format(document: Any, form: Format, separator: str | None, received: Nanos) -> Any:
+def _in_format(document: Any, form: Format | None, separator: str | None, received: Nanos) -> Any:
     if form == "senml":
         return resolved(document, received)
     if separator is None or type(document) is Mismatch:

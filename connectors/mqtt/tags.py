@@ -108,8 +108,9 @@ class MqttTag(TagOptions):
     0. Its columns are read as with `text: number`."""
     decimal: Decimal | None = Field(default=None, validate_default=True)
     """The decimal mark of numbers in text: a dot, or "," as in "12,5"."""
-    format: Format = "json"
-    """senml: the payload is a SenML pack (RFC 8428), whose records have whole names and times."""
+    format: Format | None = None
+    """senml: the payload is a SenML pack (RFC 8428), whose records get whole names and times.
+    Default: JSON as it is."""
     absent: Literal["skip", "bad"] = "skip"
     """What a message without this value means. skip: nothing, as many publishers send only what
     has changed; bad: a bad sample."""
@@ -233,8 +234,8 @@ class MqttTag(TagOptions):
 
     @field_validator("format")
     @classmethod
-    def _has_no_columns(cls, form: Format, info: ValidationInfo) -> Format:
-        if form != "json" and info.data.get("separator"):
+    def _has_no_columns(cls, form: Format | None, info: ValidationInfo) -> Format | None:
+        if form is not None and info.data.get("separator"):
             raise ValueError("belongs to JSON payloads without a `separator`: leave it out")
         return form
 

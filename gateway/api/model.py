@@ -110,7 +110,8 @@ class SampleBatch:
     line renumbers it); at: int64[n] ns, the source's time where the protocol has it; value:
     float64[n], NaN where quality is BAD; quality: uint8[n], see `Quality`. `wire_bytes` is what
     the protocol carried for it, as far as the library can tell; `lost` counts samples the source
-    itself says it dropped (OPC UA overflow); `unmatched` counts messages that no tag is read from.
+    itself says it dropped (OPC UA overflow); `unmatched` counts messages, and elements in them,
+    that no tag is read from.
     `reasons` says for people why the newest sample of a tag is not good, by the tag's index: what
     the device answered, or what came instead of a number ("exception 2, illegal data address").
     """

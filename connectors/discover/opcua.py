@@ -14,7 +14,7 @@ from typing import Any
 from connectors.discover import written
 from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import connected
-from connectors.opcua.items import ChildNode
+from connectors.opcua.items import Reference, Target
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.security import endpoints_of, offered
@@ -32,19 +32,20 @@ async def browse(
     """Browse name and node id with namespace URI of the numeric variables; raises AndonError."""
     async with connected(options, places, lambda _why: None) as client:
         namespaces = await client.namespaces()
-        variables: list[ChildNode] = []
+        variables: list[Reference] = []
         level, seen = [OBJECTS], {OBJECTS, SERVER}
         for _ in range(depth):
             below: list[str] = []
             for node in level:
                 if len(variables) >= most or len(seen) > most * BROWSED_PER_VARIABLE:
                     break
-                new = [child for child in await client.children(node) if child.node not in seen]
+                (children,) = await client.children([node])
+                new = [child for child in children if child.node not in seen]
                 seen |= {child.node for child in new}
                 variables += [child for child in new if child.is_variable]
                 below += [child.node for child in new]
             level = below
-        values = await client.read([child.node for child in variables]) if variables else []
+        values = await client.read([Target(child.node) for child in variables]) if variables else []
     numeric = [
         (child.name, _with_uri(child.node, namespaces))
         for child, value in zip(variables, values, strict=True)

@@ -14,20 +14,26 @@ from typing import Any, TypeVar
 from connectors.opcua.connection import OpcUaConnection, value_in
 from connectors.opcua.faults import is_too_much
 from connectors.opcua.items import (
-    ChildNode,
     GrantedSubscription,
     MonitorRequest,
     MonitorResult,
+    Reference,
+    Target,
     lifetime_of,
 )
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.quiet_client import SavedSession
+from connectors.opcua.statuses import in_words
 from gateway.api.contracts import Places, SourceLost
 
 KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 10_000
 """Subscription settings: publishing intervals, and notifications for each publish response."""
-_LIMITS = {"i=11705": "read", "i=11714": "monitor"}
-"""The nodes of the server's limits for one request (MaxNodesPerRead, MaxMonitoredItemsPerCall)."""
+_LIMITS = {"i=11705": "read", "i=11710": "browse", "i=11714": "monitor"}
+"""The nodes of the server's limits for one request: MaxNodesPerRead, MaxNodesPerBrowse,
+MaxMonitoredItemsPerCall."""
+_HIERARCHICAL = "i=33"
+_MOST_REFERENCES, _MOST_CHILDREN = 1000, 100_000
+"""References in one response, and of one node."""
 Entry = TypeVar("Entry")
 
 
@@ -48,7 +54,7 @@ class OpcUaReadOnlyClient(OpcUaConnection):
     async def connect(self) -> bool:
         """Connects as the base class does, and reads the server's limits for one request."""
         has_resumed = await super().connect()
-        limits = [value_in(each) for each in await self.read([*_LIMITS])]
+        limits = [value_in(each) for each in await self.read([Target(node) for node in _LIMITS])]
         for kind, most in zip(_LIMITS.values(), limits, strict=True):
             if isinstance(most, int) and 0 < most < self._most[kind]:
                 self._most[kind] = most
@@ -59,22 +65,77 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         with self._translating():
             return list(await self._client.get_namespace_array())
 
-    async def children(self, node: str) -> list[ChildNode]:
-        """The objects and variables directly below a node."""
+    async def children(self, nodes: Sequence[str]) -> list[list[Reference]]:
+        """The objects and variables directly below each node."""
+        return await self.browse(nodes, _HIERARCHICAL)
+
+    async def browse(
+        self, nodes: Sequence[str], reference: str, *, is_forward: bool = True
+    ) -> list[list[Reference]]:
+        """What each node refers to by references of this type and its subtypes, each node once.
+
+        Forward only objects and variables are returned, backward all classes of nodes. A node that
+        the server does not have refers to nothing.
+        """
         ua = self._ua
-        wanted = ua.NodeClass.Object | ua.NodeClass.Variable
+        classes = ua.NodeClass.Object | ua.NodeClass.Variable if is_forward else 0
+        direction = ua.BrowseDirection.Forward if is_forward else ua.BrowseDirection.Inverse
+
+        async def start(part: Sequence[str]) -> list[Any]:
+            wanted = ua.BrowseParameters(
+                RequestedMaxReferencesPerNode=_MOST_REFERENCES,
+                NodesToBrowse=[
+                    ua.BrowseDescription(
+                        NodeId=ua.NodeId.from_string(node),
+                        BrowseDirection=direction,
+                        ReferenceTypeId=ua.NodeId.from_string(reference),
+                        IncludeSubtypes=True,
+                        NodeClassMask=int(classes),
+                        ResultMask=ua.BrowseResultMask.All,
+                    )
+                    for node in part
+                ],
+            )
+            results: list[Any] = await self._client.uaclient.browse(wanted)
+            return [await self._all_references(result) for result in results]
+
+        return await self._in_parts("browse", nodes, start)
+
+    async def _all_references(self, result: Any) -> list[Reference]:
+        """The references of a browse result, with those behind its continuation points."""
+        found: dict[str, Reference] = {}
+        while True:
+            for each in result.References or ():
+                node = each.NodeId.to_string()
+                # A node on another server cannot be read here.
+                if not getattr(each.NodeId, "ServerIndex", 0):
+                    found.setdefault(node, self._reference(node, each))
+            if not result.ContinuationPoint or len(found) > _MOST_CHILDREN:
+                return list(found.values())
+            following = self._ua.BrowseNextParameters(
+                ReleaseContinuationPoints=False, ContinuationPoints=[result.ContinuationPoint]
+            )
+            (result,) = await self._client.uaclient.browse_next(following)
+
+    def _reference(self, node: str, each: Any) -> Reference:
+        name = each.BrowseName
+        is_variable = each.NodeClass == self._ua.NodeClass.Variable
+        kind = each.ReferenceTypeId.to_string()
+        return Reference(node, name.NamespaceIndex, name.Name or "", is_variable, kind)
+
+    async def definition(self, data_type: str) -> Any:
+        """The description of a data type; None if the server has none."""
+        read = self._ua.ReadParameters(
+            NodesToRead=[
+                self._ua.ReadValueId(
+                    NodeId=self._ua.NodeId.from_string(data_type),
+                    AttributeId=self._ua.AttributeIds.DataTypeDefinition,
+                )
+            ]
+        )
         with self._translating():
-            below = await self._client.get_node(node).get_children_descriptions(
-                nodeclassmask=wanted
-            )
-        return [
-            ChildNode(
-                child.NodeId.to_string(),
-                child.BrowseName.Name or "",
-                child.NodeClass == ua.NodeClass.Variable,
-            )
-            for child in below
-        ]
+            results = await self._client.uaclient.read(read)
+        return value_in(results[0]) if results else None
 
     async def subscribe(self, interval_ms: float) -> GrantedSubscription:
         """Creates a subscription without items; SourceLost if the server refuses."""
@@ -94,7 +155,7 @@ class OpcUaReadOnlyClient(OpcUaConnection):
     async def monitor(
         self, subscription: int, items: Sequence[MonitorRequest]
     ) -> list[MonitorResult]:
-        """Creates monitored items; notifications carry the tag's index as client handle."""
+        """Creates monitored items; notifications carry the request's tag as client handle."""
         ua = self._ua
 
         async def create(part: Sequence[MonitorRequest]) -> list[Any]:
@@ -109,18 +170,18 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         return [
             MonitorResult("", result.RevisedSamplingInterval, result.RevisedQueueSize)
             if result.StatusCode.is_good()
-            else MonitorResult(result.StatusCode.name)
+            else MonitorResult(result.StatusCode.name, why=in_words(result.StatusCode))
             for result in await self._in_parts("monitor", items, create)
         ]
 
-    async def read(self, nodes: Sequence[str]) -> list[Any]:
-        """The current DataValue of each node."""
+    async def read(self, targets: Sequence[Target]) -> list[Any]:
+        """The current DataValue of each target."""
 
-        async def read(part: Sequence[str]) -> list[Any]:
+        async def read(part: Sequence[Target]) -> list[Any]:
             values: list[Any] = await self._client.uaclient.read(self._to_read(part))
             return values
 
-        return await self._in_parts("read", nodes, read)
+        return await self._in_parts("read", targets, read)
 
     async def publish(self, taken: Sequence[tuple[int, int]]) -> Any:
         """Waits for the next publish response; `taken` holds the subscription and number of each
@@ -186,7 +247,7 @@ class OpcUaReadOnlyClient(OpcUaConnection):
                 DeadbandValue=item.deadband,
             )
         return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=self._value_of(item.node),
+            ItemToMonitor=self._value_of(item.target),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=parameters,
         )

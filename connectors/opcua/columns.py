@@ -2,19 +2,25 @@
 
 Promises
 - Only a finite number whose status is not bad is a value; all else is NaN with quality BAD. Text is
-  never converted to a number.
+  a number only by the tag's enumeration.
+- Every sample that is not good has its reason. An uncertain one is good if the line file says so,
+  and has its reason nevertheless.
 - An implausible time (none, before 2000, after 2100) is replaced by the next best: source, server,
   arrival.
 - The server's overflow bit (samples were lost in its queue) is counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from connectors.opcua.options import Clock
-from gateway.api.model import Floats, Indices, Nanos, Quality, SampleBatch, Times
+from connectors.opcua.selection import Selection, Unusable
+from connectors.opcua.statuses import in_words, name_of
+from connectors.opcua.structures import Structures
+from gateway.api.model import Floats, Indices, Nanos, Qualities, Quality, SampleBatch, Times
 
 # Encoded length of a publish or read response with n float64 values that carry both times and a
 # status, as part 6 of the standard prescribes, including the transport and sequence headers. With
@@ -25,21 +31,64 @@ READ_BYTES, VALUE_BYTES = 60, 30
 _EARLIEST, _LATEST = 946_684_800.0, 4_102_444_800.0
 _OVERFLOW_MASK, _OVERFLOW = 0x0C80, 0x0480
 _NUMBERS = frozenset((float, int, bool))
+_UNKNOWN = "BadNodeIdUnknown"
+_PLAIN = Selection()
+NO_SHARING: Mapping[int, Sequence[int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRule:
+    """How a tag is taken from the value of its node, and which uncertain statuses it bears.
+
+    `hint` is added to the reason when the server does not know the node.
+    """
+
+    selection: Selection = _PLAIN
+    good_enough: frozenset[str] = frozenset()
+    hint: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """True if only a number is a value."""
+        return not self.selection.steps and not self.selection.texts
 
 
 class OpcUaColumns:
-    """Decodes for a connector with `count` tags; `clock` selects the time of a change."""
+    """Decodes for tags with these rules; `clock` selects the time of a change.
 
-    def __init__(self, count: int, clock: Clock) -> None:
-        self._count, self._clock = count, clock
+    `accepted` holds the status of each tag whose last value was uncertain and good enough, `ranged`
+    the tags of which the server sends the element alone.
+    """
 
-    def changes(self, items: Sequence[Any], arrived: Nanos) -> SampleBatch:
-        """MonitoredItemNotifications whose client handle is the tag's index."""
-        count = self._count
-        ours = [item for item in items if item.ClientHandle < count and item.Value is not None]
-        tag = np.array([item.ClientHandle for item in ours], dtype=np.int32)
-        data = [item.Value for item in ours]
-        size = PUBLISH_BYTES + NOTIFICATION_BYTES * len(ours)
+    def __init__(
+        self, rules: Sequence[ValueRule], clock: Clock, structures: Structures | None = None
+    ) -> None:
+        self._rules, self._clock = rules, clock
+        self._structures = structures or Structures()
+        self._plain = np.array([rule.is_plain for rule in rules], dtype=np.bool_)
+        self.accepted: dict[int, str] = {}
+        self.ranged: set[int] = set()
+
+    def changes(
+        self,
+        items: Sequence[Any],
+        arrived: Nanos,
+        sharing: Mapping[int, Sequence[int]] = NO_SHARING,
+    ) -> SampleBatch:
+        """MonitoredItemNotifications whose client handle is the index of a tag.
+
+        `sharing` has all tags of a handle that stands for several.
+        """
+        count = len(self._rules)
+        rows = [
+            (tag, item.Value)
+            for item in items
+            if item.ClientHandle < count and item.Value is not None
+            for tag in sharing.get(item.ClientHandle, (item.ClientHandle,))
+        ]
+        tag = np.array([tag for tag, _ in rows], dtype=np.int32)
+        data = [value for _, value in rows]
+        size = PUBLISH_BYTES + NOTIFICATION_BYTES * len(items)
         return self._batch(tag, data, _times(data, arrived, self._clock), size)
 
     def read_batch(self, tag: Indices, data: Sequence[Any], at: Times) -> SampleBatch:
@@ -57,34 +106,73 @@ class OpcUaColumns:
 
     def _batch(self, tag: Indices, data: Sequence[Any], at: Times, size: int) -> SampleBatch:
         status = np.array([_status(each) for each in data], dtype=np.uint32)
-        value = numbers([None if each.Value is None else each.Value.Value for each in data])
         # The two highest bits are the severity; 3 is reserved and treated as bad.
         quality = np.minimum(status >> 30, np.uint32(Quality.BAD)).astype(np.uint8)
+        value, faults = self._values(tag, data, quality)
         bad = (quality == Quality.BAD) | ~np.isfinite(value)
         value[bad], quality[bad] = np.nan, Quality.BAD
+        reasons = self._reasons(tag, data, quality, faults)
         lost = int(np.count_nonzero((status & _OVERFLOW_MASK) == _OVERFLOW))
-        return SampleBatch(tag, at, value, quality, size, lost)
+        return SampleBatch(tag, at, value, quality, size, lost, reasons=reasons)
+
+    def _values(
+        self, tag: Indices, data: Sequence[Any], quality: Qualities
+    ) -> tuple[Floats, dict[int, str]]:
+        """float64[n], and by row why there is no number."""
+        raws = [None if each.Value is None else each.Value.Value for each in data]
+        if bool(self._plain[tag].all()) and _NUMBERS.issuperset(map(type, raws)):
+            values = np.array(raws, dtype=np.float64)
+            if np.isfinite(values).all():
+                return values, {}
+        values, faults = np.full(len(raws), np.nan), dict[int, str]()
+        for row, (index, raw) in enumerate(zip(tag.tolist(), raws, strict=True)):
+            if quality[row] == Quality.BAD:
+                continue
+            try:
+                values[row] = self._number(index, raw)
+            except Unusable as why:
+                faults[row] = str(why)
+        return values, faults
+
+    def _number(self, tag: int, raw: Any) -> float:
+        selection = self._rules[tag].selection
+        if tag in self.ranged:
+            if not isinstance(raw, list | tuple | bytes) or len(raw) != 1:
+                raise Unusable("the server did not send the one element that was requested")
+            selection = Selection((0, *selection.steps[1:]), selection.texts)
+        return selection.number(raw, self._structures.opened)
+
+    def _reasons(
+        self, tag: Indices, data: Sequence[Any], quality: Qualities, faults: Mapping[int, str]
+    ) -> dict[int, str]:
+        """Why the newest sample of a tag is not good; makes those good that are good enough."""
+        reasons: dict[int, str] = {}
+        if not quality.any() and not self.accepted:
+            return reasons
+        for row, index in enumerate(tag.tolist()):
+            reasons.pop(index, None)
+            self.accepted.pop(index, None)
+            if quality[row] == Quality.GOOD:
+                continue
+            rule, status = self._rules[index], data[row].StatusCode
+            why = faults.get(row) or in_words(status)
+            if quality[row] == Quality.UNCERTAIN and name_of(status) in rule.good_enough:
+                quality[row] = Quality.GOOD
+                self.accepted[index] = why
+                continue
+            reasons[index] = why + (rule.hint if why.startswith(_UNKNOWN) else "")
+        return reasons
 
 
-def bad_batch(tag: Indices, at: Nanos) -> SampleBatch:
+def bad_batch(tag: Indices, at: Nanos, reasons: Mapping[int, str]) -> SampleBatch:
     """One bad sample of each of these tags."""
     return SampleBatch(
         tag,
         np.full(len(tag), at, dtype=np.int64),
         np.full(len(tag), np.nan),
         np.full(len(tag), Quality.BAD, dtype=np.uint8),
+        reasons=reasons,
     )
-
-
-def numbers(raws: Sequence[Any]) -> Floats:
-    """float64[n]; booleans are 0 and 1, anything that is not a number is NaN."""
-    if _NUMBERS.issuperset(map(type, raws)):
-        return np.array(raws, dtype=np.float64)
-    return np.array([_number(raw) for raw in raws], dtype=np.float64)
-
-
-def _number(raw: Any) -> float:
-    return float(raw) if isinstance(raw, float | int) else np.nan
 
 
 def is_good(data: Any) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from connectors.opcua.columns import is_good
 from connectors.opcua.faults import quieten_asyncua, translated
+from connectors.opcua.items import Target
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.quiet_client import TRIES, SavedSession, make_client
 from connectors.opcua.security import explained, secure
@@ -73,7 +74,7 @@ class OpcUaConnection:
             if not has_resumed:
                 await self._client.start_session()
             self._has_session = True
-            values = await self._client.uaclient.read(self._to_read([_STARTED]))
+            values = await self._client.uaclient.read(self._to_read([Target(_STARTED)]))
         saved, self.saved_session = self.saved_session, None
         self._started = value_in(values[0]) if values else None
         return await self._has_subscriptions(saved, has_resumed=has_resumed)
@@ -171,7 +172,7 @@ class OpcUaConnection:
                     await self._client.open_secure_channel(renew=True)
                     self._client.uaclient.revolve_security_token()
                     # The server switches to the new keys with the first message that uses them.
-                    await self._client.uaclient.read(self._to_read([_STARTED]))
+                    await self._client.uaclient.read(self._to_read([Target(_STARTED)]))
         except SourceLost as lost:
             self._lost(str(lost))
 
@@ -185,16 +186,20 @@ class OpcUaConnection:
             self._is_broken |= isinstance(lost.__cause__, OSError)
             raise
 
-    def _to_read(self, nodes: Sequence[str]) -> Any:
+    def _to_read(self, targets: Sequence[Target]) -> Any:
         ua = self._ua
         return ua.ReadParameters(
             TimestampsToReturn=ua.TimestampsToReturn.Both,
-            NodesToRead=[self._value_of(node) for node in nodes],
+            NodesToRead=[self._value_of(target) for target in targets],
         )
 
-    def _value_of(self, node: str) -> Any:
+    def _value_of(self, target: Target) -> Any:
         ua = self._ua
-        return ua.ReadValueId(NodeId=ua.NodeId.from_string(node), AttributeId=ua.AttributeIds.Value)
+        return ua.ReadValueId(
+            NodeId=ua.NodeId.from_string(target.node),
+            AttributeId=ua.AttributeIds.Value,
+            IndexRange=target.index_range or None,
+        )
 
 
 def value_in(data: Any) -> Any:

@@ -1,23 +1,28 @@
 """The OPC UA connector: options in, sample batches out."""
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel
 
 from connectors.opcua.client import OpcUaReadOnlyClient, connected
-from connectors.opcua.columns import OpcUaColumns, is_good, numbers
+from connectors.opcua.columns import OpcUaColumns, ValueRule
 from connectors.opcua.diagnostics import Diagnostics
+from connectors.opcua.items import Target
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
+from connectors.opcua.places import find_places
 from connectors.opcua.quiet_client import SavedSession
 from connectors.opcua.session import OpcUaSession
+from connectors.opcua.structure_types import load
+from connectors.opcua.structures import Structures
 from gateway.api.contracts import ConfigError, Places, SourceLost
 from gateway.api.model import Probe, SampleBatch, Tag
 
@@ -38,10 +43,9 @@ class OpcUaConnector:
         del tags  # the options hold them
         self.name, self.options = name, options
         self._places = places
-        self._columns = OpcUaColumns(len(options.tags), options.timestamp)
         self._diagnostics = Diagnostics(name, list(options.tags))
         self.diagnostics = self._diagnostics.texts
-        self._monitoring = Monitoring(options, self._diagnostics)
+        self._begin_anew()
         self._saved_session: SavedSession | None = None
 
     @classmethod
@@ -69,8 +73,10 @@ class OpcUaConnector:
         try:
             has_resumed = await client.connect()
             if not has_resumed:
-                self._monitoring = Monitoring(self.options, self._diagnostics)
-            session = OpcUaSession(self.name, self.options, self._columns, self._monitoring)
+                self._begin_anew()
+            session = OpcUaSession(
+                self.name, self.options, self._columns, self._monitoring, self._diagnostics
+            )
             await session.start(client, has_resumed=has_resumed)
             run = asyncio.create_task(session.run(), name=f"{self.name}: session")
             try:
@@ -100,18 +106,27 @@ class OpcUaConnector:
         details = {"tags": count, "unreadable": len(faults)}
         return Probe(ok=not faults, message=outcome, details=details)
 
+    def _begin_anew(self) -> None:
+        """Forgets what is known of the server: nodes, items and the types of structures."""
+        structures = Structures()
+        self._columns = _columns(self.options, structures)
+        self._monitoring = Monitoring(self.options, self._diagnostics, structures)
+
     async def _read_once(self, client: OpcUaReadOnlyClient) -> dict[str, str]:
-        """Reads every node: the faults by tag."""
-        namespaces = await client.namespaces()
-        names = {tag: each.parsed_node for tag, each in self.options.tags.items()}
-        nodes = {tag: name.on(namespaces) for tag, name in names.items()}
-        faults = {
-            tag: f"no namespace {names[tag].uri}" for tag, node in nodes.items() if node is None
-        }
-        known = {tag: node for tag, node in nodes.items() if node is not None}
-        data = await client.read(list(known.values()))
-        unreadable = {tag: _fault(each) for tag, each in zip(known, data, strict=True)}
-        return faults | {tag: fault for tag, fault in unreadable.items() if fault}
+        """Reads every node: why its value is not good, by tag."""
+        tags = list(self.options.tags.items())
+        places = {index: tag.place for index, (_, tag) in enumerate(tags)}
+        nodes, faults = await find_places(client, places)
+        structures = Structures()
+        columns = _columns(self.options, structures)
+        known, at = np.array(sorted(nodes), dtype=np.int32), np.zeros(len(nodes), dtype=np.int64)
+        data = await client.read([Target(nodes[index]) for index in sorted(nodes)])
+        reasons = columns.read_batch(known, data, at).reasons
+        if structures.wanted:
+            await load(client, structures)
+            reasons = columns.read_batch(known, data, at).reasons
+        faults = {**faults, **reasons}
+        return {name: faults[index] for index, (name, _) in enumerate(tags) if index in faults}
 
     def __repr__(self) -> str:
         return f"<{self.name}: opcua {self.options.url}>"
@@ -124,11 +139,15 @@ async def _import_library() -> None:
         await asyncio.to_thread(import_module, _LIBRARY)
 
 
-def _fault(data: Any) -> str:
-    """Why a DataValue is not usable; empty if it is."""
-    if not is_good(data):
-        return str(data.StatusCode.name)
-    raw = None if data.Value is None else data.Value.Value
-    if np.isnan(numbers([raw])[0]):
-        return "no value" if raw is None else f"{type(raw).__name__}, not a number"
-    return ""
+def _columns(options: OpcUaOptions, structures: Structures) -> OpcUaColumns:
+    rules = [
+        ValueRule(tag.selection, options.good_enough_for(tag), _hint(tag.node or ""))
+        for tag in options.tags.values()
+    ]
+    return OpcUaColumns(rules, options.timestamp, structures)
+
+
+def _hint(node: str) -> str:
+    """The likely mistake, if a node id looks like an element of an array."""
+    element = re.search(r"\[(\d+(?:,\d+)*)\]$", node)
+    return f"; an element of an array is named by `index: {element[1]}`" if element else ""

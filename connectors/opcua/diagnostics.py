@@ -3,9 +3,10 @@
 Promises
 - A change is logged, a repetition is not, across sessions too.
 - Tags with the same diagnostic share one text.
+- A value that is used although it is uncertain is shown, with its status.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -19,6 +20,8 @@ class Diagnostics:
     def __init__(self, source: str, tags: Sequence[str]) -> None:
         self._source, self._tags = source, tags
         self._by_tag: dict[int, str] = {}
+        self._accepted: dict[int, str] = {}
+        self._logged: set[tuple[int, str]] = set()
         self.texts: list[str] = []
 
     def note(self, diagnostics: Mapping[int, str]) -> None:
@@ -33,8 +36,36 @@ class Diagnostics:
             else:
                 log.info("opcua.tags_recovered", source=self._source, tags=names)
         if changed:
-            current = {tag: text for tag, text in self._by_tag.items() if text}
-            self.texts[:] = [f"{names}: {text}" for text, names in self._grouped(current).items()]
+            self._show()
+
+    def note_accepted(self, tags: Iterable[int], accepted: Mapping[int, str]) -> None:
+        """Updates which of these tags have a value that is uncertain and used nevertheless.
+
+        Logged once for each tag and status: some servers change it with every value.
+        """
+        if not accepted and not self._accepted:
+            return
+        before = dict(self._accepted)
+        for tag in tags:
+            if tag in accepted:
+                self._accepted[tag] = f"{accepted[tag]}; used, it is good enough"
+            else:
+                self._accepted.pop(tag, None)
+        if self._accepted == before:
+            return
+        new = self._accepted.items() - self._logged
+        self._logged |= new
+        for text, names in self._grouped(dict(sorted(new))).items():
+            log.warning("opcua.tags_uncertain", source=self._source, tags=names, why=text)
+        self._show()
+
+    def _show(self) -> None:
+        self.texts[:] = [
+            f"{names}: {text}"
+            for texts in (self._by_tag, self._accepted)
+            for text, names in self._grouped(texts).items()
+            if text
+        ]
 
     def _grouped(self, diagnostics: Mapping[int, str]) -> dict[str, str]:
         by_text: dict[str, list[int]] = {}

@@ -8,11 +8,19 @@ _LIFETIME_MS = 120_000
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What is read of a server: the value of a node, or a part of it (OPC UA's NumericRange)."""
+
+    node: str
+    index_range: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorRequest:
-    """A variable to be monitored: its tag's index, its node id, and how to sample it."""
+    """A value to be monitored: the index of the first of its tags, and how to sample it."""
 
     tag: int
-    node: str
+    target: Target
     sampling_ms: float
     queue_size: int
     deadband: float | None
@@ -20,11 +28,14 @@ class MonitorRequest:
 
 @dataclass(frozen=True, slots=True)
 class MonitorResult:
-    """What the server granted for one item. `fault` is empty when the item is monitored."""
+    """What the server granted for one item. `fault` is empty when the item is monitored, else the
+    name of the server's status, and `why` its name and meaning.
+    """
 
     fault: str
     sampling_ms: float = 0.0
     queue_size: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +48,17 @@ class GrantedSubscription:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildNode:
-    """A node below another: its id on this server, its name, and whether it has a value."""
+class Reference:
+    """A node that another refers to: its id on this server, browse name and class.
+
+    `namespace` is the index of the browse name's; `kind` the id of the type of the reference.
+    """
 
     node: str
+    namespace: int
     name: str
     is_variable: bool
+    kind: str
 
 
 def lifetime_of(interval_ms: float, keep_alives: int) -> int:

@@ -25,11 +25,14 @@ import structlog
 
 from connectors.opcua.client import OpcUaReadOnlyClient
 from connectors.opcua.columns import OpcUaColumns, bad_batch, is_good, seconds
+from connectors.opcua.diagnostics import Diagnostics
+from connectors.opcua.items import Target
 from connectors.opcua.monitoring import Monitoring
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.poll_schedule import PollSchedule
 from connectors.opcua.publishing import Publishing
 from connectors.opcua.server_clock import ServerClock
+from connectors.opcua.statuses import name_of
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND, Floats, Indices, Nanos, SampleBatch, Times
 
@@ -37,7 +40,7 @@ log = structlog.get_logger()
 _MOST_BATCHES = 1000
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 300.0
 _UNKNOWN = frozenset(("BadNodeIdUnknown", "BadNodeIdInvalid"))
-_CLOCK = "i=2258"
+_CLOCK = Target("i=2258")
 """The node of the server's current time."""
 _SILENT_PART = 0.6
 """A server that still publishes while a response is pending is slow. One that sends nothing for
@@ -50,10 +53,15 @@ class OpcUaSession:
     """Call `start` once, then run `run` beside `batches`."""
 
     def __init__(
-        self, name: str, options: OpcUaOptions, columns: OpcUaColumns, monitoring: Monitoring
+        self,
+        name: str,
+        options: OpcUaOptions,
+        columns: OpcUaColumns,
+        monitoring: Monitoring,
+        diagnostics: Diagnostics,
     ) -> None:
         self._name, self._options, self._columns = name, options, columns
-        self._monitoring = monitoring
+        self._monitoring, self._diagnostics = monitoring, diagnostics
         tags = list(options.tags.values())
         silences = [options.max_silence_of(tag) / SECOND for tag in tags]
         self._periods = [options.period_of(tag) for tag in tags]
@@ -159,6 +167,7 @@ class OpcUaSession:
         self._silence[polled] = np.inf
         periods = [self._periods[index] for index in polled]
         self._polls = PollSchedule(polled, periods, time.monotonic_ns())
+        self._columns.ranged = self._monitoring.ranged
         if self._monitoring.subscriptions:
             self._is_subscribed.set()
 
@@ -173,6 +182,7 @@ class OpcUaSession:
         times = self._columns.poll_times(data, at, self._polled_at[known])
         self._polled_at[due] = at
         self._put(self._columns.read_batch(known, data, times))
+        self._note_vanished(known, data)
 
     async def _confirm(self, now: float) -> None:
         due = np.flatnonzero(now - self._last_seen > self._silence).astype(np.int32)
@@ -185,32 +195,38 @@ class OpcUaSession:
 
     async def _read_tags(self, due: Indices) -> tuple[Indices, Sequence[Any], Nanos]:
         """The tags among these that have a node, their values, and the server's time."""
-        nodes = [self._monitoring.nodes[index] for index in due]
-        is_known = np.array([node is not None for node in nodes])
-        data = await self._read([node for node in nodes if node is not None])
+        targets = [self._monitoring.targets[index] for index in due]
+        is_known = np.array([target is not None for target in targets])
+        known = [target for target in targets if target is not None]
+        once = list(dict.fromkeys(known))
+        values = dict(zip(once, await self._read(once), strict=True))
         at = self._clock.at(time.time_ns())
         if not is_known.all():
-            self._put(bad_batch(due[~is_known], at))
-        return due[is_known], data, at
+            self._put(bad_batch(due[~is_known], at, self._monitoring.reasons))
+        return due[is_known], [values[target] for target in known], at
 
-    async def _read(self, nodes: Sequence[str]) -> Sequence[Any]:
-        """Reads nodes, and the server's clock too if there is no subscription to tell it."""
+    async def _read(self, targets: Sequence[Target]) -> Sequence[Any]:
+        """Reads values, and the server's clock too if there is no subscription to tell it."""
         self._requested_at = time.monotonic()
         if self._monitoring.subscriptions:
             self._is_waiting = True
-            data = await self._client.read(nodes)
+            data = await self._client.read(targets)
             self._is_waiting = False
             return data
-        *data, clock = await self._client.read([*nodes, _CLOCK])
+        *data, clock = await self._client.read([*targets, _CLOCK])
         moment = None if clock.Value is None else clock.Value.Value
         self._note_clock(seconds(moment), time.time_ns())
         return data
 
     def _note_vanished(self, read: Indices, data: Sequence[Any]) -> None:
         # A server silently drops the monitored items of a node that it deletes.
-        for index, each in zip(read.tolist(), data, strict=True):
-            if not is_good(each) and each.StatusCode.name in _UNKNOWN:
-                self._monitoring.unmonitored.add(index)
+        gone = [
+            index
+            for index, each in zip(read.tolist(), data, strict=True)
+            if not is_good(each) and name_of(each.StatusCode) in _UNKNOWN
+        ]
+        if gone:
+            self._monitoring.forget(gone)
 
     def _take_now(self, message: Any) -> None:
         self._take(message, time.time_ns())
@@ -219,7 +235,8 @@ class OpcUaSession:
         self._note_clock(seconds(message.PublishTime), arrived)
         for part in message.NotificationData or ():
             if hasattr(part, "MonitoredItems"):
-                batch = self._columns.changes(part.MonitoredItems, arrived)
+                sharing = self._monitoring.sharing
+                batch = self._columns.changes(part.MonitoredItems, arrived, sharing)
                 if self._is_confirmed:
                     self._last_seen[batch.tag] = time.monotonic()
                 self._put(batch)
@@ -240,6 +257,7 @@ class OpcUaSession:
         if self._dropped:
             batch, self._dropped = replace(batch, lost=batch.lost + self._dropped), 0
         self._ready.append(batch)
+        self._diagnostics.note_accepted(batch.tag.tolist(), self._columns.accepted)
         self._wake.set()
 
     def _fail(self, why: Exception) -> None:

@@ -11,6 +11,7 @@ from connectors.opcua import connection
 READING = {
     "ActivateSession",
     "Browse",
+    "BrowseNext",
     "CloseSession",
     "CreateMonitoredItems",
     "CreateSession",

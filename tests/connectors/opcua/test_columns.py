@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from asyncua import ua
 
-from connectors.opcua.columns import OpcUaColumns, bad_batch, is_good, numbers, seconds
+from connectors.opcua.columns import OpcUaColumns, ValueRule, bad_batch, is_good, seconds
 from gateway.api.model import SECOND, Quality
 
 ARRIVED = 1_772_366_400 * SECOND
@@ -25,7 +25,7 @@ def data(value, status=ua.StatusCodes.Good, source=MOMENT, server=None):
 
 def changes(*values, clock="source", index=0):
     items = [ua.MonitoredItemNotification(index, each) for each in values]
-    return OpcUaColumns(2, clock).changes(items, ARRIVED)
+    return OpcUaColumns([ValueRule(), ValueRule()], clock).changes(items, ARRIVED)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_notification_that_is_empty_or_of_an_unknown_item_is_left_out():
         ua.MonitoredItemNotification(0, None),
         ua.MonitoredItemNotification(1, data(50.0)),
     ]
-    batch = OpcUaColumns(2, "source").changes(items, ARRIVED)
+    batch = OpcUaColumns([ValueRule(), ValueRule()], "source").changes(items, ARRIVED)
     assert (batch.tag.tolist(), batch.value.tolist()) == ([1], [50.0])
 
 
@@ -160,7 +160,7 @@ def test_a_read_value_has_the_time_of_the_read_whatever_its_own_time():
     tags = np.array([1, 0], dtype=np.int32)
     values = [data(50.0, source=NEVER), data(None, ua.StatusCodes.BadNodeIdUnknown)]
     at = np.full(2, ARRIVED)
-    batch = OpcUaColumns(2, "source").read_batch(tags, values, at)
+    batch = OpcUaColumns([ValueRule(), ValueRule()], "source").read_batch(tags, values, at)
     assert batch.at.tolist() == [ARRIVED, ARRIVED]
     assert batch.quality.tolist() == [Quality.GOOD, Quality.BAD]
 
@@ -177,14 +177,17 @@ def test_a_read_value_has_the_time_of_the_read_whatever_its_own_time():
 )
 def test_a_polled_value_has_its_own_time_only_if_it_changed_since_the_last_poll(own, at):
     last = np.array([ARRIVED - 5 * SECOND])
-    times = OpcUaColumns(2, "source").poll_times([data(1.0, source=own)], ARRIVED, last)
+    times = OpcUaColumns([ValueRule(), ValueRule()], "source").poll_times(
+        [data(1.0, source=own)], ARRIVED, last
+    )
     assert times.tolist() == [at]
 
 
 def test_a_bad_batch_has_one_bad_sample_of_each_tag():
-    batch = bad_batch(np.array([3, 5], dtype=np.int32), ARRIVED)
+    batch = bad_batch(np.array([3, 5], dtype=np.int32), ARRIVED, {3: "gone"})
     assert (batch.tag.tolist(), batch.at.tolist()) == ([3, 5], [ARRIVED, ARRIVED])
     assert np.isnan(batch.value).all()
+    assert batch.reasons == {3: "gone"}
     assert batch.quality.tolist() == [Quality.BAD, Quality.BAD]
 
 
@@ -193,12 +196,12 @@ def test_columns_have_the_types_of_the_model():
         changes(),
         changes(data(1)),
         changes(data("x")),
-        bad_batch(np.array([0], np.int32), 0),
+        bad_batch(np.array([0], np.int32), 0, {}),
     ):
         kinds = [batch.tag.dtype, batch.at.dtype, batch.value.dtype, batch.quality.dtype]
         assert kinds == [np.int32, np.int64, np.float64, np.uint8]
 
 
 def test_numbers_are_the_same_whether_or_not_something_else_is_among_them():
-    plain = [1.5, 2, True]
-    assert numbers(plain).tolist() == numbers([*plain, "x"])[:3].tolist() == [1.5, 2.0, 1.0]
+    plain = [data(raw) for raw in (1.5, 2, True)]
+    assert changes(*plain).value.tolist() == changes(*plain, data("x")).value.tolist()[:3]

@@ -26,7 +26,7 @@ from patience import PATIENCE
 from servers import free_port
 
 from connectors.opcua import publishing, session
-from connectors.opcua.columns import OpcUaColumns
+from connectors.opcua.columns import OpcUaColumns, ValueRule
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality
 
@@ -261,7 +261,7 @@ ARRIVED = 1_772_366_400 * 10**9
 @fuzzing
 @given(items=ITEMS, clock=st.sampled_from(["source", "server", "receive"]))
 def test_no_value_of_a_notification_raises_or_is_invented(items, clock):
-    batch = OpcUaColumns(2, clock).changes(items, ARRIVED)
+    batch = OpcUaColumns([ValueRule(), ValueRule()], clock).changes(items, ARRIVED)
     ours = [item for item in items if item.ClientHandle < 2 and item.Value is not None]
     assert batch.tag.tolist() == [item.ClientHandle for item in ours]
     assert batch.at.dtype == np.int64

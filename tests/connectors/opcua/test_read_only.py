@@ -38,6 +38,8 @@ WRITES = {
     "write_values",
 }
 SERVICES = {
+    "browse",
+    "browse_next",
     "close_session",
     "create_monitored_items",
     "create_session",
@@ -54,9 +56,7 @@ OTHERS = {
     "connect_and_get_server_endpoints",
     "connect_sessionless",
     "disconnect_socket",
-    "get_children_descriptions",
     "get_namespace_array",
-    "get_node",
     "open_secure_channel",
     "reset_authentication_token",
     "restore_authentication_token",
@@ -120,6 +120,8 @@ def test_only_requests_that_subscribe_and_read_are_built():
     used = {word for path in ROOM.glob("*.py") for word in words_of(path)}
     assert "WriteRequest" in requests
     assert used & requests == {
+        "BrowseNextParameters",
+        "BrowseParameters",
         "CreateMonitoredItemsParameters",
         "CreateSubscriptionParameters",
         "MonitoredItemCreateRequest",
@@ -136,7 +138,13 @@ def test_asyncua_is_imported_only_when_a_connection_is_opened():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom | ast.Import) and "asyncua" in ast.unparse(node)
     }
-    assert importing == {"connection.py", "faults.py", "security.py", "quiet_client.py"}
+    assert importing == {
+        "connection.py",
+        "faults.py",
+        "security.py",
+        "quiet_client.py",
+        "structures.py",
+    }
     command = (
         "import sys, connectors.opcua; sys.exit(bool({'asyncua', 'cryptography'} & {*sys.modules}))"
     )

@@ -14,10 +14,10 @@ from typing import Any
 from connectors.discover import written
 from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import connected
+from connectors.opcua.endpoints import endpoints_of, offered
 from connectors.opcua.items import Reference, Target
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.security import endpoints_of, offered
 from connectors.opcua.trust import described
 from gateway.api.contracts import ConfigError, Places, SourceLost
 

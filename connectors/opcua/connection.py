@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.opcua.columns import is_good
+from connectors.opcua.diagnosis import Diagnosis
 from connectors.opcua.faults import quieten_asyncua, translated
 from connectors.opcua.items import Target
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.quiet_client import TRIES, SavedSession, make_client
-from connectors.opcua.security import explained, secure
+from connectors.opcua.security import secure
 from gateway.api.contracts import Places, SourceLost
 from gateway.api.model import SECOND
 
@@ -63,8 +64,17 @@ class OpcUaConnection:
 
         Raises SourceLost or ConfigError.
         """
+        try:
+            return await self._connect()
+        except SourceLost as lost:
+            if self._has_session:
+                raise
+            diagnosis = Diagnosis(self._options, self._places)
+            raise await diagnosis.explained(lost) from lost.__cause__
+
+    async def _connect(self) -> bool:
         await secure(self._client, self._options, self._places)
-        with explained(self._options, self._places), self._translating():
+        with self._translating():
             await self._client.connect_sessionless()
             self._tasks = [
                 asyncio.create_task(self._watch(), name=f"{self._where}: connection"),

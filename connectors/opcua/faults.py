@@ -1,10 +1,14 @@
 """Translates the errors of a connection into SourceLost."""
 
 import logging
-import struct
+import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
+from connectors.opcua.statuses import code_in_words
 from gateway.api.contracts import AndonError, SourceLost
 from gateway.api.model import Nanos
 from gateway.api.options import format_duration
@@ -23,26 +27,43 @@ _TOO_MUCH = (
 @contextmanager
 def translated(where: str, timeout: Nanos) -> Iterator[None]:
     """Turns the errors of asyncua, its cryptography and the network into SourceLost."""
-    from asyncua.ua.uaerrors import UaError
-    from cryptography.exceptions import InvalidSignature
-
     try:
         yield
-    except TimeoutError as error:
-        why = f"no response within {format_duration(timeout)}"
-        raise SourceLost(f"{where}: {why}") from error
-    except ConnectionRefusedError as error:
-        raise SourceLost(f"{where}: connection refused") from error
-    except (OSError, struct.error, UaError, InvalidSignature) as error:
-        refused = type(error).__name__.startswith(_REFUSALS)
-        why = str(error) or type(error).__name__
-        raise SourceLost(f"{where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
     except AndonError:
         raise
     except Exception as error:
         # asyncua can fail in any way on a malformed response.
-        why = f"malformed response ({type(error).__name__}: {error})"
-        raise SourceLost(f"{where}: {why}") from error
+        refused = type(error).__name__.startswith(_REFUSALS)
+        why = _in_words(error, where, timeout)
+        raise SourceLost(f"{where}: {why}", _LOCKED_OUT_S if refused else 0.0) from error
+
+
+def _in_words(error: Exception, where: str, timeout: Nanos) -> str:
+    """An error as a sentence, without the names of any code."""
+    from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+    from cryptography.exceptions import InvalidSignature
+
+    if isinstance(error, UaStatusCodeError):
+        return code_in_words(error.code)
+    if isinstance(error, UaError):
+        # "Unhandled ..." and the like come with parts of asyncua's objects.
+        return str(error).partition(":")[0] or "the server does not keep to the protocol"
+    if isinstance(error, InvalidSignature):
+        return "the signature of a response is wrong"
+    if isinstance(error, OSError):
+        return _of_network(error, where, timeout)
+    return "malformed response"
+
+
+def _of_network(error: OSError, where: str, timeout: Nanos) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"the name {urlsplit(f'//{where}').hostname} cannot be resolved"
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return f"no response within {format_duration(timeout)}"
+    # Of a name with several addresses asyncio joins the errors into one text.
+    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
+    number = error.errno or next(iter(sorted(numbers)), None)
+    return os.strerror(number).lower() if number else "the connection was closed"
 
 
 def is_too_much(lost: SourceLost) -> bool:

@@ -7,9 +7,12 @@ Promises
 - A session can be resumed over another connection, from a `SavedSession`.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from gateway.api.contracts import SourceLost
 
 TRIES = 6
 """How often resuming a session is tried over a network that breaks each time."""
@@ -32,14 +35,30 @@ class SavedSession:
     tries: int = 0
 
 
+_CALLBACK = "_call_callback"
+"""The method of asyncua's protocol that takes an answer."""
+_LOGINS = {
+    "Anonymous": "without a user",
+    "UserName": "with a name and a password",
+    "Certificate": "with a user's certificate",
+    "IssuedToken": "with a token",
+}
+
+
+def _no_login(wanted: str, offered: Sequence[str]) -> str:
+    ways = sorted({_LOGINS.get(kind, kind) for kind in offered})
+    return f"the server does not offer a login {_LOGINS[wanted]}; it offers one {', '.join(ways)}"
+
+
 def make_client(url: str, seconds: float) -> Any:
     """A client that is not connected; `seconds` is the time-out of each response."""
-    from asyncua.client.client import Client
-    from asyncua.client.ua_session import UaSession
+    client = _client_class()(url, seconds)
+    client.uaclient.session = _make_session(client.uaclient)
+    return client
 
-    class QuietSession(UaSession):
-        def ensure_publish_loop(self) -> None:
-            """Does nothing: `publishing` sends the publish requests."""
+
+def _client_class() -> Any:  # noqa: C901 - a class with short methods
+    from asyncua.client.client import Client
 
     class QuietClient(Client):
         # asyncua does not close a session that the server created and then rejected for its
@@ -51,6 +70,13 @@ def make_client(url: str, seconds: float) -> Any:
                 with suppress(Exception):
                     await self.uaclient.close_session(delete_subscriptions=True)
                 raise
+
+        async def open_secure_channel(self, renew: bool = False) -> None:
+            if not renew:
+                _hear_refusal(self.uaclient.protocol)
+            await super().open_secure_channel(renew)
+            if not renew:
+                self.uaclient.protocol.__dict__.pop(_CALLBACK)
 
         async def start_session(self) -> None:
             await self.create_session()
@@ -78,9 +104,42 @@ def make_client(url: str, seconds: float) -> Any:
                 subscriptions,
             )
 
+        def server_policy(self, token_type: Any) -> Any:
+            kinds = [policy.TokenType.name for policy in self._policy_ids]
+            if kinds and token_type.name not in kinds:
+                raise SourceLost(_no_login(token_type.name, kinds))
+            return super().server_policy(token_type)
+
         async def _activate(self) -> None:
             await self.activate_session(self._username, self._password, self.user_certificate)
 
-    client = QuietClient(url, seconds)
-    client.uaclient.session = QuietSession(client.uaclient)
-    return client
+    return QuietClient
+
+
+def _hear_refusal(protocol: Any) -> None:
+    """Lets a refused channel raise the server's status; asyncua drops it and fails elsewhere."""
+    from asyncua.common.utils import Buffer
+    from asyncua.ua.uaerrors import UaError
+
+    call_back, fail = getattr(protocol, _CALLBACK), protocol._fail_all_pending  # noqa: SLF001
+
+    def check_and_call_back(request_id: int, body: Any) -> None:
+        try:
+            if isinstance(body, Buffer):
+                protocol.check_answer(body, "")
+        except UaError as refused:
+            fail(refused)
+        else:
+            call_back(request_id, body)
+
+    setattr(protocol, _CALLBACK, check_and_call_back)
+
+
+def _make_session(uaclient: Any) -> Any:
+    from asyncua.client.ua_session import UaSession
+
+    class QuietSession(UaSession):
+        def ensure_publish_loop(self) -> None:
+            """Does nothing: `publishing` sends the publish requests."""
+
+    return QuietSession(uaclient)

@@ -11,25 +11,18 @@ Promises
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from connectors.opcua import trust
 from connectors.opcua.certificates import first_in, load_certificate, load_key_of
-from connectors.opcua.faults import quieten_asyncua, translated
-from connectors.opcua.identity import (
-    CERTIFICATE,
-    FOLDER,
-    ApplicationIdentity,
-    load_identity,
-    own_identity,
-)
+from connectors.opcua.diagnosis import not_offered
+from connectors.opcua.endpoints import endpoints_of, protection
+from connectors.opcua.identity import ApplicationIdentity, load_identity, own_identity
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.api.contracts import Places, SourceLost
-from gateway.api.model import SECOND
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -49,51 +42,11 @@ async def secure(client: Any, options: OpcUaOptions, places: Places) -> None:
     async def check(certificate: "Certificate", application: Any) -> None:
         _refuse_if(where, trust.why_another_application(certificate, application.ApplicationUri))
 
-    policy, mode = _protection(security)
+    policy, mode = protection(security)
     client.application_uri = ours.uri
     client.certificate_validator = check
     client.security_policy = policy(theirs, ours.certificate, ours.key, mode)
     client.uaclient.set_security(client.security_policy)
-
-
-async def endpoints_of(options: OpcUaOptions) -> list[Any]:
-    """The server's endpoints, fetched without security; SourceLost if it does not respond."""
-    from asyncua.client.client import Client
-
-    quieten_asyncua()
-    with translated(urlsplit(options.url).netloc, options.timeout):
-        return await Client(
-            options.url_with_port, options.timeout / SECOND
-        ).connect_and_get_server_endpoints()
-
-
-def offered(endpoints: Sequence[Any]) -> str:
-    """The policies and modes of endpoints, readable."""
-    choices = {
-        f"{each.SecurityPolicyUri.rpartition('#')[2]} {each.SecurityMode.name}".removesuffix(
-            " None_"
-        )
-        for each in endpoints
-    }
-    return ", ".join(sorted(choices)) or "nothing"
-
-
-@contextmanager
-def explained(options: OpcUaOptions, places: Places) -> Iterator[None]:
-    """Adds the likely reason when a server closes the connection or does not respond."""
-    # A server that cannot decrypt our messages, or does not trust us, gives no other reason.
-    security = options.security
-    try:
-        yield
-    except SourceLost as lost:
-        why = lost.__cause__
-        is_unexplained = isinstance(why, TimeoutError | ConnectionError)
-        if security is None or not is_unexplained or isinstance(why, ConnectionRefusedError):
-            raise
-        ours = security.certificate or places.state / FOLDER / CERTIFICATE
-        theirs = security.server_certificate
-        pinned = f"is {theirs} still its certificate, and " if theirs else ""
-        raise SourceLost(f"{lost}; {pinned}does it trust {ours}?") from lost
 
 
 def _log_in(client: Any, options: OpcUaOptions, config: Path) -> None:
@@ -128,23 +81,14 @@ async def _server_certificate(
 def _certificate_shown(
     endpoints: Sequence[Any], security: SecurityOptions, where: str
 ) -> "Certificate":
-    policy, mode = _protection(security)
+    policy, mode = protection(security)
     for each in endpoints:
         if (each.SecurityPolicyUri, each.SecurityMode) == (policy.URI, mode):
             try:
                 return first_in(each.ServerCertificate or b"")
             except ValueError as error:
                 raise SourceLost(f"{where}: shows no readable certificate") from error
-    wanted = f"{security.policy} {security.mode}"
-    raise SourceLost(f"{where}: does not offer {wanted}; it offers {offered(endpoints)}")
-
-
-def _protection(security: SecurityOptions) -> tuple[Any, Any]:
-    from asyncua import ua
-    from asyncua.crypto import security_policies
-
-    policy = getattr(security_policies, "SecurityPolicy" + security.policy.replace("_", ""))
-    return policy, getattr(ua.MessageSecurityMode, security.mode)
+    raise SourceLost(f"{where}: {not_offered(security, endpoints)}")
 
 
 def _refuse_if(where: str, why: str) -> None:

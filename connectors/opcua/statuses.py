@@ -61,3 +61,11 @@ def in_words(status: Any) -> str:
 def name_of(status: Any) -> str:
     """The standard's name of a StatusCode, without its info bits."""
     return str(type(status)(status.value & _CODE).name)
+
+
+def code_in_words(code: int) -> str:
+    """Name and meaning of a status by its number."""
+    from asyncua import ua
+
+    status: Any = ua.StatusCode
+    return in_words(status(code))

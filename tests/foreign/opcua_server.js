@@ -39,7 +39,7 @@ const server = new OPCUAServer({
   resourcePath: "/",
   serverCertificateManager: certificates,
   allowAnonymous: options.anonymous ?? true,
-  maxSessions: options.max_sessions ?? 100,
+  serverCapabilities: { maxSessions: options.max_sessions ?? 100 },
   securityPolicies: (options.policies ?? ["None"]).map((name) => SecurityPolicy[name]),
   securityModes: (options.modes ?? ["None"]).map((name) => MessageSecurityMode[name]),
   disableDiscovery: options.discovery === false,

@@ -17,6 +17,7 @@ from gateway.api.click_types import DURATION
 from gateway.api.contracts import AndonError, Places
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
+from gateway.api.progress import steps
 
 OUT = click.option(
     "--out",
@@ -58,7 +59,8 @@ def opcua(
     Connects anonymously and without security unless options are given. Writes nothing to the
     server. Exit code 1 when the server cannot be reached or has no such variable.
     """
-    from connectors.discover.opcua import browse, fetch_certificate, line_file
+    from connectors.discover.opcua import browse, fetch_certificate
+    from connectors.discover.opcua_file import line_file
 
     folder = out.parent if out else Path()
     settings = source_settings(url, timeout, access, folder)
@@ -68,12 +70,19 @@ def opcua(
             click.echo(event_loop.run(fetch_certificate(options, fetched)))
             return
         create_missing(access)
-        variables = event_loop.run(browse(options, Places(folder, Path()), depth, most))
+        with steps() as progress:
+            survey = event_loop.run(browse(options, Places(folder, Path()), depth, most, progress))
     except AndonError as error:
         raise click.ClickException(str(error)) from error
-    if not variables:
-        raise click.ClickException(f"{url} has no numeric variable within {depth} levels")
-    _write(line_file(settings, variables), out)
+    for path, why in survey.others if not survey.tags else ():
+        click.echo(f"{path}: {why}", err=True)
+    if not survey.tags:
+        raise click.ClickException(
+            f"{url} has no numeric variable within {depth} levels, of {survey.nodes:,} nodes"
+        )
+    if survey.note:
+        click.echo(survey.note, err=True)
+    _write(line_file(settings, survey), out)
 
 
 @discover.command()

@@ -1,57 +1,162 @@
 """Browses an OPC UA server for variables that can be tags.
 
 Promises
-- Reads only references and values; stops at the given depth and count.
-- Nodes are named by namespace URI, tags by their browse names, each name once.
+- Reads only references and values; stops at the given depth and count, and says so.
+- Nodes are named by namespace URI, tags by their browse paths, each name and each node once.
+- Properties and the server's own nodes are left out.
 """
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from connectors.discover import written
+from connectors.discover.opcua_details import HAS_PROPERTY, DataTypes, described
+from connectors.discover.opcua_variables import FoundVariable, ProposedTag, proposals
 from connectors.opcua.certificates import encoded, fingerprint, first_in
-from connectors.opcua.client import connected
+from connectors.opcua.client import OpcUaReadOnlyClient, connected
 from connectors.opcua.endpoints import endpoints_of, offered
 from connectors.opcua.items import Reference, Target
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.trust import described
+from connectors.opcua.paths import OBJECTS
+from connectors.opcua.structure_types import load
+from connectors.opcua.structures import Structures
+from connectors.opcua.trust import described as shown_certificate
 from gateway.api.contracts import ConfigError, Places, SourceLost
 
-OBJECTS, SERVER = "i=85", "i=2253"
-BROWSED_PER_VARIABLE = 20
+SERVER = "i=2253"
+BROWSED_PER_VARIABLE = 50
 """Nodes browsed at most for each wanted variable, so that a huge server ends too."""
+_PART = 100
+_LAST_STANDARD = 65_535
+"""The highest number of a node that the standard may define in its own namespace."""
+
+
+@dataclass(slots=True)
+class OpcUaSurvey:
+    """The tags that a server's variables can become.
+
+    `others` are the paths of variables that become none, and why; `note` is what was left out.
+    """
+
+    tags: list[ProposedTag] = field(default_factory=list)
+    others: list[tuple[str, str]] = field(default_factory=list)
+    nodes: int = 0
+    note: str = ""
 
 
 async def browse(
-    options: OpcUaOptions, places: Places, depth: int, most: int
-) -> list[tuple[str, str]]:
-    """Browse name and node id with namespace URI of the numeric variables; raises AndonError."""
+    options: OpcUaOptions,
+    places: Places,
+    depth: int,
+    most: int,
+    progress: Callable[[str], None] = lambda _step: None,
+) -> OpcUaSurvey:
+    """The variables below Objects, breadth first, each node once; raises AndonError."""
     async with connected(options, places, lambda _why: None) as client:
-        namespaces = await client.namespaces()
-        variables: list[Reference] = []
-        level, seen = [OBJECTS], {OBJECTS, SERVER}
-        for _ in range(depth):
-            below: list[str] = []
-            for node in level:
-                if len(variables) >= most or len(seen) > most * BROWSED_PER_VARIABLE:
-                    break
-                (children,) = await client.children([node])
-                new = [child for child in children if child.node not in seen]
-                seen |= {child.node for child in new}
-                variables += [child for child in new if child.is_variable]
-                below += [child.node for child in new]
+        browser = _Browser(client, await client.namespaces(), most, progress)
+        await browser.run(depth)
+        return browser.survey
+
+
+class _Browser:
+    """One survey of one server."""
+
+    def __init__(
+        self,
+        client: OpcUaReadOnlyClient,
+        namespaces: Sequence[str],
+        most: int,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.survey = OpcUaSurvey()
+        self._client, self._namespaces, self._most = client, namespaces, most
+        self._progress = progress
+        self._seen = {OBJECTS, SERVER}
+        self._types, self._structures = DataTypes(), Structures()
+
+    async def run(self, depth: int) -> None:
+        level: list[tuple[Reference, tuple[str, ...]]] = [(_ROOT, ())]
+        for _ in range(depth + 1):
+            below: list[tuple[Reference, tuple[str, ...]]] = []
+            for at in range(0, len(level), _PART):
+                below += await self._look_at(level[at : at + _PART])
+                if self._is_enough():
+                    return
             level = below
-        values = await client.read([Target(child.node) for child in variables]) if variables else []
-    numeric = [
-        (child.name, _with_uri(child.node, namespaces))
-        for child, value in zip(variables, values, strict=True)
-        if _is_numeric(value)
-    ]
-    return numeric[:most]
+        if level:
+            self.survey.note = f"Deeper than {depth} levels, see --depth, nothing was looked for."
+
+    def _is_enough(self) -> bool:
+        if len(self.survey.tags) > self._most:
+            del self.survey.tags[self._most :]
+            self.survey.note = f"The first {self._most:,}; --most writes more."
+        elif self.survey.nodes > self._most * BROWSED_PER_VARIABLE:
+            self.survey.note = f"The first {self.survey.nodes:,} nodes; --most looks at more."
+        return bool(self.survey.note)
+
+    async def _look_at(
+        self, part: Sequence[tuple[Reference, tuple[str, ...]]]
+    ) -> list[tuple[Reference, tuple[str, ...]]]:
+        """Adds the variables among these nodes; returns the nodes below all of them."""
+        below: list[tuple[Reference, tuple[str, ...]]] = []
+        variables, properties = [], []
+        children = await self._client.children([node.node for node, _ in part])
+        for (node, names), found in zip(part, children, strict=True):
+            if node.is_variable:
+                variables.append((node, names))
+                properties.append({e.name: e.node for e in found if e.kind == HAS_PROPERTY})
+            for each in found:
+                is_ours = each.kind == HAS_PROPERTY or _is_standard(each.node)
+                if not is_ours and each.node not in self._seen:
+                    self._seen.add(each.node)
+                    below.append((each, (*names, each.name)))
+        await self._add(variables, properties)
+        self.survey.nodes += len(part)
+        self._progress(
+            f"{self.survey.nodes:,} of {len(self._seen):,} nodes, {len(self.survey.tags):,} numbers"
+        )
+        return below
+
+    async def _add(
+        self,
+        variables: Sequence[tuple[Reference, tuple[str, ...]]],
+        properties: Sequence[Mapping[str, str]],
+    ) -> None:
+        named = [_with_uri(node.node, self._namespaces) for node, _ in variables]
+        self.survey.others += [
+            ("/".join(("Objects", *names)), f"the server has no namespace for {node.node}")
+            for (node, names), name in zip(variables, named, strict=True)
+            if name is None
+        ]
+        keep = [at for at, name in enumerate(named) if name is not None]
+        variables, properties = [variables[at] for at in keep], [properties[at] for at in keep]
+        nodes = [node.node for node, _ in variables]
+        data = await self._client.read([Target(node) for node in nodes])
+        found = [
+            FoundVariable(names, str(named[at]), value)
+            for at, (_, names), value in zip(keep, variables, data, strict=True)
+        ]
+        found = await described(self._client, found, nodes, properties, self._types)
+        proposed = [proposals(each, self._structures) for each in found]
+        if self._structures.wanted:
+            await load(self._client, self._structures)
+            proposed = [proposals(each, self._structures) for each in found]
+        for variable, tags in zip(found, proposed, strict=True):
+            if isinstance(tags, str):
+                self.survey.others.append((f"{variable.path} ({variable.node})", tags))
+            else:
+                self.survey.tags += tags
+
+
+_ROOT = Reference(OBJECTS, 0, "Objects", is_variable=False, kind="")
+
+
+def _is_standard(node: str) -> bool:
+    """True for a node of the standard: the server's own, its types and diagnostics."""
+    match = re.fullmatch(r"(?:ns=0;)?i=(\d+)", node)
+    return match is not None and int(match[1]) <= _LAST_STANDARD
 
 
 async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
@@ -69,7 +174,7 @@ async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     return (
-        f"{path}: {described(certificate)}\n"
+        f"{path}: {shown_certificate(certificate)}\n"
         f"SHA-256 {fingerprint(certificate)}\n"
         f"The server offers {offered(endpoints)}.\n"
         "Any server could have sent this certificate: compare the thumbprint with the one in the "
@@ -77,19 +182,16 @@ async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
     )
 
 
-def _is_numeric(data: object) -> bool:
-    variant = getattr(data, "Value", None)
-    value = getattr(variant, "Value", None)
-    return isinstance(value, int | float) and not (isinstance(value, float) and math.isinf(value))
-
-
-def _with_uri(node: str, namespaces: Sequence[str]) -> str:
-    """'ns=2;s=Pump' -> 'nsu=urn:plant;s=Pump'."""
+def _with_uri(node: str, namespaces: Sequence[str]) -> str | None:
+    """'ns=2;s=Pump' -> 'nsu=urn:plant;s=Pump'; None if the server does not name the namespace."""
     match = re.fullmatch(r"ns=(\d+);(.+)", node, re.DOTALL)
-    uri = namespaces[int(match[1])] if match else STANDARD
-    if match is None or uri == STANDARD:
-        return node.removeprefix("ns=0;")
-    return f"nsu={uri.replace('%', '%25').replace(';', '%3B')};{match[2]}"
+    if match is None:
+        return node
+    index = int(match[1])
+    uri = namespaces[index] if index < len(namespaces) else ""
+    if uri == STANDARD:
+        return match[2]
+    return f"nsu={uri.replace('%', '%25').replace(';', '%3B')};{match[2]}" if uri else None
 
 
 def tag_names(names: Sequence[str]) -> list[str]:
@@ -103,25 +205,3 @@ def tag_names(names: Sequence[str]) -> list[str]:
             number, unique = number + 1, f"{plain}_{number}"
         unique_names[unique] = None
     return list(unique_names)
-
-
-def line_file(settings: Mapping[str, Any], variables: Sequence[tuple[str, str]]) -> str:
-    """A line file to edit: a source with these settings and these variables as tags."""
-    names = tag_names([name for name, _ in variables])
-    tags = "\n".join(
-        f"      {written.key(name)}: {{node: {written.value(node)}}}"
-        for name, (_, node) in zip(names, variables, strict=True)
-    )
-    # JSON is YAML, except for how it begins a mapping in a block.
-    options = "\n".join(f"    {key}: {written.value(value)}" for key, value in settings.items())
-    return f"""\
-# Written by `andon discover opcua`. Delete what is not needed; give tags a unit, low and high.
-version: 1
-line: my-line
-site: my-plant
-sources:
-  server:
-{options}
-    tags:
-{tags}
-"""

@@ -123,19 +123,22 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         kind = each.ReferenceTypeId.to_string()
         return Reference(node, name.NamespaceIndex, name.Name or "", is_variable, kind)
 
-    async def definition(self, data_type: str) -> Any:
-        """The description of a data type; None if the server has none."""
-        read = self._ua.ReadParameters(
-            NodesToRead=[
-                self._ua.ReadValueId(
-                    NodeId=self._ua.NodeId.from_string(data_type),
-                    AttributeId=self._ua.AttributeIds.DataTypeDefinition,
-                )
+    async def attributes(self, nodes: Sequence[str], attribute: str) -> list[Any]:
+        """An attribute of each node, by its name in the standard; None where it has none."""
+        ua = self._ua
+
+        async def read(part: Sequence[str]) -> list[Any]:
+            number = getattr(ua.AttributeIds, attribute)
+            wanted = [
+                ua.ReadValueId(NodeId=ua.NodeId.from_string(node), AttributeId=number)
+                for node in part
             ]
-        )
-        with self._translating():
-            results = await self._client.uaclient.read(read)
-        return value_in(results[0]) if results else None
+            values: list[Any] = await self._client.uaclient.read(
+                ua.ReadParameters(NodesToRead=wanted)
+            )
+            return values
+
+        return [value_in(each) for each in await self._in_parts("read", nodes, read)]
 
     async def subscribe(self, interval_ms: float) -> GrantedSubscription:
         """Creates a subscription without items; SourceLost if the server refuses."""

@@ -58,7 +58,7 @@ async def _describe(client: OpcUaReadOnlyClient, types: Structures, first: Refer
         type_id, name = left.pop(0)
         if type_id in types.layouts or type_id in types.faults:
             continue
-        definition = await client.definition(type_id)
+        (definition,) = await client.attributes([type_id], "DataTypeDefinition")
         fault = _why_not(definition)
         if len(types.layouts) >= MOST_TYPES:
             fault = f"more than {MOST_TYPES} types"

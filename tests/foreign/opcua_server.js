@@ -139,7 +139,7 @@ own.addVariable({
   },
 });
 for (let folder = 0; folder < (options.folders ?? 0); folder++) {
-  const parent = own.addFolder(press, { browseName: `Folder${folder}` });
+  const parent = own.addObject({ componentOf: press, browseName: `Folder${folder}` });
   for (let i = 0; i < (options.each ?? 0); i++) {
     const value = new Variant({ dataType: DataType.Double, value: i });
     own.addVariable({ componentOf: parent, browseName: `V${i}`, nodeId: `s=${folder}.${i}`, dataType: "Double", value });

@@ -44,7 +44,8 @@ async def test_numeric_variables_become_tags_by_namespace_uri(plant, asked, tmp_
 async def test_no_more_tags_are_written_than_wanted(plant):  # noqa: F811
     done = await run(plant.url, "--most", 1)
 
-    assert done.output.count("nsu=") == 1
+    assert done.output.count("{node:") == 1
+    assert "The first 1; --most writes more." in done.output
 
 
 async def test_an_existing_file_is_not_overwritten(plant, tmp_path):  # noqa: F811

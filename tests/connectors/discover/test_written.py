@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.discover.mqtt_file import line_file as mqtt_file
-from connectors.discover.opcua import line_file as opcua_file
-from connectors.discover.opcua import tag_names
+from connectors.discover.opcua import OpcUaSurvey, tag_names
+from connectors.discover.opcua_file import line_file
+from connectors.discover.opcua_variables import ProposedTag
 from connectors.discover.survey import BrokerSurvey, TopicSummary
 from connectors.discover.written import key, value
 from connectors.mqtt.paths import Key, write_path
@@ -44,6 +45,15 @@ PATHS = (
 OPCUA = {"type": "opcua", "url": "opc.tcp://plc", "insecure": True}
 MQTT = {"type": "mqtt", "host": "broker"}
 fast = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+
+
+def opcua_file(settings, variables):
+    """A line file with these names and nodes, and every text of a server in the other places."""
+    tags = [
+        ProposedTag(name, {"node": node, "unit": name, "enumeration": {name or "-": 1.0}}, name)
+        for name, node in variables
+    ]
+    return line_file(settings, OpcUaSurvey(tags, [(tag.name, tag.name) for tag in tags]))
 
 
 def readable(text):

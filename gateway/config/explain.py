@@ -70,13 +70,18 @@ def _joined(problems: Sequence[Problem]) -> list[Problem]:
 # Unknown keys ---------------------------------------------------------------------------------
 
 
+_MEANT = {"time": "timestamp", "clock": "timestamp"}
+"""Keys that people write, and what is meant, where the names are too different to guess."""
+
+
 def _unknown_key(document: Document, spot: Spot) -> tuple[Problem, str]:
     """The problem, and the key that was probably meant (empty if none is similar)."""
     key = str(spot.where[-1])
     at, model = spot.models[-1]
     known = list(fields(model))
     elsewhere = _belongs(key, spot)
-    near = get_close_matches(key.lower(), known, 1, 0.6)
+    meant = _MEANT.get(key)
+    near = [meant] if meant in known else get_close_matches(key.lower(), known, 1, 0.6)
     if elsewhere:
         hint, near = f"`{key}` belongs {elsewhere}", []
     elif near:

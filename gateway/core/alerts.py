@@ -19,11 +19,12 @@ States are IEC 62682's. An alarm that returns goes to normal, acknowledged or no
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import (
@@ -94,6 +95,7 @@ class AlertMachine:
         self._raise_above = self._sign * np.array([alarm.threshold for alarm in alarms])
         self._clear_below = self._raise_above - np.array([alarm.hysteresis for alarm in alarms])
         self._memory: dict[int, _Memory] = {}
+        self._scopes = _scopes(alarms, self.tags)
         self._newest = since
 
     @property
@@ -145,7 +147,7 @@ class AlertMachine:
         kept.active, kept.opened_at, kept.since, kept.epoch = True, score.at, 0, self.epoch
         kept.model, kept.coverage = score.model, score.coverage
         if alarm.updates:
-            kept.causes, kept.updated_at = causes_of(alarm, score, self.tags), score.at
+            kept.causes, kept.updated_at = self._causes(number, score), score.at
             kept.top = top_tags(alarm, score, self.tags)
         return self._alert(number, kept, Transition.RAISED, score.at, value, score)
 
@@ -171,7 +173,7 @@ class AlertMachine:
     def _update(self, number: int, kept: _Memory, value: float, score: Score) -> Alert | None:
         """A transition if the causes of an active alarm are others than those it reported."""
         alarm = self.alarms[number]
-        causes = causes_of(alarm, score, self.tags)
+        causes = self._causes(number, score)
         if causes == kept.causes:
             kept.changed_at = 0
             return None
@@ -185,6 +187,14 @@ class AlertMachine:
         kept.causes, kept.updated_at, kept.changed_at = causes, score.at, 0
         kept.top = top_tags(alarm, score, self.tags)
         return self._alert(number, kept, Transition.UPDATED, score.at, value, score)
+
+    def _causes(self, number: int, score: Score) -> dict[str, str]:
+        """All tags that contribute to the score of an alarm, with their reasons."""
+        scope = self._scopes.get(number)
+        if score.contribution is None or scope is None:
+            return {}
+        found = scope[score.contribution[scope] > 0].tolist()
+        return {self.tags[tag]: score.reasons.get(tag, "") for tag in found}
 
     def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
         """Note that a person has seen this alarm; None if none of these is active with that id.
@@ -252,7 +262,7 @@ class AlertMachine:
 
     def checkpoint(self) -> bytes:
         """The state as JSON; equal states give equal bytes."""
-        kept = {self.alarms[n].name: asdict(self._memory[n]) for n in sorted(self._memory)}
+        kept = {self.alarms[n].name: _facts(self._memory[n]) for n in sorted(self._memory)}
         return json.dumps(kept).encode()
 
     def restore(self, state: bytes) -> None:
@@ -265,6 +275,12 @@ class AlertMachine:
         }
 
 
+def _facts(kept: _Memory) -> dict[str, Any]:
+    # Not asdict, which would copy the causes of thousands of tags in every tick.
+    facts = {each.name: getattr(kept, each.name) for each in fields(kept)}
+    return {**facts, "top": [asdict(tag) for tag in kept.top]}
+
+
 def _remembered(facts: dict[str, Any]) -> _Memory:
     # A checkpoint of another version may lack what came since, and hold what is no longer kept.
     facts = {"epoch": facts.get("turn", 0), **facts}  # its name in the first checkpoints
@@ -272,17 +288,13 @@ def _remembered(facts: dict[str, Any]) -> _Memory:
     return _Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
 
 
-def causes_of(alarm: Alarm, score: Score, tags: Sequence[str]) -> dict[str, str]:
-    """All tags that contribute to the score of the alarm, with their reasons."""
-    contribution = score.contribution
-    if contribution is None or alarm.scope is None:
-        return {}
-    scope = set(alarm.scope or tags)
-    reasons: Mapping[int, str] = score.reasons
+def _scopes(alarms: Sequence[Alarm], tags: Sequence[str]) -> dict[int, NDArray[np.int64]]:
+    """The tags of the alarms with `updates`, by the alarm's place, as indices."""
+    index = {tag: number for number, tag in enumerate(tags)}
     return {
-        tags[number]: reasons.get(number, "")
-        for number in np.flatnonzero(contribution > 0).tolist()
-        if tags[number] in scope
+        place: np.array([index[tag] for tag in alarm.scope or tags], dtype=np.int64)
+        for place, alarm in enumerate(alarms)
+        if alarm.updates and alarm.scope is not None
     }
 
 

@@ -77,6 +77,8 @@ class FreshnessWatch:
         self._started: Nanos | None = None
         self._bad = np.zeros(len(tags), dtype=np.bool_)
         self._why: dict[int, str] = {}
+        self._changes = 0
+        self._told: tuple[tuple[Nanos, bool, int], Mapping[int, str]] = ((0, False, -1), {})
         self._away: Mapping[str, str] = {}
         self._members: dict[str, NDArray[np.int64]] = {
             source: np.array([n for n, tag in enumerate(tags) if tag.source == source])
@@ -93,6 +95,7 @@ class FreshnessWatch:
 
     def push(self, batch: SampleBatch, now: Nanos) -> None:
         """Note that these samples arrived at `now`."""
+        self._changes += 1
         # Cells were closed in the last tick, at most a second ago.
         closed = now - SECOND if self._ticked is None else min(self._ticked, now)
         self.fit.push(batch, closed, now)
@@ -110,6 +113,7 @@ class FreshnessWatch:
 
     def note_away(self, sources: Mapping[str, str]) -> None:
         """Which sources cannot be reached just now, and why."""
+        self._changes += sources != self._away
         self._away = sources
 
     def tags_away(self) -> Sequence[int]:
@@ -118,6 +122,7 @@ class FreshnessWatch:
 
     def shift(self, step: Nanos) -> None:
         """The clock was stepped: the data is as old as before."""
+        self._changes += 1
         for times in (self._seen, self._back):
             times[times != NEVER] += step
         if self._started is not None:
@@ -144,18 +149,24 @@ class FreshnessWatch:
         counts = Counter(self.states(now).tolist())
         return {state.name.lower(): counts[state] for state in Freshness}
 
-    def reasons(self, now: Nanos, *, exact: bool = False) -> dict[int, str]:
+    def reasons(self, now: Nanos, *, exact: bool = False) -> Mapping[int, str]:
         """Why each tag that is not fresh is not, by its index.
 
         With `exact` how long a tag has been silent; else its limit, which does not change.
         """
-        states = self.states(now)
-        return {
-            number: self._reason(number, Freshness(int(states[number])), now, exact=exact)
-            for number in np.flatnonzero(states != Freshness.FRESH).tolist()
-        }
+        # A tick asks several times.
+        key = (now, exact, self._changes)
+        if self._told[0] != key:
+            states = self.states(now).tolist()
+            reasons = {
+                number: self._reason(number, state, now, exact=exact)
+                for number, state in enumerate(states)
+                if state != Freshness.FRESH
+            }
+            self._told = key, reasons
+        return self._told[1]
 
-    def _reason(self, number: int, state: Freshness, now: Nanos, *, exact: bool) -> str:
+    def _reason(self, number: int, state: int, now: Nanos, *, exact: bool) -> str:
         away = self._away.get(self.tags[number].source)
         if away:
             return away
@@ -181,6 +192,8 @@ class FreshnessWatch:
         if self._started is None:
             self._started = now
         self._ticked = now
+        if self.fit.tick(now):
+            self._changes += 1
         unusable = self.states(now) >= Freshness.STALE
         self._note_return(unusable, now)
         awaited = self.awaited(now)

@@ -19,6 +19,8 @@ from gateway.core.grid import FUTURE_LIMIT, NEVER
 
 LEAST = 5
 """Looks in a row, without any sample that fits, before a tag is judged."""
+WAIT = 30 * SECOND
+"""How long a tag with few samples is not judged."""
 ENOUGH = 2 * LEAST
 """Looks in a row with samples that fit, but only just, to end that."""
 LEAST_TIME = 2 * SECOND
@@ -54,6 +56,7 @@ class TimeFit:
         self._stale = lateness + hold
         self._misfits = np.zeros(count, dtype=np.int64)
         self._fits = np.zeros(count, dtype=np.int64)
+        self._behind = np.zeros(count, dtype=np.int64)
         self._since = np.full(count, NEVER, dtype=np.int64)
         self._told = np.zeros(count, dtype=np.int64)
         self._anchor = np.zeros(count, dtype=np.int64)
@@ -77,18 +80,34 @@ class TimeFit:
         is_over = fits & (is_right | (self._fits[tags] >= ENOUGH))
         self.state[tags[is_over]] = Fit.IN_TIME
         if not fits.all():
-            self._judge(tags[~fits], behind[~fits], now)
+            self._note_misfits(tags[~fits], behind[~fits], now)
 
-    def _judge(self, tags: Indices, behind: Times, now: Nanos) -> None:
+    def _note_misfits(self, tags: Indices, behind: Times, now: Nanos) -> None:
         is_first = self._misfits[tags] == 0
         self._since[tags[is_first]] = now
         self._misfits[tags] += 1
+        self._behind[tags] = behind
         waited = now - self._since[tags] >= self._patience[tags]
         is_due = (self.state[tags] != Fit.IN_TIME) | (waited & (self._misfits[tags] >= LEAST))
-        tags, behind = tags[is_due], behind[is_due]
+        self._judge(tags[is_due], now)
+
+    def tick(self, now: Nanos) -> bool:
+        """Judge tags with few samples, none of which fits, after a while; True if one is judged."""
+        doubtful = np.flatnonzero((self._misfits > 0) & (self.state == Fit.IN_TIME))
+        if doubtful.size:
+            is_ahead = self.offset[doubtful] > FUTURE_LIMIT
+            # An old value may be confirmed after a period or two; a future one cannot.
+            wait = np.where(is_ahead, WAIT, np.maximum(self._patience[doubtful], WAIT))
+            doubtful = doubtful[now - self._since[doubtful] >= wait]
+            self._judge(doubtful, now)
+        return bool(doubtful.size)
+
+    def _judge(self, tags: Indices, now: Nanos) -> None:
+        if not tags.size:
+            return
         before = self.state[tags]
         stale = np.where(before == Fit.STALE, self._stale[tags] * 9 // 10, self._stale[tags])
-        state = np.where(behind > stale, Fit.STALE, Fit.LATE)
+        state = np.where(self._behind[tags] > stale, Fit.STALE, Fit.LATE)
         self.state[tags] = np.where(self.offset[tags] > FUTURE_LIMIT, Fit.AHEAD, state)
         self._tell(tags, before == Fit.IN_TIME, now)
 

@@ -6,7 +6,7 @@ from fakes import batch, tag
 
 from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag, Transition
 from gateway.core.alerts import AlertMachine
-from gateway.core.freshness import DETECTOR, FreshnessWatch
+from gateway.core.freshness import DETECTOR, Freshness, FreshnessWatch
 
 S = SECOND
 T0 = 1_700_000_000 * S
@@ -339,3 +339,74 @@ def test_an_uncertain_sample_has_a_reason_too():
     data = watch()
     data.push(seen(0, quality=Quality.UNCERTAIN), T0)
     assert data.reasons(T0)[0] == "its quality is uncertain"
+
+
+class Clocks(Source):
+    """A source whose tags' clocks are off by so many seconds."""
+
+    def run(self, seconds, **offsets):
+        names = [tag.name for tag in self.tags]
+        alerts = []
+        for _ in range(seconds):
+            self.now += S
+            for name, offset in offsets.items():
+                sample = batch(self.now + round(offset * S), 1.0, first=names.index(name))
+                self.watch.push(sample, self.now)
+            alerts += self.machine.step(self.watch.score(self.now))
+        return alerts
+
+    def states(self):
+        return [Freshness(state).name.lower() for state in self.watch.states(self.now)]
+
+
+def test_times_that_do_not_fit_make_a_tag_unusable_and_are_the_alarms_reason():
+    plc = Clocks("good", "ahead", "behind", "slow")
+    alerts = plc.run(20, good=0, ahead=7200, behind=-7200, slow=-3)
+    assert plc.states() == ["fresh", "bad", "stale", "late"]
+    assert [alert.alarm for alert in alerts] == ["plc.no_data"]
+    assert alerts[0].message == (
+        "2 of 4 tags of plc without usable data (ahead: its time is 2 h ahead of this machine's "
+        "clock; behind: its time is 2 h behind this machine's clock)"
+    )
+    assert brief(plc.run(10, good=0, ahead=0, behind=0, slow=0)) == [("plc.no_data", "returned")]
+    assert plc.states() == ["fresh"] * 4
+    assert plc.watch.reasons(plc.now) == {}
+
+
+def test_a_source_whose_clock_is_wrong_for_all_its_tags_is_lost():
+    plc = Clocks("flow", "speed")
+    (lost,) = plc.run(20, flow=3600, speed=3600)
+    assert lost.alarm == "plc.lost"
+    assert "flow, speed: its time is 1 h ahead" in lost.message
+
+
+def test_a_wrong_time_that_goes_silent_is_stale_for_its_silence():
+    plc = Clocks("flow", "speed")
+    plc.run(20, flow=7200, speed=0)
+    plc.run(8, speed=0)
+    assert plc.states()[0] == "stale"
+    assert plc.watch.reasons(plc.now, exact=True)[0] == "no sample for 8 s"
+
+
+def test_a_bad_sample_tells_its_own_reason_and_not_its_time():
+    plc = Clocks("flow")
+    plc.run(20, flow=7200)
+    plc.go(1, flow="exception 2")
+    assert plc.watch.reasons(plc.now)[0] == "exception 2"
+
+
+def test_the_offset_of_a_source_is_that_of_its_farthest_tag():
+    plc = Clocks("flow", "speed", "oil")
+    assert plc.watch.offsets() == {"plc": (None, 0)}
+    plc.run(20, flow=0, speed=-7200)
+    assert plc.watch.offsets() == {"plc": (-7200.0, 1)}
+
+
+def test_a_step_of_this_machines_clock_is_no_fault_of_the_devices():
+    plc = Clocks("flow")
+    plc.run(20, flow=0)
+    plc.now += 3600 * S
+    plc.watch.shift(3600 * S)
+    # The devices' clocks are right, and so is this one after both were set.
+    assert plc.run(20, flow=0) == []
+    assert plc.states() == ["fresh"]

@@ -37,6 +37,7 @@ class Tag:
         if offsets:
             batch = one(*[self.now + each for each in offsets], quality=quality)
             self.fit.push(batch, T0 + round(before * S), T0 + round(self.now * S))
+        self.fit.tick(T0 + round(self.now * S))
         return Fit(self.fit.state[0])
 
     def go(self, ticks, *offsets):
@@ -198,3 +199,20 @@ def test_a_slow_tag_is_judged_by_its_own_period():
     tag = Tag(period=60.0, hold=180.0, every=60.0)
     assert tag.go(20, -30) == [Fit.IN_TIME] * 20
     assert tag.go(5, -10 * 60)[-1] is Fit.STALE
+
+
+@pytest.mark.parametrize(
+    ("offset", "ticks", "state"),
+    [(2 * HOUR, 29, Fit.IN_TIME), (2 * HOUR, 31, Fit.AHEAD), (-2 * DAY, 119, Fit.IN_TIME)],
+)
+def test_a_slow_tag_is_judged_by_its_first_sample_after_a_while(offset, ticks, state):
+    tag = Tag(period=60.0, hold=180.0)
+    tag.push(offset)
+    assert tag.go(ticks)[-1] is state
+
+
+def test_an_old_value_of_a_slow_tag_that_nothing_confirms_is_told_after_two_periods():
+    tag = Tag(period=60.0, hold=180.0)
+    tag.push(-2 * DAY)
+    assert tag.go(121)[-1] is Fit.STALE
+    assert tag.push(0) is Fit.IN_TIME

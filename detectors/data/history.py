@@ -17,6 +17,7 @@ from gateway.api.model import SECOND, Floats, Indices, Nanos, Quality, SampleBat
 from gateway.core import grid
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.history.names import files_in
+from gateway.history.reading import current, moment
 
 _MILLISECOND = 1_000_000
 LATE: Nanos = 3600 * SECOND
@@ -74,7 +75,17 @@ def _read_file(path: Path, number: dict[str, int]) -> _Samples:
     at, arrived = (np.asarray(rows[name].cast("int64")) for name in ("time", "arrived"))
     # A source with a wrong clock would stretch the grid over years; a line drops it too.
     plausible = (at <= arrived + FUTURE_LIMIT) & (at > arrived - LATE)
+    _tell(path, at[~plausible], arrived[~plausible])
     return _Samples(tag[plausible], at[plausible], np.asarray(rows["value"])[plausible])
+
+
+def _tell(path: Path, at: Times, arrived: Times) -> None:
+    """Says which samples are left out for their time."""
+    if len(at):
+        current().tell(
+            f"{path}: {len(at):,} samples left out, whose time is far from that of their arrival, "
+            f"such as {moment(at[0])} at {moment(arrived[0])}"
+        )
 
 
 def _step(parts: Sequence[_Samples]) -> Nanos:

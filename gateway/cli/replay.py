@@ -164,8 +164,12 @@ def _warn_of_differences(tags: Iterable[str], recording: Any) -> None:
     if missing:
         click.echo(f"not in the recording, treated as missing: {', '.join(missing)}", err=True)
     unknown = [name for name in recording.names if name not in set(tags)]
-    if left_out := [*unknown, *recording.left_out]:
+    words = [name for name in recording.left_out if name not in tags]
+    if left_out := [*unknown, *words]:
         click.echo(f"left out, not tags of the line: {', '.join(left_out)}", err=True)
+    for name, reason in recording.left_out.items():
+        if name in tags:
+            click.echo(f"left out, a tag of the line: {name}: {reason}", err=True)
 
 
 async def _play(

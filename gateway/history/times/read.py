@@ -9,9 +9,10 @@ import numpy as np
 from gateway.api.model import Bools, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.cells import AROUND, is_missing, trimmed
-from gateway.history.reading import Notes, Reading, count_of, quoted
+from gateway.history.reading import Notes, Reading, count_of, moment, quoted
 from gateway.history.times import epoch
 from gateway.history.times.column import Source
+from gateway.history.times.names import rank
 from gateway.history.times.parse import NO_ZONE, Parsed, parse
 from gateway.history.times.zones import to_utc, zone_in, zone_of
 
@@ -95,6 +96,11 @@ def _from_numbers(array: Any, name: str, notes: Notes) -> Parsed:
     if unit == epoch.EXCEL:
         notes.say(f"column {name!r} is read as Excel's day numbers")
         return Parsed(times, np.full(len(times), NO_ZONE), known)
+    if rank(name) is None:
+        notes.say(
+            f"no column of times but {name!r} is plausible; its numbers are read as {unit.name} "
+            f"since 1970, from {moment(times[known].min())} to {moment(times[known].max())}"
+        )
     return Parsed(times, np.zeros(len(times), dtype=np.int64), known)
 
 

@@ -1,0 +1,41 @@
+"""Numbers as the machine writes them: digits and a point."""
+
+from typing import Any
+
+import numpy as np
+
+from gateway.api.model import Floats
+from gateway.history.delimited.cells import MISSING
+
+
+def are_missing(column: Any) -> Any:
+    """Which cells say that there is no value."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    known = pa.array(sorted(MISSING), pa.string())
+    return compute.is_in(compute.utf8_lower(column), value_set=known)
+
+
+def plain(column: Any) -> Floats | None:
+    """The numbers of a column that holds nothing else but missing values; None otherwise."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    try:
+        return floats(compute.if_else(compute.equal(column, ""), None, column))
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return floats(compute.if_else(are_missing(column), None, column))
+    except pa.ArrowInvalid:
+        return None
+
+
+def floats(column: Any) -> Floats:
+    """A column of numbers or text as float64, NaN for null and infinity; ArrowInvalid."""
+    import pyarrow as pa
+
+    values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    values[~np.isfinite(values)] = np.nan
+    return values

@@ -17,7 +17,7 @@ from gateway.api.model import SECOND, Floats, Indices, Nanos, Quality, SampleBat
 from gateway.core import grid
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.history.names import files_in
-from gateway.history.reading import current, moment
+from gateway.history.reading import count_of, current, moment
 
 _MILLISECOND = 1_000_000
 LATE: Nanos = 3600 * SECOND
@@ -83,8 +83,9 @@ def _tell(path: Path, at: Times, arrived: Times) -> None:
     """Says which samples are left out for their time."""
     if len(at):
         current().tell(
-            f"{path}: {len(at):,} samples left out, whose time is far from that of their arrival, "
-            f"such as {moment(at[0])} at {moment(arrived[0])}"
+            f"{path}: {count_of(len(at), 'sample')} left out, whose time is far from that of "
+            f"{'its' if len(at) == 1 else 'their'} arrival, such as {moment(at[0])} at "
+            f"{moment(arrived[0])}"
         )
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from gateway.api.model import Floats
 from gateway.history.delimited.cells import MISSING
 
+_FIRST = 1_000
+
 
 def are_missing(column: Any) -> Any:
     """Which cells say that there is no value."""
@@ -23,13 +25,22 @@ def plain(column: Any) -> Floats | None:
     from pyarrow import compute
 
     try:
+        # Most columns that fail do so in their first rows; a cast that fails is slow.
+        _without_missing(column[:_FIRST])
         return floats(compute.if_else(compute.equal(column, ""), None, column))
     except pa.ArrowInvalid:
         pass
     try:
-        return floats(compute.if_else(are_missing(column), None, column))
+        _without_missing(column[:_FIRST])
+        return _without_missing(column)
     except pa.ArrowInvalid:
         return None
+
+
+def _without_missing(column: Any) -> Floats:
+    from pyarrow import compute
+
+    return floats(compute.if_else(are_missing(column), None, column))
 
 
 def floats(column: Any) -> Floats:

@@ -66,6 +66,8 @@ def _iso(texts: Any) -> Parsed | None:
 
     for zone, offset in (("UTC", 0), (None, NO_ZONE)):
         try:
+            # A cast that fails is slow, and mostly does so in the first rows.
+            texts[:1_000].cast(pa.timestamp("ns", tz=zone))
             nanos = texts.cast(pa.timestamp("ns", tz=zone)).cast(pa.int64())
         except pa.ArrowInvalid:
             continue

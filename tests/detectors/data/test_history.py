@@ -14,6 +14,7 @@ from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND
 from gateway.history.archive import Archive
 from gateway.history.names import listed
+from gateway.history.reading import Reading, reading_as
 
 T0 = 1_700_000_000 * SECOND
 OPTIONS = SimpleNamespace(max_bytes=2**30, max_age=10**18, flush=60 * SECOND)
@@ -56,7 +57,14 @@ def test_a_source_with_a_wrong_clock_does_not_stretch_the_recording(tmp_path):
     archive = Archive(tmp_path, OPTIONS, {}, ("flow",), reserve=0)
     times = [T0 + k * SECOND for k in range(20)]
     archive.store([(at, batch(0 if k == 5 else at, 1.0)) for k, at in enumerate(times)])
-    assert list(read([tmp_path]).times) == [at for k, at in enumerate(times) if k != 5]
+    said = []
+    with reading_as(Reading(tell=said.append)):
+        recording = read([tmp_path])
+    assert list(recording.times) == [at for k, at in enumerate(times) if k != 5]
+    (sentence,) = said
+    assert (
+        "1 sample left out, whose time is far from that of its arrival, such as 1970-" in sentence
+    )
 
 
 def test_a_model_is_trained_on_history(tmp_path):

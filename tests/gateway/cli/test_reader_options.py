@@ -82,3 +82,13 @@ def test_an_option_that_is_wrong_is_refused_in_a_sentence(tmp_path, data):
     words = ["train", "--data", data, "--out", tmp_path / "m", "--time-format", FORMAT]
     assert "'Berlin' is not a time zone" in run(*words, "--timezone", "Berlin").stderr
     assert "no column 'when' for --time-column" in run(*words, "--time-column", "when").stderr
+
+
+def test_a_tag_of_the_line_that_cannot_be_read_is_named_with_the_reason(tmp_path):
+    line, data = tmp_path / "press-3.yaml", tmp_path / "data.csv"
+    line.write_text(LINE.replace("oil: {address: 0}", "oil: {address: 0}, flow: {address: 1}"))
+    rows = [f"2026-03-10T08:00:{n:02}Z,{n % 4},{n} {'kW' if n % 2 else 'W'}" for n in range(60)]
+    data.write_text(lines("time,oil,flow", rows))
+    done = run("replay", line, "--data", data, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "left out, a tag of the line: flow: numbers in several units (W, kW)" in done.stderr

@@ -106,3 +106,10 @@ def test_a_column_of_words_in_a_wide_table_is_just_left_out(tmp_path):
     text = lines("time,product,flow", f"{AT[0]},a,1", f"{AT[1]},b,2")
     recording, _ = read(tmp_path, text)
     assert (recording.names, recording.left_out) == (("flow",), {"product": "hardly any numbers"})
+
+
+def test_a_bit_that_changes_with_each_sample_is_not_a_device(tmp_path):
+    rows = [f"2026-03-10T08:00:{n // 2:02}Z,{n % 2},{n}.5" for n in range(12)]
+    recording, said = read(tmp_path, lines("time,heartbeat,flow", rows))
+    assert recording.names == ("heartbeat", "flow")
+    assert "6 times with different values in several rows" in said

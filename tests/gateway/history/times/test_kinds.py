@@ -10,6 +10,7 @@ from recordings import EIGHT, NOW, column, lines, read, stamps
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND
+from gateway.history.times import zones
 
 MARCH = ["2026-03-10T08:00:00", "2026-03-10T08:00:10"]
 
@@ -380,3 +381,22 @@ def test_now_is_what_makes_a_time_the_future(tmp_path):
     text = column("2026-03-10T08:00:00Z", "2026-03-10T08:00:10Z")
     assert "in the future" in read(tmp_path, text, now=EIGHT - 90_000 * SECOND)[1]
     assert read(tmp_path, text, now=NOW)[1] == ""
+
+
+def test_numbers_in_a_column_that_is_not_called_so_are_said_to_be_times(tmp_path):
+    text = column("1773129600", "1773129610", header="order,flow")
+    recording, said = read(tmp_path, text)
+    assert stamps(recording) == MARCH
+    assert "no column of times but 'order' is plausible; its numbers are read as s since" in said
+
+
+def test_a_machine_without_time_zones_says_what_to_install(tmp_path, monkeypatch):
+    def missing(name):
+        raise zones.ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(zones, "ZoneInfo", missing)
+    monkeypatch.setattr(zones, "available_timezones", set)
+    zones.zone_of.cache_clear()
+    with pytest.raises(ConfigError, match="has no time zone data: install the package tzdata, or"):
+        read(tmp_path, column("2026-03-10 09:00:00"), timezone="Europe/Berlin")
+    assert stamps(read(tmp_path, column("2026-03-10 09:00:00"), timezone="+01:00")[0]) == MARCH[:1]

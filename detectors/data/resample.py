@@ -92,11 +92,11 @@ def _own_period(recording: Recording, column: int, least: Nanos) -> Nanos:
 def _samples(recording: Recording, first: int, last: int) -> Iterator[SampleBatch]:
     """Yields the samples of rows `first` to `last` in parts; an empty cell is not a sample.
 
-    An empty cell does not mean that the tag was bad: another tag was sampled at that time.
+    An empty cell does not mean that the tag was bad: another tag was sampled at that time. Only a
+    value that is known to be bad is a bad sample, past which nothing is held.
     """
     number = {name: column for column, name in enumerate(recording.names)}
     step = max(1, CELLS // max(len(number), 1))
     for start in range(first, last, step):
-        rows = slice(start, min(start + step, last))
-        part = recording._replace(times=recording.times[rows], values=recording.values[rows])
+        part = recording.rows(slice(start, min(start + step, last)))
         yield samples_of(part, number)

@@ -52,13 +52,14 @@ def as_live(
     exempt: Sequence[str] = (),
 ) -> AsLive:
     """Makes bad values missing; `tags` by column, `exempt` are columns that are no measurement."""
-    values, remarks = recording.values.copy(), []
+    values, remarks = recording.values.copy(), list[str]()
+    every = np.zeros(values.shape, dtype=np.bool_)
     for column, name in enumerate(recording.names):
         if name not in exempt:
             bad, sentences = _bad(name, values[:, column], tags.get(name), no_values)
-            values[bad, column] = np.nan
+            values[bad, column], every[:, column] = np.nan, bad
             remarks += sentences
-    return AsLive(recording._replace(values=values), tuple(remarks))
+    return AsLive(recording._replace(values=values, bad=every), tuple(remarks))
 
 
 def described(recording: Recording, tags: Mapping[str, Tag]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gateway.api.contracts import ConfigError
-from gateway.api.model import Floats, Quality, SampleBatch, Times
+from gateway.api.model import Bools, Floats, Quality, SampleBatch, Times
 from gateway.history.columns import Columns, load
 from gateway.history.delimited.numbers import numbers_of
 from gateway.history.long_form import as_wide
@@ -56,13 +56,21 @@ class Recording(NamedTuple):
     """Columns that are not tags, with the reason."""
     notes: tuple[str, ...] = ()
     """Sentences about what the reader skipped, assumed or corrected."""
+    bad: Bools | None = None
+    """Missing values, bool[row, tag], that were there and that a line would call bad."""
 
     def only(self, names: Sequence[str]) -> "Recording":
         """The recording with these tags only."""
         if tuple(names) == self.names:
             return self
         columns = [self.names.index(name) for name in names]
-        return self._replace(names=tuple(names), values=self.values[:, columns])
+        bad = None if self.bad is None else self.bad[:, columns]
+        return self._replace(names=tuple(names), values=self.values[:, columns], bad=bad)
+
+    def rows(self, rows: slice) -> "Recording":
+        """The recording with these rows only."""
+        bad = None if self.bad is None else self.bad[rows]
+        return self._replace(times=self.times[rows], values=self.values[rows], bad=bad)
 
 
 def joined(parts: Sequence[tuple[Path, Recording]]) -> Recording:
@@ -94,14 +102,15 @@ def _repeats(times: Times, values: Floats) -> Any:
 def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
     """Each value as a good sample, in the order of time; `number` is the index of each tag.
 
-    Missing values and columns that are not tags are left out.
+    Missing values are left out, unless they are known to be bad, and so are other columns.
     """
     names = [name for name in recording.names if name in number]
-    values = recording.only(names).values
-    row, column = np.nonzero(np.isfinite(values))
+    own = recording.only(names)
+    good = np.isfinite(own.values)
+    row, column = np.nonzero(good if own.bad is None else good | own.bad)
     tag = np.array([number[name] for name in names], dtype=np.int32)[column]
-    good = np.full(len(row), Quality.GOOD, dtype=np.uint8)
-    return SampleBatch(tag, recording.times[row], values[row, column], good)
+    quality = np.where(good[row, column], np.uint8(Quality.GOOD), np.uint8(Quality.BAD))
+    return SampleBatch(tag, recording.times[row], own.values[row, column], quality)
 
 
 def read_file(path: Path, reading: Reading | None = None) -> Recording:

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from detectors.data.recordings import Recording
-from detectors.data.resample import cut_windows, typical_step
+from detectors.data.resample import aligned, cut_windows, typical_step
 from gateway.api.contracts import ConfigError
-from gateway.api.model import SECOND
+from gateway.api.model import SECOND, Tag
+from gateway.history.as_live import as_live
 
 START = 1_767_225_600 * SECOND
 
@@ -74,3 +75,17 @@ def test_the_line_files_period_decides_how_long_a_value_is_held():
     )
     assert sum(int(window.observed[0, 1]) for window in fast) == 13
     assert sum(int(window.observed[0, 1]) for window in slow) == 25
+
+
+def test_nothing_is_held_past_a_bad_value_as_on_a_line():
+    times = np.arange(1, 11, dtype=np.int64) * SECOND
+    values = np.arange(10.0)[:, None]
+    values[4] = 900
+    source = Recording(("flow",), times, values, {})
+    empty = source._replace(values=np.where(values > 100, np.nan, values))
+    bad = as_live(source, {"flow": Tag("flow", "plc", SECOND, high=100.0)}).recording
+    [held] = aligned(empty, SECOND, {})
+    assert held.observed.all()
+    [rows] = aligned(bad, SECOND, {})
+    assert np.flatnonzero(~rows.observed[:, 0]).tolist() == [4]
+    assert np.isnan(rows.values[4, 0])

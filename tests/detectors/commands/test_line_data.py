@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from foreign_models import distance_from_zero
 
 from detectors.bundle.bundle import load
+from gateway.api import line_protocol
 from gateway.api.model import SECOND
 from gateway.cli import main
 
@@ -160,6 +162,27 @@ def test_a_backtest_sees_what_the_line_sees(tmp_path, plain):
     assert "  note          flow: 30 values" in andon("backtest", *words).stdout
     done = andon("score", *words, "--out", tmp_path / "scores.csv")
     assert "  note          flow: 30 values" in done.stdout
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_backtest_raises_the_alarms_of_a_replay(tmp_path):
+    trained(tmp_path, "--data", write(tmp_path / "d.csv", {"flow": FLOW, "power": POWER}))
+    odd = FLOW.copy()
+    odd[[250, 251, 252, 300, 400]] = -9999
+    odd[310:350] *= 1.6
+    odd[420:470] = 900
+    odd[480:520] *= 0.5
+    data = write(tmp_path / "odd.csv", {"flow": odd, "power": POWER})
+    model = "detectors: {m: {type: onnx, bundle: m}}\n"
+    file = line(tmp_path, "high: 200, no_value: -9999", more=model)
+    report = json.loads(andon("backtest", tmp_path / "m", file, data, "--json").stdout)
+    assert len(report["alarms"]) >= 2
+    done = andon("replay", file, "--data", data, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    points = map(line_protocol.decode, (tmp_path / "out" / "alerts.lp").read_bytes().splitlines())
+    raised = [p.at for p in points if p.tags["detector"] == "m" and p.fields["active"]]
+    expected = [datetime.fromisoformat(alarm["raised"]).timestamp() for alarm in report["alarms"]]
+    assert [at / SECOND for at in raised] == pytest.approx(expected)
 
 
 def test_raw_values_are_refused_and_nothing_is_scaled_silently(tmp_path):

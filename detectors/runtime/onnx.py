@@ -9,7 +9,7 @@ Promises
 - It scores only while its gate is open: `when` of the line, or else of the training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -78,7 +78,11 @@ class OnnxDetector:
         self._gate = _gate(name, options, manifest, when, tags, own)
         self.spec = self._gate.spec
         threshold = options.threshold or _budgeted(name, options.false_alarms, manifest)
-        self.warnings = _warnings(options.false_alarms, manifest)
+        self.warnings = (
+            *_beyond_the_data(options.false_alarms, manifest),
+            *_out_of_reach(options.threshold, manifest),
+            *mapping.warnings,
+        )
         self.alarms: Sequence[Alarm] = (
             Alarm(
                 "anomaly",
@@ -172,18 +176,30 @@ def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float
     return manifest.calibration.threshold(between)
 
 
-def _warnings(between: Nanos | None, manifest: Manifest) -> Sequence[str]:
+def _out_of_reach(threshold: float | None, manifest: Manifest) -> Iterator[str]:
+    """A warning about a threshold of the line file that no window may ever reach."""
+    highest = max(vector.score for vector in manifest.golden.vectors)
+    if threshold is not None and threshold > max(highest, manifest.threshold):
+        yield (
+            f"the threshold {threshold:.4g} is above the score {highest:.4g} of the strangest "
+            f"window that {manifest.model} was tested with, one with a tag shifted by 8 standard "
+            f"deviations, so it may never be reached; that of the model is "
+            f"{manifest.threshold:.4g}"
+        )
+
+
+def _beyond_the_data(between: Nanos | None, manifest: Manifest) -> Iterator[str]:
+    """A warning about a budget of false alarms that the training data does not support."""
     calibration = manifest.calibration
     if between is None or calibration is None or between <= calibration.longest_interval:
-        return ()
+        return
     requested, longest = (
         format_hours(each / _HOUR) for each in (between, calibration.longest_interval)
     )
-    message = (
+    yield (
         f"one false alarm in {requested} cannot be promised by the training data of "
         f"{manifest.model}: it supports at most one in {longest}, and the threshold is set for that"
     )
-    return (message,)
 
 
 def _option_or(options: OnnxOptions, name: str, default: Nanos) -> Nanos:

@@ -47,6 +47,12 @@ class TagMapping:
             ]
         if mistakes:
             raise ConfigError(f"detector {detector}: {'; '.join(mistakes)}")
+        by_name = [tag for tag in manifest.tags if tag.name not in given]
+        self.warnings = tuple(
+            f"{sentence}: check its unit and its bounds"
+            for sentence in _out_of_bounds(by_name, given, tags)
+        )
+        """About tags of the same name whose values in the model the line would call bad."""
 
     def names(self, names: Sequence[str]) -> tuple[str, ...]:
         """The line's names for these of the model."""
@@ -134,20 +140,21 @@ def _impossible(
     learnt: Sequence[ManifestTag], given: Mapping[str, str], tags: Mapping[str, Tag]
 ) -> Iterator[str]:
     """Mapped tags whose usual value in the model the line would call bad."""
+    mapped = [each for each in learnt if each.name in given]
+    for sentence in _out_of_bounds(mapped, given, tags):
+        yield f"tags: {sentence}: map it to another tag"
+
+
+def _out_of_bounds(
+    learnt: Sequence[ManifestTag], given: Mapping[str, str], tags: Mapping[str, Tag]
+) -> Iterator[str]:
     for each in learnt:
         tag = tags[given.get(each.name, each.name)]
-        if each.name not in given:
-            continue
-        for bound, limit, beyond in (
-            ("low", tag.low, tag.low is not None and each.mean < tag.low),
-            ("high", tag.high, tag.high is not None and each.mean > tag.high),
-        ):
-            if beyond:
-                side = "below" if bound == "low" else "above"
-                yield (
-                    f"tags: the model's {each.name!r} is usually {each.mean:.4g}, which is {side} "
-                    f"{bound} ({limit:g}) of the line's {tag.name}: map it to another tag"
-                )
+        usual = f"the model's {each.name!r} is usually {each.mean:.4g}, which is"
+        if tag.low is not None and each.mean < tag.low:
+            yield f"{usual} below low ({tag.low:g}) of the line's {tag.name}"
+        if tag.high is not None and each.mean > tag.high:
+            yield f"{usual} above high ({tag.high:g}) of the line's {tag.name}"
 
 
 def _described(name: str, given: Mapping[str, str]) -> str:

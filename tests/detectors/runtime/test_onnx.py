@@ -71,6 +71,13 @@ def test_a_budget_that_the_data_does_not_support_gives_a_warning(folder):
     assert not build(folder).warnings
 
 
+def test_a_threshold_that_may_never_be_reached_is_warned_of(folder):
+    assert not build(folder, threshold=5.0).warnings
+    [warning] = build(folder, threshold=1e6).warnings
+    assert warning.startswith("the threshold 1e+06 is above the score ")
+    assert "so it may never be reached; that of the model is " in warning
+
+
 def test_a_budget_and_a_threshold_together_are_refused(folder):
     with pytest.raises(ValidationError, match="give only one of them"):
         build(folder, false_alarms="1 per week", threshold=3)

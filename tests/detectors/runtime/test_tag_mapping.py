@@ -132,3 +132,11 @@ def test_a_trained_gate_is_mapped_too(tmp_path):
 def test_the_lines_own_gate_names_the_lines_tags(folder):
     mapped = detector(folder, RIGHT, when=("spare > 1",))
     assert mapped.spec.tags[-1] == "spare"
+
+
+def test_a_tag_of_the_same_name_with_other_values_is_warned_of(folder):
+    assert detector(folder, RIGHT).warnings == ()
+    tags = TAGS | {"pressure": replace(TAGS["pressure"], low=100.0)}
+    [warning] = detector(folder, RIGHT, tags).warnings
+    assert warning.startswith("the model's 'pressure' is usually ")
+    assert "below low (100) of the line's pressure: check its unit and its bounds" in warning

@@ -101,11 +101,11 @@ class DeadLetters:
     def given_up(self) -> list[GivenUp]:
         """The dead letters by sink and class, with the newest reason of each."""
         rows = self._db.execute(
-            "SELECT sink, kind, COUNT(*), MIN(rejected_at), MAX(rejected_at), MAX(id) "
-            "FROM dead_letter GROUP BY sink, kind"
+            "SELECT sink, kind, COUNT(*), MIN(CAST(rejected_at AS INTEGER)), "
+            "MAX(CAST(rejected_at AS INTEGER)), MAX(id) FROM dead_letter GROUP BY sink, kind"
         ).fetchall()
         return [
-            GivenUp(str(sink), Kind(kind), count, int(since), int(until), self._why(newest))
+            GivenUp(str(sink), Kind(kind), count, since, until, self._why(newest))
             for sink, kind, count, since, until, newest in rows
             if kind in set(Kind)
         ]

@@ -83,8 +83,9 @@ class Journal:
         Returns what is left of the entries whose marker the cloud has, with the marker's time.
         """
         query = (
-            "SELECT id, told, CAST(noted_at AS INTEGER), CAST(count AS INTEGER), since, until "
-            "FROM loss WHERE kind = ? AND reason = ? AND count > 0 ORDER BY id DESC"
+            "SELECT id, told, CAST(noted_at AS INTEGER), CAST(count AS INTEGER), "
+            "CAST(since AS INTEGER), CAST(until AS INTEGER) FROM loss "
+            "WHERE kind = ? AND reason = ? AND count > 0 ORDER BY id DESC"
         )
         entries = self._db.execute(query, (int(kind), reason)).fetchall()
         fewer = Counter[int]()

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.api.model import Kind, Loss
 from gateway.buffer import losses
+from gateway.buffer.given_up import IN_DEAD_LETTERS, INTENDED, GivenUp
 from gateway.buffer.losses import Journal, Lost
 
 A, S, G, C = Kind
@@ -28,7 +29,7 @@ def test_another_class_or_reason_is_another_entry(journal):
 
 def test_what_was_reported_is_not_reported_again_and_begins_a_new_entry(journal):
     journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
-    journal.mark_reported()
+    journal.mark_reported([100])
     assert journal.unreported() == []
     journal.note([Loss(S, "evicted", 4, 30, 40)], 99)
     assert journal.unreported() == [Loss(S, "evicted", 4, 30, 40)]
@@ -47,7 +48,7 @@ def test_only_the_last_thousand_entries_are_kept(journal, monkeypatch):
     monkeypatch.setattr(losses, "KEPT", 3)
     for n in range(5):
         journal.note([Loss(S, "evicted", n, n, n)], n)
-        journal.mark_reported()
+        journal.mark_reported([n])
     assert [loss.count for loss in journal.newest(99)] == [4, 3, 2]
 
 
@@ -66,3 +67,42 @@ def test_a_damaged_class_is_left_out(journal, db):
 
 def test_losses_since_the_start_begin_at_nothing():
     assert (Lost().counted.total(), Lost().noted) == (0, [])
+
+
+def test_what_nobody_has_taken_note_of_is_summed_up_by_class_and_reason(journal):
+    journal.note([Loss(S, "evicted", 3, 10, 20)], 99)
+    journal.mark_reported([100])
+    journal.note([Loss(S, "evicted", 4, 30, 40), Loss(A, "no_room", 1, 1, 1)], 200)
+    journal.note([Loss(S, reason, 1, 1, 1) for reason in (*INTENDED, *IN_DEAD_LETTERS)], 200)
+    assert journal.given_up() == [
+        GivenUp("", A, 1, 200, 200, "the disk and the memory were full"),
+        GivenUp("", S, 7, 100, 200, "no room in the buffer"),
+    ]
+    assert journal.dismiss() == 7
+    assert journal.given_up() == []
+    # The cloud is still told, and what comes later is a new entry.
+    assert Loss(A, "no_room", 1, 1, 1) in journal.unreported()
+    journal.note([Loss(A, "no_room", 2, 5, 5)], 300)
+    assert journal.given_up() == [GivenUp("", A, 2, 300, 300, "the disk and the memory were full")]
+
+
+def test_a_point_that_is_no_loss_is_taken_from_the_newest_entry_about_it(journal):
+    journal.note([Loss(S, "rejected", 2, 10, 20)], 99)
+    journal.mark_reported([100])
+    journal.note([Loss(S, "rejected", 2, 10, 20)], 150)
+    assert journal.take_back(S, "rejected", [15, 99]) == []
+    assert journal.newest(1) == [Loss(S, "rejected", 1, 10, 20)]
+    assert journal.take_back(S, "rejected", [15, 15]) == [(Loss(S, "rejected", 1, 10, 20), 100)]
+    # Nothing is left to report of the newer one.
+    assert journal.unreported() == []
+    assert journal.take_back(S, "evicted", [15]) == []
+
+
+@pytest.mark.parametrize(
+    "damage", ["count = 'x'", "since = x'00'", "until = 'y'", "noted_at = 'z'"]
+)
+def test_a_damaged_entry_stops_neither(journal, db, damage):
+    journal.note([Loss(S, "rejected", 3, 10, 20), Loss(S, "evicted", 3, 10, 20)], 99)
+    db.execute(f"UPDATE loss SET {damage}")
+    journal.take_back(S, "rejected", [15])
+    journal.given_up()

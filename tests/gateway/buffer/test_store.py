@@ -1,4 +1,5 @@
 import sqlite3
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -505,14 +506,14 @@ def test_a_rejection_is_a_loss_of_each_class(path):
         }  # fmt: skip
 
 
-def test_dead_letters_are_sent_again_to_every_sink_under_new_numbers(path):
+def test_dead_letters_are_sent_again_to_the_sink_that_rejected_them_under_new_numbers(path):
     with closing(store(path, {"cloud": ALL, "file": ALL})) as opened:
         opened.append(points(A, "a1", "a2"), {})
         opened.ack("file", lease(opened, "file"))
         opened.reject("cloud", lease(opened), "no")
         assert opened.requeue([2]) == 1
-        for sink in ("cloud", "file"):
-            assert [(e.key, e.body) for e in lease(opened, sink)] == [(3, b"a2")]
+        assert [(e.key, e.body) for e in lease(opened)] == [(3, b"a2")]
+        assert lease(opened, "file") == []
         assert opened.requeue([99]) == 0
 
 
@@ -752,7 +753,10 @@ def test_summaries_are_merged_above_four_fifths_of_the_room(path, monkeypatch, s
         assert len(merged) == merges
 
 
-def test_the_figures_are_plain_values(path):
+def test_the_figures_are_plain_values(path, monkeypatch):
+    monkeypatch.setattr("time.localtime", time.gmtime)
+    at = "1970-01-01 00:00"
+    words = f"sink cloud: 1 alert refused since {at} (no): andon buffer LINE.yaml list"
     with closing(store(path, max_bytes=5_000)) as opened:
         opened.append(points(A, "a1") + points(S, "s1", "s2") + points(C, "c1"), {})
         opened.reject("cloud", lease(opened), "no")
@@ -772,6 +776,18 @@ def test_the_figures_are_plain_values(path):
             "set_aside": [],
             "ballast_held": True,
             "losses": [{"kind": "alert", "reason": "rejected", "count": 1, "since": 1, "until": 1}],
+            "given_up": [
+                {
+                    "sink": "cloud",
+                    "class": "alert",
+                    "count": 1,
+                    "since": 1000,
+                    "until": 1000,
+                    "why": "no",
+                    "is_news": True,
+                }
+            ],
+            "given_up_why": [words],
         }
 
 

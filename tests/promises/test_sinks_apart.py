@@ -148,7 +148,7 @@ async def test_a_dead_influxdb_does_not_hold_up_the_panel(tmp_path, cloud, broke
         async with asyncio.timeout(PATIENCE):
             heard = [json.loads((await anext(ear.messages)).payload) for _ in range(ALERTS)]
         assert [message["number"] for message in heard] == list(range(ALERTS))
-        assert not workers["cloud"].up
+        await until(lambda: not workers["cloud"].up)
         assert (await buffer.stats())["alerts"] == ALERTS
         await asyncio.to_thread(cloud.start)
         await until(lambda: workers["cloud"].tally.sent[Kind.SUMMARY] == 100)

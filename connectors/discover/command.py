@@ -19,10 +19,21 @@ from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 from gateway.api.progress import steps
 
+
+def _can_be_written(_context: Any, _parameter: Any, out: Path | None) -> Path | None:
+    """Refuses a file that could not be written, before the source is searched for minutes."""
+    if out is not None and out.exists():
+        raise click.ClickException(f"{out} exists and is not overwritten: choose another name")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise click.ClickException(f"{out}: there is no folder {out.parent}")
+    return out
+
+
 OUT = click.option(
     "--out",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_can_be_written,
     help="Write to this file instead of stdout; an existing file is not overwritten.",
 )
 

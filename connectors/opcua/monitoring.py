@@ -144,12 +144,13 @@ class Monitoring:
             index
             for index, target in whole.items()
             if uses[target] == 1
-            and len(self._tags[index].indexes) == 1
+            and len(self._tags[index].index or ()) == 1
             and isinstance(values[target], list)
             and len(values[target]) > LEAST_ARRAY
         ]
         ranged = {
-            index: Target(whole[index].node, str(self._tags[index].indexes[0])) for index in alone
+            index: Target(whole[index].node, str(self._tags[index].selection.steps[0]))
+            for index in alone
         }
         sent = map(value_in, await client.read(list(ranged.values())))
         for (index, target), value in zip(ranged.items(), sent, strict=True):

@@ -10,114 +10,21 @@ import math
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    field_validator,
+    model_validator,
+)
 
-from connectors.opcua.nodes import NodeName, parse_node
-from connectors.opcua.paths import PathElement, parse_path
-from connectors.opcua.selection import Selection, parse_member
 from connectors.opcua.statuses import UNCERTAIN
+from connectors.opcua.tag_options import GoodEnough, Mode, OpcUaTag
 from gateway.api.model import SECOND, Nanos
-from gateway.api.options import Name, PositiveDuration, Secret, Strict, TagOptions, Url
+from gateway.api.options import Name, PositiveDuration, Secret, Strict, Url
 
 Clock = Literal["source", "server", "receive", "corrected"]
-Mode = Literal["subscribe", "poll"]
-Index = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-
-
-def _is_uncertain(name: str) -> str:
-    if name == "any" or name in UNCERTAIN:
-        return name
-    if name.startswith("Bad"):
-        raise ValueError(f"{name} is a bad quality: such a value is never used; leave it out")
-    raise ValueError(f"{name} is not an uncertain quality: write any, or {', '.join(UNCERTAIN)}")
-
-
-Uncertain = Annotated[
-    str,
-    AfterValidator(_is_uncertain),
-    Field(json_schema_extra={"enum": ["any", *UNCERTAIN]}),
-]
-GoodEnough = Annotated[list[Uncertain], Field(min_length=1)]
-QueueSize = Annotated[int, Field(ge=1, le=100_000)]
 LEAST_QUEUE = 20
 SILENCE_PERIODS = 1.5
 """A tag is read after this many of its periods without a sample."""
-
-
-class OpcUaTag(TagOptions):
-    """One variable of the server, or a number in its value."""
-
-    node: str | None = None
-    """Its node id with the namespace's URI, as in nsu=urn:plant;s=Pump.Speed. Either this or
-    `path`."""
-    path: str | None = None
-    """The browse names that lead to it, as in Objects/2:Press/2:Speed or
-    Objects/nsu=urn:plant;Press/nsu=urn:plant;Speed, looked up at every connect: for servers that
-    number their nodes anew. A name without a namespace is looked for in all; & before a / or & that
-    is part of a name."""
-    index: Index | Annotated[list[Index], Field(min_length=1, max_length=8)] | None = None
-    """The element of an array, counted from 0; of a matrix a list, as in [0, 2]."""
-    member: str | None = None
-    """The member of a structure, as in Speed, Motor.Speed or Axes[1].Position. With `index`, that
-    of the element."""
-    good_enough: GoodEnough | None = None
-    """Uncertain qualities whose values are used. Default: the source's."""
-    mode: Mode | None = None
-    """subscribe or poll. Default: the source's."""
-    sampling_interval: PositiveDuration | None = None
-    """How often the server samples it. Default: its period."""
-    queue_size: QueueSize | None = None
-    """Changes that the server keeps until they are fetched; an outage of this many sampling
-    intervals loses nothing. Default: the changes of two publishing intervals, at least 20."""
-    deadband: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Changes up to this size, in the variable's own unit, are not sent by the server."""
-
-    @field_validator("node")
-    @classmethod
-    def _is_node(cls, node: str) -> str:
-        parse_node(node)
-        return node
-
-    @field_validator("path")
-    @classmethod
-    def _is_path(cls, path: str) -> str:
-        parse_path(path)
-        return path
-
-    @field_validator("member")
-    @classmethod
-    def _is_member(cls, member: str) -> str:
-        parse_member(member)
-        return member
-
-    @model_validator(mode="after")
-    def _has_one_place(self) -> Self:
-        if self.node is None and self.path is None:
-            raise ValueError("add `node:`, as in nsu=urn:plant;s=Pump.Speed, or `path:`")
-        if self.node is not None and self.path is not None:
-            raise ValueError("`node` and `path` exclude each other: remove one")
-        if self.member is not None and self.deadband is not None:
-            raise ValueError("no server applies a `deadband` to a member of a structure: remove it")
-        return self
-
-    @property
-    def place(self) -> NodeName | tuple[PathElement, ...]:
-        """The node or the path, parsed."""
-        return parse_path(self.path or "") if self.node is None else parse_node(self.node)
-
-    @property
-    def indexes(self) -> tuple[int, ...]:
-        """The element's place in an array or matrix; empty without `index`."""
-        if self.index is None:
-            return ()
-        return (self.index,) if isinstance(self.index, int) else tuple(self.index)
-
-    @property
-    def selection(self) -> Selection:
-        """Which number of the node's value the tag is."""
-        member = () if self.member is None else parse_member(self.member)
-        texts = {name.strip(): number for name, number in self.enumeration.items()}
-        return Selection((*self.indexes, *member), texts)
 
 
 class SecurityOptions(Strict):

@@ -48,7 +48,7 @@ def parse_path(text: str) -> tuple[PathElement, ...]:
         if match is None:
             raise ValueError(f"{text!r} has an empty element, or an & at its end: {_RIGHT}")
         uri, index, name = match.groups()
-        if uri is None and re.match("nsu?=", name):
+        if uri is None and re.match(r"nsu?=|\d+:$", name):
             raise ValueError(f"{text!r}: {name!r} is not a name with its namespace: {_RIGHT}")
         if uri is not None:
             uri = uri.replace("%3B", ";").replace("%25", "%")

@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import math
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ _SHOWN, _NAMED = 40, 8
 _KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
     ((dt.datetime,), "a time, not a number"),
     ((bytes,), "bytes, not a number: give an index"),
+    ((uuid.UUID,), "a GUID, not a number"),
 )
 
 

@@ -65,7 +65,7 @@ def test_a_variable_has_the_names_of_its_numbers(tags, name, enumeration):
 
 
 def test_a_short_array_becomes_a_tag_for_each_element(tags):
-    assert [tags[f"Press.list.{index}"].index for index in range(3)] == [0, 1, 2]
+    assert [tags[f"Press.list.{index}"].index for index in range(3)] == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from connectors.opcua import OpcUaConnector, OpcUaOptions
+from connectors.opcua import OpcUaConnector, OpcUaOptions, OpcUaTag
 from connectors.opcua.options import LEAST_QUEUE, SecurityOptions
 from gateway.api.model import SECOND
 
@@ -185,3 +185,50 @@ def test_a_queue_holds_the_changes_of_two_publishing_intervals():
 def test_a_tag_faster_than_the_publishing_interval_is_not_read_between_two_responses():
     source = options({"period": "10ms"}, publishing_interval="1s")
     assert source.max_silence_of(source.tags["speed"]) == 1.5 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        ({}, "add `node:`"),
+        ({"node": "i=1", "path": "Objects/A"}, "exclude each other"),
+        ({"path": "A/B"}, "does not begin with Objects/"),
+        ({"node": "i=1", "index": -1}, "greater than or equal to 0"),
+        ({"node": "i=1", "index": True}, "is true or false"),
+        ({"node": "i=1", "index": []}, "at least 1 item"),
+        ({"node": "i=1", "index": [0] * 9}, "at most 8 items"),
+        ({"node": "i=1", "index": "x"}, "valid integer"),
+        ({"node": "i=1", "index": 1.5}, "valid integer"),
+        ({"node": "i=1", "member": "a..b"}, "write it as in Speed"),
+        ({"node": "i=1", "member": "a", "deadband": 1.0}, "no server applies a `deadband`"),
+        ({"node": "i=1", "good_enough": ["BadNoData"]}, "is a bad quality"),
+        ({"node": "i=1", "good_enough": ["Good"]}, "is not an uncertain quality"),
+        ({"node": "i=1", "good_enough": []}, "at least 1 item"),
+    ],
+)
+def test_a_mistake_in_a_tags_place_is_explained(tag, why):
+    with pytest.raises(ValidationError) as mistake:
+        OpcUaTag.model_validate(tag)
+    assert why in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    ("index", "steps"), [(3, (3,)), ([0, 2], (0, 2)), ("4", (4,)), ("0, 2", (0, 2)), (None, ())]
+)
+def test_an_index_is_a_number_or_several(index, steps):
+    assert OpcUaTag(node="i=1", index=index).selection.steps == steps
+
+
+def test_the_qualities_that_are_good_enough_are_the_tags_or_the_sources():
+    tags = {
+        "a": {"node": "i=1"},
+        "b": {"node": "i=1", "good_enough": "UncertainSubNormal, Uncertain"},
+        "c": {"node": "i=1", "good_enough": "any"},
+    }
+    said = {"type": "opcua", "url": "opc.tcp://plc", "insecure": True, "tags": tags}
+    strict = OpcUaOptions.model_validate(said)
+    mild = OpcUaOptions.model_validate({**said, "good_enough": ["UncertainLastUsableValue"]})
+    assert strict.good_enough_for(strict.tags["a"]) == frozenset()
+    assert mild.good_enough_for(mild.tags["a"]) == {"UncertainLastUsableValue"}
+    assert mild.good_enough_for(mild.tags["b"]) == {"UncertainSubNormal", "Uncertain"}
+    assert mild.good_enough_for(mild.tags["c"]) >= {"UncertainSimulatedValue", "Uncertain"}

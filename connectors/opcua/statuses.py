@@ -51,11 +51,11 @@ _CODE = 0xFFFF0000
 
 def in_words(status: Any) -> str:
     """Name and meaning of a StatusCode: 'BadNodeIdUnknown: the server has no such node'."""
-    plain = type(status)(status.value & _CODE)
-    name, meaning = name_of(plain), _WORDS.get(name_of(plain))
-    if meaning is None and not plain.doc.startswith("Unknown"):
-        meaning = plain.doc[:1].lower() + plain.doc[1:].rstrip(".")
-    return f"{name}: {meaning}" if meaning else f"{name}, code 0x{plain.value:08X}"
+    plain, name = type(status)(status.value & _CODE), name_of(status)
+    if plain.doc.startswith("Unknown"):
+        return f"{name}, code 0x{plain.value:08X}"
+    meaning = _WORDS.get(name) or plain.doc[:1].lower() + plain.doc[1:].rstrip(".")
+    return f"{name}: {meaning}"
 
 
 def name_of(status: Any) -> str:

@@ -54,6 +54,7 @@ class Structures:
         self.types: dict[str, str] = {}
         self.faults: dict[str, str] = {}
         self.wanted: set[str] = set()
+        self._last: tuple[Any, StructureValue] | None = None
 
     def opened(self, raw: Any) -> Any:
         """A value ready for the next step: a structure as its members, any other unchanged."""
@@ -70,16 +71,21 @@ class Structures:
                 self.wanted.add(encoding)
             why = self.faults.get(encoding, "")
             raise Unusable(f"structure of unknown type {encoding}" + (f": {why}" if why else ""))
+        if self._last is not None and self._last[0] is raw:
+            return self._last[1]
         try:
-            return self._decoded(self.types[encoding], raw.Body or b"")
+            value = self._decoded(self.types[encoding], raw.Body or b"")
         except Unusable:
             # The type may have changed with the device's program.
             self.wanted.add(encoding)
             raise
+        # Tags that share a structure ask for it one after another.
+        self._last = raw, value
+        return value
 
     def forget(self, encoding: str) -> None:
         """Drops the description of a type and of its members' types, to be loaded again."""
-        left = [self.types.pop(encoding, "")]
+        left, self._last = [self.types.pop(encoding, "")], None
         while left:
             layout = self.layouts.pop(left.pop(), None)
             members = () if layout is None else layout.members

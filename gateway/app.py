@@ -25,7 +25,7 @@ from gateway.api.durable import make_folder
 from gateway.api.model import Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
-from gateway.config.build import build_connectors, build_detectors, build_sinks, detector_warnings
+from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
@@ -89,9 +89,10 @@ async def _run_line(config: LineConfig) -> None:
     # A file or model that takes long must not delay a signal until it is read.
     await asyncio.sleep(0)
     detectors, sinks = build_detectors(config), build_sinks(config)
-    for problem in detector_warnings(config, detectors):
-        log.warning("detector.caution", where=problem.path, why=problem.message)
     connectors = build_connectors(config)
+    for problem in part_warnings(config, connectors, detectors):
+        event = "source.caution" if problem.path.startswith("sources.") else "detector.caution"
+        log.warning(event, where=problem.path, why=problem.message)
     started = time.time_ns()
     with only_daemon(config.places.state), _history(config, started) as history:
         async with (

@@ -128,6 +128,8 @@ def modbus(
         raise click.UsageError(f"--units: {error}") from error
     scan = run_scan(options, wanted, requests)
     click.echo(f"{scan.requests:,} requests sent. {scan.note}".rstrip(), err=True)
+    if scan.oddity:
+        click.echo(f"What came is not always a valid response: {scan.oddity}", err=True)
     if not scan.has_responses:
         responding = ", ".join(str(unit.unit) for unit in scan.units) or "none"
         raise click.ClickException(f"no address responds; units that do: {responding}")

@@ -25,6 +25,8 @@ from connectors.modbus.identification import identification
 from connectors.modbus.options import BIT_TABLES, Table
 from connectors.modbus.plan import Request
 from connectors.modbus.responses import check_response
+from connectors.modbus.tolerance import with_hint
+from connectors.modbus.wire import ModbusResponse
 from gateway.api import event_loop
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND
@@ -60,12 +62,16 @@ class ScannedUnit:
 
 
 class Scan:
-    """A scan of one bus; `units` holds the results so far, `note` why it ended early."""
+    """A scan of one bus; `units` holds the results so far, `note` why it ended early.
+
+    `oddity` is the first thing that came instead of a valid response.
+    """
 
     def __init__(self, bus: Bus, limit: int, progress: Callable[[str], None]) -> None:
         self.units: list[ScannedUnit] = []
         self.requests = 0
         self.note = ""
+        self.oddity = ""
         self._bus, self._limit, self._progress = bus, limit, progress
 
     @property
@@ -86,7 +92,7 @@ class Scan:
     async def _find_units(self, units: Sequence[int]) -> None:
         for unit in units:
             self._progress(f"trying unit {unit}")
-            pdu = await self._read(unit, "holding", 0, 1)
+            pdu = (await self._read(unit, "holding", 0, 1)).pdu
             if pdu and not (pdu[0] & 0x80 and pdu[1] in _NO_UNIT):
                 self.units.append(ScannedUnit(unit))
         is_tagged = self._bus.options.transport not in UNTAGGED
@@ -112,23 +118,29 @@ class Scan:
             except StopIteration:
                 return
             self._progress(f"unit {unit.unit}, {table} {address}..{address + count - 1}")
-            pdu = await self._read(unit.unit, table, address, count)
-            silences = 0 if pdu else silences + 1
-            if pdu[1:] == bytes((_NO_FUNCTION,)):
+            response = await self._read(unit.unit, table, address, count)
+            silences = 0 if response.pdu else silences + 1
+            if response.pdu[1:] == bytes((_NO_FUNCTION,)):
                 return
-            data = check_response(_request(unit.unit, table, address, count), pdu).data
+            request = _request(unit.unit, table, address, count)
+            data = check_response(request, response).data
             is_readable = bool(data)
             addresses = range(address, address + count)
             # Bits come in whole bytes: more than were requested.
             scanned.values |= dict(zip(addresses, _numbers(table, data), strict=False))
 
-    async def _read(self, unit: int, table: Table, address: int, count: int) -> bytes:
-        """The response's function code and all that follows; empty without a response."""
+    async def _read(self, unit: int, table: Table, address: int, count: int) -> ModbusResponse:
+        """The response; an empty one without a valid response."""
         self._count()
         try:
-            return (await self._bus.read(_request(unit, table, address, count))).pdu
-        except UnitSilent:
-            return b""
+            response = await self._bus.read(_request(unit, table, address, count))
+        except UnitSilent as silent:
+            if silent.is_odd:
+                self.oddity = self.oddity or silent.reason
+            return ModbusResponse(b"")
+        if response.why:
+            self.oddity = self.oddity or with_hint(response.why, response.option)
+        return response
 
     def _count(self) -> None:
         if self.requests >= self._limit:

@@ -4,19 +4,17 @@ Promises
 - There are four reads (function codes 1 to 4) and the reading of a device's identification (43/14);
   no method of this module can write.
 - Nothing is retried. After a time-out a connection is never used again (see `bus`), so a late
-  response is never read. Where responses carry no transaction number (RTU, ASCII) a late response
-  is flushed first (`late_responses`), and duplicates are waited for (`duplicate_responses`).
+  response is never read. Where responses carry no transaction number that can be relied on (RTU,
+  ASCII, `tolerate: [transaction_id]`) a late response is flushed first (`late_responses`), and
+  duplicates are waited for (`duplicate_responses`).
 - A connection closed by the peer is noticed at once, also while waiting for a response.
-- Responses with another transaction id or unit id than the request are not accepted. pymodbus skips
-  most of them, but accepts transaction id 0, and any unit for unit 0.
+- What was received instead of a response is said, and so is the option that would accept it.
 """
 
 import asyncio
 import contextlib
-import errno
 import logging
 import secrets
-import termios
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,22 +26,33 @@ import structlog
 
 from connectors.modbus import identification
 from connectors.modbus.connection import ModbusConnectionOptions
-from connectors.modbus.duplicate_responses import DuplicateResponses
+from connectors.modbus.failures import ConnectFailure
 from connectors.modbus.framing import ExpectedResponse
-from connectors.modbus.late_responses import LateResponses
 from connectors.modbus.options import Table
+from connectors.modbus.peer import Peer
 from connectors.modbus.plan import FUNCTIONS, Request
+from connectors.modbus.tolerance import COUNTED, MAX_STRAY, Tolerance, with_hint
 from connectors.modbus.wire import Frames, ModbusResponse, make_client, put_frames
-from gateway.api import event_loop
-from gateway.api.contracts import ConfigError, SourceLost
-from gateway.api.model import SECOND
+from gateway.api.contracts import SourceLost
+from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 
 log = structlog.get_logger()
 
 
 class UnitSilent(SourceLost):
-    """One unit sent no valid response; other units on the connection may still respond."""
+    """One unit sent no valid response; other units on the connection may still respond.
+
+    `reason` is the same without the address of the device; `is_odd` if something else came.
+    """
+
+    def __init__(self, where: str, reason: str, *, is_odd: bool = False) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.reason, self.is_odd = reason, is_odd
+
+
+class ClosedByPeer(UnitSilent):
+    """The connection was closed instead of a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +71,37 @@ class ModbusReadOnlyClient:
         self,
         options: ModbusConnectionOptions,
         config: Path,
-        late: LateResponses,
-        duplicates: DuplicateResponses,
+        peer: Peer,
+        tolerance: Tolerance,
     ) -> None:
         _quieten_pymodbus()
         self._options, self._config = options, config
-        self._late, self._duplicates = late, duplicates
+        self._peer, self._tolerance = peer, tolerance
+        self._late, self._duplicates = peer.late, peer.duplicates
         self._where = options.where
         self._timeout = format_duration(options.timeout)
-        self._refused: Exception | None = None
         self._is_waiting = False
         self._client: Any = None
         self._reads: dict[Table, Callable[..., Awaitable[ModbusResponse]]] = {}
-        self._frames: Frames | None = None
         self._last: tuple[ExpectedResponse, Table | None] | None = None
         self._responded: dict[ExpectedResponse, int] = {}
         self._free_at = 0
+        self.closed_at: Nanos | None = None
+        """When the peer closed the connection, by the monotonic clock."""
 
     async def connect(self) -> None:
         """Connects; SourceLost if that fails, ConfigError if a setting must be corrected."""
         client = self._client = make_client(self._options, self._config, self._connection_changed)
-        self._frames = put_frames(client, self._options)
+        self._frames = put_frames(client, self._options, self._tolerance, self._peer.transactions)
         self._reads = _reads(client)
-        client.ctx.call_create = self._remembering(client.ctx.call_create)
+        failure = ConnectFailure(self._where, self._options.host)
+        client.ctx.call_create = failure.remembering(client.ctx.call_create)
         if not await client.connect():
-            refused = self._refused or event_loop.unresolved(self._options.host)
-            why = refused or f"no connection within {self._timeout}"
-            raise SourceLost(f"{self._where}: {_reason(why)}") from refused
+            raise SourceLost(f"{self._where}: {failure.reason(self._timeout)}") from failure.error
         # pymodbus counts from 1 on every connection; a gateway that delivers a response to the
-        # previous connection's request must not match a number of this one.
-        client.ctx.next_tid = secrets.randbelow(60_000)
+        # previous connection's request must not match a number of this one. Devices with a fixed
+        # number have a small one.
+        client.ctx.next_tid = 1_000 + secrets.randbelow(59_000)
         # A serial port is set up in the next iteration of the loop, and breaks if closed before.
         await asyncio.sleep(0)
 
@@ -123,7 +133,7 @@ class ModbusReadOnlyClient:
 
     async def _perform(self, table: Table | None, exchange: _Exchange) -> ModbusResponse:
         """Sends the request, once no response to an earlier request can be mistaken for its own."""
-        if self._frames is None:
+        if self._options.is_numbered:
             return await self._send(exchange)
         expected = exchange.expected
         await self._flush(self._frames, exchange)
@@ -160,13 +170,21 @@ class ModbusReadOnlyClient:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrival, left / SECOND)
         has_come = frames.duplicate_came.is_set()
-        may_come = bool(frames.unexpected) or (is_alike and self._duplicates.is_expected(last.unit))
+        may_come = self._may_be_a_response(frames.unexpected) or (
+            is_alike and self._duplicates.is_expected(last.unit)
+        )
         is_known = has_come or (is_alike and wait > 0)
         if is_known and self._duplicates.note(last.unit, came=has_come):
             log.warning("modbus.duplicate_responses", bus=self._where, unit=last.unit)
         if may_come and not has_come:
             self._late.expect(last.unit, table, time.monotonic_ns())
         frames.clear_unexpected()
+
+    def _may_be_a_response(self, unexpected: bytes) -> bool:
+        is_stray = self._tolerance.bears("stray_bytes") and len(unexpected) <= MAX_STRAY
+        if is_stray and unexpected:
+            self._peer.diagnostics.count("stray_bytes", COUNTED["stray_bytes"])
+        return bool(unexpected) and not is_stray
 
     async def _pause(self) -> None:
         left = self._free_at - time.monotonic_ns()
@@ -175,63 +193,52 @@ class ModbusReadOnlyClient:
 
     async def _send(self, exchange: _Exchange) -> ModbusResponse:
         await self._pause()
-        unit = exchange.expected.unit
-        if self._frames:
-            self._frames.expected = exchange.expected
-            self._frames.why = ""
+        unit, frames = exchange.expected.unit, self._frames
+        if self._options.is_numbered:
+            frames.clear_unexpected()
+        frames.expect(exchange.expected)
+        self._peer.leave_out(self._client.ctx)
         self._is_waiting = True
         sent = time.monotonic_ns()
         try:
             response = await exchange.send(device_id=unit)
         except _closed() as error:
-            raise SourceLost(f"{self._where}: connection closed by the peer") from error
+            raise ClosedByPeer(self._where, "connection closed by the peer") from error
         except _failed() as error:
-            raise UnitSilent(f"{self._where}: {self._no_response(unit)}") from error
+            why = self._no_response(unit)
+            raise UnitSilent(self._where, why, is_odd=bool(frames.why)) from error
         finally:
             self._is_waiting = False
-            if self._frames:
-                self._frames.expected = None
+            frames.expected = None
+            self._peer.transactions.append(self._client.ctx.request_transaction_id)
             self._free_at = time.monotonic_ns() + self._options.min_pause
-        self._check_sender(unit, response)
         response.sent = sent
+        if frames.borne:
+            self._note_borne(frames)
         return response
 
-    def _no_response(self, unit: int) -> str:
-        why = self._frames.why if self._frames else ""
-        return f"no response from unit {unit} within {self._timeout}" + (f": {why}" if why else "")
+    def _note_borne(self, frames: Frames) -> None:
+        for name in frames.borne:
+            self._peer.diagnostics.count(name, COUNTED[name])
+        if "transaction_id" in frames.borne:
+            self._peer.note_number(int.from_bytes(frames.last[:2], "big"))
 
-    def _check_sender(self, unit: int, response: ModbusResponse) -> None:
-        if response.transaction_id != self._client.ctx.request_transaction_id:
-            raise SourceLost(f"{self._where}: received the response to another request")
-        if response.dev_id != unit:
-            raise SourceLost(f"{self._where}: unit {response.dev_id} responded for unit {unit}")
+    def _no_response(self, unit: int) -> str:
+        why, option = self._frames.why, self._frames.option
+        if not why:
+            return f"no response from unit {unit} within {self._timeout}"
+        return (
+            f"no valid response from unit {unit} within {self._timeout}: {with_hint(why, option)}"
+        )
 
     def _connection_changed(self, is_connected: bool) -> None:
+        if is_connected:
+            return
+        self.closed_at = time.monotonic_ns()
         # pymodbus lets a request on a closed connection wait for its time-out.
         waiting = self._client.ctx.response_future
-        if not is_connected and self._is_waiting and not waiting.done():
+        if self._is_waiting and not waiting.done():
             waiting.set_exception(_closed()("closed by the peer"))
-
-    def _remembering(self, create: Callable[[], Any]) -> Callable[[], Any]:
-        # pymodbus logs why a connection failed and returns False.
-        async def remembering() -> Any:
-            try:
-                return await create()
-            except OSError as error:
-                self._refused = error
-                raise
-            except termios.error as error:
-                # The only error of a serial port that is not an OSError.
-                if error.args[0] == errno.EINVAL:
-                    why = "the port does not support this baudrate, parity or stopbits"
-                    raise ConfigError(f"{self._where}: {why}") from error
-                self._refused = OSError(*error.args)
-                raise self._refused from error
-            except ValueError as error:
-                # A baud rate that the serial port does not support.
-                raise ConfigError(f"{self._where}: {error}") from error
-
-        return remembering
 
 
 def _reads(client: Any) -> dict[Table, Callable[..., Awaitable[ModbusResponse]]]:
@@ -254,12 +261,6 @@ def _failed() -> type[Exception]:
     from pymodbus.exceptions import ModbusException
 
     return ModbusException
-
-
-def _reason(why: Exception | str) -> str:
-    if isinstance(why, ConnectionRefusedError):
-        return "connection refused"
-    return str(why)
 
 
 def _quieten_pymodbus() -> None:

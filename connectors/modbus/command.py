@@ -71,7 +71,7 @@ def peek(
 
 async def _read(options: ModbusOptions, request: Request) -> bytes:
     async with Bus(options, Path.cwd()).joined() as bus:
-        checked = check_response(request, (await bus.read(request)).pdu)
+        checked = check_response(request, await bus.read(request))
     if checked.fault:
         raise SourceLost(f"{options.where}: {request}: {checked.fault}")
     return checked.data

@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from connectors.modbus.hosts import host_problem
 from connectors.modbus.option_errors import FieldProblem, missing_field, raise_problems
+from connectors.modbus.tolerance import OF_HEADER, Deviation
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import Duration, PositiveDuration, Strict
 
@@ -53,13 +55,17 @@ class ModbusConnectionOptions(Strict):
     """Pause for slow devices between a response and the next request. On a serial port it is never
     less than the silence between two frames that Modbus prescribes."""
 
+    tolerate: list[Deviation] = []
+    """What to accept from a device that breaks the protocol: echo (our own request comes back
+    before the answer), stray_bytes (a few bytes before or after a frame), unit_id (unit 0, 1 or 255
+    answers for the one that was asked), and over Modbus TCP transaction_id, protocol_id, length (a
+    wrong number in the header of an answer). Each is counted."""
+
     @field_validator("host")
     @classmethod
     def _is_bare(cls, host: str | None) -> str | None:
-        if host is not None and ("/" in host or host != host.strip()):
-            raise ValueError(
-                "write the bare name or address, as in 192.168.0.10; `port` is a separate field"
-            )
+        if host is not None and (problem := host_problem(host)):
+            raise ValueError(problem)
         return host
 
     @model_validator(mode="after")
@@ -72,6 +78,11 @@ class ModbusConnectionOptions(Strict):
             message = "`certificate` and `key` belong together: give both or neither"
             raise_problems([("key", message, self.key)])
         return self
+
+    @property
+    def is_numbered(self) -> bool:
+        """Every response carries the number of its request."""
+        return self.transport not in UNTAGGED and "transaction_id" not in self.tolerate
 
     @property
     def tcp_port(self) -> int:
@@ -111,6 +122,10 @@ def _unused_settings(given: ModbusConnectionOptions) -> Iterator[FieldProblem]:
         if _is_given(given, name):
             message = f"belongs to `transport: {transport}`; this is {given.transport}"
             yield name, message, getattr(given, name)
+    for deviation in given.tolerate if given.transport in UNTAGGED else ():
+        if deviation in OF_HEADER:
+            message = f"{deviation} is in the header of Modbus TCP; {given.transport} has none"
+            yield "tolerate", message, given.tolerate
     for name in ("host", "port") if given.transport == "rtu" else ():
         if _is_given(given, name):
             yield name, "a serial port has none; use `device`", getattr(given, name)

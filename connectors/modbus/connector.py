@@ -7,12 +7,14 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from connectors.modbus.addresses import looks_numbered, numbered_warning
 from connectors.modbus.bus import bus_for
 from connectors.modbus.client import UnitSilent
 from connectors.modbus.cost import describe
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import Request, RequestLimits, make_plan, polled_tags
 from connectors.modbus.session import ModbusSession
+from connectors.modbus.splits import Splits
 from gateway.api.contracts import Places, SourceLost
 from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 
@@ -20,8 +22,8 @@ from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 class ModbusConnector:
     """Reads the tags of one Modbus source.
 
-    `requests` is the read plan. A request that the device refused stays split until the connector
-    is built again.
+    `requests` is the read plan; a request that the device refuses is split in it. `diagnostics`
+    says what is odd about the connection.
     """
 
     Options: ClassVar[type[BaseModel]] = ModbusOptions
@@ -35,6 +37,10 @@ class ModbusConnector:
         limits = RequestLimits(options.max_registers, options.max_bits, options.max_gap)
         self.requests: list[Request] = make_plan(polled_tags(options), limits)
         self._bus = bus_for(name, options, places.config, self.requests)
+        self.warnings: Sequence[str] = _warnings(options)
+        self.diagnostics: Sequence[str] = self._bus.peer.diagnostics.texts
+        self._splits = Splits()
+        self._waiting: list[Request] = []
         self._silent_sessions = 0
 
     @classmethod
@@ -48,13 +54,17 @@ class ModbusConnector:
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
         """One session that polls for as long as it is iterated; raises SourceLost."""
         async with self._bus.joined() as bus:
-            session = ModbusSession(self.name, bus, self.requests, self.options)
+            session = ModbusSession(self.name, bus, self.requests, self.options, self._splits)
             try:
-                async with aclosing(session.batches()) as batches:
+                async with aclosing(session.batches(self._waiting)) as batches:
                     yield batches
             except UnitSilent as silent:
                 silent.wait = self._wait_after(session)
                 raise
+            finally:
+                if session.served:
+                    left = [request for request in self.requests if request not in session.served]
+                    self._waiting = left
 
     def _wait_after(self, session: ModbusSession) -> float:
         """Seconds until a silent source is tried again: each attempt delays others on its bus."""
@@ -74,7 +84,7 @@ class ModbusConnector:
         except SourceLost as lost:
             return Probe(ok=False, message=str(lost))
         for request, fault in session.faults.items():
-            return Probe(ok=False, message=f"connected, but {request}: {fault}")
+            return Probe(ok=False, message=f"connected, but {request}: {fault}{_meant(request)}")
         counts = {"tags": len(self.options.tags), "requests": len(requests)}
         plan = f"{_count(counts['tags'], 'tag')} in {_count(counts['requests'], 'request')}"
         return Probe(ok=True, message=f"connected in {took:.0f} ms, {plan}", details=counts)
@@ -85,6 +95,21 @@ class ModbusConnector:
 
     def __repr__(self) -> str:
         return f"<{self.name}: modbus {self.options.where}>"
+
+
+def _meant(request: Request) -> str:
+    """What a refused request may have been meant for."""
+    meant = looks_numbered(request.address, request.table)
+    return f"; if {request.address} is a number from a manual, write {meant}" if meant else ""
+
+
+def _warnings(options: ModbusOptions) -> list[str]:
+    """What a person may have meant otherwise; SunSpec's devices do have addresses from 40000 on."""
+    if any(tag.scale_register is not None for tag in options.tags.values()):
+        return []
+    tags = ((name, tag.address, tag.table) for name, tag in options.tags.items())
+    warning = numbered_warning(tags)
+    return [warning] if warning else []
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,14 +1,8 @@
-"""RTU and ASCII frames, which carry no number of their request (pure).
+"""Frames of Modbus on the wire: how requests are built, and what answers are compared with (pure).
 
-Promises
-- A response is accepted only if its checksum, unit, function code and length match the request, and
-  if nothing follows it. Frames are never searched for in the middle of other bytes: that would
-  invent values.
-- A whole frame that belongs to another request, such as a late response, is skipped.
-- Zeros from a bus whose driver changes direction are not part of a frame.
+`tcp_frames`, `rtu_frames` and `ascii_frames` look for the answer in the bytes received.
 """
 
-from binascii import unhexlify
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +10,10 @@ from functools import cache
 from connectors.modbus.connection import Transport
 from connectors.modbus.identification import FUNCTION as IDENTIFY
 from connectors.modbus.identification import MEI_TYPE
-from connectors.modbus.identification import pdu_bytes as identification_bytes
+from connectors.modbus.tolerance import PLACEHOLDER_UNITS, Deviation, Tolerance
 
 REQUEST_PDU_BYTES = 5
+OWN_REQUEST = "our own request came back"
 
 
 def frame_bytes(transport: Transport, pdu_bytes: int) -> int:
@@ -38,9 +33,12 @@ class ExpectedResponse:
     function: int
     data_bytes: int = 0
 
-    def is_met_by(self, unit: int, pdu: bytes) -> bool:
-        """True for exactly these values, or the device's exception instead of them."""
-        if unit != self.unit:
+    def is_met_by(self, unit: int, pdu: bytes, others: frozenset[int] = frozenset()) -> bool:
+        """True for exactly these values, or the device's exception instead of them.
+
+        `others` are units that may answer for this one.
+        """
+        if unit != self.unit and unit not in others:
             return False
         if len(pdu) == 2:
             return pdu[0] == self.function | 0x80
@@ -53,14 +51,28 @@ class ExpectedResponse:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFrames:
-    """The `pdu`, or why there is none yet; `used` bytes have been consumed."""
+    """The `pdu`, or `why` there is none yet; `used` bytes have been consumed.
+
+    `option` is what `tolerate` would have to name to accept it; `borne` are the deviations that
+    were tolerated in accepting it, and `frame` is the frame without stray bytes. With a `pdu`,
+    `why` says what is wrong with it.
+    """
 
     used: int = 0
     pdu: bytes = b""
     why: str = ""
+    option: Deviation | None = None
+    borne: tuple[Deviation, ...] = ()
+    frame: bytes = b""
 
 
-FrameParser = Callable[[bytes, ExpectedResponse], ParsedFrames]
+FrameParser = Callable[[bytes, ExpectedResponse, bytes, Tolerance], ParsedFrames]
+"""Takes all bytes received since the request was sent, and the request's frame as it was sent."""
+
+
+def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
+    header = (transaction, 0, len(pdu) + 1)
+    return b"".join(part.to_bytes(2, "big") for part in header) + bytes((unit,)) + pdu
 
 
 def rtu_frame(unit: int, pdu: bytes) -> bytes:
@@ -73,72 +85,30 @@ def ascii_frame(unit: int, pdu: bytes) -> bytes:
     return b":" + (body + bytes((-sum(body) & 0xFF,))).hex().upper().encode() + b"\r\n"
 
 
-def parse_rtu(buffer: bytes, expected: ExpectedResponse) -> ParsedFrames:
-    """Parses all bytes received since the request was sent."""
-    used = len(buffer) - len(buffer.lstrip(b"\0"))
-    why = ""
-    while len(rest := buffer[used:]) >= 5:
-        size = _rtu_size(rest)
-        if not size:
-            return ParsedFrames(used, why="received garbage")
-        if len(rest) < size:
-            return ParsedFrames(used, why="received part of a response")
-        if int.from_bytes(rest[size - 2 : size], "little") != crc(rest[: size - 2]):
-            return ParsedFrames(used, why="received a wrong checksum")
-        if expected.is_met_by(rest[0], rest[1 : size - 2]):
-            return _only(rest, size, used, rest[1 : size - 2])
-        why = _foreign(rest[0], rest[1 : size - 2], expected)
-        used += size
-    return ParsedFrames(used, why=why or ("received part of a response" if rest else ""))
+def mismatch(unit: int, pdu: bytes, expected: ExpectedResponse) -> tuple[str, Deviation | None]:
+    """What is wrong with a whole frame that does not meet the request, and the option to bear it.
+
+    Only the unit can be borne: the rest must be right.
+    """
+    if pdu[:1] and pdu[0] & 0x7F != expected.function:
+        what = "an exception" if pdu[0] & 0x80 else "an answer"
+        return f"{what} to function {pdu[0] & 0x7F} came for function {expected.function}", None
+    if expected.function != IDENTIFY and not expected.is_met_by(expected.unit, pdu):
+        return f"{len(pdu) - 2} bytes of data came instead of {expected.data_bytes}", None
+    return wrong_unit(unit, expected)
 
 
-def parse_ascii(buffer: bytes, expected: ExpectedResponse) -> ParsedFrames:
-    """Parses all bytes received since the request was sent."""
-    used, why = 0, ""
-    while (start := buffer.find(b":", used)) >= 0:
-        end = buffer.find(b"\r\n", start)
-        if end < 0:
-            return ParsedFrames(start, why="received part of a response")
-        body = _unhex(buffer[start + 1 : end])
-        if len(body) < 4 or sum(body) & 0xFF:
-            why = "received a wrong checksum"
-        elif expected.is_met_by(body[0], body[1:-1]):
-            return _only(buffer[start:], end + 2 - start, start, body[1:-1])
-        else:
-            why = _foreign(body[0], body[1:-1], expected)
-        used = end + 2
-    return ParsedFrames(used, why=why or ("received garbage" if buffer else ""))
+def wrong_unit(unit: int, expected: ExpectedResponse) -> tuple[str, Deviation | None]:
+    """The same for a frame of which only the unit is wrong."""
+    why = f"unit {unit} answered for unit {expected.unit}"
+    return why, "unit_id" if unit in PLACEHOLDER_UNITS else None
 
 
-def _only(rest: bytes, size: int, used: int, pdu: bytes) -> ParsedFrames:
-    if len(rest) > size:
-        return ParsedFrames(used, why="received more than a response")
-    return ParsedFrames(used + size, pdu)
-
-
-def _foreign(unit: int, pdu: bytes, expected: ExpectedResponse) -> str:
-    if unit != expected.unit:
-        return f"received a response from unit {unit}"
-    if pdu[0] & 0x7F != expected.function or expected.function == IDENTIFY:
-        return f"received a response to function {pdu[0] & 0x7F}"
-    return f"received {len(pdu) - 2} bytes of data instead of {expected.data_bytes}"
-
-
-def _rtu_size(rest: bytes) -> int:
-    """Length of the frame that begins here; 0 if it cannot be the response to a read."""
-    if rest[1] & 0x80:
-        return 5
-    if rest[1] == IDENTIFY:
-        return 3 + identification_bytes(rest[1:])
-    return 5 + rest[2] if 1 <= rest[1] <= 4 else 0
-
-
-def _unhex(text: bytes) -> bytes:
-    try:
-        # Not `bytes.fromhex`, which skips whitespace.
-        return unhexlify(text)
-    except ValueError:
-        return b""
+def stray(data: bytes, where: str) -> str:
+    """'a stray byte 00 after the answer'."""
+    shown = data[:8].hex(" ") + (" …" if len(data) > 8 else "")
+    what = f"a stray byte {shown}" if len(data) == 1 else f"{len(data)} stray bytes {shown}"
+    return f"{what} {where} the answer"
 
 
 def crc(data: bytes) -> int:

@@ -6,12 +6,14 @@ Promises
 - Addresses count from 0, as on the wire.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from connectors.modbus.addresses import address_hint
 from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
 from connectors.modbus.option_errors import FieldProblem, raise_problems
 from connectors.modbus.registers import DataType, Encoding, Order
@@ -25,18 +27,48 @@ UnitId = Annotated[int, Field(ge=0, le=255)]
 Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
+def _address(given: Any) -> Any:
+    """An address as it is, or as hexadecimal text; ValueError with what would be right."""
+    if isinstance(given, str):
+        if re.fullmatch(r"0x[0-9a-f]{1,4}", given.strip(), re.IGNORECASE):
+            return int(given, 16)
+        if not re.fullmatch(r"\s*\d{1,5}\s*", given) or int(given) > 65535:
+            raise ValueError(_not_an_address(given))
+    elif isinstance(given, float) or (type(given) is int and given > 65535):
+        raise ValueError(_not_an_address(given))
+    return given
+
+
+def _not_an_address(given: object) -> str:
+    return f"must be 0 to 65535, not {given}: {address_hint(given)}"
+
+
+def _factor(given: Any) -> Any:
+    """A number; ValueError with what would be right where another tag is named."""
+    if isinstance(given, str):
+        try:
+            return float(given)
+        except ValueError:
+            raise ValueError(
+                f"must be a number, not {given!r}: where a register holds the power of ten, write "
+                "its address, as in `scale_register: 84`"
+            ) from None
+    return given
+
+
 class ModbusTag(TagOptions):
     """One value in a device: its address, its encoding and its meaning."""
 
-    address: Annotated[int, Field(ge=0, le=65535)]
+    address: Annotated[int, BeforeValidator(_address), Field(ge=0, le=65535)]
     """Address of its first register or bit, counted from 0: 40001 in a manual is address 0 of the
     holding registers."""
     table: Table = "holding"
     """holding (function code 3), input (4), coil (1) or discrete (2)."""
     data_type: DataType | None = None
-    """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64, or
-    string with `length` and `enumeration`. Default: bool for coils, discrete inputs and `bit`,
-    otherwise uint16. 64-bit integers are exact up to 2^53."""
+    """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64;
+    bcd16, bcd32, bcd64 (a decimal digit in four bits); mod10_32, mod10_48, mod10_64 (2, 3 or 4
+    registers of 0 to 9999 each); or string with `length` and `enumeration`. Default: bool for
+    coils, discrete inputs and `bit`, otherwise uint16. 64-bit integers are exact up to 2^53."""
     length: Annotated[int, Field(ge=1, le=125)] | None = None
     """How many registers a string takes, at two characters each."""
     bit: Annotated[int, Field(ge=0, le=15)] | None = None
@@ -47,8 +79,11 @@ class ModbusTag(TagOptions):
     """Order of the two bytes in a register. Default: the source's."""
     word_order: Order | None = None
     """Order of the registers of a wide value. Default: the source's."""
-    scale: Factor = 1.0
+    scale: Annotated[Factor, BeforeValidator(_factor)] = 1.0
     """The raw value is multiplied by this."""
+    scale_register: Annotated[int, BeforeValidator(_address), Field(ge=0, le=65535)] | None = None
+    """Address of a register of the same table that holds a power of ten as an int16, -10 to 10, as
+    SunSpec's scale factors: the value is multiplied by it as well. Both are read in one request."""
     offset: Factor = 0.0
     """Added after scaling."""
     no_value: int | float | list[int | float] = []
@@ -89,6 +124,7 @@ class ModbusTag(TagOptions):
             no_value=tuple(absent),
             length=self.length or 1,
             texts=tuple(self.enumeration.items()),
+            scale_register=self.scale_register,
         )
 
 
@@ -128,6 +164,23 @@ class ModbusOptions(ModbusConnectionOptions):
         return self
 
     @model_validator(mode="after")
+    def _reads_scales_with_their_values(self) -> Self:
+        for name, tag in self.tags.items():
+            encoding = tag.encoding()
+            if encoding.scale_register is None:
+                continue
+            ends = (tag.address, encoding.scale_register)
+            span = max(ends[0] + encoding.words, ends[1] + 1) - min(ends)
+            if span > self.max_registers:
+                message = (
+                    f"{name}: its scale_register {ends[1]} is too far from its address {ends[0]}: "
+                    f"one request must read both, which is {span} registers, and `max_registers` "
+                    f"allows {self.max_registers}"
+                )
+                raise_problems([("tags", message, ends[1])])
+        return self
+
+    @model_validator(mode="after")
     def _reads_no_broadcast_address(self) -> Self:
         if self.transport in UNTAGGED and 0 in {self.unit_of(tag) for tag in self.tags.values()}:
             message = "0 is the broadcast address, and no unit responds to it: use 1 to 247"
@@ -151,7 +204,18 @@ def _problems(tag: ModbusTag) -> Iterator[FieldProblem]:
         yield "address", message, tag.address
     if tag.scale == 0:
         yield "scale", "0 would make every value the same", tag.scale
+    yield from _scale_register_problems(tag)
     yield from _no_value_problems(tag)
+
+
+def _scale_register_problems(tag: ModbusTag) -> Iterator[FieldProblem]:
+    register = tag.scale_register
+    if register is None:
+        return
+    if tag.resolved_type in ("bool", "string"):
+        yield "scale_register", f"has no meaning for a {tag.resolved_type}; leave it out", register
+    elif tag.address <= register < tag.address + tag.encoding().words:
+        yield "scale_register", "is a register of the value itself", register
 
 
 def _bit_problems(tag: ModbusTag) -> Iterator[FieldProblem]:

@@ -1,8 +1,8 @@
 """From tags to requests: which registers are read together (pure).
 
 Promises
-- Every tag is in exactly one request, with its whole value: a wide value is never assembled from
-  two responses.
+- Every tag is in exactly one request, with its whole value and the register that holds its power of
+  ten: a value is never assembled from two responses.
 - Requests respect the limits of the device, and never mix units, tables or periods.
 - Only function codes 1 to 4 exist here: coils, discrete inputs, holding and input registers.
 """
@@ -31,9 +31,25 @@ class PolledTag:
     encoding: Encoding
 
     @property
+    def start(self) -> int:
+        """The first register, or bit, of the value and of its power of ten."""
+        scale = self.encoding.scale_register
+        return self.address if scale is None else min(self.address, scale)
+
+    @property
     def end(self) -> int:
-        """The first register, or bit, after the value."""
-        return self.address + (1 if self.table in BIT_TABLES else self.encoding.words)
+        """The first register, or bit, after the value and its power of ten."""
+        end = self.address + (1 if self.table in BIT_TABLES else self.encoding.words)
+        scale = self.encoding.scale_register
+        return end if scale is None else max(end, scale + 1)
+
+    @property
+    def addresses(self) -> set[int]:
+        """The registers, or the bit, that are used."""
+        words = 1 if self.table in BIT_TABLES else self.encoding.words
+        scale = self.encoding.scale_register
+        own = set(range(self.address, self.address + words))
+        return own if scale is None else own | {scale}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +94,12 @@ class Request:
     @property
     def idle(self) -> int:
         """Registers (or bits) that are read but not used."""
-        wanted = {at for tag in self.tags for at in range(tag.address, tag.end)}
+        wanted = {at for tag in self.tags for at in tag.addresses}
         return self.count - len(wanted)
 
     @cached_property
     def decoder(self) -> Decoder:
-        fields = [ResponseField(t.tag, t.address - self.address, t.encoding) for t in self.tags]
+        fields = [_field(tag, self.address) for tag in self.tags]
         return Decoder(fields, are_bits=self.are_bits)
 
     def halves(self) -> tuple["Request", ...]:
@@ -120,12 +136,19 @@ def polled_tags(options: ModbusOptions) -> list[PolledTag]:
 
 def make_plan(tags: Iterable[PolledTag], limits: RequestLimits) -> list[Request]:
     """As few requests as the limits allow: in order of period, unit, table and address."""
-    ordered = sorted(tags, key=lambda tag: (*_kind(tag), tag.address, tag.end))
+    ordered = sorted(tags, key=lambda tag: (*_kind(tag), tag.start, tag.end))
     return [
         _request(run)
         for (_, _, table), members in groupby(ordered, key=_kind)
         for run in _runs(list(members), limits.span_of(table), limits.gap_of(table))
     ]
+
+
+def _field(tag: PolledTag, first: int) -> ResponseField:
+    """Where the tag is in a response that begins at register or bit `first`."""
+    scale = tag.encoding.scale_register
+    scale_offset = None if scale is None else scale - first
+    return ResponseField(tag.tag, tag.address - first, tag.encoding, scale_offset)
 
 
 def _kind(tag: PolledTag) -> tuple[Nanos, int, Table]:
@@ -137,8 +160,8 @@ def _runs(tags: Sequence[PolledTag], span: int, gap: int) -> list[list[PolledTag
     runs: list[list[PolledTag]] = []
     end = 0
     for tag in tags:
-        is_near = bool(runs) and tag.address - end <= gap
-        if is_near and max(end, tag.end) - runs[-1][0].address <= span:
+        is_near = bool(runs) and tag.start - end <= gap
+        if is_near and max(end, tag.end) - runs[-1][0].start <= span:
             runs[-1].append(tag)
             end = max(end, tag.end)
         else:
@@ -152,8 +175,8 @@ def _request(tags: Sequence[PolledTag]) -> Request:
     return Request(
         unit=first.unit,
         table=first.table,
-        address=first.address,
-        count=end - first.address,
+        address=first.start,
+        count=end - first.start,
         period=first.period,
         tags=tuple(tags),
     )
@@ -164,7 +187,7 @@ def _cuts(tags: Sequence[PolledTag]) -> dict[int, int]:
     cuts: dict[int, int] = {}
     end = tags[0].end
     for index, tag in enumerate(tags[1:], start=1):
-        if tag.address >= end:
-            cuts[index] = tag.address - end
+        if tag.start >= end:
+            cuts[index] = tag.start - end
         end = max(end, tag.end)
     return cuts

@@ -3,9 +3,11 @@
 Promises
 - A response is decoded by numpy as a whole: byte order, word order and the choice of bit or byte
   are turned into one index array when the plan is made, so the hot path has no Python per tag.
-- No value is invented: NaN, an infinity or a "no value" pattern comes out as NaN with quality BAD.
+- No value is invented: NaN, an infinity, a "no value" pattern, a digit above 9 in a decimal type or
+  an impossible power of ten comes out as NaN with quality BAD.
 - Values are float64. Integers of 64 bits are exact up to 2**53 (9.0e15); beyond that they are
-  rounded to the nearest float64. A text is the number it is mapped to (see `texts`).
+  rounded to the nearest float64. A text is the number it is mapped to (`texts`); `decimals` has the
+  types that count in tens, `exponents` the powers of ten that are read beside a value.
 """
 
 from collections.abc import Sequence
@@ -15,12 +17,15 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.modbus.decimals import DECIMAL, MOD10_WORDS, decimal_pattern, decimals
+from connectors.modbus.exponents import Exponents
 from connectors.modbus.texts import Text
 from gateway.api.model import Floats, Indices, Qualities, Quality
 
 DataType = Literal[
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "string",
+    "float16", "float32", "float64", "bcd16", "bcd32", "bcd64",
+    "mod10_32", "mod10_48", "mod10_64", "string",
 ]  # fmt: skip
 Order = Literal["big", "little"]
 
@@ -38,6 +43,13 @@ DTYPES: dict[DataType, np.dtype[np.generic]] = {
     "float16": np.dtype("<f2"),
     "float32": np.dtype("<f4"),
     "float64": np.dtype("<f8"),
+    "bcd16": np.dtype("<u2"),
+    "bcd32": np.dtype("<u4"),
+    "bcd64": np.dtype("<u8"),
+    # Several registers of their own, each 0 to 9999.
+    "mod10_32": np.dtype("<u2"),
+    "mod10_48": np.dtype("<u2"),
+    "mod10_64": np.dtype("<u2"),
 }
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _LARGEST = float(np.finfo(np.float64).max)
@@ -49,7 +61,8 @@ class Encoding:
 
     `no_value` holds raw values: for integers the number or the bit pattern (-32768 and 0x8000 are
     the same int16), for floats the number. `length` is the length of a string in registers, and
-    `texts` maps its texts to numbers.
+    `texts` maps its texts to numbers. `scale_register` is the address of an int16 that holds a
+    power of ten, by which the value is multiplied as well.
     """
 
     data_type: DataType = "uint16"
@@ -62,6 +75,7 @@ class Encoding:
     no_value: tuple[int | float, ...] = ()
     length: int = 1
     texts: tuple[tuple[str, float], ...] = ()
+    scale_register: int | None = None
 
     @property
     def is_text(self) -> bool:
@@ -70,7 +84,9 @@ class Encoding:
     @property
     def words(self) -> int:
         """Registers that one value takes."""
-        return self.length if self.is_text else max(1, DTYPES[self.data_type].itemsize // 2)
+        if self.is_text:
+            return self.length
+        return MOD10_WORDS.get(self.data_type) or max(1, DTYPES[self.data_type].itemsize // 2)
 
     def byte_offsets(self) -> list[int]:
         """Offsets of its bytes from its first register, least significant byte first."""
@@ -88,6 +104,8 @@ class Encoding:
 
     def no_value_patterns(self) -> list[int]:
         """`no_value` as the unsigned integers on the wire; ValueError if one does not fit."""
+        if self.data_type in DECIMAL:
+            return [decimal_pattern(value, self.data_type) for value in self.no_value]
         return [_pattern(value, DTYPES[self.data_type]) for value in self.no_value]
 
     def no_value_numbers(self) -> list[float]:
@@ -119,6 +137,8 @@ class ResponseField:
     tag: int
     offset: int
     encoding: Encoding
+    scale_offset: int | None = None
+    """Where the register with its power of ten is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +147,7 @@ class _Block:
 
     columns: slice
     taken: slice
+    data_type: DataType
     dtype: np.dtype[np.generic]
     shift: NDArray[np.uint16] | None
     # Column (in the whole response) and pattern of every "no value" of this block.
@@ -152,10 +173,12 @@ class Decoder:
         self._take = np.array([b for f in numbers for b in _bytes_of(f, are_bits)], dtype=np.intp)
         self._blocks = _blocks(numbers, are_bits)
         self._texts = [_text(field) for field in texts]
+        self._encodings = [field.encoding for field in order]
         self._scale = np.array([field.encoding.scale for field in order])
         self._offset = np.array([field.encoding.offset for field in order])
+        self._exponents = Exponents(order)
         self._is_scaled = bool((self._scale != 1).any() or (self._offset != 0).any())
-        self._is_always_good = not (self._is_scaled or texts) and all(
+        self._is_always_good = not (self._is_scaled or texts or self._exponents) and all(
             _is_plain_integer(field.encoding, are_bits) for field in numbers
         )
         self._all_nan: Floats = _fixed(np.full(len(order), np.nan))
@@ -174,6 +197,8 @@ class Decoder:
             value, absent = self._filled(taken)
             for column, text in enumerate(self._texts, start=len(value) - len(self._texts)):
                 value[column] = text.number(data)
+            if self._exponents:
+                self._exponents.apply(raw, value)
             if self._is_scaled:
                 value = value * self._scale + self._offset
             good = np.isfinite(value)
@@ -183,6 +208,34 @@ class Decoder:
             return value, self._all_good
         value[~good] = np.nan
         return value, np.where(good, self._all_good, self._all_bad)
+
+    def reasons(self, data: bytes, quality: Qualities) -> dict[int, str]:
+        """Why the values of these data bytes are not good, by tag."""
+        raw = np.frombuffer(data, dtype=np.uint8)
+        with np.errstate(all="ignore"):
+            number, absent = self._filled(raw[self._take])
+        gone = {int(column) for columns in absent for column in columns}
+        return {
+            int(self.tag[column]): self._reason(column, data, number[column], column in gone)
+            for column in np.flatnonzero(quality).tolist()
+        }
+
+    def _reason(self, column: int, data: bytes, number: float, is_absent: bool) -> str:
+        encoding = self._encodings[column]
+        first_text = len(self._encodings) - len(self._texts)
+        if column >= first_text:
+            text = self._texts[column - first_text]
+            return f"the text {text.shown(data)} is not in `enumeration`"
+        if is_absent:
+            return "the device says that it has no value (`no_value`)"
+        if encoding.data_type in DECIMAL and not np.isfinite(number):
+            return DECIMAL[encoding.data_type]
+        if np.isnan(number):
+            return "the device sent NaN, not a number"
+        if np.isinf(number):
+            return "the device sent an infinity"
+        why = self._exponents.reason(column, np.frombuffer(data, dtype=np.uint8))
+        return why or "too large for a number after scaling"
 
     def bad_columns(self) -> tuple[Floats, Qualities]:
         """The columns of a missing response: NaN and BAD throughout."""
@@ -204,7 +257,10 @@ class Decoder:
         if block.shift is not None:
             value[block.columns] = (column >> block.shift) & 1
             return
-        value[block.columns] = column
+        if block.data_type in DECIMAL:
+            value[block.columns], column = decimals(column, block.data_type)
+        else:
+            value[block.columns] = column
         if len(block.no_value):
             pattern = column.view(block.patterns.dtype)[block.no_value - block.columns.start]
             absent.append(block.no_value[pattern == block.patterns])
@@ -216,7 +272,9 @@ def _dtype(field: ResponseField, are_bits: bool) -> np.dtype[np.generic]:
 
 def _is_plain_integer(encoding: Encoding, are_bits: bool) -> bool:
     """Every bit pattern is a value: there is no "no value" pattern."""
-    return not encoding.no_value and (are_bits or DTYPES[encoding.data_type].kind in "iu")
+    if encoding.no_value or encoding.data_type in DECIMAL:
+        return False
+    return are_bits or DTYPES[encoding.data_type].kind in "iu"
 
 
 def _bytes_of(field: ResponseField, are_bits: bool) -> list[int]:
@@ -248,7 +306,8 @@ def _blocks(order: Sequence[ResponseField], are_bits: bool) -> list[_Block]:
 
 
 def _block(members: Sequence[ResponseField], first: int, taken: int, are_bits: bool) -> _Block:
-    dtype = _dtype(members[0], are_bits)
+    data_type, dtype = members[0].encoding.data_type, _dtype(members[0], are_bits)
+    size = len(_bytes_of(members[0], are_bits))
     is_bit = members[0].encoding.data_type == "bool" and not are_bits
     absent = [
         (first + column, pattern)
@@ -257,9 +316,13 @@ def _block(members: Sequence[ResponseField], first: int, taken: int, are_bits: b
     ]
     return _Block(
         columns=slice(first, first + len(members)),
-        taken=slice(taken, taken + len(members) * dtype.itemsize),
+        taken=slice(taken, taken + len(members) * size),
+        data_type=data_type,
         dtype=dtype,
         shift=np.array([f.encoding.bit or 0 for f in members], np.uint16) if is_bit else None,
         no_value=np.array([column for column, _ in absent], dtype=np.intp),
-        patterns=np.array([pattern for _, pattern in absent], dtype=f"<u{dtype.itemsize}"),
+        patterns=np.array(
+            [pattern for _, pattern in absent],
+            dtype=f"<u{8 if data_type in MOD10_WORDS else dtype.itemsize}",
+        ),
     )

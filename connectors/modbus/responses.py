@@ -3,13 +3,16 @@
 Promises
 - Data is passed on only if the function code, the length byte and the number of bytes are exactly
   those of the expected response; anything else is a fault with a readable reason.
-- A device exception is distinguished from a malformed response, and "these addresses do not exist"
-  from other exceptions: only a smaller request can cure that.
+- A device exception is distinguished from a malformed response. Devices do not agree on which one
+  they send for addresses that do not exist or for too many registers, so any of them may mean that,
+  but for those that gateways send for a unit.
 """
 
 from dataclasses import dataclass
 
 from connectors.modbus.plan import Request
+from connectors.modbus.tolerance import with_hint
+from connectors.modbus.wire import ModbusResponse
 
 EXCEPTIONS = {
     1: "illegal function",
@@ -23,29 +26,49 @@ EXCEPTIONS = {
     10: "gateway has no path to the unit",
     11: "gateway got no response from the unit",
 }
-# Some devices send 3 where 2 is meant, especially when too many registers are requested.
-_REFUSALS = (2, 3)
+_OF_GATEWAYS = (10, 11)
+"""About the unit as a whole: a smaller request cannot cure them."""
+_PASSING = (5, 6)
+"""About the moment: the same request may be served soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedResponse:
-    """`data` to decode if `fault` is empty; `is_refused` if the device lacks these addresses."""
+    """`data` to decode if `fault` is empty.
+
+    `is_refused` if the device refuses these addresses, or so many: a smaller request may be served.
+    `is_passing` if it may also serve this one at another time.
+    """
 
     data: bytes = b""
     fault: str = ""
     is_refused: bool = False
+    is_passing: bool = False
 
 
-def check_response(request: Request, pdu: bytes) -> CheckedResponse:
+def check_response(request: Request, response: ModbusResponse) -> CheckedResponse:
     """Checks the function code of a response and everything after it."""
-    size = request.data_bytes
+    size, pdu = request.data_bytes, response.pdu
+    if response.why:
+        return CheckedResponse(fault=with_hint(response.why, response.option))
     if len(pdu) == size + 2 and pdu[0] == request.function and pdu[1] == size:
         return CheckedResponse(data=pdu[2:])
     if len(pdu) == 2 and pdu[0] == request.function | 0x80:
-        fault = EXCEPTIONS.get(pdu[1], f"device exception {pdu[1]}")
-        return CheckedResponse(fault=fault, is_refused=pdu[1] in _REFUSALS)
-    if not pdu or pdu[0] & 0x7F != request.function:
-        what = f"function {pdu[0]}" if pdu else "an empty frame"
-        return CheckedResponse(fault=f"response has {what} instead of function {request.function}")
+        code = pdu[1]
+        name = EXCEPTIONS.get(code)
+        fault = f"exception {code}, {name}" if name else f"exception {code}"
+        is_refused, is_passing = code not in _OF_GATEWAYS, code in _PASSING
+        return CheckedResponse(fault=fault, is_refused=is_refused, is_passing=is_passing)
+    return CheckedResponse(fault=_malformed(request, pdu))
+
+
+def _malformed(request: Request, pdu: bytes) -> str:
+    if not pdu:
+        return "an empty answer came"
+    if pdu[0] & 0x7F != request.function:
+        what = "an exception" if pdu[0] & 0x80 else "an answer"
+        return f"{what} to function {pdu[0] & 0x7F} came for function {request.function}"
     count = max(0, len(pdu) - 2)
-    return CheckedResponse(fault=f"response has {count} bytes of data instead of {size}")
+    if count == request.data_bytes:
+        return f"the answer says {pdu[1]} bytes of data, {count} came"
+    return f"{count} bytes of data came instead of {request.data_bytes}"

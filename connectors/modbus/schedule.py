@@ -7,11 +7,13 @@ Promises
   to a neighbour, and differs between sources, so that 300 devices are not polled at one instant.
 - Of the requests that are due, the one whose next slot comes first goes first, so a long list of
   slow requests does not delay a fast one.
+- `first` are served before all others, once: what an earlier session left waiting.
 - After an overrun the missed slots are skipped and counted, never caught up in a burst.
 """
 
 import hashlib
 import heapq
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -44,8 +46,10 @@ class Schedule:
         start: Nanos,
         wall: Nanos | None = None,
         phase: float = 0.5,
+        first: Sequence[Request] = (),
     ) -> None:
         self.missed = 0
+        self._first = deque(first)
         self._serial = 0
         self._waiting: list[tuple[Nanos, Slot]] = []
         self._due: list[Slot] = []
@@ -58,7 +62,16 @@ class Schedule:
         """The slot to serve now, or None before `next_due`."""
         while self._waiting and self._waiting[0][0] <= now:
             heapq.heappush(self._due, heapq.heappop(self._waiting)[1])
+        if self._first and self._due:
+            return self._of_the_first()
         return heapq.heappop(self._due) if self._due else None
+
+    def _of_the_first(self) -> Slot:
+        wanted = self._first.popleft()
+        slot = next((slot for slot in self._due if slot.request is wanted), self._due[0])
+        self._due.remove(slot)
+        heapq.heapify(self._due)
+        return slot
 
     @property
     def next_due(self) -> Nanos:

@@ -18,7 +18,14 @@ class Text:
 
     def number(self, data: bytes) -> float:
         """The number of the text in these data bytes; NaN if it has none."""
-        return self._numbers.get(trimmed(bytes(data[at] for at in self._offsets)), nan)
+        return self._numbers.get(self._characters(data), nan)
+
+    def shown(self, data: bytes) -> str:
+        """The text of these data bytes for people, in quotes."""
+        return repr(self._characters(data).decode("ascii", "backslashreplace")[:40])
+
+    def _characters(self, data: bytes) -> bytes:
+        return trimmed(bytes(data[at] for at in self._offsets))
 
 
 def trimmed(data: bytes) -> bytes:

@@ -2,19 +2,25 @@
 
 Promises
 - Responses are returned as bytes: pymodbus's decoder, a Python loop over all registers that accepts
-  wrong lengths, is replaced; so is its RTU framer, which searches for frames in garbage.
+  wrong lengths, is replaced; so are its framers, which search for frames in garbage and say nothing
+  of what they skip.
 - pymodbus does not retry or reconnect.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from connectors.modbus import framing
+from connectors.modbus.ascii_frames import parse_ascii
 from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
+from connectors.modbus.rtu_frames import parse_rtu
+from connectors.modbus.tcp_frames import parse_tcp
+from connectors.modbus.tolerance import Deviation, Tolerance
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND
@@ -24,7 +30,9 @@ from gateway.api.model import SECOND
 class ModbusResponse:
     """One response as received: `pdu` is the function code and all that follows, unchecked.
 
-    `sent` is when its request was sent, by the monotonic clock. The other fields are pymodbus's.
+    `sent` is when its request was sent, by the monotonic clock. `why` says what is wrong with its
+    frame, and `option` what `tolerate` would have to name. The other fields are pymodbus's: the
+    unit and the transaction of the request.
     """
 
     pdu: bytes
@@ -32,35 +40,39 @@ class ModbusResponse:
     transaction_id: int = 0
     retries: int = 0
     sent: int = 0
-
-
-class _Uninterpreted:
-    """Replaces pymodbus's decoder; it never fails, so no response breaks the connection."""
-
-    def decode(self, frame: bytes) -> ModbusResponse:
-        return ModbusResponse(bytes(frame))
+    why: str = ""
+    option: Deviation | None = None
 
 
 class Frames:
-    """Replaces pymodbus's framers for RTU and ASCII; `framing` decides what is a response.
+    """Replaces pymodbus's framers; the modules of `framing` decide what is a response.
 
     `unexpected` holds bytes that came while no response was expected; `why` says why the last
-    bytes were not a response.
+    bytes were not a response, `option` what would accept them, `borne` what was tolerated.
     """
 
-    MAX_SIZE = 516
+    MAX_SIZE = 4096
 
-    def __init__(self, parse: framing.FrameParser, make: Callable[[int, bytes], bytes]) -> None:
-        self._parse, self._make = parse, make
+    def __init__(
+        self,
+        parse: framing.FrameParser,
+        make: Callable[[int, int, bytes], bytes],
+        tolerance: Tolerance,
+    ) -> None:
+        self._parse, self._make, self._tolerance = parse, make, tolerance
         self.expected: framing.ExpectedResponse | None = None
+        self.sent = b""
         self.last = b""
         self.unexpected = b""
         self.duplicate_came = asyncio.Event()
         self.why = ""
+        self.option: Deviation | None = None
+        self.borne: tuple[Deviation, ...] = ()
 
     def buildFrame(self, message: Any) -> bytes:  # noqa: N802 - pymodbus's name
         pdu = bytes((message.function_code,)) + message.encode()
-        return self._make(message.dev_id, pdu)
+        self.sent = self._make(message.transaction_id, message.dev_id, pdu)
+        return self.sent
 
     def handleFrame(self, data: bytes, unit: int, tid: int) -> tuple[int, Any]:  # noqa: N802 - as above
         if self.expected is None:
@@ -68,13 +80,21 @@ class Frames:
             if self.last and self.unexpected.endswith(self.last):
                 self.duplicate_came.set()
             return len(data), None
-        parsed = self._parse(bytes(data), self.expected)
-        self.why = parsed.why
+        parsed = self._parse(bytes(data), self.expected, self.sent, self._tolerance)
+        is_borne = parsed.option is not None and self._tolerance.bears(parsed.option)
+        self.why, self.option = parsed.why, None if is_borne else parsed.option
         if not parsed.pdu:
             return parsed.used, None
         self.expected = None
-        self.last = bytes(data[: parsed.used]).lstrip(b"\0")
-        return parsed.used, ModbusResponse(parsed.pdu, unit, tid)
+        self.borne, self.last = parsed.borne, parsed.frame
+        return parsed.used, ModbusResponse(
+            parsed.pdu, unit, tid, why=parsed.why, option=self.option
+        )
+
+    def expect(self, expected: framing.ExpectedResponse) -> None:
+        """Prepares for the response to the request that is sent next."""
+        self.expected = expected
+        self.why, self.option, self.borne = "", None, ()
 
     def clear_unexpected(self) -> None:
         """Discards the bytes that came while no response was expected."""
@@ -118,20 +138,22 @@ def make_client(
     return AsyncModbusTcpClient(str(options.host), framer=framer, **common)
 
 
-def put_frames(client: Any, options: ModbusConnectionOptions) -> Frames | None:
-    """Installs our frames for RTU and ASCII; elsewhere pymodbus's framer, returning bytes."""
-    from pymodbus.framer import FramerSocket
-
-    frames = None
-    if options.transport in UNTAGGED:
-        is_ascii = options.transport == "ascii_over_tcp"
-        frames = (
-            Frames(framing.parse_ascii, framing.ascii_frame)
-            if is_ascii
-            else Frames(framing.parse_rtu, framing.rtu_frame)
-        )
-    # pymodbus's own TLS framer ignores the length of a response.
-    client.ctx.framer = frames or FramerSocket(cast(Any, _Uninterpreted()))
+def put_frames(
+    client: Any,
+    options: ModbusConnectionOptions,
+    tolerance: Tolerance,
+    earlier: Container[int],
+) -> Frames:
+    """Installs our frames; `earlier` holds the transaction numbers of earlier requests."""
+    if options.transport == "ascii_over_tcp":
+        frames = Frames(parse_ascii, lambda _, *frame: framing.ascii_frame(*frame), tolerance)
+    elif options.transport in UNTAGGED:
+        frames = Frames(parse_rtu, lambda _, *frame: framing.rtu_frame(*frame), tolerance)
+    else:
+        parse = partial(parse_tcp, earlier=earlier)
+        frames = Frames(parse, framing.tcp_frame, tolerance)
+    client.ctx.framer = frames
+    client.ctx.max_buffer_size = Frames.MAX_SIZE
     return frames
 
 

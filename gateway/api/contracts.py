@@ -157,10 +157,12 @@ class HasReference(Protocol):
 
 @runtime_checkable
 class HasWarnings(Protocol):
-    """An optional capability of a detector: it names what it cannot do for the line file."""
+    """An optional capability of a connector or detector: it names settings that it doubts or
+    cannot honour.
+    """
 
     warnings: Sequence[str]
-    """Sentences for `andon check` and the log, complete once the detector is built."""
+    """Sentences for `andon check` and the log, complete once the part is built."""
 
 
 @runtime_checkable

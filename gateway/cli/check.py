@@ -17,7 +17,7 @@ import click
 
 from gateway.api import event_loop
 from gateway.api.contracts import Connector, Detector, HasReadPlan
-from gateway.config.build import build_connectors, build_detectors, detector_warnings
+from gateway.config.build import build_connectors, build_detectors, part_warnings
 from gateway.config.load import LineConfig, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
 from gateway.config.try_out import Outcome, count, try_out
@@ -87,7 +87,7 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
         # Warnings are shown beside errors: one may be the cause of the other.
         problems = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(problems) if strict else problems)
-    warnings = [*config.warnings, *detector_warnings(config, detectors)]
+    warnings = [*config.warnings, *part_warnings(config, connectors, detectors)]
     outcomes: Sequence[Outcome] = ()
     if timeout:
         outcomes = event_loop.run(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.api.contracts import ConfigError, Connector, Detector, HasWarnings, ModelError, Sink
 from gateway.config import plugins
 from gateway.config.load import LineConfig
-from gateway.config.problems import ConfigProblems, Problem
+from gateway.config.problems import ConfigProblems, Problem, joined
 
 
 def build_detectors(config: LineConfig) -> dict[str, Detector]:
@@ -25,14 +25,20 @@ def build_detectors(config: LineConfig) -> dict[str, Detector]:
     return built
 
 
-def detector_warnings(config: LineConfig, detectors: Mapping[str, Detector]) -> list[Problem]:
-    """Warnings about settings that a detector cannot honour."""
-    return [
-        replace(_part_problem(config, ("detectors", name), text), level="warning")
-        for name, detector in detectors.items()
-        if isinstance(detector, HasWarnings)
-        for text in detector.warnings
+def part_warnings(
+    config: LineConfig, connectors: Mapping[str, Connector], detectors: Mapping[str, Detector]
+) -> list[Problem]:
+    """Warnings about settings that a connector doubts or a detector cannot honour."""
+    parts: dict[str, Mapping[str, Connector] | Mapping[str, Detector]]
+    parts = {"sources": connectors, "detectors": detectors}
+    problems = [
+        replace(_part_problem(config, (section, name), text), level="warning")
+        for section, members in parts.items()
+        for name, part in members.items()
+        if isinstance(part, HasWarnings)
+        for text in part.warnings
     ]
+    return joined(problems, config.document.devices) if config.document else problems
 
 
 def build_connectors(config: LineConfig) -> dict[str, Connector]:

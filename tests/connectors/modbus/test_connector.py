@@ -250,7 +250,7 @@ async def test_a_probe_reports_its_outcome_in_one_text(serve, connector):
     assert good.message.startswith("connected in ")
     assert good.message.endswith(" ms, 2 tags in 1 request")
     assert (refused.ok, refused.message) == (
-        False, "connected, but unit 1 holding 300..300: illegal data address"
+        False, "connected, but unit 1 holding 300..300: exception 2, illegal data address"
     )  # fmt: skip
     assert (gone.ok, gone.message) == (False, f"127.0.0.1:{plc.port}: connection refused")
 

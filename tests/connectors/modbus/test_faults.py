@@ -10,6 +10,7 @@ from patience import PATIENCE
 from connectors.modbus.plan import PolledTag, RequestLimits, make_plan
 from connectors.modbus.registers import Encoding
 from connectors.modbus.responses import check_response
+from connectors.modbus.wire import ModbusResponse
 from gateway.api.contracts import SourceLost
 from gateway.api.model import SECOND, Quality
 
@@ -22,29 +23,44 @@ def hang_up(_asked):
 
 LOST = {
     "silence": (lambda _: None, "no response from unit 1 within 300ms"),
-    "wrong unit": (lambda request: request.correct(unit=9), "no response"),
-    "another transaction": (lambda request: request.correct(transaction=77), "no response"),
-    "no transaction": (lambda request: request.correct(transaction=0), "response to another"),
-    "another protocol": (lambda request: request.correct(protocol=3), "no response"),
-    "half a response": (lambda request: request.correct()[:10], "no response"),
+    "wrong unit": (lambda request: request.correct(unit=9), "unit 9 answered for unit 1"),
+    "another transaction": (
+        lambda r: r.correct(transaction=77),
+        r"transaction number 77 instead of \d+",
+    ),
+    "no transaction": (lambda r: r.correct(transaction=0), r"transaction number 0 instead of \d+"),
+    "another protocol": (lambda r: r.correct(protocol=3), "protocol number 3 instead of 0"),
+    "half a response": (lambda r: r.correct()[:10], "the header says 9 bytes, 4 came"),
     "hanging up": (hang_up, "closed by the peer"),
-    "garbage": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, "no response"),
-    "empty frames": (lambda _: bytes(24), "no response"),
+    "garbage": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n" * 20, "no valid response"),
+    "empty frames": (lambda _: bytes(24), "no valid response"),
 }
 
 BAD = {
-    "short": (lambda r: r.frame(bytes([3, 4]) + r.data(2)), "4 bytes of data instead of 6"),
-    "long": (lambda r: r.frame(bytes([3, 8]) + r.data(4)), "8 bytes of data instead of 6"),
-    "length byte too small": (lambda r: r.frame(bytes([3, 4]) + r.data()), "6 bytes of data"),
-    "length byte too large": (lambda r: r.frame(bytes([3, 99]) + r.data()), "6 bytes of data"),
-    "odd": (lambda r: r.frame(bytes([3, 6]) + r.data()[:-1]), "5 bytes of data instead of 6"),
-    "wrong function": (lambda r: r.frame(bytes([4, 6]) + r.data()), "function 4 instead of"),
-    "unknown function": (lambda r: r.frame(b"\x63\x01"), "function 99 instead of"),
-    "exception of another function": (lambda r: r.frame(b"\x84\x02"), "function 132 instead"),
-    "exception without a code": (lambda r: r.frame(b"\x83"), "0 bytes of data"),
-    "device busy": (lambda r: r.frame(b"\x83\x06"), "device busy"),
+    "short": (lambda r: r.frame(bytes([3, 4]) + r.data(2)), "4 bytes of data came instead of 6"),
+    "long": (lambda r: r.frame(bytes([3, 8]) + r.data(4)), "8 bytes of data came instead of 6"),
+    "length byte too small": (
+        lambda r: r.frame(bytes([3, 4]) + r.data()),
+        "says 4 bytes of data, 6 came",
+    ),
+    "length byte too large": (
+        lambda r: r.frame(bytes([3, 99]) + r.data()),
+        "says 99 bytes of data, 6 came",
+    ),
+    "odd": (lambda r: r.frame(bytes([3, 6]) + r.data()[:-1]), "5 bytes of data came instead"),
+    "wrong function": (
+        lambda r: r.frame(bytes([4, 6]) + r.data()),
+        "to function 4 came for function 3",
+    ),
+    "unknown function": (lambda r: r.frame(b"\x63\x01"), "to function 99 came for"),
+    "exception of another function": (
+        lambda r: r.frame(b"\x84\x02"),
+        "an exception to function 4 came",
+    ),
+    "exception without a code": (lambda r: r.frame(b"\x83"), "0 bytes of data came"),
+    "device busy": (lambda r: r.frame(b"\x83\x06"), "exception 6, device busy"),
     "gateway without its unit": (lambda r: r.frame(b"\x83\x0b"), "gateway got no response"),
-    "a private exception": (lambda r: r.frame(b"\x83\x77"), "device exception 119"),
+    "a private exception": (lambda r: r.frame(b"\x83\x77"), "exception 119"),
 }
 
 
@@ -68,6 +84,7 @@ async def test_a_malformed_response_is_bad_and_the_next_is_good(faulty, connecto
         assert np.isnan(batch.value).all()
         assert (batch.quality == Quality.BAD).all()
         assert batch.wire_bytes > 7
+        assert all(why in batch.reasons[tag] for tag in (0, 1))
     assert list(good.value) == [10, 12]
     assert faulty.connections == 1
     # Logged once when it begins and once when it ends; a busy machine may also miss slots.
@@ -131,8 +148,8 @@ async def test_a_response_in_pieces_is_joined(faulty, connector):
 
 async def test_a_unit_that_responds_for_unit_0_is_named(faulty, connector):
     faulty.fault = lambda request: request.correct(unit=5)
-    async with connector(faulty.port, TAGS, unit_id=0).open() as batches:
-        with pytest.raises(SourceLost, match="unit 5 responded for unit 0"):
+    async with connector(faulty.port, TAGS, unit_id=0, timeout="300ms").open() as batches:
+        with pytest.raises(SourceLost, match="unit 5 answered for unit 0"):
             await anext(batches)
 
 
@@ -158,11 +175,12 @@ def test_only_a_correct_response_passes_the_check():
     tag = PolledTag(0, 1, "holding", 0, SECOND, Encoding())
     (request,) = make_plan([tag], RequestLimits())
     correct = b"\x03\x02\x12\x34"
-    assert check_response(request, correct).data == b"\x12\x34"
+    assert check_response(request, ModbusResponse(correct)).data == b"\x12\x34"
     for size in range(len(correct)):
-        assert check_response(request, correct[:size]).fault
+        assert check_response(request, ModbusResponse(correct[:size])).fault
     for at in range(2):
         for value in set(range(256)) - {correct[at]}:
-            changed = check_response(request, correct[:at] + bytes([value]) + correct[at + 1 :])
+            pdu = correct[:at] + bytes([value]) + correct[at + 1 :]
+            changed = check_response(request, ModbusResponse(pdu))
             assert changed.fault
             assert not changed.data

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.modbus.framing import ExpectedResponse, parse_rtu, rtu_frame
+from connectors.modbus.framing import ExpectedResponse, rtu_frame
 from connectors.modbus.identification import FUNCTION, identification
+from connectors.modbus.rtu_frames import parse_rtu
+from connectors.modbus.tolerance import STRICT
 
 
 def response(*texts):
@@ -37,12 +39,12 @@ def test_any_bytes_give_a_printable_text(junk):
 def test_an_identification_on_rtu_is_accepted_only_whole(size):
     pdu = response(b"Acme", b"PM-7", b"V1.2")
     frame = rtu_frame(3, pdu)
-    parsed = parse_rtu(frame[:size], ExpectedResponse(3, FUNCTION))
+    parsed = parse_rtu(frame[:size], ExpectedResponse(3, FUNCTION), b"", STRICT)
     assert (parsed.pdu == pdu) is (size >= len(frame))
     assert parsed.pdu in (b"", pdu)
 
 
 def test_an_identification_is_not_the_response_to_a_read():
-    parsed = parse_rtu(rtu_frame(3, response(b"Acme")), ExpectedResponse(3, 3, 4))
+    parsed = parse_rtu(rtu_frame(3, response(b"Acme")), ExpectedResponse(3, 3, 4), b"", STRICT)
     assert parsed.pdu == b""
     assert "function 43" in parsed.why

@@ -30,7 +30,7 @@ STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
         ({"data_type": "bool"}, "data_type", "which bit of the register?"),
         ({"data_type": "int16", "byte": "high"}, "byte", "this is int16"),
         ({"address": 65533, "data_type": "float64"}, "address", "ends beyond the last address"),
-        ({"address": 65536}, "address", "less than or equal to 65535"),
+        ({"address": 65536}, "address", "must be 0 to 65535, not 65536"),
         ({"low": 5, "high": 1}, "high", "is below low (5)"),
         ({"scale": 0}, "scale", "every value the same"),
         ({"scale": float("inf")}, "scale", "finite"),

@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.modbus.decimals import DECIMAL
 from connectors.modbus.registers import DTYPES, Decoder, Encoding, ResponseField
 from gateway.api.model import Quality
 
-NUMBERS = sorted(set(DTYPES) - {"bool"})
+NUMBERS = sorted(set(DTYPES) - {"bool"} - DECIMAL.keys())
 ORDERS = st.sampled_from(["big", "little"])
 
 

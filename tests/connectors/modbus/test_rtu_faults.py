@@ -175,26 +175,55 @@ def changed(frame, at, by):
 
 
 WRONG = {
-    "short": lambda d, u, p: d.frame(u, bytes([3, 0])),
-    "long": lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1, 0, 2])),
-    "length byte too large": lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1])),
-    "another function": lambda d, u, p: d.frame(u, bytes([4, 2, 0, 1])),
-    "another unit": lambda d, u, p: d.frame(u + 1, bytes([3, 2, 0, 1])),
-    "exception of another function": lambda d, u, p: d.frame(u, bytes([0x84, 2])),
-    "half": lambda d, u, p: d.correct(u, p)[:4],
-    "wrong checksum": lambda d, u, p: changed(d.correct(u, p), 5, 1),
-    "garbage": lambda d, u, p: b"\xfe\x03garbage" * 3,
-    "two responses at once": lambda d, u, p: d.correct(u, p) + d.frame(u, bytes([3, 2, 0, 1])),
-    "garbage behind": lambda d, u, p: d.correct(u, p) + b"\x01",
+    "short": (lambda d, u, p: d.frame(u, bytes([3, 0])), "an answer to function|0 bytes of data"),
+    "long": (
+        lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1, 0, 2])),
+        "4 bytes of data came instead of 2",
+    ),
+    "length byte too large": (lambda d, u, p: d.frame(u, bytes([3, 4, 0, 1])), "part of|2 bytes"),
+    "another function": (
+        lambda d, u, p: d.frame(u, bytes([4, 2, 0, 1])),
+        "an answer to function 4 came for function 3",
+    ),
+    "another unit": (
+        lambda d, u, p: d.frame(u + 1, bytes([3, 2, 0, 1])),
+        "unit 2 answered for unit 1$",
+    ),
+    "unit 255": (
+        lambda d, u, p: d.frame(255, bytes([3, 2, 0, 1])),
+        r"unit 255 answered for unit 1 \(`tolerate: \[unit_id\]` would accept it\)",
+    ),
+    "exception of another function": (
+        lambda d, u, p: d.frame(u, bytes([0x84, 2])),
+        "an exception to function 4 came for function 3",
+    ),
+    "half": (lambda d, u, p: d.correct(u, p)[:4], "only part of an answer came"),
+    "wrong checksum": (lambda d, u, p: changed(d.correct(u, p), 5, 1), "a wrong checksum"),
+    "garbage": (
+        lambda d, u, p: b"\xfe\x03garbage" * 3,
+        "bytes that are no|only part|wrong checksum",
+    ),
+    "two responses at once": (
+        lambda d, u, p: d.correct(u, p) + d.frame(u, bytes([3, 2, 0, 1])),
+        "more than one answer came",
+    ),
+    "garbage behind": (
+        lambda d, u, p: d.correct(u, p) + b"\x01",
+        "a stray byte 01 after the answer",
+    ),
+    "our own request": (lambda d, u, p: d.frame(u, p), "our own request came back"),
 }
 
 
 @pytest.mark.parametrize("fault", WRONG)
 async def test_a_wrong_response_is_not_a_value_and_is_named(connector, device, transport, fault):
     reader = connector(device.port, TAGS, transport=transport, timeout="300ms")
-    device.respond = lambda unit, pdu: [(0, WRONG[fault](device, unit, pdu))]
+    answer, why = WRONG[fault]
+    device.respond = lambda unit, pdu: [(0, answer(device, unit, pdu))]
     async with reader.open() as batches:
-        with pytest.raises(SourceLost, match=r"no response from unit 1 within 300ms: received "):
+        with pytest.raises(
+            SourceLost, match=rf"no valid response from unit 1 within 300ms: .*({why})"
+        ):
             await anext(batches)
 
 

@@ -76,7 +76,7 @@ async def test_one_dead_unit_of_sixteen_leaves_the_others_95_percent_of_their_sc
                         assert np.isnan(value)
                         bad[unit] += 1
     assert good[DEAD] == 0
-    assert 1 <= bad[DEAD] <= 2  # the third failure parks it: silent from then on
+    assert 1 <= bad[DEAD] <= 3  # the third failure parks it: silent from then on
     assert sum(bad.values()) == bad[DEAD]
     parked = [event for event in events if event["event"] == "modbus.unit_parked"]
     assert [(event["unit"], event["retry_every"]) for event in parked] == [(7, "1h")]

@@ -86,7 +86,8 @@ class Bus:
         async with self._turn:
             response = await self._sent_until_answered(unit, send)
             closings = self.peer.closings
-            closings.answered(unit, time.monotonic_ns())
+            if closings.answered(unit, time.monotonic_ns()):
+                self.peer.diagnostics.note("closing", "")
             self._is_reopening = closings.is_over
             if closings.is_over:
                 await self._close()

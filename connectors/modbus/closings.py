@@ -45,8 +45,8 @@ class Closings:
         """A connection was opened."""
         self._opened += 1
 
-    def answered(self, unit: int, now: Nanos) -> None:
-        """A response came."""
+    def answered(self, unit: int, now: Nanos) -> bool:
+        """A response came; True if that shows that the device has lost its habit."""
         idle = now - self._answered_at
         self._answers += 1
         self._answered_at = now
@@ -54,6 +54,8 @@ class Closings:
         outlasted = self._answers > 1 and 0 < 2 * self.after_idle < idle
         if outlasted or 0 < self.after_answers < self._answers:
             self._forget()
+            return True
+        return False
 
     def closed(self, now: Nanos, *, is_instead: bool) -> None:
         """The device closed the connection; `is_instead` of responding to a request."""

@@ -16,7 +16,7 @@ from connectors.modbus.plan import Request, RequestLimits, make_plan, polled_tag
 from connectors.modbus.session import ModbusSession
 from connectors.modbus.splits import Splits
 from gateway.api.contracts import Places, SourceLost
-from gateway.api.model import SECOND, Probe, SampleBatch, Tag
+from gateway.api.model import SECOND, Nanos, Probe, SampleBatch, Tag
 
 
 class ModbusConnector:
@@ -40,6 +40,7 @@ class ModbusConnector:
         self.warnings: Sequence[str] = _warnings(options)
         self.diagnostics: Sequence[str] = self._bus.peer.diagnostics.texts
         self._splits = Splits()
+        self._served: dict[Request, Nanos] = {}
         self._waiting: list[Request] = []
         self._silent_sessions = 0
 
@@ -62,9 +63,14 @@ class ModbusConnector:
                 silent.wait = self._wait_after(session)
                 raise
             finally:
-                if session.served:
-                    left = [request for request in self.requests if request not in session.served]
-                    self._waiting = left
+                self._note_served(session)
+
+    def _note_served(self, session: ModbusSession) -> None:
+        """What the session left waiting is served first in the next, the longest waiting first."""
+        self._served |= session.served
+        if session.served:
+            left = [request for request in self.requests if request not in session.served]
+            self._waiting = sorted(left, key=lambda request: self._served.get(request, 0))
 
     def _wait_after(self, session: ModbusSession) -> float:
         """Seconds until a silent source is tried again: each attempt delays others on its bus."""

@@ -51,7 +51,7 @@ class ModbusSession:
     ) -> None:
         self.requests = requests
         self.faults: dict[Request, str] = {}
-        self.served: set[Request] = set()
+        self.served: dict[Request, Nanos] = {}
         self._name = name
         self._bus = bus
         self._options = options
@@ -80,7 +80,7 @@ class ModbusSession:
             if slot.request in self._dropped:
                 continue
             parts, batches = await self._serve_slot(slot, now)
-            self.served.add(slot.request)
+            self.served[slot.request] = now
             for batch in batches:
                 yield batch
             is_first = schedule.missed == 0

@@ -9,7 +9,14 @@ Promises
 
 from binascii import unhexlify
 
-from connectors.modbus.framing import OWN_REQUEST, ExpectedResponse, ParsedFrames, mismatch, stray
+from connectors.modbus.framing import (
+    ONLY_OWN_REQUEST,
+    OWN_REQUEST,
+    ExpectedResponse,
+    ParsedFrames,
+    mismatch,
+    stray,
+)
 from connectors.modbus.tolerance import MAX_STRAY, Deviation, Tolerance
 
 
@@ -40,7 +47,8 @@ def parse_ascii(
             why, option = mismatch(body[0], body[1:-1], expected)
         used = end + 2
     # Until the answer is there the echo stays in the buffer: it comes only once.
-    why = why or ("bytes that are no Modbus frame" if buffer and not borne else "")
+    if buffer and not why:
+        why = ONLY_OWN_REQUEST if borne else "bytes that are no Modbus frame"
     return ParsedFrames(0 if borne else used, why=why, option=option)
 
 

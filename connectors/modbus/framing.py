@@ -14,6 +14,7 @@ from connectors.modbus.tolerance import PLACEHOLDER_UNITS, Deviation, Tolerance
 
 REQUEST_PDU_BYTES = 5
 OWN_REQUEST = "our own request came back"
+ONLY_OWN_REQUEST = "only our own request came back"
 
 
 def frame_bytes(transport: Transport, pdu_bytes: int) -> int:

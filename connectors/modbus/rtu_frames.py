@@ -14,6 +14,7 @@ Promises
 from dataclasses import replace
 
 from connectors.modbus.framing import (
+    ONLY_OWN_REQUEST,
     OWN_REQUEST,
     ExpectedResponse,
     ParsedFrames,
@@ -32,19 +33,23 @@ def parse_rtu(
     buffer: bytes, expected: ExpectedResponse, sent: bytes, tolerance: Tolerance
 ) -> ParsedFrames:
     """Parses all bytes received since the request `sent` was sent."""
-    used = _zeros(buffer)
+    used = _first(buffer)
     echo = _echo(buffer, used, sent, tolerance)
     if echo < 0:
         parsed = _answer(buffer[used:], expected, sent, tolerance)
-        return replace(parsed, used=used + parsed.used)
+        # The last zero may be the unit of a frame of which the rest is still to come.
+        is_open = not (parsed.pdu or parsed.used)
+        return replace(parsed, used=max(0, used - 1) if is_open else used + parsed.used)
     if not tolerance.bears("echo"):
         return ParsedFrames(why=OWN_REQUEST, option="echo")
     borne: tuple[Deviation, ...] = ("echo",) if echo <= used else ("echo", "stray_bytes")
     used = echo + len(sent)
-    used += _zeros(buffer[used:])
+    used += _first(buffer[used:])
     parsed = _answer(buffer[used:], expected, b"", tolerance)
     # Until the answer is there the echo stays in the buffer: it comes only once.
-    return replace(parsed, used=used + parsed.used if parsed.pdu else 0, borne=borne + parsed.borne)
+    if not parsed.pdu:
+        return replace(parsed, used=0, why=parsed.why or ONLY_OWN_REQUEST)
+    return replace(parsed, used=used + parsed.used, borne=borne + parsed.borne)
 
 
 def _echo(buffer: bytes, zeros: int, sent: bytes, tolerance: Tolerance) -> int:
@@ -139,8 +144,12 @@ def _size(rest: bytes) -> int:
     return 5 + rest[2] if 1 <= rest[1] <= 4 else 0
 
 
-def _zeros(data: bytes) -> int:
-    return len(data) - len(data.lstrip(b"\0"))
+def _first(data: bytes) -> int:
+    """Where the first frame begins: after the zeros, the last of which may be its unit."""
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    frame = data[max(0, zeros - 1) :]
+    has_unit_0 = zeros and len(frame) >= _SHORTEST and _is_whole(frame, _size(frame))
+    return zeros - 1 if has_unit_0 else zeros
 
 
 def _part(rest: bytes) -> str:

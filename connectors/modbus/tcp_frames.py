@@ -13,6 +13,7 @@ from dataclasses import replace
 from struct import Struct
 
 from connectors.modbus.framing import (
+    ONLY_OWN_REQUEST,
     OWN_REQUEST,
     ExpectedResponse,
     ParsedFrames,
@@ -62,6 +63,8 @@ def parse_tcp(
             break
         used += parsed.used
     why = latest.why or ("only part of an answer came" if buffer[used:] else "")
+    if is_echo and not why:
+        why = ONLY_OWN_REQUEST
     # An echo stays in the buffer, so that it is known that it came.
     return ParsedFrames(0 if is_echo else used, why=why, option=latest.option)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 
 import pytest
@@ -70,7 +71,7 @@ async def test_both_tags_are_read_in_one_session_and_the_habit_is_said_once(
     answer, options, says = KINDS[kind]
     async with odd_device(answer, **options) as device:
         reader = connector(device.port, TAGS, period="60ms")
-        got = await collect(reader, 12)
+        got = await collect(reader, 4 if device.refuse_s else 12)
         assert abs(got[0] - got[1]) <= 2
         assert len(reader.diagnostics) == 1
         assert f"the device closes the connection {says}: reconnecting" in reader.diagnostics[0]
@@ -96,12 +97,11 @@ async def test_a_device_that_closes_idle_connections_is_reopened_when_needed(con
         reader = connector(device.port, TAGS, period="400ms")
         await collect(reader, 5)
         assert device.connections >= 4
-        assert (
-            reader.diagnostics
-            == [
-                "the device closes a connection that is idle for 0.2 s: reconnecting when it is needed"
-            ]
-            or "idle for 0.1 s" in reader.diagnostics[0]
+        (said,) = reader.diagnostics
+        assert re.fullmatch(
+            r"the device closes a connection that is idle for 0\.[12] s: "
+            "reconnecting when it is needed",
+            said,
         )
 
 

@@ -115,7 +115,18 @@ RTU = {
         "stray_bytes",
         "a stray byte ff before the answer",
     ),
-    "unit 0": (lambda a: [a.rtu(unit=255)], "unit_id", "unit 255 answered for unit 3"),
+    "unit 0": (lambda a: [a.rtu(unit=0)], "unit_id", "unit 0 answered for unit 3"),
+    "unit 0 behind a zero": (
+        lambda a: [b"\0" + a.rtu(unit=0)],
+        "unit_id",
+        "unit 0 answered for unit 3",
+    ),
+    "unit 0 in pieces": (
+        lambda a: [b"\0", 0.01, a.rtu(unit=0)[1:]],
+        "unit_id",
+        "unit 0 answered for unit 3",
+    ),
+    "unit 255": (lambda a: [a.rtu(unit=255)], "unit_id", "unit 255 answered for unit 3"),
     "unit 1": (lambda a: [a.rtu(unit=1)], "unit_id", "unit 1 answered for unit 3"),
 }
 CASES = [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -32,6 +33,7 @@ from connectors.modbus.interpretations import (
 )
 from connectors.modbus.options import BIT_TABLES, ModbusOptions, Table
 from connectors.modbus.plan import Request
+from connectors.modbus.registers import DataType
 from connectors.modbus.responses import check_response
 from gateway.api import event_loop
 from gateway.api.contracts import SourceLost
@@ -45,7 +47,7 @@ from gateway.api.model import SECOND
 @click.option("--table", type=click.Choice(get_args(Table)), default="holding", show_default=True)
 @click.option("--unit", default=1, show_default=True, help="Unit (slave) id.")
 @click.option("--timeout", default="1s", show_default=True, help="How long to wait for a response.")
-@click.option("--wide", is_flag=True, help="Also show 64-bit types.")
+@click.option("--wide", is_flag=True, help="Also 64-bit, BCD and mod10 types.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def peek(
     host: str, *, address: int, count: int, wide: bool, as_json: bool, **arguments: Any
@@ -91,32 +93,43 @@ def _check_size(request: Request) -> None:
 
 
 def _show(request: Request, data: bytes, *, wide: bool) -> None:
-    # A pipe has no width: use one at which no number is cut off.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     if request.are_bits:
-        console.print(_bit_grid(request, data))
+        _print_whole(console, _bit_grid(request, data))
         return
-    console.print(_raw_grid(request, data))
+    _print_whole(console, _raw_grid(request, data))
     for grid in _order_grids(request, data, wide=wide):
-        console.print(grid)
+        _print_whole(console, grid)
     for order, text in _texts(data).items():
         console.print(f"As text, byte_order {order}: {text}", markup=False)
     console.print("Orders as in the line file: word_order/byte_order. big/big is the default.")
 
 
+def _print_whole(console: Console, grid: Grid) -> None:
+    """Prints a grid with no number cut off: on a narrow terminal its rows are wrapped instead."""
+    needed = Console(width=1000).measure(grid).maximum
+    width, console.width = console.width, max(console.width, needed)
+    console.print(grid, soft_wrap=False)
+    console.width = width
+
+
+def _grid(*heads: str, title: str | None = None) -> Grid:
+    return Grid(*heads, title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+
+
 def _bit_grid(request: Request, data: bytes) -> Grid:
-    grid = Grid(str(request).capitalize(), "value", title_justify="left")
+    grid = _grid(str(request).capitalize(), "value")
     for at, bit in enumerate(_bits(request, data)):
         grid.add_row(str(request.address + at), str(bit))
     return grid
 
 
 def _raw_grid(request: Request, data: bytes) -> Grid:
-    grid = Grid("address", "hex", "bits 15..0", *NARROW, title=str(request), title_justify="left")
+    grid = _grid("address", "hex", "bits 15..0", *NARROW, title=str(request))
     for at in range(0, len(data), 2):
         word = int.from_bytes(data[at : at + 2], "big")
         narrow = interpretations(data[at : at + 2], request.address + at // 2, NARROW)
-        numbers = [_number(each.values[0]) for each in narrow]
+        numbers = [_number(each.values[0], each.data_type) for each in narrow]
         grid.add_row(str(request.address + at // 2), f"{word:04X}", f"{word:016b}", *numbers)
     return grid
 
@@ -128,10 +141,10 @@ def _order_grids(request: Request, data: bytes, *, wide: bool) -> list[Grid]:
         rows = interpretations(data, request.address, types)
         if not rows:
             continue
-        grid = Grid("address", "data_type", *heads)
+        grid = _grid("address", "data_type", *heads)
         for row in rows:
             is_last = row.data_type == types[-1]
-            numbers = [_number(value) for value in row.values]
+            numbers = [_number(value, row.data_type) for value in row.values]
             grid.add_row(str(row.address), row.data_type, *numbers, end_section=is_last)
         grids.append(grid)
     return grids
@@ -147,8 +160,12 @@ def _printable(raw: bytes) -> str:
     return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in raw)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.17g}" if value.is_integer() else f"{value:.6g}"
+def _number(value: float | None, data_type: DataType) -> str:
+    """Whole numbers in full, those of floats only while that is short; others with six digits."""
+    if value is None:
+        return "-"
+    is_short = abs(value) < 1e9 or not data_type.startswith("float")
+    return f"{value:.0f}" if value.is_integer() and is_short else f"{value:.6g}"
 
 
 def _bits(request: Request, data: bytes) -> list[int]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from connectors.modbus.registers import DataType, Decoder, Encoding, Order, ResponseField
 
-NARROW: tuple[DataType, ...] = ("uint16", "int16", "float16")
+NARROW: tuple[DataType, ...] = ("uint16", "int16", "float16", "bcd16")
 WIDE: tuple[DataType, ...] = ("float32", "int32", "uint32")
-WIDEST: tuple[DataType, ...] = ("float64", "int64", "uint64")
+WIDEST: tuple[DataType, ...] = ("bcd32", "mod10_32", "float64", "int64", "uint64")
 ORDERS: tuple[tuple[Order, Order], ...] = (
     ("big", "big"),
     ("little", "big"),

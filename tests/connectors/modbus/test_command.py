@@ -66,6 +66,30 @@ def test_a_value_is_shown_in_the_column_of_its_order_and_only_reads_are_sent(ser
     assert {function for function, _, _ in plc.asked} == {3}
 
 
+EXTREME = [1.5e30, -1.2345e-38, 3.4e38, -3.4e38, 1.4e-45, 16777217.0, 0.1, -0.0, 1e9, 123456.789]
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_no_number_is_cut_off_however_narrow_the_terminal_is(serve, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    registers = [word for value in EXTREME for word in reversed(swapped(value))]
+    registers += struct.unpack(">8H", struct.pack(">dQ", -1.234567e-300, 2**64 - 1))
+    with served(serve, registers) as plc:
+        where = [f"127.0.0.1:{plc.port}", "--count", str(len(registers)), "--wide"]
+        shown = CliRunner().invoke(peek, where).output
+    assert "…" not in shown
+    rows = shown.split()
+    for value in EXTREME:
+        single = struct.unpack(">f", struct.pack(">f", value))[0]
+        wanted = f"{single:.0f}" if single == int(single) and abs(single) < 1e9 else f"{single:.6g}"
+        assert wanted in rows
+    assert "1.5e+30" in rows
+    assert "-1.23457e-300" in rows
+    assert "18446744073709551616" in rows
+    grid = [row for row in shown.splitlines() if "float32" in row]
+    assert max(map(len, map(str.rstrip, grid))) <= 80
+
+
 def test_bits_are_shown_as_bits(serve):
     with served(serve, [0]) as plc:
         where = f"127.0.0.1:{plc.port}"

@@ -5,8 +5,10 @@ A longer run: ANDON_FUZZ_FRAMES=100000 pytest --timeout=0 tests/connectors/modbu
 
 import asyncio
 import os
+import re
 from functools import cache, partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from malformed import edited, edits
 
 from connectors.modbus import client as module
 from connectors.modbus.bus import Bus
-from connectors.modbus.framing import ascii_frame, rtu_frame
+from connectors.modbus.framing import ascii_frame, rtu_frame, tcp_frame
 from connectors.modbus.options import ModbusOptions
 from connectors.modbus.plan import RequestLimits, make_plan, polled_tags
 from connectors.modbus.session import ModbusSession
+from connectors.modbus.tolerance import Deviation
 from gateway.api.contracts import SourceLost
 from gateway.api.model import Quality
 
@@ -33,17 +36,29 @@ HEADER = {
 }
 
 
-def correct(transport, tid, pdu=RESPONSE):
+def correct(transport, tid, pdu=RESPONSE, unit=1):
     if transport == "tcp":
-        return tid + b"\0\0" + (len(pdu) + 1).to_bytes(2, "big") + b"\x01" + pdu
-    return {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}[transport](1, pdu)
+        return tcp_frame(int.from_bytes(tid, "big"), unit, pdu)
+    return {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}[transport](unit, pdu)
 
 
-def holds_a_response(transport, tid, stream, values):
-    """True if the bytes sent hold one whole correct response with these values."""
+def holds_a_response(transport, tid, stream, values, tolerate):
+    """True if the bytes sent hold one whole correct response with these values.
+
+    With `tolerate` what it names may be wrong, but no more.
+    """
     data = b"".join(int(value).to_bytes(2, "big") for value in values)
-    wanted = correct(transport, tid, b"\x03\x04" + data)
-    return wanted.upper() in stream.upper() if transport == "ascii_over_tcp" else wanted in stream
+    pdu = b"\x03\x04" + data
+    units = (0, 1, 255) if "unit_id" in tolerate else (1,)
+    if transport == "tcp":
+        numbers = b"(?s:..)" if "transaction_id" in tolerate else re.escape(tid)
+        protocol = b"(?s:..)" if "protocol_id" in tolerate else b"\0\0"
+        length = b"(?s:..)" if "length" in tolerate else b"\0\x07"
+        unit = b"[" + b"".join(b"\\x%02x" % each for each in units) + b"]"
+        return re.search(numbers + protocol + length + unit + re.escape(pdu), stream) is not None
+    make = {"rtu_over_tcp": rtu_frame, "ascii_over_tcp": ascii_frame}[transport]
+    stream = stream.upper() if transport == "ascii_over_tcp" else stream
+    return any(make(unit, pdu) in stream for unit in units)
 
 
 class Wire(asyncio.Transport):
@@ -83,10 +98,10 @@ class Network:
 
         monkeypatch.setattr(module, "make_client", client)
 
-    async def read(self, transport, host, respond):
+    async def read(self, transport, host, respond, tolerate=()):
         """The session's batches, None if it is lost; and the wire with what was sent."""
         self.responders[host] = respond
-        options = source(transport, host)
+        options = source(transport, host, tolerate)
         requests = make_plan(polled_tags(options), RequestLimits())
         try:
             async with Bus(options, Path()).joined() as bus:
@@ -97,9 +112,10 @@ class Network:
 
 
 @cache
-def source(transport, host):
+def source(transport, host, tolerate):
     tags = {"a": {"address": 0}, "b": {"address": 1}}
     given = {"type": "modbus", "transport": transport, "host": host, "timeout": "5ms"}
+    given["tolerate"] = list(tolerate)
     return ModbusOptions.model_validate(given | {"tags": tags})
 
 
@@ -111,12 +127,14 @@ def runner():
         yield running, Network(patch), failures
 
 
-def check(runner, transport, *responders):
+def check(runner, transport, *responders, tolerate=()):
     """Reads all at the same time, so that none waits for the time-outs of the others."""
     running, network, failures = runner
 
     async def read_all():
-        reads = (network.read(transport, f"h{at}", each) for at, each in enumerate(responders))
+        reads = (
+            network.read(transport, f"h{at}", each, tolerate) for at, each in enumerate(responders)
+        )
         return await asyncio.gather(*reads)
 
     results = running.run(read_all())
@@ -127,7 +145,7 @@ def check(runner, transport, *responders):
             assert np.array_equal(np.isnan(batch.value), ~is_good)
             if is_good.any():
                 assert is_good.all()
-                assert holds_a_response(transport, wire.tid, wire.sent, batch.value)
+                assert holds_a_response(transport, wire.tid, wire.sent, batch.value, tolerate)
     return results
 
 
@@ -150,6 +168,48 @@ def test_no_malformed_frame_raises_or_becomes_a_value(runner, transport, drawn):
         return [piece for piece in (frame[:cut], frame[cut:]) if piece]
 
     check(runner, transport, *(partial(respond, *frame) for frame in drawn))
+
+
+OPTIONS = {
+    "tcp": [
+        *((name,) for name in get_args(Deviation)),
+        ("unit_id", "transaction_id"),
+        ("transaction_id", "length", "stray_bytes"),
+        get_args(Deviation),
+    ],
+    "rtu_over_tcp": [("echo",), ("stray_bytes",), ("unit_id",), ("echo", "stray_bytes", "unit_id")],
+    "ascii_over_tcp": [
+        ("echo",),
+        ("stray_bytes",),
+        ("unit_id",),
+        ("echo", "stray_bytes", "unit_id"),
+    ],
+}
+around = st.tuples(
+    st.binary(max_size=12),
+    edits,
+    st.binary(max_size=12),
+    st.integers(0, 40),
+    st.sampled_from([0, 1, 2, 255]),
+    st.booleans(),
+)
+
+
+@pytest.mark.parametrize(
+    ("transport", "tolerate"), [(each, names) for each in OPTIONS for names in OPTIONS[each]]
+)
+@fuzzing
+@given(drawn=st.lists(around, min_size=AT_ONCE, max_size=AT_ONCE))
+def test_whatever_is_tolerated_no_value_is_invented(runner, transport, tolerate, drawn):
+    """Garbage around a frame that may be damaged, from any unit, before it our own request."""
+
+    def respond(before, changes, behind, cut, unit, has_echo, tid):
+        whole = correct(transport, tid, unit=unit)
+        echo = correct(transport, tid, b"\x03\0\0\0\x02") if has_echo else b""
+        frame = before + echo + edited(whole, changes) + behind
+        return [piece for piece in (frame[:cut], frame[cut:]) if piece]
+
+    check(runner, transport, *(partial(respond, *each) for each in drawn), tolerate=tolerate)
 
 
 @pytest.mark.parametrize("junk", [b"\r", b" ", b"\t", b"\n", b"\0"])

@@ -51,6 +51,18 @@ STRING = {"data_type": "string", "length": 2, "enumeration": {"AUTO": 1}}
         (STRING | {"no_value": 0}, "no_value", "no meaning for a string"),
         (STRING | {"table": "coil"}, "data_type", "a coil is a single bit"),
         (STRING | {"address": 65535}, "address", "ends beyond the last address"),
+        ({"scale": "p_sf"}, "scale", "as in `scale_register: 84`"),
+        ({"scale_register": 0}, "scale_register", "a register of the value itself"),
+        ({"scale_register": 1, "data_type": "uint32"}, "scale_register", "of the value itself"),
+        ({"scale_register": 5, "bit": 1}, "scale_register", "no meaning for a bool"),
+        ({"scale_register": 5, "table": "coil"}, "scale_register", "no meaning for a bool"),
+        (STRING | {"scale_register": 5}, "scale_register", "no meaning for a string"),
+        ({"scale_register": 400085}, "scale_register", "write `address: 84`"),
+        ({"data_type": "bcd16", "no_value": 0x10000}, "no_value", "the raw value of 16 bits"),
+        ({"data_type": "bcd16", "no_value": -1}, "no_value", "the raw value of 16 bits"),
+        ({"data_type": "mod10_48", "no_value": 2**48}, "no_value", "the raw value of 48 bits"),
+        ({"data_type": "bcd32", "address": 65535}, "address", "ends beyond the last address"),
+        ({"data_type": "mod10_64", "address": 65533}, "address", "ends beyond the last address"),
         ({"bit": 16}, "bit", "less than or equal to 15"),
         ({"adress": 0}, "adress", "Extra inputs"),
     ],
@@ -71,9 +83,130 @@ def test_a_value_wider_than_a_request_is_refused_with_the_least_that_works():
     assert problems == {("max_registers",): "must be at least 4: t takes 4 registers"}
 
 
-@pytest.mark.parametrize("host", ["modbus://plc", "plc/1", " plc", ""])
+@pytest.mark.parametrize("host", ["modbus://plc", "plc/1", " plc", "", "plc 1", "10.0.0.1\t"])
 def test_a_host_is_a_bare_name(host):
     assert list(problems_of(host=host)) == [("host",)]
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("127.0.0.1:5502", "write `host: 127.0.0.1` and `port: 5502`"),
+        ("plc-1:502", "write `host: plc-1` and `port: 502`"),
+        ("plc-1.hall.local:1502", "write `host: plc-1.hall.local` and `port: 1502`"),
+        ("10.0.0.1 : 502", "write `host: 10.0.0.1` and `port: 502`"),
+        ("10.0.0.1;502", "write `host: 10.0.0.1` and `port: 502`"),
+        (" plc:502", "write `host: plc` and `port: 502`"),
+        ("tcp://10.0.0.1:502", "write `host: 10.0.0.1` and `port: 502`"),
+        ("modbus+tcp://plc:502/1", "write `host: plc` and `port: 502`"),
+        ("http://plc/", "as in `host: plc`"),
+        ("[::1]:502", "write `host: ::1` and `port: 502`"),
+        ("[fe80::1]", '`host: "fe80::1"`'),
+        ("plc/1", "as in `host: plc`"),
+    ],
+)
+def test_a_host_with_more_than_a_name_is_refused_with_what_would_be_right(host, right):
+    assert right in problems_of(host=host)["host",]
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "plc-1", "10.0.0.1", "müller", "a.b.c"])
+def test_names_and_addresses_are_hosts(host):
+    assert source(host=host).host == host
+
+
+@pytest.mark.parametrize(
+    ("address", "right"),
+    [
+        (400001, "400001 is a register's number in a manual: write `address: 0`"),
+        (465536, "write `address: 65535`"),
+        (300012, "write `address: 11, table: input`"),
+        (100005, "write `address: 4, table: discrete`"),
+        ("000017", "write `address: 16, table: coil`"),
+        (40001.3, "a bit is a field of its own: write `address: 0, bit: 3`"),
+        ("40001.3", "write `address: 0, bit: 3`"),
+        ("30012.15", "write `address: 11, table: input, bit: 15`"),
+        (12.5, "write `address: 12, bit: 5`"),
+        ("4x0001", "write `address: 0`"),
+        ("3x00012", "write `address: 11, table: input`"),
+        ("4:00108", "write `address: 107`"),
+        ("MW100", "MW100 is a name inside the PLC: write the address that its manual gives"),
+        ("%MW100", "often `address: 100`"),
+        ("%MX10.3", "often `address: 10, bit: 3`"),
+        ("%QW4", "often `address: 4`"),
+        ("HR100", "write `address: 100`"),
+        ("IR7", "write `address: 7, table: input`"),
+        ("1AH", "write a hexadecimal address as `address: 0x1A`"),
+        ("16#1a", "write a hexadecimal address as `address: 0x1A`"),
+        ("$7F", "write a hexadecimal address as `address: 0x7F`"),
+        ("0x1FFFF", "an address is a number from 0 to 65535"),
+        ("100-103", "write the first register, `address: 100`"),
+        ("DB1.DBW0", "an address is a number from 0 to 65535"),
+        ("speed", "an address is a number from 0 to 65535"),
+        (70000, "an address is a number from 0 to 65535"),
+        ("", "an address is a number from 0 to 65535"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_what_would_be_right(address, right):
+    message = problems_of({"address": address})["tags", "t", "address"]
+    assert right in message
+    assert f"must be 0 to 65535, not {address}" in message
+
+
+@pytest.mark.parametrize(
+    ("address", "is_read_as"),
+    [(0x1A, 26), ("0x1A", 26), ("0Xff", 255), ("100", 100), (40001, 40001)],
+)
+def test_addresses_may_be_hexadecimal_and_as_large_as_the_protocol_allows(address, is_read_as):
+    assert source({"address": address}).tags["t"].address == is_read_as
+
+
+@pytest.mark.parametrize(
+    ("tag", "meant"),
+    [
+        ({"address": 40001}, "`address: 0`"),
+        ({"address": 40108}, "`address: 107`"),
+        ({"address": 49999}, "`address: 9998`"),
+        ({"address": 30001}, "`address: 0, table: input`"),
+        ({"address": 30001, "table": "input"}, "`address: 0, table: input`"),
+        ({"address": 10005, "table": "discrete"}, "`address: 4, table: discrete`"),
+        ({"address": 10005}, "`address: 4, table: discrete`"),
+        ({"address": 40000}, ""),
+        ({"address": 40001, "table": "input"}, ""),
+        ({"address": 0}, ""),
+        ({"address": 9999}, ""),
+        ({"address": 50001}, ""),
+        ({"address": 20001}, ""),
+        ({"address": 40083, "scale_register": 40084, "data_type": "int16"}, ""),
+    ],
+)
+def test_an_address_that_looks_like_a_number_from_a_manual_is_doubted_but_read(
+    connector, tag, meant
+):
+    warnings = connector(502, {"t": tag}).warnings
+    assert len(warnings) == bool(meant)
+    assert meant in "".join(warnings)
+
+
+def test_one_warning_names_how_many_addresses_look_like_numbers(connector):
+    (warning,) = connector(502, {f"t{at}": {"address": 40001 + at} for at in range(30)}).warnings
+    assert warning.startswith("address 40001 (t0 and 29 more) looks like a register's number")
+
+
+@pytest.mark.parametrize(("address", "scale", "most"), [(0, 125, 125), (200, 3, 125), (0, 9, 9)])
+def test_a_scale_that_no_request_can_read_with_its_value_is_refused(address, scale, most):
+    tag = {"address": address, "scale_register": scale, "data_type": "int16"}
+    message = problems_of(tag, max_registers=most)["tags",]
+    assert f"t: its scale_register {scale} is too far from its address {address}" in message
+    assert source(tag | {"scale_register": address + most - 1}, max_registers=most)
+
+
+@pytest.mark.parametrize("transport", ["rtu", "rtu_over_tcp", "ascii_over_tcp"])
+@pytest.mark.parametrize("deviation", ["transaction_id", "protocol_id", "length"])
+def test_what_only_modbus_tcp_has_cannot_be_tolerated_elsewhere(transport, deviation):
+    where = {"host": "plc"} if transport != "rtu" else {"device": "/dev/ttyUSB0"}
+    given = {"type": "modbus", "transport": transport, "tolerate": [deviation]} | where
+    message = source_problems(given)["tolerate",]
+    assert message == f"{deviation} is in the header of Modbus TCP; {transport} has none"
 
 
 def test_a_source_without_tags_is_refused():

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -202,3 +204,43 @@ def test_a_missing_response_is_nan_and_bad_for_every_tag():
     value, quality = Decoder(fields).bad_columns()
     assert np.isnan(value).all()
     assert (quality == Quality.BAD).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "why"),
+    [
+        ("7fc00000", {"data_type": "float32"}, "the device sent NaN, not a number"),
+        ("7f800000", {"data_type": "float32"}, "the device sent an infinity"),
+        ("ff800000", {"data_type": "float32"}, "the device sent an infinity"),
+        ("7ff8000000000000", {"data_type": "float64"}, "the device sent NaN, not a number"),
+        ("7c00", {"data_type": "float16"}, "the device sent an infinity"),
+        ("8000", {"data_type": "int16", "no_value": (0x8000,)}, "has no value (`no_value`)"),
+        ("ffff", {"no_value": (1, 0xFFFF)}, "has no value (`no_value`)"),
+        ("ffff", {"scale": 1e308}, "too large for a number after scaling"),
+        ("4f4b0000", {**TEXT, "length": 2}, "the text 'OK' is not in `enumeration`"),
+        ("00000000", {**TEXT, "length": 2}, "the text '' is not in `enumeration`"),
+        ("ff1b5d00", {**TEXT, "length": 2}, r"the text '\\xff\x1b]' is not in `enumeration`"),
+    ],
+)
+def test_a_bad_value_has_its_reason(data, options, why):
+    data = bytes.fromhex(data)
+    fields = [ResponseField(4, 0, Encoding(**options))]
+    decoder = Decoder(fields)
+    _, quality = decoder.decode(data)
+    assert why in decoder.reasons(data, quality)[4]
+
+
+def test_only_bad_values_have_a_reason_and_each_has_its_own():
+    nan, zero = struct.pack(">f", float("nan")), struct.pack(">f", 0)
+    fields = [
+        ResponseField(0, 0, Encoding("float32")),
+        ResponseField(1, 2, Encoding("float32")),
+        ResponseField(2, 4, Encoding(no_value=(9,))),
+        ResponseField(3, 5, Encoding("bcd16")),
+    ]
+    data = nan + zero + b"\0\x09\xab\xcd"
+    decoder = Decoder(fields)
+    _, quality = decoder.decode(data)
+    reasons = decoder.reasons(data, quality)
+    assert set(reasons) == {0, 2, 3}
+    assert len(set(reasons.values())) == 3

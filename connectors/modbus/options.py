@@ -18,6 +18,7 @@ from connectors.modbus.connection import UNTAGGED, ModbusConnectionOptions
 from connectors.modbus.option_errors import FieldProblem, raise_problems
 from connectors.modbus.registers import DataType, Encoding, Order
 from connectors.modbus.texts import trimmed
+from connectors.modbus.type_names import FOREIGN_NAMES
 from gateway.api.model import SECOND, Nanos, Tag
 from gateway.api.options import Name, PositiveDuration, TagOptions
 
@@ -43,6 +44,14 @@ def _not_an_address(given: object) -> str:
     return f"must be 0 to 65535, not {given}: {address_hint(given)}"
 
 
+def _data_type(given: Any) -> Any:
+    """A data type as it is; ValueError with our name for one that other programs use."""
+    ours = FOREIGN_NAMES.get(given.strip().lower()) if isinstance(given, str) else None
+    if ours:
+        raise ValueError(f"{given} is called {ours} here")
+    return given
+
+
 def _factor(given: Any) -> Any:
     """A number; ValueError with what would be right where another tag is named."""
     if isinstance(given, str):
@@ -64,7 +73,7 @@ class ModbusTag(TagOptions):
     holding registers."""
     table: Table = "holding"
     """holding (function code 3), input (4), coil (1) or discrete (2)."""
-    data_type: DataType | None = None
+    data_type: Annotated[DataType | None, BeforeValidator(_data_type)] = None
     """bool, int8, uint8, int16, uint16, int32, uint32, int64, uint64, float16, float32, float64;
     bcd16, bcd32, bcd64 (a decimal digit in four bits); mod10_32, mod10_48, mod10_64 (2, 3 or 4
     registers of 0 to 9999 each); or string with `length` and `enumeration`. Default: bool for
@@ -106,7 +115,8 @@ class ModbusTag(TagOptions):
 
     def as_tag(self, name: str, source: str, period: Nanos) -> Tag:
         """The tag, with `no_value` in its unit, as recordings of other systems may hold it."""
-        absent = self.encoding().no_value_numbers()
+        # Where the power of ten is in a register, the number in the unit is not known beforehand.
+        absent = self.encoding().no_value_numbers() if self.scale_register is None else []
         scaled = tuple(dict.fromkeys(raw * self.scale + self.offset for raw in absent))
         return replace(super().as_tag(name, source, period), no_value=scaled)
 

@@ -40,9 +40,8 @@ def decimals(column: NDArray[Any], data_type: str) -> tuple[Floats, NDArray[np.u
 
 def decimal_pattern(value: float, data_type: str) -> int:
     """A "no value" as the bits on the wire: a number that the type can hold, else a bit pattern."""
-    words = MOD10_WORDS.get(data_type, 0)
-    digits = BCD_DIGITS.get(data_type, 4 * words)
-    bits = 16 * words or 4 * digits
+    digits = decimal_digits(data_type)
+    bits = 4 * digits
     if value != int(value) or not 0 <= value < 2**bits:
         raise ValueError(f"{value} cannot be the raw value of {bits} bits")
     if value >= 10**digits:
@@ -50,6 +49,11 @@ def decimal_pattern(value: float, data_type: str) -> int:
     if data_type in BCD_DIGITS:
         return int(str(int(value)), 16)
     return sum(int(value) // 10**at % 10**4 << 4 * at for at in range(0, digits, 4))
+
+
+def decimal_digits(data_type: str) -> int:
+    """How many digits a value has, each of which takes four bits."""
+    return BCD_DIGITS.get(data_type) or 4 * MOD10_WORDS[data_type]
 
 
 def _bcd(column: NDArray[Any], digits: int) -> Floats:

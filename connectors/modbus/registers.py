@@ -17,7 +17,13 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.modbus.decimals import DECIMAL, MOD10_WORDS, decimal_pattern, decimals
+from connectors.modbus.decimals import (
+    DECIMAL,
+    MOD10_WORDS,
+    decimal_digits,
+    decimal_pattern,
+    decimals,
+)
 from connectors.modbus.exponents import Exponents
 from connectors.modbus.texts import Text
 from gateway.api.model import Floats, Indices, Qualities, Quality
@@ -112,6 +118,9 @@ class Encoding:
         """`no_value` as the raw numbers that these patterns are."""
         if not self.no_value:
             return []
+        if self.data_type in DECIMAL:
+            limit = 10 ** decimal_digits(self.data_type)
+            return [float(value) for value in self.no_value if value < limit]
         dtype = DTYPES[self.data_type]
         wires = [pattern.to_bytes(dtype.itemsize, "little") for pattern in self.no_value_patterns()]
         return [float(np.frombuffer(wire, dtype)[0]) for wire in wires]

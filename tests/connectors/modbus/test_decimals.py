@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from odd_modbus import odd_device
 from patience import PATIENCE
 
+from connectors.modbus.options import ModbusTag
 from connectors.modbus.plan import PolledTag, RequestLimits, make_plan
 from connectors.modbus.registers import Decoder, Encoding, ResponseField
 from gateway.api.model import SECOND, Quality
@@ -98,6 +99,15 @@ def test_no_value_of_a_decimal_type_is_a_number_or_a_bit_pattern(data_type, no_v
     other = Encoding(data_type, no_value=(no_value,))
     zero = bytes(2 * other.words)
     assert one(zero, data_type=data_type, no_value=(no_value,)) == 0
+
+
+def test_no_value_is_known_in_the_units_of_the_tag_as_far_as_it_is_a_number():
+    def absent(**options):
+        return ModbusTag(address=0, **options).as_tag("t", "plc", SECOND).no_value
+
+    assert absent(data_type="bcd16", no_value=[9999, 0xFFFF], scale=0.1) == (999.9000000000001,)
+    assert absent(data_type="mod10_48", no_value=7, offset=1) == (8.0,)
+    assert absent(data_type="int16", no_value=0x8000, scale_register=1) == ()
 
 
 def test_decimal_types_among_others_move_none_of_them():

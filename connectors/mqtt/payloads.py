@@ -28,7 +28,7 @@ from connectors.mqtt.paths import EVERY, Every, Path, Where
 from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
 from connectors.mqtt.senml import resolved
 from connectors.mqtt.texts import TextNumbers
-from connectors.mqtt.times import TimeForm
+from connectors.mqtt.times import TimeForm, unit_near
 from connectors.mqtt.wording import not_a_number, shown, unreadable_time
 from gateway.api.model import SECOND, Nanos, Quality, SampleBatch
 
@@ -126,10 +126,17 @@ def parse(payload: bytes | None) -> Any:
     except RecursionError:
         return Mismatch("JSON that is nested too deeply")
     except ValueError:
-        text = text.strip()
-        if not text:
-            return Mismatch("an empty message")
-        return Mismatch("broken JSON") if text[0] in "{[" else text
+        return _parse_text(text)
+
+
+def _parse_text(text: str) -> Any:
+    """The document in a text that is not JSON as it is."""
+    if text.endswith("\0"):  # C programs that send the end of a string, too
+        return parse(text.rstrip("\0").encode())
+    text = text.strip()
+    if not text:
+        return Mismatch("an empty message")
+    return Mismatch("broken JSON") if text[0] in "{[" else text
 
 
 def rows_of(received: ReceivedMessage, fields: Sequence[PayloadField]) -> list[Row]:
@@ -207,7 +214,7 @@ def _sample(
         written = _time_of(trail, field.time, times)
         at = None if type(written) is Mismatch else field.time_form.read(written, received.at)
         if at is None and not why:
-            why = _no_time(written, field)
+            why = _no_time(written, field, received.at)
     return _row(received, field, nan if why else value, at, why)
 
 
@@ -222,7 +229,7 @@ def _time_of(trail: list[Any], time: RelativePath, times: dict[int, Iterator[Any
     return next(times[id(base)], Mismatch("the lists of values and times differ in length"))
 
 
-def _no_time(written: Any, field: PayloadField) -> str:
+def _no_time(written: Any, field: PayloadField, received: Nanos) -> str:
     if type(written) is Mismatch:
         return f"no time: {written.why}"
     if written is ABSENT:
@@ -231,7 +238,9 @@ def _no_time(written: Any, field: PayloadField) -> str:
     zone = field.time_form.zone
     if zone is not None and TimeForm(field.time_form.form).read(written, 0) is not None:
         return f"a time in the hour that {zone.key} leaves out"
-    return unreadable_time(written, field.time_form.form)
+    other = unit_near(written, received)
+    hint = f", it is one in {other}" if other else ""
+    return unreadable_time(written, field.time_form.form) + hint
 
 
 def _judged(trail: list[Any], raw: Any, field: PayloadField) -> str:

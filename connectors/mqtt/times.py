@@ -73,6 +73,13 @@ def _since_1970(value: Any, unit: Nanos) -> Nanos | None:
     return None
 
 
+def unit_near(value: Any, now: Nanos) -> str | None:
+    """The unit in which a number is a time within a year of `now`; None if there is none."""
+    year = 366 * 86400 * SECOND
+    times = ((name, _since_1970(value, unit)) for name, unit in UNITS.items())
+    return next((name for name, at in times if at is not None and abs(at - now) < year < now), None)
+
+
 def _since_1970_number(value: Any) -> int | None:
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"\d{1,20}", value, re.ASCII) else None

@@ -56,6 +56,8 @@ def is_bad(sample, at=ARRIVAL):
         (b"21.5", "", 21.5),
         (b" 1e3\n", "", 1000.0),
         (b'{"value": 1, "other": NaN}', "value", 1.0),
+        (b'{"value": 9.5}\0', "value", 9.5),
+        (b"21.5\n\0\0", "", 21.5),
     ],
 )
 def test_a_value_is_read_at_its_path(payload, path, value):
@@ -301,6 +303,13 @@ def test_a_bad_sample_says_why(payload, reason):
 )
 def test_an_unreadable_time_is_shown_by_its_form(at, reason):
     assert one(json.dumps({"value": 1, "at": at}).encode(), TIMED)[3] == reason
+
+
+def test_a_time_in_another_unit_is_named():
+    fields = [timed("s")]
+    payload = json.dumps({"value": 1, "at": NOON // 10**6}).encode()
+    ((*_, reason),) = rows_of(arrival(payload, at=NOON), fields)
+    assert reason == "time cannot be read as s: a number, it is one in ms"
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class MqttConnector:
         """The tags that a sample came for in time, and why others have none or a bad one."""
         seen: set[int] = set()
         reasons: dict[int, str] = {}
-        reader = Reader(self._plan, self.options, lambda _event, /, **_fields: None)
+        reader = Reader(self._plan, self.options, lambda _event, /, **_fields: None, patience=1)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LISTEN_S):
                 while len(seen) < self._plan.tags and not feed.refused:

@@ -23,7 +23,8 @@ _MOST_UNMATCHED = 20
 class Reader:
     """Reads the tags of a plan; `notify` gets the events that operators should see.
 
-    `unmatched_topics` are the topics that were reported already, in this session or before.
+    `unmatched_topics` are the topics that were reported already, in this session or before. A tag
+    counts as absent after `patience` messages on its topic without it.
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class Reader:
         options: MqttOptions,
         notify: Notify,
         unmatched_topics: set[str] | None = None,
+        *,
+        patience: int = 10,
     ) -> None:
         self._fields, self._notify = plan.fields, notify
         self._nodes = EdgeNodes(plan.nodes, notify, source_time=options.timestamp != "receive")
@@ -41,6 +44,7 @@ class Reader:
         self._unseen = {field.tag: field for fields in plan.fields.values() for field in fields}
         self.absent: dict[int, str] = {}
         """The topics of tags that no message had so far, by tag."""
+        self._missed, self._patience = dict.fromkeys(self._unseen, 0), patience
         self.unborn = self._nodes.unborn
 
     def batch(self, messages: Sequence[ReceivedMessage], lost: int = 0) -> SampleBatch:
@@ -70,7 +74,9 @@ class Reader:
             self.absent.pop(row[0], None)
         for field in fields:
             if field.tag in self._unseen:
-                self.absent.setdefault(field.tag, topic)
+                self._missed[field.tag] += 1
+                if self._missed[field.tag] == self._patience:
+                    self.absent[field.tag] = topic
 
     def _sparkplug_rows(self, received: ReceivedMessage) -> list[Row]:
         rows = self._nodes.handle(received)

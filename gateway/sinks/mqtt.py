@@ -211,6 +211,9 @@ class MqttSink:
             # If the link is gone already, a clean disconnect is impossible.
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
+            # Its error was reported, or is of no interest any more.
+            if client._disconnected.done():  # noqa: SLF001
+                client._disconnected.exception()  # noqa: SLF001
 
     async def probe(self) -> Probe:
         """Connects and disconnects."""

@@ -404,8 +404,8 @@ async def test_a_tag_that_its_topic_does_not_have_is_named_in_status_and_probe(
     source = connector(broker.port, tags)
     sentence = "b has not been in any message on t so far"
     async with source.open() as batches:
-        await publish(("t", b'{"a": 1}'))
-        await samples(batches, 1)
+        await publish(*[("t", b'{"a": 1}')] * 10)
+        await samples(batches, 10)
         assert source.diagnostics == [sentence]
         await publish(("t", b'{"valeu": 1}'))
         await samples(batches, 1)

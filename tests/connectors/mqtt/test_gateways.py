@@ -377,7 +377,7 @@ def test_a_tag_that_no_message_has_is_named_until_one_does():
         mine.batch([ReceivedMessage(NOW, "t", payload, len(payload), False)])
         return dict(mine.absent)
 
-    assert send(b'{"a": 1}') == {1: "t"}
+    assert [send(b'{"a": 1}') for _ in range(10)] == [{}] * 9 + [{1: "t"}]
     assert send(b'{"a": 1, "b": 2}') == {}
     assert send(b'{"a": 1}') == {}
 

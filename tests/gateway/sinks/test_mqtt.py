@@ -208,6 +208,15 @@ async def test_a_connection_that_broke_unnoticed_is_replaced_for_the_next_alert(
             await received(messages, 1)
 
 
+async def test_the_end_of_a_sink_whose_broker_is_gone_leaves_no_error_behind(broker, caplog):
+    async with opened(broker.port) as sink:
+        await sink.ping()
+        await asyncio.to_thread(broker.stop)
+        await until(sink._client._disconnected.done)
+    gc.collect()
+    assert caplog.records == []
+
+
 async def test_a_lost_publication_is_no_refused_login(broker, monkeypatch):
     async with opened(broker.port) as sink:
         await sink.write([ALERT])

@@ -16,6 +16,7 @@ import gzip
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any, ClassVar
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
@@ -35,8 +36,8 @@ from gateway.sinks.influx_responses import (
     says_it_is_empty,
 )
 
-_COMPRESSING = ThreadPoolExecutor(1, thread_name_prefix="gzip")
-"""Of all sinks, since it takes milliseconds; nothing else runs there."""
+_OUTSIDE = ThreadPoolExecutor(1, thread_name_prefix="influx")
+"""For all sinks: compression, which takes milliseconds, and before it the library's import."""
 
 
 class InfluxSink:
@@ -52,9 +53,9 @@ class InfluxSink:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Imports the library; closes the client at the end."""
-        import aiohttp  # noqa: F401
-
+        """Imports the library, which takes a second; closes the client at the end."""
+        load = functools.partial(import_module, "influxdb_client.client.influxdb_client_async")
+        await asyncio.get_running_loop().run_in_executor(_OUTSIDE, load)
         try:
             yield
         finally:
@@ -79,7 +80,7 @@ class InfluxSink:
         if self._options.gzip:
             # mtime=0: the same points are the same bytes. In a thread: it takes milliseconds.
             compress = functools.partial(gzip.compress, body, 6, mtime=0)
-            body = await asyncio.get_running_loop().run_in_executor(_COMPRESSING, compress)
+            body = await asyncio.get_running_loop().run_in_executor(_OUTSIDE, compress)
         try:
             reply = await self._http.post(body)
             return _decided(self._response(reply) if isinstance(reply, Reply) else reply)

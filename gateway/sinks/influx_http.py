@@ -1,12 +1,14 @@
-"""The HTTP client of the InfluxDB sink: one request, and what its failure means.
+"""InfluxDB's client library, for one request and what its failure means.
 
 Promises
 - Redirects are not followed, cookies and proxies of the environment are ignored.
 - No secret appears in a message.
 - Files and secrets are read when the client is made, so a renewed one is used after `close`.
+
+The library's own writer knows /api/v2/write alone and hides the reply, so its client is asked for
+the path of the version.
 """
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -31,11 +33,11 @@ class Reply:
 
 
 class InfluxHttp:
-    """The client, made by the first request and again after `close`."""
+    """The library's client, made by the first request and again after `close`."""
 
     def __init__(self, options: InfluxOptions, places: Places) -> None:
         self._options, self._places = options, places
-        self._session: Any = None
+        self._client: Any = None
         self._token = self._password = self._proxy_password = ""
         self.sent_bytes = 0
         """Bytes of bodies that may have left, counted up; a failed connection costs none."""
@@ -63,17 +65,23 @@ class InfluxHttp:
 
     async def _post(self, body: bytes) -> Reply:
         import aiohttp
+        from influxdb_client.rest import ApiException
 
-        session = self._session or self._open()
+        api = (self._client or self._open()).api_client
         # The bytes count even if it is unknown whether they arrived: they may cost money either
         # way. They do not count if there was no connection.
         self.sent_bytes += len(body)
-        url = f"{self._options.url.rstrip('/')}{self._options.path}"
-        request = {"params": self._options.query, "proxy": self._proxy(), "allow_redirects": False}
+        options = self._options
         try:
-            async with session.post(url, data=body, **request) as response:
-                reply = await response.read()
-                return Reply(response.status, response.reason or "", response.headers, reply)
+            await api.call_api(
+                options.path,
+                "POST",
+                query_params=dict(options.query),
+                header_params={"Content-Type": "text/plain; charset=utf-8"},
+                body=body,
+            )
+        except ApiException as error:
+            return Reply(error.status, error.reason or "", error.headers or {}, error.body or b"")
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientHttpProxyError,
@@ -82,28 +90,31 @@ class InfluxHttp:
         ):
             self.sent_bytes -= len(body)
             raise
+        reply = api.last_response
+        return Reply(reply.status, reply.reason or "", reply.getheaders(), reply.data)
 
     def _open(self) -> Any:
         import aiohttp
+        from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
         options, seconds = self._options, self._options.timeout / SECOND
         self._token, self._password = header_value(options.token), _value(options.password)
         self._proxy_password = header_value(options.proxy_password)
-        headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "andon"}
-        if options.gzip:
-            headers["Content-Encoding"] = "gzip"
-        if self._token:
-            headers["Authorization"] = f"Token {self._token}"
-        if options.username:
-            user = base64.b64encode(f"{options.username}:{self._password}".encode()).decode()
-            headers["Authorization"] = f"Basic {user}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=client_context(options, self._places)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
+        login = f"{options.username}:{self._password}" if options.username else ""
+        self._client = InfluxDBClientAsync(
+            options.url,
+            login or self._token,
+            auth_basic=bool(login),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 2),
+            ssl_context=client_context(options, self._places),
+            proxy=self._proxy(),
+            allow_redirects=False,
+            client_session_kwargs={"cookie_jar": aiohttp.DummyCookieJar()},
         )
-        return self._session
+        if options.gzip:
+            # The library would compress in the event loop, and hide the number of bytes sent.
+            self._client.api_client.set_default_header("Content-Encoding", "gzip")
+        return self._client
 
     def _proxy(self) -> str | None:
         """The URL of the proxy with user and password."""
@@ -126,9 +137,9 @@ class InfluxHttp:
 
     async def close(self) -> None:
         """Closes the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
 
 def header_value(secret: Secret | None) -> str:

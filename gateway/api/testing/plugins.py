@@ -22,7 +22,7 @@ class PluginContract:
     group: ClassVar[str]
     """The entry points among which the plugin is looked up."""
     libraries: ClassVar[Sequence[str]] = (
-        *("aiohttp", "aiomqtt", "asyncua", "onnxruntime", "paho", "pymodbus"),
+        *("aiohttp", "aiomqtt", "asyncua", "influxdb_client", "onnxruntime", "paho", "pymodbus"),
     )
     """Modules that are too slow to be loaded by `andon check`: importing the plugin loads none."""
 

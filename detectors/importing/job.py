@@ -34,7 +34,8 @@ from detectors.bundle.threshold import Calibration, Scale
 from detectors.calibration.held_out import Interval, calibrate, confidence_interval, default_delay
 from detectors.data.columns import choose_columns
 from detectors.data.inputs import Inputs, read_inputs
-from detectors.data.resample import cut_windows, typical_step
+from detectors.data.period import grid_period
+from detectors.data.resample import cut_windows
 from detectors.importing.quantize import Quantization, quantized
 from detectors.importing.sandbox import check_runs
 from detectors.importing.scaling import Scaling, scaling_for
@@ -145,7 +146,7 @@ def _run(job: Import, on_step: Callable[[str], None]) -> Imported:
     inputs, names = choose_columns(read_inputs(job.data, job.line, job.out), job.tags)
     inputs = inputs.only(names).as_live(job.no_values)
     recording = inputs.recording
-    period = job.period or typical_step(recording.times)
+    period = job.period or grid_period(recording, inputs.periods)
     signature = signature_of(proto, len(names), replace(job.hints, rows=_rows(job, period)))
     hop = _multiple("hop", job.hop or period, period) // period
     on_step("aligning the recording")

@@ -136,6 +136,7 @@ def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
     times, aside = with_milliseconds(rows, times, source.columns, notes)
     wide = as_wide(rows, times, aside, reading.decimal, notes)
     if wide is not None:
+        notes.unit = "time"
         numbers = np.arange(1, len(wide.times) + 1, dtype=np.int64)
         ordered = in_order(Ordered(wide.times, wide.values, numbers), reading.present, notes)
         return Recording(wide.names, ordered.times, ordered.values, {})

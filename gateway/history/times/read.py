@@ -12,10 +12,11 @@ from gateway.history.delimited.cells import AROUND, is_missing, trimmed
 from gateway.history.reading import Notes, Reading, count_of, moment, quoted
 from gateway.history.times import epoch
 from gateway.history.times.column import Source
-from gateway.history.times.names import rank
+from gateway.history.times.names import is_time_name, rank
 from gateway.history.times.parse import NO_ZONE, Parsed, parse
 from gateway.history.times.zones import to_utc, zone_in, zone_of
 
+_LOOK = 1_000
 _MOST_UNREADABLE = 0.1
 """Share of rows that may hold no time."""
 
@@ -131,8 +132,9 @@ def _check_known(texts: Any, parsed: Parsed, columns: Columns, names: str, notes
     unknown = np.flatnonzero(~parsed.is_known)
     if not len(unknown):
         return
+    _check_headers(columns, unknown[:_LOOK], notes)
     total = len(parsed.is_known)
-    cells = [trimmed(str(text or "")) for text in texts.take(unknown[:1000]).to_pylist()]
+    cells = [trimmed(str(text or "")) for text in texts.take(unknown[:_LOOK]).to_pylist()]
     odd = next((n for n, cell in enumerate(cells) if not is_missing(cell)), None)
     shown = "without a time" if odd is None else f"such as {quoted(cells[odd])}"
     where = notes.rows(columns.numbers[unknown])
@@ -146,6 +148,20 @@ def _check_known(texts: Any, parsed: Parsed, columns: Columns, names: str, notes
             "or their column with --time-column"
         )
     notes.say(f"{where} skipped, which {_has(len(unknown))} no time, {shown}")
+
+
+def _check_headers(columns: Columns, rows: Any, notes: Notes) -> None:
+    """ConfigError if a row is the header of another table, whose columns may be others."""
+    texts = [n for n in range(len(columns.names)) if columns.is_text(n)]
+    cells = [[trimmed(text or "") for text in columns.arrays[n].take(rows).to_pylist()]
+             for n in texts]  # fmt: skip
+    names = tuple(columns.names[n] for n in texts)
+    for at, row in enumerate(zip(*cells, strict=True)):
+        if any(is_time_name(cell) for cell in row) and row != names:
+            raise notes.refuse(
+                f"{notes.unit} {columns.numbers[rows[at]]} is another header, {', '.join(row)}: "
+                "the file holds several tables; split it there"
+            )
 
 
 def _has(count: int) -> str:

@@ -112,8 +112,10 @@ def _is_second(local: Times, twice: Bools, shift: Times, numbers: Indices, notes
     edges = np.flatnonzero(np.diff(np.concatenate([[0], twice.astype(np.int8), [0]])))
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         part = local[begin:end]
-        # Rows of half an hour or an hour only repeat a time, where others clearly go back.
-        least = 0 if step * 4 > shift[begin] else min(int(shift[begin]) // 4, _NEAR * step)
+        least = min(int(shift[begin]) // 4, _NEAR * step)
+        if step * 4 > shift[begin]:
+            # Rows of half an hour or an hour only repeat a time, unless all times repeat.
+            least = int(((steps == 0) & ~twice[1:]).any())
         back = np.flatnonzero(np.diff(part) <= -least) + 1
         if len(back):
             second[begin + int(back[0]) : end] = True

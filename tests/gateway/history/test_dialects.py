@@ -288,3 +288,17 @@ def test_what_is_not_a_table_is_refused_in_a_sentence(tmp_path, name):
     assert str(tmp_path / "data.csv") in str(refused.value)
     for word in ("object", "codec", "NoneType", "Traceback", "invalid literal"):
         assert word not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "header", ["timestamp,power,flow", "time,flow,power", "Datum,oil,speed", "timestamp,flow,oil"]
+)
+def test_a_second_table_with_other_columns_is_refused(tmp_path, header):
+    with pytest.raises(ConfigError, match=f"line 4 is another header, {header.replace(',', ', ')}"):
+        read(tmp_path, lines(HEADER, ISO[:2], header, ISO[2:]))
+
+
+def test_the_same_header_in_quotes_is_skipped(tmp_path):
+    recording, said = read(tmp_path, lines(HEADER, ISO[:2], '"timestamp","flow", "power"', ISO[2:]))
+    assert_is_sample(recording)
+    assert "line 4 skipped" in said

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from connectors.opcua.statuses import code_in_words
 from gateway.api.contracts import AndonError, SourceLost
+from gateway.api.event_loop import NameNotResolved
 from gateway.api.model import Nanos
 from gateway.api.options import format_duration
 
@@ -56,6 +57,8 @@ def _in_words(error: Exception, where: str, timeout: Nanos) -> str:
 
 
 def _of_network(error: OSError, where: str, timeout: Nanos) -> str:
+    if isinstance(error, NameNotResolved):
+        return str(error)
     if isinstance(error, socket.gaierror):
         return f"the name {urlsplit(f'//{where}').hostname} cannot be resolved"
     if isinstance(error, TimeoutError) and error.errno is None:

@@ -11,7 +11,6 @@ Promises
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median_low
 
 import numpy as np
 
@@ -50,7 +49,7 @@ class _Clock:
         """The offset of the last samples, if they agree."""
         if len(self.offsets) < MEASURED or max(self.offsets) - min(self.offsets) > SPREAD:
             return None
-        return median_low(self.offsets)
+        return sorted(self.offsets)[MEASURED // 2]
 
     @property
     def agrees(self) -> bool:

@@ -10,8 +10,10 @@ Promises
 """
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.api.model import SECOND, Bools, Indices, Nanos, Quality, SampleBatch, Times
 from gateway.core.durations import spell_roughly
@@ -27,6 +29,9 @@ LEAST_TIME = 2 * SECOND
 """As long, or two periods of the tag, these looks must span."""
 SETTLED = 3 * SECOND
 """Over how long an offset is compared to see whether it changes steadily."""
+
+Which = NDArray[np.integer[Any]]
+"""Indices of some tags."""
 
 
 class Fit(IntEnum):
@@ -82,7 +87,7 @@ class TimeFit:
         if not fits.all():
             self._note_misfits(tags[~fits], behind[~fits], now)
 
-    def _note_misfits(self, tags: Indices, behind: Times, now: Nanos) -> None:
+    def _note_misfits(self, tags: Which, behind: Times, now: Nanos) -> None:
         is_first = self._misfits[tags] == 0
         self._since[tags[is_first]] = now
         self._misfits[tags] += 1
@@ -102,7 +107,7 @@ class TimeFit:
             self._judge(doubtful, now)
         return bool(doubtful.size)
 
-    def _judge(self, tags: Indices, now: Nanos) -> None:
+    def _judge(self, tags: Which, now: Nanos) -> None:
         if not tags.size:
             return
         before = self.state[tags]
@@ -111,7 +116,7 @@ class TimeFit:
         self.state[tags] = np.where(self.offset[tags] > FUTURE_LIMIT, Fit.AHEAD, state)
         self._tell(tags, before == Fit.IN_TIME, now)
 
-    def _tell(self, tags: Indices, is_new: Bools, now: Nanos) -> None:
+    def _tell(self, tags: Which, is_new: Bools, now: Nanos) -> None:
         """Choose the offset to be told: not every change of it is news."""
         offset, told = self.offset[tags], self._told[tags]
         doubled = (np.abs(offset) > 2 * np.abs(told)) | (2 * np.abs(offset) < np.abs(told))

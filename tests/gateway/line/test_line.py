@@ -697,3 +697,30 @@ async def test_an_acknowledged_alarm_is_listed_with_what_is_wrong_and_who_has_se
     await caller
     listed = press.health.active[alarm_id]
     assert (listed.message, listed.acknowledged_by) == (raised, "anna")
+
+
+@pytest.mark.parametrize(
+    ("offset", "state"), [(7200, "bad"), (30, "bad"), (-7200, "stale"), (-800_000_000, "stale")]
+)
+async def test_a_sample_with_a_wrong_time_is_neither_scored_nor_summed_up_nor_passed_over(
+    offset, state
+):
+    store = MemoryStore()
+    press = line(store, guard=LastValue("flow", threshold=10.0))
+    with structlog.testing.capture_logs() as logs:
+        for second in range(1, 140):
+            now = T0 + second * S
+            press.inbox.put(batch(now + offset * S, 90.0, first=0), 0)
+            press.inbox.put(batch(now, 1.0, first=1), 0)
+            await press.tick(now)
+    flow, level = press.health.last_values(now)
+    assert (flow["state"], level["state"]) == (state, "fresh")
+    assert press.health.detectors["guard"].state == "blind"
+    assert flow["reason"] in press.health.detectors["guard"].reason
+    assert {alert.alarm for alert in press.health.active.values()} == {"plc.no_data"}
+    counts = {
+        point.tags["tag"]: point.fields["count"] for point in stored_points(store, Kind.SUMMARY)
+    }
+    assert (counts["flow"], counts["level"] > 0) == (0, True)
+    (told,) = [entry for entry in logs if entry["event"] == f"tags.{state}"]
+    assert (told["tags"], told["why"]) == (["flow"], flow["reason"])

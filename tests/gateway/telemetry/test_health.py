@@ -1,11 +1,13 @@
 """What the daemon says of itself: nothing to judge is not the same as not being able to."""
 
-import numpy as np
-from fakes import tag
+import time
 
-from gateway.api.model import Score
+import numpy as np
+from fakes import batch, tag
+
+from gateway.api.model import SECOND, Score
 from gateway.core.freshness import FreshnessWatch
-from gateway.telemetry.health import DetectorHealth, Health
+from gateway.telemetry.health import DetectorHealth, Health, SourceHealth
 
 TAGS = (tag("flow"),)
 
@@ -30,3 +32,28 @@ def test_a_detector_that_is_blind_makes_the_line_blind():
     assert news == "blind"
     assert health.overall == "blind"
     assert "detector pump: blind, no data for flow" in health.unready()
+
+
+def test_a_time_that_is_ahead_is_no_age_and_no_newest_sample():
+    watch = FreshnessWatch(TAGS, 5.0, 3.0)
+    health, source, now = Health("l", "s", TAGS, watch), SourceHealth("plc"), time.time_ns()
+    for at, age in ((now - 2 * SECOND, 2.0), (now + 7200 * SECOND, None), (now + SECOND, 0.0)):
+        sample = batch(at, 5.0)
+        watch.push(sample, now)
+        health.note_samples(sample, now)
+        source.note(sample)
+        assert health.last_values(now)[0]["age_s"] == age
+    assert source.last_sample_at == now + SECOND
+    source.note(batch(now + 7200 * SECOND, 5.0))
+    assert source.last_sample_at == now + SECOND
+
+
+def test_the_tags_with_wrong_times_are_counted_for_the_cloud():
+    watch = FreshnessWatch(TAGS, 5.0, 3.0)
+    health = Health("l", "s", TAGS, watch)
+    for second in range(10):
+        now = time.time_ns() + second * SECOND
+        watch.push(batch(now - 7200 * SECOND, 5.0), now)
+        watch.score(now)
+    assert health.gateway_fields(now)["tags_wrong_time"] == 1
+    assert health.last_values(now)[0]["reason"] == ("its time is 2 h behind this machine's clock")

@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gateway.api.model import Severity
+from gateway.api.model import SECOND, Severity
+from gateway.core.durations import spell
 
 Facts = Mapping[str, Any]
 
@@ -329,10 +330,10 @@ def plain_table(*columns: str) -> Table:
 
 
 def _age(seconds: float | None) -> str:
-    """The age of data: '0.4 s', '2 min 5 s', or a dash if there never was any."""
+    """The age of data: '0.4 s', '2 min 5 s', '27 years', or a dash if there is none."""
     if seconds is None:
         return "–"
-    return f"{seconds:.1f} s" if seconds < 60 else _span(seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else spell(int(seconds) * SECOND)
 
 
 def _span(seconds: float) -> str:

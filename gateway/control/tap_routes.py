@@ -36,20 +36,23 @@ ROWS = 2_000
 Facts = Mapping[str, Any]
 
 
-def _samples(item: tuple[Nanos, SampleBatch], glob: str, tags: Sequence[Tag]) -> Iterator[Facts]:
-    arrived, batch = item
+def _samples(
+    item: tuple[Nanos, SampleBatch, Mapping[int, str]], glob: str, tags: Sequence[Tag]
+) -> Iterator[Facts]:
+    arrived, batch, wrong_times = item
     wanted = np.array([fnmatchcase(tag.name, glob) for tag in tags], dtype=np.bool_)
     rows = np.flatnonzero(wanted[batch.tag])
     for row in rows[:ROWS]:
         value, quality = float(batch.value[row]), batch.quality[row]
         tag = tags[int(batch.tag[row])]
+        reasons = wrong_times if quality == Quality.GOOD else batch.reasons
         yield {
             "at": int(batch.at[row]),
             "tag": tag.name,
             "value": value if np.isfinite(value) else None,
             "unit": tag.unit,
             "quality": Quality(int(quality)).name.lower(),
-            "reason": "" if quality == Quality.GOOD else batch.reasons.get(int(batch.tag[row]), ""),
+            "reason": reasons.get(int(batch.tag[row]), ""),
             "arrived": arrived,
         }
     if len(rows) > ROWS:

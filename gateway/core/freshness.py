@@ -207,6 +207,10 @@ class FreshnessWatch:
             reasons=self.reasons(now) if silent.any() else {},
         )
 
+    def wrong_times(self) -> Mapping[int, str]:
+        """What is wrong with the times of tags whose samples do not fit, by their index."""
+        return {n: self.fit.reason(n) for n in np.flatnonzero(self.fit.state).tolist()}
+
     def offsets(self) -> Mapping[str, tuple[float | None, int]]:
         """By source: the largest offset of its tags in s, and how many of them do not fit.
 

@@ -244,8 +244,8 @@ class Line:
         if self._recorder is not None:
             self._recorder.note(now, batch)
         if batch is not None:
-            self.tap.offer("samples", (now, batch))
             self._watch.push(batch, now)
+            self.tap.offer("samples", (now, batch, self._watch.wrong_times()))
             self._aligner.push(batch, now)
             self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
             self.health.note_samples(batch, now)

@@ -118,7 +118,7 @@ class DetectorHealth:
         if not self.tags:
             return score.blind or "no data"
         if unjudged and len(unjudged) < len(self.tags):
-            return f"the window fills: {', '.join(unjudged[:NAMED])} gives data again"
+            return f"the window fills: data again from {', '.join(unjudged[:NAMED])}"
         fills = "the window fills: its tags give data again"
         return f"{fills} ({score.blind} in it yet)" if score.blind else fills
 

@@ -44,7 +44,7 @@ def test_one_tag_of_many_makes_it_blind_and_is_named():
         ((1, NAN, NAN, 4), {"ahead": "a", "behind": "b"}, f"{TWO}: ahead (a), behind (b)"),
         ((1, NAN, NAN, 4), {"ahead": "x", "behind": "x"}, f"{TWO}: ahead, behind (x)"),
         ((1, NAN, NAN, 4), {"ahead": "x"}, "no data for 1 of 4 tags: ahead (x)"),
-        ((1, NAN, 3, 4), {"behind": "x"}, "the window fills: ahead gives data again"),
+        ((1, NAN, 3, 4), {"behind": "x"}, "the window fills: data again from ahead"),
         ((NAN, NAN, NAN, NAN), {}, "the window fills: its tags give data again"),
     ],
 )  # fmt: skip

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sys
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -76,6 +78,24 @@ async def test_samples_are_told_by_glob_with_their_quality(line, tmp_path):
     assert (second["value"], second["quality"]) == (None, "bad")
 
 
+async def test_a_sample_is_told_with_what_is_wrong_with_it(line, tmp_path):
+    def sample(second, value, offset=0.0, reasons=MappingProxyType({})):
+        at = T0 + round((second + offset) * SECOND)
+        return replace(batch(at, value, 1.0), reasons=reasons)
+
+    hearing = await subscribed(line, tmp_path, "samples", "flow", count=9)
+    line.inbox.put(sample(0, np.nan, reasons={0: "exception 2, illegal data address"}), 0)
+    await line.tick(T0 + SECOND)
+    for second in range(1, 9):
+        line.inbox.put(sample(second, 5.0, offset=7200.0), 0)
+        await line.tick(T0 + (second + 1) * SECOND)
+        await asyncio.sleep(0)
+    first, second, *_, last = await asyncio.wait_for(hearing, PATIENCE)
+    assert first["reason"] == "exception 2, illegal data address"
+    assert second["reason"] == ""
+    assert last["reason"] == "its time is 2 h ahead of this machine's clock"
+
+
 @pytest.mark.parametrize("topic", ["windows", "scores", "alerts"])
 async def test_windows_scores_and_alerts_are_told_as_they_come(line, tmp_path, topic):
     hearing = await subscribed(line, tmp_path, topic, "pump*")
@@ -102,7 +122,7 @@ async def test_what_a_slow_asker_missed_is_counted_and_told(line):
 async def test_of_very_many_samples_some_are_told_and_the_rest_is_counted(line, tmp_path):
     hearing = await subscribed(line, tmp_path, "samples", count=tap_routes.ROWS)
     many = batch(T0, *[1.0] * 2)
-    line.tap.offer("samples", (T0, type(many)(*(np.tile(c, 3000) for c in columns(many)))))
+    line.tap.offer("samples", (T0, type(many)(*(np.tile(c, 3000) for c in columns(many))), {}))
     facts = await asyncio.wait_for(hearing, PATIENCE)
     assert len(facts) == tap_routes.ROWS + 1
     assert facts[-1] == {"dropped": 6000 - tap_routes.ROWS}

@@ -120,6 +120,6 @@ def split_files(files: tuple[Path, ...]) -> tuple[Path | None, list[Path]]:
         raise click.UsageError(f"only one line file is allowed, not {', '.join(map(str, lines))}")
     if not data and not lines:
         raise click.UsageError(
-            "no data: add --data FILE, a CSV or Parquet file, or the LINE.yaml with history"
+            "no data: give a CSV or Parquet file, or the LINE.yaml whose history is to be used"
         )
     return next(iter(lines), None), data

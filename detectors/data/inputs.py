@@ -78,7 +78,7 @@ def read_inputs(
     """
     line = read_line_file(line_file, bundle) if line_file else None
     if not paths and line is None:
-        raise ConfigError("no data: add --data FILE, or the line file whose history is to be used")
+        raise ConfigError("no data: give a recording, or the line file whose history is to be used")
     folder = line.history() if line is not None and not paths else None
     with reading_as(replace(current(), texts=line.texts if line else {})):
         recording = read([folder] if folder else paths)
@@ -86,7 +86,7 @@ def read_inputs(
     remarks: list[str] = []
     if folder is not None and line is not None:
         remarks.append(f"history of {line.config.line} in {folder}")
-    if line is not None and paths:
+    if line is not None and not all(path.is_dir() for path in paths):
         remarks += _not_scaled(line, tags)
     return Inputs(recording, line, tags, tuple(remarks))
 

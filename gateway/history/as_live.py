@@ -73,9 +73,9 @@ def described(recording: Recording, tags: Mapping[str, Tag]) -> Iterator[str]:
         left = np.where(bad, np.nan, values)
         for each in sentinels(left):
             others = left[np.isfinite(left) & (left != each.value)]
-            what = _conspicuous(_count(name, each.repeated, values), each, others)
+            what = _conspicuous(name, values, each, others)
             yield (
-                f"{what}, and the line takes them as measured: if they mean no value, "
+                f"{what}, and the line takes it as measured: if it means no value, "
                 f"{_remedy(each, others)}"
             )
 
@@ -94,13 +94,13 @@ def _bad(
     if said.any():
         counted = _count(column, int(said.sum()), values)
         shown = _numbers(values[said])
-        sentences.append(f"{counted} of {shown} mean no value (--no-value): not used")
+        sentences.append(f"{counted} declared as no value by --no-value ({shown}): not used")
     bad |= said
     for each in sentinels(np.where(bad, np.nan, values)) if no_values.search else ():
         if each.certain:
             bad |= is_any_of(values, np.array([each.value]))
         rest = values[np.isfinite(values) & ~bad & (values != each.value)]
-        sentences.append(_sentinel(_count(column, each.repeated, values), each, rest))
+        sentences.append(_sentinel(column, values, each, rest))
     return bad, sentences
 
 
@@ -115,7 +115,7 @@ def _bad_live(values: Floats, tag: Tag) -> Bools:
 
 def _described(column: str, values: Floats, bad: Bools, tag: Tag) -> Iterator[str]:
     absent = bad & is_any_of(values, np.array(tag.no_value))
-    kinds = [(absent, f"of {_numbers(values[absent])} mean no value (no_value)")]
+    kinds = [(absent, f"declared as no_value ({_numbers(values[absent])})")]
     if tag.low is not None:
         kinds.append((bad & ~absent & (values < tag.low), f"below low ({tag.low:g})"))
     if tag.high is not None:
@@ -134,19 +134,26 @@ def _numbers(values: Floats) -> str:
     return ", ".join(f"{number:.10g}" for number in np.unique(values).tolist())
 
 
-def _sentinel(counted: str, found: Sentinel, others: Floats) -> str:
-    what = _conspicuous(counted, found, others)
+def _sentinel(column: str, values: Floats, found: Sentinel, others: Floats) -> str:
+    what = _conspicuous(column, values, found, others)
     if not found.certain:
-        return f"{what}: used as measured; if they mean no value, add --no-value {found.value:.10g}"
+        return (
+            f"{what}: used as measured; if it means no value, add --no-value "
+            f"{column}={found.value:.10g}"
+        )
     return (
-        f"{what}, and look like no value: not used. A line would take them as measured: "
-        f"{_remedy(found, others)}. If they are real, add --no-value none"
+        f"{what}, and looks like no value: not used. A line would take it as measured: "
+        f"{_remedy(found, others)}. If it is real, add --no-value none"
     )
 
 
-def _conspicuous(counted: str, found: Sentinel, others: Floats) -> str:
-    lowest, highest = others.min(), others.max()
-    return f"{counted} of {found.value:.10g} are far from all others, {lowest:.6g} to {highest:.6g}"
+def _conspicuous(column: str, values: Floats, found: Sentinel, others: Floats) -> str:
+    share = found.repeated / max(int(np.isfinite(values).sum()), 1)
+    times = "once" if found.repeated == 1 else f"{found.repeated:,} times"
+    return (
+        f"{column}: {found.value:.10g} occurs {times} ({share:.2%}), far from all other values, "
+        f"{others.min():.6g} to {others.max():.6g}"
+    )
 
 
 def _remedy(found: Sentinel, others: Floats) -> str:

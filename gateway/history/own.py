@@ -18,11 +18,11 @@ def own_history(config: LineConfig) -> Path:
     if config.file.history is None:
         raise ConfigError(
             f"{config.path} has no history in {candidates[0]}: add `history: {{}}` to it, restart "
-            "andon and let it run, or name other data with --data"
+            "andon and let it run, or give other data"
         )
     raise ConfigError(
         f"{config.path} has no history in {' or '.join(map(str, candidates))} yet, though it says "
-        f"`history:`: let `andon run {config.path}` run for a while, or name other data with --data"
+        f"`history:`: let `andon run {config.path}` run for a while, or give other data"
     )
 
 

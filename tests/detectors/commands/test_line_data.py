@@ -86,10 +86,18 @@ def plain(tmp_path_factory):
 
 
 WAYS = {
-    "no_value": ("no_value: [-9999]", (), "8 values (1.14%) of -9999 mean no value (no_value)"),
+    "no_value": (
+        "no_value: [-9999]",
+        (),
+        "8 values (1.14%) declared as no_value (-9999)",
+    ),
     "low": ("low: 0, high: 200", (), "8 values (1.14%) below low (0): not used, as on the line"),
-    "an option": ("", ("--no-value", "flow=-9999"), "mean no value (--no-value): not used"),
-    "nothing at all": ("", (), "look like no value: not used. A line would take them as measured"),
+    "an option": (
+        "",
+        ("--no-value", "flow=-9999"),
+        "declared as no value by --no-value (-9999): not used",
+    ),
+    "nothing at all": ("", (), "looks like no value: not used. A line would take it as measured"),
 }
 
 
@@ -112,7 +120,7 @@ def test_what_the_line_calls_bad_is_not_learnt_from(tmp_path, plain, way):
 def test_without_a_line_file_a_sentinel_is_named_and_may_be_declared_real(tmp_path):
     data = write(tmp_path / "sentinel.csv", {"flow": with_sentinel(), "power": POWER})
     text, manifest = trained(tmp_path, "--data", data)
-    assert "note        flow: 8 values (1.14%) of -9999 are far from all others" in text
+    assert "note        flow: -9999 occurs 8 times (1.14%), far from all other values" in text
     assert manifest.tags[0].mean == pytest.approx(50, abs=1)
     text, manifest = trained(tmp_path, "--data", data, "--no-value", "none", name="other")
     assert "note" not in text

@@ -227,7 +227,7 @@ def test_an_option_that_cannot_be_met_is_refused_with_a_hint(data, tmp_path, opt
 def test_missing_data_is_a_usage_error(line, tmp_path):
     done = train_quickly("--out", tmp_path / "pump")
     assert done.exit_code == 2
-    assert "add --data FILE" in done.stderr
+    assert "no data: give a CSV or Parquet file, or the LINE.yaml" in done.stderr
     done = train_quickly(line, "--out", tmp_path / "pump")
     assert done.exit_code == 1
     assert f"has no history in {tmp_path}/state/history: add `history: {{}}` to it" in done.stderr

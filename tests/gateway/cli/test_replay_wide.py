@@ -151,5 +151,5 @@ def test_a_number_that_passes_as_measured_though_it_looks_wrong_is_named(file, t
     recording = csv(tmp_path, "oil", "speed")
     recording.write_text(recording.read_text().replace("Z,9,", "Z,-9999,"))
     done, _ = replay(file, "--data", str(recording))
-    assert "oil: 30 values (16.67%) of -9999 are far from all others, 1 to 1" in done.stderr
-    assert "the line takes them as measured: if they mean no value, give the tag" in done.stderr
+    assert "oil: -9999 occurs 30 times (16.67%), far from all other values, 1 to 1" in done.stderr
+    assert "the line takes it as measured: if it means no value, give the tag" in done.stderr

@@ -26,9 +26,17 @@ BAD = {
     "below low": (tag(low=0.0), (-3, -5), "2 values (1.00%) below low (0)"),
     "above high": (tag(high=200.0), (4711,), "1 value (0.50%) above high (200)"),
     "infinite": (tag(), (np.inf,), ""),
-    "no_value": (tag(no_value=(-9999.0,)), (-9999,) * 3, "3 values (1.50%) of -9999 mean no value"),
-    "one of two": (tag(no_value=(-1.0, 51.5)), (51.5,), "1 value (0.50%) of 51.5 mean no value"),
-    "as float32": (tag(no_value=(-999.9,)), (np.float32(-999.9),), "mean no value (no_value)"),
+    "no_value": (
+        tag(no_value=(-9999.0,)),
+        (-9999,) * 3,
+        "(1.50%) declared as no_value (-9999)",
+    ),
+    "one of two": (
+        tag(no_value=(-1.0, 51.5)),
+        (51.5,),
+        "(0.50%) declared as no_value (51.5)",
+    ),
+    "as float32": (tag(no_value=(-999.9,)), (np.float32(-999.9),), "declared as no_value (-999.9"),
     "no_value and low": (tag(low=0.0, no_value=(-9.0,)), (-9, -8), "1 value (0.50%) below low (0)"),
 }
 
@@ -52,9 +60,9 @@ def test_nothing_is_said_of_good_values_and_of_empty_cells():
 def test_a_number_that_looks_like_no_value_is_missing_and_the_remedy_is_named():
     [remark] = (live := as_live(recording(-9999, -9999), {})).remarks
     assert np.isnan(live.recording.values[:2, 0]).all()
-    assert remark.startswith("flow: 2 values (1.00%) of -9999 are far from all others, 4")
+    assert remark.startswith("flow: -9999 occurs 2 times (1.00%), far from all other values, 4")
     assert "give the tag a `low` above -9999, or `no_value`, in the line file" in remark
-    assert "if they are real, add --no-value none" in remark.lower()
+    assert "If it is real, add --no-value none" in remark
     [remark] = as_live(recording(65535), {}).remarks
     assert "give the tag a `high` below 65535" in remark
 
@@ -72,7 +80,7 @@ def test_a_person_settles_it():
     given = as_live(odd, {}, NoValues((NoValue(49.0, "flow"), NoValue(-9999.0))))
     assert np.isnan(given.recording.values[:3, 0]).all()
     assert given.remarks == (
-        "flow: 3 values (1.50%) of -9999, 49 mean no value (--no-value): not used",
+        "flow: 3 values (1.50%) declared as no value by --no-value (-9999, 49): not used",
     )
     other = as_live(odd, {}, NoValues((NoValue(49.0, "power"),), search=False))
     assert np.isfinite(other.recording.values).all()
@@ -83,7 +91,7 @@ def test_what_may_be_a_code_is_used_and_doubted():
     codes.values[:, 0] = np.repeat([1001.0, 9999.0], 100)
     live = as_live(codes, {})
     assert np.isfinite(live.recording.values).all()
-    assert "used as measured; if they mean no value, add --no-value 9999" in live.remarks[0]
+    assert "used as measured; if it means no value, add --no-value product=9999" in live.remarks[0]
 
 
 def test_labels_are_no_measurement():
@@ -102,4 +110,4 @@ def test_a_replay_is_told_what_is_bad_and_what_passes_as_measured():
     [sentence] = described(recording(-9999, -9999), tag(low=0.0))
     assert sentence == "flow: 2 values (1.00%) below low (0): bad for the line"
     [sentence] = described(recording(-9999, -9999), tag())
-    assert "and the line takes them as measured: if they mean no value, give the tag" in sentence
+    assert "and the line takes it as measured: if it means no value, give the tag" in sentence

@@ -29,7 +29,7 @@ def _number(value: float | None) -> str:
 
 def _sample(fact: Facts) -> str:
     value = f"{_number(fact['value'])} {fact['unit']}".rstrip()
-    quality = fact["quality"] + (f": {fact['reason']}" if fact["reason"] else "")
+    quality = fact["quality"] + (f": {fact['reason']}" if fact.get("reason") else "")
     return f"{_clock(fact['at'])}  {fact['tag']:<28}  {value:>16}  {quality}"
 
 

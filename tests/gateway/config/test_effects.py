@@ -55,7 +55,7 @@ ERRORS = [
     ({"state": ""}, "state", "is empty"),
     ({SINK: {**FILE, "max_bytes": "1B"}}, "max_bytes", "too small for a file of points"),
     ({SINK: {**CLOUD, "proxy_username": "me"}}, "cloud", "`proxy_username` needs `proxy`"),
-    ({SINK: {**CLOUD, "bucket": ""}}, "bucket", "must have at least 1 character"),
+    ({SINK: {**CLOUD, "bucket": ""}}, "cloud", "`bucket` is missing"),
     (
         {SINK: {"type": "mqtt", "host": "broker", "password": "${env:HOME}"}},
         "cloud",

@@ -93,6 +93,15 @@ class Elements:
                 self._read.add(id(element))
                 yield element
 
+    def unread_count(self) -> int:
+        """How many elements no tag has asked for, and values that a later one replaces."""
+        unread = (
+            sum(id(element) not in self._read for element in elements)
+            for listed, elements in self._lists.items()
+            if listed not in self._read
+        )
+        return sum(unread) + self.superseded
+
     def unread(self) -> Iterator[str]:
         """The elements that no tag has asked for, each by the key that others are selected by."""
         keys = dict(reversed(self._indexes))

@@ -55,6 +55,10 @@ class RelativePath:
     def __post_init__(self) -> None:
         object.__setattr__(self, "has_one_for_each", bool(self.path) and self.path[-1] is EVERY)
 
+    def needs(self, steps: int) -> int:
+        """How many steps along the value's path must have been found, of `steps`."""
+        return steps if self.has_one_for_each else self.depth
+
 
 @dataclass(frozen=True, slots=True)
 class PayloadField:
@@ -210,7 +214,7 @@ def _sample(
     value, why = _number(raw, field)
     why = judged or why
     at = None
-    if field.time is not None and len(trail) > field.time.depth:
+    if field.time is not None and len(trail) > field.time.needs(len(field.path)):
         written = _time_of(trail, field.time, times)
         at = None if type(written) is Mismatch else field.time_form.read(written, received.at)
         if at is None and not why:

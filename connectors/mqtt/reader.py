@@ -7,6 +7,7 @@ Promises
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from connectors.mqtt.notices import Notify
 from connectors.mqtt.options import MqttOptions
@@ -15,9 +16,12 @@ from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.host import HostWatch
 from connectors.mqtt.sparkplug.reader import EdgeNodes
 from connectors.mqtt.topics import Plan
+from connectors.mqtt.wording import shown
 from gateway.api.model import SampleBatch
 
 _MOST_UNMATCHED = 20
+_PER_REPORT = 10
+"""How many elements are looked at for each that may still be reported."""
 
 
 class Reader:
@@ -61,9 +65,9 @@ class Reader:
     def _rows(self, received: ReceivedMessage, fields: Sequence[PayloadField]) -> list[Row]:
         rows, elements = decoded(received, fields)
         if elements is not None:
-            for each in elements.unread():
-                self._note_unmatched(received.topic, element=each)
-            self._unmatched += elements.superseded
+            self._unmatched += elements.unread_count()
+            for each in islice(elements.unread(), self._left_to_report() * _PER_REPORT):
+                self._report_unmatched(received.topic, element=shown(each))
         if self._unseen:
             self._note_seen(received.topic, fields, rows)
         return rows
@@ -81,13 +85,16 @@ class Reader:
     def _sparkplug_rows(self, received: ReceivedMessage) -> list[Row]:
         rows = self._nodes.handle(received)
         if rows is None:
-            self._note_unmatched(received.topic)
+            self._unmatched += 1
+            self._report_unmatched(received.topic)
         return rows or []
 
-    def _note_unmatched(self, topic: str, **what: str) -> None:
-        self._unmatched += 1
+    def _left_to_report(self) -> int:
+        return _MOST_UNMATCHED - len(self._unmatched_topics)
+
+    def _report_unmatched(self, topic: str, **what: str) -> None:
         key = " ".join((topic, *what.values()))
-        if key not in self._unmatched_topics and len(self._unmatched_topics) < _MOST_UNMATCHED:
+        if key not in self._unmatched_topics and self._left_to_report() > 0:
             self._unmatched_topics.add(key)
             event = "mqtt.unmatched_element" if what else "mqtt.unmatched_topic"
             self._notify(event, topic=topic, **what)

@@ -394,7 +394,7 @@ async def test_an_element_of_a_list_is_read_by_its_key_and_never_by_its_place(
     assert {row[2:] for row in rows} == {(Quality.GOOD, NOON)}
     assert sum(batch.unmatched for batch in taken) == 1
     unmatched = [event for event in events if event["event"] == "mqtt.unmatched_element"]
-    assert [event["element"] for event in unmatched] == ["id=Ch1.Dev1.Level"]
+    assert [event["element"] for event in unmatched] == ["'id=Ch1.Dev1.Level'"]
 
 
 async def test_a_tag_that_its_topic_does_not_have_is_named_in_status_and_probe(

@@ -162,6 +162,21 @@ CASES = {
         {"t": [MS], "v": [1, 2]},
         [(None, NOW, "no time: the lists of values and times differ in length")] * 2,
     ),
+    "columns without values": (
+        {"path": "v[*]", "time_path": "t[*]", "absent": "bad"} | IN_MS,
+        {"t": [MS]},
+        [(None, NOW, "not in the message")],
+    ),
+    "no columns": (
+        {"path": "v[*]", "time_path": "t[*]"} | IN_MS,
+        {"t": [MS], "v": "none"},
+        [(None, NOW, "text: 'none', not a list")],
+    ),
+    "columns in bytes": (
+        {"path": "v[*]", "time_path": "t[*]"} | IN_MS,
+        "offline",
+        [(None, NOW, "text: 'offline', not an object with `v`")],
+    ),
     "columns of series": (
         {"path": "series[id=b].v[*]", "time_path": "t[*]"} | IN_MS,
         {"series": [{"id": "a", "t": [], "v": []}, {"id": "b", "t": [MS], "v": [3]}]},
@@ -359,7 +374,7 @@ def test_elements_that_no_tag_reads_are_counted_and_named_once():
     body = json.dumps(kepware(element(), TEMP, {"v": 1}, 7)).encode()
     message = ReceivedMessage(NOW, "t", body, len(body), False)
     assert [mine.batch([message]).unmatched for _ in range(2)] == [3, 3]
-    assert [fields["element"] for event, fields in events] == ["id=Ch1.Dev1.Temp", "no id"]
+    assert [fields["element"] for event, fields in events] == ["'id=Ch1.Dev1.Temp'", "'no id'"]
     assert {event for event, _ in events} == {"mqtt.unmatched_element"}
 
 

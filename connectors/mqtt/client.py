@@ -235,7 +235,7 @@ async def _connect(client: "aiomqtt.Client", options: MqttOptions) -> None:
         # The library would look the name up in a thread, without an end or an error of its own.
         await asyncio.get_running_loop().getaddrinfo(options.host, options.resolved_port)
     except OSError as error:
-        raise SourceLost(f"{where}: {error}") from error
+        raise not_connected(str(error), options) from error
     _fail_on_early_close(client)
     entering = asyncio.ensure_future(client.__aenter__())
     try:

@@ -100,20 +100,23 @@ class OpcUaTag(TagOptions):
 
     @field_validator("node")
     @classmethod
-    def _is_node(cls, node: str) -> str:
-        parse_node(node)
+    def _is_node(cls, node: str | None) -> str | None:
+        if node is not None:
+            parse_node(node)
         return node
 
     @field_validator("path")
     @classmethod
-    def _is_path(cls, path: str) -> str:
-        parse_path(path)
+    def _is_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            parse_path(path)
         return path
 
     @field_validator("member")
     @classmethod
-    def _is_member(cls, member: str) -> str:
-        parse_member(member)
+    def _is_member(cls, member: str | None) -> str | None:
+        if member is not None:
+            parse_member(member)
         return member
 
     @model_validator(mode="after")

@@ -50,14 +50,14 @@ MANY = 60
 
 def show_status(facts: Facts, *, every: bool = False) -> None:
     """Prints the whole status; with `every`, all tags and sources however many."""
-    console = Console()
+    console = Console(markup=False)
     for part in _parts(facts, every=every):
         console.print(part)
 
 
 def draw_status(facts: Facts, path: Path) -> None:
     """Writes the whole status as an SVG picture."""
-    console = Console(record=True, width=118, file=StringIO())
+    console = Console(markup=False, record=True, width=118, file=StringIO())
     console.print(Group(*_parts(facts)))
     picture = console.export_svg(title=f"andon status {facts['line']}")
     # The picture must not load fonts from the internet.

@@ -36,14 +36,10 @@ def numbered(text: str) -> Numbered | None:
 
 
 def address_hint(given: object) -> str:
-    """What would be right instead of something that is not an address; never empty."""
+    """What would be right instead of something that is not an address; empty if that is unknown."""
     text = str(given).strip()
-    if hint := _hint(text):
-        return hint
-    return "an address is a number from 0 to 65535, counted from 0 as on the wire"
-
-
-def _hint(text: str) -> str:
+    if text.isdigit() and len(text) <= 5 and int(text) <= 65535:
+        return ""
     hints = (_of_bit, _of_number, _of_range, _of_hexadecimal, _of_plc_memory, _of_letters)
     return next((hint for find in hints if (hint := find(text))), "")
 

@@ -30,18 +30,14 @@ Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 def _address(given: Any) -> Any:
     """An address as it is, or as hexadecimal text; ValueError with what would be right."""
-    if isinstance(given, str):
-        if re.fullmatch(r"0x[0-9a-f]{1,4}", given.strip(), re.IGNORECASE):
-            return int(given, 16)
-        if not re.fullmatch(r"\s*\d{1,5}\s*", given) or int(given) > 65535:
-            raise ValueError(_not_an_address(given))
-    elif isinstance(given, float) or (type(given) is int and given > 65535):
-        raise ValueError(_not_an_address(given))
+    if isinstance(given, str) and re.fullmatch(r"0x[0-9a-f]{1,4}", given.strip(), re.IGNORECASE):
+        return int(given, 16)
+    if isinstance(given, bool) or (isinstance(given, int) and 0 <= given <= 65535):
+        return given
+    hint = address_hint(given)
+    if hint:
+        raise ValueError(f"must be 0 to 65535, not {given}: {hint}")
     return given
-
-
-def _not_an_address(given: object) -> str:
-    return f"must be 0 to 65535, not {given}: {address_hint(given)}"
 
 
 def _data_type(given: Any) -> Any:

@@ -115,3 +115,15 @@ def test_with_the_wall_clock_slots_are_in_the_middle_of_the_grids_cells(wall):
     schedule.done(first, start)
     assert 0 < schedule.next_due - start <= period
     assert (wall + schedule.next_due - start) % period == period // 2
+
+
+def test_what_an_earlier_session_left_waiting_is_served_first_and_only_once():
+    fast, slow, other = requests(100, 5000, 5000)
+    log = served(Schedule([fast, slow, other], 1000, first=[other, slow]), until=1300, cost=10)
+    assert [request for _, request, _ in log] == [other, slow, fast, fast, fast]
+
+
+def test_a_request_that_is_no_longer_read_does_not_hold_up_the_others():
+    fast, slow, gone = requests(100, 5000, 300)
+    log = served(Schedule([fast, slow], 1000, first=[gone, slow]), until=1100, cost=10)
+    assert {request for _, request, _ in log} == {fast, slow}

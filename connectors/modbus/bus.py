@@ -162,7 +162,8 @@ class Bus:
         closings = self.peer.closings
         closings.closed(at, is_instead=is_instead)
         self.peer.diagnostics.note("closing", closings.text)
-        if not closings.text and at - self._logged_at > _LOG_EVERY:
+        is_news = closings.has_answers and not closings.text
+        if is_news and at - self._logged_at > _LOG_EVERY:
             self._logged_at = at
             log.info("modbus.connection_closed_by_peer", bus=self.options.where)
 

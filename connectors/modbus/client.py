@@ -213,6 +213,7 @@ class ModbusReadOnlyClient:
             self._peer.transactions.append(self._client.ctx.request_transaction_id)
             self._free_at = time.monotonic_ns() + self._options.min_pause
         response.sent = sent
+        self._peer.wrong_number = ""
         if frames.borne:
             self._note_borne(frames)
         return response
@@ -225,6 +226,9 @@ class ModbusReadOnlyClient:
 
     def _no_response(self, unit: int) -> str:
         why, option = self._frames.why, self._frames.option
+        if option == "transaction_id":
+            # Our own number is another one each time: what is said stays the same until it changes.
+            why = self._peer.wrong_number = self._peer.wrong_number or why
         if not why:
             return f"no response from unit {unit} within {self._timeout}"
         return (

@@ -26,6 +26,8 @@ class Peer:
         self.closings = Closings()
         self.transactions: deque[int] = deque(maxlen=_EARLIER)
         """The numbers of the last requests."""
+        self.wrong_number = ""
+        """What was said of a wrong transaction number since the last response."""
         self._numbers: deque[int] = deque(maxlen=_EARLIER)
 
     def note_number(self, number: int) -> None:

@@ -105,9 +105,10 @@ class ModbusSession:
         unit, parking = slot.request.unit, self._parking
         is_parked_now = parking.failed(unit, time.monotonic_ns(), slot.deadline)
         self._silent[unit] = silent.reason
-        self._note(slot.request, str(silent))
         if parking.are_all_silent:
+            # The gateway logs it once, as the reason for which the source is lost.
             raise silent
+        self._note(slot.request, str(silent))
         if is_parked_now:
             retry = format_duration(self._options.park_for)
             log.warning("modbus.unit_parked", source=self._name, unit=unit, retry_every=retry)

@@ -166,7 +166,7 @@ class _Candidate:
         size = 6 + self.length
         why = f"transaction number {self.transaction} instead of {self.wanted}"
         if self.transaction in self.earlier:
-            return ParsedFrames(size, why=f"{why}: the answer to an earlier request")
+            return ParsedFrames(size, why="the answer to an earlier request came")
         if not self.tolerance.bears("transaction_id"):
             return ParsedFrames(size, why=why, option="transaction_id")
         pdu = self.rest[7:size]

@@ -65,12 +65,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", LOST)
-async def test_a_response_to_another_request_ends_the_session(faulty, connector, fault):
+async def test_a_response_to_another_request_ends_the_session(faulty, connector, events, fault):
     faulty.fault, why = LOST[fault]
     async with connector(faulty.port, TAGS, timeout="300ms").open() as batches:
         with pytest.raises(SourceLost, match=why):
             await anext(batches)
     assert len(faulty.requests) == 1
+    assert events == []  # the gateway logs why the source is lost, once
 
 
 @pytest.mark.parametrize("fault", BAD)

@@ -304,3 +304,12 @@ async def test_stray_bytes_that_come_late_cost_no_request(connector):
                 batch = await anext(batches)
                 assert batch.value[0] == RIGHT[int(batch.tag[0])]
         assert {asked.function for asked in device.asked} == {3}
+
+
+async def test_a_wrong_number_is_said_in_the_same_words_each_time(connector):
+    """What is said is logged when it changes, and our own number is another one each time."""
+    async with odd_device(lambda a: [a.tcp(transaction=0)]) as device:
+        reader = connector(device.port, TAGS, timeout="100ms")
+        said = {await what_is_said(reader) for _ in range(4)}
+    assert len(said) == 1
+    assert len({asked.transaction for asked in device.asked}) == 4

@@ -15,6 +15,7 @@ from connectors.discover.opcua_details import HAS_PROPERTY, DataTypes, described
 from connectors.discover.opcua_variables import FoundVariable, ProposedTag, proposals
 from connectors.opcua.certificates import encoded, fingerprint, first_in
 from connectors.opcua.client import OpcUaReadOnlyClient, connected
+from connectors.opcua.diagnosis import Diagnosis
 from connectors.opcua.endpoints import endpoints_of, offered
 from connectors.opcua.items import Reference, Target
 from connectors.opcua.nodes import STANDARD
@@ -161,7 +162,10 @@ def _is_standard(node: str) -> bool:
 
 async def fetch_certificate(options: OpcUaOptions, path: Path) -> str:
     """Stores the server's certificate in a new file; returns its description. Raises AndonError."""
-    endpoints = await endpoints_of(options)
+    try:
+        endpoints = await endpoints_of(options)
+    except SourceLost as lost:
+        raise await Diagnosis(options, Places(Path(), Path())).explained(lost) from lost
     shown = next((each.ServerCertificate for each in endpoints if each.ServerCertificate), None)
     try:
         if shown is None:

@@ -20,6 +20,7 @@ from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from connectors.opcua.trust import described
 from gateway.api.contracts import AndonError, ConfigError, Places, SourceLost
 from gateway.api.model import SECOND
+from gateway.api.options import format_duration
 
 USER_REFUSED = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
 _SENTENCES = {
@@ -85,6 +86,8 @@ class Diagnosis:
         url, seconds = urlsplit(self.options.url_with_port), self.options.timeout / SECOND
         host, port = str(url.hostname), int(url.port or 0)
         why = await why_not_opcua(host, port, self.options.url_with_port, seconds)
+        if why and isinstance(cause, TimeoutError):
+            return f"no response within {format_duration(self.options.timeout)}: {why}"
         if why:
             return why
         try:

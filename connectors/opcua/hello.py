@@ -22,17 +22,19 @@ _OTHERS = (
     (b"HELF", "a device that sends back what it gets"),
 )
 _USUAL = 4840
+_MOST_S = 2.0
+"""The wait for an answer; the connection that failed has waited before."""
 
 
 async def why_not_opcua(host: str, port: int, url: str, seconds: float) -> str:
     """What is wrong with the port, in words; empty if it speaks OPC UA."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(min(seconds, _MOST_S)):
             answer = await _greet(host, port, url)
     except TimeoutError:
         return (
             "the port accepts a connection and does not answer in OPC UA: is the server stopped, "
-            f"or {port} the wrong port? {_USUAL} is usual"
+            f"or {port} the wrong port? {_USUAL} is the usual one"
         )
     except OSError:
         return ""

@@ -148,3 +148,19 @@ async def test_wrong_access_options_have_a_readable_error(words, why):
     assert done.exit_code == 1
     assert why in done.output
     assert "secret" not in done.output.replace("a secret must not", "")
+
+
+@pytest.mark.parametrize("words", [[], ["--fetch-certificate", "plc.der"]])
+async def test_a_port_of_another_protocol_is_named(words):
+    async def serve(reader, writer):
+        await reader.read(1024)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    port = free_port()
+    async with await asyncio.start_server(serve, "127.0.0.1", port):
+        done = await run(f"opc.tcp://127.0.0.1:{port}", *words, "--timeout", 2)
+
+    assert done.exit_code == 1
+    assert f"an HTTP server answers on port {port}, not an OPC UA server" in done.output

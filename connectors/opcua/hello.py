@@ -22,7 +22,7 @@ _OTHERS = (
     (b"HELF", "a device that sends back what it gets"),
 )
 _USUAL = 4840
-_MOST_S = 2.0
+_MOST_S = 5.0
 """The wait for an answer; the connection that failed has waited before."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import socket
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import pytest
 from asyncua import ua
@@ -28,7 +28,8 @@ CODE_NAMES = re.compile(r"[A-Za-z]+(Error|Exception)\b|asyncua|Traceback|<.*>|No
 
 
 def source(folder, port, **options):
-    said = {"type": "opcua", "url": f"opc.tcp://127.0.0.1:{port}", "timeout": "5s", "tags": TAGS}
+    said = {"type": "opcua", "url": f"opc.tcp://127.0.0.1:{port}", "timeout": "20s"}
+    said["tags"] = TAGS
     if "security" not in options:
         said["insecure"] = True
     parsed = OpcUaOptions.model_validate({**said, **options})
@@ -56,14 +57,35 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@asynccontextmanager
-async def press(folder, **options):
-    """A node-opcua server, whose certificate is in server.der."""
-    with node_server(folder, "opcua_server.js", json.dumps(options)) as running:
-        shown = await endpoints_of(source(folder, running.port).options)
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """A node-opcua server with these options; those of earlier tests go on."""
+    running = {}
+    with ExitStack() as stack:
+
+        def started(options):
+            key = json.dumps(options)
+            if key not in running:
+                folder = tmp_path_factory.mktemp("press")
+                server = node_server(folder, "opcua_server.js", key)
+                running[key] = stack.enter_context(server)
+            return running[key]
+
+        yield started
+
+
+@pytest.fixture
+def press(servers, folder):
+    """Such a server's port; its certificate is in server.der."""
+
+    async def started(options):
+        port = servers(options).port
+        shown = await endpoints_of(source(folder, port).options)
         certificate = next(each.ServerCertificate for each in shown)
         (folder / "server.der").write_bytes(encoded(first_in(certificate)))
-        yield running
+        return port
+
+    return started
 
 
 @pytest.mark.parametrize(
@@ -117,22 +139,20 @@ async def press(folder, **options):
         ),
     ],
 )
-async def test_a_refusal_of_node_opcua_is_one_sentence(folder, server, options, sentence):
-    async with press(folder, **server) as running:
-        said = await refusal(source(folder, running.port, **options))
+async def test_a_refusal_of_node_opcua_is_one_sentence(folder, press, server, options, sentence):
+    port = await press(server)
+    said = await refusal(source(folder, port, **options))
     assert sentence in said
-    assert said.startswith(f"127.0.0.1:{running.port}: ")
+    assert said.startswith(f"127.0.0.1:{port}: ")
     assert "right" not in said.replace("the right port", "")
     assert "wrong" not in said
 
 
-async def test_node_opcua_without_a_free_session_is_one_sentence(folder):
-    async with (
-        press(folder, max_sessions=1) as running,
-        source(folder, running.port).open() as batches,
-    ):
+async def test_node_opcua_without_a_free_session_is_one_sentence(folder, press):
+    port = await press({"max_sessions": 1})
+    async with source(folder, port).open() as batches:
         await anext(batches)
-        said = await refusal(source(folder, running.port))
+        said = await refusal(source(folder, port))
     assert "the server has no free session: close another client" in said
 
 
@@ -156,11 +176,9 @@ async def test_node_opcua_without_a_free_session_is_one_sentence(folder):
         ({"hostname": "plc-7.invalid"}, {}),
     ],
 )
-async def test_node_opcua_is_read_with_certificates_and_users(folder, server, options):
-    async with (
-        press(folder, **server) as running,
-        source(folder, running.port, **options).open() as batches,
-    ):
+async def test_node_opcua_is_read_with_certificates_and_users(folder, press, server, options):
+    port = await press(server)
+    async with source(folder, port, **options).open() as batches:
         batch = await anext(batches)
     assert batch.quality.tolist() == [0]
 

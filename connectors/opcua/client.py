@@ -184,7 +184,11 @@ class OpcUaReadOnlyClient(OpcUaConnection):
             values: list[Any] = await self._client.uaclient.read(self._to_read(part))
             return values
 
-        return await self._in_parts("read", targets, read)
+        def too_large(lost: SourceLost) -> Any:
+            code = getattr(lost.__cause__, "code", self._ua.StatusCodes.BadResponseTooLarge)
+            return self._ua.DataValue(StatusCode=self._ua.StatusCode(code))
+
+        return await self._in_parts("read", targets, read, too_large)
 
     async def publish(self, taken: Sequence[tuple[int, int]]) -> Any:
         """Waits for the next publish response; `taken` holds the subscription and number of each
@@ -217,18 +221,28 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         kind: str,
         entries: Sequence[Entry],
         send: Callable[[Sequence[Entry]], Awaitable[list[Any]]],
+        too_large: Callable[[SourceLost], Any] | None = None,
     ) -> list[Any]:
-        """The results for all entries, requested in parts within the server's limits."""
+        """The results for all entries, requested in parts within the server's limits.
+
+        `too_large` makes the result of an entry that is too large alone; without it, it is lost.
+        """
         results: list[Any] = []
+        most = self._most[kind]
         while len(results) < len(entries):
             part = entries[len(results) : len(results) + self._most[kind]]
             try:
                 with self._translating():
                     received = await send(part)
             except SourceLost as lost:
-                if not is_too_much(lost) or len(part) == 1:
+                if not is_too_much(lost) or (len(part) == 1 and too_large is None):
                     raise
-                self._most[kind] = len(part) // 2
+                if len(part) == 1 and too_large is not None:
+                    results.append(too_large(lost))
+                    # The others are not to blame for the smaller parts.
+                    self._most[kind] = most
+                else:
+                    self._most[kind] = len(part) // 2
                 continue
             self.responded_at = time.monotonic()
             if len(received) != len(part):

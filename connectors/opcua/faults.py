@@ -17,7 +17,7 @@ from gateway.api.options import format_duration
 _LOCKED_OUT_S = 30.0
 """Wait after a refused login: many servers lock a user after too many attempts."""
 _REFUSALS = ("BadIdentityToken", "BadUserAccessDenied", "BadUserSignature")
-_TOO_MUCH = (
+TOO_MUCH = (
     "BadTooManyOperations",
     "BadRequestTooLarge",
     "BadResponseTooLarge",
@@ -71,7 +71,7 @@ def _of_network(error: OSError, where: str, timeout: Nanos) -> str:
 
 def is_too_much(lost: SourceLost) -> bool:
     """True if the server refused a request because of its size."""
-    return type(lost.__cause__).__name__ in _TOO_MUCH
+    return type(lost.__cause__).__name__ in TOO_MUCH
 
 
 def quieten_asyncua() -> None:

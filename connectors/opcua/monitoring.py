@@ -13,15 +13,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from connectors.opcua.client import OpcUaReadOnlyClient
+from connectors.opcua.columns import is_good
 from connectors.opcua.connection import value_in
 from connectors.opcua.diagnostics import Diagnostics
+from connectors.opcua.faults import TOO_MUCH
 from connectors.opcua.items import MonitorRequest, MonitorResult, Target
 from connectors.opcua.options import OpcUaOptions
 from connectors.opcua.places import find_places
 from connectors.opcua.publishing import Subscription
 from connectors.opcua.selection import Unusable
+from connectors.opcua.statuses import name_of
 from connectors.opcua.structure_types import load
 from connectors.opcua.structures import Structures
 from gateway.api.contracts import SourceLost
@@ -135,7 +139,8 @@ class Monitoring:
         parts = [index for index in tags if self._tags[index].selection.steps]
         whole = {index: target for index in parts if (target := self.targets[index])}
         nodes = list(dict.fromkeys(whole.values()))
-        values = dict(zip(nodes, map(value_in, await client.read(nodes)), strict=True))
+        data = dict(zip(nodes, await client.read(nodes), strict=True))
+        values = {target: value_in(each) for target, each in data.items()}
         for index, target in whole.items():
             with suppress(Unusable):
                 self._tags[index].selection.number(values[target], self._structures.opened)
@@ -145,8 +150,7 @@ class Monitoring:
             for index, target in whole.items()
             if uses[target] == 1
             and len(self._tags[index].index or ()) == 1
-            and isinstance(values[target], list)
-            and len(values[target]) > LEAST_ARRAY
+            and _is_long(data[target], values[target])
         ]
         ranged = {
             index: Target(whole[index].node, str(self._tags[index].selection.steps[0]))
@@ -228,6 +232,13 @@ class Monitoring:
             text = "; ".join([*flaws, *([_UNDAMPED] if item.tag in undamped else ())])
             texts |= dict.fromkeys(tags, text)
         self._diagnostics.note(texts)
+
+
+def _is_long(data: Any, value: Any) -> bool:
+    """True for a value of which one element should be sent alone, or for which it must be."""
+    if isinstance(value, list):
+        return len(value) > LEAST_ARRAY
+    return not is_good(data) and name_of(data.StatusCode) in TOO_MUCH
 
 
 def _flaws(item: MonitorRequest, granted: MonitorResult, subscription: Subscription) -> list[str]:

@@ -5,6 +5,7 @@ import math
 
 import pytest
 from asyncua import ua
+from asyncua.server.address_space import AttributeService
 from opcua_plant import URI, connector
 from patience import PATIENCE
 
@@ -175,3 +176,26 @@ async def test_a_status_is_said_in_words(plant, status, words):
     async with connector(plant, "flow").open() as batches:
         last = await Watch(batches).until(lambda last: last)
     assert last[0][2].startswith(words)
+
+
+async def test_a_value_that_is_too_large_for_a_response_is_bad_and_its_neighbour_is_not(
+    plant, monkeypatch
+):
+    await plant.add("huge", [float(number) for number in range(100)])
+    read = AttributeService.read
+
+    def limited(self, params):
+        if any(each.NodeId.Identifier == "huge" for each in params.NodesToRead):
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadResponseTooLarge)
+        return read(self, params)
+
+    monkeypatch.setattr(AttributeService, "read", limited)
+    tags = {
+        "it": {"node": f"{NODE}huge", "index": 42, "period": "200ms", "mode": "poll"},
+        "flow": {"node": f"{NODE}flow", "period": "200ms"},
+    }
+    async with connector(plant, tags=tags).open() as batches:
+        last = await Watch(batches).until(lambda last: len(last) == 2)
+    assert last[0][1] == Quality.BAD
+    assert last[0][2].startswith("BadResponseTooLarge: the response message size exceeds limits")
+    assert last[1] == (1.5, Quality.GOOD, "")

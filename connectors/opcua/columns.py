@@ -6,7 +6,7 @@ Promises
 - Every sample that is not good has its reason. An uncertain one is good if the line file says so,
   and has its reason nevertheless.
 - An implausible time (none, before 2000, after 2100) is replaced by the next best: source, server,
-  arrival.
+  arrival. Where the source gave one, that is said.
 - The server's overflow bit (samples were lost in its queue) is counted.
 """
 
@@ -29,6 +29,7 @@ PUBLISH_BYTES, NOTIFICATION_BYTES = 102, 34
 READ_BYTES, VALUE_BYTES = 60, 30
 
 _EARLIEST, _LATEST = 946_684_800.0, 4_102_444_800.0
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _OVERFLOW_MASK, _OVERFLOW = 0x0C80, 0x0480
 _NUMBERS = frozenset((float, int, bool))
 _UNKNOWN = "BadNodeIdUnknown"
@@ -56,8 +57,8 @@ class ValueRule:
 class OpcUaColumns:
     """Decodes for tags with these rules; `clock` selects the time of a change.
 
-    `accepted` holds the status of each tag whose last value was uncertain and good enough, `ranged`
-    the tags of which the server sends the element alone.
+    `accepted` says of each tag whose last value was used despite its status or its time why that is
+    not right, `ranged` has the tags of which the server sends the element alone.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class OpcUaColumns:
         bad = (quality == Quality.BAD) | ~np.isfinite(value)
         value[bad], quality[bad] = np.nan, Quality.BAD
         reasons = self._reasons(tag, data, quality, faults)
+        self._note_times(tag, data, quality)
         lost = int(np.count_nonzero((status & _OVERFLOW_MASK) == _OVERFLOW))
         return SampleBatch(tag, at, value, quality, size, lost, reasons=reasons)
 
@@ -158,10 +160,22 @@ class OpcUaColumns:
             why = faults.get(row) or in_words(status)
             if quality[row] == Quality.UNCERTAIN and name_of(status) in rule.good_enough:
                 quality[row] = Quality.GOOD
-                self.accepted[index] = why
+                self.accepted[index] = f"{why}; used, it is good enough"
                 continue
             reasons[index] = why + (rule.hint if why.startswith(_UNKNOWN) else "")
         return reasons
+
+    def _note_times(self, tag: Indices, data: Sequence[Any], quality: Qualities) -> None:
+        """Note of which tags the source's time is not used, because it cannot be."""
+        if self._clock in ("server", "receive"):
+            return
+        for row, each in enumerate(data):
+            moment = each.SourceTimestamp
+            if moment is None or _FIRST_YEAR <= moment.year < _LAST_YEAR:
+                continue
+            if quality[row] == Quality.GOOD:
+                why = f"its source time is of {moment.year}; the server's or ours is used"
+                self.accepted.setdefault(int(tag[row]), why)
 
 
 def bad_batch(tag: Indices, at: Nanos, reasons: Mapping[int, str]) -> SampleBatch:
@@ -190,7 +204,7 @@ def seconds(moment: Any) -> float:
     if moment is None:
         return np.nan
     since: float = moment.timestamp()
-    return since if _EARLIEST < since < _LATEST else np.nan
+    return since if _EARLIEST <= since < _LATEST else np.nan
 
 
 def _times(data: Sequence[Any], arrived: Nanos, clock: Clock) -> Times:

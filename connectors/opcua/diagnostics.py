@@ -39,7 +39,7 @@ class Diagnostics:
             self._show()
 
     def note_accepted(self, tags: Iterable[int], accepted: Mapping[int, str]) -> None:
-        """Updates which of these tags have a value that is uncertain and used nevertheless.
+        """Updates which of these tags have a value that is used though not all of it is right.
 
         Logged once for each tag and status: some servers change it with every value.
         """
@@ -48,7 +48,7 @@ class Diagnostics:
         before = dict(self._accepted)
         for tag in tags:
             if tag in accepted:
-                self._accepted[tag] = f"{accepted[tag]}; used, it is good enough"
+                self._accepted[tag] = accepted[tag]
             else:
                 self._accepted.pop(tag, None)
         if self._accepted == before:

@@ -112,6 +112,40 @@ def test_an_implausible_time_is_replaced_by_the_next_best(wrong):
 
 
 @pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            datetime(1970, 1, 1, tzinfo=UTC),
+            "its source time is of 1970; the server's or ours is used",
+        ),
+        (
+            datetime(1999, 12, 31, tzinfo=UTC),
+            "its source time is of 1999; the server's or ours is used",
+        ),
+        (NEVER, "its source time is of 1601; the server's or ours is used"),
+        (ENDLESS, "its source time is of 9999; the server's or ours is used"),
+        (None, None),
+        (datetime(2000, 1, 1, tzinfo=UTC), None),
+        (MOMENT, None),
+    ],
+)
+def test_a_source_time_that_is_not_used_is_said_until_there_is_one_again(source, said):
+    columns = OpcUaColumns([ValueRule()], "source")
+    columns.changes(
+        [ua.MonitoredItemNotification(0, data(1.0, source=source, server=MOMENT))], ARRIVED
+    )
+    assert columns.accepted.get(0) == said
+    columns.changes([ua.MonitoredItemNotification(0, data(1.0))], ARRIVED)
+    assert columns.accepted == {}
+
+
+def test_a_clock_that_stopped_at_the_start_of_2000_is_not_replaced():
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    (at,) = changes(data(1.0, source=start, server=MOMENT)).at.tolist()
+    assert at == 946_684_800 * SECOND
+
+
+@pytest.mark.parametrize(
     ("clock", "at"),
     [("source", MOMENT_NS), ("server", MOMENT_NS + SECOND), ("receive", ARRIVED)],
 )

@@ -3,6 +3,7 @@
 Promises
 - A task that fails unexpectedly is logged with its traceback, counted and restarted after a
   back-off; the other tasks run on.
+- A failure that repeats is logged at its 1st, 2nd, 4th, 8th … time, without the traceback.
 - `Fatal` goes through: the process ends and systemd restarts it. There is no third policy.
 """
 
@@ -27,6 +28,7 @@ async def supervise(
 ) -> None:
     """Keep `run` running; it is expected never to return."""
     backoff = Backoff(first=0.5, cap=5.0)
+    last, times = "", 0
     while True:
         started = time.monotonic()
         try:
@@ -34,11 +36,18 @@ async def supervise(
         except Fatal:
             raise
         except Exception as error:
-            log.exception("task.failed", task=name, error_type=type(error).__name__)
+            times = times + 1 if repr(error) == last else 1
+            last = repr(error)
+            facts = {"task": name, "error_type": type(error).__name__}
+            if times == 1:
+                log.exception("task.failed", **facts)
+            elif times & (times - 1) == 0:
+                log.error("task.failed", **facts, why=str(error), times=times)
         else:
             log.error("task.ended", task=name)
         on_failure()
         if time.monotonic() - started > HEALTHY_S:
             backoff.reset()
+            last = ""
         heed_cancellation()
         await asyncio.sleep(backoff.next())

@@ -3,12 +3,14 @@
 Promises
 - Redirects are not followed, cookies and proxies of the environment are ignored.
 - No secret appears in a message.
+- Of a reply no more than 64 KiB are read, after decompression; the rest stays unread.
 - Files and secrets are read when the client is made, so a renewed one is used after `close`.
 
 The library's own writer knows /api/v2/write alone and hides the reply, so its client is asked for
 the path of the version.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +20,11 @@ from gateway.api.event_loop import NameNotResolved
 from gateway.api.model import SECOND
 from gateway.api.options import Secret
 from gateway.sinks.influx_options import InfluxOptions
-from gateway.sinks.influx_responses import WriteResponse, classify, mask
+from gateway.sinks.influx_responses import WriteResponse, classify, mask, shortened
 from gateway.sinks.tls import client_context, is_refusal
+
+MOST_READ = 64 * 1024
+"""Bytes of a reply: several hundred times what a server needs to name a wrong point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class InfluxHttp:
         except aiohttp.ClientConnectorCertificateError as error:
             raise SinkUnavailable(f"{error.certificate_error}", needs_human=True) from error
         except aiohttp.ClientHttpProxyError as error:
-            message = f"the proxy: {error.status} {error.message}"
+            message = shortened(f"the proxy: {error.status} {error.message}")
             return WriteResponse(classify(error.status), message)
         except aiohttp.InvalidURL as error:
             raise SinkUnavailable(f"not a URL: {options.url}", needs_human=True) from error
@@ -60,8 +65,14 @@ class InfluxHttp:
             raise SinkUnavailable(f"no answer within {options.timeout / SECOND:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             unresolved = _unresolved(error)
-            message = self.masked(str(unresolved or f"{type(error).__name__}: {error}"))
+            message = shortened(self.masked(str(unresolved or f"{type(error).__name__}: {error}")))
             raise SinkUnavailable(message, needs_human=is_refusal(error)) from error
+        except SinkUnavailable:
+            raise
+        except Exception as error:
+            # What else a library makes of a reply that is none: the server's fault, not a bug here.
+            message = shortened(self.masked(f"{type(error).__name__}: {error}"))
+            raise SinkUnavailable(f"its reply cannot be read, {message}") from error
 
     async def _post(self, body: bytes) -> Reply:
         import aiohttp
@@ -109,7 +120,10 @@ class InfluxHttp:
             ssl_context=client_context(options, self._places),
             proxy=self._proxy(),
             allow_redirects=False,
-            client_session_kwargs={"cookie_jar": aiohttp.DummyCookieJar()},
+            client_session_kwargs={
+                "cookie_jar": aiohttp.DummyCookieJar(),
+                "response_class": _bounded_response(),
+            },
         )
         if options.gzip:
             # The library would compress in the event loop, and hide the number of bytes sent.
@@ -140,6 +154,31 @@ class InfluxHttp:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+@functools.cache
+def _bounded_response() -> Any:
+    """The library's kind of response, whose body is cut after `MOST_READ` bytes."""
+    import aiohttp
+
+    class BoundedResponse(aiohttp.ClientResponse):
+        async def read(self) -> bytes:
+            body = bytearray()
+            try:
+                async for chunk in self.content.iter_any():
+                    body += chunk[: MOST_READ - len(body)]
+                    if len(body) >= MOST_READ:
+                        break
+                else:
+                    return bytes(body)
+            except BaseException:
+                self.close()
+                raise
+            # What is left is not read, so the connection cannot serve another request.
+            self.close()
+            return bytes(body)
+
+    return BoundedResponse
 
 
 def header_value(secret: Secret | None) -> str:

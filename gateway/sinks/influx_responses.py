@@ -17,6 +17,7 @@ has queued the points: it reports later errors only in its bucket `_monitoring`.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from gateway.api.wording import kind_of
 from gateway.sinks.influx_options import InfluxOptions
 
 _LONGEST = 300
+"""Characters of a server's words that are shown."""
 _DROPPED = re.compile(r"\bdropped[= ](\d+)")
 _BEYOND_RETENTION = re.compile(r"(?:beyond|outside) retention policy")
 _EMPTY = re.compile(r"\bempty\b|\bno (?:points|lines|data|input)\b|requires points")
@@ -95,7 +97,7 @@ def hint(status: int, message: str, headers: Mapping[str, str], options: InfluxO
     if 200 <= status < 300:
         return ": not a response of InfluxDB, nothing was stored; check the url"
     if 300 <= status < 400:
-        return f"; it is now at {headers.get('Location')}; check the url"
+        return f"; it is now at {shortened(str(headers.get('Location')))}; check the url"
     if options.version == 2 and not options.org and status in (400, 404) and "org" in message:
         return "; InfluxDB 2 needs `org`"
     if (
@@ -123,11 +125,13 @@ def retry_after(header: str | None, now: float) -> float:
         return 0.0
     try:
         return max(0.0, float(int(header)))
+    except OverflowError:
+        return math.inf  # too large for a number: as long as is ever waited
     except ValueError:
         pass
     try:
         return max(0.0, parsedate_to_datetime(header).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
@@ -136,9 +140,14 @@ def describe(
 ) -> str:
     """A response as readable text: short, without line breaks, and with secrets masked."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
-    message = " ".join((_message(text) or text).split())
+    message = _message(text) or text
     full = f"{status} {reason or ''}".rstrip() + (f": {message}" if message else "")
-    return mask(full, secrets)[:_LONGEST]
+    return shortened(mask(full, secrets))
+
+
+def shortened(text: str) -> str:
+    """The text in one line of at most 300 characters."""
+    return " ".join(text[: 4 * _LONGEST].split())[:_LONGEST]
 
 
 def mask(text: str, secrets: Sequence[str]) -> str:
@@ -170,7 +179,7 @@ def _message(text: str) -> str:
 def _content(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -124,3 +124,15 @@ async def test_a_task_that_ends_by_itself_is_a_failure_too(monkeypatch, waits):
     assert failures == 2
     assert logs == [{"event": "task.ended", "log_level": "error", "task": "work"}] * 2
     assert waits == [0.5, 1.0]
+
+
+async def test_a_failure_that_repeats_is_logged_ever_less_often(monkeypatch, waits):
+    failures, logs = await supervised(monkeypatch, [0] * 20)
+    assert failures == 20
+    assert [entry.get("times", 1) for entry in logs] == [1, 2, 4, 8, 16]
+    assert ["exc_info" in entry for entry in logs] == [True, False, False, False, False]
+
+
+async def test_a_failure_after_a_healthy_run_is_new(monkeypatch, waits):
+    _, logs = await supervised(monkeypatch, [0, 0, 31, 0])
+    assert [entry.get("times", 1) for entry in logs] == [1, 2, 1]

@@ -30,6 +30,7 @@ from gateway.api.model import (
     WindowSpec,
 )
 from gateway.api.options import AlarmOptions, Duration, format_duration
+from gateway.api.wording import listed
 
 MIN_SEEN = 0.8
 """Share of rows in which each of the gate's tags must be observed; the newest row must be."""
@@ -168,7 +169,7 @@ class Gate:
             idle = f"not running ({self._describe(state.broken[row])} is false)"
         elif state.missing[row].any():
             unknown = [self._conditions[n].tag for n in np.flatnonzero(state.missing[row])]
-            blind = f"no data for {', '.join(dict.fromkeys(unknown))}, which `when` needs"
+            blind = f"no data for {listed([*dict.fromkeys(unknown)])}, which `when` needs"
         else:
             held, wanted = (
                 f"{rows * self.spec.period / SECOND:g} s" for rows in (state.held[row], self._rows)

@@ -19,6 +19,7 @@ from detectors.runtime.known_tags import known_tags
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Alarm, Floats, Nanos, Score, Severity, Tag, Window, WindowSpec
 from gateway.api.options import Duration, Name, PositiveDuration, Strict, format_duration
+from gateway.api.wording import listed
 
 LONGEST = 20_000
 """Most rows of a window; a longer flat line needs a coarser grid."""
@@ -156,7 +157,7 @@ class LimitsDetector:
             coverage=float(observed[-1].mean()),
             expected=np.clip(last, self._low, self._high),
             actual=last,
-            blind="" if any_seen else f"no data for {', '.join(self._names)}",
+            blind="" if any_seen else f"no data for {listed(self._names)}",
         )
 
     def _flat_seconds(self, values: Floats) -> Floats:

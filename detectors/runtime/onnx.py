@@ -25,6 +25,7 @@ from detectors.runtime.tag_mapping import TagMapping
 from gateway.api.conditions import When
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
+from gateway.api.wording import listed
 
 HYSTERESIS = 0.1
 _HOUR = 3600 * SECOND
@@ -148,7 +149,7 @@ class OnnxDetector:
 
     def _blind(self, window: Window, missing: Bools) -> Score:
         without = [tag for tag, is_missing in zip(self._names, missing, strict=True) if is_missing]
-        blind = f"no data for {', '.join(without)}"
+        blind = f"no data for {listed(without)}"
         return replace(self._blank, at=window.end, coverage=window.coverage, blind=blind)
 
 

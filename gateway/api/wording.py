@@ -1,6 +1,10 @@
-"""What two messages have in common."""
+"""What two messages have in common, and lists in messages."""
 
 import re
+from collections.abc import Sequence
+
+NAMED = 5
+"""The most names that a list in a message holds."""
 
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+(?:\.\d+)?")
 _CODE = re.compile(r"\d{3}\b")
@@ -14,3 +18,9 @@ def kind_of(message: str) -> str:
     code = _CODE.match(message)
     start = code.end() if code else 0
     return message[:start] + _VALUES.sub("…", message[start:])
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names and how many more there are: 'flow, speed' or 'a, b, c, d, e and 12 more'."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")

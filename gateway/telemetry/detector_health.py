@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.api.model import Alarm, Nanos, Score
+from gateway.api.wording import NAMED, listed
 
-NAMED = 5
-"""The most tags that a reason names."""
 NO_PROBLEMS: Mapping[str, str] = {}
 
 
@@ -112,7 +111,8 @@ class DetectorHealth:
             reasons = {tag: problems[tag] for tag in lacking}
             if not score.blind:
                 return f"no data for {len(lacking)} of {len(self.tags)} tags: {named(reasons)}"
-            one = len(set(reasons.values())) == 1
+            # Other tags than those that it lacked are named with their reasons.
+            one = len(set(reasons.values())) == 1 and listed(lacking) in score.blind
             return f"{score.blind}: {problems[lacking[0]] if one else named(reasons)}"
         unjudged = [] if score.blind else self._unjudged(score)
         if not self.tags:

@@ -100,6 +100,16 @@ def test_a_detector_without_data_names_the_missing_tags(tmp_path):
     assert np.isnan(score.values).all()
 
 
+def test_a_detector_of_many_tags_without_data_names_a_few_of_them(tmp_path):
+    tags = {f"t{n}": Tag(f"t{n}", "plc", SECOND) for n in range(300)}
+    options = LimitsOptions.model_validate(
+        {"type": "limits", "tags": {name: {"high": 85} for name in tags}}
+    )
+    detector = LimitsDetector("guard", options, tags, Places(tmp_path, tmp_path))
+    [score] = detector.score([window(detector)])
+    assert score.blind == "no data for t0, t1, t2, t3, t4 and 295 more"
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 def test_the_rate_of_change_is_absolute_and_per_second(direction, tmp_path):
     detector = build({"flow": {"rate_of_change": 20}}, tmp_path, period="500ms")

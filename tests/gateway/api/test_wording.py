@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.api.wording import kind_of
+from gateway.api.wording import kind_of, listed
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,14 @@ from gateway.api.wording import kind_of
 )
 def test_messages_of_one_kind_differ_in_their_values_only(one, other, same):
     assert (kind_of(one) == kind_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, ""), (1, "t0"), (5, "t0, t1, t2, t3, t4"), (6, "t0, t1, t2, t3, t4 and 1 more"),
+        (2005, "t0, t1, t2, t3, t4 and 2,000 more"),
+    ],
+)  # fmt: skip
+def test_a_list_names_a_few_and_counts_the_others(count, text):
+    assert listed([f"t{n}" for n in range(count)]) == text

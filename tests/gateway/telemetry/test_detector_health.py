@@ -62,6 +62,8 @@ def test_a_model_says_what_is_wrong_with_its_tags():
     assert health.reason == "no data for flow, speed: timeout"
     health.note(blind, {"flow": "timeout", "speed": "exception 2"})
     assert health.reason == "no data for flow, speed: flow (timeout), speed (exception 2)"
+    health.note(blind, {"oil": "timeout"})
+    assert health.reason == "no data for flow, speed: oil (timeout)"
 
 
 def test_a_model_whose_tags_are_fresh_again_says_that_its_window_fills():

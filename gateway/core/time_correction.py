@@ -80,6 +80,7 @@ class TimeCorrection:
         ]
         self._fits_behind = np.array([clock.fits_behind for clock in self._clocks])
         self._news: dict[int, Nanos | None] = {}
+        self._told: dict[int, str] = {}
 
     def apply(self, batch: SampleBatch, arrived: Nanos) -> SampleBatch:
         """The batch with the times to go by; the same object where nothing is to be changed."""
@@ -144,11 +145,16 @@ class TimeCorrection:
         }
 
     def news(self) -> Sequence[Correction]:
-        """The corrections that have changed since the last call, grouped by their amount."""
+        """The corrections that have changed since the last call, grouped by their amount.
+
+        A drifting clock changes its correction often, which is news if the amount reads otherwise.
+        """
         groups: dict[str, list[str]] = {}
         for tag, correction in self._news.items():
             by = "" if correction is None else _signed(correction)
-            groups.setdefault(by, []).append(self._tags[tag].name)
+            if self._told.get(tag, "") != by:
+                self._told[tag] = by
+                groups.setdefault(by, []).append(self._tags[tag].name)
         self._news.clear()
         return [Correction(tags, by) for by, tags in groups.items()]
 

@@ -157,3 +157,13 @@ def test_a_burst_keeps_its_distances():
 def test_an_empty_batch_is_no_matter():
     source = Source()
     assert len(source.times.apply(batch(T0), T0)) == 0
+
+
+def test_a_drifting_clock_is_told_again_when_its_correction_reads_otherwise():
+    source = Source()
+    told = []
+    for second in range(600):
+        source.push(7200 + 0.3 * second)
+        told += [change.by for change in source.times.news()]
+    assert told[0] == "-2 h"
+    assert len(told) == len(set(told)) <= 4

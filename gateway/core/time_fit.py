@@ -9,6 +9,7 @@ Promises
   has settled at another value, or doubled.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -136,14 +137,23 @@ class TimeFit:
             times[times != NEVER] += step
         self.offset[self.offset != NEVER] -= step
 
+    def doubts(self) -> Mapping[int, str]:
+        """What is wrong with the newest times of tags that are not judged yet, by their index."""
+        unusable = (self.offset > FUTURE_LIMIT) | (self._behind > self._stale)
+        is_doubtful = (self._misfits > 0) & (self.state == Fit.IN_TIME) & unusable
+        return {n: _words(int(self.offset[n])) for n in np.flatnonzero(is_doubtful).tolist()}
+
     def reason(self, tag: int) -> str:
         """What is wrong with the times of a tag that does not fit."""
-        offset = int(self._told[tag])
-        side = "ahead of" if offset > 0 else "behind"
-        words = f"its time is {spell_roughly(offset)} {side} this machine's clock"
+        words = _words(int(self._told[tag]))
         if self.state[tag] == Fit.LATE:
             return f"{words}, so its samples come after their cells are closed"
         return words
+
+
+def _words(offset: Nanos) -> str:
+    side = "ahead of" if offset > 0 else "behind"
+    return f"its time is {spell_roughly(offset)} {side} this machine's clock"
 
 
 def _best(tag: Indices, at: Times, now: Nanos) -> tuple[Indices, Times]:

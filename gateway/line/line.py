@@ -258,7 +258,8 @@ class Line:
     ) -> list[Alert]:
         alerts: list[Alert] = []
         tags = self._watch.tags
-        problems = {tags[n].name: why for n, why in self._watch.reasons(now).items()}
+        doubts = self._watch.fit.doubts()
+        problems = {tags[n].name: why for n, why in {**doubts, **self._watch.reasons(now)}.items()}
         awaited = {tags[n].name for n in self._watch.awaited(now).nonzero()[0]} if problems else ()
         for name, scores in scored.items():
             health = self.health.detectors[name]

@@ -216,3 +216,18 @@ def test_an_old_value_of_a_slow_tag_that_nothing_confirms_is_told_after_two_peri
     tag.push(-2 * DAY)
     assert tag.go(121)[-1] is Fit.STALE
     assert tag.push(0) is Fit.IN_TIME
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [
+        (2 * HOUR, "2 h ahead of"), (6, "6 s ahead of"), (-DAY, "24 h behind"),
+        (-200, "3 min 20 s behind"), (-100, None), (-30, None), (0, None), (4, None),
+    ],
+)  # fmt: skip
+def test_a_slow_tag_that_is_not_judged_yet_has_a_reason_for_detectors_that_lack_it(offset, words):
+    tag = Tag(period=60.0, hold=180.0)
+    assert tag.push(offset) is Fit.IN_TIME
+    assert tag.fit.doubts() == ({0: f"its time is {words} {CLOCK}"} if words else {})
+    tag.go(121)
+    assert not tag.fit.doubts()

@@ -14,6 +14,7 @@ from gateway.api.model import Floats, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.cells import is_number
 from gateway.history.delimited.numbers import numbers_of
+from gateway.history.qualities import not_good
 from gateway.history.reading import Notes, count_of
 
 _TAG_NAMES = frozenset(
@@ -21,14 +22,13 @@ _TAG_NAMES = frozenset(
         "tag", "tagname", "tag_name", "tagid", "tag_id", "name", "sensor", "sensor_id", "sensorid",
         "variable", "varname", "item", "itemid", "point", "pointname", "point_id", "channel",
         "signal", "measurement", "metric", "parameter", "nodeid", "node_id", "topic", "key",
-        "attribute", "field", "_field", "series", "messstelle", "kanal", "variablenname", "varid",
+        "attribute", "field", "series", "messstelle", "kanal", "variablenname", "varid",
         "stream", "series_name",
     )
 )  # fmt: skip
 _VALUE_NAMES = frozenset(
-    ("value", "val", "v", "_value", "wert", "varvalue", "messwert", "reading", "valeur", "valor")
+    ("value", "val", "v", "wert", "varvalue", "messwert", "reading", "valeur", "valor")
 )
-_QUALITY_NAMES = frozenset(("quality", "qualität", "status", "state", "validity", "flag", "q"))
 _MOST_TAGS = 5_000
 _MOST_CELLS = 200_000_000
 
@@ -66,7 +66,7 @@ def as_wide(
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\s*[\[(].*[\])]\s*$", "", name.strip().lower())
+    return re.sub(r"\s*[\[(].*[\])]\s*$", "", name.strip().lower()).lstrip("_")
 
 
 def _is_words(columns: Columns, column: int) -> bool:
@@ -105,7 +105,7 @@ def _pivoted(
             "for a column each: export fewer tags or a shorter time"
         )
     numbers = _numbers(columns, value, decimal, notes)
-    if (bad := _not_good(columns, notes)) is not None:
+    if (bad := not_good(columns, notes)) is not None:
         numbers = np.where(bad, np.nan, numbers)
     given = (of_row >= 0) & ~np.isnan(numbers)
     values = np.full((len(moments), len(names)), np.nan)
@@ -132,24 +132,6 @@ def _numbers(columns: Columns, value: int, decimal: str | None, notes: Notes) ->
             f"a table in long form, whose column of values {name!r} holds {found.reason}"
         )
     return found.values
-
-
-def _not_good(columns: Columns, notes: Notes) -> Any:
-    """The rows whose quality is not good; None without a column of such words."""
-    from pyarrow import compute
-
-    for n, name in enumerate(columns.names):
-        if _plain(name) in _QUALITY_NAMES and columns.is_text(n):
-            words = compute.utf8_lower(compute.utf8_trim_whitespace(columns.arrays[n]))
-            good = np.asarray(compute.starts_with(words, "good").fill_null(False))
-            if good.any():
-                if not good.all():
-                    notes.say(
-                        f"{count_of(int((~good).sum()), 'row')} taken as missing, since column "
-                        f"{name!r} is not 'Good'"
-                    )
-                return ~good
-    return None
 
 
 def _check_keys(columns: Columns, times: Times, others: list[int], notes: Notes) -> None:

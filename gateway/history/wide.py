@@ -18,12 +18,14 @@ from gateway.api.model import Bools, Floats, Quality, SampleBatch, Times
 from gateway.history.columns import Columns, load
 from gateway.history.delimited.numbers import numbers_of
 from gateway.history.long_form import as_wide
-from gateway.history.reading import Notes, Reading, current
+from gateway.history.qualities import not_good_by_column
+from gateway.history.reading import SHOWN, Notes, Reading, current
 from gateway.history.states import in_numbers
 from gateway.history.times.column import source_of
 from gateway.history.times.milliseconds import with_milliseconds
 from gateway.history.times.order import Ordered, in_order
 from gateway.history.times.read import read_times
+from gateway.history.times.wrap import check_wraps
 
 _ROW_NUMBERS = frozenset(
     (
@@ -44,6 +46,8 @@ _ROW_NUMBERS = frozenset(
         "recordno",
     )
 )
+_COUNTED = 10
+"""Rows from which a column of 1, 2, 3, ... is the number of the row, whatever its name."""
 
 
 class Recording(NamedTuple):
@@ -140,6 +144,7 @@ def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
         numbers = np.arange(1, len(wide.times) + 1, dtype=np.int64)
         ordered = in_order(Ordered(wide.times, wide.values, numbers), reading.present, notes)
         return Recording(wide.names, ordered.times, ordered.values, {})
+    check_wraps(read.wall[read.is_known], rows.numbers, notes)
     values, left_out = _values(rows, aside, reading, notes)
     table = np.stack(list(values.values()), axis=1)
     ordered = in_order(
@@ -155,22 +160,35 @@ def _values(
     named = {n: name for n, name in enumerate(columns.names) if name and n not in aside}
     texts = {name: columns.arrays[n] for n, name in named.items() if columns.is_text(n)}
     found = numbers_of(texts, columns.numbers, notes, reading.decimal)
+    judged = not_good_by_column(columns, tuple(aside), notes)
+    qualities = {n: columns.names[of] for of, (n, _) in judged.items()}
     values, left_out = dict[str, Floats](), dict[str, str]()
     for n, name in enumerate(columns.names):
         if n in aside:
+            continue
+        if n in qualities:
+            left_out[name] = f"the quality of {qualities[n]}"
             continue
         column = found[name].values if name in found else _typed(columns.arrays[n])
         if not name:
             left_out[name] = "a column without a name"
         elif column is None:
             left_out[name] = found[name].reason if name in found else "hardly any numbers"
-        elif name.lower() in _ROW_NUMBERS and (np.diff(column) == 1).all():
+        elif _numbers_the_rows(name, column):
             left_out[name] = "the number of the row"
         else:
-            values[name] = column
+            values[name] = np.where(judged[n][1], np.nan, column) if n in judged else column
     if not values:
-        raise notes.refuse("has no column with numbers beside the times")
+        why = "".join(f"; {name}: {reason}" for name, reason in list(left_out.items())[:SHOWN])
+        raise notes.refuse(f"has no column with numbers beside the times{why}")
     return values, left_out
+
+
+def _numbers_the_rows(name: str, column: Floats) -> bool:
+    """Whether a column counts the rows, by its name or from 0 or 1 at the first row."""
+    if not (np.diff(column) == 1).all():
+        return False
+    return name.lower() in _ROW_NUMBERS or (len(column) >= _COUNTED and column[0] in (0, 1))
 
 
 def _typed(column: Any) -> Floats | None:

@@ -99,7 +99,9 @@ def _without_set_back(rows: Ordered, notes: Notes, *, is_local: bool) -> Ordered
     if not (steps < 0).any():
         return rows
     typical = int(np.median(steps[steps > 0])) if (steps > 0).any() else SECOND
-    jumps = np.flatnonzero(steps < -_JITTER * typical) + 1
+    # An hour that comes twice is few steps of a slow recording, but no jitter.
+    is_hour = np.abs(steps - typical + _HOUR) <= typical // 2
+    jumps = np.flatnonzero((steps < -_JITTER * typical) | (is_hour & (typical < _HOUR // 2))) + 1
     back = int((steps < 0).sum())
     if not len(jumps) or len(jumps) > _SHUFFLED * len(times) or not _overlap(times, jumps):
         first = int(np.flatnonzero(steps < 0)[0]) + 1
@@ -116,7 +118,7 @@ def _without_set_back(rows: Ordered, notes: Notes, *, is_local: bool) -> Ordered
         f"{notes.unit} {rows.numbers[first]}: the time goes back from {moment(times[first - 1])} "
         f"to {moment(times[first])}"
     )
-    hour = abs(int(times[first - 1] - times[first]) - _HOUR) < _HOUR // 10
+    hour = bool(is_hour[first - 1]) or abs(int(steps[first - 1]) + _HOUR) < _HOUR // 10
     hint = "; if it is local time, --timezone names its zone" if is_local and hour else ""
     if again.mean() > _MOST_LEFT_OUT:
         raise notes.refuse(

@@ -28,6 +28,8 @@ class Read(NamedTuple):
     is_known: Bools
     is_local: bool
     """Times without a zone, read as UTC."""
+    wall: Times
+    """The times as they are written, without regard to their zone."""
 
 
 def read_times(columns: Columns, source: Source, reading: Reading, notes: Notes) -> Read:
@@ -47,7 +49,8 @@ def read_times(columns: Columns, source: Source, reading: Reading, notes: Notes)
     reading = _with_zone_of_header(
         parsed, reading, [columns.names[n] for n in source.columns], notes
     )
-    return Read(_in_utc(parsed, columns, reading, notes), parsed.is_known, is_local)
+    times = _in_utc(parsed, columns, reading, notes)
+    return Read(times, parsed.is_known, is_local, parsed.local)
 
 
 def _with_zone_of_header(

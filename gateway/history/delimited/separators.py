@@ -6,13 +6,15 @@ A separator is sure if it cannot be one of thousands: 1.25, 1234.5 or 1,234.5. I
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gateway.api.model import Floats
 from gateway.history.delimited.plain import floats, plain
 from gateway.history.reading import Notes
 
 _SIGN = r"^[+-]?"
 _EXPONENT = r"(?:[eE][+-]?\d+)?$"
-_THOUSANDS = r"\d{1,3}(?:[ '\x{00A0}\x{202F}\x{2019}]\d{3})+"
+_THOUSANDS = r"\d{1,3}(?:[ '\x{00A0}\x{2007}\x{2009}\x{202F}\x{2019}]\d{3})+"
 _SURE = {
     # Not three digits behind the separator, or four before it, or another separator before.
     ".": rf"{_SIGN}(?:\d*\.(?:\d{{0,2}}|\d{{4,}})|\d{{4,}}\.\d*|0\.\d*|\d{{1,3}}(?:,\d{{3}})+\.\d+)"
@@ -21,6 +23,9 @@ _SURE = {
     rf"{_EXPONENT}",
 }
 _OPEN = {mark: rf"{_SIGN}\d{{1,3}}(?:[{mark}]\d{{3}})+$" for mark in ".,"}
+_WHOLE = r"^-?[1-9]\d\d$"
+_NEARER = 1000**0.5
+"""Ratio of numbers without their mark to others, below which the mark sets thousands apart."""
 _FIRST = 10_000
 """Rows in which evidence is sought before it is in all."""
 
@@ -31,22 +36,57 @@ def decimal_of(unread: Sequence[Any], columns: Sequence[Any], notes: Notes) -> s
     `unread` are those of the columns that are not numbers with a point.
     """
     if not unread:
-        return "."
+        return _point(columns, notes)
     commas = sum(has_sure(column, ",") for column in unread)
     points = sum(has_sure(column, ".") for column in columns)
     if commas or points:
         return "," if commas >= points else "."
     comma = next((found for each in unread if (found := _first(each, ",", _OPEN[","]))), None)
     if comma is None:
-        return "."
+        return _point(columns, notes)
     point = next((found for each in columns if (found := _first(each, ".", _OPEN["."]))), None)
     if point is not None:
         raise notes.refuse(
             f"which is the decimal separator is open, with numbers such as {point!r} and "
             f"{comma!r}: give --decimal . or --decimal ,"
         )
+    _check_whole(unread, ",", notes)
     notes.say(f"numbers such as {comma!r} are read with a decimal comma (--decimal . if not)")
     return ","
+
+
+def _point(columns: Sequence[Any], notes: Notes) -> str:
+    """A decimal point, which is said if it may set thousands apart in all cells that have one."""
+    if not any(has_sure(column, ".") for column in columns):
+        point = next((found for each in columns if (found := _first(each, ".", _OPEN["."]))), None)
+        if point is not None:
+            _check_whole(columns, ".", notes)
+            notes.say(
+                f"numbers such as {point!r} are read with a decimal point (--decimal , if not)"
+            )
+    return "."
+
+
+def _check_whole(columns: Sequence[Any], mark: str, notes: Notes) -> None:
+    """ConfigError if whole numbers of a column fit its others only without mark: 999 and 1.000."""
+    from pyarrow import compute
+
+    for column in columns:
+        if (large := _first(column, mark, _OPEN[mark])) is None or has_sure(column, mark):
+            continue
+        whole = column.filter(compute.match_substring_regex(column, _WHOLE))
+        grouped = column.filter(compute.match_substring_regex(column, _OPEN[mark]))
+        if not len(whole):
+            continue
+        digits = compute.replace_substring_regex(grouped, rf"[{mark}+-]", "")
+        small = np.median(np.abs(floats(whole)))
+        if np.median(floats(digits)) / small < _NEARER:
+            other = "." if mark == "," else ","
+            raise notes.refuse(
+                f"{whole[0].as_py()!r} and {large!r} stand in one column, so {mark!r} may be a "
+                f"decimal separator or one of thousands: give --decimal {mark} or "
+                f"--decimal {other}"
+            )
 
 
 def has_sure(column: Any, mark: str) -> bool:
@@ -78,7 +118,7 @@ def separated(name: str, text: Any, decimal: str, notes: Notes) -> Floats:
     other = "." if decimal == "," else ","
     text = compute.if_else(
         compute.match_substring_regex(text, rf"{_SIGN}{_THOUSANDS}(?:[.,]\d+)?{_EXPONENT}"),
-        compute.replace_substring_regex(text, r"[ '\x{00A0}\x{202F}\x{2019}]", ""),
+        compute.replace_substring_regex(text, r"[ '\x{00A0}\x{2007}\x{2009}\x{202F}\x{2019}]", ""),
         text,
     )
     pattern = rf"{_SIGN}\d{{1,3}}(?:[{other}]\d{{3}})+(?:[{decimal}]\d*)?{_EXPONENT}"

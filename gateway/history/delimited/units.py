@@ -8,7 +8,8 @@ from gateway.history.delimited.plain import are_missing
 from gateway.history.reading import SHOWN, Notes
 
 _UNIT = (
-    r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)\s*(?P<unit>[^\d\s.,+'\x{2019}-]\S{0,15})$"
+    r"^(?P<number>[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?)[\s\pZ]*"
+    r"(?P<unit>[^\d\s\pZ.,:;/=+'\x{2019}-][^\s\pZ]{0,15})$"
 )
 _MOST_OTHERS = 0.05
 """Share of cells with another unit from which a column has no unit of its own."""
@@ -25,10 +26,12 @@ def without_unit(name: str, column: Any, notes: Notes) -> Any:
     from pyarrow import compute
 
     parts = compute.extract_regex(column, _UNIT)
-    # The power of ten in 2e-1 has the form of a unit, too.
+    # The power of ten in 2e-1 and the digits of 0x1F have the form of a unit, too.
     has_unit = compute.and_(
         parts.is_valid(),
-        compute.invert(compute.match_substring_regex(parts.field(1), r"^[eE][+-]?\d+$")),
+        compute.invert(
+            compute.match_substring_regex(parts.field(1), r"^(?:[eE][+-]?\d*|[xX][0-9a-fA-F]+)$")
+        ),
     )
     units = parts.filter(has_unit).field(1)
     if len(units) * 2 <= len(column) - int(np.count_nonzero(np.asarray(are_missing(column)))):

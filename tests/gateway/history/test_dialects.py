@@ -302,3 +302,56 @@ def test_the_same_header_in_quotes_is_skipped(tmp_path):
     recording, said = read(tmp_path, lines(HEADER, ISO[:2], '"timestamp","flow", "power"', ISO[2:]))
     assert_is_sample(recording)
     assert "line 4 skipped" in said
+
+
+OPEN = {
+    "whole thousands with a point": (";", ["998", "999", "1.000", "1.001"]),
+    "whole thousands with a comma": (";", ["998", "999", "1,000", "1,001"]),
+    "around zero": (";", ["-1.001", "-999", "999", "1.001"]),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_thousands_beside_smaller_numbers_are_refused_until_the_user_decides(tmp_path, name):
+    mark, cells = OPEN[name]
+    rows = [f"2026-03-10T08:00:{n:02}Z{mark}{cell}" for n, cell in enumerate(cells)]
+    text = lines(f"time{mark}a", rows)
+    separator = "," if "," in text else "."
+    with pytest.raises(ConfigError, match="may be a decimal separator or one of thousands"):
+        read(tmp_path, text)
+    other = "." if separator == "," else ","
+    recording, _ = read(tmp_path, text, decimal=other)
+    assert recording.values[:, 0].tolist() == [float(cell.replace(separator, "")) for cell in cells]
+
+
+def test_a_point_that_may_set_thousands_apart_is_said(tmp_path):
+    text = lines("time;a", "2026-03-10T08:00:00Z;12.345", "2026-03-10T08:00:01Z;12.346")
+    recording, said = read(tmp_path, text)
+    assert recording.values[:, 0].tolist() == [12.345, 12.346]
+    assert "numbers such as '12.345' are read with a decimal point (--decimal , if not)" in said
+    recording, _ = read(tmp_path, text, decimal=",")
+    assert recording.values[:, 0].tolist() == [12345, 12346]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2007", "\u2009", "\u202f"])
+def test_any_blank_may_set_thousands_apart(tmp_path, blank):
+    rows = [f"2026-03-10T08:00:{n:02}Z;1{blank}00{n},5" for n in range(4)]
+    recording, said = read(tmp_path, lines("time;a", rows))
+    assert recording.values[:, 0].tolist() == [1000.5, 1001.5, 1002.5, 1003.5]
+    assert "unit" not in said
+
+
+@pytest.mark.parametrize("cell", ["0x0008", "1/2", "00:00:01", "1e", "1=2"])
+def test_what_has_no_unit_behind_it_is_no_number(tmp_path, cell):
+    rows = [f"2026-03-10T08:00:{n:02}Z,{n}.5,{cell}" for n in range(4)]
+    recording, said = read(tmp_path, lines("time,a,b", rows))
+    assert (recording.names, recording.left_out) == (("a",), {"b": "hardly any numbers"})
+    assert "unit" not in said
+
+
+@pytest.mark.parametrize("name", ["Scan", "id:1", "Messung", "X_Value"])
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_column_that_numbers_the_rows_is_left_out_whatever_its_name(tmp_path, name, start):
+    rows = [f"{n + start},2026-03-10T08:00:{n:02}Z,{n}.5" for n in range(12)]
+    recording, _ = read(tmp_path, lines(f"{name},time,a", rows))
+    assert (recording.names, recording.left_out) == (("a",), {name: "the number of the row"})

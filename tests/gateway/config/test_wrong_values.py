@@ -64,7 +64,8 @@ WRONG = [
 FOREIGN = re.compile(
     "[Vv]alue error|Assertion|Input (should|tag)|[Ff]ield required|should match|permitted|"
     "[Ee]xtra inputs|valid (dictionary|integer|string|boolean|list|tuple|set)|discriminator|"
-    "pydantic|[Uu]nable to|<class|NoneType|Traceback|(?<!Configuration)Error\\b|json|Options\\b|Section\\b|"
+    "pydantic|[Uu]nable to|<class|NoneType|Traceback|(?<!Configuration)Error\\b|json|"
+    r"Options\b|Section\b|"
     r"Annotated|Union|Literal|\bdict\b|\bstr\b"
 )
 """Pydantic's phrases, and names of Python."""

@@ -171,57 +171,94 @@ def test_no_text_raises_or_becomes_a_value_that_is_not_in_it(topic, document, se
 # Sparkplug -------------------------------------------------------------------------------------
 
 
-def fields(body):
-    """A second decoder: (number, content) of each field; ValueError if it is not a message."""
-    at = 0
+VARINT, FIXED_64, BYTES, GROUP, GROUP_END, FIXED_32 = range(6)
 
-    def varint():
-        nonlocal at
-        number = shift = 0
-        while True:
-            if at >= len(body) or shift > 63:
-                raise ValueError("no varint")
-            byte, at = body[at], at + 1
+
+class Cursor:
+    """Reads a message's bytes; ValueError where they are no message."""
+
+    def __init__(self, body):
+        self.body, self.at = body, 0
+
+    def varint(self):
+        number = 0
+        for shift in range(0, 64, 7):
+            (byte,) = self.some(1)
             number |= (byte & 127) << shift
-            shift += 7
             if byte < 128:
                 return number & 2**64 - 1
+        raise ValueError("no varint")
 
-    def some(count):
-        nonlocal at
-        if at + count > len(body):
+    def some(self, count):
+        if self.at + count > len(self.body):
             raise ValueError("too short")
-        at += count
-        return body[at - count : at]
+        self.at += count
+        return self.body[self.at - count : self.at]
 
-    while at < len(body):
-        key = varint()
-        kind = key & 7
-        if kind not in (0, 1, 2, 5):
+    def content(self, kind):
+        if kind == VARINT:
+            return self.varint()
+        if kind > FIXED_32:
             raise ValueError("unknown wire type")
-        yield key >> 3, varint() if kind == 0 else some({1: 8, 5: 4}.get(kind) or varint())
+        return self.some({FIXED_64: 8, FIXED_32: 4}.get(kind) or self.varint())
+
+
+def fields(body):
+    """A second decoder: (number, wire type, content) of each field; ValueError if it is no message.
+
+    Groups, which no field of Sparkplug is, are skipped.
+    """
+    cursor, groups = Cursor(body), []
+    while cursor.at < len(body):
+        number, kind = divmod(cursor.varint(), 8)
+        if kind == GROUP:
+            groups.append(number)
+        elif kind == GROUP_END:
+            if not groups or groups.pop() != number:
+                raise ValueError("no group ends here")
+        else:
+            content = cursor.content(kind)
+            if not groups:
+                yield number, kind, content
+    if groups:
+        raise ValueError("a group has no end")
 
 
 def numbers_of(body):
     """Every number that the metrics of a payload may mean."""
     numbers = set()
-    for number, content in fields(body):
-        if number == 2 and isinstance(content, bytes):
-            for inner, value in fields(content):
-                numbers |= interpretations(inner, value)
+    for number, kind, content in fields(body):
+        if (number, kind) == (2, BYTES):
+            for inner, kind_of_inner, value in fields(content):
+                numbers |= interpretations(inner, kind_of_inner, value)
     return numbers
 
 
-def interpretations(number, content):
-    if number in (10, 11, 14) and isinstance(content, int):
+def interpretations(number, kind, content):
+    if number in (10, 11, 14) and kind == VARINT:
         bits = {content % 2**width for width in (8, 16, 32, 64)} | {content}
         signed = {each - 2**width for each in bits for width in (8, 16, 32, 64)}
         return {float(each) for each in bits | signed | {int(content != 0)}}
-    if number == 12 and isinstance(content, bytes) and len(content) == 4:
+    if (number, kind) == (12, FIXED_32):
         return set(struct.unpack("<f", content))
-    if number == 13 and isinstance(content, bytes) and len(content) == 8:
+    if (number, kind) == (13, FIXED_64):
         return set(struct.unpack("<d", content))
-    return {3.0} if content == b"AUTO" else set()
+    return {3.0} if (number, kind, content) == (15, BYTES, b"AUTO") else set()
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"\x53\x54",  # a group without fields, which protobuf once had
+        b"\x53\x08\x01\x5b\x5c\x54",  # another group within it
+        b"\x15\x12\x02\x08\x01",  # field 2 as four bytes: not a metric
+    ],
+)
+def test_the_second_decoder_skips_what_is_no_field_of_sparkplug(behind):
+    birth = sparkplug.payload(sparkplug.metric("flow", 2.5, DOUBLE), at=10**12, seq=0)
+    assert 2.5 in numbers_of(birth + behind)
+    assert read(reader(), TOPICS[3], birth + behind) == [("flow", 2.5, Quality.GOOD)]
+    follow([(TOPICS[3], birth + behind, False)])
 
 
 values = {

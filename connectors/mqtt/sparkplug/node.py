@@ -129,6 +129,8 @@ class EdgeNode:
             for metric in missing
             for entry in scope.wanted[metric]
         ]
+        for row in bad:
+            _remember(scope, row)
         return bad + self._values(scope, payload, received, at, is_birth=True)
 
     def _node_death(self, payload: Payload | None, received: ReceivedMessage) -> list[Row]:

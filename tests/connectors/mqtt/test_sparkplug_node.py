@@ -208,6 +208,12 @@ def test_a_metric_that_its_birth_does_not_have_is_bad_and_reported(sender):
     assert sender.events == [("metrics_missing", {"born": "g/n/pump", "metrics": "count"})]
 
 
+def test_a_metric_that_a_later_birth_does_not_have_stays_bad_after_a_gap(sender):
+    sender.send("DBIRTH", metric("speed", 1.0), metric("count", 2.0), seq=1)
+    assert (2, None, BAD) in sender.send("DBIRTH", metric("speed", 1.0))
+    assert sender.send("NDATA", seq=9) == [(1, 1, UNCERTAIN)]
+
+
 def test_a_payload_that_cannot_be_decoded_is_a_lost_message(sender):
     sender.born()
     assert sender.garbage("NDATA") == [(0, UNCERTAIN), (1, UNCERTAIN), (2, UNCERTAIN)]

@@ -57,6 +57,13 @@ def checked_time_format(form: str) -> str:
             f"must be one of {', '.join(FORMATS)}, or a pattern such as %d.%m.%Y %H:%M:%S"
         )
     given = set(re.findall(r"%.", form.replace("%%", "")))
+    if "%Z" in given:
+        raise ValueError(
+            "%Z would take the name of any zone for that of `timezone`: write %z for offsets such "
+            "as +0100, or a name that is always the same as text, as in %H:%M:%S UTC"
+        )
+    if "%I" in given and "%p" not in given:
+        raise ValueError("%I is an hour of 1 to 12: add %p for AM and PM, or write %H")
     missing = [name for name, codes in _PARTS if not given.intersection(codes)]
     if missing:
         raise ValueError(f"the pattern has no place for {', '.join(missing)}")

@@ -51,6 +51,8 @@ def problems_of(tag=None, **options):
         ({"qos": 3}, "qos", "0, 1 or 2"),
         ({"time_format": "iso"}, "time_format", "there is no `time_path`"),
         ({"time_path": "at", "time_format": "min"}, "time_format", "must be one of"),
+        ({"time_path": "at", "time_format": "%Y-%m-%d %H:%M:%S %Z"}, "time_format", "write %z"),
+        ({"time_path": "at", "time_format": "%d.%m.%Y %I:%M:%S"}, "time_format", "add %p"),
         ({"low": 5, "high": 1}, "high", "is below low (5)"),
         ({"patch": "v"}, "patch", "Extra inputs"),
     ],

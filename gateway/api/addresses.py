@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 _PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)")
 _HTTP_PORT = 8086
+_NAMED = re.compile(r"(?:password|passwd|token|secret|api_?key)=", re.IGNORECASE)
 
 
 def bare_host(text: str) -> str:
@@ -16,8 +17,10 @@ def bare_host(text: str) -> str:
         raise ValueError("is empty: write a name or an address, as in 192.168.0.10")
     if text != text.strip() or re.search(r"\s", text):
         raise ValueError("must not contain spaces")
+    if "@" in text:
+        raise ValueError("holds a user: write only the name of the host, and beside it `username:`")
     rest = text.partition("://")[2] if "://" in text else text
-    place = rest.partition("/")[0].rpartition("@")[2]
+    place = rest.partition("/")[0]
     match = _PORT.fullmatch(place)
     name = (match["host"] if match else place).strip("[]")
     if match:
@@ -27,13 +30,29 @@ def bare_host(text: str) -> str:
     return text
 
 
+def without_login(text: str) -> str:
+    """A URL in which no secret can be; ValueError, which does not repeat it, for any other."""
+    # Not by `urlsplit` alone: of user:pa/ss@host it takes a part for the path.
+    if "@" in text:
+        raise ValueError(
+            "holds a user or a password in clear text: "
+            "use `username:` and `password: ${env:NAME}` instead"
+        )
+    if "?" in text or "#" in text:
+        raise ValueError("ends with ? or #, where a secret may stand: write only the server's URL")
+    if _NAMED.search(text):
+        raise ValueError("holds a secret in clear text: write only the server's URL")
+    _split(text)
+    return text
+
+
 def http_url(text: str) -> str:
     """A URL with http:// or https:// and a host; ValueError with what would be right."""
     if "://" not in text:
         raise ValueError(f"has no scheme: write it as in {_proposed(text)}")
     parts = _split(text)
     if parts.scheme not in ("http", "https"):
-        raise ValueError(f"must start with http:// or https://, not {parts.scheme}://")
+        raise ValueError(f"must start with http:// or https://, not {parts.scheme[:20]}://")
     if not parts.hostname:
         raise ValueError(f"names no host: write it as in {parts.scheme}://influx.example.com")
     if re.search(r"\s", text):
@@ -47,10 +66,10 @@ def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         _ = parts.port
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
             "holds a wrong host or port: write it as in https://influx.example.com:8086"
-        ) from error
+        ) from None
     return parts
 
 

@@ -8,11 +8,34 @@ Promises
 import json
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
-SECRET_KEY = re.compile(r"(?:^|[_-])(?:password|passwd|token|secret|api_?key)$", re.IGNORECASE)
+_PASSWORDS = ("password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd", "pass")
+_TOKENS = ("token", "secret", "credential", "authorization", "bearer", "apikey")
+_SECRET_WORDS = frozenset((*_PASSWORDS, *_TOKENS))
+_SIMILAR = ("password", "passphrase", "token", "secret", "passwd")
+"""A key that was mistyped may hold a secret too."""
+_ENDS = ("password", "passwd", "passphrase", "token", "secret", "apikey", "accesskey")
+_PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+
+
+@lru_cache(maxsize=4096)
+def is_secret_key(key: str) -> bool:
+    """Whether a key names a secret by its last word: token, client_secret, apiKey, pasword."""
+    parts = [part.lower() for part in _PARTS.findall(key)]
+    if not parts:
+        return False
+    last = parts[-1].removesuffix("s") if len(parts[-1]) > 4 else parts[-1]
+    whole = "".join(parts).removesuffix("s")
+    if last in _SECRET_WORDS or parts[-1] in _SECRET_WORDS or whole.endswith(_ENDS):
+        return True
+    is_swapped = any(sorted(last) == sorted(word) for word in _SIMILAR)
+    return len(last) >= 4 and (is_swapped or bool(get_close_matches(last, _SIMILAR, 1, 0.82)))
+
 
 _WORDS = {
     "string_type": "must be text, not {it}",
@@ -108,7 +131,7 @@ def shown(value: object, key: str = "") -> str:
         return "keys and values"
     if isinstance(value, list | tuple | set | frozenset):
         return "a list"
-    if SECRET_KEY.search(key):
+    if is_secret_key(key):
         return "this"
     try:
         text = json.dumps(value, ensure_ascii=False)

@@ -10,7 +10,6 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +23,9 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from gateway.api.addresses import without_login
 from gateway.api.contracts import ConfigError
+from gateway.api.masking import REFERENCE, remember
 from gateway.api.model import SECOND, Nanos, Severity, Tag
 
 _UNITS: dict[str, Nanos] = {
@@ -38,7 +39,6 @@ _UNITS: dict[str, Nanos] = {
 }
 _SIZES = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-zµ]+)")
-_SECRET = re.compile(r"\$\{(env|credential|file):([^{}$]+)\}")
 
 
 def parse_duration(text: object) -> Nanos:
@@ -127,16 +127,11 @@ Name = Annotated[
 ]
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password:
-        raise ValueError(
-            "holds a password in clear text: use `username:` and `password: ${env:NAME}` instead"
-        )
-    return url
+Url = Annotated[str, AfterValidator(without_login)]
+"""A URL without a user, password, query or fragment: nothing in it is a secret."""
 
 
-Url = Annotated[str, AfterValidator(_without_password)]
+_REFERENCE_SCHEMA = r"^\$\{(env:[A-Za-z_]\w*|credential:[\w.@-]+|file:[^{}$\n]+)\}$"
 
 
 class Secret:
@@ -149,13 +144,13 @@ class Secret:
     __slots__ = ("kind", "name")
 
     def __init__(self, text: object) -> None:
-        match = _SECRET.fullmatch(text) if isinstance(text, str) else None
+        match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
         if not match:
             raise ValueError(
                 "a secret must not be written here in clear text: "
                 "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
             )
-        self.kind, self.name = match[1], match[2]
+        self.kind, self.name = (part for part in match.groups() if part)
 
     def resolve(self) -> str:
         """The secret itself; ConfigError if it cannot be read."""
@@ -163,7 +158,7 @@ class Secret:
             value = os.environ.get(self.name)
             if value is None:
                 raise ConfigError(f"the environment variable {self.name} is not set")
-            return value
+            return remember(value)
         path = Path(self.name)
         if self.kind == "credential":
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -173,7 +168,7 @@ class Secret:
                 )
             path = Path(folder) / self.name
         try:
-            return path.read_text().rstrip("\n")
+            return remember(path.read_text().rstrip("\n"))
         except OSError as error:
             raise ConfigError(f"{self} cannot be read: {error.strerror}") from error
 
@@ -191,7 +186,7 @@ class Secret:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^\$\{(env|credential|file):[^{}$]+\}$"}
+        return {"type": "string", "pattern": _REFERENCE_SCHEMA}
 
 
 class Strict(BaseModel):

@@ -17,16 +17,21 @@ from gateway.api.addresses import bare_host
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
-from gateway.api.mistakes import SECRET_KEY
+from gateway.api.masking import REFERENCE
+from gateway.api.mistakes import is_secret_key
 from gateway.api.nearest import nearest
 from gateway.api.options import Secret
 from gateway.config.document import Document, Where
 from gateway.config.problems import Problem
 from gateway.config.schema import SecuritySection
 
-_REFERENCE = re.compile(r"\$\{(?:env|credential|file):[^{}$]+\}")
-_RESOLVABLE_HERE = re.compile(r"\$\{(?:env|file):[^{}$]+\}")
-_IN_URL = re.compile(r"://[^/\s:@]*:[^@\s]+@")
+_RESOLVABLE_HERE = re.compile(r"\$\{(?:env|file):")
+_LOGIN = re.compile(r"://.*@|^[^\s/]*:[^\s/].*@[\w.\[-]+(?::\d+)?(?:/.*)?$", re.DOTALL)
+_QUERY = re.compile(
+    r"://.*[?&#;/](?:\w*(?:password|passwd|token|secret|key))=", re.IGNORECASE | re.DOTALL
+)
+_PLACES = ("url", "uri", "proxy", "host", "broker", "endpoint", "server")
+_NAMED_BY_PEOPLE = ("sources", "detectors", "sinks", "templates", "tags")
 OWN_DETECTORS = ("data", "models")
 """Reserved detector names: `DETECTOR` in core/freshness.py and core/drift.py."""
 _PARTS = ("sources", "detectors", "sinks")
@@ -61,14 +66,40 @@ def clear_text(document: Document) -> Iterator[Problem]:
     """Secrets written in clear text, anywhere in the file."""
     for where, value in _scalars(document.data, ()):
         key = next((str(part) for part in reversed(where) if isinstance(part, str)), "")
-        if SECRET_KEY.search(key) and value is not None and not _REFERENCE.fullmatch(str(value)):
+        if _is_secret(where) and value is not None and not REFERENCE.fullmatch(str(value)):
             message = "a secret must not be written here in clear text"
             hint = "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
-            yield document.problem(where, message, hint, at="value")
-        elif isinstance(value, str) and _IN_URL.search(value):
+        elif not isinstance(value, str):
+            continue
+        elif _LOGIN.search(value) or (key in _PLACES and "@" in value):
             message = "a password must not be written here in clear text"
             hint = "use `username:` and `password: ${env:NAME}` beside the URL"
-            yield document.problem(where, message, hint, at="value")
+        elif _QUERY.search(value):
+            message = "a secret must not be written here in clear text"
+            hint = "write only the server's URL"
+        elif "-----BEGIN" in value and "PRIVATE KEY" in value:
+            message = "a private key must not be written here"
+            hint = "write the path of its file"
+        else:
+            continue
+        yield document.problem(_outer(where), message, hint, at="value")
+
+
+def _is_secret(where: Where) -> bool:
+    return any(
+        is_secret_key(part) and (last or where[at - 1] not in _NAMED_BY_PEOPLE)
+        for at, part in enumerate(where)
+        if isinstance(part, str) and not (at and where[at - 1] == "enumeration")
+        for last in [at == len(where) - 1]
+    )
+
+
+def _outer(where: Where) -> Where:
+    """The place without keys below the secret's own, of which one may be the secret."""
+    for at, part in enumerate(where):
+        if isinstance(part, str) and is_secret_key(part) and _is_secret(where[: at + 1]):
+            return where[: at + 1]
+    return where
 
 
 def unresolved(document: Document) -> Iterator[Problem]:
@@ -77,7 +108,7 @@ def unresolved(document: Document) -> Iterator[Problem]:
     systemd credentials are skipped: they exist only inside their service.
     """
     for where, value in _scalars(document.data, ()):
-        if isinstance(value, str) and _RESOLVABLE_HERE.fullmatch(value):
+        if isinstance(value, str) and _RESOLVABLE_HERE.match(value) and REFERENCE.fullmatch(value):
             try:
                 Secret(value).resolve()
             except ConfigError as error:

@@ -1,10 +1,14 @@
 """File data together with the line and column of every key and value."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from gateway.config.problems import Problem, conceal
+from gateway.api.masking import MASK
+from gateway.config.conceal import conceal, masked_from, secrets_in, shown_line
+from gateway.config.problems import Problem
 from gateway.config.table import RowPlace
 
 Where = tuple[str | int, ...]
@@ -23,6 +27,8 @@ class Document:
     file: str
     lines: Sequence[str]
     data: Any = None
+    written: Any = None
+    """The data before templates were expanded."""
     keys: dict[Where, Mark] = field(default_factory=dict)
     values: dict[Where, Mark] = field(default_factory=dict)
     origins: dict[Where, Where] = field(default_factory=dict)
@@ -57,9 +63,40 @@ class Document:
         level: Literal["error", "warning"] = "error",
     ) -> Problem:
         """A problem at a line and column."""
-        text = self.lines[mark[0] - 1] if mark[0] <= len(self.lines) else ""
         message, hint = conceal(message), conceal(hint)
-        return Problem(self.file, *mark, path, message, hint, conceal(text), level)
+        path, message, hint = (self._without_secrets(each) for each in (path, message, hint))
+        return Problem(self.file, *mark, path, message, hint, self._shown(mark[0] - 1), level)
+
+    def hides(self, mark: Mark) -> bool:
+        """Whether what is written at a line and column may be a secret."""
+        return mark[1] - 1 >= self._masked_from.get(mark[0] - 1, mark[1])
+
+    def _shown(self, number: int) -> str:
+        """The line with this number (from 0) as it may be shown."""
+        if number >= len(self.lines):
+            return ""
+        if number not in self._excerpts:
+            text = shown_line(self.lines[number], self._masked_from.get(number))
+            self._excerpts[number] = self._without_secrets(text)
+        return self._excerpts[number]
+
+    def _without_secrets(self, text: str) -> str:
+        return self._secrets.sub(MASK, text) if self._secrets else text
+
+    @cached_property
+    def _excerpts(self) -> dict[int, str]:
+        return {}
+
+    @cached_property
+    def _masked_from(self) -> Mapping[int, int]:
+        return masked_from(self.lines)
+
+    @cached_property
+    def _secrets(self) -> re.Pattern[str] | None:
+        """Secrets that are written in clear text; an escaped key shows only here."""
+        written = {each.strip() for each in secrets_in(self.written)}
+        found = sorted((each for each in written if len(each) >= 3), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, found))) if found else None
 
     def mark(self, where: Where, at: Literal["key", "value"] = "key") -> Mark:
         """Line and column of the key, or of the value if it is a scalar."""

@@ -17,10 +17,15 @@ from yamlcore import CCoreLoader
 
 from gateway.config.document import Document, Mark, Where, dotted
 from gateway.config.problems import ConfigProblems, Problem, unreadable
+from gateway.config.recognise import is_empty, is_recognised
+from gateway.config.schema import LineFileBase, SiteFileBase
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 30
 _MAX_FLAWS = 50
+_START = "a line file starts with `version: 1`, `line: NAME` and `sources:`"
+_TELLING = ("line", "site", "site_file", "sources", "sinks", "detectors", "templates", "cases")
+_KNOWN = {*LineFileBase.model_fields, *SiteFileBase.model_fields, *_TELLING}
 _NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
 # The line ends that libyaml counts; counting differently would show the wrong line.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
@@ -36,7 +41,12 @@ def read(path: Path) -> Document:
     if len(raw) > MAX_BYTES:
         message = f"larger than {MAX_BYTES // 1000} kB: this is not a line file"
         raise ConfigProblems([Problem(str(path), 1, 1, "", message)])
-    return parse(_decoded(raw, str(path)), str(path))
+    text = _decoded(raw, str(path))
+    lines = _BREAK.split(text)
+    if not is_empty(lines) and not is_recognised(lines, _KNOWN, _TELLING):
+        message = "not a line file, and so nothing of it is shown"
+        raise ConfigProblems([Problem(str(path), 1, 1, "", message, _START)])
+    return parse(text, str(path))
 
 
 def parse(text: str, file: str) -> Document:
@@ -52,6 +62,7 @@ def parse(text: str, file: str) -> Document:
             flaws += _no_mapping(document, node)
             if not flaws:
                 document.data = _Builder(document, loader, flaws).build(node, ())
+                document.written = document.data
     except (yaml.YAMLError, UnicodeError) as error:
         flaws.append(_syntax(document, text, error, opened))
     if flaws:
@@ -91,8 +102,11 @@ def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
             documents += 1
         elif isinstance(event, yaml.AliasEvent):
             is_merge = isinstance(before, yaml.ScalarEvent) and before.value == "<<"
-            message = _NO_MERGE if is_merge else f"alias *{event.anchor}: aliases are not allowed"
-            flaws.append(document.flaw(_mark(event.start_mark), "", message, "write it out"))
+            mark = _mark(event.start_mark)
+            # A secret may start with * too, or with !, and is not repeated.
+            name = "" if document.hides(mark) else f"alias *{event.anchor}: "
+            message = _NO_MERGE if is_merge else f"{name}aliases are not allowed"
+            flaws.append(document.flaw(mark, "", message, "write it out"))
         if documents > 1:
             message, hint = "a second document starts here", "one file is one line: split the file"
             return [*flaws, document.flaw(_mark(event.start_mark), "", message, hint)]
@@ -106,12 +120,11 @@ def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
 
 
 def _no_mapping(document: Document, node: Any) -> Iterator[Problem]:
-    hint = "a line file starts with `version: 1`, `line: NAME` and `sources:`"
     if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
-        yield document.flaw((1, 1), "", "the file is empty", hint)
+        yield document.flaw((1, 1), "", "the file is empty", _START)
     elif not isinstance(node, yaml.MappingNode):
         message = "must hold keys and values at its top level"
-        yield document.flaw(_mark(node.start_mark), "", message, hint)
+        yield document.flaw(_mark(node.start_mark), "", message, _START)
 
 
 class _Builder:
@@ -135,7 +148,8 @@ class _Builder:
         construct = self.loader.yaml_constructors.get(node.tag)
         if construct is None or not isinstance(node, yaml.ScalarNode):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._flaw(node, where, f"the tag {tag} is not allowed", "leave the tag out")
+            name = "a tag" if self.document.hides(_mark(node.start_mark)) else f"the tag {tag}"
+            self._flaw(node, where, f"{name} is not allowed", "leave the tag out")
             return None
         try:
             return construct(self.loader, node)
@@ -162,8 +176,9 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             self._flaw(node, where, "a key must be text, not a list or a mapping")
         elif not node.tag.endswith(":str"):
-            shown = node.value or "nothing"
-            hint = f'put it in quotes: "{node.value}"' if node.value else ""
+            is_hidden = self.document.hides(_mark(node.start_mark))
+            shown = "this" if is_hidden else node.value or "nothing"
+            hint = f'put it in quotes: "{node.value}"' if node.value and not is_hidden else ""
             self._flaw(node, where, f"a key must be text, not {shown}", hint)
         elif node.value == "<<" and not node.style:
             hint = "write the keys out where they are used"
@@ -173,7 +188,10 @@ class _Builder:
         return None
 
     def _flaw(self, node: Any, where: Where, message: str, hint: str = "") -> None:
-        flaw = self.document.flaw(_mark(node.start_mark), dotted(where), message, hint)
+        mark = _mark(node.start_mark)
+        # Below a secret's key even a key may be the secret.
+        path = dotted(where[:-1] if self.document.hides(mark) else where)
+        flaw = self.document.flaw(mark, path, message, hint)
         self.flaws.append(flaw)
 
 

@@ -2,10 +2,9 @@
 
 Promises
 - All problems of a file are reported at once, in the order of its lines.
-- No secret is repeated: the value of `password:` and the user part of a URL are masked.
+- No secret is repeated: see conceal.py.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +13,7 @@ from typing import Literal
 
 from gateway.api.contracts import ConfigError
 
-_WRITTEN = re.compile(
-    r"""((?:password|passwd|token|secret|api_?key)["']?\s*:\s+)  # the key
-        (?!["']?\$\{)                                        # a reference may be shown
-        ("[^"]*"?|'[^']*'?|[^\s,}\]#][^,}\]#]*)              # the value
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-_IN_URL = re.compile(r"(://[^/\s:@]*):[^@\s]+@")
 _WIDTH = 100
-
-
-def conceal(text: str) -> str:
-    """The text with everything masked that looks like a secret."""
-    return _IN_URL.sub(r"\1:********@", _WRITTEN.sub(r"\1********", text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.config.problems import ConfigProblems, Problem, conceal, unreadable
+from gateway.config.conceal import conceal, shown_line
+from gateway.config.problems import ConfigProblems, Problem, unreadable
 
 MAX_ROWS = 20_000
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
@@ -32,7 +33,7 @@ class RowPlace:
     def problem(self, path: str, message: str, hint: str = "") -> Problem:
         """A problem of this row."""
         message, hint = conceal(message), conceal(hint)
-        return Problem(self.file, self.line, 1, path, message, hint, conceal(self.text))
+        return Problem(self.file, self.line, 1, path, message, hint, shown_line(self.text, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,12 @@ def read_table(path: Path, required: str) -> list[Row]:
     rows: list[Row] = []
     flaws: list[Problem] = []
 
+    header: list[str] = []
+
     def place() -> RowPlace:
         at = min(max(reader.line_num, 1), len(lines)) if lines else 1
-        return RowPlace(str(path), at, lines[at - 1] if lines else "")
+        # A file without this column is another one, by mistake or by a link: it is not shown.
+        return RowPlace(str(path), at, lines[at - 1] if lines and required in header else "")
 
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -105,11 +109,10 @@ def _delimiter(lines: list[str]) -> str:
 
 def _header_flaws(header: list[str], required: str, place: RowPlace) -> list[Problem]:
     duplicates = sorted({name for name in header if name and header.count(name) > 1})
-    flaws = [place.problem("", f'duplicate column "{name}" in the header') for name in duplicates]
     if required not in header:
         hint = "the first line names the columns, separated by commas"
-        flaws.append(place.problem("", f"no column {required} in the header", hint))
-    return flaws
+        return [place.problem("", f"no column {required} in the header", hint)]
+    return [place.problem("", f'duplicate column "{name}" in the header') for name in duplicates]
 
 
 def _add_row(

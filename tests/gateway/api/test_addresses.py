@@ -23,7 +23,7 @@ def test_a_name_or_an_address_is_a_host(host):
         ("[::1]", "write `host: ::1`"),
         ("mqtt://broker", "write `host: broker`"),
         ("mqtts://broker:8883", "write `host: broker` and `port: 8883`"),
-        ("mqtt://me@broker", "write `host: broker`"),
+        ("mqtt://me@broker", "holds a user"),
         ("broker/plant", "write `host: broker`"),
         ("tcp://10.0.0.1:502/", "write `host: 10.0.0.1` and `port: 502`"),
         ("broker ", "spaces"),

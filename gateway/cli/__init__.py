@@ -13,12 +13,13 @@ from importlib import import_module
 from typing import Any
 
 import click
-import structlog
 
 from gateway import __version__
 from gateway.api.contracts import AndonError
+from gateway.api.masking import mask
 from gateway.api.nearest import nearest
 from gateway.config import plugins
+from gateway.telemetry import logs
 
 _COMMANDS = {
     "alarms": "gateway.cli.alarms",
@@ -61,7 +62,7 @@ class _Lazy(click.Group):
             return super().invoke(ctx)
         except AndonError as error:
             # Errors that andon raises on purpose are messages for people, not tracebacks.
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(mask(str(error))) from error
 
 
 def _plugin(name: str) -> Any:
@@ -84,5 +85,4 @@ def main() -> None:
 
     One YAML file is one line is one process. No command can write to a PLC.
     """
-    # Until a command sets up logging, events go to stderr: stdout is for results.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    logs.for_commands()

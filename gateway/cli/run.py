@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.api.contracts import ConfigError, ModelError
+from gateway.api.masking import mask
 
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
@@ -39,5 +40,5 @@ def command(file: Path, log_format: str | None) -> None:
         event_loop.run(run(config), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
-            click.echo(str(error), err=True)
+            click.echo(mask(str(error)), err=True)
         sys.exit(EX_CONFIG)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from gateway.api.contracts import AndonError, Detector
 from gateway.api.event_loop import EventLoop
+from gateway.api.masking import mask
 from gateway.api.model import Probe
 from gateway.api.options import format_duration
 from gateway.config import plugins
@@ -106,10 +107,10 @@ async def _tried_once(part: str, attempt: _Try, time_limit: float) -> Outcome:
     except TimeoutError:
         return Outcome(part, ok=False, detail=f"no answer within {time_limit:g} s")
     except AndonError as error:
-        return Outcome(part, ok=False, detail=str(error))
+        return Outcome(part, ok=False, detail=mask(str(error)))
     except Exception as error:  # noqa: BLE001 - a third-party plugin may raise anything
-        return Outcome(part, ok=False, detail=f"failed with {type(error).__name__}: {error}")
-    return Outcome(part, probe.ok, probe.message)
+        return Outcome(part, ok=False, detail=mask(f"failed with {type(error).__name__}: {error}"))
+    return Outcome(part, probe.ok, mask(probe.message))
 
 
 def _source(config: LineConfig, name: str) -> _Try:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gateway.api.masking import mask
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.api.wording import kind_of
 
@@ -45,6 +46,7 @@ class Tally:
         It is if the sink was up, if `needs_human` changed, or if a human must help for another
         reason than before.
         """
+        why = mask(why)
         is_changed = needs_human and kind_of(why) != kind_of(self.error)
         news = self.up or needs_human != self.needs_human or is_changed
         if self.up:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.api.bounds import Bounds
 from gateway.api.contracts import ConfigError, Connector, Detector, SourceLost
+from gateway.api.masking import mask
 from gateway.api.model import Floats, Quality, Score, Tag, Window
 from gateway.core.alerts import top_tags
 
@@ -66,7 +67,7 @@ async def _read_source(name: str, connector: Connector, last: LastValues, second
                 if all(tag in last.values for tag in tags):
                     return
     except (SourceLost, ConfigError) as error:
-        last.errors[name] = str(error)
+        last.errors[name] = mask(str(error))
     except TimeoutError:
         silent = [tag for tag in tags if tag not in last.values]
         last.errors[name] = f"no value within {seconds:g} s for {', '.join(silent)}"

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from gateway.api.masking import mask
 from gateway.api.model import (
     SECOND,
     Alert,
@@ -74,6 +75,7 @@ class SourceHealth:
 
     def note_lost(self, why: str) -> bool:
         """The source is away; True if that, or its reason, is news."""
+        why = mask(why)
         news = self.up or why != self.error
         if self.up:
             self.losses += 1

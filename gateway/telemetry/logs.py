@@ -3,6 +3,7 @@
 Levels mean: warning = unexpected, nothing lost, it heals; error = data is lost or a person must
 act. Change is logged, not repetition. The journal's native protocol is used when stderr is the
 journal (systemd.io, JOURNAL_NATIVE_PROTOCOL), so that fields can be matched and levels filter.
+No ending shows a secret: a traceback has no local variables, and every text is masked.
 """
 
 import contextlib
@@ -12,10 +13,14 @@ import re
 import socket
 import struct
 import sys
+import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 import structlog
+
+from gateway.api.masking import mask
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _JOURNAL = "/run/systemd/journal/socket"
@@ -101,6 +106,58 @@ class Lenient:
             self._stream.flush()
 
 
+def masked(value: Any) -> Any:
+    """A field of an event without secrets; what is neither text nor a number becomes text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {mask(str(key)): masked(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(each) for each in value]
+    return mask(value if isinstance(value, str) else str(value))
+
+
+def without_secrets(_logger: Any, _method: str, event: Any) -> Any:
+    """The event with its traceback as text, and each field masked."""
+    formatted = structlog.processors.format_exc_info(_logger, _method, event)
+    return {key: masked(value) for key, value in formatted.items()}
+
+
+def for_commands() -> None:
+    """Events to stderr, until a command sets up logging: stdout is for results."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper("%Y-%m-%d %H:%M:%S", utc=False),
+            without_secrets,
+            _console(),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+    sys.excepthook = _print_masked
+    threading.excepthook = lambda failure: _print_masked(
+        failure.exc_type, failure.exc_value, failure.exc_traceback
+    )
+    sys.unraisablehook = lambda failure: _print_masked(
+        failure.exc_type, failure.exc_value, failure.exc_traceback
+    )
+
+
+def _print_masked(kind: Any, error: Any, trace: Any) -> None:
+    """What Python says of an error that nobody handles, without secrets."""
+    if error is None or issubclass(kind, SystemExit):
+        return
+    text = mask("".join(traceback.format_exception(kind, error, trace)))
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    # The default shows the local variables of each function, and so what no text says.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
 def configure(line: str, form: str | None = None, level: int = logging.INFO) -> None:
     """Set up logging for a daemon; `form` overrides `ending()`."""
     form = form or ending()
@@ -109,16 +166,17 @@ def configure(line: str, form: str | None = None, level: int = logging.INFO) -> 
         structlog.processors.add_log_level,
     ]
     if form == "journal":
-        before += [structlog.processors.format_exc_info, _to_journal()]
+        before += [without_secrets, _to_journal()]
     elif form == "console":
         before += [
             structlog.processors.TimeStamper("%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(),
+            without_secrets,
+            _console(),
         ]
     else:
         before += [
             structlog.processors.TimeStamper("iso", utc=True),
-            structlog.processors.format_exc_info,
+            without_secrets,
             structlog.processors.JSONRenderer(default=str),
         ]
     structlog.configure(

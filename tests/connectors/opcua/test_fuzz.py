@@ -79,6 +79,12 @@ class Wire(asyncio.Transport):
         if not self.is_closed:
             self.protocol.data_received(piece)
 
+    def is_closing(self):
+        return self.is_closed
+
+    def abort(self):
+        self.close()
+
     def close(self):
         if not self.is_closed:
             self.is_closed = True

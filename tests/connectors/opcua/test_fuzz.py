@@ -82,9 +82,6 @@ class Wire(asyncio.Transport):
     def is_closing(self):
         return self.is_closed
 
-    def abort(self):
-        self.close()
-
     def close(self):
         if not self.is_closed:
             self.is_closed = True

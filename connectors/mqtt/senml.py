@@ -5,11 +5,13 @@ Promises
 - A time relative to now (section 4.5.3) is relative to the reception.
 """
 
+import sys
 from typing import Any
 
 from gateway.api.model import SECOND, Nanos
 
 _RELATIVE_BELOW = 2**28
+_LARGEST = sys.float_info.max
 _BASES = ("bn", "bt", "bv", "bu")
 
 
@@ -49,4 +51,6 @@ def _time(own: Any, base: Any, received: Nanos) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # An integer of JSON may be larger than any float, to which it cannot be added.
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -_LARGEST <= value <= _LARGEST

@@ -328,6 +328,16 @@ CASES = {
         [{"bt": NOON}, {"n": "a", "vb": True}],
         [(1, AT)],
     ),
+    "senml: an integer too large to add to": (
+        SENML_TAG | {"path": "[n=a].v"},
+        [{"n": "a", "bv": 0.5, "v": 10**400}, {"n": "a", "bv": 10**400, "v": 0.5}],
+        [(None, NOW, "null"), (None, NOW, "null")],
+    ),
+    "senml: a time too large to add to": (
+        SENML_TAG | {"path": "[n=a].v"},
+        [{"n": "a", "v": 1, "t": -(10**400)}, {"bt": 0.5, "n": "a", "v": 1, "t": 10**400}],
+        [(None, NOW, "time cannot be read as s: null")] * 2,
+    ),
     "senml: no list": (SENML_TAG | {"path": "[n=a].v"}, {"n": "b"}, []),
 }
 

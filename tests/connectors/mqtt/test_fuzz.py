@@ -139,7 +139,8 @@ odd = st.sampled_from(
 def numbers_in(payload):
     """Every number anywhere in these bytes as JSON, and the numbers of its texts."""
     try:
-        nodes = [json.loads(payload.decode("utf-8-sig"))]
+        # Some C programs end a text with a NUL.
+        nodes = [json.loads(payload.decode("utf-8-sig").rstrip("\0"))]
     except (ValueError, RecursionError):
         return {1.0, 0.0} & {{"ON": 1.0, "OFF": 0.0}.get(payload.decode(errors="replace").strip())}
     numbers = set()

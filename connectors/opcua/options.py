@@ -112,8 +112,6 @@ class OpcUaOptions(Strict):
         # A port out of range is a ValueError of its own here.
         if parts.scheme != "opc.tcp" or not parts.hostname or parts.port == 0:
             raise ValueError("write it as in opc.tcp://192.168.0.12:4840")
-        if parts.username:
-            raise ValueError("contains a user name: use `username:` and `password: ${env:NAME}`")
         return url
 
     @model_validator(mode="after")

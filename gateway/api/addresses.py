@@ -42,7 +42,11 @@ def without_login(text: str) -> str:
         raise ValueError("ends with ? or #, where a secret may stand: write only the server's URL")
     if _NAMED.search(text):
         raise ValueError("holds a secret in clear text: write only the server's URL")
-    _split(text)
+    try:
+        urlsplit(text)
+    except ValueError:
+        # The library's words repeat a part of it.
+        raise ValueError("is no URL: write it as in https://influx.example.com:8086") from None
     return text
 
 

@@ -37,7 +37,7 @@ def test_by_default_a_server_publishes_twice_a_second_with_the_sources_time():
         ({"url": "plc"}, r"opc\.tcp://192"),
         ({"url": "opc.tcp://plc:0"}, r"opc\.tcp://192"),
         ({"url": "opc.tcp://plc:99999"}, "out of range"),
-        ({"url": "opc.tcp://andon@plc"}, "contains a user name"),
+        ({"url": "opc.tcp://andon@plc"}, "holds a user or a password"),
         ({"url": "opc.tcp://andon:secret@plc"}, "password in clear text"),
         ({"tags": {}}, "at least 1"),
         ({"timestamp": "sever"}, "'source', 'server', 'receive' or 'corrected'"),

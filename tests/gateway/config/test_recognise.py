@@ -20,7 +20,7 @@ TELLING = ("line", "site", "sources", "sinks")
         ("version: 3\nservices:\n  a: 1", False),
         ("name: a\nconfig:\n  version: 1\n  line: a", False),
         ("line 1\nversion 2", False),
-        ("root:x:0:0:root:/root:/bin/sh", False),
+        ("root:x:0:0:root:/:/bin/sh", False),
         ("[section]\nline = 1", False),
         ('["version", "line"]', False),
         ("site: a\nb: 1\nc: 1", False),

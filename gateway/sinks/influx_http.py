@@ -3,7 +3,7 @@
 Promises
 - Redirects are not followed, cookies and proxies of the environment are ignored.
 - No secret appears in a message.
-- Of a reply no more than 64 KiB are read, after decompression; the rest stays unread.
+- Of a reply no more than 4 MiB are read, after decompression; the rest stays unread.
 - Files and secrets are read when the client is made, so a renewed one is used after `close`.
 
 The library's own writer knows /api/v2/write alone and hides the reply, so its client is asked for
@@ -23,8 +23,8 @@ from gateway.sinks.influx_options import InfluxOptions
 from gateway.sinks.influx_responses import WriteResponse, classify, mask, shortened
 from gateway.sinks.tls import client_context, is_refusal
 
-MOST_READ = 64 * 1024
-"""Bytes of a reply: several hundred times what a server needs to name a wrong point."""
+MOST_READ = 4 * 2**20
+"""Bytes of a reply: InfluxDB 3 names each wrong point of a request with its text."""
 
 
 @dataclass(frozen=True, slots=True)

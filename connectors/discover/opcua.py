@@ -7,6 +7,7 @@ Promises
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from connectors.opcua.endpoints import endpoints_of, offered
 from connectors.opcua.items import Reference, Target
 from connectors.opcua.nodes import STANDARD
 from connectors.opcua.options import OpcUaOptions
-from connectors.opcua.paths import OBJECTS
+from connectors.opcua.paths import OBJECTS, PathElement
 from connectors.opcua.structure_types import load
 from connectors.opcua.structures import Structures
 from connectors.opcua.trust import described as shown_certificate
@@ -29,6 +30,7 @@ from gateway.api.contracts import ConfigError, Places, SourceLost
 SERVER = "i=2253"
 BROWSED_PER_VARIABLE = 50
 """Nodes browsed at most for each wanted variable, so that a huge server ends too."""
+Way = tuple[PathElement, ...]
 _PART = 100
 _LAST_STANDARD = 65_535
 """The highest number of a node that the standard may define in its own namespace."""
@@ -78,9 +80,9 @@ class _Browser:
         self._types, self._structures = DataTypes(), Structures()
 
     async def run(self, depth: int) -> None:
-        level: list[tuple[Reference, tuple[str, ...]]] = [(_ROOT, ())]
+        level: list[tuple[Reference, Way]] = [(_ROOT, ())]
         for _ in range(depth + 1):
-            below: list[tuple[Reference, tuple[str, ...]]] = []
+            below: list[tuple[Reference, Way]] = []
             for at in range(0, len(level), _PART):
                 below += await self._look_at(level[at : at + _PART])
                 if self._is_enough():
@@ -97,22 +99,22 @@ class _Browser:
             self.survey.note = f"The first {self.survey.nodes:,} nodes; --most looks at more."
         return bool(self.survey.note)
 
-    async def _look_at(
-        self, part: Sequence[tuple[Reference, tuple[str, ...]]]
-    ) -> list[tuple[Reference, tuple[str, ...]]]:
+    async def _look_at(self, part: Sequence[tuple[Reference, Way]]) -> list[tuple[Reference, Way]]:
         """Adds the variables among these nodes; returns the nodes below all of them."""
-        below: list[tuple[Reference, tuple[str, ...]]] = []
+        below: list[tuple[Reference, Way]] = []
         variables, properties = [], []
         children = await self._client.children([node.node for node, _ in part])
-        for (node, names), found in zip(part, children, strict=True):
+        for (node, way), found in zip(part, children, strict=True):
             if node.is_variable:
-                variables.append((node, names))
+                variables.append((node, way))
                 properties.append({e.name: e.node for e in found if e.kind == HAS_PROPERTY})
+            namesakes = Counter(name for name, _ in {(e.name, e.namespace) for e in found})
             for each in found:
                 is_ours = each.kind == HAS_PROPERTY or _is_standard(each.node)
                 if not is_ours and each.node not in self._seen:
                     self._seen.add(each.node)
-                    below.append((each, (*names, each.name)))
+                    uri = self._uri(each) if namesakes[each.name] > 1 else None
+                    below.append((each, (*way, PathElement(each.name, uri))))
         await self._add(variables, properties)
         self.survey.nodes += len(part)
         self._progress(
@@ -120,15 +122,19 @@ class _Browser:
         )
         return below
 
+    def _uri(self, node: Reference) -> str | None:
+        at = node.namespace
+        return self._namespaces[at] if at < len(self._namespaces) else None
+
     async def _add(
         self,
-        variables: Sequence[tuple[Reference, tuple[str, ...]]],
+        variables: Sequence[tuple[Reference, Way]],
         properties: Sequence[Mapping[str, str]],
     ) -> None:
         named = [_with_uri(node.node, self._namespaces) for node, _ in variables]
         self.survey.others += [
-            ("/".join(("Objects", *names)), f"the server has no namespace for {node.node}")
-            for (node, names), name in zip(variables, named, strict=True)
+            ("/".join(("Objects", *map(str, way))), f"the server has no namespace for {node.node}")
+            for (node, way), name in zip(variables, named, strict=True)
             if name is None
         ]
         keep = [at for at, name in enumerate(named) if name is not None]
@@ -136,8 +142,8 @@ class _Browser:
         nodes = [node.node for node, _ in variables]
         data = await self._client.read([Target(node) for node in nodes])
         found = [
-            FoundVariable(names, str(named[at]), value)
-            for at, (_, names), value in zip(keep, variables, data, strict=True)
+            FoundVariable(way, str(named[at]), value)
+            for at, (_, way), value in zip(keep, variables, data, strict=True)
         ]
         found = await described(self._client, found, nodes, properties, self._types)
         proposed = [proposals(each, self._structures) for each in found]

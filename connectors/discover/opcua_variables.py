@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.opcua.paths import written
+from connectors.opcua.paths import PathElement
 from connectors.opcua.selection import StructureValue, Unusable, listed
 from connectors.opcua.statuses import in_words
 from connectors.opcua.structures import Structures
@@ -18,12 +18,12 @@ NUMBERS = frozenset(f"i={number}" for number in range(1, 12))
 
 @dataclass(frozen=True, slots=True)
 class FoundVariable:
-    """A variable: its node id with namespace URI, the names that lead to it, its DataValue.
+    """A variable: its node id with namespace URI, the way that leads to it, its DataValue.
 
     `has_number_type` is set if its data type is a number's, whatever its value is now.
     """
 
-    names: tuple[str, ...]
+    way: tuple[PathElement, ...]
     node: str
     data: Any
     unit: str = ""
@@ -33,9 +33,14 @@ class FoundVariable:
     has_number_type: bool = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The browse names that lead to it."""
+        return tuple(each.name for each in self.way)
+
+    @property
     def path(self) -> str:
         """Its browse path, as `path` takes it."""
-        return "/".join(["Objects", *map(written, self.names)])
+        return "/".join(["Objects", *map(str, self.way)])
 
 
 @dataclass(frozen=True, slots=True)

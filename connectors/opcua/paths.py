@@ -27,6 +27,11 @@ class PathElement:
     uri: str | None = None
     index: int | None = None
 
+    def __str__(self) -> str:
+        if self.uri is not None:
+            return written(self.name, self.uri)
+        return written(self.name) if self.index is None else f"{self.index}:{written(self.name)}"
+
     def fits(self, node: Reference, namespaces: Sequence[str]) -> bool:
         """True if the node has this name."""
         if self.name != node.name:
@@ -39,7 +44,7 @@ class PathElement:
 
 def parse_path(text: str) -> tuple[PathElement, ...]:
     """The elements below Objects; ValueError with what would be right."""
-    rest = text.strip().removeprefix("/").removeprefix("Root/").removeprefix("0:")
+    rest = text.lstrip().removeprefix("/").removeprefix("Root/").removeprefix("0:")
     if not rest.startswith("Objects/"):
         raise ValueError(f"{text!r} does not begin with Objects/: {_RIGHT}")
     rest, elements = rest.removeprefix("Objects/"), list[PathElement]()
@@ -60,9 +65,14 @@ def parse_path(text: str) -> tuple[PathElement, ...]:
     return tuple(elements)
 
 
-def written(name: str) -> str:
-    """A browse name as it is written in a path."""
-    return re.sub("([&/])", r"&\1", name)
+def written(name: str, uri: str | None = None) -> str:
+    """A browse name as it is written in a path, with its namespace if `uri` is given."""
+    name = re.sub("([&/])", r"&\1", name)
+    # What is part of the name must not be read as its namespace.
+    name = re.sub(r"^(\d{1,5}|nsu?)([:=])", r"\1&\2", name)
+    if uri is None:
+        return name
+    return f"nsu={uri.replace('%', '%25').replace(';', '%3B')};{name}"
 
 
 async def find_nodes(
@@ -96,16 +106,26 @@ def _fault(
     below: Sequence[Reference],
     namespaces: Sequence[str],
 ) -> str:
-    name, whole = path[depth].name, "/".join(["Objects", *(each.name for each in path)])
+    name, whole = path[depth].name, "/".join(["Objects", *map(str, path)])
     parent = path[depth - 1].name if depth else "Objects"
     if fits:
         ids = ", ".join(sorted(each.node for each in fits)[:3])
         several = f"{len(fits)} nodes named {name!r} below {parent!r} ({ids})"
-        return f"browse path {whole}: {several}; name one of them by `node`"
-    others = sorted(
-        namespaces[each.namespace] if each.namespace < len(namespaces) else str(each.namespace)
-        for each in below
-        if each.name == name
-    )
+        return f"browse path {whole}: {several}; {_way_out(fits, namespaces)}"
+    others = sorted(_namespace(each, namespaces) for each in below if each.name == name)
     elsewhere = f" in this namespace, but in {others[0]}" if others else ""
     return f"browse path {whole}: {name!r} not found below {parent!r}{elsewhere}"
+
+
+def _way_out(fits: Sequence[Reference], namespaces: Sequence[str]) -> str:
+    """How to name one of several nodes of the same name."""
+    uris = {_namespace(each, namespaces) for each in fits}
+    if len(uris) < len(fits):
+        return "name one of them by `node`"
+    elements = " or ".join(written(fits[0].name, uri) for uri in sorted(uris)[:3])
+    return f"add the namespace: {elements}"
+
+
+def _namespace(node: Reference, namespaces: Sequence[str]) -> str:
+    at = node.namespace
+    return namespaces[at] if at < len(namespaces) else str(at)

@@ -1,9 +1,12 @@
 """Against a real server: its variables become a line file that `andon check` accepts."""
 
 import asyncio
+import json
+import re
 import stat
 
 import pytest
+import yaml
 from asyncua import ua
 from click.testing import CliRunner
 from opcua_certificates import encoded, identity
@@ -13,6 +16,7 @@ from servers import free_port
 from connectors.discover.command import discover
 from connectors.discover.opcua import tag_names
 from connectors.opcua.certificates import thumbprint
+from gateway.cli import main
 from gateway.config.load import load
 
 WRITES = {ua.ObjectIds.WriteRequest_Encoding_DefaultBinary}
@@ -39,6 +43,33 @@ async def test_numeric_variables_become_tags_by_namespace_uri(plant, asked, tmp_
     }
     assert asked
     assert not WRITES & set(asked)
+
+
+ODD_NAMES = ("a/b", "1:x", "nsu=foo;bar", "  lead", "trail ", "&", "Öl:2", "twin")
+
+
+async def test_the_path_in_the_comment_finds_the_node(plant, tmp_path):  # noqa: F811
+    server = plant.server
+    other = await server.register_namespace("urn:a/b;c")
+    for number, name in enumerate(ODD_NAMES):
+        place = ua.NodeId(9000 + number, plant.index)
+        browse_name = ua.QualifiedName(name, plant.index)
+        await server.nodes.objects.add_variable(place, browse_name, float(number))
+    twin = ua.QualifiedName("twin", other)
+    await server.nodes.objects.add_variable(ua.NodeId(9100, plant.index), twin, 100.0)
+
+    done = await run(plant.url)
+
+    paths = dict(re.findall(r"i=(9\d+)\"}  # (Objects/.*) = ", done.output))
+    assert len(paths) == len(ODD_NAMES) + 1
+    line = yaml.safe_load(done.output)
+    line["sources"]["server"]["tags"] = {f"t{node}": {"path": it} for node, it in paths.items()}
+    file = tmp_path / "line.yaml"
+    file.write_text(yaml.safe_dump(line, allow_unicode=True))
+    read = await asyncio.to_thread(CliRunner().invoke, main, ["once", "--json", str(file)])
+    values = {each["tag"]: each["value"] for each in json.loads(read.stdout)["tags"]}
+    expected = {f"t{9000 + number}": number for number in range(len(ODD_NAMES))}
+    assert values == expected | {"t9100": 100}
 
 
 async def test_no_more_tags_are_written_than_wanted(plant):  # noqa: F811

@@ -45,10 +45,19 @@ def test_a_path_that_is_none_says_what_would_be_right(text):
         parse_path(text)
 
 
-@pytest.mark.parametrize("name", ["a", "a/b", "a&b", "&/", "/", "2:x", "Öl", "a;b"])
-def test_a_name_is_written_as_it_is_read(name):
-    (element,) = parse_path(f"Objects/0:{written(name)}")
-    assert element.name == name
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("a", "a/b", "a&b", "&/", "/", "2:x", "Öl", "a;b", "65535:", "123456:x", "1:2:x", "a:1"),
+        *("nsu=foo;bar", "ns=2;x", "nsu=", "  lead", "trail ", "2&:x", "=", ":"),
+    ],
+)
+@pytest.mark.parametrize("uri", [None, "urn:a", "http://plant/a;b/", "urn:50%3B&/é"])
+def test_a_name_is_written_as_it_is_read(name, uri):
+    (element,) = parse_path(f"Objects/{written(name, uri)}")
+    assert element == PathElement(name, uri)
+    assert parse_path(f"Objects/0:{written(name)}") == (PathElement(name, None, 0),)
+    assert parse_path(f"Objects/{element}") == (element,)
 
 
 TREE = {
@@ -82,6 +91,7 @@ async def test_paths_that_share_nodes_browse_them_once():
 
 
 ELSEWHERE = "in this namespace, but in http://plant/a;b/"
+BY_NAMESPACE = "add the namespace: nsu=http://plant/a%3Bb/;Press or nsu=urn:other;Press"
 SEVERAL = "name one of them by `node`"
 
 
@@ -90,14 +100,14 @@ SEVERAL = "name one of them by `node`"
     [
         ("Objects/Pump", "Pump: 'Pump' not found below 'Objects'"),
         ("Objects/Line/Speed", "Line/Speed: 'Speed' not found below 'Line'"),
-        ("Objects/1:Press", f"Press: 'Press' not found below 'Objects' {ELSEWHERE}"),
+        ("Objects/1:Press", f"1:Press: 'Press' not found below 'Objects' {ELSEWHERE}"),
         (
             "Objects/Press",
-            f"Press: 2 nodes named 'Press' below 'Objects' (other, press); {SEVERAL}",
+            f"Press: 2 nodes named 'Press' below 'Objects' (other, press); {BY_NAMESPACE}",
         ),
         (
             "Objects/2:Press/2:Twin",
-            f"Press/Twin: 2 nodes named 'Twin' below 'Press' (twin, twin2); {SEVERAL}",
+            f"2:Press/2:Twin: 2 nodes named 'Twin' below 'Press' (twin, twin2); {SEVERAL}",
         ),
     ],
 )

@@ -93,7 +93,9 @@ def _check_size(request: Request) -> None:
 
 
 def _show(request: Request, data: bytes, *, wide: bool) -> None:
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = Console(
+        markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else 110
+    )
     if request.are_bits:
         _print_whole(console, _bit_grid(request, data))
         return
@@ -107,7 +109,7 @@ def _show(request: Request, data: bytes, *, wide: bool) -> None:
 
 def _print_whole(console: Console, grid: Grid) -> None:
     """Prints a grid with no number cut off: on a narrow terminal its rows are wrapped instead."""
-    needed = Console(markup=False, width=1000).measure(grid).maximum
+    needed = Console(markup=False, emoji=False, width=1000).measure(grid).maximum
     width, console.width = console.width, max(console.width, needed)
     console.print(grid, soft_wrap=False)
     console.width = width

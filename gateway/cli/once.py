@@ -55,7 +55,7 @@ def _show(facts: dict[str, Any]) -> None:
 
     from gateway.cli.show import plain_table, reading, word
 
-    console = Console(markup=False)
+    console = Console(markup=False, emoji=False)
     table = plain_table("tag", "value", "unit", "quality", "source")
     for tag in facts["tags"]:
         value = reading(tag, digits=6)

@@ -50,14 +50,14 @@ MANY = 60
 
 def show_status(facts: Facts, *, every: bool = False) -> None:
     """Prints the whole status; with `every`, all tags and sources however many."""
-    console = Console(markup=False)
+    console = Console(markup=False, emoji=False)
     for part in _parts(facts, every=every):
         console.print(part)
 
 
 def draw_status(facts: Facts, path: Path) -> None:
     """Writes the whole status as an SVG picture."""
-    console = Console(markup=False, record=True, width=118, file=StringIO())
+    console = Console(markup=False, emoji=False, record=True, width=118, file=StringIO())
     console.print(Group(*_parts(facts)))
     picture = console.export_svg(title=f"andon status {facts['line']}")
     # The picture must not load fonts from the internet.
@@ -149,7 +149,13 @@ def reading(tag: Facts, digits: int) -> str:
     """A tag's value as text: '230.4', '2 (jammed)', or a dash if there is none."""
     if tag["value"] is None:
         return "–"
-    return f"{tag['value']:.{digits}g}" + (f" ({tag['name']})" if tag.get("name") else "")
+    return _number(tag["value"], digits) + (f" ({tag['name']})" if tag.get("name") else "")
+
+
+def _number(value: float, digits: int) -> str:
+    """The value with so many digits; a counter with all of those before the point."""
+    is_long = 10**digits <= abs(value) < 1e12
+    return f"{value:.0f}" if is_long else f"{value:.{digits}g}"
 
 
 def _rows_to_show(

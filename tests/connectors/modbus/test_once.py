@@ -89,3 +89,13 @@ def test_discover_says_what_came_and_takes_the_same_option(tmp_path):
         assert seen.exit_code == 0, seen.output
     assert 'tolerate: ["unit_id"]' in out.read_text()
     assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
+
+
+@pytest.mark.parametrize("unit", [":x:", "1:x: 2", ":warning:", "[bold]", "[/]", ":m:³/h", "m[3]"])
+def test_what_a_person_wrote_is_printed_as_it_is(tmp_path, unit):
+    line = tmp_path / "line.yaml"
+    tags = f", tags: {{a: {{address: 3, unit: '{unit}'}}}}"
+    with served(lambda asked: [asked.tcp()]) as port:
+        line.write_text(LINE.format(port=port, more=tags))
+        words = " ".join(CliRunner().invoke(main, ["once", str(line)]).output.split())
+    assert f" 31 {unit} good " in words

@@ -3,7 +3,18 @@
 import pytest
 from rich.console import Console
 
-from gateway.cli.show import MANY, alerts, detectors, history, ledger, overview, sources, tags
+from gateway.cli.show import (
+    MANY,
+    alerts,
+    detectors,
+    history,
+    ledger,
+    overview,
+    reading,
+    show_status,
+    sources,
+    tags,
+)
 
 
 def text(part):
@@ -189,3 +200,41 @@ def test_an_id_stays_whole_on_a_narrow_terminal():
     with console.capture() as captured:
         console.print(alerts({"active": [long], "alerts": []}))
     assert long["id"] in captured.get()
+
+
+def test_a_text_with_colons_and_brackets_is_shown_as_it_is(capsys):
+    why = "browse path Objects/1:x: 'x' [b] not found"
+    row = {"tag": "a", "value": None, "unit": ":x:", "state": "bad", "source": "s", "reason": ""}
+    facts = {
+        "line": "a",
+        "site": "b",
+        "health": "ok",
+        "active": [],
+        "not_ready": [why],
+        "now": 1,
+        "started": 0,
+        "counters": {"values_read": 1, "windows_scored": 1},
+        "tags": [row | {"age_s": None}],
+        "sources": [],
+        "detectors": [],
+        "sinks": [],
+        "ledger": [],
+        "alerts": [],
+        "history": None,
+    }
+    show_status(facts)
+    shown = capsys.readouterr().out
+    assert why in shown
+    assert " :x: " in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((0.0, "0"), (230.46, "230.5"), (9999.0, "9999"), (-70000.0, "-70000")),
+        *((292535704.0, "292535704"), (12345.6, "12346"), (100049.0, "100049"), (99996.5, "99996")),
+        *((1e15, "1e+15"), (4.6e18, "4.6e+18"), (0.000012345, "1.234e-05"), (-1e12, "-1e+12")),
+    ],
+)
+def test_a_counter_is_shown_with_all_its_digits(value, shown):
+    assert reading({"value": value, "name": ""}, digits=4) == shown

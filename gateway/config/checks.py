@@ -31,6 +31,11 @@ _QUERY = re.compile(
     r"://.*[?&#;/](?:\w*(?:password|passwd|token|secret|key))=", re.IGNORECASE | re.DOTALL
 )
 _PLACES = ("url", "uri", "proxy", "host", "broker", "endpoint", "server")
+_ADDRESSES = frozenset(
+    ("node", "path", "time_path", "quality_path", "error_path", "member", "topic", "sparkplug")
+    + ("metric", "description")
+)
+"""Where in a source a tag is: its characters are the device's, and : and @ are common in them."""
 _NAMED_BY_PEOPLE = ("sources", "detectors", "sinks", "templates", "tags")
 OWN_DETECTORS = ("data", "models")
 """Reserved detector names: `DETECTOR` in core/freshness.py and core/drift.py."""
@@ -69,7 +74,7 @@ def clear_text(document: Document) -> Iterator[Problem]:
         if _is_secret(where) and value is not None and not REFERENCE.fullmatch(str(value)):
             message = "a secret must not be written here in clear text"
             hint = "write ${env:NAME}, ${credential:NAME} or ${file:/path}"
-        elif not isinstance(value, str):
+        elif not isinstance(value, str) or key in _ADDRESSES:
             continue
         elif _LOGIN.search(value) or (key in _PLACES and "@" in value):
             message = "a password must not be written here in clear text"

@@ -144,7 +144,8 @@ class Health:
     def note_samples(self, batch: SampleBatch, now: Nanos) -> None:
         """Samples that reached the line; the line's tag indices."""
         self.raw.note(batch, now)
-        good = batch.quality == Quality.GOOD
+        # A value from the future is no last value: it would stand there until then.
+        good = (batch.quality == Quality.GOOD) & (batch.at <= now + FUTURE_LIMIT)
         self._last[batch.tag[good]] = batch.value[good]
         self._last_at[batch.tag[good]] = batch.at[good]
 

@@ -128,7 +128,8 @@ def test_a_column_belongs_to_the_tag_of_its_name_or_of_its_mapping(tmp_path):
         ("hello", "line.yaml:1:1"),
         ("version: 1\nline: l\nsite: s\nsources: {plc: {type: modbus}}", '"tags" is missing'),
         (LINE.replace("500ms", "fast"), "'fast' is not a duration"),
-        ("a: 1\na: 2", "a: duplicate key"),
+        ("version: 1\nline: a\nline: b", "line: duplicate key"),
+        ("a: 1\na: 2", "not a line file, and so nothing of it is shown"),
     ],
 )
 def test_a_file_that_is_not_a_line_file_is_refused_as_by_check(tmp_path, text, message):

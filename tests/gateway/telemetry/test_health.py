@@ -34,10 +34,10 @@ def test_a_detector_that_is_blind_makes_the_line_blind():
     assert "detector pump: blind, no data for flow" in health.unready()
 
 
-def test_a_time_that_is_ahead_is_no_age_and_no_newest_sample():
+def test_a_value_from_the_future_is_no_last_value_and_no_newest_sample():
     watch = FreshnessWatch(TAGS, 5.0, 3.0)
     health, source, now = Health("l", "s", TAGS, watch), SourceHealth("plc"), time.time_ns()
-    for at, age in ((now - 2 * SECOND, 2.0), (now + 7200 * SECOND, None), (now + SECOND, 0.0)):
+    for at, age in ((now - 2 * SECOND, 2.0), (now + 7200 * SECOND, 2.0), (now + SECOND, 0.0)):
         sample = batch(at, 5.0)
         watch.push(sample, now)
         health.note_samples(sample, now)

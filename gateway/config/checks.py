@@ -32,8 +32,10 @@ _QUERY = re.compile(
 )
 _PLACES = ("url", "uri", "proxy", "host", "broker", "endpoint", "server")
 _ADDRESSES = frozenset(
-    ("node", "path", "time_path", "quality_path", "error_path", "member", "topic", "sparkplug")
-    + ("metric", "description")
+    (
+        *("node", "path", "time_path", "quality_path", "error_path", "member", "topic"),
+        *("sparkplug", "metric", "description"),
+    )
 )
 """Where in a source a tag is: its characters are the device's, and : and @ are common in them."""
 _NAMED_BY_PEOPLE = ("sources", "detectors", "sinks", "templates", "tags")

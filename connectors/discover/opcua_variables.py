@@ -45,7 +45,7 @@ class FoundVariable:
 
 @dataclass(frozen=True, slots=True)
 class ProposedTag:
-    """A tag of the line file: its name, its options, and what is said of it."""
+    """A tag of the line file: its name, its options, and what is reported of it."""
 
     name: str
     options: Mapping[str, Any]

@@ -8,7 +8,7 @@ Promises
   ASCII, `tolerate: [transaction_id]`) a late response is flushed first (`late_responses`), and
   duplicates are waited for (`duplicate_responses`).
 - A connection closed by the peer is noticed at once, also while waiting for a response.
-- What was received instead of a response is said, and so is the option that would accept it.
+- What was received instead of a response is reported, and so is the option that would accept it.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ Promises
 - Every sample that is not good has its reason. An uncertain one is good if the line file says so,
   and has its reason nevertheless.
 - An implausible time (none, before 2000, after 2100) is replaced by the next best: source, server,
-  arrival. Where the source gave one, that is said.
+  arrival. Where the source gave one, that is reported.
 - The server's overflow bit (samples were lost in its queue) is counted.
 """
 

@@ -1,4 +1,4 @@
-"""Browse paths: nodes by the names that lead to them, for servers that number their nodes anew.
+"""Browse paths: nodes by the names that lead to them, for servers that renumber their nodes.
 
 Promises
 - A path that fits no node, or several, has a reason that names the element where it ends.

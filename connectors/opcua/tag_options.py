@@ -79,7 +79,7 @@ class OpcUaTag(TagOptions):
     path: str | None = None
     """The browse names that lead to it, as in Objects/2:Press/2:Speed or
     Objects/nsu=urn:plant;Press/nsu=urn:plant;Speed, looked up at every connect: for servers that
-    number their nodes anew. A name without a namespace is looked for in all; & before a / or & that
+    renumber their nodes. A name without a namespace is looked for in all; & before a / or & that
     is part of a name."""
     index: Index | None = None
     """The element of an array, counted from 0; of a matrix a list, as in [0, 2]."""

@@ -4,7 +4,7 @@ import asyncio
 
 
 def heed_cancellation() -> None:
-    """Raises CancelledError if the current task was cancelled and went on all the same.
+    """Raises CancelledError if the current task was cancelled and went on nevertheless.
 
     `asyncio.wait_for` of Python 3.11 swallows a cancellation that meets a result or an error. A
     loop that tries again for ever calls this after each attempt.

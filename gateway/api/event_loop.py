@@ -165,7 +165,7 @@ class EventLoop(asyncio.SelectorEventLoop):
                 result = work()
             except Exception as failure:  # noqa: BLE001 - handed to whoever waits
                 error = failure
-            # A closed loop: nobody waits any more.
+            # A closed loop: no one waits any more.
             with contextlib.suppress(RuntimeError):
                 self.call_soon_threadsafe(finish, result, error)
 

@@ -63,7 +63,7 @@ class Contents:
         self._given_up: list[GivenUp] | None = None
 
     def given_up(self) -> list[GivenUp]:
-        """Points that were given up, of which nobody has taken note yet."""
+        """Points that were given up, of which no one has taken note yet."""
         if self._given_up is None:
             self._given_up = [*self.dead_letters.given_up(), *self.journal.given_up()]
         return self._given_up

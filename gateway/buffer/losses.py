@@ -111,7 +111,7 @@ class Journal:
         return self._db.execute(query).rowcount
 
     def given_up(self) -> list[GivenUp]:
-        """The losses that nobody has taken note of, by class and reason."""
+        """The losses that no one has taken note of, by class and reason."""
         known = ", ".join(f"'{reason}'" for reason in (*INTENDED, *IN_DEAD_LETTERS))
         rows = self._db.execute(
             "SELECT kind, CAST(reason AS TEXT), TOTAL(count), MIN(CAST(noted_at AS INTEGER)), "

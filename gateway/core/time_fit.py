@@ -5,7 +5,7 @@ Promises
   cells are closed, or are from the future. Until one of them fits again it is late, stale or ahead.
 - One sample in time is enough to fit: old samples that come with current ones, after an outage or
   as the first value of a subscription, are no fault of the clock.
-- A tag at the limit does not flap, and its offset is told anew only when it
+- A tag at the limit does not flap, and its offset is reported again only when it
   has settled at another value, or doubled.
 """
 

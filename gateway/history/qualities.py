@@ -2,7 +2,7 @@
 
 Promises
 - A value that its own quality calls bad or uncertain is missing, counted and said.
-- Codes of which it is not known which are good are said, and nothing is left out by them.
+- Codes of which it is not known which are good are reported, and nothing is left out by them.
 """
 
 import re

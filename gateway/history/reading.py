@@ -71,7 +71,7 @@ def current() -> Reading:
 
 
 class Notes:
-    """Collects what is said about one file."""
+    """Collects what is reported about one file."""
 
     def __init__(self, path: Path, unit: str = "line") -> None:
         self.path = path

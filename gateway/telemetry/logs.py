@@ -145,7 +145,7 @@ def for_commands() -> None:
 
 
 def _print_masked(kind: Any, error: Any, trace: Any) -> None:
-    """What Python says of an error that nobody handles, without secrets."""
+    """What Python says of an error that no one handles, without secrets."""
     if error is None or issubclass(kind, SystemExit):
         return
     text = mask("".join(traceback.format_exception(kind, error, trace)))

@@ -311,7 +311,7 @@ class HealthCollector(Collector):
         )
         yield self._gauge(
             "andon_buffer_given_up_events",
-            "Points given up of which nobody has taken note, by sink (empty: lost) and class.",
+            "Points given up of which no one has taken note, by sink (empty: lost) and class.",
             ["sink", "lane"],
             list(_given_up(cast("Sequence[Mapping[str, object]]", facts.get("given_up", ())))),
         )

@@ -27,7 +27,7 @@ _KNOWN = {
     "EDT": -240, "EST": -300, "CDT": -300, "CST": -360, "MDT": -360, "MST": -420,
     "PDT": -420, "PST": -480,
 }  # fmt: skip
-"""Minutes east of Greenwich. CST is also China's and Cuba's: it is said."""
+"""Minutes east of Greenwich. CST is also China's and Cuba's: it is reported."""
 _SEVERAL = {"CST": "-06:00, central North America", "EST": "-05:00, eastern North America"}
 
 

@@ -86,7 +86,7 @@ NUMBERS = [
     ({"path": "/Root/Objects/Press/pressure"}, 212.5),
     ({"path": "Objects/Press/list", "index": 1}, 2.5),
 ]
-NOT_FOUND = "browse path Objects/Press/Sped: 'Sped' not found below 'Press'"
+NOT_FOUND = "'Sped' not found below 'Press'"
 ELSEWHERE = "'Press' not found below 'Objects' in this namespace, but in urn:plant"
 MOTOR = "Name, Speed, State, RunTime, Axes, Codes"
 UNKNOWN = "BadNodeIdUnknown: the server has no such node"
@@ -127,8 +127,12 @@ NO_NUMBERS = [
     (PLANT + "motor", {"member": "Name"}, "text, not a number: 'M1'"),
     (PLANT + "motors", {"member": "Speed"}, "a list of structures: give an index"),
     (PLANT + "partly", {"member": "Sometimes"}, "no value"),
-    (None, {"path": "Objects/3:Press/3:Sped"}, NOT_FOUND),
-    (None, {"path": "Objects/Press/Sped"}, NOT_FOUND),
+    (
+        None,
+        {"path": "Objects/3:Press/3:Sped"},
+        f"browse path Objects/3:Press/3:Sped: {NOT_FOUND}",
+    ),
+    (None, {"path": "Objects/Press/Sped"}, f"browse path Objects/Press/Sped: {NOT_FOUND}"),
     (
         None,
         {"path": "Objects/Pres/Speed"},
@@ -137,7 +141,7 @@ NO_NUMBERS = [
     (
         None,
         {"path": "Objects/2:Press/Speed"},
-        f"browse path Objects/Press/Speed: {ELSEWHERE}",
+        f"browse path Objects/2:Press/Speed: {ELSEWHERE}",
     ),
 ]
 

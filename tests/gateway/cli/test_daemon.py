@@ -148,7 +148,8 @@ async def test_status_and_once_show_a_technician_the_line(tmp_path, bundle):
             assert "bearing_temperature_de" in shown.stdout
             assert "no active alarm" in shown.stdout
             await plant.command("stop modbus")
-            await plant.until(lambda f: f["health"] == "blind")
+            # Bad at once, since the source is lost, and stale when that has lasted.
+            await plant.until(lambda f: f["health"] == "blind" and f["tag_states"]["stale"])
             shown = await asyncio.to_thread(run, "status", plant.file)
             assert shown.returncode == 1
             assert "stale" in shown.stdout

@@ -177,7 +177,10 @@ class Line:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
             now = self._clock()
-            await self.commands.wait(max(self.next_tick(now) - now, 0) / SECOND)
+            wait = (self.next_tick(now) - now) / SECOND
+            due = time.monotonic() + wait
+            await self.commands.wait(max(wait, 0))
+            self.timings.ticked(max(time.monotonic() - due, 0))
             await self.tick(self._clock())
 
     def next_tick(self, now: Nanos) -> Nanos:

@@ -21,6 +21,9 @@ class Timings:
         self._latency = self._histogram(
             "andon_alert_latency_seconds", "From a window's close to its alert on disk."
         ).labels(line)
+        self._lateness = self._histogram(
+            "andon_tick_lateness_seconds", "How late the line began a tick, after it was due."
+        ).labels(line)
         self._inference = self._histogram(
             "andon_model_inference_duration_seconds",
             "One call of a detector with the windows that closed together.",
@@ -38,6 +41,9 @@ class Timings:
 
     def alerted(self, seconds: float) -> None:
         self._latency.observe(seconds)
+
+    def ticked(self, late: float) -> None:
+        self._lateness.observe(late)
 
     def scored(self, detector: str, seconds: float) -> None:
         self._inference.labels(self._line, detector).observe(seconds)

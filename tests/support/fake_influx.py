@@ -87,11 +87,11 @@ class LyingInflux(FakeInflux):
 
     def __init__(self, seed, share=0.3):
         super().__init__()
-        self._draw, self._share = random.Random(seed), share
+        self._draw, self.share = random.Random(seed), share
         self.faults, self._has_refused = {}, False
 
     async def answer(self, request, body):
-        if self._draw.random() >= self._share:
+        if self._draw.random() >= self.share:
             self._has_refused = False
             return self.honest(body)
         faults = [fault for fault in FAULTS if not (self._has_refused and fault in REFUSALS)]

@@ -71,7 +71,7 @@ class Outbox:
 
         None if there was nothing to do.
         """
-        changed = {name: s for name, s in states.items() if self._saved.get(name, b"{}") != s}
+        changed = {name: s for name, s in states.items() if self._stored(name) != s}
         if not self._waiting and not changed:
             return None
         try:
@@ -86,6 +86,10 @@ class Outbox:
         self._is_refused = False
         self._saved |= changed
         return True
+
+    def _stored(self, name: str) -> bytes | None:
+        """The state of this name on disk; None if that is not known since a refusal."""
+        return self._saved.get(name, None if self._is_refused else b"{}")
 
     async def _append(self, changed: Mapping[str, bytes]) -> None:
         try:

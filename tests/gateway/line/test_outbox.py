@@ -105,6 +105,21 @@ async def test_after_a_refusal_every_state_is_stored_again():
     assert store.calls[-1] == ([1], {"pump": b"one", "fan": b"two"})
 
 
+async def test_a_state_that_became_empty_while_the_store_refused_is_stored():
+    store = Full()
+    store.full = False
+    out = Outbox(store)
+    await out.send({"pump": b"raised"})
+    store.error = AndonError("no room")
+    out.add(points(A, 1))
+    await out.send({"pump": b"raised", "fan": b"{}"})
+    store.error = None
+    out.add(points(A, 2))
+    await out.send({"pump": b"{}", "fan": b"{}"})
+    assert store.calls[-1] == ([1, 2], {"pump": b"{}", "fan": b"{}"})
+    assert await out.send({"pump": b"{}", "fan": b"{}"}) is None
+
+
 async def test_what_is_refused_is_kept_in_order_and_offered_again():
     store = Full(AndonError("away"))
     out = Outbox(store)

@@ -16,8 +16,9 @@ from gateway.api.model import Point
 Value = float | int | bool | str
 
 _INT64 = 2**63
-# A line break would end the line, and servers disagree about the other control characters.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A line break would end the line, servers disagree about the other control characters, and half of
+# a surrogate pair, which a device may send in a text, is not UTF-8.
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _IN_NAME = re.compile(r"([,= ])")
 _IN_TEXT = re.compile(r'(["\\])')
 
@@ -37,10 +38,10 @@ _ESCAPED_TEXT = re.compile(rb'\\(["\\])')
 def encode(point: Point) -> bytes:
     """One line of line protocol, without the line break; tags sorted, fields in their order.
 
-    Control characters become spaces. A backslash in a name or a tag's value becomes a slash,
-    because line protocol cannot escape it there. Left out: tags with an empty value, fields that
-    are NaN or infinite, and of names that become the same all but the last. ValueError: no field
-    is left, an empty name, an integer beyond 64 bits, a value of another type.
+    Control characters and lone surrogates become spaces. A backslash in a name or a tag's value
+    becomes a slash, because line protocol cannot escape it there. Left out: tags with an empty
+    value, fields that are NaN or infinite, and of names that become the same all but the last.
+    ValueError: no field is left, an empty name, an integer beyond 64 bits, a value of another type.
     """
     measurement = _name(point.measurement)
     if measurement.startswith("#"):

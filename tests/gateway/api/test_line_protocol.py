@@ -89,6 +89,11 @@ def test_names_are_escaped():
     assert line == b"a\\ b\\,c,k\\ \\==v\\,\\ \\= f\\ \\=\\,=1i 1"
 
 
+def test_half_of_a_surrogate_pair_becomes_a_space():
+    point = Point("a\udcf8b", {"t\ud800": "\udfffx"}, {"f": "\ud83d", "g": "\U0001f600"}, 1)
+    assert encode(point) == 'a\\ b,t\\ =\\ x f=" ",g="\U0001f600" 1'.encode()
+
+
 def test_line_breaks_become_spaces_and_backslashes_in_names_slashes():
     line = encode(Point("m", {"t": "a\nb\\"}, {"s": "one\r\ntwo"}, 1))
     assert line == b'm,t=a\\ b/ s="one  two" 1'
@@ -115,7 +120,6 @@ def test_an_empty_tag_value_is_left_out():
         Point("m", {}, {"x": 2**63}, 1),
         Point("m", {}, {"x": 1}, 2**63),
         Point("m", {}, {"x": None}, 1),
-        Point("m", {}, {"x": "\ud800"}, 1),
     ],
 )
 def test_a_point_that_line_protocol_cannot_hold_is_refused(point):

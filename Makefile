@@ -19,7 +19,7 @@ ARGS ?=
 .DELETE_ON_ERROR:
 FOREIGN := tests/foreign/node_modules/.package-lock.json
 
-.PHONY: help setup demo foreign test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate lock schema
+.PHONY: help setup demo foreign test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate hostile fuzz audit lock schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,15 @@ kill-matrix: $(DEV) ## every fault against every protocol, written into docs/rec
 
 mutate: $(DEV) ## faults that the unit tests of core, line and buffer detect: 600 mutants, 10 min; JSON=FILE too
 	@$(BIN)/python tests/mutation/run.py $(ARGS)
+
+hostile: $(DEV) ## the long runs of tests/hostile: every member of each kind, with its name as it goes
+	@ANDON_HOSTILE=long $(BIN)/pytest -n 0 -v -o timeout=7200 tests/hostile $(ARGS)
+
+fuzz: $(DEV) ## fuzz what parses foreign bytes, a minute each; ARGS="--for 10m csv" for one, or longer
+	@PYTHONPATH=tests/support $(BIN)/python -m fuzzing $(ARGS)
+
+audit: $(DEV) ## vulnerabilities and licences of what is locked, and dist/andon.cdx.json, its bill
+	@PYTHONPATH=tests/support $(BIN)/python -m audit $(ARGS)
 
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

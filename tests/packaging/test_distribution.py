@@ -76,7 +76,8 @@ def test_both_locks_pin_the_same_versions():
 
 
 ALLOWED = {
-    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile"),
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    "Makefile",
     *("requirements.lock", "requirements-dev.lock"),
     *("gateway", "connectors", "detectors", "configs", "systemd", "tests", "docs"),
 }

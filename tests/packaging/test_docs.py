@@ -115,15 +115,34 @@ def test_the_page_on_reconnecting_has_a_row_for_each_fault_and_protocol():
     assert {name: page.count(f"| {name} |") for name in names} == dict.fromkeys(names, len(PLANTS))
 
 
+def _named_in(row):
+    """Path and function of each test: a link to its file, then its names."""
+    links = re.findall(r"\]\(\.\./(tests/[\w/]+\.py)\)((?:,? `test_\w+`)+)", row)
+    return [(path, name) for path, names in links for name in re.findall(r"test_\w+", names)]
+
+
+def assert_each_names_a_test(rows):
+    for row in rows:
+        named = _named_in(row)
+        assert named, f"no test in the row: {row}"
+        assert row.count("`test_") == len(named), f"a test without its file: {row}"
+        for path, function in named:
+            assert f"def {function}(" in (ROOT / path).read_text(), f"{path} has no {function}"
+
+
 def test_each_row_of_the_field_dialects_names_a_test_that_exists():
     page = (DOCS / "field-dialects.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| (?!what |---)", line)]
     assert len(rows) > 60
-    for row in rows:
-        named = re.findall(r"\[[^\]]+\]\(\.\./(tests/[\w/]+\.py)\) `(test_\w+)`", row)
-        assert named, f"no test in the row: {row}"
-        for path, function in named:
-            assert f"def {function}(" in (ROOT / path).read_text(), f"{path} has no {function}"
+    assert_each_names_a_test(rows)
+
+
+def test_each_bound_of_the_page_on_security_names_a_test_that_exists():
+    page = (DOCS / "security.md").read_text()
+    _, _, table = page.partition("## What is bounded")
+    rows = [line for line in table.splitlines() if re.match(r"\| (?!what is bounded|\*\*)", line)]
+    assert len(rows) > 30
+    assert_each_names_a_test(rows)
 
 
 def test_each_module_of_routes_is_mounted_by_the_daemon():

@@ -168,6 +168,34 @@ def test_the_core_imports_only_what_has_no_effect(path):
     assert not called & OPENING
 
 
+UNPICKLING = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "joblib", "cloudpickle", "dill"}
+RUNNING = {"eval", "exec", "compile", "__import__"}
+LOADING = {"unsafe_load", "full_load", "load_all", "run_code", "run_path", "literal_eval"}
+SHIPPED = sorted(
+    path for room in ("gateway", "connectors", "detectors") for path in (ROOT / room).rglob("*.py")
+)
+
+
+def test_nothing_that_is_shipped_runs_what_is_in_data():
+    found = []
+    for path in SHIPPED:
+        for node in ast.walk(ast.parse(path.read_text())):
+            words = set()
+            if isinstance(node, ast.Import):
+                words = {alias.name.split(".")[0] for alias in node.names} & UNPICKLING
+            elif isinstance(node, ast.ImportFrom):
+                words = {(node.module or "").split(".")[0]} & UNPICKLING
+            elif isinstance(node, ast.Name):
+                words = {node.id} & RUNNING
+            elif isinstance(node, ast.Attribute):
+                words = {node.attr} & LOADING
+            elif isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "shell"):
+                words = {node.arg} if getattr(node.value, "value", True) is not False else set()
+            found += [(path.name, word) for word in words]
+    assert found == []
+    assert len(SHIPPED) > 300
+
+
 def test_what_a_daemon_loads_brings_in_no_offline_tool():
     offline = (
         "detectors.calibration", "detectors.commands", "detectors.data", "detectors.evaluation",

@@ -4,8 +4,8 @@
     make fuzz ARGS="--for 10m csv"     ten minutes for one, or several
     make fuzz ARGS="--input FILE csv"  one input again, as a crash was saved
 
-What leads through new code is added to tests/fuzz/corpus. A fault ends with exit code 1: the bytes
-are printed and saved in dist/fuzz.
+What leads through new code is added to tests/fuzz/corpus. Faults are collected, each once, with the
+bytes that lead to it in dist/fuzz; then the exit code is 1.
 """
 
 import argparse
@@ -15,19 +15,16 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from fuzzing import corpus
+from fuzzing.engine import FOUND, fuzz
 from fuzzing.targets import TARGETS, function
 
-FOUND = Path("dist/fuzz")
-MOST_SECONDS, MOST_MEGABYTES = 5, 700
-"""For one input: its time, and the memory of the whole process, 250 MB of which are libraries."""
 _INSTRUMENTED = [
     "connectors.modbus", "connectors.mqtt", "connectors.opcua", "detectors.bundle",
     "gateway.cases", "gateway.config", "gateway.control", "gateway.history", "gateway.sinks",
     "asyncua.ua.ua_binary", "yaml.constructor", "yaml.parser", "yaml.reader", "yaml.scanner",
+    "fuzzing.planted",
 ]  # fmt: skip
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -42,18 +39,16 @@ def main() -> int:
     try:
         import atheris
     except ImportError:
-        print("There is no atheris for this machine or this Python: `make test` replays the corpus.")
+        print("There is no atheris for this machine or Python: `make test` replays the corpus.")
         return 3
     print(f"Loading {len(names)} targets", flush=True)
     with contextlib.nullcontext() if arguments.blind else _instrumenting(atheris):
         functions = {name: function(name) for name in names}
-    FOUND.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(FOUND, ignore_errors=True)
+    FOUND.mkdir(parents=True)
     # Not a TemporaryDirectory: each child would remove it when it ends.
     folder = Path(tempfile.mkdtemp(prefix="andon-fuzz-"))
-    results = {
-        name: _fuzz(atheris, name, each, folder / name, arguments)
-        for name, each in functions.items()
-    }
+    results = {name: fuzz(name, each, folder / name, arguments) for name, each in functions.items()}
     shutil.rmtree(folder)
     faulty = [name for name, is_fine in results.items() if not is_fine]
     print(f"{len(results) - len(faulty)} passed, {len(faulty)} failed {' '.join(faulty)}".rstrip())
@@ -91,58 +86,6 @@ def _seconds(text: str) -> float:
     if not match:
         raise argparse.ArgumentTypeError("write it as in 30s, 10m or 8h")
     return float(match[1]) * _UNITS[match[2]]
-
-
-def _fuzz(atheris, name: str, target, folder: Path, arguments: argparse.Namespace) -> bool:
-    """Fuzzes in a child, as libFuzzer ends its process; True if nothing was found."""
-    folder.mkdir()
-    before = corpus.read(name)
-    for number, each in enumerate(before):
-        (folder / f"seed-{number}").write_bytes(each)
-    began = time.monotonic()
-    child = os.fork()
-    if not child:
-        log = os.open(FOUND / f"{name}.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        atheris.Setup([sys.argv[0], str(folder), *_options(name, arguments)], target)
-        atheris.Fuzz()
-        os._exit(0)
-    is_fine = os.waitpid(child, 0)[1] == 0
-    log = (FOUND / f"{name}.log").read_text(errors="replace")
-    runs = re.findall(r"^#(\d+)", log, re.MULTILINE)
-    did = f"{runs[-1] if runs else 0} inputs in {time.monotonic() - began:.0f} s"
-    if not is_fine:
-        print(f"{name}: {did}, FAULT\n{log[-3_000:]}", flush=True)
-        return False
-    made = [path.read_bytes() for path in folder.iterdir()]
-    kept = _keep(name, target, before, made) if arguments.keep else len(before)
-    print(f"{name}: {did}, corpus {len(before)} -> {kept}", flush=True)
-    return True
-
-
-def _options(name: str, arguments: argparse.Namespace) -> list[str]:
-    return [
-        f"-max_total_time={arguments.seconds:.0f}",
-        f"-runs={arguments.runs}",
-        f"-seed={arguments.seed}",
-        f"-timeout={MOST_SECONDS}",
-        f"-rss_limit_mb={MOST_MEGABYTES}",
-        f"-max_len={corpus.LONGEST}",
-        f"-artifact_prefix={FOUND}/{name}-",
-        "-len_control=20",
-        "-print_final_stats=1",
-    ]
-
-
-def _keep(name: str, target, before: list[bytes], made: list[bytes]) -> int:
-    kept = corpus.worth_keeping(target, {*before, *made})
-    corpus.write(name, kept)
-    if corpus.size() > corpus.MOST_BYTES:
-        corpus.write(name, before)
-        print(f"{name}: the corpus would exceed {corpus.MOST_BYTES // 1000} kB, so it stays")
-        return len(before)
-    return len(kept)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,12 @@ def read(name: str) -> list[bytes]:
 
 def write(name: str, inputs: Iterable[bytes]) -> None:
     """Replaces the inputs of a target."""
-    rows = sorted(set(inputs), key=lambda each: (len(each), each))
-    (FOLDER / f"{name}.txt").write_text("".join(f"{each!r}\n" for each in rows))
+    (FOLDER / f"{name}.txt").write_text("".join(f"{each!r}\n" for each in in_order(inputs)))
+
+
+def in_order(inputs: Iterable[bytes]) -> list[bytes]:
+    """Each input once, the shortest first."""
+    return sorted(set(inputs), key=lambda each: (len(each), each))
 
 
 def size() -> int:
@@ -35,10 +39,10 @@ def size() -> int:
 
 
 def worth_keeping(function: Callable[[bytes], None], inputs: Iterable[bytes]) -> list[bytes]:
-    """The inputs, the shortest first, that reach a step from line to line which none before does."""
+    """The inputs, the shortest first, that make a step from line to line which none before made."""
     seen: set[tuple[int, int, int]] = set()
     kept = []
-    for each in sorted(set(inputs), key=len):
+    for each in in_order(inputs):
         if len(each) > LONGEST:
             continue
         steps = _steps(function, each)

@@ -17,6 +17,7 @@ sources:
   plc: {type: modbus, host: 10.0.0.1, tags: {flow: {address: 0}}}
 """
 (_FOLDER / "beside.yaml").write_text(_LINE)
+load(_FOLDER / "beside.yaml")  # loads the plugins, whose options are under fuzz as well
 
 
 def _read(name: str, data: bytes, read) -> None:

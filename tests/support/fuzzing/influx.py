@@ -18,7 +18,7 @@ def answers(data: bytes) -> None:
 
     if not data:
         return
-    after, location, body = (data[1:].split(b"\n", 2) + [b"", b""])[:3]
+    after, location, body = (data[1:] + b"\n\n").split(b"\n", 2)
     headers = {"Retry-After": after.decode("latin-1"), "Location": location.decode("latin-1")}
     reply = Reply(_STATUSES[data[0] % len(_STATUSES)], after.decode("latin-1"), headers, body)
     sink = InfluxSink("cloud", _OPTIONS, SimpleNamespace())

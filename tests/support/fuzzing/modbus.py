@@ -18,7 +18,12 @@ from gateway.api.model import Quality
 
 _TAGS = {
     **{
-        kind: {"address": 20 * number, "data_type": kind, "no_value": [1], "unit_id": number % 2 + 1}
+        kind: {
+            "address": 20 * number,
+            "data_type": kind,
+            "no_value": [1],
+            "unit_id": number % 2 + 1,
+        }
         for number, kind in enumerate(DTYPES)
         if kind != "bool"
     },
@@ -42,7 +47,9 @@ def frames(data: bytes) -> None:
     names = [name for bit, name in enumerate(_NAMES) if data[1] >> bit & 1]
     tolerance = tolerance_of(names, [1, 2], is_numbered=kind == 0)
     function, received = request.function, data[3:]
-    asked = bytes((function, *request.address.to_bytes(2, "big"), *request.count.to_bytes(2, "big")))
+    asked = bytes(
+        (function, *request.address.to_bytes(2, "big"), *request.count.to_bytes(2, "big"))
+    )
     if data[0] & 0x80:
         # Right in all but what the rest says: the fuzzer cannot guess a checksum.
         received = _framed(kind, request.unit, received)

@@ -14,7 +14,12 @@ _JSON = {
     "value": {"path": "value"},
     "deep": {"path": "a[0].b"},
     "pointer": {"path": "/a/b"},
-    "timed": {"path": "value", "time_path": "at", "time_format": "iso", "timezone": "Europe/Berlin"},
+    "timed": {
+        "path": "value",
+        "time_path": "at",
+        "time_format": "iso",
+        "timezone": "Europe/Berlin",
+    },
     "written": {"path": "value", "time_path": "at", "time_format": "%d.%m.%Y %H:%M:%S"},
     "ms": {"path": "value", "time_path": "/at", "time_format": "ms"},
     "judged": {"path": "value", "quality_path": "q", "quality_good": [192, "ok", True]},
@@ -36,7 +41,9 @@ _METRICS = {
     "mode": {"sparkplug": "g/n/d", "metric": "mode", "enumeration": {"AUTO": 3}},
 }
 _TAGS = {name: {"topic": "json", **tag} for name, tag in _JSON.items()} | _METRICS
-_OPTIONS = MqttOptions.model_validate({"type": "mqtt", "host": "h", "tags": _TAGS})
+_OPTIONS = MqttOptions.model_validate(
+    {"type": "mqtt", "host": "h", "tags": _TAGS, "timezone": "Europe/Berlin"}
+)
 _PLAN = plan_of(_OPTIONS)
 _NOW = 1_800_000_000 * 10**9
 _TOPICS = [f"spBv1.0/g/{kind}/n" for kind in ("NBIRTH", "NDATA", "NDEATH")]

@@ -1,4 +1,4 @@
-"""What an OPC UA server sends: notifications and read results, structures and their descriptions."""
+"""What an OPC UA server sends: notifications, results of reads, structures."""
 
 import numpy as np
 from asyncua import ua

@@ -1,7 +1,7 @@
-"""The parsers under fuzz. Each module has functions that take bytes, and raise only if one is wrong.
+"""The parsers under fuzz: functions that take bytes, and raise only if the parser is wrong.
 
 A function returns if the bytes were read, or refused with an error of the family that its parser
-declares. Anything else that leaves it is a fault, and so is more time or memory than `bounds` allow.
+declares. Anything else that leaves it is a fault, and so is more time or memory than the bounds.
 """
 
 from collections.abc import Callable

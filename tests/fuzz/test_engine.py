@@ -44,7 +44,7 @@ def test_guidance_finds_what_chance_does_not(tmp_path):
 
 @pytest.mark.parametrize(("kind", "said"), [("slow", "timeout"), ("large", "out-of-memory")])
 def test_an_input_that_takes_too_much_time_or_memory_is_a_fault(tmp_path, kind, said):
-    done = fuzz(tmp_path, "--runs=20000", f"fuzzing.planted:{kind}")
+    done = fuzz(tmp_path, "--runs=20000", "--timeout=3", f"fuzzing.planted:{kind}")
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"libFuzzer: {said}" in done.stdout
 

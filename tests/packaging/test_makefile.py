@@ -41,7 +41,19 @@ def _program(checkout, body):
 
 def test_make_alone_lists_every_target(checkout):
     listed = _make(checkout).stdout
-    for target in ("setup", "demo", "test", "check", "bench", "bench-detection", "lock", "schema"):
+    for target in (
+        "setup",
+        "demo",
+        "test",
+        "check",
+        "bench",
+        "bench-detection",
+        "lock",
+        "schema",
+        "hostile",
+        "fuzz",
+        "audit",
+    ):
         assert f"make {target} " in listed
 
 

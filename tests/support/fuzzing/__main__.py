@@ -75,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--for", dest="seconds", type=_seconds, default=60.0, metavar="10m")
     parser.add_argument("--runs", type=int, default=-1, help="inputs for each target, at most")
     parser.add_argument("--seed", type=int, default=0, help="0: another one each time")
+    parser.add_argument("--timeout", type=int, default=20, help="most seconds for one input")
     parser.add_argument("--blind", action="store_true", help="without guidance, but at once")
     parser.add_argument("--keep", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--input", type=Path)

@@ -52,10 +52,11 @@ def test_an_input_that_takes_too_much_time_or_memory_is_a_fault(tmp_path, kind, 
 def test_only_an_input_that_leads_through_new_code_is_kept():
     whole = b"\x2b\x0e\x01\x01\x00\x00\x01\x00\x01"
     inputs = [whole + b"a", whole + b"b", whole + b"aa", b"", b"\x2b", whole]
-    assert corpus.worth_keeping(identified, inputs) == [b"", whole, whole + b"a"]
+    faulty = whole + b"\xff"
+    assert corpus.worth_keeping(identified, [*inputs, faulty]) == [b"", whole, whole + b"a"]
 
 
 def identified(data):
     from connectors.modbus.identification import identification
 
-    identification(data)
+    assert not identification(data).endswith("\N{REPLACEMENT CHARACTER}")

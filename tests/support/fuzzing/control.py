@@ -29,7 +29,7 @@ _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/?
 
 
 async def _unknown(alarm_id: str, by: str) -> None:
-    raise CommandRefused(f"no alarm {alarm_id!r}, {by!r}")
+    raise CommandRefused(f"no alarm {alarm_id[:100]!r}, {by!r}")
 
 
 @cache

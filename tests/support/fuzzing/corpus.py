@@ -45,7 +45,10 @@ def worth_keeping(function: Callable[[bytes], None], inputs: Iterable[bytes]) ->
     for each in in_order(inputs):
         if len(each) > LONGEST:
             continue
-        steps = _steps(function, each)
+        try:
+            steps = _steps(function, each)
+        except Exception:  # noqa: BLE001 - a fault, which is reported and kept elsewhere
+            continue
         if steps - seen:
             seen |= steps
             kept.append(each)

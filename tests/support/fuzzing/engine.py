@@ -45,14 +45,13 @@ def fuzz(name: str, target: Target, folder: Path, arguments: Namespace) -> bool:
     runs = re.findall(r"^#(\d+)", log, re.MULTILINE)
     did = f"{runs[-1] if runs else 0} inputs in {time.monotonic() - began:.0f} s"
     faults = sorted(FOUND.glob(f"{name}-*.txt"))
-    if faults or not has_ended:
-        texts = [path.read_text() for path in faults] + ([] if has_ended else [log[-3_000:]])
-        print(f"{name}: {did}, {len(texts)} FAULTS", *texts, sep="\n", flush=True)
-        return False
     made = [path.read_bytes() for path in folder.iterdir()]
     kept = _keep(name, target, before, made) if arguments.keep else len(before)
     print(f"{name}: {did}, corpus {len(before)} -> {kept}", flush=True)
-    return True
+    if faults or not has_ended:
+        texts = [path.read_text() for path in faults] + ([] if has_ended else [log[-3_000:]])
+        print(f"{name}: {len(texts)} FAULTS", *texts, sep="\n", flush=True)
+    return has_ended and not faults
 
 
 def _run(target: Target, arguments: list[str]) -> NoReturn:

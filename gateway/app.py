@@ -197,6 +197,7 @@ async def _run_tasks(
         host=config.file.health.host,
         port=config.file.health.port,
         socket=config.places.state / SOCKET,
+        hosts=config.file.health.hosts,
         routes=[
             *buffer_routes.routes(buffer),
             *tap_routes.routes(line.tap, config.tags, line.alarm_names),

@@ -23,7 +23,7 @@ from gateway.api.contracts import Fatal
 from gateway.api.durable import make_folder
 from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.database import Damaged, is_damage, is_full
-from gateway.buffer.dead_letters import DeadLetter
+from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.handling import PointHandling
 from gateway.buffer.store import Store
@@ -153,9 +153,9 @@ class Buffer:
         kinds = self._store.maintain(expire=expire)
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
-    async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+    async def dead_letters(self, limit: int, before: int = NEWEST) -> Sequence[DeadLetter]:
         """The newest dead letters."""
-        return await self._run(self._store.dead_letters, limit)
+        return await self._run(self._store.dead_letters, limit, before)
 
     async def requeue(self, wanted: Sequence[int] | None) -> int:
         """Sends these dead letters, or all, again to the sinks that rejected them; their number."""

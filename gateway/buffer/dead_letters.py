@@ -17,6 +17,8 @@ KEPT = 10_000
 KEPT_CLIPS = 1_000
 """The limit for clips, which come by the thousand."""
 DAMAGED = "damaged on disk"
+NEWEST = 2**63 - 1
+"""A number that no dead letter has: SQLite's greatest."""
 
 _INSERT = "INSERT INTO dead_letter (sink, kind, seq, at, body, why, rejected_at) "
 
@@ -67,19 +69,20 @@ class DeadLetters:
         (count,) = self._db.execute("SELECT COUNT(*) FROM dead_letter").fetchone()
         return int(count)
 
-    def newest(self, limit: int) -> list[DeadLetter]:
-        """The last dead letters, newest first."""
-        return self._read("ORDER BY id DESC LIMIT ?", limit)
+    def newest(self, limit: int, before: int = NEWEST) -> list[DeadLetter]:
+        """The last dead letters with smaller numbers than `before`, newest first."""
+        return self._read("WHERE id < ? ORDER BY id DESC LIMIT ?", before, limit)
 
     def take(self, wanted: Sequence[int] | None) -> dict[Envelope, set[str]]:
         """Removes these dead letters, or all; their points with the sinks that rejected them.
 
         Damaged rows stay.
         """
+        chosen = None if wanted is None else frozenset(wanted)
         taken = [
             letter
-            for letter in self._read("WHERE sink != '' ORDER BY id LIMIT ?", -1)
-            if wanted is None or letter.id in wanted
+            for letter in self._read("WHERE sink != '' ORDER BY id")
+            if chosen is None or letter.id in chosen
         ]
         self._delete([letter.id for letter in taken])
         # A point that two sinks rejected is returned once.
@@ -90,8 +93,9 @@ class DeadLetters:
 
     def discard(self, wanted: Sequence[int] | None) -> int:
         """Deletes these dead letters, or all, damaged rows included; returns their number."""
-        letters = self._read("ORDER BY id LIMIT ?", -1)
-        ids = [letter.id for letter in letters if wanted is None or letter.id in wanted]
+        chosen = None if wanted is None else frozenset(wanted)
+        letters = self._read("ORDER BY id")
+        ids = [letter.id for letter in letters if chosen is None or letter.id in chosen]
         self._delete(ids)
         return len(ids)
 
@@ -116,11 +120,11 @@ class DeadLetters:
         ).fetchone()
         return str(why)
 
-    def _read(self, condition: str, limit: int) -> list[DeadLetter]:
+    def _read(self, condition: str, *values: int) -> list[DeadLetter]:
         query = (
             "SELECT id, sink, kind, CAST(at AS INTEGER), CAST(body AS BLOB), why, rejected_at "
             f"FROM dead_letter {condition}"
         )
-        rows = self._db.execute(query, (limit,))
+        rows = self._db.execute(query, values)
         known = [row for row in rows if row[2] in set(Kind)]
         return [DeadLetter(i, sink, Kind(kind), *rest) for i, sink, kind, *rest in known]

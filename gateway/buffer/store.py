@@ -22,7 +22,7 @@ from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.contents import Contents
 from gateway.buffer.database import TABLES, is_full
-from gateway.buffer.dead_letters import DeadLetter
+from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.given_up import sentences
 from gateway.buffer.handling import PointHandling
@@ -261,9 +261,9 @@ class Store:
             markers = [self._handling.gap_marker(loss, at) for loss, at in losses]
             self._contents.rows[Kind.GATEWAY].insert(markers)
 
-    def dead_letters(self, limit: int) -> list[DeadLetter]:
-        """The newest dead letters."""
-        return self._contents.dead_letters.newest(limit)
+    def dead_letters(self, limit: int, before: int = NEWEST) -> list[DeadLetter]:
+        """The newest dead letters with smaller numbers than `before`."""
+        return self._contents.dead_letters.newest(limit, before)
 
     def requeue(self, wanted: Sequence[int] | None) -> int:
         """Stores dead letters again, under new numbers, for the sinks that rejected them.

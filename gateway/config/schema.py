@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, Union
 from pydantic import Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
+from gateway.api.addresses import Host
 from gateway.api.model import SECOND
 from gateway.api.options import Duration, Name, PositiveDuration, Size, Strict, format_duration
 from gateway.config import plugins
@@ -101,6 +102,9 @@ class HealthSection(Strict):
     """Loopback, unless the site's security settings allow more."""
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """0 picks a free port."""
+    hosts: Annotated[list[Host], Field(max_length=100)] = []
+    """Names under which others may ask it, as in [press-3.plant.example]. Addresses, localhost,
+    `host` and the machine's own name are always answered; another name is refused."""
 
 
 class SecuritySection(Strict):

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.api.contracts import AndonError
 from gateway.api.model import Alert
-from gateway.control.errors import json_body, text_field
+from gateway.control.arguments import json_body, query, text_field
 from gateway.telemetry.health import Health
 from gateway.telemetry.status import alert_facts
 
@@ -23,12 +23,14 @@ Acknowledge = Callable[[str, str], Awaitable[Alert]]
 def routes(health: Health, acknowledge: Acknowledge) -> list[web.RouteDef]:
     """The routes of this subject."""
 
-    async def active(_request: web.Request) -> web.Response:
+    async def active(request: web.Request) -> web.Response:
+        query(request)
         return web.json_response([alert_facts(alert) for alert in health.active.values()])
 
     async def acknowledged(request: web.Request) -> web.Response:
-        body = await json_body(request)
-        alarm_id, by = text_field(body, "id"), text_field(body, "by")[:LONGEST_NAME]
+        query(request)
+        body = await json_body(request, "id", "by")
+        alarm_id, by = text_field(body, "id"), text_field(body, "by", LONGEST_NAME)
         try:
             async with asyncio.timeout(STORED_WITHIN_S):
                 alert = await acknowledge(alarm_id, by)

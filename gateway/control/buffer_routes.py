@@ -8,28 +8,37 @@ from typing import Any
 from aiohttp import web
 
 from gateway.buffer import Buffer
-from gateway.buffer.dead_letters import DeadLetter
-from gateway.control.errors import BadRequest, json_body
+from gateway.buffer.dead_letters import NEWEST, DeadLetter
+from gateway.control.arguments import json_body, query, whole_number
+from gateway.control.errors import BadRequest
 
-LISTED = 10_000
+LISTED = 1_000
+"""Dead letters of one answer; for more the next answer is asked for `before` the last of them."""
 
 
 def routes(buffer: Buffer) -> list[web.RouteDef]:
-    """/buffer, /buffer/letters?limit=N, and with {"ids": [...] or null}: requeue and discard."""
+    """/buffer, /buffer/letters?limit=N&before=ID; with {"ids": [...] or null} requeue, discard."""
 
-    async def stat(_request: web.Request) -> web.Response:
+    async def stat(request: web.Request) -> web.Response:
+        query(request)
         return web.json_response(dict(await buffer.stats()))
 
     async def dead_letters(request: web.Request) -> web.Response:
-        letters = await buffer.dead_letters(_limit(request.query.get("limit", str(LISTED))))
+        asked = query(request, limit=str(LISTED), before=str(NEWEST))
+        letters = await buffer.dead_letters(
+            whole_number(asked["limit"], "limit", LISTED),
+            whole_number(asked["before"], "before", NEWEST),
+        )
         return web.json_response([dead_letter_facts(letter) for letter in letters])
 
     async def requeue(request: web.Request) -> web.Response:
-        count = await buffer.requeue(_ids(await json_body(request)))
+        query(request)
+        count = await buffer.requeue(_ids(await json_body(request, "ids")))
         return web.json_response({"requeued": count})
 
     async def discard(request: web.Request) -> web.Response:
-        letters, losses = await buffer.discard(_ids(await json_body(request)))
+        query(request)
+        letters, losses = await buffer.discard(_ids(await json_body(request, "ids")))
         return web.json_response({"discarded": letters, "losses": losses})
 
     return [
@@ -40,18 +49,14 @@ def routes(buffer: Buffer) -> list[web.RouteDef]:
     ]
 
 
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 7):
-        raise BadRequest(f"limit must be a whole number of at most six digits, not {text[:20]!r}")
-    return int(text)
-
-
 def _ids(body: dict[str, Any]) -> list[int] | None:
-    ids = body.get("ids", ())
+    ids = body["ids"]
     if ids is None:
         return None
     if not isinstance(ids, list) or not all(type(each) is int for each in ids):
         raise BadRequest("ids must be a list of whole numbers, or null for all")
+    if wrong := [each for each in ids if not 0 < each <= NEWEST]:
+        raise BadRequest(f"ids must be from 1 to {NEWEST}: {len(wrong):,} of them are not")
     return ids
 
 

@@ -1,32 +1,37 @@
-"""The daemon's two servers: HTTP on loopback for machines, a local socket for people.
+"""The daemon's two services: HTTP on loopback for machines, a local socket for people.
 
 Promises
 - /healthz says that the process lives, /readyz that the whole line works or what does not,
-  /metrics are Prometheus's. All are read-only.
-- The socket (`control.sock` in the line's state folder, for its owner alone) answers the rest. Each
-  subject has its module of routes; an error is a status code and a sentence.
+  /metrics are Prometheus's. All are read-only, and no page of another site reads them (origin.py).
+- The socket (`control.sock` in the line's state folder, for its owner and root) answers the rest.
+  Each subject has its module of routes; an error is a status code and a sentence.
+- Neither can be held or flooded at the line's expense (connections.py).
 """
 
+import asyncio
 import contextlib
-import os
+import socket as sockets
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos
-from gateway.control import status_routes
+from gateway.control import listeners, status_routes
+from gateway.control.arguments import BODY_BYTES
+from gateway.control.connections import Admit, Connections
 from gateway.control.errors import report_errors
+from gateway.control.origin import own_names, refuse_foreign
 from gateway.telemetry.health import Health
+from gateway.telemetry.services import LocalService
 
 SOCKET = "control.sock"
-_LONGEST = 100
-"""A Unix socket's path may not be longer than 107 bytes."""
 
 
-def _for_machines(health: Health, metrics: Callable[[], bytes]) -> web.Application:
+def _for_machines(
+    health: Health, service: LocalService, metrics: Callable[[], bytes], names: frozenset[str]
+) -> web.Application:
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"line": health.line, "health": health.overall})
 
@@ -37,7 +42,7 @@ def _for_machines(health: Health, metrics: Callable[[], bytes]) -> web.Applicati
     async def show_metrics(_request: web.Request) -> web.Response:
         return web.Response(body=metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
-    application = web.Application()
+    application = web.Application(middlewares=[report_errors(service), refuse_foreign(names)])
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", show_metrics)
@@ -45,9 +50,12 @@ def _for_machines(health: Health, metrics: Callable[[], bytes]) -> web.Applicati
 
 
 def _for_people(
-    health: Health, clock: Callable[[], Nanos], routes: Sequence[web.RouteDef]
+    health: Health,
+    service: LocalService,
+    clock: Callable[[], Nanos],
+    routes: Sequence[web.RouteDef],
 ) -> web.Application:
-    application = web.Application(middlewares=[report_errors])
+    application = web.Application(middlewares=[report_errors(service)], client_max_size=BODY_BYTES)
     application.router.add_routes(status_routes.routes(health, clock))
     application.router.add_routes(routes)
     return application
@@ -63,41 +71,49 @@ async def serve(
     port: int,
     socket: Path,
     routes: Sequence[web.RouteDef] = (),
+    hosts: Sequence[str] = (),
 ) -> AsyncIterator[int]:
-    """Serve until the context is left; yields the HTTP port. `routes` are for the socket."""
-    machines, people = _for_machines(health, metrics), _for_people(health, clock, routes)
-    async with _runner(machines) as runner, _runner(people) as local:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(
-                f"health.port {port} on {host} cannot be used: {error.strerror}; "
-                "give each line of a machine its own port"
-            ) from error
-        await _listen_locally(local, socket)
-        yield runner.addresses[0][1]
-    socket.unlink(missing_ok=True)
+    """Serve until the context is left; yields the HTTP port. Raises ConfigError.
+
+    `routes` are for the socket. `hosts` are names of this machine beside `host`.
+    """
+    own = own_names(host, hosts)
+    machines, people = health.services["health"], health.services["control"]
+    async with contextlib.AsyncExitStack() as stack:
+        network = await listeners.on_network(host, port)
+        for each in network:
+            stack.enter_context(each)
+        local = stack.enter_context(listeners.at(socket))
+        for_machines = _for_machines(health, machines, metrics, own)
+        for_people = _for_people(health, people, clock, routes)
+        await stack.enter_async_context(_serving(for_machines, machines, network, _everybody))
+        await stack.enter_async_context(_serving(for_people, people, [local], listeners.stranger))
+        yield network[0].getsockname()[1]
 
 
-async def _listen_locally(runner: web.AppRunner, socket: Path) -> None:
-    if len(os.fsencode(socket)) > _LONGEST:
-        raise ConfigError(
-            f"{socket} is too long for a local socket ({_LONGEST} bytes): choose a shorter `state`"
-        )
-    socket.unlink(missing_ok=True)
-    before = os.umask(0o177)
-    try:
-        await web.UnixSite(runner, str(socket)).start()
-    finally:
-        os.umask(before)
+def _everybody(_peer: sockets.socket) -> str:
+    return ""
 
 
 @contextlib.asynccontextmanager
-async def _runner(application: web.Application) -> AsyncIterator[web.AppRunner]:
+async def _serving(
+    application: web.Application,
+    service: LocalService,
+    on: Sequence[sockets.socket],
+    admit: Admit,
+) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    assert runner.server is not None  # noqa: S101 - it was set up
+    connections = Connections(service, runner.server, admit)
+    accepting = [asyncio.create_task(connections.accept(listener)) for listener in on]
     try:
-        yield runner
+        yield
     finally:
+        for task in accepting:
+            task.cancel()
+        await asyncio.gather(*accepting, return_exceptions=True)
+        for listener in on:
+            listener.close()
+        connections.end_streams()
         await runner.cleanup()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway.api.model import Nanos
+from gateway.control.arguments import query
 from gateway.telemetry.health import Health
 from gateway.telemetry.status import snapshot
 
@@ -12,7 +13,8 @@ from gateway.telemetry.status import snapshot
 def routes(health: Health, clock: Callable[[], Nanos]) -> list[web.RouteDef]:
     """The routes of this subject."""
 
-    async def status(_request: web.Request) -> web.Response:
+    async def status(request: web.Request) -> web.Response:
+        query(request)
         return web.json_response(snapshot(health, clock()))
 
     return [web.get("/status", status)]

@@ -29,6 +29,7 @@ from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.telemetry.detector_health import DetectorHealth
 from gateway.telemetry.raw_estimate import RawEstimate
+from gateway.telemetry.services import LocalService
 
 RECENT = 100
 """Alert transitions that `andon status` can show."""
@@ -117,6 +118,7 @@ class Health:
         self.freshness = freshness
         self.started = time.time_ns()
         self.http_port = 0
+        self.services = {name: LocalService(name) for name in ("health", "control")}
         self.sources = {name: SourceHealth(name) for name in dict.fromkeys(t.source for t in tags)}
         self.detectors: dict[str, DetectorHealth] = {}
         self.deliveries: dict[str, Delivery] = {}

@@ -42,6 +42,7 @@ class HealthCollector(Collector):
         yield from self._sources()
         yield from self._detectors()
         yield from self._delivery()
+        yield from self._services()
         if self._health.history is not None:
             yield from self._history(self._health.history())
 
@@ -314,6 +315,25 @@ class HealthCollector(Collector):
             "Points given up of which no one has taken note, by sink (empty: lost) and class.",
             ["sink", "lane"],
             list(_given_up(cast("Sequence[Mapping[str, object]]", facts.get("given_up", ())))),
+        )
+
+    def _services(self) -> Iterator[Metric]:
+        services = self._health.services.items()
+        yield self._gauge(
+            "andon_service_connections",
+            "Open connections to the HTTP port and the control socket.",
+            ["service"],
+            [((name,), service.open) for name, service in services],
+        )
+        yield self._counter(
+            "andon_service_refused_connections",
+            "Connections to them that were refused or given up, by reason.",
+            ["service", "reason"],
+            [
+                ((name, reason), count)
+                for name, service in services
+                for reason, count in service.ended.items()
+            ],
         )
 
     def _history(self, facts: Mapping[str, object]) -> Iterator[Metric]:

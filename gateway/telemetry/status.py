@@ -54,6 +54,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
         "sinks": [dict(d.facts()) for d in health.deliveries.values()],
         "buffer": dict(health.buffer),
         "history": dict(health.history()) if health.history else None,
+        "services": [dict(service.facts()) for service in health.services.values()],
         "active": [alert_facts(alert) for alert in health.active.values()],
         "alerts": [alert_facts(alert) for alert in health.alerts],
     }

@@ -66,7 +66,7 @@ async def test_a_second_acknowledgement_and_an_unknown_id_are_refused(press):
 @pytest.mark.parametrize("body", [{}, {"id": "x"}, {"id": 1, "by": "anna"}, {"id": "x", "by": ""}])
 async def test_an_incomplete_request_is_400(press, body):
     _, _, socket = press
-    with pytest.raises(ControlError, match="must be a text") as caught:
+    with pytest.raises(ControlError, match="must be") as caught:
         await request(socket, "/alarms/acknowledge", body)
     assert caught.value.status == 400
 

@@ -9,9 +9,12 @@ from aiohttp import web
 
 from gateway.api.contracts import CommandRefused
 from gateway.buffer import BufferRefused
+from gateway.control.arguments import json_body, text_field
 from gateway.control.client import ControlError, request
-from gateway.control.errors import json_body, report_errors, text_field
+from gateway.control.errors import report_errors
+from gateway.telemetry.services import LocalService
 
+JSON = {"Content-Type": "application/json"}
 FAILURES = {
     "refused": (CommandRefused("no active alarm has the id x"), 409),
     "full": (BufferRefused("the disk takes nothing"), 503),
@@ -23,13 +26,13 @@ FAILURES = {
 @pytest.fixture
 async def socket(tmp_path):
     """A server whose routes fail in every way."""
-    application = web.Application(middlewares=[report_errors])
+    application = web.Application(middlewares=[report_errors(LocalService("control"))])
 
     async def fail(asked):
         raise FAILURES[asked.match_info["how"]][0]
 
     async def echo(asked):
-        body = await json_body(asked)
+        body = await json_body(asked, "by")
         return web.json_response({"by": text_field(body, "by")})
 
     application.add_routes([web.get("/fail/{how}", fail), web.post("/echo", echo)])
@@ -55,7 +58,9 @@ async def test_a_bug_is_in_the_log_and_not_in_the_answer(socket):
         await request(socket, "/fail/bug")
     assert caught.value.status == 500
     assert "secret" not in str(caught.value)
-    assert [(entry["event"], entry["path"]) for entry in logs] == [("control.failed", "/fail/bug")]
+    assert [(entry["event"], entry["path"]) for entry in logs] == [
+        ("control.failed", "/fail/{how}")
+    ]
 
 
 async def test_an_unknown_path_is_an_error_like_any_other(socket):
@@ -91,7 +96,7 @@ async def test_a_malformed_body_is_400_and_says_what_is_wrong(socket, raw):
     connector = aiohttp.UnixConnector(str(socket))
     async with (
         aiohttp.ClientSession(connector=connector) as session,
-        session.post("http://andon/echo", data=raw) as response,
+        session.post("http://andon/echo", data=raw, headers=JSON) as response,
     ):
         assert response.status == 400
         assert (await response.json())["error"]

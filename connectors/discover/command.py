@@ -5,6 +5,7 @@ Promises
 - `andon check` accepts the file unchanged.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.api.contracts import AndonError, Places
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 from gateway.api.progress import steps
+from gateway.api.visible import LINES, visible
 
 
 def _can_be_written(_context: Any, _parameter: Any, out: Path | None) -> Path | None:
@@ -78,7 +80,7 @@ def opcua(
     try:
         options = parsed(settings)
         if fetched is not None:
-            click.echo(event_loop.run(fetch_certificate(options, fetched)))
+            click.echo(visible(event_loop.run(fetch_certificate(options, fetched)), LINES))
             return
         create_missing(access)
         with steps() as progress:
@@ -86,13 +88,13 @@ def opcua(
     except AndonError as error:
         raise click.ClickException(str(error)) from error
     for path, why in survey.others if not survey.tags else ():
-        click.echo(f"{path}: {why}", err=True)
+        click.echo(visible(f"{path}: {why}"), err=True)
     if not survey.tags:
         raise click.ClickException(
             f"{url} has no numeric variable within {depth} levels, of {survey.nodes:,} nodes"
         )
     if survey.note:
-        click.echo(survey.note, err=True)
+        click.echo(visible(survey.note, LINES), err=True)
     _write(line_file(settings, survey), out)
 
 
@@ -129,7 +131,7 @@ def modbus(
     scan = run_scan(options, wanted, requests)
     click.echo(f"{scan.requests:,} requests sent. {scan.note}".rstrip(), err=True)
     if scan.oddity:
-        click.echo(f"What came is not always a valid response: {scan.oddity}", err=True)
+        click.echo(visible(f"What came is not always a valid response: {scan.oddity}"), err=True)
     if not scan.has_responses:
         responding = ", ".join(str(unit.unit) for unit in scan.units) or "none"
         raise click.ClickException(f"no address responds; units that do: {responding}")
@@ -184,7 +186,7 @@ def mqtt(
     except AndonError as error:
         raise click.ClickException(str(error)) from error
     for row in [*listing(survey), *([note] if note else [])]:
-        click.echo(row, err=True)
+        click.echo(visible(row, LINES), err=True)
     if not survey.numbers:
         raise click.ClickException(f"no number was received within {format_duration(length)}")
     _write(line_file(settings, survey, most), out)
@@ -192,7 +194,8 @@ def mqtt(
 
 def _write(text: str, out: Path | None) -> None:
     if out is None:
-        click.echo(text, nl=False)
+        # A file that is written from here holds what the device said, a terminal does not.
+        click.echo(visible(text, LINES) if sys.stdout.isatty() else text, nl=False)
         return
     try:
         with out.open("x", encoding="utf-8") as stream:

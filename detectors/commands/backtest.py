@@ -21,6 +21,7 @@ from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
+from gateway.api.visible import LINES, visible
 from gateway.history.reader_options import reader_options
 
 _PATH = click.Path(path_type=Path)
@@ -80,7 +81,7 @@ def score(
         raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
     print(f"{len(judged.at)} windows scored, written to {out}")
     for remark in inputs.remarks:
-        print(f"  note          {remark}")
+        print(f"  note          {visible(remark)}")
 
 
 @click.command("backtest")
@@ -136,7 +137,7 @@ def backtest(
         from detectors.reporting.page import write
 
         write(page, backtest_page(load(bundle).manifest, recording, judged, labelled, report))
-    print(json.dumps(report) if as_json else "\n".join(as_text(report)))
+    print(json.dumps(report) if as_json else visible("\n".join(as_text(report)), LINES))
 
 
 def _inputs(

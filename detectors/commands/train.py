@@ -20,6 +20,7 @@ from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Nanos
+from gateway.api.visible import LINES, visible
 from gateway.history.reader_options import reader_options
 
 _PATH = click.Path(path_type=Path)
@@ -139,7 +140,7 @@ def train(
 
             on_step("drawing the report")
             write(page, training_page(trained, report, {t.name: t.unit for t in manifest.tags}))
-    print(json.dumps(report) if as_json else "\n".join(as_text(report)))
+    print(json.dumps(report) if as_json else visible("\n".join(as_text(report)), LINES))
 
 
 def _running(when: tuple[str, ...], settle: Nanos) -> Any:

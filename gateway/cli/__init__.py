@@ -18,6 +18,7 @@ from gateway import __version__
 from gateway.api.contracts import AndonError
 from gateway.api.masking import mask
 from gateway.api.nearest import nearest
+from gateway.api.visible import LINES, visible
 from gateway.config import plugins
 from gateway.telemetry import logs
 
@@ -60,9 +61,13 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            # The errors of all commands go through here.
+            error.message = visible(mask(error.message), LINES)  # type: ignore[misc]
+            raise
         except AndonError as error:
             # Errors that andon raises on purpose are messages for people, not tracebacks.
-            raise click.ClickException(mask(str(error))) from error
+            raise click.ClickException(visible(mask(str(error)), LINES)) from error
 
 
 def _plugin(name: str) -> Any:

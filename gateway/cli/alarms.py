@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.api.nearest import nearest
-from gateway.cli.daemon import ask
+from gateway.cli.daemon import ask, understood
 from gateway.control.client import ControlError
 
 
@@ -29,9 +29,11 @@ def command(ctx: click.Context, file: Path) -> None:
 @click.pass_obj
 def list_alarms(file: Path, as_json: bool) -> None:
     """List the active alarms, the newest last."""
-    alarms = sorted(ask(file, "/alarms"), key=lambda alarm: alarm["opened_at"])
-    for alarm in alarms:
-        click.echo(json.dumps(alarm) if as_json else _row(alarm))
+    facts = ask(file, "/alarms", exact=as_json)
+    with understood():
+        alarms = sorted(facts, key=lambda alarm: alarm["opened_at"])
+        for alarm in alarms:
+            click.echo(json.dumps(alarm) if as_json else _row(alarm))
     if not alarms and not as_json:
         click.echo("no active alarm")
 
@@ -46,13 +48,17 @@ def acknowledge(file: Path, alarm: str, by: str) -> None:
     The command ends when the acknowledgement is on disk.
     """
     try:
-        click.echo(ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})["message"])
+        answer = ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})
     except ControlError as refused:
-        ids = [each["id"] for each in ask(file, "/alarms")]
+        facts = ask(file, "/alarms")
+        with understood():
+            ids = [str(each["id"]) for each in facts]
         if refused.status != 409 or alarm in ids:
             raise
         hint = nearest(alarm, ids) if ids else "no alarm is active"
-        raise click.ClickException(f"{refused}; {hint}") from refused
+        raise ControlError(refused.status, f"{refused}; {hint}") from refused
+    with understood():
+        click.echo(answer["message"])
 
 
 def _row(alarm: dict[str, Any]) -> str:

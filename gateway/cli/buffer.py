@@ -6,12 +6,20 @@ It asks the running daemon, the only process that may open the buffer.
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.daemon import ask
+from gateway.api.visible import LINES, visible
+from gateway.cli.daemon import ask, understood
+
+PAGE = 1_000
+"""Rejected points that the daemon returns at a time, at most."""
+MOST = 100_000
+"""More than a buffer keeps."""
 
 
 @click.group("buffer")
@@ -34,10 +42,15 @@ def _time(nanos: int) -> str:
 @click.pass_obj
 def stat(file: Path, as_json: bool) -> None:
     """Show the points that wait for the sinks, their size, and losses."""
-    facts = ask(file, "/buffer")
+    facts = ask(file, "/buffer", exact=as_json)
     if as_json:
         click.echo(json.dumps(facts))
         return
+    with understood():
+        _show(facts)
+
+
+def _show(facts: Any) -> None:
     for name in ("alerts", "summaries", "gateway", "clips", "dead_letters", "merged"):
         click.echo(f"{name:<14}{facts[name]:>14,}")
     click.echo(f"{'bytes':<14}{facts['bytes']:>14,} of {facts['max_bytes']:,}")
@@ -59,13 +72,31 @@ def stat(file: Path, as_json: bool) -> None:
 @click.pass_obj
 def list_dead_letters(file: Path, limit: int, as_json: bool) -> None:
     """List the points that a sink rejected for good, and why."""
-    for entry in ask(file, f"/buffer/letters?limit={limit}"):
+    for entry in _letters(file, limit):
         if as_json:
             click.echo(json.dumps(entry))
-        else:
+            continue
+        with understood():
             sink = entry["sink"] or "-"
-            click.echo(f"{entry['id']:>6}  {_time(entry['rejected_at'])}  {sink}: {entry['why']}")
-            click.echo(f"        {entry['line']}")
+            head = f"{entry['id']:>6}  {_time(entry['rejected_at'])}  {sink}: {entry['why']}"
+            click.echo(visible(head))
+            click.echo(visible(f"        {entry['line']}"))
+
+
+def _letters(file: Path, limit: int) -> Iterator[Any]:
+    """The newest dead letters, page by page."""
+    before = 2**63 - 1
+    while limit > 0:
+        page = ask(file, f"/buffer/letters?limit={min(limit, PAGE)}&before={before}", exact=True)
+        with understood():
+            numbers = [int(entry["id"]) for entry in page]
+            if any(b >= a for a, b in pairwise([before, *numbers])):
+                raise ValueError("the rejected points come in no order")
+        yield from page
+        if len(page) < PAGE:
+            return
+        limit -= len(page)
+        before = numbers[-1]
 
 
 @command.command()
@@ -77,9 +108,13 @@ def export(file: Path, out: Any) -> None:
     `influx write` accepts it; without OUT it goes to the terminal. Rows that were damaged on disk
     are left out: `list --json` shows them.
     """
-    for entry in reversed(ask(file, "/buffer/letters")):
-        if entry["sink"]:
-            out.write(f"# {entry['sink']}: {' '.join(entry['why'].split())}\n{entry['line']}\n")
+    letters = list(_letters(file, MOST))
+    with understood():
+        for entry in reversed(letters):
+            if entry["sink"]:
+                head = f"# {entry['sink']}: {' '.join(entry['why'].split())}"
+                text = f"{head}\n{entry['line']}\n"
+                out.write(visible(text, keep=LINES) if out.isatty() else text)
 
 
 @command.command()
@@ -95,8 +130,9 @@ def requeue(file: Path, ids: tuple[int, ...], everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("give the numbers to requeue, or --all")
     response = ask(file, "/buffer/requeue", {"ids": None if everything else list(ids)})
-    click.echo(f"{response['requeued']} requeued")
-    sys.exit(0 if response["requeued"] or everything else 1)
+    with understood():
+        click.echo(f"{response['requeued']} requeued")
+        sys.exit(0 if response["requeued"] or everything else 1)
 
 
 @command.command()
@@ -112,5 +148,6 @@ def discard(file: Path, ids: tuple[int, ...], everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("give the numbers to discard, or --all")
     response = ask(file, "/buffer/discard", {"ids": None if everything else list(ids)})
-    click.echo(f"{response['discarded']} discarded, {response['losses']} losses noted")
-    sys.exit(0 if response["discarded"] or everything else 1)
+    with understood():
+        click.echo(f"{response['discarded']} discarded, {response['losses']} losses noted")
+        sys.exit(0 if response["discarded"] or everything else 1)

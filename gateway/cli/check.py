@@ -17,6 +17,7 @@ import click
 
 from gateway.api import event_loop
 from gateway.api.contracts import Connector, Detector, HasReadPlan
+from gateway.api.visible import LINES, visible
 from gateway.config.build import build_connectors, build_detectors, part_warnings
 from gateway.config.load import LineConfig, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
@@ -124,9 +125,11 @@ def _print(report: _Report, *, show: bool) -> None:
         prefix = "warning: " if problem.level == "warning" else ""
         click.echo(f"{prefix}{problem}")
     for outcome in report.outcomes:
-        click.echo(f"{'ok    ' if outcome.ok else 'FAILED'}  {outcome.part:24}  {outcome.detail}")
+        mark = "ok    " if outcome.ok else "FAILED"
+        # What a device answered is part of it.
+        click.echo(visible(f"{mark}  {outcome.part:24}  {outcome.detail}", LINES))
     for name, lines in report.plans.items():
-        click.echo("\n  ".join((f"plan of {name}", *lines)))
+        click.echo(visible("\n  ".join((f"plan of {name}", *lines)), LINES))
     summary = f"{report.path}: {_summary(report)}"
     if show and report.config:
         click.echo(f"# {summary}\n{_resolved_yaml(report.config)}", nl=False)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.api.options import format_duration
+from gateway.api.visible import shown
 
 
 @click.command("once")
@@ -30,7 +31,7 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
     if as_json:
         click.echo(json.dumps(facts))
     else:
-        _show(facts)
+        _show(shown(facts))
     sys.exit(0 if all(tag["value"] is not None for tag in facts["tags"]) else 1)
 
 

@@ -19,6 +19,7 @@ from gateway.api.click_types import MOMENT
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import Envelope, Kind, Nanos
+from gateway.api.visible import visible
 from gateway.history.reader_options import reader_options
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
@@ -149,7 +150,7 @@ async def _play_wide(
     number = {tag.name: n for n, tag in enumerate(config.tags)}
     _warn_of_differences(number, recording)
     for sentence in described(recording, {tag.name: tag for tag in config.tags}):
-        click.echo(sentence, err=True)
+        click.echo(visible(sentence), err=True)
     samples = samples_of(recording, number)
     samples = samples.rows((samples.at >= span[0]) & (samples.at < span[1]))
     if not len(samples):
@@ -166,10 +167,11 @@ def _warn_of_differences(tags: Iterable[str], recording: Any) -> None:
     unknown = [name for name in recording.names if name not in set(tags)]
     words = [name for name in recording.left_out if name not in tags]
     if left_out := [*unknown, *words]:
-        click.echo(f"left out, not tags of the line: {', '.join(left_out)}", err=True)
+        names = visible(", ".join(left_out))
+        click.echo(f"left out, not tags of the line: {names}", err=True)
     for name, reason in recording.left_out.items():
         if name in tags:
-            click.echo(f"left out, a tag of the line: {name}: {reason}", err=True)
+            click.echo(f"left out, a tag of the line: {name}: {visible(reason)}", err=True)
 
 
 async def _play(

@@ -8,6 +8,7 @@ import click
 
 from gateway.api.contracts import ConfigError, ModelError
 from gateway.api.masking import mask
+from gateway.api.visible import LINES, visible
 
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
@@ -40,5 +41,5 @@ def command(file: Path, log_format: str | None) -> None:
         event_loop.run(run(config), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
-            click.echo(mask(str(error)), err=True)
+            click.echo(visible(mask(str(error)), LINES), err=True)
         sys.exit(EX_CONFIG)

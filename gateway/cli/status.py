@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gateway.cli.daemon import ask
+from gateway.api.visible import shown
+from gateway.cli.daemon import ask, understood
 
 
 @click.command("status")
@@ -24,15 +26,20 @@ def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
     With more than 60 tags or sources, it counts them and lists the abnormal ones. Exit code 0 if
     the whole line works, 1 if a part of it does not or no daemon answers.
     """
-    facts = ask(file)
+    facts = ask(file, exact=True)
+    with understood():
+        _show(facts, every=every, as_json=as_json, svg=svg)
+        sys.exit(0 if facts["health"] == "ok" else 1)
+
+
+def _show(facts: Any, *, every: bool, as_json: bool, svg: Path | None) -> None:
     if svg is not None:
         from gateway.cli.show import draw_status
 
-        draw_status(facts, svg)
+        draw_status(shown(facts), svg)
     if as_json:
         click.echo(json.dumps(facts))
     else:
         from gateway.cli.show import show_status
 
-        show_status(facts, every=every)
-    sys.exit(0 if facts["health"] == "ok" else 1)
+        show_status(shown(facts), every=every)

@@ -4,11 +4,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from gateway.api.visible import shown
+from gateway.cli.daemon import understood
 
 Facts = Mapping[str, Any]
 FEW = 4
@@ -77,7 +80,8 @@ def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> 
     DETECTOR.ALARM of alerts. The line never waits for a slow terminal: rows that do not fit are
     left out and counted. Exit code 1 if no daemon answers, or if GLOB matches nothing.
     """
-    show = _as_json if as_json else _SHOWN[topic]
+    as_text = _SHOWN[topic]
+    show = _as_json if as_json else lambda fact: as_text(shown(fact))
     try:
         answered = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
     except KeyboardInterrupt:
@@ -103,14 +107,19 @@ async def _tap(
             if not answered:
                 click.echo(f"listening to {config.line}; Ctrl-C ends it", err=True)
             answered = True
-            shown = [fact for fact in facts if "dropped" not in fact]
-            for fact in facts:
-                if "dropped" in fact:
-                    click.echo(f"({fact['dropped']:,} left out: too slow to show)", err=True)
-                else:
-                    click.echo(show(fact))
-            if once and shown:
-                return True
+            with understood():
+                if _print(facts, show) and once:
+                    return True
         if answered:
             break
     return answered
+
+
+def _print(facts: Sequence[Facts], show: Callable[[Facts], str]) -> bool:
+    """Whether there was anything but the number of rows left out."""
+    for fact in facts:
+        if "dropped" in fact:
+            click.echo(f"({fact['dropped']:,} left out: too slow to show)", err=True)
+        else:
+            click.echo(show(fact))
+    return any("dropped" not in fact for fact in facts)

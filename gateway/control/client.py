@@ -1,5 +1,11 @@
-"""The client of a running daemon's local socket."""
+"""The client of a running daemon's local socket.
 
+Promises
+- Whatever listens there, an answer takes bounded time and memory: what is none of andon's raises
+  NotAndon.
+"""
+
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,6 +17,10 @@ import aiohttp
 from gateway.api.contracts import AndonError
 
 TIMEOUT_S = 5.0
+SILENT_S = 15.0
+"""A daemon whose stream is silent for so long is gone: it sends an empty row every 5 s."""
+MOST_BYTES = 2**24
+"""Bytes of one answer, and of one row of a stream; the status of 10,000 tags takes 3 MB."""
 
 
 class ControlError(AndonError):
@@ -21,22 +31,27 @@ class ControlError(AndonError):
         self.status = status
 
 
-async def request(socket: Path, path: str = "/status", body: Any = None) -> Any:
-    """The daemon's answer as plain data; None if no daemon answers. Raises ControlError.
+class NotAndon(AndonError):  # noqa: N818 - a state of the world, not a fault of ours
+    """What listens at the socket does not answer as a daemon does."""
 
-    A `body` makes it a POST.
+
+async def request(socket: Path, path: str = "/status", body: Any = None) -> Any:
+    """The daemon's answer as plain data; None if no daemon answers.
+
+    A `body` makes it a POST. Raises ControlError and NotAndon.
     """
     method = "GET" if body is None else "POST"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (
             _session(socket, timeout) as session,
-            session.request(method, f"http://andon{path}", json=body) as response,
+            session.request(
+                method, f"http://andon{path}", json=body, allow_redirects=False
+            ) as response,
         ):
-            facts = await response.json()
-            if response.status >= 400:
-                raise ControlError(response.status, str(facts.get("error", response.reason)))
-            return facts
+            return await _facts(response, socket)
+    except aiohttp.ClientResponseError as error:
+        raise _not_andon(socket, str(error.message)) from error
     except (OSError, aiohttp.ClientError, TimeoutError):
         return None
 
@@ -44,25 +59,58 @@ async def request(socket: Path, path: str = "/status", body: Any = None) -> Any:
 async def subscribe(
     socket: Path, path: str, query: Mapping[str, str]
 ) -> AsyncIterator[Sequence[Any]]:
-    """JSON facts as they come, at first none; ends with the daemon. Raises ControlError.
+    """JSON facts as they come, at first none; ends with the daemon.
 
-    Yields nothing at all if no daemon answers.
+    Yields nothing at all if no daemon answers. Raises ControlError and NotAndon.
     """
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S)
-    with contextlib.suppress(OSError, aiohttp.ClientError, TimeoutError):
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=SILENT_S)
+    with contextlib.suppress(OSError, aiohttp.ClientConnectionError, TimeoutError):
         async with (
             _session(socket, timeout) as session,
-            session.get(f"http://andon{path}", params=query) as response,
+            session.get(f"http://andon{path}", params=query, allow_redirects=False) as response,
         ):
-            if response.status >= 400:
-                facts = await response.json()
-                raise ControlError(response.status, str(facts.get("error", response.reason)))
+            if response.status != 200:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await _facts(response, socket)
             yield []
             rest = b""
             async for chunk in response.content.iter_any():
                 *rows, rest = (rest + chunk).split(b"\n")
-                yield [json.loads(row) for row in rows if row]
+                if len(rest) > MOST_BYTES:
+                    raise _not_andon(socket, f"a row of more than {MOST_BYTES:,} bytes")
+                yield [_decoded(row, socket) for row in rows if row]
+
+
+async def _facts(response: aiohttp.ClientResponse, socket: Path) -> Any:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise _not_andon(socket, f"more than {MOST_BYTES:,} bytes")
+    facts = _decoded(bytes(content), socket)
+    if response.status == 200:
+        return facts
+    if not (isinstance(facts, dict) and isinstance(facts.get("error"), str)):
+        raise _not_andon(socket, f"status {response.status} without a reason")
+    raise ControlError(response.status, facts["error"][:1000])
+
+
+def _decoded(content: bytes, socket: Path) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise _not_andon(socket, f"no JSON: {error}") from error
+
+
+def _not_andon(socket: Path, what: str) -> NotAndon:
+    return NotAndon(f"what listens at {socket} does not answer as andon does: {what[:200]}")
 
 
 def _session(socket: Path, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), timeout=timeout)
+    return aiohttp.ClientSession(
+        connector=aiohttp.UnixConnector(str(socket)),
+        timeout=timeout,
+        # A daemon compresses nothing; a little that becomes much would be harm.
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity"},
+    )

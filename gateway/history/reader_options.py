@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway.api.visible import visible
 from gateway.history.reading import Reading, reading_as
 
 
@@ -49,6 +50,6 @@ def _tell_once() -> Callable[[str], None]:
     def tell(sentence: str) -> None:
         if sentence not in told:
             told.add(sentence)
-            click.echo(f"note: {sentence}", err=True)
+            click.echo(f"note: {visible(sentence)}", err=True)
 
     return tell

@@ -21,6 +21,7 @@ from typing import Any, TextIO, cast
 import structlog
 
 from gateway.api.masking import mask
+from gateway.api.visible import LINES, shown, visible
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _JOURNAL = "/run/systemd/journal/socket"
@@ -123,6 +124,13 @@ def without_secrets(_logger: Any, _method: str, event: Any) -> Any:
     return {key: masked(value) for key, value in formatted.items()}
 
 
+def with_visible_texts(_logger: Any, _method: str, event: Any) -> Any:
+    """The event for people: what devices and servers wrote does not steer their terminal."""
+    trace = event.pop("exception", None)
+    clean = shown(event)
+    return clean if trace is None else clean | {"exception": visible(str(trace), LINES)}
+
+
 def for_commands() -> None:
     """Events to stderr, until a command sets up logging: stdout is for results."""
     structlog.configure(
@@ -131,6 +139,7 @@ def for_commands() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper("%Y-%m-%d %H:%M:%S", utc=False),
             without_secrets,
+            with_visible_texts,
             _console(),
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
@@ -148,7 +157,7 @@ def _print_masked(kind: Any, error: Any, trace: Any) -> None:
     """What Python says of an error that no one handles, without secrets."""
     if error is None or issubclass(kind, SystemExit):
         return
-    text = mask("".join(traceback.format_exception(kind, error, trace)))
+    text = visible(mask("".join(traceback.format_exception(kind, error, trace))), LINES)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(text)
 
@@ -166,11 +175,12 @@ def configure(line: str, form: str | None = None, level: int = logging.INFO) -> 
         structlog.processors.add_log_level,
     ]
     if form == "journal":
-        before += [without_secrets, _to_journal()]
+        before += [without_secrets, with_visible_texts, _to_journal()]
     elif form == "console":
         before += [
             structlog.processors.TimeStamper("%H:%M:%S", utc=False),
             without_secrets,
+            with_visible_texts,
             _console(),
         ]
     else:

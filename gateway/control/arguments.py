@@ -43,7 +43,7 @@ def _no_number(text: str) -> None:
 
 def query(request: web.Request, **defaults: str) -> dict[str, str]:
     """The parameters of the address, which has no others; what is missing has its default."""
-    given = list(request.query)
+    given = [name for name, _ in request.query.items()]
     _check_names(given, list(defaults), "parameter")
     if len(given) > len(set(given)):
         raise BadRequest("a parameter is given twice")

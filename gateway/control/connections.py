@@ -47,7 +47,8 @@ class Connection(web.RequestHandler):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=LIFE_S,
+            # Its own time limit covers nothing but waiting, and counts nothing.
+            keepalive_timeout=0,
             tcp_keepalive=False,
             access_log=None,  # type: ignore[arg-type] # as AppRunner has it
             max_line_size=LINE_BYTES,

@@ -6,7 +6,6 @@ Promises
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +63,7 @@ async def subscribe(
     Yields nothing at all if no daemon answers. Raises ControlError and NotAndon.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=SILENT_S)
-    with contextlib.suppress(OSError, aiohttp.ClientConnectionError, TimeoutError):
+    try:
         async with (
             _session(socket, timeout) as session,
             session.get(f"http://andon{path}", params=query, allow_redirects=False) as response,
@@ -79,6 +78,10 @@ async def subscribe(
                 if len(rest) > MOST_BYTES:
                     raise _not_andon(socket, f"a row of more than {MOST_BYTES:,} bytes")
                 yield [_decoded(row, socket) for row in rows if row]
+    except aiohttp.ClientResponseError as error:
+        raise _not_andon(socket, str(error.message)) from error
+    except (OSError, aiohttp.ClientError, TimeoutError):
+        return
 
 
 async def _facts(response: aiohttp.ClientResponse, socket: Path) -> Any:
@@ -103,7 +106,8 @@ def _decoded(content: bytes, socket: Path) -> Any:
 
 
 def _not_andon(socket: Path, what: str) -> NotAndon:
-    return NotAndon(f"what listens at {socket} does not answer as andon does: {what[:200]}")
+    words = " ".join(what.split())[:200]
+    return NotAndon(f"what listens at {socket} does not answer as andon does: {words}")
 
 
 def _session(socket: Path, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientSession:

@@ -11,8 +11,10 @@ Promises
 import asyncio
 import contextlib
 import socket as sockets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -23,6 +25,7 @@ from gateway.control.arguments import BODY_BYTES
 from gateway.control.connections import Admit, Connections
 from gateway.control.errors import report_errors
 from gateway.control.origin import own_names, refuse_foreign
+from gateway.control.place import Place, stranger
 from gateway.telemetry.health import Health
 from gateway.telemetry.services import LocalService
 
@@ -83,12 +86,34 @@ async def serve(
         network = await listeners.on_network(host, port)
         for each in network:
             stack.enter_context(each)
-        local = stack.enter_context(listeners.at(socket))
+        place = stack.enter_context(Place(socket))
         for_machines = _for_machines(health, machines, metrics, own)
         for_people = _for_people(health, people, clock, routes)
-        await stack.enter_async_context(_serving(for_machines, machines, network, _everybody))
-        await stack.enter_async_context(_serving(for_people, people, [local], listeners.stranger))
+        accepting = [partial(Connections.accept, listener=each) for each in network]
+        await stack.enter_async_context(_serving(for_machines, machines, _everybody, accepting))
+        at_place = [partial(_accept_at, place=place)]
+        await stack.enter_async_context(_serving(for_people, people, stranger, at_place))
         yield network[0].getsockname()[1]
+
+
+async def _accept_at(connections: Connections, place: Place) -> None:
+    """Accept at a path for ever; what was removed from there is made again."""
+    while True:
+        async with _running(connections.accept(place.listener)):
+            await place.removed()
+        await place.make_again()
+
+
+@contextlib.asynccontextmanager
+async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Tasks that run until the context is left."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _everybody(_peer: sockets.socket) -> str:
@@ -99,21 +124,16 @@ def _everybody(_peer: sockets.socket) -> str:
 async def _serving(
     application: web.Application,
     service: LocalService,
-    on: Sequence[sockets.socket],
     admit: Admit,
+    accepting: Sequence[Callable[[Connections], Coroutine[Any, Any, None]]],
 ) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - it was set up
     connections = Connections(service, runner.server, admit)
-    accepting = [asyncio.create_task(connections.accept(listener)) for listener in on]
     try:
-        yield
+        async with _running(*(accept(connections) for accept in accepting)):
+            yield
     finally:
-        for task in accepting:
-            task.cancel()
-        await asyncio.gather(*accepting, return_exceptions=True)
-        for listener in on:
-            listener.close()
         connections.end_streams()
         await runner.cleanup()

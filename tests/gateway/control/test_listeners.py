@@ -10,11 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import structlog
 from fakes import tag
 from patience import PATIENCE
 
 from gateway.api.contracts import ConfigError
-from gateway.control import listeners
+from gateway.control import place
 from gateway.control.client import request
 from gateway.control.server import SOCKET, serve
 from gateway.core.freshness import FreshnessWatch
@@ -34,7 +35,7 @@ def serving(health, path, host="127.0.0.1", port=0):
 def test_the_socket_is_its_owners_alone_whatever_the_umask(tmp_path):
     before = os.umask(0)
     try:
-        with listeners.at(tmp_path / SOCKET):
+        with place.Place(tmp_path / SOCKET):
             assert (tmp_path / SOCKET).stat().st_mode & 0o777 == 0o600
         assert os.umask(0) == 0
     finally:
@@ -120,6 +121,27 @@ async def test_what_took_its_place_meanwhile_is_not_removed(tmp_path, health):
         path.unlink()
         path.write_text("somebody else's")
     assert path.read_text() == "somebody else's"
+
+
+async def test_a_socket_that_was_removed_is_made_again_and_said(tmp_path, health, monkeypatch):
+    monkeypatch.setattr(place, "LOOK_S", 0.02)
+    path = tmp_path / "state" / SOCKET
+    path.parent.mkdir()
+    with structlog.testing.capture_logs() as logs:
+        async with serving(health, path), asyncio.timeout(PATIENCE):
+            path.unlink()
+            path.parent.rmdir()
+            while not logs:
+                await asyncio.sleep(0.01)
+            path.parent.mkdir()
+            while not path.exists():
+                await asyncio.sleep(0.01)
+            assert (await request(path))["line"] == "l"
+            assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+    assert logs[0]["event"] == "control.lost"
+    assert "cannot be made: No such file" in logs[0]["why"]
+    assert logs[-1]["event"] == "control.made_again"
 
 
 async def test_a_folder_that_is_not_there_is_said(tmp_path, health):

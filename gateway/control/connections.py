@@ -3,15 +3,17 @@
 Promises
 - A connection carries one request. It ends within LIFE_S, whether it is idle, sends its request
   slowly or takes its answer slowly. A stream ends when nothing of it was taken for LIFE_S.
-- At most MOST are open. Another one takes the place of the oldest that is no stream, so that
-  nobody keeps others out by holding connections; the rest wait in the kernel.
+- At most MOST are open. Another one takes the place of the oldest that holds itself up, so that
+  nobody keeps others out by holding connections. The rest wait in the kernel.
 - Without a file descriptor, or under a flood, accepting pauses; the line goes on.
 - What is not HTTP is answered with 400 and a sentence, counted, and no traceback.
 """
 
 import asyncio
+import contextlib
+import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -29,6 +31,10 @@ LIFE_S = 10.0
 """Prometheus gives a scrape 10 s; andon's own client gives an answer 5 s."""
 LINGER_S = 1.0
 """How long the rest of a request is read and thrown away, so that its sender sees the answer."""
+FRESH_S = 0.1
+"""A client has this long to send its request before it may make room for another."""
+SPARED_S = 1.0
+"""And this long to take its answer."""
 LINE_BYTES = 4096
 """Bytes of a request line, and of a header."""
 HEADERS = 64
@@ -61,6 +67,7 @@ class Connection(web.RequestHandler):
         self._all = all_of
         self._deadline: asyncio.TimerHandle | None = None
         self._on_end: Callable[[], None] | None = None
+        self._spared_until = self._loop.time() + FRESH_S
 
     @property
     def is_stream(self) -> bool:
@@ -84,6 +91,20 @@ class Connection(web.RequestHandler):
         """The answer is a stream; `on_end` is called when the connection is gone."""
         self._on_end = on_end
         self._all.count_streams()
+
+    @contextlib.contextmanager
+    def waiting_for_us(self) -> Iterator[None]:
+        """Within it the daemon has not come to the answer yet, and until then nothing is closed."""
+        self._spared_until = math.inf
+        try:
+            yield
+        finally:
+            self._spared_until = self._loop.time() + SPARED_S
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it may make room for another."""
+        return not self.is_stream and self._spared_until < self._loop.time()
 
     def _is_over(self) -> None:
         self._all.service.note("slow")
@@ -163,11 +184,10 @@ class Connections:
             self.service.note("foreign", why)
             await asyncio.sleep(CROWDED_S)
             return
-        crowded = len(self._open) >= MOST
-        if crowded:
-            self._make_room()
-            await asyncio.sleep(CROWDED_S)
         try:
+            while len(self._open) >= MOST:
+                self._make_room()
+                await asyncio.sleep(CROWDED_S)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: Connection(self, self._server), peer
             )
@@ -176,9 +196,12 @@ class Connections:
             raise
 
     def _make_room(self) -> None:
-        """Close the oldest connection; streams are few, see telemetry/tap.py."""
+        """Close the oldest connection, if there is one that holds itself up.
+
+        Streams stay: they are few (telemetry/tap.py).
+        """
         for connection in self._open:
-            if not connection.is_stream:
+            if connection.may_go:
                 self.service.note("crowded")
                 connection.abort()
                 return

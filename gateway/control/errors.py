@@ -48,7 +48,7 @@ def report_errors(service: LocalService) -> Middleware:
             response = error(409, str(refused))
         except AndonError as failed:
             response = error(503, str(failed))
-        except ConnectionResetError:
+        except ConnectionError:
             raise  # the client has gone
         except Exception as bug:  # noqa: BLE001 - logged by `_say`
             service.count("failed")

@@ -26,6 +26,7 @@ from gateway.control.connections import Admit, Connections
 from gateway.control.errors import report_errors
 from gateway.control.origin import own_names, refuse_foreign
 from gateway.control.place import Place, stranger
+from gateway.control.turns import TURNS, Turns
 from gateway.telemetry.health import Health
 from gateway.telemetry.services import LocalService
 
@@ -42,10 +43,13 @@ def _for_machines(
         why = health.unready()
         return web.json_response({"ready": not why, "not_ready": why}, status=503 if why else 200)
 
-    async def show_metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    async def show_metrics(request: web.Request) -> web.Response:
+        async with request.app[TURNS].turn(request):
+            body = metrics()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     application = web.Application(middlewares=[report_errors(service), refuse_foreign(names)])
+    application[TURNS] = Turns()
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", show_metrics)
@@ -59,6 +63,7 @@ def _for_people(
     routes: Sequence[web.RouteDef],
 ) -> web.Application:
     application = web.Application(middlewares=[report_errors(service)], client_max_size=BODY_BYTES)
+    application[TURNS] = Turns()
     application.router.add_routes(status_routes.routes(health, clock))
     application.router.add_routes(routes)
     return application

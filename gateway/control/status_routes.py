@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.api.model import Nanos
 from gateway.control.arguments import query
+from gateway.control.turns import TURNS
 from gateway.telemetry.health import Health
 from gateway.telemetry.status import snapshot
 
@@ -15,6 +16,7 @@ def routes(health: Health, clock: Callable[[], Nanos]) -> list[web.RouteDef]:
 
     async def status(request: web.Request) -> web.Response:
         query(request)
-        return web.json_response(snapshot(health, clock()))
+        async with request.app[TURNS].turn(request):
+            return web.json_response(snapshot(health, clock()))
 
     return [web.get("/status", status)]

@@ -32,8 +32,9 @@ from gateway.api.nearest import nearest
 from gateway.control.arguments import query
 from gateway.control.connections import Connection
 from gateway.control.errors import BadRequest
+from gateway.control.turns import TURNS
 from gateway.telemetry.status import alert_facts
-from gateway.telemetry.tap import TOPICS, Subscriber, Tap
+from gateway.telemetry.tap import TOPICS, Tap
 
 ROWS = 2_000
 """The most samples of one tick that are sent; the rest is counted as dropped."""
@@ -164,32 +165,23 @@ def routes(
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         connection = request.protocol
         # A client that leaves is not an error.
-        with tap.subscribe(topic) as subscriber, contextlib.suppress(ConnectionResetError):
+        with tap.subscribe(topic) as subscriber, contextlib.suppress(ConnectionError):
             if isinstance(connection, Connection):
                 connection.stream(on_end=subscriber.end)
             await response.prepare(request)
             while not subscriber.ended:
-                await _send_next(subscriber, response, _FACTS[topic], wanted, tags)
+                item, dropped = await subscriber.get()
+                async with request.app[TURNS].turn(request):
+                    facts = [] if item is None else list(_FACTS[topic](item, wanted, tags))
+                    if dropped:
+                        facts.insert(0, {"dropped": dropped})
+                    lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
+                if lines or item is None:
+                    await response.write((lines or "\n").encode())
+                # A write that need not wait lets nobody else run, and much may be waiting here.
+                await asyncio.sleep(0)
                 if isinstance(connection, Connection):
                     connection.extend()
         return response
 
     return [web.get("/tap/{topic}", stream)]
-
-
-async def _send_next(
-    subscriber: Subscriber,
-    response: web.StreamResponse,
-    tell: Callable[[Any, Wanted, Sequence[Tag]], Iterator[Facts]],
-    wanted: Wanted,
-    tags: Sequence[Tag],
-) -> None:
-    item, dropped = await subscriber.get()
-    facts = [] if item is None else list(tell(item, wanted, tags))
-    if dropped:
-        facts.insert(0, {"dropped": dropped})
-    lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
-    if lines or item is None:
-        await response.write((lines or "\n").encode())
-    # A write that need not wait lets nobody else run, and much may be waiting here.
-    await asyncio.sleep(0)

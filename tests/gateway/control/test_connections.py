@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import socket
+import time
 
 import pytest
 import structlog
+from aiohttp import web
 from fakes import tag
 from patience import PATIENCE
 
@@ -16,6 +18,7 @@ from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.control import connections, tap_routes
 from gateway.control.client import ControlError, request, subscribe
 from gateway.control.server import SOCKET, serve
+from gateway.control.turns import TURNS
 from gateway.core.freshness import FreshnessWatch
 from gateway.line.line import Line
 from gateway.telemetry import tap as tapping
@@ -93,6 +96,26 @@ async def test_a_subscriber_who_reads_nothing_is_dropped_and_counted(line, tmp_p
         await until(lambda: line.health.services["control"].open == 0)
 
 
+async def test_a_subscriber_who_leaves_without_reading_is_no_error(line, tmp_path, monkeypatch):
+    monkeypatch.setitem(tap_routes._FACTS, "samples", lambda *_: [{"at": "x" * 200_000}])
+    with structlog.testing.capture_logs() as logs:
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.connect(str(tmp_path / SOCKET))
+            asker.sendall(b"GET /tap/samples HTTP/1.1\r\nHost: andon\r\n\r\n")
+            await until(lambda: line.tap._subscribers["samples"])
+            (subscriber,) = line.tap._subscribers["samples"]
+
+            def is_held_up():
+                line.tap.offer("samples", object())
+                return subscriber.dropped > 0
+
+            await until(is_held_up)
+        await until(lambda: line.health.services["control"].open == 0)
+        await until(lambda: not line.tap._subscribers["samples"])
+    assert logs == []
+    assert line.health.services["control"].ended.total() == 0
+
+
 async def test_one_more_subscriber_than_there_may_be_is_refused(line, tmp_path):
     hearing = [asyncio.create_task(first(tmp_path)) for _ in range(tapping.MOST)]
     await until(lambda: len(line.tap._subscribers["alerts"]) == tapping.MOST)
@@ -143,8 +166,6 @@ async def all_of(folder):
 
 
 async def test_a_bug_of_a_route_is_said_once_with_its_traceback(health, tmp_path):
-    from aiohttp import web
-
     async def fail(_request):
         raise ZeroDivisionError("what?")
 
@@ -171,3 +192,68 @@ async def test_a_client_that_leaves_during_its_request_is_no_error(health, tmp_p
             writer.transport.abort()
             await until(lambda: health.services["control"].open == 0)
     assert (logs, caplog.records) == ([], [])
+
+
+async def test_who_waits_for_the_daemon_makes_no_room_for_others(health, tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 4)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(asked):
+        async with asked.app[TURNS].turn(asked):
+            begun.set()
+            await go_on.wait()
+        return web.json_response({"got": "it"})
+
+    async with serving(health, tmp_path, [web.get("/slow", slow)]):
+        asking = asyncio.create_task(request(tmp_path / SOCKET, "/slow"))
+        await begun.wait()
+        flood = [await asyncio.open_unix_connection(str(tmp_path / SOCKET)) for _ in range(40)]
+        await until(lambda: health.services["control"].ended["crowded"] >= 30)
+        go_on.set()
+        assert await asking == {"got": "it"}
+        for _, writer in flood:
+            writer.transport.abort()
+
+
+async def test_requests_take_at_most_half_of_the_time(health, tmp_path):
+    taken = []
+
+    async def long(asked):
+        async with asked.app[TURNS].turn(asked):
+            taken.append(("begins", time.monotonic()))
+            deadline = time.monotonic() + 0.05
+            while time.monotonic() < deadline:
+                pass
+            taken.append(("ends", time.monotonic()))
+        return web.json_response({})
+
+    async with serving(health, tmp_path, [web.get("/long", long)]):
+        await asyncio.gather(*(request(tmp_path / SOCKET, "/long") for _ in range(4)))
+    assert [word for word, _ in taken] == ["begins", "ends"] * 4
+    times = [at for _, at in taken]
+    pauses = [begin - end for end, begin in zip(times[1:-1:2], times[2::2], strict=True)]
+    assert min(pauses) >= 0.045
+
+
+async def test_who_has_gone_gets_no_turn(health, tmp_path):
+    begun, worked = [], []
+    first = asyncio.Event()
+
+    async def work(asked):
+        begun.append(1)
+        async with asked.app[TURNS].turn(asked):
+            worked.append(1)
+            await first.wait()
+        return web.json_response({})
+
+    async with serving(health, tmp_path, [web.get("/work", work)]):
+        asking = asyncio.create_task(request(tmp_path / SOCKET, "/work"))
+        await until(lambda: worked)
+        gone = asyncio.create_task(request(tmp_path / SOCKET, "/work"))
+        await until(lambda: len(begun) == 2)
+        gone.cancel()
+        await until(lambda: health.services["control"].open == 1)
+        first.set()
+        assert await asking == {}
+        assert await request(tmp_path / SOCKET, "/work") == {}
+    assert len(worked) == 2

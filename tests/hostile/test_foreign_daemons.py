@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -100,12 +101,17 @@ def file(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def answering(file, answer):
-    """A server at the control socket of this line file that gives one answer for ever."""
+async def answering(file, answer, asked=None):
+    """A server at the control socket of this line file that gives one answer for ever.
+
+    It adds the head of each request to `asked`.
+    """
 
     async def serve(reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            if asked is not None:
+                asked.append(head.split(b"\r\n")[0])
             await answer(writer)
         writer.close()
 
@@ -214,6 +220,23 @@ async def test_json_holds_the_texts_as_they_are(file):
         code, output = await said(file, "status --json")
     assert (code, json.loads(output)["site"]) == (0, EVIL)
     assert not set(output) & STEERS
+
+
+async def test_more_rejected_points_than_a_page_holds_are_all_exported(file):
+    count, asked = 2_500, []
+
+    async def page(writer):
+        limit, before = (int(number) for number in re.findall(rb"=(\d+)", asked[-1]))
+        numbers = [n for n in range(count, 0, -1) if n < before][:limit]
+        await body([{"id": n, "sink": "c", "why": "w", "line": f"m f={n}"} for n in numbers])(
+            writer
+        )
+
+    async with answering(file, page, asked):
+        code, output = await said(file, "buffer export")
+    assert (code, len(asked)) == (0, 3)
+    points = [line for line in output.splitlines() if not line.startswith("#")]
+    assert points == [f"m f={n}" for n in range(1, count + 1)]
 
 
 async def test_pages_that_never_end_are_noticed(file):

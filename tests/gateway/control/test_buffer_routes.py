@@ -50,3 +50,20 @@ async def test_null_requeues_all_and_an_empty_list_none(socket):
     assert await request(socket, "/buffer/requeue", {"ids": []}) == {"requeued": 0}
     assert await request(socket, "/buffer/requeue", {"ids": None}) == {"requeued": 1}
     assert await request(socket, "/buffer/letters") == []
+
+
+async def test_letters_are_listed_in_pages_newest_first(tmp_path):
+    tags = [tag("flow")]
+    health = Health("l", "s", tags, FreshnessWatch(tags, 5.0, 3.0))
+    where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
+    async with open_buffer(
+        tmp_path / "b.db", BufferSection(), {"cloud": frozenset(Kind)}
+    ) as buffer:
+        await buffer.append([Envelope(Kind.ALERT, NOW + n, b"m f=%d 2" % n) for n in range(5)])
+        await buffer.reject("cloud", await buffer.lease("cloud", 10, 10**6), "conflict")
+        routes = buffer_routes.routes(buffer)
+        async with serve(health, lambda: b"", lambda: NOW, routes=routes, **where):
+            first = await request(tmp_path / SOCKET, "/buffer/letters?limit=2")
+            last = first[-1]["id"]
+            rest = await request(tmp_path / SOCKET, f"/buffer/letters?before={last}")
+    assert [letter["line"] for letter in first + rest] == [f"m f={n} 2" for n in (4, 3, 2, 1, 0)]

@@ -1,19 +1,25 @@
 """A recording's file as columns, before any of them is read as times or numbers."""
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.api.contracts import ConfigError
 from gateway.api.model import Indices
 from gateway.history.delimited.cells import is_missing, trimmed
-from gateway.history.delimited.decode import PARQUET, decode, read_bytes
+from gateway.history.delimited.decode import PARQUET, decode, lines_of, read_bytes
 from gateway.history.delimited.layout import layout_of, with_whole_headers
 from gateway.history.delimited.rows import read_rows
-from gateway.history.reading import Notes
+from gateway.history.extent import LONGEST_NAME, check_values
+from gateway.history.files import at, opened
+from gateway.history.reading import Notes, quoted
 
 _SAMPLE = 200
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 class Columns(NamedTuple):
@@ -23,13 +29,16 @@ class Columns(NamedTuple):
     arrays: list[Any]
     numbers: Indices
     """Number of each row: of its line in a text file."""
+    left_out: Mapping[str, str] = MappingProxyType({})
+    """Columns that were not read, with the reason."""
 
     def only(self, rows: Any) -> "Columns":
         """These rows, by a mask."""
         if rows.all():
             return self
         index = np.flatnonzero(rows)
-        return Columns(self.names, [a.take(index) for a in self.arrays], self.numbers[rows])
+        arrays = [array.take(index) for array in self.arrays]
+        return self._replace(arrays=arrays, numbers=self.numbers[rows])
 
     def is_text(self, column: int) -> bool:
         """Whether a column holds text."""
@@ -48,52 +57,56 @@ class Columns(NamedTuple):
         return [cell for cell in cells if not is_missing(cell)]
 
 
-def load(path: Path) -> tuple[Columns, Notes]:
-    """The columns of a CSV or Parquet file, and what was said on the way; ConfigError."""
-    data = read_bytes(path)
-    if path.suffix.lower() in (".parquet", ".pq") or data.startswith(PARQUET):
+def load(path: Path, most: int) -> tuple[Columns, Notes]:
+    """The columns of a CSV or Parquet file, and what was said on the way; ConfigError.
+
+    `most` is the number of values that it may have.
+    """
+    if is_parquet(path):
         notes = Notes(path, "row")
-        columns = _parquet(path)
+        columns = _parquet(path, most, notes)
     else:
         notes = Notes(path)
-        lines = with_whole_headers(decode(data, notes).split("\n"))
-        layout = layout_of(lines, notes)
-        rows = read_rows(lines, layout, notes)
-        columns = Columns(layout.names, rows.columns, rows.numbers)
+        columns = _text(path, most, notes)
     _check_names(columns.names, notes)
     return columns, notes
 
 
-def _parquet(path: Path) -> Columns:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
-    arrays = [_simple(column.combine_chunks()) for column in table.columns]
-    names = tuple(name.strip() for name in table.column_names)
-    return Columns(names, arrays, np.arange(1, table.num_rows + 1))
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, by its name or its first bytes; ConfigError if it is no file."""
+    with opened(path) as file:
+        return path.suffix.lower() in (".parquet", ".pq") or at(file, 0, 4) in PARQUET
 
 
-def _simple(column: Any) -> Any:
-    """A column as plain text where it holds words by number, and decimals as floats."""
-    import pyarrow as pa
+def _text(path: Path, most: int, notes: Notes) -> Columns:
+    lines = with_whole_headers(lines_of(decode(read_bytes(path, most, notes), notes), most, notes))
+    layout = layout_of(lines, notes)
+    check_values(len(lines) - layout.first, len(layout.names), most, notes)
+    rows = read_rows(lines, layout, notes)
+    return Columns(layout.names, rows.columns, rows.numbers)
 
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-        return column.cast(pa.string())
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+
+def _parquet(path: Path, most: int, notes: Notes) -> Columns:
+    from gateway.history.parquet.columns import read
+
+    found = read(path, most, notes)
+    return Columns(found.names, found.arrays, np.arange(1, found.rows + 1), found.left_out)
 
 
 def _check_names(names: tuple[str, ...], notes: Notes) -> None:
     if len(names) < 2:
         raise notes.refuse(
             "it must hold a column of times and at least one column of values; it has one column"
-            + (f", {names[0]!r}" if names else "")
+            + (f", {quoted(names[0])}" if names else "")
         )
-    duplicate = next((name for name in names if name and names.count(name) > 1), None)
-    if duplicate is not None:
-        raise notes.refuse(f"several columns named {duplicate!r}: give each its own name")
+    for n, name in enumerate(names, 1):
+        if len(name) > LONGEST_NAME:
+            raise notes.refuse(
+                f"the name of column {n} has {len(name):,} characters, and at most {LONGEST_NAME} "
+                f"are read: {quoted(name)}"
+            )
+        if _CONTROL.search(name):
+            raise notes.refuse(f"the name of column {n} has a control character: {quoted(name)}")
+    again = next((name for name, n in Counter(names).items() if name and n > 1), None)
+    if again is not None:
+        raise notes.refuse(f"several columns named {again!r}: give each its own name")

@@ -14,8 +14,9 @@ from gateway.api.model import Floats, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.cells import is_number
 from gateway.history.delimited.numbers import numbers_of
+from gateway.history.extent import MOST_COLUMNS, check_memory
 from gateway.history.qualities import not_good
-from gateway.history.reading import Notes, count_of
+from gateway.history.reading import Notes, Reading, count_of
 
 _TAG_NAMES = frozenset(
     (
@@ -29,8 +30,6 @@ _TAG_NAMES = frozenset(
 _VALUE_NAMES = frozenset(
     ("value", "val", "v", "wert", "varvalue", "messwert", "reading", "valeur", "valor")
 )
-_MOST_TAGS = 5_000
-_MOST_CELLS = 200_000_000
 
 
 class Wide(NamedTuple):
@@ -42,7 +41,7 @@ class Wide(NamedTuple):
 
 
 def as_wide(
-    columns: Columns, times: Times, aside: tuple[int, ...], decimal: str | None, notes: Notes
+    columns: Columns, times: Times, aside: tuple[int, ...], reading: Reading, notes: Notes
 ) -> Wide | None:
     """The table with a column for each tag; None if it is not in long form.
 
@@ -60,7 +59,7 @@ def as_wide(
                 f"a table in long form, with the name of a tag in several columns ({named}): leave "
                 "one of them, or write a column for each tag"
             )
-        return _pivoted(columns, times, varying[0], value, decimal, notes)
+        return _pivoted(columns, times, varying[0], value, reading, notes)
     _check_keys(columns, times, others, notes)
     return None
 
@@ -92,19 +91,21 @@ def _value(columns: Columns, others: list[int], words: list[int]) -> int | None:
 
 
 def _pivoted(
-    columns: Columns, times: Times, tag: int, value: int, decimal: str | None, notes: Notes
+    columns: Columns, times: Times, tag: int, value: int, reading: Reading, notes: Notes
 ) -> Wide:
     from pyarrow import compute
 
     encoded = compute.utf8_trim_whitespace(columns.arrays[tag]).dictionary_encode()
     names, of_row = encoded.dictionary.to_pylist(), np.asarray(encoded.indices.fill_null(-1))
     moments, at = np.unique(times, return_inverse=True)
-    if len(names) > _MOST_TAGS or len(names) * len(moments) > _MOST_CELLS:
+    if len(names) > MOST_COLUMNS or len(names) * len(moments) > reading.most_values:
         raise notes.refuse(
             f"a table in long form, with {len(names):,} names at {len(moments):,} times, too many "
-            "for a column each: export fewer tags or a shorter time"
+            f"for a column each (at most {MOST_COLUMNS:,} names, and {reading.most_values:,} "
+            "values): export fewer tags or a shorter time, or raise the limit with --most-values"
         )
-    numbers = _numbers(columns, value, decimal, notes)
+    check_memory(3 * 8 * len(names) * len(moments), notes)
+    numbers = _numbers(columns, value, reading.decimal, notes)
     if (bad := not_good(columns, notes)) is not None:
         numbers = np.where(bad, np.nan, numbers)
     given = (of_row >= 0) & ~np.isnan(numbers)

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from gateway.api.contracts import ConfigError
 from gateway.api.visible import visible
-from gateway.history.reading import Reading, reading_as
+from gateway.history.reading import MOST_VALUES, Reading, reading_as
 
 
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,11 +24,20 @@ def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
         timezone: str | None,
         time_column: tuple[str, ...],
         decimal: str | None,
+        most_values: int,
         **options: Any,
     ) -> Any:
-        given = Reading(time_format, timezone, time_column, decimal, tell=_tell_once())
-        with reading_as(given):
-            return command(*args, **options)
+        given = Reading(
+            time_format, timezone, time_column, decimal, most_values=most_values, tell=_tell_once()
+        )
+        try:
+            with reading_as(given):
+                return command(*args, **options)
+        except MemoryError as error:
+            raise ConfigError(
+                "there is not enough memory for so much data: give a shorter time, fewer tags or "
+                "a longer period"
+            ) from error
 
     options = (
         click.option("--time-format", metavar="FORMAT",
@@ -38,6 +48,9 @@ def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Column of the times; twice for date and time of day."),
         click.option("--decimal", type=click.Choice([".", ","]),
                      help="Decimal separator of a text file, if it leaves that open."),
+        click.option("--most-values", metavar="NUMBER", type=click.IntRange(min=1),
+                     default=MOST_VALUES, show_default=True,
+                     help="Rows times columns that are read; each needs about 30 bytes of memory."),
     )  # fmt: skip
     for option in reversed(options):
         with_reading = option(with_reading)

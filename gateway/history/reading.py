@@ -16,6 +16,8 @@ import numpy as np
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Indices, Nanos
 
+MOST_VALUES = 100_000_000
+"""Rows times columns of a recording, by default: 100 tags for eleven days at one second."""
 SHOWN = 3
 """Lines and texts that a sentence names; further ones are counted."""
 
@@ -38,6 +40,8 @@ class Reading:
     """Decimal separator of a text file, '.' or ','."""
     now: Nanos | None = None
     """The present in ns, to recognise times in the future; None for the clock's."""
+    most_values: int = MOST_VALUES
+    """Rows times columns that a recording may have."""
     texts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Numbers of texts that stand for states, by column, as in a line file."""
     tell: Callable[[str], None] = field(default=_ignore, compare=False)

@@ -124,7 +124,7 @@ def read_file(path: Path, reading: Reading | None = None) -> Recording:
     notes.
     """
     reading = reading or current()
-    columns, notes = load(path)
+    columns, notes = load(path, reading.most_values)
     recording = _recording(columns, reading, notes)
     sentences = tuple(f"{path}: {sentence}" for sentence in notes.sentences)
     for sentence in sentences:
@@ -138,19 +138,19 @@ def _recording(columns: Columns, reading: Reading, notes: Notes) -> Recording:
     rows, times = columns.only(read.is_known), read.times[read.is_known]
     rows = in_numbers(rows, reading.texts, notes)
     times, aside = with_milliseconds(rows, times, source.columns, notes)
-    wide = as_wide(rows, times, aside, reading.decimal, notes)
+    wide = as_wide(rows, times, aside, reading, notes)
     if wide is not None:
         notes.unit = "time"
         numbers = np.arange(1, len(wide.times) + 1, dtype=np.int64)
         ordered = in_order(Ordered(wide.times, wide.values, numbers), reading.present, notes)
-        return Recording(wide.names, ordered.times, ordered.values, {})
+        return Recording(wide.names, ordered.times, ordered.values, dict(rows.left_out))
     check_wraps(read.wall[read.is_known], rows.numbers, notes)
     values, left_out = _values(rows, aside, reading, notes)
     table = np.stack(list(values.values()), axis=1)
     ordered = in_order(
         Ordered(times, table, rows.numbers), reading.present, notes, is_local=read.is_local
     )
-    return Recording(tuple(values), ordered.times, ordered.values, left_out)
+    return Recording(tuple(values), ordered.times, ordered.values, {**left_out, **rows.left_out})
 
 
 def _values(

@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.history.times.formats import CLOCKS, DATES, WITH_CLOCK
+from gateway.history.times.formats import CLOCKS, DATES, LONGEST, WITH_CLOCK
 
 NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
 """A number with either separator, for RE2 and Python."""
@@ -34,11 +34,13 @@ def is_missing(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Whether a trimmed cell is a number, in whatever notation."""
-    return _MEASURED.fullmatch(cell.replace("\u2212", "-")) is not None
+    return len(cell) <= LONGEST and _MEASURED.fullmatch(cell.replace("\u2212", "-")) is not None
 
 
 def unit_in(cell: str) -> str | None:
     """The unit behind the number of a trimmed cell; None if it is not a number with a unit."""
+    if len(cell) > LONGEST:
+        return None
     match = _WITH_UNIT.fullmatch(cell.replace("\u2212", "-"))
     return match[2] if match else None
 

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 from gateway.api.contracts import ConfigError
+from gateway.history.extent import check_bytes, check_memory, check_values
+from gateway.history.files import at, opened, size_of, whole
 from gateway.history.reading import Notes, count_of
 
 _SIGNATURES = (
@@ -23,28 +25,52 @@ _JSON = re.compile(r"(\{\s*[\"}]|\[\s*[\[{\"\d])")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
 _BLOCK = 8
 """Zero bytes in a row from which a part of the file was never written."""
-_BLOCK = 8
-"""Zero bytes in a row from which a part of the file was never written."""
 _LOOK = 4096
-PARQUET = b"PAR1"
+PARQUET = (b"PAR1", b"PARE")
+"""First bytes of a Parquet file, and of one that is encrypted."""
+LONGEST_LINE = 1 << 20
+"""Characters in one line."""
+_MEMORY_A_BYTE, _MEMORY_A_LINE = 6, 150
+"""Bytes of memory at the peak of reading, for each byte and each line of the file; measured."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file; ConfigError if it cannot be read or is empty."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+def read_bytes(path: Path, most: int, notes: Notes) -> bytes:
+    """The bytes of a text file; ConfigError if it cannot be read, is none, is empty or too large.
+
+    `most` is the number of values that it may have.
+    """
+    with opened(path) as file:
+        start = at(file, 0, _LOOK)
+        for signature, what in _SIGNATURES:
+            if start.startswith(signature):
+                raise notes.refuse(f"not a table in text, but {what}")
+        size = size_of(file)
+        check_bytes(size, most, "it has", notes)
+        check_memory(_MEMORY_A_BYTE * size, notes)
+        data = whole(path, file)
     if not data.strip(b"\x00 \t\r\n"):
         raise ConfigError(f"{path} cannot be read: it is empty")
     return data
 
 
+def lines_of(text: str, most: int, notes: Notes) -> list[str]:
+    """The lines of a text, without their ends; ConfigError if one, or their number, is too long."""
+    count = text.count("\n") + 1
+    check_values(count, 2, most, notes)
+    check_memory(_MEMORY_A_LINE * count, notes)
+    lines = text.split("\n")
+    longest = max(map(len, lines))
+    if longest > LONGEST_LINE:
+        number = next(n for n, line in enumerate(lines, 1) if len(line) > LONGEST_LINE)
+        raise notes.refuse(
+            f"line {number} has {len(lines[number - 1]):,} characters, and at most "
+            f"{LONGEST_LINE:,} are read: not a table, or without line ends"
+        )
+    return lines
+
+
 def decode(data: bytes, notes: Notes) -> str:
     """The text, in UTF-8, UTF-16 or Windows-1252; ConfigError if it is not a table."""
-    for signature, what in _SIGNATURES:
-        if data.startswith(signature):
-            raise notes.refuse(f"not a table in text, but {what}")
     data = _without_zeros(data, notes)
     text = _decoded(data, notes)
     start = text[:_LOOK].lstrip()

@@ -28,6 +28,10 @@ _COMPACT = r"(?P<Y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})"
 _COMPACT_CLOCK = r"(?P<H>\d{2}):?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,]?(?P<f>\d{1,9}))?)?"
 
 
+LONGEST = 200
+"""Characters of a time or a number; the search in a longer text would take long."""
+
+
 class Format(NamedTuple):
     """A format: its expression, and which parts of a time it holds."""
 
@@ -39,6 +43,8 @@ class Format(NamedTuple):
 
     def fits(self, text: str) -> bool:
         """Whether a text has this form; its numbers may still be those of no day."""
+        if len(text) > LONGEST:
+            return False
         match = re.match(_python(self.pattern), text)
         return match is not None and _is_month_named(match)
 

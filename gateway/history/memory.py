@@ -1,0 +1,61 @@
+"""How much memory a recording may take: what the machine and the limits of the process leave."""
+
+import os
+import resource
+from pathlib import Path
+
+_KEPT = 0.1
+"""Share of the available memory that is left to others."""
+_CGROUP = Path("/sys/fs/cgroup")
+_MEGABYTE = 1_000_000
+
+
+def available() -> int | None:
+    """Bytes that this process can still take; None if nothing says so."""
+    found = [each for each in (_of_machine(), _of_address_space(), _of_cgroup()) if each is not None]
+    return max(0, int(min(found) * (1 - _KEPT))) if found else None
+
+
+def lacking(need: int) -> str:
+    """Says that so many bytes are more than are available; empty if they are not."""
+    left = available()
+    if left is None or need <= left:
+        return ""
+    return (
+        f"it needs about {need / _MEGABYTE:,.0f} MB of memory to be read, and "
+        f"{left / _MEGABYTE:,.0f} MB are free"
+    )
+
+
+def _of_machine() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    words = next((line.split() for line in lines if line.startswith("MemAvailable:")), None)
+    return int(words[1]) * 1024 if words else None
+
+
+def _of_address_space() -> int | None:
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return None
+    return most - pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _of_cgroup() -> int | None:
+    """What the innermost limit of the unit or container leaves."""
+    try:
+        name = Path("/proc/self/cgroup").read_text().partition("::")[2].strip()
+        folder = _CGROUP / name.lstrip("/")
+        most = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        kept = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    # Pages of files are given back where memory is short.
+    return int(most) - used + int(kept.get("inactive_file", 0)) if most.isdecimal() else None

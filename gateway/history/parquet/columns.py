@@ -1,0 +1,176 @@
+"""The columns of a Parquet file that may hold times, numbers or texts.
+
+Promises
+- Rows, columns, bytes and memory are bounded before anything is decoded, and texts, which a
+  dictionary repeats at no cost, before they are written out.
+- Lists, structures and bytes are not decoded at all: they are left out with the reason.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from io import FileIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gateway.api.contracts import ConfigError
+from gateway.history.extent import check_bytes, check_memory, check_values
+from gateway.history.files import opened, size_of
+from gateway.history.parquet.footer import Root, roots_of
+from gateway.history.parquet.pages import Extent, extents_of
+from gateway.history.reading import Notes
+
+_AT_ONCE = 1 << 26
+"""Bytes of texts that share prefixes which are decoded at once."""
+_LONGEST_TEXT = 2**31 - 1
+"""Bytes in one column of text, which Arrow counts with 32 bits."""
+_SHOWN = 200
+_NUMBER, _TEXT = "", "text"
+
+
+class Read(NamedTuple):
+    """Names, an Arrow array each, and the columns that were not read with the reason."""
+
+    names: tuple[str, ...]
+    arrays: list[Any]
+    rows: int
+    left_out: Mapping[str, str]
+
+
+class _File(NamedTuple):
+    """A file whose footer was checked, and its columns that can be read."""
+
+    source: FileIO
+    parquet: Any
+    chosen: Sequence[Root]
+    texts: frozenset[int]
+    """Which of the chosen columns hold text."""
+
+
+def read(path: Path, most: int, notes: Notes) -> Read:
+    """The columns of a file with at most so many values; ConfigError if it is none."""
+    import pyarrow as pa
+
+    with opened(path) as source:
+        try:
+            return _read(source, most, notes)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise undecodable(notes, error) from error
+
+
+def undecodable(notes: Notes, error: Exception) -> ConfigError:
+    """What the decoder says, as one line."""
+    why = " ".join(str(error).split())
+    shown = why if len(why) <= _SHOWN else f"{why[:_SHOWN]}..."
+    return notes.refuse(f"cannot be read as Parquet: it is damaged ({shown})")
+
+
+def _read(source: FileIO, most: int, notes: Notes) -> Read:
+    file, left_out = _opened(source, most, notes)
+    metadata, leaves = file.parquet.metadata, [root.leaf for root in file.chosen]
+    check_values(metadata.num_rows, len(file.chosen), most, notes)
+    extents = extents_of(source, size_of(source) - 8, metadata, leaves, most, notes)
+    largest = max((extent.largest for extent in extents.values()), default=0)
+    check_memory(2 * largest + sum(extent.total for extent in extents.values()), notes)
+    arrays = [_array(file, n, extents, most, notes) for n in range(len(file.chosen))]
+    for root, array in zip(file.chosen, arrays, strict=True):
+        if len(array) != metadata.num_rows:
+            raise ValueError(
+                f"column {root.name!r} has {len(array):,} of {metadata.num_rows:,} rows"
+            )
+    names = tuple(root.name.strip() for root in file.chosen)
+    return Read(names, arrays, metadata.num_rows, left_out)
+
+
+def _opened(source: FileIO, most: int, notes: Notes) -> tuple[_File, dict[str, str]]:
+    from pyarrow import parquet
+
+    roots = roots_of(source, notes)
+    again = next((name for name, n in Counter(root.name for root in roots).items() if n > 1), None)
+    if again is not None:
+        raise notes.refuse(f"several columns named {again!r}: give each its own name")
+    file = parquet.ParquetFile(source, pre_buffer=False)
+    columns = file.schema_arrow
+    if len(columns) != len(roots):
+        raise ValueError("its two descriptions of the columns differ")
+    kinds = {root: _kind(columns.field(n), root) for n, root in enumerate(roots)}
+    chosen = [root for root, kind in kinds.items() if kind in (_TEXT, _NUMBER)]
+    texts = frozenset(n for n, root in enumerate(chosen) if kinds[root] == _TEXT)
+    if texts:
+        # As words by number: written out, a text of a page may be repeated in each row.
+        words = [chosen[n].name for n in texts]
+        file = parquet.ParquetFile(
+            source, metadata=file.metadata, pre_buffer=False, read_dictionary=words
+        )
+    left_out = {root.name: kind for root, kind in kinds.items() if root not in chosen}
+    return _File(source, file, chosen, texts), left_out
+
+
+def _kind(field: Any, root: Root) -> str:
+    """Whether a column holds numbers, times included, or text; otherwise why it is left out."""
+    import pyarrow as pa
+
+    kind = field.type
+    if not root.is_flat or pa.types.is_nested(kind):
+        return "a nested column"
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _TEXT
+    if pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return _NUMBER
+    return "no numbers"
+
+
+def _array(
+    file: _File, at: int, extents: Mapping[tuple[int, int], Extent], most: int, notes: Notes
+) -> Any:
+    """A column of all row groups as one array: of text, of times, or of numbers."""
+    import pyarrow as pa
+
+    leaf = file.chosen[at].leaf
+    if at not in file.texts:
+        return _plain(file.parquet.reader.read_column(leaf).combine_chunks())
+    chunks, size = list[Any](), 0
+    for group in range(file.parquet.num_row_groups):
+        for part in _parts(file.parquet, group, leaf, extents[group, leaf]):
+            length = _length(part)
+            check_memory(2 * length, notes)
+            size += length
+            check_bytes(size, most, f"column {file.chosen[at].name!r} holds text of", notes)
+            if size > _LONGEST_TEXT:
+                raise notes.refuse(
+                    f"column {file.chosen[at].name!r} holds more than 2 GB of text: export a "
+                    "shorter time"
+                )
+            chunks.append(part)
+    check_memory(2 * size, notes)
+    whole = [chunk.dictionary_decode().cast(pa.string()) for chunk in chunks]
+    return pa.concat_arrays(whole) if whole else pa.array([], pa.string())
+
+
+def _parts(parquet: Any, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
+    """A column of text in a row group, as words by number."""
+    if not extent.shares_prefixes:
+        yield from parquet.reader.read_row_group(group, column_indices=[leaf]).column(0).chunks
+        return
+    rows = max(1, _AT_ONCE // max(1, extent.largest))
+    for batch in parquet.reader.iter_batches(rows, row_groups=[group], column_indices=[leaf]):
+        yield batch.column(0)
+
+
+def _length(words: Any) -> int:
+    """Bytes of text once it is written out; ArrowInvalid if it is not UTF-8."""
+    from pyarrow import compute
+
+    words.dictionary.validate(full=True)
+    lengths = compute.binary_length(words.dictionary)
+    return int(compute.sum(lengths.take(words.indices).cast("int64")).as_py() or 0)
+
+
+def _plain(column: Any) -> Any:
+    """A column with its numbers written out, and decimals as floats."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column

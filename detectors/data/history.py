@@ -8,7 +8,7 @@ Promises
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,8 +52,17 @@ def _is_history(path: Path) -> bool:
 def read(paths: Sequence[Path]) -> tuple[tuple[str, ...], Times, Floats]:
     """Returns names, times int64[row], ns, and values float64[row, tag] of all files together."""
     number: dict[str, int] = {}
-    parts = [_read_file(path, number) for path in paths]
+    parts, samples, most = list[_Samples](), 0, current().most_values
+    for path in paths:
+        parts.append(_read_file(path, number))
+        samples += len(parts[-1].at)
+        if samples > most:
+            raise ConfigError(
+                f"{path} and the history files before it have {samples:,} samples, and at most "
+                f"{most:,} are read: give fewer files, or raise the limit with --most-values"
+            )
     step = _step(parts)
+    _check_grid(paths, parts, len(number), step)
     rows = [_on_grid(part, len(number), step) for part in parts if len(part.at)]
     if not rows:
         raise ConfigError(f"{paths[0]} and the other history files hold no good sample")
@@ -61,12 +70,38 @@ def read(paths: Sequence[Path]) -> tuple[tuple[str, ...], Times, Floats]:
     return tuple(number), times, np.concatenate([values for _, values in rows])
 
 
-def _read_file(path: Path, number: dict[str, int]) -> _Samples:
-    from pyarrow import compute
+def _check_grid(paths: Sequence[Path], parts: Sequence[_Samples], tags: int, step: Nanos) -> None:
+    """ConfigError if the span of a file has far more cells than may be read."""
+    cells, most = 0, current().most_values
+    for path, part in zip(paths, parts, strict=True):
+        if len(part.at):
+            cells += (int(part.at.max()) - int(part.at.min())) // step * tags
+        if cells > most:
+            raise ConfigError(
+                f"{path}: its samples, {moment(part.at.min())} to {moment(part.at.max())}, have "
+                f"{cells:,} cells for {tags} tags at a period of {step / SECOND:g} s, and at most "
+                f"{most:,} are used: give fewer files, or raise the limit with --most-values"
+            )
 
+
+def _read_file(path: Path, number: dict[str, int]) -> _Samples:
     from gateway.history import table
 
-    rows = table.read(path)
+    parts = [_NONE, *(_good(path, rows, number) for rows in table.groups(path))]
+    return _Samples(
+        np.concatenate([part.tag for part in parts]),
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.value for part in parts]),
+    )
+
+
+_NONE = _Samples(np.array([], dtype=np.int32), np.array([], dtype=np.int64), np.array([]))
+
+
+def _good(path: Path, rows: Any, number: dict[str, int]) -> _Samples:
+    """The good samples of some rows."""
+    from pyarrow import compute
+
     good = compute.equal(rows["quality"], Quality.GOOD.name.lower())
     rows = rows.filter(compute.and_(good, rows["value"].is_valid()))
     names = rows["tag"].unify_dictionaries().combine_chunks()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.data import history
-from gateway.history.wide import Recording, joined, read_file
+from gateway.history.wide import Recording, joined, read_file, read_files
 
 __all__ = ["Recording", "read"]
 
@@ -13,7 +13,7 @@ def read(paths: Sequence[Path]) -> Recording:
     """Reads files with the same columns, or folders of history, as one recording; ConfigError."""
     own = history.files(paths)
     wide = [path for path in paths if path not in own and not path.is_dir()]
-    parts = [(path, read_file(path)) for path in wide]
-    if own:
-        parts.append((own[0], Recording(*history.read(own), {})))
-    return joined(parts)
+    if not own:
+        return read_files(wide)
+    ours = (own[0], Recording(*history.read(own), {}))
+    return joined([*((path, read_file(path)) for path in wide), ours])

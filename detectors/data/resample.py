@@ -17,6 +17,7 @@ from gateway.api.model import Nanos, SampleBatch, Times, Window
 from gateway.api.options import format_duration
 from gateway.core import grid
 from gateway.core.grid import Rows
+from gateway.history.reading import current
 from gateway.history.wide import samples_of
 
 LONG_GAP_ROWS = 1000
@@ -69,10 +70,26 @@ def aligned(recording: Recording, period: Nanos, tag_periods: Mapping[str, Nanos
     hold = np.array([max(round(own * HELD), period) for own in periods], dtype=np.int64)
     gap = max(LONG_GAP_ROWS * period, int(hold.max()))
     breaks = (np.flatnonzero(np.diff(recording.times) > gap) + 1).tolist()
+    segments = list(pairwise((0, *breaks, len(recording.times))))
+    _check_cells(recording, segments, period)
     return [
         grid.resample(_samples(recording, first, last), len(hold), period, hold)
-        for first, last in pairwise((0, *breaks, len(recording.times)))
+        for first, last in segments
     ]
+
+
+def _check_cells(recording: Recording, segments: Sequence[tuple[int, int]], period: Nanos) -> None:
+    """ConfigError if the grid has more cells than may be read, as where hardly any is filled."""
+    times, tags, most = recording.times, len(recording.names), current().most_values
+    cells = sum((int(times[last - 1] - times[first]) // period + 1) * tags
+                for first, last in segments)  # fmt: skip
+    if cells > most:
+        raise ConfigError(
+            f"the data has {len(times):,} rows, and would have {cells // tags:,} for {tags} tags "
+            f"with one every {format_duration(period)}, {cells:,} values, of which at most "
+            f"{most:,} are used: choose a longer period, a shorter time, leave out tags that are "
+            "hardly ever sampled, or raise the limit with --most-values"
+        )
 
 
 def _check_pace(times: Times, period: Nanos) -> None:

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.api.contracts import Detector
-from gateway.api.model import SECOND, AlarmState, Severity
+from gateway.api.model import SECOND, AlarmState, Nanos, Severity
 from gateway.api.nearest import nearest
-from gateway.api.options import Duration, PositiveDuration, Strict
+from gateway.api.options import Duration, PositiveDuration, Strict, format_duration
 from gateway.cases import notation
 from gateway.config import checks
 from gateway.config.build import build_detectors
@@ -26,6 +26,12 @@ from gateway.config.site import validated
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
+
+
+LONGEST_CASE: Nanos = 31 * 86_400 * SECOND
+"""The line ticks once a second, also where a case has no samples."""
+MOST_SAMPLES = 10_000_000
+"""Samples of the constant tags of one case."""
 
 
 class ExpectedAlert(Strict):
@@ -103,19 +109,34 @@ def load_cases(path: Path) -> Cases:
 
 
 def _flaws(document: Document, number: int, case: Case, config: LineConfig) -> Iterator[Problem]:
-    known = [tag.name for tag in config.tags]
+    known, longest = [tag.name for tag in config.tags], 0
     for tag, samples in case.samples.items():
         where: Where = ("cases", number, "samples", tag)
         if tag not in known:
             yield document.problem(where, f"the line has no tag {tag}", nearest(tag, known))
         if isinstance(samples, str):
             try:
-                notation.parse(samples)
+                longest = max(longest, len(notation.parse(samples)[0]))
             except ValueError as error:
                 yield document.problem(where, str(error), at="value")
+    yield from _too_long(document, number, case, case.length or longest * case.every)
     if case.length is None and not any(isinstance(s, str) for s in case.samples.values()):
         hint = "add `length`, or write one tag's samples with a count, as in 40x60"
         yield document.problem(("cases", number), "the length of the case is unknown", hint)
+
+
+def _too_long(document: Document, number: int, case: Case, length: Nanos) -> Iterator[Problem]:
+    """What would run for hours, or need more memory than a test should."""
+    where: Where = ("cases", number, "every" if case.length is None else "length")
+    if length > LONGEST_CASE:
+        hint = f"a case lasts at most {format_duration(LONGEST_CASE)}"
+        yield document.problem(where, "the case is too long to be played", hint, at="value")
+    steps = -(-length // case.every)
+    constant = sum(not isinstance(samples, str) for samples in case.samples.values())
+    if steps > notation.LONGEST or steps * constant > MOST_SAMPLES:
+        message = f"{steps:,} samples of each constant tag, one every {format_duration(case.every)}"
+        hint = f"at most {notation.LONGEST:,} of a tag, and {MOST_SAMPLES:,} in all"
+        yield document.problem(where, message, hint, at="value")
 
 
 def _unknown_alarms(

@@ -29,9 +29,12 @@ def parse(text: str) -> tuple[Floats, Qualities]:
     words = text.split()
     if not words:
         raise ValueError(f"no samples: {_HINT}")
-    parts = [_item(word) for word in words]
-    if sum(len(values) for values, _ in parts) > LONGEST:
-        raise ValueError(f"more than {LONGEST:,} samples")
+    parts, count = list[tuple[Floats, Qualities]](), 0
+    for word in words:
+        parts.append(_item(word))
+        count += len(parts[-1][0])
+        if count > LONGEST:
+            raise ValueError(f"more than {LONGEST:,} samples")
     values, qualities = zip(*parts, strict=True)
     return np.concatenate(values), np.concatenate(qualities)
 

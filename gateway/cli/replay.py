@@ -24,6 +24,8 @@ from gateway.history.reader_options import reader_options
 
 FILES = {Kind.ALERT: "alerts.lp", Kind.SUMMARY: "summaries.lp"}
 _FOREVER: Nanos = 2**62
+_SHOWN = 20
+"""Names that a sentence lists; further ones are counted."""
 
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -143,10 +145,10 @@ async def _play_wide(
 ) -> None:
     from gateway.history.as_live import described
     from gateway.history.reading import current
-    from gateway.history.wide import joined, read_file, samples_of
+    from gateway.history.wide import read_files, samples_of
 
     reading = replace(current(), texts={tag.name: tag.texts for tag in config.tags})
-    recording = joined([(path, read_file(path, reading)) for path in paths])
+    recording = read_files(paths, reading)
     number = {tag.name: n for n, tag in enumerate(config.tags)}
     _warn_of_differences(number, recording)
     for sentence in described(recording, {tag.name: tag for tag in config.tags}):
@@ -163,15 +165,21 @@ async def _play_wide(
 def _warn_of_differences(tags: Iterable[str], recording: Any) -> None:
     missing = [tag for tag in tags if tag not in recording.names]
     if missing:
-        click.echo(f"not in the recording, treated as missing: {', '.join(missing)}", err=True)
+        click.echo(f"not in the recording, treated as missing: {_listed(missing)}", err=True)
     unknown = [name for name in recording.names if name not in set(tags)]
     words = [name for name in recording.left_out if name not in tags]
     if left_out := [*unknown, *words]:
-        names = visible(", ".join(left_out))
+        names = visible(_listed(left_out))
         click.echo(f"left out, not tags of the line: {names}", err=True)
     for name, reason in recording.left_out.items():
         if name in tags:
             click.echo(f"left out, a tag of the line: {name}: {visible(reason)}", err=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of these names, and the number of the others."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 async def _play(

@@ -90,7 +90,8 @@ def _parquet(path: Path, most: int, notes: Notes) -> Columns:
     from gateway.history.parquet.columns import read
 
     found = read(path, most, notes)
-    return Columns(found.names, found.arrays, np.arange(1, found.rows + 1), found.left_out)
+    numbers: Any = np.arange(1, found.rows + 1)
+    return Columns(found.names, found.arrays, numbers, found.left_out)
 
 
 def _check_names(names: tuple[str, ...], notes: Notes) -> None:

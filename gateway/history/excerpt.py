@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.api.model import SECOND, Nanos, SampleBatch
 from gateway.history.names import between, listed, superseded
-from gateway.history.read import rows
+from gateway.history.read import samples
 from gateway.history.table import Arrival, Span, Unreadable
 
 LATEST: Nanos = 3600 * SECOND
@@ -38,14 +38,14 @@ def excerpt(
     batches = [_within(batch, span, number) for _, batch in waiting if batch is not None]
     files = listed(folder) if folder.is_dir() else []
     duplicates = superseded(files)
-    whole = [file for file in files if file not in duplicates]
-    for _, path in between(whole, span[0], span[1] + LATEST):
+    single = [file for file in files if file not in duplicates]
+    for _, path in between(single, span[0], span[1] + LATEST):
         try:
-            batches.append(_within(rows(path, number, span)[0], span, number))
+            batches += [_within(batch, span, number) for batch in samples(path, number, span)]
         except Unreadable:
             damaged.append(path.name)
-    samples = SampleBatch.joined([_EMPTY, *batches])
-    return Excerpt(samples.rows(np.argsort(samples.at, kind="stable")), damaged)
+    whole = SampleBatch.joined([_EMPTY, *batches])
+    return Excerpt(whole.rows(np.argsort(whole.at, kind="stable")), damaged)
 
 
 def _within(batch: SampleBatch, span: Span, number: Mapping[str, int]) -> SampleBatch:

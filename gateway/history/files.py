@@ -31,7 +31,7 @@ def opened(path: Path) -> Iterator[FileIO]:
     """The file, open for reading; ConfigError if it cannot be opened or is none."""
     try:
         # A device may do something when it is opened; it is looked at first, and once more after.
-        _check_kind(path, os.stat(path).st_mode)
+        _check_kind(path, path.stat().st_mode)
         file = FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error

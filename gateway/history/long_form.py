@@ -14,6 +14,7 @@ from gateway.api.model import Floats, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.cells import is_number
 from gateway.history.delimited.numbers import numbers_of
+from gateway.history.delimited.plain import typed
 from gateway.history.extent import MOST_COLUMNS, check_memory
 from gateway.history.qualities import not_good
 from gateway.history.reading import Notes, Reading, count_of
@@ -125,8 +126,12 @@ def _pivoted(
 def _numbers(columns: Columns, value: int, decimal: str | None, notes: Notes) -> Floats:
     name = columns.names[value]
     if not columns.is_text(value):
-        array = columns.arrays[value].cast("float64")
-        return np.array(array.to_numpy(zero_copy_only=False))
+        numbers = typed(columns.arrays[value])
+        if numbers is None:
+            raise notes.refuse(
+                f"a table in long form, whose column of values {name!r} holds no numbers"
+            )
+        return numbers
     found = numbers_of({name: columns.arrays[value]}, columns.numbers, notes, decimal)[name]
     if found.values is None:
         raise notes.refuse(

@@ -12,8 +12,9 @@ _MEGABYTE = 1_000_000
 
 def available() -> int | None:
     """Bytes that this process can still take; None if nothing says so."""
-    found = [each for each in (_of_machine(), _of_address_space(), _of_cgroup()) if each is not None]
-    return max(0, int(min(found) * (1 - _KEPT))) if found else None
+    found = [_of_machine(), _of_address_space(), _of_cgroup()]
+    known = [each for each in found if each is not None]
+    return max(0, int(min(known) * (1 - _KEPT))) if known else None
 
 
 def lacking(need: int) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND, Nanos
 
-_NAME = re.compile(r"(\d{8}T\d{6}Z)_run(\d+)_(\d+)-(\d+)_([0-9a-f]{8})\.parquet")
+_NAME = re.compile(r"(\d{8}T\d{6}Z)_run(\d+)_(\d+)-(\d+)_([0-9a-f]{8})\.parquet", re.ASCII)
 
 
 class Name(NamedTuple):
@@ -48,7 +48,10 @@ def name_of(path: Path) -> Name | None:
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
-    at = datetime.strptime(match[1], "%Y%m%dT%H%M%S%z")
+    try:
+        at = datetime.strptime(match[1], "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
     run, first, last = int(match[2]), int(match[3]), int(match[4])
     return Name(run, first, last, round(at.timestamp()) * SECOND, int(match[5], 16))
 
@@ -78,7 +81,10 @@ def superseded(files: list[tuple[Name, Path]]) -> list[tuple[Name, Path]]:
 
 def files_in(folder: Path) -> list[Path]:
     """The files of a folder, each flush once; ConfigError if there are none."""
-    files = listed(folder)
+    try:
+        files = listed(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be read: {error.strerror or error}") from error
     duplicates = {path for _, path in superseded(files)}
     if not files:
         raise ConfigError(f"{folder} holds no history files")

@@ -1,5 +1,6 @@
 """Reads history back as the line received it: tick by tick, in the order of the runs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -13,6 +14,9 @@ from gateway.api.model import Nanos, SampleBatch, Times
 from gateway.history import table
 from gateway.history.names import files_in, name_of
 from gateway.history.table import Arrival, Span
+
+_STARTED = re.compile(r"[0-9]{1,19}")
+"""Nanoseconds since 1970, in as many digits as 64 bits hold."""
 
 
 class Run(NamedTuple):
@@ -41,30 +45,43 @@ def _name(path: Path) -> Any:
 
 
 def _run(paths: Sequence[Path]) -> Run:
-    facts = table.read_facts(paths[0])
-    if not facts.get("started", "").isdecimal():
+    started = table.read_facts(paths[0]).get("started", "")
+    if not _STARTED.fullmatch(started) or int(started) >= 2**62:
         raise ConfigError(f"{paths[0]} lacks the start time of its run: not written by andon")
-    return Run(int(facts["started"]), paths)
+    return Run(int(started), paths)
 
 
 def arrivals(path: Path, number: Mapping[str, int]) -> Iterator[Arrival]:
     """The arrivals in a file; `number` is the index of each tag, others are left out."""
-    whole, arrived = rows(path, number)
-    edges = np.flatnonzero(np.diff(arrived)) + 1
-    bounds = [0, *edges.tolist(), len(arrived)] if len(arrived) else [0]
+    waiting: tuple[SampleBatch, Times] | None = None
+    for part in table.groups(path):
+        whole, arrived = _rows(part, number)
+        if waiting is not None:
+            # A tick may go on in the next row group.
+            whole = SampleBatch.joined([waiting[0], whole])
+            arrived = np.concatenate([waiting[1], arrived])
+        edges = (np.flatnonzero(np.diff(arrived)) + 1).tolist()
+        yield from _ticks(whole, arrived, [0, *edges])
+        last = np.arange(edges[-1] if edges else 0, len(arrived))
+        waiting = whole.rows(last), arrived[last]
+    if waiting is not None and len(waiting[1]):
+        yield from _ticks(*waiting, [0, len(waiting[1])])
+
+
+def _ticks(whole: SampleBatch, arrived: Times, bounds: Sequence[int]) -> Iterator[Arrival]:
     for first, last in pairwise(bounds):
         batch = whole.rows(np.arange(first, last)[whole.tag[first:last] >= 0])
         yield int(arrived[first]), batch if len(batch) else None
 
 
-def rows(
-    path: Path, number: Mapping[str, int], span: Span | None = None
-) -> tuple[SampleBatch, Times]:
-    """All rows of a file, with tag -1 for tags without a number, and their arrival times in ns.
+def samples(path: Path, number: Mapping[str, int], span: Span) -> Iterator[SampleBatch]:
+    """All samples of a span of sample times and some others, with tag -1 for other tags."""
+    for part in table.groups(path, span):
+        yield _rows(part, number)[0]
 
-    With a `span` of sample times, all rows of that span and some others.
-    """
-    content = table.read(path, span)
+
+def _rows(content: Any, number: Mapping[str, int]) -> tuple[SampleBatch, Times]:
+    """Rows, with tag -1 for tags without a number, and their arrival times in ns."""
     quality = _coded(content["quality"], {word: n for n, word in enumerate(table.QUALITIES)})
     at, arrived = (np.asarray(content[name].cast("int64")) for name in ("time", "arrived"))
     tag, value = _coded(content["tag"], number), content["value"].to_numpy()

@@ -10,7 +10,9 @@ Importing this module imports pyarrow, some 60 MB: only a line with history does
 
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,12 @@ from pyarrow import parquet
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
+from gateway.history.extent import check_values
+from gateway.history.files import opened
 from gateway.history.names import name_of
+from gateway.history.parquet.footer import roots_of
+from gateway.history.parquet.pages import extents_of
+from gateway.history.reading import Notes, current
 
 FORMAT = "andon.history"
 """The metadata key that marks a file as history; its value is the version of the format."""
@@ -46,6 +53,8 @@ _STORAGE = {
     "column_encoding": {"time": "DELTA_BINARY_PACKED", "arrived": "DELTA_BINARY_PACKED"},
     "write_page_checksum": True,
 }
+_PART = 1 << 24
+"""Bytes of a file whose checksum is taken at once."""
 UNFINISHED = ".unfinished"
 """The suffix of a file that is being written."""
 
@@ -92,40 +101,98 @@ def write(path: Path, tables: Iterable[Any], columns: Any) -> int:
 
 Span = tuple[Nanos, Nanos]
 """From and to, both included."""
+_MOST_ROWS = 2**20
+"""Rows of one row group: pyarrow writes no larger ones by itself."""
+_MOST_BYTES = 64 * _MOST_ROWS
+"""What the pages of one row group may expand to."""
+_MOST_AT_ONCE = 4 * _MOST_ROWS
 
 
-def read(path: Path, span: Span | None = None) -> Any:
-    """The rows of a file, its checksums verified; Unreadable if it is damaged.
+def groups(path: Path, span: Span | None = None) -> Iterator[Any]:
+    """The rows of a file, one row group at a time; Unreadable if it is damaged.
 
-    With a `span`, only the row groups that hold sample times in it.
+    The checksums are verified first. With a `span`, only the row groups that may hold sample times
+    in it.
     """
-    name = name_of(path)
+    with _readable(path), opened(path) as source:
+        _check_crc(path, source)
+        file = _parquet(path, source)
+        for group in _groups(file.metadata, span):
+            yield file.reader.read_row_group(group, use_threads=False)
+
+
+def read(path: Path) -> Any:
+    """The rows of a file that holds a few million at most; Unreadable if it is damaged."""
+    parts, rows = [_COLUMNS.empty_table()], 0
+    for part in groups(path):
+        parts, rows = [*parts, part], rows + len(part)
+        if rows > _MOST_AT_ONCE:
+            raise Unreadable(f"{path} cannot be read: it has more than {_MOST_AT_ONCE:,} rows")
+    # The facts of the file stay with its rows.
+    return pa.concat_tables(parts[1:] or parts)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file is Unreadable."""
     try:
-        with pa.memory_map(str(path)) as source:
-            content = source.read_buffer()
-            if name is not None and zlib.crc32(content) != name.crc:
-                raise Unreadable(f"{path} is damaged: its content differs from the CRC in its name")
-            with parquet.ParquetFile(content, page_checksum_verification=True) as file:
-                return file.read_row_groups(_groups(file.metadata, span), use_threads=False)
+        yield
+    except Unreadable:
+        raise
+    except ConfigError as error:
+        raise Unreadable(str(error)) from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Unreadable(f"{path} cannot be read: {error}") from error
 
 
+def _check_crc(path: Path, source: FileIO) -> None:
+    name, crc = name_of(path), 0
+    if name is None:
+        return
+    while part := source.read(_PART):
+        crc = zlib.crc32(part, crc)
+    if crc != name.crc:
+        raise Unreadable(f"{path} is damaged: its content differs from the CRC in its name")
+
+
+def _parquet(path: Path, source: FileIO) -> Any:
+    """The file, whose columns are those of history and whose row groups are bounded."""
+    notes = Notes(path, "row")
+    leaves = [root.leaf for root in roots_of(source, notes)]
+    file = parquet.ParquetFile(source, page_checksum_verification=True, pre_buffer=False)
+    if file.schema_arrow.names != _COLUMNS.names or file.schema_arrow.types != _COLUMNS.types:
+        raise Unreadable(f"{path} cannot be read: its columns are not those of history")
+    extents = extents_of(source, file.metadata, leaves, notes)
+    check_values(file.metadata.num_rows, len(leaves), current().most_values, notes)
+    for n in range(file.num_row_groups):
+        rows = file.metadata.row_group(n).num_rows
+        expanded = sum(extents[n, leaf].total for leaf in leaves)
+        if rows > _MOST_ROWS or expanded > _MOST_BYTES:
+            raise Unreadable(
+                f"{path} cannot be read: its row group {n + 1} has {rows:,} rows of "
+                f"{expanded:,} bytes, and andon writes at most {_MOST_ROWS:,} rows"
+            )
+    return file
+
+
 def _groups(metadata: Any, span: Span | None) -> list[int]:
-    groups = range(metadata.num_row_groups)
-    if span is None:
-        return list(groups)
-    times = [metadata.row_group(n).column(0).statistics for n in groups]
+    every = range(metadata.num_row_groups)
+    return [n for n in every if span is None or _may_hold(metadata.row_group(n).column(0), span)]
+
+
+def _may_hold(times: Any, span: Span) -> bool:
+    found = times.statistics
+    if found is None or not found.has_min_max:
+        return True
     # The raw integers: converted to datetime they would lose their nanoseconds.
-    return [n for n in groups if times[n].min_raw <= span[1] and times[n].max_raw >= span[0]]
+    return bool(found.min_raw <= span[1] and found.max_raw >= span[0])
 
 
 def read_facts(path: Path) -> dict[str, str]:
     """The facts of a file; empty if it is not history. Raises what `read` raises."""
-    try:
-        return facts_of(parquet.read_schema(path))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+    with _readable(path), opened(path) as source:
+        roots_of(source, Notes(path, "row"))
+        return facts_of(parquet.ParquetFile(source, pre_buffer=False).schema_arrow)
 
 
 def joined(tables: Sequence[Any]) -> Any:

@@ -17,6 +17,7 @@ from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Floats, Quality, SampleBatch, Times
 from gateway.history.columns import Columns, load
 from gateway.history.delimited.numbers import numbers_of
+from gateway.history.delimited.plain import typed
 from gateway.history.long_form import as_wide
 from gateway.history.qualities import not_good_by_column
 from gateway.history.reading import SHOWN, Notes, Reading, current
@@ -117,15 +118,35 @@ def samples_of(recording: Recording, number: Mapping[str, int]) -> SampleBatch:
     return SampleBatch(tag, recording.times[row], own.values[row, column], quality)
 
 
+def read_files(paths: Sequence[Path], reading: Reading | None = None) -> Recording:
+    """The recording in these files, joined in the order of time; ConfigError."""
+    reading, parts, values = reading or current(), list[tuple[Path, Recording]](), 0
+    for path in paths:
+        parts.append((path, read_file(path, reading)))
+        values += parts[-1][1].values.size
+        if values > reading.most_values:
+            raise ConfigError(
+                f"{path} and the files before it have {values:,} values together, and at most "
+                f"{reading.most_values:,} are read: give fewer files, or raise the limit with "
+                "--most-values"
+            )
+    return joined(parts)
+
+
 def read_file(path: Path, reading: Reading | None = None) -> Recording:
     """The recording in a file, its rows in the order of time; ConfigError if it is none.
 
     What was skipped or assumed is told to `reading`, by default the command's, and kept in the
     notes.
     """
+    import pyarrow as pa
+
     reading = reading or current()
     columns, notes = load(path, reading.most_values)
-    recording = _recording(columns, reading, notes)
+    try:
+        recording = _recording(columns, reading, notes)
+    except pa.ArrowException as error:
+        raise notes.refuse(f"cannot be read: {' '.join(str(error).split())}") from error
     sentences = tuple(f"{path}: {sentence}" for sentence in notes.sentences)
     for sentence in sentences:
         reading.tell(sentence)
@@ -169,7 +190,7 @@ def _values(
         if n in qualities:
             left_out[name] = f"the quality of {qualities[n]}"
             continue
-        column = found[name].values if name in found else _typed(columns.arrays[n])
+        column = found[name].values if name in found else typed(columns.arrays[n])
         if not name:
             left_out[name] = "a column without a name"
         elif column is None:
@@ -189,17 +210,3 @@ def _numbers_the_rows(name: str, column: Floats) -> bool:
     if not (np.diff(column) == 1).all():
         return False
     return name.lower() in _ROW_NUMBERS or (len(column) >= _COUNTED and column[0] in (0, 1))
-
-
-def _typed(column: Any) -> Floats | None:
-    """The numbers of a column of Parquet; None if it holds none."""
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
-        return None
-    values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
-    values[~np.isfinite(values)] = np.nan
-    return values

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gateway.history.delimited.cells import is_data, is_missing, is_number, is_time, trimmed
+from gateway.history.extent import MOST_COLUMNS, check_columns
 from gateway.history.reading import Notes, quoted
 from gateway.history.times.names import is_time_name
 
@@ -16,6 +17,11 @@ BLANKS = " "
 """The delimiter of a file whose columns are set apart by one or more blanks."""
 _DELIMITERS = (";", "\t", "|", ",")
 _SAMPLE = 300
+_SAMPLE_LENGTH = 3_000_000
+"""Characters of the lines that are looked at, but for a few lines."""
+_FEW = 10
+_SEPARATES = re.compile(r"[!#-,/:-@\[-`{-~\t ]")
+"""What may stand between fields: neither letter, digit, quote, point nor sign."""
 _ENOUGH, _NONE = 0.5, 0.25
 """Scores from which a delimiter fits, and below which it does not."""
 _HEAD = 200
@@ -47,12 +53,20 @@ def fields(line: str, delimiter: str) -> list[str]:
         return line.split()
     if '"' not in line:
         return line.split(delimiter)
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        # A field of more than 131,072 characters.
+        return line.split(delimiter)
 
 
 def layout_of(lines: Sequence[str], notes: Notes) -> Layout:
     """The layout of these lines; ConfigError if they are not a table with a header."""
     asked = re.fullmatch(r"\"?sep=(.)\"?", lines[0].strip(), re.IGNORECASE) if lines else None
+    if asked and not _SEPARATES.fullmatch(asked[1]):
+        raise notes.refuse(
+            f"line 1 names {asked[1]!r} as separator: it must be ',', ';', '|' or a tab"
+        )
     begin = 1 if asked else 0
     sample = _sample(lines[begin:])
     delimiter = asked[1] if asked else _delimiter(sample)
@@ -66,6 +80,7 @@ def layout_of(lines: Sequence[str], notes: Notes) -> Layout:
         )
     rows = [fields(line, delimiter) for line in sample]
     width = _width(rows)
+    check_columns(width, notes)
     rows = [_cells(row) for row in rows if len(row) == width]
     start = _first_row(lines, begin, delimiter, width, _typical(rows, width))
     if start is None:
@@ -77,7 +92,10 @@ def layout_of(lines: Sequence[str], notes: Notes) -> Layout:
 
 def _sample(lines: Sequence[str]) -> list[str]:
     some = np.unique(np.linspace(0, len(lines) - 1, _SAMPLE).astype(int)).tolist() if lines else []
-    return [lines[n] for n in some if lines[n].strip() and not is_comment(lines[n])]
+    sample = [lines[n] for n in some if lines[n].strip() and not is_comment(lines[n])]
+    # A table with many columns is known by few of its lines.
+    few = max(_FEW, _SAMPLE_LENGTH * len(sample) // max(1, sum(map(len, sample))))
+    return sample[:: -(-len(sample) // few)] if len(sample) > few else sample
 
 
 def with_whole_headers(lines: list[str]) -> list[str]:
@@ -119,6 +137,8 @@ def _score(sample: Sequence[str], delimiter: str) -> float:
     if width < 2:
         return 0.0
     alike = [row for row in rows if len(row) == width]
+    if width > MOST_COLUMNS:
+        return len(alike) / len(rows)
     known = sum(is_data(trimmed(cell)) for row in alike for cell in row)
     return len(alike) / len(rows) * known / (len(alike) * width)
 

@@ -50,3 +50,18 @@ def floats(column: Any) -> Floats:
     values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def typed(column: Any) -> Floats | None:
+    """The numbers of a column of Parquet; None if it holds none."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        return None
+    # Large counters lose their last digits, as on the line.
+    values = np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    values[~np.isfinite(values)] = np.nan
+    return values

@@ -38,19 +38,29 @@ class Rows(NamedTuple):
 
 def read_rows(lines: Sequence[str], layout: Layout, notes: Notes) -> Rows:
     """The rows below the header; ConfigError if too many lines are not rows."""
-    kept, numbers = _kept(lines, layout, notes)
-    if not kept:
-        raise notes.refuse("there are no rows below the header")
-    return Rows(_columns(kept, layout), np.array(numbers, dtype=np.int64))
+    import pyarrow as pa
+
+    for are_quotes_odd in (False, True):
+        # A quoted separator in one line makes up for a missing one: then each quote is looked at.
+        kept, numbers = _kept(lines, layout, notes, are_quotes_odd=are_quotes_odd)
+        if not kept:
+            raise notes.refuse("there are no rows below the header")
+        try:
+            return Rows(_columns(kept, layout), np.array(numbers, dtype=np.int64))
+        except pa.ArrowInvalid as error:
+            why = " ".join(str(error).split())
+    raise notes.refuse(f"not a table with {len(layout.names)} fields in each row: {quoted(why)}")
 
 
-def _kept(lines: Sequence[str], layout: Layout, notes: Notes) -> tuple[list[str], list[int]]:
+def _kept(
+    lines: Sequence[str], layout: Layout, notes: Notes, *, are_quotes_odd: bool
+) -> tuple[list[str], list[int]]:
     """The lines that are rows, each with as many fields as the header, and their numbers."""
     skipped: dict[str, list[int]] = defaultdict(list)
     kept, numbers = list[str](), list[int]()
     last = _last(lines)
     begin = layout.first
-    for odd in [*_odd(lines, layout), len(lines)]:
+    for odd in [*_odd(lines, layout, are_quotes_odd=are_quotes_odd), len(lines)]:
         if odd < begin:
             continue
         kept += lines[begin:odd]
@@ -88,7 +98,7 @@ def _digits(line: str, delimiter: str) -> int:
     )
 
 
-def _odd(lines: Sequence[str], layout: Layout) -> list[int]:
+def _odd(lines: Sequence[str], layout: Layout, *, are_quotes_odd: bool) -> list[int]:
     """Indices of the lines that are not plainly a row: quotes, comments, another width."""
     delimiter, between, aside = layout.delimiter, len(layout.names) - 1, layout.not_data
     if delimiter == BLANKS:
@@ -98,6 +108,7 @@ def _odd(lines: Sequence[str], layout: Layout) -> list[int]:
         for n, line in enumerate(lines[layout.first :], layout.first)
         if line.count(delimiter) != between
         or line.count('"') % 2
+        or (are_quotes_odd and '"' in line)
         or line[0] in "#/"
         or line in aside
     ]
@@ -110,11 +121,9 @@ def _last(lines: Sequence[str]) -> int:
 
 def _joined(line: str, lines: Sequence[str], index: int) -> tuple[str, int]:
     """A line with those that its quoted field goes on in; by itself if the quote never closes."""
-    whole = line
     for after in range(index, min(index + _MOST_JOINED, len(lines))):
-        whole = f"{whole}\n{lines[after]}"
         if lines[after].count('"') % 2:
-            return whole, after + 1
+            return "\n".join([line, *lines[index : after + 1]]), after + 1
     return line.replace('"', ""), index
 
 

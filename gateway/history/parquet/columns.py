@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 from gateway.api.contracts import ConfigError
 from gateway.history.extent import check_bytes, check_memory, check_values
-from gateway.history.files import opened, size_of
+from gateway.history.files import opened
 from gateway.history.parquet.footer import Root, roots_of
 from gateway.history.parquet.pages import Extent, extents_of
 from gateway.history.reading import Notes
 
 _AT_ONCE = 1 << 26
 """Bytes of texts that share prefixes which are decoded at once."""
+_ROWS_AT_ONCE = 1 << 16
 _LONGEST_TEXT = 2**31 - 1
 """Bytes in one column of text, which Arrow counts with 32 bits."""
 _SHOWN = 200
@@ -39,8 +40,9 @@ class Read(NamedTuple):
 class _File(NamedTuple):
     """A file whose footer was checked, and its columns that can be read."""
 
-    source: FileIO
     parquet: Any
+    words: Any
+    """The same file, whose texts are read as words by number."""
     chosen: Sequence[Root]
     texts: frozenset[int]
     """Which of the chosen columns hold text."""
@@ -65,12 +67,15 @@ def undecodable(notes: Notes, error: Exception) -> ConfigError:
 
 
 def _read(source: FileIO, most: int, notes: Notes) -> Read:
-    file, left_out = _opened(source, most, notes)
+    file, left_out = _opened(source, notes)
     metadata, leaves = file.parquet.metadata, [root.leaf for root in file.chosen]
+    if not metadata.num_rows:
+        raise notes.refuse("it has no rows")
     check_values(metadata.num_rows, len(file.chosen), most, notes)
-    extents = extents_of(source, size_of(source) - 8, metadata, leaves, most, notes)
-    largest = max((extent.largest for extent in extents.values()), default=0)
-    check_memory(2 * largest + sum(extent.total for extent in extents.values()), notes)
+    extents = extents_of(source, metadata, leaves, notes)
+    expanded = sum(extent.total for extent in extents.values())
+    check_bytes(expanded, most, "its pages expand to", notes)
+    check_memory(expanded + max((each.largest for each in extents.values()), default=0), notes)
     arrays = [_array(file, n, extents, most, notes) for n in range(len(file.chosen))]
     for root, array in zip(file.chosen, arrays, strict=True):
         if len(array) != metadata.num_rows:
@@ -81,14 +86,14 @@ def _read(source: FileIO, most: int, notes: Notes) -> Read:
     return Read(names, arrays, metadata.num_rows, left_out)
 
 
-def _opened(source: FileIO, most: int, notes: Notes) -> tuple[_File, dict[str, str]]:
+def _opened(source: FileIO, notes: Notes) -> tuple[_File, dict[str, str]]:
     from pyarrow import parquet
 
     roots = roots_of(source, notes)
     again = next((name for name, n in Counter(root.name for root in roots).items() if n > 1), None)
     if again is not None:
         raise notes.refuse(f"several columns named {again!r}: give each its own name")
-    file = parquet.ParquetFile(source, pre_buffer=False)
+    file = words = parquet.ParquetFile(source, pre_buffer=False)
     columns = file.schema_arrow
     if len(columns) != len(roots):
         raise ValueError("its two descriptions of the columns differ")
@@ -97,12 +102,14 @@ def _opened(source: FileIO, most: int, notes: Notes) -> tuple[_File, dict[str, s
     texts = frozenset(n for n, root in enumerate(chosen) if kinds[root] == _TEXT)
     if texts:
         # As words by number: written out, a text of a page may be repeated in each row.
-        words = [chosen[n].name for n in texts]
-        file = parquet.ParquetFile(
-            source, metadata=file.metadata, pre_buffer=False, read_dictionary=words
+        words = parquet.ParquetFile(
+            source,
+            metadata=file.metadata,
+            pre_buffer=False,
+            read_dictionary=[chosen[n].name for n in texts],
         )
     left_out = {root.name: kind for root, kind in kinds.items() if root not in chosen}
-    return _File(source, file, chosen, texts), left_out
+    return _File(file, words, chosen, texts), left_out
 
 
 def _kind(field: Any, root: Root) -> str:
@@ -132,8 +139,13 @@ def _array(
         return _plain(file.parquet.reader.read_column(leaf).combine_chunks())
     chunks, size = list[Any](), 0
     for group in range(file.parquet.num_row_groups):
-        for part in _parts(file.parquet, group, leaf, extents[group, leaf]):
+        for part in _parts(file, group, leaf, extents[group, leaf]):
             length = _length(part)
+            if length is None:
+                raise notes.refuse(
+                    f"column {file.chosen[at].name!r} holds text that is not UTF-8, in row group "
+                    f"{group + 1}"
+                )
             check_memory(2 * length, notes)
             size += length
             check_bytes(size, most, f"column {file.chosen[at].name!r} holds text of", notes)
@@ -144,33 +156,45 @@ def _array(
                 )
             chunks.append(part)
     check_memory(2 * size, notes)
-    whole = [chunk.dictionary_decode().cast(pa.string()) for chunk in chunks]
+    whole = [_written(chunk).cast(pa.string()) for chunk in chunks]
     return pa.concat_arrays(whole) if whole else pa.array([], pa.string())
 
 
-def _parts(parquet: Any, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
-    """A column of text in a row group, as words by number."""
+def _parts(file: _File, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
+    """A column of text in a row group, as words by number or, where those share prefixes, plain."""
     if not extent.shares_prefixes:
-        yield from parquet.reader.read_row_group(group, column_indices=[leaf]).column(0).chunks
+        yield from file.words.reader.read_row_group(group, column_indices=[leaf]).column(0).chunks
         return
-    rows = max(1, _AT_ONCE // max(1, extent.largest))
-    for batch in parquet.reader.iter_batches(rows, row_groups=[group], column_indices=[leaf]):
+    rows = min(_ROWS_AT_ONCE, max(1, _AT_ONCE // max(1, extent.largest)))
+    for batch in file.parquet.reader.iter_batches(rows, row_groups=[group], column_indices=[leaf]):
         yield batch.column(0)
 
 
-def _length(words: Any) -> int:
-    """Bytes of text once it is written out; ArrowInvalid if it is not UTF-8."""
+def _length(words: Any) -> int | None:
+    """Bytes of text once it is written out; None if it is not UTF-8."""
+    import pyarrow as pa
     from pyarrow import compute
 
-    words.dictionary.validate(full=True)
-    lengths = compute.binary_length(words.dictionary)
-    return int(compute.sum(lengths.take(words.indices).cast("int64")).as_py() or 0)
+    is_numbered = pa.types.is_dictionary(words.type)
+    texts = words.dictionary if is_numbered else words
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    lengths = compute.binary_length(texts).cast(pa.int64())
+    return int(compute.sum(lengths.take(words.indices) if is_numbered else lengths).as_py() or 0)
+
+
+def _written(column: Any) -> Any:
+    """A column with what it holds by number written out."""
+    import pyarrow as pa
+
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _plain(column: Any) -> Any:
-    """A column with its numbers written out, and decimals as floats."""
+    """A column of numbers or times, decimals as floats."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = _written(column)
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column

@@ -1,8 +1,8 @@
 """The pages of a Parquet file, whose headers say what they expand to.
 
 Promises
-- What the chosen columns expand to is known, and bounded, before any page is decompressed: the
-  decoder takes each header at its word, and a few bytes may claim 2 GB.
+- What the chosen columns expand to is known before any page is decompressed: the decoder takes each
+  header at its word, and a few bytes may claim 2 GB.
 - Row counts agree: those of the file, its row groups, their columns and the pages.
 """
 
@@ -11,8 +11,7 @@ from io import FileIO
 from typing import Any, NamedTuple
 
 from gateway.api.contracts import ConfigError
-from gateway.history.extent import check_bytes
-from gateway.history.files import at
+from gateway.history.files import at, size_of
 from gateway.history.parquet.thrift import Compact, Malformed
 from gateway.history.reading import Notes
 
@@ -42,31 +41,31 @@ class _Page(NamedTuple):
 
 
 def extents_of(
-    file: FileIO, end: int, metadata: Any, leaves: Sequence[int], most: int, notes: Notes
+    file: FileIO, metadata: Any, leaves: Sequence[int], notes: Notes
 ) -> dict[tuple[int, int], Extent]:
-    """By row group and leaf, what the pages expand to; ConfigError if that is too much.
+    """By row group and leaf, what the pages expand to; ConfigError if they contradict it.
 
-    `end` is where the footer begins.
+    Nothing is decompressed.
     """
+    end = size_of(file) - 8
     groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
     if sum(group.num_rows for group in groups) != metadata.num_rows:
         raise _damaged(notes, f"it claims {metadata.num_rows:,} rows, and its row groups others")
-    found, pages, total = dict[tuple[int, int], Extent](), 0, 0
+    found, pages = dict[tuple[int, int], Extent](), 0
     for n, group in enumerate(groups):
+        if group.num_columns <= max(leaves, default=-1):
+            raise _damaged(notes, f"row group {n + 1} has {group.num_columns} columns")
         for leaf in leaves:
             where = f"row group {n + 1}, column {leaf + 1}"
             chunk = group.column(leaf)
             if chunk.num_values != group.num_rows or group.num_rows < 0:
-                raise _damaged(
-                    notes,
-                    f"{where}: {chunk.num_values:,} values are claimed, and {group.num_rows:,} rows",
-                )
+                said = f"{chunk.num_values:,} values are claimed, and {group.num_rows:,} rows"
+                raise _damaged(notes, f"{where}: {said}")
             try:
                 found[n, leaf], count = _extent(file, end, chunk, _MOST_PAGES - pages)
             except Malformed as error:
                 raise _damaged(notes, f"{where}: {error}") from error
-            pages, total = pages + count, total + found[n, leaf].total
-            check_bytes(total, most, "its pages expand to", notes)
+            pages += count
     return found
 
 

@@ -16,7 +16,7 @@ _LONGEST_NUMBER = 10
 """Bytes of the longest integer, of 64 bits."""
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - a state of the data
     """Not well-formed, or nested too deeply."""
 
 

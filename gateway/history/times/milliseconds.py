@@ -5,6 +5,7 @@ import numpy as np
 from gateway.api.model import SECOND, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.numbers import numbers_of
+from gateway.history.delimited.plain import typed
 from gateway.history.reading import Notes
 
 _NAMES = frozenset(("ms", "msec", "msecs", "millis", "millisec", "millisecond", "milliseconds"))
@@ -24,7 +25,7 @@ def with_milliseconds(
         if columns.is_text(n):
             values = numbers_of({name: array}, columns.numbers, notes)[name].values
         else:
-            values = np.asarray(array.cast("float64"))
+            values = typed(array)
         if values is None or not ((values >= 0) & (values < 1000)).all():
             continue
         notes.say(f"the milliseconds of the times are those of column {name!r}")

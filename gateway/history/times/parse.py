@@ -9,16 +9,20 @@ Promises
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND, Bools, Indices, Nanos, Times
 from gateway.history.reading import Notes, quoted
 from gateway.history.times.formats import MONTHS, WITH_CLOCK, Format
-from gateway.history.times.zones import ambiguous_name, offset_of, to_utc, zone_of
+from gateway.history.times.zones import (
+    ambiguous_name,
+    is_known_zone,
+    offset_of,
+    to_utc,
+    zone_of,
+)  # fmt: skip
 
 NO_ZONE: Nanos = -(2**63)
 """The offset of a time without a zone."""
@@ -248,30 +252,23 @@ def _zones(
     if "z" not in parts:
         return offset, ok
     encoded = compute.fill_null(parts["z"], "").dictionary_encode()
-    index = np.asarray(encoded.indices)
-    for n, name in enumerate(encoded.dictionary.to_pylist()):
-        mine = index == n
-        if not name or not (mine & known).any():
+    index, names = np.asarray(encoded.indices), encoded.dictionary.to_pylist()
+    is_used = np.bincount(index[known], minlength=len(names)) > 0
+    fixed, is_zone = np.full(len(names), NO_ZONE, dtype=np.int64), np.ones(len(names), dtype=bool)
+    # A hostile file has another zone in each row: what is done for a name is not done by row.
+    for n, name in enumerate(names):
+        if not name or not is_used[n]:
             continue
-        fixed = offset_of(name)
-        if fixed is not None:
-            offset[mine] = fixed
+        if (of_name := offset_of(name)) is not None:
+            fixed[n] = of_name
             if (read_as := ambiguous_name(name)) is not None:
                 notes.say(f"the zone {name!r} is read as {read_as}; several zones are called so")
-        elif "/" in name:
-            ok[mine] = _named_zone(name, local, mine & known, offset, numbers, notes)
-        else:
-            ok[mine] = False
+        elif not is_known_zone(name):
+            is_zone[n] = False
+    offset, ok = fixed[index], is_zone[index]
+    for n, name in enumerate(names):
+        if name and is_used[n] and is_zone[n] and fixed[n] == NO_ZONE:
+            mine = (index == n) & known
+            converted = to_utc(local[mine], zone_of(name), numbers[mine], name, notes)
+            offset[mine] = local[mine] - converted
     return offset, ok
-
-
-def _named_zone(
-    name: str, local: Ints, rows: Bools, offset: Ints, numbers: Indices, notes: Notes
-) -> bool:
-    """Sets the offsets of the rows of an IANA zone; False if there is none of that name."""
-    try:
-        zone = zone_of(name)
-    except (ConfigError, ZoneInfoNotFoundError):
-        return False
-    offset[rows] = local[rows] - to_utc(local[rows], zone, numbers[rows], name, notes)
-    return True

@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.api.model import Bools, Times
+from gateway.api.model import SECOND, Bools, Nanos, Times
 from gateway.history.columns import Columns
 from gateway.history.delimited.cells import AROUND, is_missing, trimmed
 from gateway.history.reading import Notes, Reading, count_of, moment, quoted
 from gateway.history.times import epoch
 from gateway.history.times.column import Source
 from gateway.history.times.names import is_time_name, rank
-from gateway.history.times.parse import NO_ZONE, Parsed, parse
+from gateway.history.times.parse import DAY, NO_ZONE, Parsed, parse
 from gateway.history.times.zones import to_utc, zone_in, zone_of
 
 _LOOK = 1_000
+_NANOS = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_FAR: Nanos = 2**63 - 2 * DAY
 _MOST_UNREADABLE = 0.1
 """Share of rows that may hold no time."""
 
@@ -42,7 +44,8 @@ def read_times(columns: Columns, source: Source, reading: Reading, notes: Notes)
         name = columns.names[source.columns[0]]
         texts, parsed = arrays[0], _from_numbers(arrays[0], name, notes)
     else:
-        texts, parsed = arrays[0], _from_typed(arrays[0])
+        texts = _counts(arrays[0])
+        parsed = _from_typed(arrays[0], texts)
     names = " and ".join(repr(columns.names[n]) for n in source.columns)
     _check_known(texts, parsed, columns, names, notes)
     is_local = reading.timezone is None and bool((parsed.offset == NO_ZONE).any())
@@ -78,20 +81,32 @@ def _is_number(array: Any) -> bool:
     return bool(pa.types.is_integer(array.type) or pa.types.is_floating(array.type))
 
 
-def _from_typed(array: Any) -> Parsed:
+def _counts(array: Any) -> Any:
+    """Times or dates as numbers of their unit."""
     import pyarrow as pa
 
-    zone = getattr(array.type, "tz", None)
-    known = np.asarray(array.is_valid())
-    nanos = array.cast(pa.timestamp("ns", tz=zone), safe=True).cast(pa.int64())
-    times = np.asarray(nanos.fill_null(0), dtype=np.int64)
+    whole = array.cast(pa.int32()) if pa.types.is_date32(array.type) else array
+    return whole.cast(pa.int64())
+
+
+def _from_typed(array: Any, numbers: Any) -> Parsed:
+    import pyarrow as pa
+
+    kind, zone = array.type, getattr(array.type, "tz", None)
+    each = DAY if pa.types.is_date32(kind) else _NANOS[getattr(kind, "unit", "ms")]
+    counts = np.asarray(numbers.fill_null(0), dtype=np.int64)
+    # Others do not fit into 64 bits of ns, with any zone.
+    known = np.asarray(array.is_valid()) & (counts >= -_FAR // each) & (counts <= _FAR // each)
+    times = np.where(known, counts, 0) * each
     return Parsed(times, np.full(len(times), NO_ZONE if zone is None else 0), known)
 
 
 def _from_numbers(array: Any, name: str, notes: Notes) -> Parsed:
     numbers, decimals = _numbers(array)
     finite = np.isfinite(numbers)
-    unit = epoch.unit_of(numbers[finite]) if finite.any() else None
+    if not finite.any():
+        raise notes.refuse(f"column {name!r} holds no number")
+    unit = epoch.unit_of(numbers[finite])
     if unit is None:
         raise notes.refuse(f"column {name!r} holds {epoch.described(numbers[finite])}")
     known = finite & unit.is_plausible(np.where(finite, numbers, 0))
@@ -114,7 +129,7 @@ def _numbers(array: Any) -> tuple[Any, int]:
     from pyarrow import compute
 
     if pa.types.is_integer(array.type) and not array.null_count:
-        return np.asarray(array.cast(pa.int64())), 0
+        return np.asarray(array.cast(pa.int64(), safe=False)), 0
     if not (pa.types.is_string(array.type)):
         return np.array(array.cast(pa.float64()).to_numpy(zero_copy_only=False)), 15
     text = compute.replace_substring(compute.utf8_trim(array, characters=AROUND), ",", ".")

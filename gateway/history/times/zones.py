@@ -59,6 +59,16 @@ def zone_in(header: str) -> str | None:
     return None
 
 
+def is_known_zone(name: str) -> bool:
+    """Whether a text of a file, which may be anything, is the name of an IANA zone."""
+    return "/" in name and name in _known_zones()
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 @cache
 def zone_of(name: str) -> tzinfo:
     """The zone that a user names; ConfigError if there is none of that name."""

@@ -103,7 +103,8 @@ def _good(path: Path, rows: Any, number: dict[str, int]) -> _Samples:
     from pyarrow import compute
 
     good = compute.equal(rows["quality"], Quality.GOOD.name.lower())
-    rows = rows.filter(compute.and_(good, rows["value"].is_valid()))
+    given = compute.and_(rows["tag"].is_valid(), rows["value"].is_valid())
+    rows = rows.filter(compute.and_(good, given))
     names = rows["tag"].unify_dictionaries().combine_chunks()
     own = [number.setdefault(name, len(number)) for name in names.dictionary.to_pylist()]
     tag = np.array(own, dtype=np.int32)[np.asarray(names.indices)]

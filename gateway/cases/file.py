@@ -27,7 +27,6 @@ from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 
-
 LONGEST_CASE: Nanos = 31 * 86_400 * SECOND
 """The line ticks once a second, also where a case has no samples."""
 MOST_SAMPLES = 10_000_000

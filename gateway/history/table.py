@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
@@ -27,7 +27,7 @@ from gateway.history.files import opened
 from gateway.history.names import name_of
 from gateway.history.parquet.footer import roots_of
 from gateway.history.parquet.pages import extents_of
-from gateway.history.reading import Notes, current
+from gateway.history.reading import Notes, current, quoted
 
 FORMAT = "andon.history"
 """The metadata key that marks a file as history; its value is the version of the format."""
@@ -118,7 +118,9 @@ def groups(path: Path, span: Span | None = None) -> Iterator[Any]:
         _check_crc(path, source)
         file = _parquet(path, source)
         for group in _groups(file.metadata, span):
-            yield file.reader.read_row_group(group, use_threads=False)
+            part = file.reader.read_row_group(group, use_threads=False)
+            _check_rows(path, part)
+            yield part
 
 
 def read(path: Path) -> Any:
@@ -173,6 +175,21 @@ def _parquet(path: Path, source: FileIO) -> Any:
                 f"{expanded:,} bytes, and andon writes at most {_MOST_ROWS:,} rows"
             )
     return file
+
+
+def _check_rows(path: Path, part: Any) -> None:
+    """Unreadable if a row lacks what each row has, or has a word that andon does not write."""
+    lacking = next((name for name in ("time", "arrived") if part[name].null_count), None)
+    if lacking is not None:
+        raise Unreadable(f"{path} cannot be read: a row lacks its {lacking}")
+    words = {word for chunk in part["quality"].chunks for word in chunk.dictionary.to_pylist()}
+    if odd := words.difference(QUALITIES):
+        raise Unreadable(
+            f"{path} cannot be read: {quoted(str(odd.pop()))} is no quality, which is "
+            f"{', '.join(QUALITIES)}"
+        )
+    if compute.any(compute.and_(part["quality"].is_null(), part["tag"].is_valid())).as_py():
+        raise Unreadable(f"{path} cannot be read: a sample lacks its quality")
 
 
 def _groups(metadata: Any, span: Span | None) -> list[int]:

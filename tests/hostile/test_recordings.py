@@ -35,9 +35,18 @@ def folder(tmp_path_factory):
     return path
 
 
-def outcomes(commands):
+def outcomes(folder, commands):
     """What became of each command, by name, in a process of its own with 1 GiB of address space."""
-    words = "".join(json.dumps([str(word) for word in each]) + "\n" for each in commands.values())
+    first = [
+        "replay",
+        folder / "line.yaml",
+        "--data",
+        folder / "line.yaml",
+        "--out",
+        folder / "out",
+    ]
+    every = [first, *commands.values()]
+    words = "".join(json.dumps([str(word) for word in each]) + "\n" for each in every)
     done = subprocess.run(
         [sys.executable, str(SERVER), str(GIB), str(SECONDS)],
         input=words, capture_output=True, text=True, check=True, timeout=4 * PATIENCE,
@@ -89,13 +98,13 @@ def test_there_are_enough_of_them():
 
 
 def test_parquet_is_bounded_before_it_is_decoded(folder):
-    check(outcomes(replay(folder, put(folder, PARQUET, ".parquet"))), MUST_FAIL)
+    check(outcomes(folder, replay(folder, put(folder, PARQUET, ".parquet"))), MUST_FAIL)
 
 
 def test_text_is_bounded_before_it_is_parsed(folder):
-    check(outcomes(replay(folder, put(folder, TEXTS, ".csv"))))
+    check(outcomes(folder, replay(folder, put(folder, TEXTS, ".csv"))))
 
 
 def test_archives_are_named_and_not_unpacked(folder):
-    found = outcomes(replay(folder, put(folder, PACKED)))
+    found = outcomes(folder, replay(folder, put(folder, PACKED)))
     check(found, PACKED)

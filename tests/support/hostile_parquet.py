@@ -114,7 +114,7 @@ def lies():
     yield "columns of different lengths", simple(chunk_rows=ROWS - 1)
     yield "a row group with other rows", simple(group_rows=ROWS + 1)
     yield "a row group of no rows", simple(group_rows=0)
-    yield "a footer longer than the file", simple(0) [:-8] + struct.pack("<I", 2**31) + MAGIC
+    yield "a footer longer than the file", simple(0)[:-8] + struct.pack("<I", 2**31) + MAGIC
     yield "a footer of nothing", MAGIC + struct.pack("<I", 0) + MAGIC
     yield "hundreds of thousands of row groups", simple(copies=180_000)
     yield "a list of 2 billion elements", file([element("schema", children=2), TIME, FLOW], [],

@@ -131,7 +131,11 @@ def simple(
     """A table of `time` and `flow`: `flow` are its pages, and what they claim may be false."""
     claimed = rows if claimed is None else claimed
     first = page(times(rows), rows)
-    second = page(struct.pack(f"<{rows}d", *(n * 0.5 % 7 for n in range(rows))), rows) if flow is None else flow
+    second = (
+        page(struct.pack(f"<{rows}d", *(n * 0.5 % 7 for n in range(rows))), rows)
+        if flow is None
+        else flow
+    )
     at = len(MAGIC)
     chunks = [
         chunk(INT64, "time", at, len(first), claimed if chunk_rows is None else chunk_rows),

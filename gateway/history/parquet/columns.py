@@ -20,7 +20,7 @@ from gateway.history.parquet.pages import Extent, extents_of
 from gateway.history.reading import Notes
 
 _AT_ONCE = 1 << 26
-"""Bytes of texts that share prefixes which are decoded at once."""
+"""Bytes of texts, each as long as the longest page, that are decoded at once."""
 _ROWS_AT_ONCE = 1 << 16
 _LONGEST_TEXT = 2**31 - 1
 """Bytes in one column of text, which Arrow counts with 32 bits."""
@@ -136,7 +136,10 @@ def _array(
 
     leaf = file.chosen[at].leaf
     if at not in file.texts:
-        return _plain(file.parquet.reader.read_column(leaf).combine_chunks())
+        # By leaf: `read_column` counts otherwise where columns are nested, and then crashes.
+        groups = range(file.parquet.num_row_groups)
+        whole = file.parquet.reader.read_row_groups(groups, column_indices=[leaf]).column(0)
+        return _plain(whole.combine_chunks())
     chunks, size = list[Any](), 0
     for group in range(file.parquet.num_row_groups):
         for part in _parts(file, group, leaf, extents[group, leaf]):
@@ -156,13 +159,12 @@ def _array(
                 )
             chunks.append(part)
     check_memory(2 * size, notes)
-    whole = [_written(chunk).cast(pa.string()) for chunk in chunks]
-    return pa.concat_arrays(whole) if whole else pa.array([], pa.string())
+    return pa.concat_arrays([_written(chunk).cast(pa.string()) for chunk in chunks])
 
 
 def _parts(file: _File, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
-    """A column of text in a row group, as words by number or, where those share prefixes, plain."""
-    if not extent.shares_prefixes:
+    """A column of text in a row group, as words by number or else plain."""
+    if not extent.is_delta:
         yield from file.words.reader.read_row_group(group, column_indices=[leaf]).column(0).chunks
         return
     rows = min(_ROWS_AT_ONCE, max(1, _AT_ONCE // max(1, extent.largest)))

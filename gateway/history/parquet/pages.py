@@ -19,7 +19,8 @@ _MOST_PAGES = 200_000
 _HEADER, _LONGEST_HEADER = 1 << 12, 1 << 20
 _TYPE, _EXPANDED, _COMPRESSED, _DATA, _DICTIONARY, _DATA_V2 = 1, 2, 3, 5, 7, 8
 _VALUES, _ENCODING = 1, {_DATA: 2, _DATA_V2: 4}
-_DELTA_BYTE_ARRAY = 7
+_DELTAS = (6, 7)
+"""DELTA_LENGTH_BYTE_ARRAY and DELTA_BYTE_ARRAY."""
 
 
 class Extent(NamedTuple):
@@ -27,8 +28,9 @@ class Extent(NamedTuple):
 
     total: int = 0
     largest: int = 0
-    shares_prefixes: bool = False
-    """Each text may repeat one before it, so that few bytes are many texts of the page's length."""
+    is_delta: bool = False
+    """Texts may repeat those before them, so that a few bytes are many texts as long as the page;
+    and pyarrow cannot read them as words by number."""
 
 
 class _Page(NamedTuple):
@@ -37,7 +39,7 @@ class _Page(NamedTuple):
     expanded: int
     compressed: int
     values: int
-    shares_prefixes: bool
+    is_delta: bool
 
 
 def extents_of(
@@ -88,7 +90,7 @@ def _extent(file: FileIO, end: int, chunk: Any, most: int) -> tuple[Extent, int]
         extent = Extent(
             extent.total + page.expanded,
             max(extent.largest, page.expanded),
-            extent.shares_prefixes or page.shares_prefixes,
+            extent.is_delta or page.is_delta,
         )
         if count > most:
             raise Malformed(f"more than {_MOST_PAGES:,} pages")
@@ -114,14 +116,14 @@ def _page(file: FileIO, begin: int, stop: int) -> _Page:
 
 def _parsed(data: bytes, begin: int) -> _Page:
     source, sizes = Compact(data), {_EXPANDED: -1, _COMPRESSED: -1}
-    values, shares_prefixes = 0, False
+    values, is_delta = 0, False
     for number, kind in source.fields():
         if number in sizes:
             sizes[number] = int(source.value(kind) or 0)
         elif number in _ENCODING:
             inner = {key: source.value(of) for key, of in source.fields()}
             values = int(inner.get(_VALUES) or 0)
-            shares_prefixes = inner.get(_ENCODING[number]) == _DELTA_BYTE_ARRAY
+            is_delta = inner.get(_ENCODING[number]) in _DELTAS
         else:
             source.skip(kind)
-    return _Page(begin + source.at, sizes[_EXPANDED], sizes[_COMPRESSED], values, shares_prefixes)
+    return _Page(begin + source.at, sizes[_EXPANDED], sizes[_COMPRESSED], values, is_delta)

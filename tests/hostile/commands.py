@@ -66,7 +66,7 @@ def run(words):
         cli.main(words, prog_name="andon")
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else bool(ended.code)
-    except BaseException:  # whatever it is, it is to be seen
+    except BaseException:  # noqa: BLE001 - whatever it is, it is to be seen
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -55,10 +55,13 @@ def members():
     for started in ("", "x", "-1", "0", "1", "9" * 18, "9" * 5_000, "\u0663\u0663", "1.5", " 1",
                     str(2**62), str(2**63), str(START + 10**18)):  # fmt: skip
         yield f"started {started[:20]!r}", written(table({"started": started}))
-    yield "another version", written(
-        table().replace_schema_metadata({"andon.history": "2"}))  # fmt: skip
-    yield "facts that are no text", written(table().replace_schema_metadata(
-        {b"andon.history": b"1", b"andon.started": b"\xff\xfe"}))  # fmt: skip
+    yield "another version", written(table().replace_schema_metadata({"andon.history": "2"}))
+    yield (
+        "facts that are no text",
+        written(
+            table().replace_schema_metadata({b"andon.history": b"1", b"andon.started": b"\xff\xfe"})
+        ),
+    )
     far = [0, 1, 2**62, 2**63 - 1, -(2**63) + 1, START + 10**18, START - 10**18, START + 10**12]
     for at in far:
         ends = stamps(*([START] * (ROWS - 1)), at)
@@ -83,10 +86,17 @@ def members():
     yield "no rows", written(table().slice(0, 0))
     yield "a row group for each row", written(table(), row_group_size=1)
     many = 2**21
-    yield "a row group of two million rows", written(
-        table(time=pa.array(np.arange(many) + START, pa.timestamp("ns", tz="UTC")),
-              arrived=pa.array(np.arange(many) + START, pa.timestamp("ns", tz="UTC"))),
-        row_group_size=many, compression="zstd")  # fmt: skip
+    yield (
+        "a row group of two million rows",
+        written(
+            table(
+                time=pa.array(np.arange(many) + START, pa.timestamp("ns", tz="UTC")),
+                arrived=pa.array(np.arange(many) + START, pa.timestamp("ns", tz="UTC")),
+            ),
+            row_group_size=many,
+            compression="zstd",
+        ),
+    )
     rng = random.Random(1)
     for n in range(20):
         spoilt = bytearray(honest)

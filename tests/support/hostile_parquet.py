@@ -7,10 +7,31 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 from raw_parquet import (
-    BYTE_ARRAY, DELTA_BYTE_ARRAY, DOUBLE, FIRST, FLOW, GZIP, INT32, INT64, MAGIC, RLE_DICTIONARY,
-    TIME, ZSTD, chunk, element, file, group, i32, i64, items, page, record, repeated, simple, text,
-    times, varint,
-)  # fmt: skip
+    BYTE_ARRAY,
+    DELTA_BYTE_ARRAY,
+    DOUBLE,
+    FIRST,
+    FLOW,
+    GZIP,
+    INT64,
+    MAGIC,
+    RLE_DICTIONARY,
+    TIME,
+    ZSTD,
+    chunk,
+    element,
+    file,
+    group,
+    i32,
+    items,
+    page,
+    record,
+    repeated,
+    simple,
+    text,
+    times,
+    varint,
+)
 
 ROWS = 100
 BILLION = 10**9
@@ -82,8 +103,11 @@ def nested(depth):
 
 def nest_of_structs(depth):
     """A footer with an unknown field that is nested for ever."""
-    return file([element("schema", children=2), TIME, FLOW], [],
-                f15000=(12, b"\x1c" * depth + bytes(depth + 1)))  # fmt: skip
+    return file(
+        [element("schema", children=2), TIME, FLOW],
+        [],
+        f15000=(12, b"\x1c" * depth + bytes(depth + 1)),
+    )
 
 
 def written(columns, **options):
@@ -117,22 +141,52 @@ def lies():
     yield "a footer longer than the file", simple(0)[:-8] + struct.pack("<I", 2**31) + MAGIC
     yield "a footer of nothing", MAGIC + struct.pack("<I", 0) + MAGIC
     yield "hundreds of thousands of row groups", simple(copies=180_000)
-    yield "a list of 2 billion elements", file([element("schema", children=2), TIME, FLOW], [],
-                                               f5=items([record()], count=2**31))  # fmt: skip
-    yield "pages behind the end", file(
-        [element("schema", children=2), TIME, FLOW],
-        [group([chunk(INT64, "time", 10**9, 800, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)], ROWS)],
-        rows=ROWS)  # fmt: skip
-    yield "pages before the beginning", file(
-        [element("schema", children=2), TIME, FLOW],
-        [group([chunk(INT64, "time", -4, 800, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)], ROWS)],
-        rows=ROWS)  # fmt: skip
-    yield "a chunk of 2^62 bytes", file(
-        [element("schema", children=2), TIME, FLOW],
-        [group([chunk(INT64, "time", 4, 2**62, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)], ROWS)],
-        rows=ROWS)  # fmt: skip
-    yield "a row group without columns", file(
-        [element("schema", children=2), TIME, FLOW], [group([], ROWS)], rows=ROWS)  # fmt: skip
+    yield (
+        "a list of 2 billion elements",
+        file([element("schema", children=2), TIME, FLOW], [], f5=items([record()], count=2**31)),
+    )
+    yield (
+        "pages behind the end",
+        file(
+            [element("schema", children=2), TIME, FLOW],
+            [
+                group(
+                    [chunk(INT64, "time", 10**9, 800, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)],
+                    ROWS,
+                )
+            ],
+            rows=ROWS,
+        ),
+    )
+    yield (
+        "pages before the beginning",
+        file(
+            [element("schema", children=2), TIME, FLOW],
+            [
+                group(
+                    [chunk(INT64, "time", -4, 800, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)], ROWS
+                )
+            ],
+            rows=ROWS,
+        ),
+    )
+    yield (
+        "a chunk of 2^62 bytes",
+        file(
+            [element("schema", children=2), TIME, FLOW],
+            [
+                group(
+                    [chunk(INT64, "time", 4, 2**62, ROWS), chunk(DOUBLE, "flow", 4, 800, ROWS)],
+                    ROWS,
+                )
+            ],
+            rows=ROWS,
+        ),
+    )
+    yield (
+        "a row group without columns",
+        file([element("schema", children=2), TIME, FLOW], [group([], ROWS)], rows=ROWS),
+    )
     yield "another magic at the end", simple()[:-4] + b"PAR2"
     yield "an encrypted footer", simple()[:-4] + b"PARE"
     yield "cut in the middle", simple()[:500]
@@ -150,29 +204,49 @@ def bombs():
     yield "a text of 100 MB in each of ten thousand rows", text_bomb(10**8, 10**4)
     yield "texts that repeat a prefix", prefix_bomb(10**6, 100_000)
     zeros = bytes(100_000_000)
-    yield "a page of zeros in zstd", simple(
-        flow=page(zeros, ROWS, codec=ZSTD, expanded=2**31 - 1), codec=ZSTD)  # fmt: skip
+    yield (
+        "a page of zeros in zstd",
+        simple(flow=page(zeros, ROWS, codec=ZSTD, expanded=2**31 - 1), codec=ZSTD),
+    )
     yield "a page of zeros in gzip", simple(flow=page(zeros, ROWS, codec=GZIP), codec=GZIP)
-    yield "a page that claims less than it holds", simple(
-        flow=page(zeros, ROWS, codec=ZSTD, expanded=800), codec=ZSTD)  # fmt: skip
-    yield "a page that claims to be empty", simple(
-        flow=page(zeros, ROWS, codec=ZSTD, expanded=0), codec=ZSTD)  # fmt: skip
-    yield "a hundred thousand columns", file(
-        [element("schema", children=100_001), TIME, *[FLOW] * 100_000], [])  # fmt: skip
+    yield (
+        "a page that claims less than it holds",
+        simple(flow=page(zeros, ROWS, codec=ZSTD, expanded=800), codec=ZSTD),
+    )
+    yield (
+        "a page that claims to be empty",
+        simple(flow=page(zeros, ROWS, codec=ZSTD, expanded=0), codec=ZSTD),
+    )
+    yield (
+        "a hundred thousand columns",
+        file([element("schema", children=100_001), TIME, *[FLOW] * 100_000], []),
+    )
     yield "six thousand columns", columns(6_000)
     yield "two columns in many row groups", simple(copies=120_000)
     yield "a schema nested a thousand levels", nested(1_000)
     yield "a schema nested ten thousand levels", nested(9_900)
     yield "structures nested for ever", nest_of_structs(1_000_000)
-    yield "metadata of 20 MB", file(
-        [element("schema", children=2), TIME, FLOW], [],
-        f5=items([record(f1=text("x"), f2=text(b"y" * 20_000_000))]))  # fmt: skip
-    yield "many pairs of metadata", file(
-        [element("schema", children=2), TIME, FLOW], [],
-        f5=items([record(f1=text("x"))] * 300_000))  # fmt: skip
+    yield (
+        "metadata of 20 MB",
+        file(
+            [element("schema", children=2), TIME, FLOW],
+            [],
+            f5=items([record(f1=text("x"), f2=text(b"y" * 20_000_000))]),
+        ),
+    )
+    yield (
+        "many pairs of metadata",
+        file(
+            [element("schema", children=2), TIME, FLOW],
+            [],
+            f5=items([record(f1=text("x"))] * 300_000),
+        ),
+    )
     yield "a name of 5 MB", columns(1, name="n" * 5_000_000)
-    yield "a schema that claims a billion children", file(
-        [element("schema", children=BILLION), TIME, FLOW], [])  # fmt: skip
+    yield (
+        "a schema that claims a billion children",
+        file([element("schema", children=BILLION), TIME, FLOW], []),
+    )
     yield "many empty pages", simple(flow=page(b"", 0) * 300_000 + page(bytes(800), ROWS))
 
 
@@ -183,23 +257,35 @@ def odd():
     yield "lists", written(table(a=pa.array([[n] * 50 for n in rows])))
     yield "lists of lists", written(table(a=pa.array([[[n]] for n in rows])))
     yield "structures", written(table(a=pa.array([{"b": n, "c": {"d": n}} for n in rows])))
-    yield "maps", written(table(a=pa.array([[("k", n)] for n in rows],
-                                           pa.map_(pa.string(), pa.int64()))))  # fmt: skip
+    yield (
+        "maps",
+        written(table(a=pa.array([[("k", n)] for n in rows], pa.map_(pa.string(), pa.int64())))),
+    )
     yield "bytes", written(table(a=pa.array([b"\xff\x00"] * ROWS)))
-    yield "decimals of 76 digits", written(
-        table(a=pa.array([10**70 + n for n in rows], pa.decimal256(76, 0))))  # fmt: skip
+    yield (
+        "decimals of 76 digits",
+        written(table(a=pa.array([10**70 + n for n in rows], pa.decimal256(76, 0)))),
+    )
     yield "huge counters", written(table(a=pa.array([2**64 - 1 - n for n in rows], pa.uint64())))
     yield "infinities", written(table(a=pa.array([np.inf, -np.inf] * (ROWS // 2))))
     yield "durations", written(table(a=pa.array(rows, pa.duration("s"))))
     yield "times of day", written(table(a=pa.array(rows, pa.time64("us"))))
-    yield "text that is not UTF-8", written(
-        table(a=pa.array([b"\xff\xfe"] * ROWS).view(pa.string())))  # fmt: skip
-    yield "times before the beginning", written(
-        table() | {"time": pa.array([-(2**62) - n for n in rows], pa.timestamp("ms"))})  # fmt: skip
-    yield "times at the end of 64 bits", written(
-        table() | {"time": pa.array([2**63 - ROWS + n for n in rows], pa.timestamp("ns"))})  # fmt: skip
-    yield "times that are null", written(
-        table() | {"time": pa.array([None] * ROWS, pa.timestamp("ns"))})  # fmt: skip
+    yield (
+        "text that is not UTF-8",
+        written(table(a=pa.array([b"\xff\xfe"] * ROWS).view(pa.string()))),
+    )
+    yield (
+        "times before the beginning",
+        written(table() | {"time": pa.array([-(2**62) - n for n in rows], pa.timestamp("ms"))}),
+    )
+    yield (
+        "times at the end of 64 bits",
+        written(table() | {"time": pa.array([2**63 - ROWS + n for n in rows], pa.timestamp("ns"))}),
+    )
+    yield (
+        "times that are null",
+        written(table() | {"time": pa.array([None] * ROWS, pa.timestamp("ns"))}),
+    )
     yield "no rows", written({name: each[:0] for name, each in table().items()})
     yield "no columns", written({})
     yield "one column", written({"time": table()["time"]})
@@ -211,13 +297,18 @@ def odd():
     yield "large texts", written(table(a=pa.array(words, pa.large_string())))
     yield "words by number", written(table(a=words.dictionary_encode()))
     yield "half floats", written(table(a=pa.array(np.arange(ROWS, dtype=np.float16))))
-    yield "gaps of a century", written(
-        table() | {"time": pa.array([FIRST] + [FIRST + 10**18 * (n % 4) + n for n in rows][1:],
-                                    pa.timestamp("ns"))})  # fmt: skip
-    yield "a time of the value", written(
-        {"time": table()["time"], "tag": words, "value": table()["time"]})  # fmt: skip
-    yield "milliseconds that are times", written(
-        table(ms=pa.array(rows, pa.timestamp("s"))))  # fmt: skip
+    yield (
+        "gaps of a century",
+        written(
+            table()
+            | {"time": pa.array([FIRST + 10**18 * (n % 4) + n for n in rows], pa.timestamp("ns"))}
+        ),
+    )
+    yield (
+        "a time of the value",
+        written({"time": table()["time"], "tag": words, "value": table()["time"]}),
+    )
+    yield "milliseconds that are times", written(table(ms=pa.array(rows, pa.timestamp("s"))))
 
 
 PARQUET = {**dict(lies()), **dict(bombs()), **dict(odd())}

@@ -37,9 +37,13 @@ def texts():
     yield "a line of 20 MB", "time,flow\n" + "1" * 20_000_000
     yield "a header of 20 MB", "x" * 20_000_000
     yield "a hundred thousand columns", "\n".join([",".join(["1.5"] * 100_000)] * 4)
-    yield "six thousand columns", table(
-        *(BEGIN.format(0, n) + ",1.5" * 6_000 for n in range(20)),
-        header="time," + ",".join(f"c{n}" for n in range(6_000)))  # fmt: skip
+    yield (
+        "six thousand columns",
+        table(
+            *(BEGIN.format(0, n) + ",1.5" * 6_000 for n in range(20)),
+            header="time," + ",".join(f"c{n}" for n in range(6_000)),
+        ),
+    )
     yield "a million separators", "," * MILLION + "\n"
     yield "lines of separators", ("," * 1_000 + "\n") * 1_000
     yield "a million line ends", "time,flow\n" + "\n" * MILLION
@@ -51,8 +55,10 @@ def texts():
     yield "a quoted field of 1 MB", table(f'2026-03-10T08:00:00Z,"{"a" * 1_000_000}"', *rows())
     yield "a field of a million quotes", table(f'2026-03-10T08:00:00Z,"{"" * 500_000}"', *rows())
     yield "separators within quotes", table(*('"2026-03-10 08:00:00,5",x' for _ in range(50)))
-    yield "quoted and missing separators", table(
-        *(f'{row},"a,b"' for row in rows()), header="time,flow,a,b")  # fmt: skip
+    yield (
+        "quoted and missing separators",
+        table(*(f'{row},"a,b"' for row in rows()), header="time,flow,a,b"),
+    )
     yield "NUL in cells", cells("1\0.5", "\0", "\0" * 7)
     yield "a NUL in each line", table(*(f"{row}\0" for row in rows()))
     yield "NUL in names", table(*rows(), header="ti\0me,flow")
@@ -69,24 +75,46 @@ def texts():
     yield "years far off", table(*(f"99{n:02}-01-01T00:00:00Z,{n}.5" for n in range(50)))
     yield "years of many digits", table(*(f"{n}999999-01-01 00:00:00,{n}.5" for n in range(50)))
     yield "days that do not exist", table(*(f"2026-02-3{n % 10} 08:00:00,1.5" for n in range(50)))
-    yield "a zone in each row", table(
-        *(f"2026-03-10 08:{n // 60 % 60:02}:{n % 60:02} {zone(n)},{n % 7}.5"
-          for n in range(3_000)))  # fmt: skip
-    yield "a place in each row", table(
-        *(f"2026-03-10 08:{n // 60 % 60:02}:{n % 60:02} Area/{zone(n)},{n % 7}.5"
-          for n in range(3_000)))  # fmt: skip
-    yield "offsets that do not exist", table(
-        *(f"2026-03-10 08:00:{n % 60:02}+{n % 100:02}:99,{n % 7}.5" for n in range(100)))  # fmt: skip
-    yield "gaps of decades", table(
-        *(f"{1980 + n * 9 % 120}-03-10T08:00:{n % 60:02}Z,{n % 7}.5" for n in range(60)))  # fmt: skip
-    yield "one second, then fifty years", table(
-        *rows(), *(f"2076-03-10T08:00:{n % 60:02}Z,1.5" for n in range(60)))  # fmt: skip
+    yield (
+        "a zone in each row",
+        table(
+            *(
+                f"2026-03-10 08:{n // 60 % 60:02}:{n % 60:02} {zone(n)},{n % 7}.5"
+                for n in range(3_000)
+            )
+        ),
+    )
+    yield (
+        "a place in each row",
+        table(
+            *(
+                f"2026-03-10 08:{n // 60 % 60:02}:{n % 60:02} Area/{zone(n)},{n % 7}.5"
+                for n in range(3_000)
+            )
+        ),
+    )
+    yield (
+        "offsets that do not exist",
+        table(*(f"2026-03-10 08:00:{n % 60:02}+{n % 100:02}:99,{n % 7}.5" for n in range(100))),
+    )
+    yield (
+        "gaps of decades",
+        table(*(f"{1980 + n * 9 % 120}-03-10T08:00:{n % 60:02}Z,{n % 7}.5" for n in range(60))),
+    )
+    yield (
+        "one second, then fifty years",
+        table(*rows(), *(f"2076-03-10T08:00:{n % 60:02}Z,1.5" for n in range(60))),
+    )
     yield "a name of 100,000 characters", table(*rows(), header="time," + "x" * 100_000)
     yield "a name of 900,000 dashes", table(*rows(), header="time," + "-" * 900_000)
     yield "a name of blanks and brackets", table(*rows(), header="time," + " [(" * 60 + "quality")
-    yield "names that mean qualities", table(
-        *(BEGIN.format(0, n) + ",192" * 1_000 for n in range(50)),
-        header="time," + ",".join(f"quality [{n}]" for n in range(1_000)))  # fmt: skip
+    yield (
+        "names that mean qualities",
+        table(
+            *(BEGIN.format(0, n) + ",192" * 1_000 for n in range(50)),
+            header="time," + ",".join(f"quality [{n}]" for n in range(1_000)),
+        ),
+    )
     yield "the same name twice", table(*(f"{row},1" for row in rows()), header="time,flow,flow")
     yield "no names", table(*rows(), header=",")
     yield "a separator that is a letter", "sep=x\n" + table(*rows())
@@ -95,11 +123,18 @@ def texts():
     yield "a separator that is a point", "sep=.\n" + table(*rows())
     yield "a separator of nothing", "sep=\n" + table(*rows())
     yield "a million tags", long_form(MILLION, 100_000)
-    yield "many tags at many times", table(
-        *(f"2026-03-{1 + n // 86_400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z"
-          f",t{n % 4_999},1.5" for n in range(60_000)), header="time,tag,value")  # fmt: skip
-    yield "a blank of 900,000 characters", table(
-        *rows(), f"2026-03-10T09:00:00{' ' * 900_000},1.5")  # fmt: skip
+    yield (
+        "many tags at many times",
+        table(
+            *(
+                f"2026-03-{1 + n // 86_400:02}T{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02}Z"
+                f",t{n % 4_999},1.5"
+                for n in range(60_000)
+            ),
+            header="time,tag,value",
+        ),
+    )
+    yield "a blank of 900,000 characters", table(*rows(), f"2026-03-10T09:00:00{' ' * 900_000},1.5")
     yield "comments", "#" * MILLION + "\n" + "# x\n" * 100_000
     yield "a carriage return in each cell", table(*rows()).replace(",", ",\r")
     yield "other line ends", table(*rows()).replace("\n", "\u2028")
@@ -109,8 +144,10 @@ def texts():
     yield "UTF-16 of halves", b"\xff\xfe" + b"\x00\xd8" * 10_000
     yield "UTF-16 that is odd", table(*rows()).encode("utf-16")[:-1]
     yield "every byte", bytes(range(256)) * 400
-    yield "signs of every kind", table(
-        *(f"{BEGIN.format(n // 60, n % 60)},{chr(0x20 + n)}" for n in range(95)))  # fmt: skip
+    yield (
+        "signs of every kind",
+        table(*(f"{BEGIN.format(n // 60, n % 60)},{chr(0x20 + n)}" for n in range(95))),
+    )
     yield "formulas", cells("=cmd|' /C calc'!A0", "@SUM(1)", "+1+1", '=HYPERLINK("x")')
     yield "bidirectional names", table(*rows(), header="time,\u202eflow\u202c")
     yield "mathematics in a name", table(*rows(), header="time,$\\frac{$")
@@ -143,7 +180,7 @@ def packed():
         "gzip of gzip": lambda data: zlib.compress(zlib.compress(data, 9, 31), 9, 31),
         "many members": lambda data: zlib.compress(data[:100], 9, 31) * 5_000,
         "zstd": lambda data: pa.compress(data, "zstd", asbytes=True),
-        "bzip2": lambda data: bz2.compress(data),
+        "bzip2": bz2.compress,
         "xz": lambda data: lzma.compress(data, preset=0),
         "zip": lambda _: archive.getvalue(),
         "half a gzip": lambda data: zlib.compress(data, 9, 31)[:20],

@@ -63,7 +63,8 @@ def test_every_sample_of_the_span_appears_once_both_ends_included(folder, start)
 
 def test_only_files_that_may_overlap_the_span_are_opened(folder, monkeypatch):
     opened, groups = [], table.groups
-    monkeypatch.setattr(table, "groups", lambda path, span: opened.append(path) or groups(path, span))
+    noted = lambda path, span: opened.append(path) or groups(path, span)  # noqa: E731
+    monkeypatch.setattr(table, "groups", noted)
     excerpt(folder, (T0 + 2 * HOUR + 30 * SECOND, T0 + 2 * HOUR + 40 * SECOND), NUMBER)
     names = [path.name for path in opened]
     assert names

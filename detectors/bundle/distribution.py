@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from gateway.api.model import Floats
 from gateway.api.options import Strict
@@ -17,9 +17,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Distribution(Strict):
     """Histogram with the deciles of the data as edges."""
 
-    edges: Annotated[list[Edge], Field(min_length=1, max_length=100)]
+    edges: Annotated[list[Edge], FailFast(), Field(min_length=1, max_length=100)]
     """Ascending. The first bin ends at the first edge, the last one begins above the last edge."""
-    shares: list[Share]
+    shares: Annotated[list[Share], FailFast(), Field(max_length=101)]
     """Share of the data in each bin, from 0 to 1: one more than edges, summing to 1."""
 
     @model_validator(mode="after")

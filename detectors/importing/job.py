@@ -2,7 +2,7 @@
 
 Promises
 - Safety first: `detectors.bundle.safety` checks the bytes before any library reads them, and the
-  first run of the model is in a process of its own.
+  model, with its scaling and score, is bounded and tried in a process of its own as by the daemon.
 - The model is tried on disturbed windows before its bundle is written; one that could never raise
   an alarm is refused (see `trial`).
 - The threshold comes from held-out normal data that the scaling was not fitted on, by a budget of
@@ -18,17 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.bundle.bundle import (
-    FORMAT,
-    LARGEST,
-    MODEL,
-    Golden,
-    GoldenVector,
-    Manifest,
-    Model,
-    Training,
-)
+from detectors.bundle.bundle import LARGEST, MODEL
 from detectors.bundle.distribution import Distribution
+from detectors.bundle.files import read_file
+from detectors.bundle.manifest import FORMAT, Golden, GoldenVector, Manifest, Training
+from detectors.bundle.model import Model
 from detectors.bundle.safety import check_model
 from detectors.bundle.threshold import Calibration, Scale
 from detectors.calibration.held_out import Interval, calibrate, confidence_interval, default_delay
@@ -37,7 +31,6 @@ from detectors.data.inputs import Inputs, read_inputs
 from detectors.data.period import grid_period
 from detectors.data.resample import cut_windows
 from detectors.importing.quantize import Quantization, quantized
-from detectors.importing.sandbox import check_runs
 from detectors.importing.scaling import Scaling, scaling_for
 from detectors.importing.signature import Kind, Signature, SignatureHints, signature_of
 from detectors.importing.trial import ImportTrial, try_model
@@ -174,13 +167,7 @@ def _run(job: Import, on_step: Callable[[str], None]) -> Imported:
 
 
 def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(LARGEST[MODEL] + 1)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST[MODEL]:
-        raise ModelError(f"it is larger than {LARGEST[MODEL] // 1_000_000} MB")
+    data = read_file(file, LARGEST[MODEL])
     check_model(data)
     return data
 
@@ -229,7 +216,6 @@ def _fused(
 ) -> bytes:
     """The fused graph; a `score` is normalised by its median and spread on the fitted part."""
     graph = wrapped(proto, signature, scaling, Centring())
-    check_runs(graph, (signature.window, signature.tags))
     raw = Model(graph).run(fitted).score
     if not np.isfinite(raw).all():
         raise ModelError("it returns NaN or infinity for normal data: check the scaling")
@@ -308,7 +294,7 @@ class _Made:
             min_coverage=LIVE_COVERAGE,
             scores=Distribution.of(self.limit.scores),
             scaling=self.scaling.description,
-            opset=check_model(self.graph),
+            opset=check_model(self.graph).opset,
             sha256=hashlib.sha256(self.graph).hexdigest(),
             golden=self._golden(),
             training=Training(

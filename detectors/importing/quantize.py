@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.bundle.bundle import INPUT, Model
+from detectors.bundle.model import INPUT, Model
 from detectors.importing.perturb import perturbed
 from detectors.training.latency import seconds_per_window
 from gateway.api.model import Floats

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from gateway.api.model import Bools, Floats
 
 SIZES = (3.0, 8.0)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
+from detectors.bundle.model import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.importing.scaling import Scaling
 from detectors.importing.signature import Signature
 from gateway.api.contracts import ModelError

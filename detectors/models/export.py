@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle.bundle import CONTRIBUTION, EXPECTED, INPUT, SCORE
+from detectors.bundle.model import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.models.lagged import CLIP, Lagged, Node, WindowFrame
 from gateway.api.model import Floats
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle.bundle import Manifest
+from detectors.bundle.manifest import Manifest
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import Judged
 from detectors.evaluation.metrics import spans

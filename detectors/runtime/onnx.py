@@ -16,7 +16,8 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from detectors.bundle.bundle import Manifest, load
+from detectors.bundle.bundle import load
+from detectors.bundle.manifest import Manifest
 from detectors.bundle.phrases import format_hours
 from detectors.bundle.threshold import Budget
 from detectors.runtime.gaps import fill, stack

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import get_args
 
-from detectors.bundle.bundle import Manifest, ManifestTag
+from detectors.bundle.manifest import Manifest, ManifestTag
 from gateway.api.conditions import When, parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Tag

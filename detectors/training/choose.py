@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.bundle.threshold import Calibration
 from detectors.calibration.held_out import calibrate
 from detectors.models import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from detectors.bundle.bundle import Manifest
+from detectors.bundle.manifest import Manifest
 from detectors.data.columns import check_known, choose_columns
 from detectors.data.inputs import Inputs, read_inputs
 from detectors.training.choose import DEFAULT_METHODS

@@ -2,7 +2,7 @@
 
 import time
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from gateway.api.model import Floats
 
 

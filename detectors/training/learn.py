@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.bundle.bundle import Model, Outputs
+from detectors.bundle.model import Model, Outputs
 from detectors.calibration.held_out import Interval, confidence_interval, default_delay
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import Judged, follow

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from detectors.bundle.bundle import (
+from detectors.bundle.bundle import MODEL, load
+from detectors.bundle.distribution import Distribution
+from detectors.bundle.manifest import (
     FORMAT,
     MANIFEST,
-    MODEL,
     Golden,
     GoldenVector,
     Manifest,
@@ -19,9 +20,7 @@ from detectors.bundle.bundle import (
     Tested,
     Training,
     Version,
-    load,
 )
-from detectors.bundle.distribution import Distribution
 from detectors.models.export import OPSET
 from detectors.training.learn import TrainedModel, golden_outputs
 from detectors.training.running import Running

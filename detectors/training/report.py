@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.bundle.phrases import format_count, format_hours
 from detectors.calibration.held_out import Interval
 from detectors.evaluation.report import alarm_values

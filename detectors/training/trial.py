@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.calibration.held_out import Interval, poisson_interval
 from detectors.evaluation.apply import Judged, follow
 from detectors.models.export import graph_bytes

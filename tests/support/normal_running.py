@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.data.recordings import Recording
 from detectors.evaluation.apply import follow
 from detectors.training.choose import Windows

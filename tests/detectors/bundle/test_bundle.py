@@ -9,7 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detectors.bundle.bundle import LARGEST, MANIFEST, MAX_BATCH, MODEL, load
+from detectors.bundle.bounds import BATCHES
+from detectors.bundle.bundle import LARGEST, MODEL, load
+from detectors.bundle.manifest import MANIFEST
 from gateway.api.contracts import ModelError
 
 
@@ -148,10 +150,10 @@ def test_a_golden_vector_of_another_shape_is_refused(bundle):
     ("changes", "message"),
     [
         ({"inputs": {"x": (TensorProto.DOUBLE, ["batch", 10, 4])}}, "it must have only 'window'"),
-        ({"inputs": {"window": (TensorProto.FLOAT, ["batch", 10, 4])}}, "must be tensor(double)"),
-        ({"inputs": {"window": (TensorProto.DOUBLE, ["batch", 12, 4])}}, "['batch', 10, 4]"),
-        ({"inputs": {"window": (TensorProto.DOUBLE, [1, 10, 4])}}, "['batch', 10, 4]"),
-        ({"outputs": {"contribution": ["batch", 4]}}, "'score' is missing"),
+        ({"inputs": {"window": (TensorProto.FLOAT, ["batch", 10, 4])}}, "it must be double"),
+        ({"inputs": {"window": (TensorProto.DOUBLE, ["batch", 12, 4])}}, "takes windows of 12 rows"),
+        ({"inputs": {"window": (TensorProto.DOUBLE, [1, 10, 4])}}, "it must be [batch, time, tag]"),
+        ({"outputs": {"contribution": ["batch", 4]}}, "score is missing"),
     ],
 )
 def test_a_model_with_another_signature_is_refused(bundle, changes, message):
@@ -175,13 +177,13 @@ def test_a_score_that_is_not_one_number_a_window_is_refused(bundle):
     put_model(
         bundle, graph(nodes=nodes, outputs={"score": ["batch", 1], "contribution": ["batch", 4]})
     )
-    refused(bundle, "score has shape ['batch', 1]; the manifest asks for ['batch']")
+    refused(bundle, "score has the shape [256, 1] for 256 windows; it must have [256]")
 
 
 def test_a_model_for_other_tags_is_refused(bundle):
     manifest = json.loads((bundle / MANIFEST).read_text())
     edit(bundle, tags=manifest["tags"][:3])
-    refused(bundle, "window has shape ['batch', 10, 4]", "['batch', 10, 3]")
+    refused(bundle, "takes windows of 10 rows and 4 tags", "asks for 10 rows and 3 tags")
 
 
 def test_bytes_that_are_not_a_model_are_refused(bundle):
@@ -190,17 +192,27 @@ def test_bytes_that_are_not_a_model_are_refused(bundle):
         refused(bundle, "is not an ONNX file")
 
 
-def test_a_model_that_the_runtime_cannot_load_is_refused(bundle):
+def test_a_model_that_computes_with_what_nothing_makes_is_refused(bundle):
     put_model(bundle, graph(nodes=[helper.make_node("Relu", ["nowhere"], ["score"])]))
-    refused(bundle, "model.onnx cannot be loaded")
+    refused(bundle, "operator 1, 'Relu'", "nothing before it makes its input 'nowhere'")
+
+
+def test_a_model_that_the_runtime_cannot_load_is_refused(bundle):
+    nodes = [
+        helper.make_node("Gather", ["window", "last"], ["picked"], axis=1),
+        helper.make_node("Identity", ["picked"], ["contribution"], colour="red"),
+        helper.make_node("ReduceSum", ["contribution", "axis"], ["score"], keepdims=0),
+    ]
+    put_model(bundle, graph(nodes=nodes))
+    refused(bundle, "model.onnx: it cannot be loaded and run: ", "colour")
 
 
 def test_a_score_does_not_depend_on_what_else_is_in_the_batch(bundle):
     model = load(bundle).model
-    many = np.random.default_rng(3).normal(size=(MAX_BATCH + 300, 10, 4)) * 3
+    many = np.random.default_rng(3).normal(size=(BATCHES[-1] + 300, 10, 4)) * 3
     whole = model.run(many)
     for size in (1, 2, 3, 7, 64, 299):
-        for start in (0, 5, MAX_BATCH - 3, MAX_BATCH, MAX_BATCH + 200):
+        for start in (0, 5, BATCHES[-1] - 3, BATCHES[-1], BATCHES[-1] + 200):
             part = model.run(many[start : start + size])
             for output, expected in zip(part, whole, strict=True):
                 assert np.array_equal(output, expected[start : start + size])

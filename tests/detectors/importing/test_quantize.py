@@ -6,7 +6,7 @@ import pytest
 from foreign_models import model
 from onnx import helper
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.importing.perturb import perturbed
 from detectors.importing.quantize import judge, quantized
 from detectors.importing.scaling import scaling_for

@@ -2,7 +2,7 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.models import pca
 from detectors.models.export import graph_bytes
 from detectors.models.lagged import Lagged, WindowFrame, recency, scaled

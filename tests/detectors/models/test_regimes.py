@@ -4,7 +4,7 @@ import bundles
 import numpy as np
 import pytest
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.data.recordings import Recording
 from detectors.models import regimes
 from detectors.training.learn import learn

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from detectors.bundle.bundle import MANIFEST
+from detectors.bundle.manifest import MANIFEST
 from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from gateway.api.contracts import ConfigError, ModelError, Places
 from gateway.api.model import SECOND, Severity, Tag, WindowSpec

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from detectors.bundle.bundle import Model
+from detectors.bundle.model import Model
 from detectors.bundle.safety import check_model
 from detectors.models.export import OPSET, graph_bytes
 from detectors.models.forest import Forest

@@ -6,7 +6,8 @@ import bundles
 import pytest
 from pydantic import ValidationError
 
-from detectors.bundle.bundle import MANIFEST, load
+from detectors.bundle.bundle import load
+from detectors.bundle.manifest import MANIFEST
 from detectors.training.publish import ModelIdentity, check_place, manifest_for, write_bundle
 from gateway.api.contracts import ConfigError, ModelError
 

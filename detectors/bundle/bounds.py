@@ -96,6 +96,9 @@ def _input(tensors: Mapping[str, Known], name: str) -> Known | None:
 
 
 def _check_outputs(tensors: Mapping[str, Known], node: Node, made: Sequence[Known]) -> None:
+    first = tensors.get(node.inputs[0]) if node.inputs else None
+    if not all(each.size for each in (*made, *((first,) if first is not None else ()))):
+        raise SizeError("it computes with an empty tensor")
     if any(len(each.shape) > MOST_DIMENSIONS for each in made):
         raise SizeError(f"its output has more than {MOST_DIMENSIONS} axes")
     if len(node.outputs) > len(made):

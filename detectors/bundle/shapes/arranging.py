@@ -72,7 +72,7 @@ def _flatten(call: Call) -> Step:
 
 def _squeeze(call: Call) -> Step:
     first, axes = call[0], call.numbers(1)
-    if axes is None:
+    if axes is None or not len(axes):
         return _as(first, tuple(size for size in first.shape if size != 1))
     dropped = axes_in(axes, len(first.shape))
     return _as(first, tuple(s for at, s in enumerate(first.shape) if at not in dropped))

@@ -151,7 +151,10 @@ def test_a_golden_vector_of_another_shape_is_refused(bundle):
     [
         ({"inputs": {"x": (TensorProto.DOUBLE, ["batch", 10, 4])}}, "it must have only 'window'"),
         ({"inputs": {"window": (TensorProto.FLOAT, ["batch", 10, 4])}}, "it must be double"),
-        ({"inputs": {"window": (TensorProto.DOUBLE, ["batch", 12, 4])}}, "takes windows of 12 rows"),
+        (
+            {"inputs": {"window": (TensorProto.DOUBLE, ["batch", 12, 4])}},
+            "windows of 12 rows",
+        ),
         ({"inputs": {"window": (TensorProto.DOUBLE, [1, 10, 4])}}, "it must be [batch, time, tag]"),
         ({"outputs": {"contribution": ["batch", 4]}}, "score is missing"),
     ],

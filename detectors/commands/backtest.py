@@ -19,6 +19,7 @@ from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
+from gateway.api.json_values import finite
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import format_duration
 from gateway.api.visible import LINES, visible
@@ -137,7 +138,7 @@ def backtest(
         from detectors.reporting.page import write
 
         write(page, backtest_page(load(bundle).manifest, recording, judged, labelled, report))
-    print(json.dumps(report) if as_json else visible("\n".join(as_text(report)), LINES))
+    print(json.dumps(finite(report)) if as_json else visible("\n".join(as_text(report)), LINES))
 
 
 def _inputs(

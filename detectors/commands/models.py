@@ -16,6 +16,7 @@ from detectors.commands.parameters import (
 from detectors.importing.signature import KINDS, LAYOUTS
 from gateway.api import progress
 from gateway.api.click_types import DURATION
+from gateway.api.json_values import finite
 from gateway.api.visible import LINES, visible
 from gateway.history.reader_options import reader_options
 
@@ -121,4 +122,4 @@ def import_model(
     with progress.steps() as on_step:
         imported = run(job, on_step)
     report = as_values(imported, out)
-    print(json.dumps(report) if as_json else visible("\n".join(as_text(report)), LINES))
+    print(json.dumps(finite(report)) if as_json else visible("\n".join(as_text(report)), LINES))

@@ -19,6 +19,7 @@ from detectors.commands.parameters import (
 from gateway.api import progress
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import ConfigError
+from gateway.api.json_values import finite
 from gateway.api.model import Nanos
 from gateway.api.visible import LINES, visible
 from gateway.history.reader_options import reader_options
@@ -140,7 +141,7 @@ def train(
 
             on_step("drawing the report")
             write(page, training_page(trained, report, {t.name: t.unit for t in manifest.tags}))
-    print(json.dumps(report) if as_json else visible("\n".join(as_text(report)), LINES))
+    print(json.dumps(finite(report)) if as_json else visible("\n".join(as_text(report)), LINES))
 
 
 def _running(when: tuple[str, ...], settle: Nanos) -> Any:

@@ -6,6 +6,7 @@ Promises
 - Windows that close together are scored in one run; each score is the same as for the window alone.
 - A tag with too little data makes the detector blind for that window: no score, and `blind` names
   the tag. Shorter gaps are interpolated within the window.
+- A score that is no number, NaN or infinity, makes it blind for that window too.
 - It scores only while its gate is open: `when` of the line, or else of the training.
 """
 
@@ -24,7 +25,7 @@ from detectors.runtime.gaps import fill, stack
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.tag_mapping import TagMapping
 from gateway.api.conditions import When
-from gateway.api.contracts import ConfigError, Places
+from gateway.api.contracts import ConfigError, ModelError, Places
 from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
 from gateway.api.wording import listed
 
@@ -134,16 +135,21 @@ class OnnxDetector:
         if not windows:
             return []
         outputs = self._model.run(filled)
+        is_number = np.isfinite(outputs.score)
+        expected = outputs.expected
+        if expected is not None:
+            expected = np.where(np.isfinite(expected), expected, np.nan)
+        contribution = np.nan_to_num(outputs.contribution, posinf=0.0, neginf=0.0)
         return [
             Score(
                 at=window.end,
-                values=outputs.score[row : row + 1],
+                values=outputs.score[row : row + 1] if is_number[row] else np.array([np.nan]),
                 coverage=float(coverage[row]),
                 model=self._id,
-                contribution=outputs.contribution[row],
-                expected=None if outputs.expected is None else outputs.expected[row],
+                contribution=contribution[row],
+                expected=None if expected is None else expected[row],
                 actual=filled[row, -1],
-                blind="the model returned NaN" if np.isnan(outputs.score[row]) else "",
+                blind="" if is_number[row] else f"the model returned {_said(outputs.score[row])}",
             )
             for row, window in enumerate(windows)
         ]
@@ -152,6 +158,10 @@ class OnnxDetector:
         without = [tag for tag, is_missing in zip(self._names, missing, strict=True) if is_missing]
         blind = f"no data for {listed(without)}"
         return replace(self._blank, at=window.end, coverage=window.coverage, blind=blind)
+
+
+def _said(score: float) -> str:
+    return "NaN" if np.isnan(score) else "infinity"
 
 
 def _gate(
@@ -175,7 +185,20 @@ def _budgeted(detector: str, between: Nanos | None, manifest: Manifest) -> float
             f"detector {detector}: the bundle {manifest.model} has no calibration, so no threshold "
             "can be derived from false_alarms: train the model again, or set threshold"
         )
-    return manifest.calibration.threshold(between)
+    try:
+        threshold = manifest.calibration.threshold(between)
+    except (ArithmeticError, ValueError) as error:
+        raise _overflow(manifest) from error
+    if not 0 < threshold < np.inf:
+        raise _overflow(manifest)
+    return threshold
+
+
+def _overflow(manifest: Manifest) -> ModelError:
+    return ModelError(
+        f"the calibration of {manifest.model} gives no threshold for false_alarms: its figures are "
+        "too large or too small"
+    )
 
 
 def _out_of_reach(threshold: float | None, manifest: Manifest) -> Iterator[str]:

@@ -17,6 +17,7 @@ import click
 
 from gateway.api import event_loop
 from gateway.api.contracts import Connector, Detector, HasReadPlan
+from gateway.api.json_values import finite
 from gateway.api.visible import LINES, visible
 from gateway.config.build import build_connectors, build_detectors, part_warnings
 from gateway.config.load import LineConfig, load
@@ -182,5 +183,5 @@ def _plain(report: _Report, show: bool) -> dict[str, Any]:
     if report.plans:
         plain["plans"] = {name: list(lines) for name, lines in report.plans.items()}
     if config and show:
-        plain["resolved"] = config.resolved()
+        plain["resolved"] = finite(config.resolved())
     return plain

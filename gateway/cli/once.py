@@ -22,12 +22,13 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
     Nothing is sent and nothing is stored. Exit code 1 if a tag has no good value.
     """
     from gateway.api import event_loop
+    from gateway.api.json_values import finite
     from gateway.config.load import load
     from gateway.telemetry import logs
 
     config = load(file)
     logs.configure(config.line)
-    facts = event_loop.run(_once(config, timeout))
+    facts = finite(event_loop.run(_once(config, timeout)))
     if as_json:
         click.echo(json.dumps(facts))
     else:

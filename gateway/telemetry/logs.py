@@ -8,6 +8,7 @@ No ending shows a secret: a traceback has no local variables, and every text is 
 
 import contextlib
 import logging
+import math
 import os
 import re
 import socket
@@ -109,6 +110,8 @@ class Lenient:
 
 def masked(value: Any) -> Any:
     """A field of an event without secrets; what is neither text nor a number becomes text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no number for it
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):

@@ -6,18 +6,25 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway import __version__
+from gateway.api.json_values import finite
 from gateway.api.model import SECOND, Alert, Nanos
 from gateway.telemetry.health import Health
 
 
 def alert_facts(alert: Alert) -> dict[str, Any]:
     """An alert as JSON facts."""
-    return asdict(alert) | {"active": alert.is_active}
+    facts: dict[str, Any] = finite(asdict(alert))
+    return facts | {"active": alert.is_active}
 
 
 def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
     """Everything a status page needs; times are UTC nanoseconds, durations seconds."""
     health.record_bytes(now)
+    facts: dict[str, Any] = finite(_facts(health, now))
+    return facts
+
+
+def _facts(health: Health, now: Nanos) -> dict[str, Any]:
     return {
         "line": health.line,
         "site": health.site,

@@ -184,6 +184,8 @@ def read_manifest(data: bytes) -> Manifest:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
         raise ModelError(f"{MANIFEST}{_mistakes(error)}") from error
+    except ArithmeticError as error:
+        raise ModelError(f"{MANIFEST}: a number or a duration in it is too large") from error
 
 
 def _mistakes(error: ValidationError) -> str:

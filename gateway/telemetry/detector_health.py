@@ -75,6 +75,11 @@ class DetectorHealth:
         if not score.blind and np.isfinite(score.values).all():
             self.state, self.reason, self.has_started = "ok", "", True
             return self._news(before)
+        if score.blind and score.contribution is not None:
+            # It had its data, and gave no number for it: no tag is the reason, and none will be.
+            news = (self.state, self.reason) != ("blind", score.blind)
+            self.state, self.reason, self.is_explained = "blind", score.blind, False
+            return self.state if news else None
         lacking = [tag for tag in self._unjudged(score) if tag in problems]
         is_awaited = bool(lacking) and all(tag in awaited for tag in lacking)
         is_warming_up = self.scored + self.refused <= self.warm_up

@@ -258,3 +258,50 @@ def test_a_tag_that_only_the_gate_uses_is_not_monitored_for_drift(gated):
     reference = build(gated, WITH_VALVE).reference
     assert len(reference.edges) == len(bundles.NAMES) + 2
     assert reference.edges[-2] == ()
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [(np.inf, "infinity"), (-np.inf, "infinity"), (np.nan, "NaN")],
+)
+def test_a_score_that_is_no_number_makes_it_blind(folder, normal, score, said):
+    detector = build(folder)
+    real = detector._model.run
+
+    class Unreal:
+        def run(self, windows):
+            given = real(windows)
+            return given._replace(score=np.array([given.score[0], score]))
+
+    detector._model = Unreal()
+    first, second = detector.score(normal[:2])
+    assert (first.blind, second.blind) == ("", f"the model returned {said}")
+    assert np.isfinite(first.values).all()
+    assert np.isnan(second.values).all()
+
+
+def test_contributions_and_expected_rows_that_are_no_numbers_cost_no_score(folder, normal):
+    detector = build(folder)
+    real = detector._model.run
+
+    class Unreal:
+        def run(self, windows):
+            given = real(windows)
+            wrong = np.full_like(given.contribution, np.inf)
+            return given._replace(contribution=wrong, expected=-wrong)
+
+    detector._model = Unreal()
+    [score] = detector.score(normal[:1])
+    assert np.isfinite(score.values).all()
+    assert not score.blind
+    assert score.contribution.tolist() == [0.0] * 4
+    assert np.isnan(score.expected).all()
+
+
+def test_a_calibration_that_overflows_is_refused(tmp_path):
+    bundle = bundles.write(tmp_path)
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    manifest["calibration"] |= {"spread": 1e308, "tail_spread": 1e308, "counted": []}
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="gives no threshold for false_alarms"):
+        build(tmp_path, false_alarms="1 per month")

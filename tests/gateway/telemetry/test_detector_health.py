@@ -116,3 +116,14 @@ def test_more_than_a_few_tags_are_counted():
     health.has_started = True
     health.note(score(*[NAN] * 8, 1.0), dict.fromkeys(names[:8], "timeout"))
     assert health.reason == "no data for 8 of 9 tags: t0, t1, t2, t3, t4 (timeout), …"
+
+
+def test_a_model_that_gives_no_number_for_its_data_is_the_reason_itself():
+    health = guard()
+    unreal = score(NAN, NAN, NAN, NAN, blind="the model returned NaN", contribution=np.zeros(4))
+    filling = score(NAN, NAN, NAN, NAN, blind="no data for good")
+    health.note(filling)
+    assert health.note(unreal, {"ahead": AHEAD}) == "blind"
+    assert (health.state, health.reason) == ("blind", "the model returned NaN")
+    assert health.note(unreal) is None, "it is news once"
+    assert health.note(ALL) == "ok"

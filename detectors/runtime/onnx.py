@@ -6,7 +6,7 @@ Promises
 - Windows that close together are scored in one run; each score is the same as for the window alone.
 - A tag with too little data makes the detector blind for that window: no score, and `blind` names
   the tag. Shorter gaps are interpolated within the window.
-- A score that is no number, NaN or infinity, makes it blind for that window too.
+- A score that is no number, as NaN and infinity, makes it blind for that window too.
 - It scores only while its gate is open: `when` of the line, or else of the training.
 """
 
@@ -30,6 +30,8 @@ from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, W
 from gateway.api.wording import listed
 
 HYSTERESIS = 0.1
+LARGEST = 1e300
+"""Largest score, and part of one: sums of them are still numbers."""
 _HOUR = 3600 * SECOND
 
 
@@ -135,11 +137,11 @@ class OnnxDetector:
         if not windows:
             return []
         outputs = self._model.run(filled)
-        is_number = np.isfinite(outputs.score)
+        is_number = np.abs(outputs.score) <= LARGEST
         expected = outputs.expected
         if expected is not None:
             expected = np.where(np.isfinite(expected), expected, np.nan)
-        contribution = np.nan_to_num(outputs.contribution, posinf=0.0, neginf=0.0)
+        contribution = np.clip(np.nan_to_num(outputs.contribution), -LARGEST, LARGEST)
         return [
             Score(
                 at=window.end,
@@ -161,7 +163,9 @@ class OnnxDetector:
 
 
 def _said(score: float) -> str:
-    return "NaN" if np.isnan(score) else "infinity"
+    if np.isnan(score):
+        return "NaN"
+    return "infinity" if np.isinf(score) else f"a score beyond {LARGEST:g}"
 
 
 def _gate(

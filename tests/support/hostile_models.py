@@ -525,5 +525,5 @@ UNREAL = {
         unreal(node("Mul", ["now", "huge"], ["contribution"]),
                node("Mul", ["few", "quarter"], ["mean"]),
                node("Mul", ["mean", "huge"], ["score"])),
-        0.0, ""),
+        0.0, "a score beyond 1e+300"),
 }  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from detectors.bundle.manifest import MANIFEST
-from detectors.runtime.onnx import OnnxDetector, OnnxOptions
+from detectors.runtime.onnx import LARGEST, OnnxDetector, OnnxOptions
 from gateway.api.contracts import ConfigError, ModelError, Places
 from gateway.api.model import SECOND, Severity, Tag, WindowSpec
 
@@ -262,7 +262,12 @@ def test_a_tag_that_only_the_gate_uses_is_not_monitored_for_drift(gated):
 
 @pytest.mark.parametrize(
     ("score", "said"),
-    [(np.inf, "infinity"), (-np.inf, "infinity"), (np.nan, "NaN")],
+    [
+        (np.inf, "infinity"),
+        (-np.inf, "infinity"),
+        (np.nan, "NaN"),
+        (1e307, "a score beyond 1e+300"),
+    ],
 )
 def test_a_score_that_is_no_number_makes_it_blind(folder, normal, score, said):
     detector = build(folder)
@@ -294,7 +299,7 @@ def test_contributions_and_expected_rows_that_are_no_numbers_cost_no_score(folde
     [score] = detector.score(normal[:1])
     assert np.isfinite(score.values).all()
     assert not score.blind
-    assert score.contribution.tolist() == [0.0] * 4
+    assert score.contribution.tolist() == [LARGEST] * 4
     assert np.isnan(score.expected).all()
 
 

@@ -2,8 +2,8 @@
 
 Promises
 - The process may take `MEMORY` and `CPU_SECONDS`; beyond them it is ended, and the model refused.
-  Both are watched from outside, so that it also holds where a process may not limit itself, as
-  under the unit's filter of system calls. Where it may, its address space is limited as well.
+  Both are watched from outside, which no filter of system calls can forbid. Where the process may
+  limit itself, as under the unit, its address space is limited as well.
 - Whatever the runtime does there, a crash included, is a ModelError in one sentence.
 - The process gets the model and no secret: it has no environment, and no file of the daemon.
 - It loads its libraries while this process loads its own, so that the start takes hardly longer;

@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 ADDRESS_SPACE = 1_000_000_000
-"""Limit in bytes. The unit's filter forbids setting it; the parent's watch is always there."""
+"""Limit in bytes, for what allocates more at once than the parent's watch can see."""
 CPU_SECONDS = 60
 LONGEST = 300
 """Characters of what went wrong."""

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hostile_models
+import numpy as np
 import pytest
 import servers
 
 UNIT = Path(__file__).parents[2] / "systemd" / "andon@.service"
 
-_CHILD = """
+_FILTERED = """
 import ctypes, errno, sys
 libc = ctypes.CDLL(None, use_errno=True)
 seccomp = ctypes.CDLL(sys.argv[1], use_errno=True)
@@ -37,7 +39,8 @@ try:
     sys.exit("the filter does not filter")
 except PermissionError:
     pass
-
+"""
+_CHILD = """
 import asyncio, socket, sqlite3
 import numpy, onnxruntime
 
@@ -63,6 +66,27 @@ with open(sys.argv[3], "rb") as file:
     session = onnxruntime.InferenceSession(file.read(), options, ["CPUExecutionProvider"])
 (score,) = session.run(None, {"x": numpy.ones((4, 8), numpy.float32)})
 assert score.tolist() == [8.0] * 4
+"""
+_ADMITTING = """
+import resource
+from pathlib import Path
+from detectors.bundle import admission
+from gateway.api.contracts import ModelError
+
+try:
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+    sys.exit("a process may limit itself: the watch is not tried")
+except (OSError, ValueError):
+    pass
+fine, huge, slow = (Path(name).read_bytes() for name in sys.argv[3:])
+admission.admit(fine, (10, 4), (2, 256))
+admission.CPU_SECONDS = 1.0
+for data, words in ((huge, "MB of memory, more than the 250 MB"), (slow, "takes more than 1 s")):
+    try:
+        admission.admit(data, (10, 4), (2,))
+        sys.exit("it was admitted")
+    except ModelError as error:
+        assert words in str(error), error
 """
 
 
@@ -123,6 +147,32 @@ def libseccomp():
 
 @pytest.mark.server("systemd-analyze")
 def test_scoring_storing_and_talking_work_under_the_units_filter(model, tmp_path, libseccomp):
+    filtered(_CHILD, libseccomp, tmp_path, model)
+
+
+@pytest.mark.server("systemd-analyze")
+def test_a_model_is_watched_in_a_process_of_its_own_under_the_units_filter(tmp_path, libseccomp):
+    first = hostile_models.node("MatMul", ["window", "wide"], ["first"])
+    weights = {"wide": np.ones((4, 1000)), "w": np.ones((1000, 1000))}
+    rest = hostile_models.chain(times_a_matrix, 2_000, "first")
+    files = {
+        "fine": hostile_models.fine(),
+        "huge": hostile_models.graph(hostile_models.chain(hostile_models.doubled, 24)),
+        "slow": hostile_models.graph([first, *rest], weights),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    # The unit allows prlimit64, by which a process limits itself; the watch does not need it.
+    paths = (tmp_path / name for name in files)
+    filtered(_ADMITTING, libseccomp, tmp_path, *paths, without={"prlimit64", "setrlimit"})
+
+
+def times_a_matrix(before, after):
+    return hostile_models.node("MatMul", [before, "w"], [after])
+
+
+def filtered(code, libseccomp, folder, *files, without=frozenset()):
+    """Runs this code, after the unit's filter is in force, and expects no word of it."""
     listing = subprocess.run(
         [servers.program("systemd-analyze"), "syscall-filter"],
         capture_output=True,
@@ -130,8 +180,8 @@ def test_scoring_storing_and_talking_work_under_the_units_filter(model, tmp_path
         check=True,
     ).stdout
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, libseccomp, str(tmp_path), str(model)],
-        input=" ".join(sorted(_allowed(listing))),
+        [sys.executable, "-c", _FILTERED + code, libseccomp, str(folder), *map(str, files)],
+        input=" ".join(sorted(_allowed(listing) - without)),
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""A connection that subscribes and does nothing else; the only code that uses aiomqtt.
+"""A connection that subscribes and does nothing else.
 
 Promises
 - Nothing is published and nothing reconnects: `SourceLost` ends the connection, and `ConfigError`
@@ -6,18 +6,17 @@ Promises
 - Connecting and subscribing take at most 5 s each; disconnecting takes at most 1 s.
 - A silent broker is pinged: if it does not respond, the connection counts as lost, long before its
   keep-alive expires.
-- A connection that was not completed is closed too, if necessary in the background: the library
-  connects in a thread, which cannot be stopped.
+- What the broker may send is bounded, see `gateway.api.mqtt_packets`. A message that is too long
+  ends the connection with a `TooLong`, because MQTT 3.1.1 has no way to refuse it.
 """
 
 import asyncio
 import errno
-import logging
 import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,34 +26,34 @@ from connectors.mqtt.connection_errors import (
     connection_lost,
     connection_refused,
     not_connected,
+    not_read,
 )
 from connectors.mqtt.options import MqttOptions, Tls
 from connectors.mqtt.receive_queue import ReceivedMessage, ReceiveQueue
 from gateway.api.contracts import AndonError, ConfigError, SourceLost
 from gateway.api.model import SECOND
+from gateway.api.mqtt_link import CLOSED_EARLY, MqttLink, quiet_logger
 
 if TYPE_CHECKING:
     import aiomqtt
 
 TIMEOUT_S = 5.0
-_DISCONNECT_S = 1.0
 _PING_S = 2.5
 _PING_TOPIC = "andon/are-you-there"
 # Some cloud brokers accept no more topics than this in one request.
 _TOPICS_AT_ONCE = 8
 _FAILURE = 0x80
-_LONGEST = 16 * 1024 * 1024
-_CLOSED_EARLY = "closed before the response"
-_EARLY_CLOSES = (_CLOSED_EARLY, f"[Errno {errno.ECONNRESET}]", f"[Errno {errno.EPIPE}]")
-_closing: set[asyncio.Task[None]] = set()
+_MOST_AT_ONCE = 1_000
+"""Messages of QoS 1 and 2 that a broker may send before we acknowledge the first of them."""
+_EARLY_CLOSES = (CLOSED_EARLY, f"[Errno {errno.ECONNRESET}]", f"[Errno {errno.EPIPE}]")
 
 
 class Feed:
     """The messages of one connection; `refused` holds the filters that the broker refused."""
 
-    def __init__(self, client: "aiomqtt.Client", queue: ReceiveQueue, options: MqttOptions) -> None:
+    def __init__(self, link: MqttLink, queue: ReceiveQueue, options: MqttOptions) -> None:
         self.refused: list[str] = []
-        self._client = client
+        self._link, self._client = link, link.client
         self._queue = queue
         self._options = options
 
@@ -74,19 +73,16 @@ class Feed:
         import aiomqtt
 
         subscribing = asyncio.ensure_future(self._client.subscribe(requests))
-        gone: asyncio.Future[None] = self._client._disconnected  # noqa: SLF001 - no public way
         try:
-            await asyncio.wait((subscribing, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((subscribing, self._link.ended), return_when=asyncio.FIRST_COMPLETED)
             if subscribing.done():
                 return subscribing.result()
         except aiomqtt.MqttError as error:
-            why = f"cannot subscribe: {error}"
-            raise connection_lost(*self._end(why), self._options) from error
+            raise self._lost(f"cannot subscribe: {error}") from error
         finally:
             subscribing.cancel()
-        code, reason = self._end("the broker closed the connection")
         topics = ", ".join(topic for topic, _ in requests)
-        raise connection_lost(code, f"{reason}, on subscribing to {topics}", self._options)
+        raise self._lost("the broker closed the connection", f", on subscribing to {topics}")
 
     async def messages(self, silence: float | None = None) -> list[ReceivedMessage]:
         """Waits for at least one message; returns all that came. SourceLost if the connection ends.
@@ -101,8 +97,7 @@ class Feed:
                 await self._ping(coming)
             first = coming.result()
         except aiomqtt.MqttError as error:
-            why = "the broker closed the connection"
-            raise connection_lost(*self._end(why), self._options) from error
+            raise self._lost("the broker closed the connection") from error
         finally:
             coming.cancel()
         return self._queue.batch(first)
@@ -117,14 +112,16 @@ class Feed:
             pinging.cancel()
         error = pinging.exception() if pinging.done() else None
         if error is not None and not coming.done():
-            why = f"no message, and no response within {_PING_S:g}s"
-            raise connection_lost(*self._end(why), self._options) from error
+            raise self._lost(f"no message, and no response within {_PING_S:g}s") from error
 
-    def _end(self, otherwise: str) -> tuple[int, str]:
-        """The reason code and text of a connection that ended; 0 and `otherwise` if it has not."""
-        disconnected = self._client._disconnected  # noqa: SLF001 - as above
-        error = disconnected.exception() if disconnected.done() else None
-        return _reason(error) if error else (0, otherwise)
+    def _lost(self, otherwise: str, when: str = "") -> SourceLost:
+        """The error of a connection that ended; `otherwise` says why if nothing better is known."""
+        if self._link.why:
+            return not_read(self._link.why, self._link.too_long, self._options)
+        ended = self._link.ended
+        error = ended.exception() if ended.done() else None
+        code, reason = _reason(error) if error else (0, otherwise)
+        return connection_lost(code, reason + when, self._options)
 
     def take_lost(self) -> int:
         """Samples that came too fast and were dropped since the previous call."""
@@ -155,14 +152,14 @@ async def subscribed(
     config: Path,
 ) -> AsyncIterator[Feed]:
     """A connection subscribed to these filters; SourceLost or ConfigError on entry."""
-    client = _client(client_id, options, queue, config)
-    await _connect(client, options)
+    link = MqttLink(_client(client_id, options, queue, config), options.longest_packet)
+    await _connect(link, options)
     try:
-        feed = Feed(client, queue, options)
+        feed = Feed(link, queue, options)
         await feed.subscribe(subscriptions)
         yield feed
     finally:
-        await _disconnect(client, _DISCONNECT_S)
+        await link.disconnect()
 
 
 def new_client_id(name: str) -> str:
@@ -175,9 +172,6 @@ def _client(
 ) -> "aiomqtt.Client":
     import aiomqtt
 
-    # All that the library would log is raised here too.
-    quiet = logging.getLogger(f"{__name__}.aiomqtt")
-    quiet.setLevel(logging.CRITICAL)
     make_queue: Any = lambda **_: queue  # noqa: E731 - the library expects a class here
     return aiomqtt.Client(
         options.host,
@@ -191,7 +185,7 @@ def _client(
         tls_context=_context(options.tls, config) if options.tls else None,
         queue_type=make_queue,
         timeout=TIMEOUT_S,
-        logger=quiet,
+        logger=quiet_logger(),
         # Bytes not acknowledged by then, at the latest those of a ping, were not received.
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(TIMEOUT_S * 1000))],
         **_session(options),
@@ -210,8 +204,9 @@ def _session(options: MqttOptions) -> dict[str, Any]:
 
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = (options.session_expiry or 0) // SECOND
-    # The library keeps a whole message in memory before its length can be checked.
-    properties.MaximumPacketSize = _LONGEST
+    # A broker that heeds it drops what is longer, and says nothing.
+    properties.MaximumPacketSize = options.longest_packet
+    properties.ReceiveMaximum = _MOST_AT_ONCE
     version = aiomqtt.ProtocolVersion.V5
     return {"protocol": version, "clean_start": not keeps, "properties": properties}
 
@@ -227,7 +222,7 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
     return context
 
 
-async def _connect(client: "aiomqtt.Client", options: MqttOptions) -> None:
+async def _connect(link: MqttLink, options: MqttOptions) -> None:
     import aiomqtt
 
     where = f"{options.host}:{options.resolved_port}"
@@ -236,23 +231,14 @@ async def _connect(client: "aiomqtt.Client", options: MqttOptions) -> None:
         await asyncio.get_running_loop().getaddrinfo(options.host, options.resolved_port)
     except OSError as error:
         raise not_connected(str(error), options) from error
-    _fail_on_early_close(client)
-    entering = asyncio.ensure_future(client.__aenter__())
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            await asyncio.shield(entering)
+        await link.connect(TIMEOUT_S)
     except TimeoutError as error:
         raise SourceLost(f"{where}: no connection within {TIMEOUT_S:g}s") from error
     except (aiomqtt.MqttError, ValueError) as error:  # ValueError: a malformed name
-        raise _connect_error(error, options, client.identifier) from error
-    finally:
-        is_open = entering.done() and not entering.cancelled() and entering.exception() is None
-        if not is_open:
-            leaving = asyncio.create_task(_close_unfinished(client, entering), name="mqtt: closing")
-            _closing.add(leaving)
-            leaving.add_done_callback(_closing.discard)
-            if entering.done():
-                await leaving
+        if link.why:
+            raise not_read(link.why, link.too_long, options) from error
+        raise _connect_error(error, options, link.client.identifier) from error
 
 
 def _connect_error(error: Exception, options: MqttOptions, client_id: str) -> AndonError:
@@ -263,36 +249,3 @@ def _connect_error(error: Exception, options: MqttOptions, client_id: str) -> An
     if not code:
         return not_connected(reason, options)
     return connection_refused(code, reason, options, client_id)
-
-
-def _fail_on_early_close(client: Any) -> None:
-    """Makes a connection that is closed before the broker responds fail at once.
-
-    The library would wait until its time-out.
-    """
-    import aiomqtt
-
-    original = client._client.on_disconnect  # noqa: SLF001 - there is no public way
-
-    def on_disconnect(*given: Any) -> None:
-        if not client._connected.done():  # noqa: SLF001
-            client._connected.set_exception(aiomqtt.MqttError(_CLOSED_EARLY))  # noqa: SLF001
-        original(*given)
-
-    client._client.on_disconnect = on_disconnect  # noqa: SLF001
-
-
-async def _close_unfinished(client: "aiomqtt.Client", entering: "asyncio.Future[Any]") -> None:
-    await asyncio.wait([entering])
-    if not entering.cancelled():
-        entering.exception()  # was raised already, or its waiter is gone
-    await _disconnect(client, 0.1)
-
-
-async def _disconnect(client: "aiomqtt.Client", within: float) -> None:
-    import aiomqtt
-
-    client.timeout = within
-    # A broken or frozen connection cannot be closed cleanly.
-    with suppress(aiomqtt.MqttError):
-        await client.__aexit__(None, None, None)

@@ -6,6 +6,7 @@ Promises
 - No password is ever part of a message.
 """
 
+import os
 import re
 
 from connectors.mqtt.options import MqttOptions
@@ -22,6 +23,7 @@ WEBSOCKET_PATH = "/mqtt"
 _WEBSOCKET = "WebSocket handshake error"
 # The system's errors of name look-ups have negative numbers.
 _NAME_ERROR = re.compile(r"\[Errno -\d+\] (.*)")
+_SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\]")
 # Reason codes of MQTT 5, section 2.4; paho translates the five of 3.1.1 into them.
 _LOGIN, _RIGHTS, _BANNED, _METHOD = 134, 135, 138, 140
 _VERSION, _CLIENT_ID = 132, 133
@@ -68,7 +70,29 @@ def not_connected(reason: str, options: MqttOptions) -> SourceLost:
     if name_error := _NAME_ERROR.match(reason):
         why = f"the name {options.host} cannot be resolved: {name_error[1].lower()}"
         return SourceLost(f"{where}: {why}")
+    # Of a name with several addresses the system's errors are joined into one text.
+    if system_error := _SYSTEM_ERROR.search(reason):
+        return SourceLost(f"{where}: {os.strerror(int(system_error[1])).lower()}")
     return SourceLost(f"{where}: {reason}")
+
+
+class TooLong(SourceLost):
+    """A message that is longer than what is read; `topic` is empty if it is not known."""
+
+    def __init__(self, why: str, topic: str) -> None:
+        super().__init__(why, wait=CLOSED_EARLY_S)
+        self.topic = topic
+
+
+def not_read(why: str, too_long: str | None, options: MqttOptions) -> SourceLost:
+    """The error of a connection that we ended, for what the broker sent.
+
+    `too_long` is the topic of a message that was too long, empty if it is not known, else None.
+    """
+    where = f"{options.host}:{options.resolved_port}"
+    if too_long is None:
+        return SourceLost(f"{where}: {why}", wait=CLOSED_EARLY_S)
+    return TooLong(f"{where}: {why}: `max_payload` raises the limit", too_long)
 
 
 def connection_lost(code: int, reason: str, options: MqttOptions) -> SourceLost:

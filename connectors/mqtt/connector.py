@@ -4,12 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import ClassVar
 
 import structlog
 from pydantic import BaseModel
 
 from connectors.mqtt.client import Feed, new_client_id, subscribed
+from connectors.mqtt.connection_errors import TooLong
+from connectors.mqtt.left_out import LEFT_OUT_S, LeftOut
+from connectors.mqtt.notices import Seldom
 from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import bad_batch
 from connectors.mqtt.reader import Reader
@@ -21,6 +25,7 @@ from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 log = structlog.get_logger()
 _LISTEN_S = 2.0
 _MOST_REASONS = 5
+_RAISE = "raise `max_payload`, or have the publisher send less on this topic"
 _SILENCE_PERIODS, _LEAST_SILENCE_S = 1.5, 1.0
 """The broker is pinged after this many of its tags' shortest period without a message."""
 
@@ -43,6 +48,8 @@ class MqttConnector:
         self._tag_names = [tag.name for tag in self.declared_tags(name, options)]
         self._noted: tuple[dict[int, str], set[str]] = {}, set()
         self.diagnostics: list[str] = []
+        self._left_out, self._is_session_discarded = LeftOut(), False
+        self._seldom = Seldom(partial(log.warning, source=name))
         shortest = min(tag.period for tag in self.declared_tags(name, options)) / SECOND
         self._silence = max(_LEAST_SILENCE_S, _SILENCE_PERIODS * shortest)
 
@@ -59,9 +66,23 @@ class MqttConnector:
     async def open(self) -> AsyncIterator[AsyncIterator[SampleBatch]]:
         """One connection that listens while it is iterated; raises SourceLost or ConfigError."""
         client_id = self.options.client_id or new_client_id(self.name)
-        feeding = self._subscribed(client_id, self.options)
-        async with feeding as feed, aclosing(self._batches(feed)) as batches:
-            yield batches
+        feeding = self._subscribed(client_id, self._options_now())
+        try:
+            async with feeding as feed, aclosing(self._batches(feed)) as batches:
+                yield batches
+        except TooLong as lost:
+            is_new = not lost.topic or self._left_out.add(lost.topic, time.monotonic())
+            # Only a message that waits in the session comes although its topic is left out.
+            self._is_session_discarded = not is_new
+            raise
+
+    def _options_now(self) -> MqttOptions:
+        """The options, for once without the session that holds a message that is too long."""
+        if not self._is_session_discarded or self.options.session_expiry is None:
+            return self.options
+        self._is_session_discarded = False
+        self._notify("mqtt.session_discarded", why="a message that is too long waits in it")
+        return self.options.model_copy(update={"session_expiry": None})
 
     async def _batches(self, feed: Feed) -> AsyncGenerator[SampleBatch, None]:
         """Yields forever; SourceLost when the broker is gone."""
@@ -72,11 +93,34 @@ class MqttConnector:
         if reasons:
             yield bad_batch(reasons, time.time_ns())
         reader = Reader(self._plan, self.options, self._notify, self._unmatched_topics)
+        if left_out := self._left_out.topics(time.monotonic()):
+            yield self._without(left_out)
         while True:
-            messages = await feed.messages(self._silence)
+            try:
+                async with asyncio.timeout(self._left_out.first_end(time.monotonic())):
+                    messages = await feed.messages(self._silence)
+            except TimeoutError:
+                left_out = await self._try_again(feed, left_out)
+                continue
             batch = reader.batch(messages, feed.take_lost())
             self._note_absent(reader)
             yield batch
+
+    def _without(self, left_out: Sequence[str]) -> SampleBatch:
+        """Says what is left out; the tags of it are bad."""
+        minutes = round(LEFT_OUT_S / 60)
+        why = f"a message on it is longer than what is read, so it is left out for {minutes} min"
+        for topic in left_out:
+            self._notify("mqtt.topic_left_out", topic=topic, why=why, advice=_RAISE)
+        reason = "a message on its topic was too long (`max_payload`)"
+        tags = self._plan.tags_of(left_out)
+        return bad_batch({each.tag: reason for each in tags}, time.time_ns())
+
+    async def _try_again(self, feed: Feed, left_out: Sequence[str]) -> list[str]:
+        """Subscribes to what has been left out long enough; returns what still is."""
+        still = self._left_out.topics(time.monotonic())
+        await feed.subscribe({topic: self.options.qos for topic in left_out if topic not in still})
+        return still
 
     def _note_absent(self, reader: Reader) -> None:
         """Names the tags that no message on their topic had so far."""
@@ -97,7 +141,7 @@ class MqttConnector:
         ]
 
     def _notify(self, event: str, /, **fields: object) -> None:
-        log.warning(event, source=self.name, **fields)
+        self._seldom(event, **fields)
 
     async def probe(self) -> Probe:
         """Connects, subscribes, and listens for up to 2 s until every tag was seen.
@@ -145,8 +189,8 @@ class MqttConnector:
     def _subscribed(
         self, client_id: str, options: MqttOptions
     ) -> AbstractAsyncContextManager[Feed]:
-        queue = ReceiveQueue(self._plan.samples_of)
-        wanted = self._plan.subscriptions
+        queue = ReceiveQueue(self._plan.samples_of, self.options.max_payload)
+        wanted = self._plan.subscriptions_without(self._left_out.topics(time.monotonic()))
         return subscribed(client_id, options, wanted, queue, self._places.config)
 
     def __repr__(self) -> str:

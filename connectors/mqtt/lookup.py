@@ -14,6 +14,9 @@ from typing import Any, Final
 from connectors.mqtt.paths import Condition, Every, Key, Path, Token, Where, is_position, token_of
 from connectors.mqtt.wording import kind_of
 
+MOST_ELEMENTS = 50_000
+"""In a list that elements are selected from: all are looked at, while the gateway waits."""
+
 
 class Absent:
     """The type of `ABSENT`."""
@@ -46,8 +49,8 @@ def follow(node: Any, path: Path) -> Any:
 
 def _at_position(node: list[Any], step: object) -> Any:
     if isinstance(step, str) and is_position(step) and not isinstance(step, Key):
-        # A list within 1 MiB has fewer items than six digits can count.
-        step = int(step) if len(step) < 7 else len(node)
+        # A list within the longest payload has fewer items than eight digits can count.
+        step = int(step) if len(step) < 9 else len(node)
     if not isinstance(step, int):
         return Mismatch(f"a list, not an object with `{step}`: select an element by its key")
     return node[step] if step < len(node) else Mismatch(f"the list has no position {step}")
@@ -74,8 +77,8 @@ class Elements:
             return ()
         if node is ABSENT or type(node) is Mismatch:
             return node
-        if type(node) is not list:
-            return Mismatch(f"{kind_of(node)}, not a list")
+        if type(node) is not list or len(node) > MOST_ELEMENTS:
+            return _no_list(node)
         self._lists[id(node)] = node
         if isinstance(step, Every):
             self._read.add(id(node))
@@ -113,6 +116,12 @@ class Elements:
                     key = keys[listed]
                     value = _value_of(element, key)
                     yield f"no {'.'.join(key)}" if value is ABSENT else f"{'.'.join(key)}={value}"
+
+
+def _no_list(node: Any) -> Mismatch:
+    if type(node) is list:
+        return Mismatch(f"a list of more than {MOST_ELEMENTS:,} elements")
+    return Mismatch(f"{kind_of(node)}, not a list")
 
 
 def _index(elements: list[Any], key: tuple[str, ...]) -> dict[Token, list[Any]]:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 
 from connectors.mqtt.tags import MqttTag, Qos, TimeZone
 from gateway.api.model import SECOND, Nanos
-from gateway.api.options import Name, PositiveDuration, Secret, Strict
+from gateway.api.options import Name, PositiveDuration, Secret, Size, Strict
 
 Protocol = Annotated[
     Literal["3.1.1", "5"],
@@ -18,6 +18,8 @@ Protocol = Annotated[
     WithJsonSchema({"enum": ["3.1.1", "5", 5]}),
 ]
 PERIOD: Nanos = 5 * SECOND
+MOST_PAYLOAD = 16 * 1024 * 1024
+_TOPIC_AND_PROPERTIES = 128 * 1024
 MOST_EXPIRY: Nanos = 49710 * 86400 * SECOND
 """The most whole days that fit into MQTT 5's 32 bits of seconds."""
 
@@ -72,6 +74,9 @@ class MqttOptions(Strict):
     """0: a message may be lost on its way, 1: it arrives at least once, 2: exactly once."""
     keepalive: PositiveDuration = 5 * SECOND
     """A broker that is silent for twice as long counts as gone."""
+    max_payload: Annotated[Size, Field(ge=1024, le=MOST_PAYLOAD)] = 1024 * 1024
+    """The longest payload that is read, up to 16MiB; a longer one makes its tags bad. A message
+    more than four times as long ends the connection, and its topic is left out for a while."""
     tags: Annotated[dict[Name, MqttTag], Field(min_length=1)]
     """The tags to read, by name."""
     timestamp: Literal["source", "receive", "corrected"] = "source"
@@ -148,6 +153,11 @@ class MqttOptions(Strict):
             some = ", ".join(undated[:3]) + (", …" if len(undated) > 3 else "")
             raise ValueError(f"messages kept at the broker would look new: give {some} a time")
         return expiry
+
+    @property
+    def longest_packet(self) -> int:
+        """Bytes of the longest packet that is taken from the broker."""
+        return 4 * self.max_payload + _TOPIC_AND_PROPERTIES
 
     @property
     def resolved_port(self) -> int:

@@ -25,7 +25,7 @@ import numpy as np
 
 from connectors.mqtt.lookup import ABSENT, Elements, Mismatch, follow, walk
 from connectors.mqtt.paths import EVERY, Every, Path, Where
-from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
+from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.senml import resolved
 from connectors.mqtt.texts import TextNumbers
 from connectors.mqtt.times import TimeForm, unit_near
@@ -37,7 +37,7 @@ _DECODER = json.JSONDecoder(parse_constant=float)
 Row = tuple[int, Nanos, float, Quality, str]
 """Tag, time, value, quality, and the reason if it is not good."""
 Format = Literal["senml"]
-TOO_LONG = "a payload longer than 1 MiB"
+TOO_LONG = "a payload longer than `max_payload`"
 _NO_TIMES: dict[int, Iterator[Any]] = {}
 SINCE_1970 = TimeForm("ns")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -118,7 +118,7 @@ def relative_path(own: Path, value: Path, *, is_pointer: bool) -> RelativePath:
 
 def parse(payload: bytes | None) -> Any:
     """The JSON document, or the text if it is not JSON; a Mismatch if it is neither."""
-    if payload is None or len(payload) > MAX_PAYLOAD:
+    if payload is None:
         return Mismatch(TOO_LONG)
     try:
         text = payload.decode("utf-8-sig")

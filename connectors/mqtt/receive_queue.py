@@ -4,7 +4,7 @@ Promises
 - When the queue is full the oldest message is dropped, because the newest is worth more to an
   alarm, and the samples it would have had are counted.
 - A message has the time at which it arrived, not at which it is read.
-- A payload that is too long to be a measurement is not kept, only its length.
+- A payload that is longer than `most` is not kept, only its length.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from gateway.api.model import Nanos
 
 MAX_PAYLOAD = 1024 * 1024
+"""The longest payload that is kept, if nothing else is said."""
 MAX_MESSAGES = 10_000
 MAX_BYTES = 32 * 1024 * 1024
 # A batch is decoded in one go, which blocks the whole gateway: at most some 100 ms.
@@ -32,8 +33,8 @@ class ReceivedMessage(NamedTuple):
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of payload that are kept."""
-        return len(self.payload or b"")
+        """Bytes that are kept: a topic may be longer than its payload."""
+        return len(self.topic) + len(self.payload or b"")
 
 
 class ReceiveQueue(asyncio.Queue[Any]):
@@ -42,9 +43,9 @@ class ReceiveQueue(asyncio.Queue[Any]):
     `samples_of` returns how many samples a message on a topic has, to count the lost ones.
     """
 
-    def __init__(self, samples_of: Callable[[str], int]) -> None:
+    def __init__(self, samples_of: Callable[[str], int], most: int = MAX_PAYLOAD) -> None:
         super().__init__()
-        self._samples_of = samples_of
+        self._samples_of, self._most = samples_of, most
         self._kept_bytes = 0
         self._lost = 0
 
@@ -52,7 +53,7 @@ class ReceiveQueue(asyncio.Queue[Any]):
         """Adds a message; makes room by dropping the oldest, never refuses."""
         payload = bytes(message.payload)
         topic, size = message.topic.value, len(payload)
-        kept = payload if size <= MAX_PAYLOAD else None
+        kept = payload if size <= self._most else None
         size += len(topic.encode())
         received = ReceivedMessage(time.time_ns(), topic, kept, size, bool(message.retain))
         while self.qsize() >= MAX_MESSAGES or self._kept_bytes + received.kept_bytes > MAX_BYTES:

@@ -44,6 +44,42 @@ class Plan:
                 for metrics in devices.values():
                     yield from (tag for tags in metrics.values() for tag in tags)
 
+    def tags_of(self, topics: Iterable[str]) -> Iterator[PayloadField | MetricTag]:
+        """The fields and metrics that get no messages without these topics."""
+        topics = list(topics)
+        for topic in topics:
+            yield from self.fields.get(topic, ())
+        for node, devices in self.nodes.items():
+            needed = filters_of(node, is_aware=False)
+            if any(covers(own, topic) for own in needed for topic in topics):
+                for metrics in devices.values():
+                    yield from (tag for tags in metrics.values() for tag in tags)
+
+    def subscriptions_without(self, topics: Iterable[str]) -> Subscriptions:
+        """The subscriptions, where a filter that covers one of these topics is replaced by the
+        other topics that it covers and that have a tag.
+        """
+        topics, kept = set(topics), dict[str, int]()
+        for each, qos in self.subscriptions.items():
+            if any(covers(each, topic) for topic in topics):
+                others = {topic for topic in self._topics() if covers(each, topic)}
+                kept |= dict.fromkeys(sorted(others - topics), qos)
+            else:
+                kept[each] = qos
+        return kept
+
+    def _topics(self) -> Iterator[str]:
+        """Every topic that a tag is read from, without wildcards."""
+        yield from self.fields
+        for node, devices in self.nodes.items():
+            for each in filters_of(node, is_aware=True):
+                names = devices if each.endswith("/+") else [None]
+                yield from (
+                    each if name is None else f"{each[:-1]}{name}"
+                    for name in names
+                    if not each.endswith("/+") or name is not None
+                )
+
 
 def plan_of(options: MqttOptions) -> Plan:
     """The subscriptions, fields and metrics of a source."""

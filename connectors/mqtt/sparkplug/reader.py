@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from connectors.mqtt.notices import Notify
 from connectors.mqtt.payloads import Row
-from connectors.mqtt.receive_queue import MAX_PAYLOAD, ReceivedMessage
+from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.sparkplug.node import EdgeNode
 from connectors.mqtt.sparkplug.scope import Device, MetricTag
 
@@ -69,8 +69,5 @@ class EdgeNodes:
         node = self._nodes.get(address.node) if address else None
         if address is None or node is None:
             return None
-        is_whole = received.payload is not None and len(received.payload) <= MAX_PAYLOAD
-        payload = (
-            self._parse(received.payload) if is_whole and received.payload is not None else None
-        )
+        payload = None if received.payload is None else self._parse(received.payload)
         return node.handle(address.kind, address.device, payload, received)

@@ -14,6 +14,8 @@ from connectors.mqtt.sparkplug.metrics import Metric, Payload
 from gateway.api.model import Nanos
 
 MILLISECOND: Nanos = 1_000_000
+MOST_METRICS = 50_000
+"""Of one message: all are looked at, while the gateway waits."""
 QUALITY = "quality"
 """The property with the quality of a value; some encoders write Quality."""
 
@@ -41,9 +43,11 @@ _PROPERTY_VALUE = {"int_value": (3, "uint32"), "long_value": (4, "uint64")}
 
 
 def parse(payload: bytes) -> Payload | None:
-    """The metrics of a payload; None if it is not one."""
+    """The metrics of a payload; None if it is not one, or has more than MOST_METRICS."""
     try:
         message = _Payload.FromString(payload)
+        if len(message.metrics) > MOST_METRICS:
+            return None
         metrics = tuple(map(_metric, message.metrics))
     except DecodeError:
         return None

@@ -35,6 +35,13 @@ async def test_a_full_queue_drops_the_oldest_and_counts_its_samples(box, monkeyp
     assert (box.take_lost(), box.take_lost()) == (4, 0)
 
 
+async def test_long_topics_fill_the_queue_too(box, monkeypatch):
+    monkeypatch.setattr(receive_queue, "MAX_BYTES", 100)
+    for _ in range(5):
+        box.put_nowait(message(b"", "x" * 40))
+    assert box.qsize() == 2
+
+
 async def test_long_payloads_fill_the_queue_by_their_bytes(box, monkeypatch):
     monkeypatch.setattr(receive_queue, "MAX_BYTES", 100)
     for _ in range(5):
@@ -43,7 +50,7 @@ async def test_long_payloads_fill_the_queue_by_their_bytes(box, monkeypatch):
     assert box.take_lost() == 3
     box.batch(await box.get())
     for _ in range(2):
-        box.put_nowait(message(b"x" * 50))
+        box.put_nowait(message(b"x" * 49))
     assert box.take_lost() == 0
 
 

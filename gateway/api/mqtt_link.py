@@ -11,8 +11,9 @@ Promises
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from gateway.api.mqtt_packets import PacketGuard
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import aiomqtt
 
 CLOSED_EARLY = "closed before the response"
+LOST = "the connection to the broker was lost"
+T = TypeVar("T")
 _DISCONNECT_S = 1.0
 _closing: set[asyncio.Task[None]] = set()
 
@@ -74,6 +77,23 @@ class MqttLink:
                 leaving.add_done_callback(_closing.discard)
                 if self._entering.done():
                     await leaving
+
+    async def while_connected(self, calling: Awaitable[T]) -> T:
+        """The result of a call of the client; MqttError at once when the connection ends.
+
+        The library would wait for the answer until its time-out.
+        """
+        import aiomqtt
+
+        call = asyncio.ensure_future(calling)
+        try:
+            await asyncio.wait((call, self.ended), return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return call.result()
+        finally:
+            call.cancel()
+        error = self.ended.exception()
+        raise error if isinstance(error, aiomqtt.MqttError) else aiomqtt.MqttError(LOST)
 
     async def disconnect(self, within: float = _DISCONNECT_S) -> None:
         """Says good-bye if the broker listens, and closes the socket in any case."""

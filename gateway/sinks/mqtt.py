@@ -4,6 +4,8 @@ Promises
 - Only alerts are sent. Each is acknowledged by the broker (QoS 1) before it is forgotten.
 - The connection is opened at the start and kept. While there is nothing to send the broker is
   pinged, so that a lost connection is known within `keepalive`; it is reported, not repaired here.
+- Connecting takes at most `timeout`, and what the broker may send is bounded, see
+  `gateway.api.mqtt_packets`. Messages are not asked for: those that come are dropped.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, Probe
+from gateway.api.mqtt_link import MqttLink, quiet_logger
 from gateway.api.options import PositiveDuration, Secret
 from gateway.sinks.file import iso
 from gateway.sinks.mqtt_errors import DEFAULT_PATH, unavailable
@@ -26,7 +29,7 @@ from gateway.sinks.tls import TlsOptions, client_context
 
 PLACEHOLDERS = ("site", "line", "detector", "severity")
 _PING_TOPIC = "andon/are-you-there"
-_DISCONNECT_S = 1.0
+_LONGEST_PACKET = 1024 * 1024
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 
 
@@ -110,6 +113,16 @@ def to_message(point: Point, template: str) -> tuple[str, bytes]:
     return template.format_map(levels), json.dumps(payload, ensure_ascii=False).encode()
 
 
+class _Nothing(asyncio.Queue[Any]):
+    """Takes the messages that nobody asked for, and keeps none."""
+
+    def put_nowait(self, _message: Any) -> None:
+        """Drops it."""
+
+
+_nothing: Any = _Nothing  # the library would pass the type of a message
+
+
 class MqttSink:
     """Keeps one connection, opened by the first write or ping."""
 
@@ -120,7 +133,7 @@ class MqttSink:
         self.name, self._options, self._places = name, options, places
         self._port = options.resolved_port
         self.ping_every = options.keepalive / SECOND / 2
-        self._client: Any = None
+        self._link: MqttLink | None = None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -136,18 +149,18 @@ class MqttSink:
 
         sent, invalid = 0, list[int]()
         try:
-            client = await self._connected()
+            link = await self._connected()
             for index, envelope in enumerate(batch):
                 try:
                     topic, payload = to_message(decode(envelope.body), self._options.topic)
                 except ValueError:
                     invalid.append(index)
                     continue
-                await client.publish(topic, payload, qos=1, retain=self._options.retain)
+                publishing = link.client.publish(topic, payload, qos=1, retain=self._options.retain)
+                await link.while_connected(publishing)
                 sent += len(topic.encode()) + len(payload)
         except aiomqtt.MqttError as error:
-            await self._disconnect()
-            raise self._away(error, sent) from error
+            raise await self._lost(error, sent) from error
         if invalid:
             raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=sent)
         return sent
@@ -157,24 +170,32 @@ class MqttSink:
         import aiomqtt
 
         try:
-            client = await self._connected()
+            link = await self._connected()
             # The library has no public ping; this is the smallest request that must be answered.
-            await client.unsubscribe(_PING_TOPIC, timeout=self.ping_every)
+            pinging = link.client.unsubscribe(_PING_TOPIC, timeout=self.ping_every)
+            await link.while_connected(pinging)
         except aiomqtt.MqttError as error:
-            await self._disconnect()
-            raise self._away(error) from error
+            raise await self._lost(error) from error
 
-    def _away(self, error: Exception, sent: int = 0) -> SinkUnavailable:
-        return unavailable(error, self._options.host, self._port, self._options.path, sent)
+    async def _lost(self, error: Exception, sent: int = 0) -> SinkUnavailable:
+        link = self._link
+        await self._disconnect()
+        return self._away(error, sent, link.why if link else "")
 
-    async def _connected(self) -> Any:
+    def _away(self, error: Exception, sent: int = 0, why: str = "") -> SinkUnavailable:
+        host, port, path = self._options.host, self._port, self._options.path
+        if why:
+            return SinkUnavailable(f"{host}:{port}: {why}", sent_bytes=sent)
+        return unavailable(error, host, port, path, sent)
+
+    async def _connected(self) -> MqttLink:
         """The connection, a new one if there is none or it has ended."""
         # A connection that the broker closed while nothing was sent.
-        if self._client is not None and self._client._disconnected.done():  # noqa: SLF001
+        if self._link is not None and self._link.ended.done():
             await self._disconnect()
-        return self._client or await self._connect()
+        return self._link or await self._connect()
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> MqttLink:
         import aiomqtt
 
         options = self._options
@@ -192,37 +213,33 @@ class MqttSink:
             websocket_path=options.path or DEFAULT_PATH,
             timeout=options.timeout / SECOND,
             keepalive=options.keepalive // SECOND,
+            queue_type=_nothing,
+            logger=quiet_logger(),
         )
         try:
             # The library would look the name up in a thread, without an end or an error of its own.
             await asyncio.get_running_loop().getaddrinfo(options.host, self._port)
         except OSError as error:
             raise self._away(error) from error
-        await client.__aenter__()
-        self._client = client
-        return client
+        link = MqttLink(client, _LONGEST_PACKET)
+        try:
+            await link.connect(options.timeout / SECOND)
+        except TimeoutError as error:
+            raise self._away(error, why="the broker does not respond") from error
+        except (aiomqtt.MqttError, ValueError) as error:  # ValueError: a malformed name
+            raise self._away(error, why=link.why) from error
+        self._link = link
+        return link
 
     async def _disconnect(self) -> None:
-        import aiomqtt
-
-        client, self._client = self._client, None
-        if client is not None:
-            client.timeout = min(client.timeout, _DISCONNECT_S)
-            # If the link is gone already, a clean disconnect is impossible.
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
-            # Its error was reported, or is of no interest any more.
-            if client._disconnected.done():  # noqa: SLF001
-                client._disconnected.exception()  # noqa: SLF001
+        link, self._link = self._link, None
+        if link is not None:
+            await link.disconnect()
 
     async def probe(self) -> Probe:
         """Connects and disconnects."""
-        import aiomqtt
-
         try:
             await self._connect()
-        except aiomqtt.MqttError as error:
-            return Probe(ok=False, message=str(self._away(error)))
         except SinkUnavailable as error:
             return Probe(ok=False, message=str(error))
         await self._disconnect()

@@ -1,8 +1,10 @@
 """What went wrong between us and a broker, in a sentence (pure)."""
 
+import os
 import re
 
 from gateway.api.contracts import SinkUnavailable
+from gateway.api.mqtt_link import CLOSED_EARLY
 
 DEFAULT_PATH = "/mqtt"
 # MQTT 3.1.1: bad user name or password, not authorised; MQTT 5: the same as reason codes.
@@ -11,6 +13,8 @@ _REFUSED = (4, 5, 134, 135)
 _LOST = (4, 7, 128)
 # The system's errors of name look-ups have negative numbers.
 _NAME_ERROR = re.compile(r"\[Errno -\d+\] (.*)")
+# Of a name with several addresses the system's errors are joined into one text.
+_SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\]")
 
 
 def unavailable(
@@ -29,6 +33,10 @@ def unavailable(
     why = str(error)
     if name_error := _NAME_ERROR.match(why):
         why = f"the name {host} cannot be resolved: {name_error[1].lower()}"
+    elif system_error := _SYSTEM_ERROR.search(why):
+        why = os.strerror(int(system_error[1])).lower()
+    elif why == CLOSED_EARLY:
+        why = "the broker closed the connection before responding"
     elif why.startswith("WebSocket handshake error"):
         where = path or DEFAULT_PATH
         why = f"there is no websocket for MQTT at {where}: check `port`, `path` and `tls`"

@@ -113,9 +113,9 @@ def test_a_wrong_setting_is_refused(options, message):
 async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
     async with listening(broker) as messages, opened(broker.port) as sink:
         sent = await sink.write([ALERT, ALERT])
-        client = sink._client
+        link = sink._link
         await sink.write([ALERT])
-        assert sink._client is client
+        assert sink._link is link
         messages_received = await received(messages, 3)
     assert {str(message.topic) for message in messages_received} == {"andon/demo/skid/alerts"}
     assert {message.qos for message in messages_received} == {1}
@@ -202,8 +202,8 @@ async def test_a_connection_that_broke_unnoticed_is_replaced_for_the_next_alert(
         await asyncio.to_thread(broker.stop)
         await asyncio.to_thread(broker.start)
         async with listening(broker) as messages:
-            assert sink._client is not None
-            await until(sink._client._disconnected.done)
+            assert sink._link is not None
+            await until(sink._link.ended.done)
             await sink.write([ALERT])
             await received(messages, 1)
 
@@ -212,7 +212,7 @@ async def test_the_end_of_a_sink_whose_broker_is_gone_leaves_no_error_behind(bro
     async with opened(broker.port) as sink:
         await sink.ping()
         await asyncio.to_thread(broker.stop)
-        await until(sink._client._disconnected.done)
+        await until(sink._link.ended.done)
     gc.collect()
     assert caplog.records == []
 
@@ -221,8 +221,8 @@ async def test_a_lost_publication_is_no_refused_login(broker, monkeypatch):
     async with opened(broker.port) as sink:
         await sink.write([ALERT])
         await asyncio.to_thread(broker.stop)
-        monkeypatch.setattr(sink, "_connected", lambda: _immediately(sink._client))
-        await until(sink._client._disconnected.done)
+        monkeypatch.setattr(sink, "_connected", lambda: _immediately(sink._link))
+        await until(sink._link.ended.done)
         with pytest.raises(SinkUnavailable, match="the connection to the broker was lost") as lost:
             await sink.write([ALERT])
     assert not lost.value.needs_human

@@ -46,6 +46,8 @@ class MqttLink:
         self._entering: asyncio.Future[Any] | None = None
         self._connect_socket = self._paho._create_socket_connection  # noqa: SLF001
         self._paho._create_socket_connection = self._create_socket  # noqa: SLF001
+        self._loop = asyncio.get_running_loop()
+        self._paho.on_socket_register_write = self._register_write
         self._fail_on_early_close()
 
     @property
@@ -65,12 +67,17 @@ class MqttLink:
 
     async def connect(self, within: float) -> None:
         """MqttError, ValueError (a malformed name), or TimeoutError after `within` s."""
+        import aiomqtt
+
         self._entering = asyncio.ensure_future(self.client.__aenter__())
         try:
             async with asyncio.timeout(within):
                 await asyncio.shield(self._entering)
+            if self._paho.socket() is None:
+                # It was accepted and ended in one go, which the library forgets.
+                raise aiomqtt.MqttError(self.why or CLOSED_EARLY)
         finally:
-            self._let_go(self._is_open())
+            self._let_go(is_open=self._is_open())
             if not self._is_open():
                 leaving = asyncio.create_task(self._close_unfinished(), name="mqtt: closing")
                 _closing.add(leaving)
@@ -104,13 +111,32 @@ class MqttLink:
         with suppress(aiomqtt.MqttError):
             await self.client.__aexit__(None, None, None)
         self._paho._sock_close()  # noqa: SLF001 - the library leaves it open after an error
-        # Its error was reported, or is of no interest any more.
+        self._heed_end()
+
+    def _heed_end(self) -> None:
+        """Its error is reported by whoever asks for it, or is of no interest any more."""
         if self.ended.done() and not self.ended.cancelled():
             self.ended.exception()
 
     def _is_open(self) -> bool:
         done = self._entering
-        return bool(done and done.done() and not done.cancelled() and done.exception() is None)
+        is_entered = done and done.done() and not done.cancelled() and done.exception() is None
+        return bool(is_entered) and self._paho.socket() is not None
+
+    def _register_write(self, _paho: Any, _userdata: Any, sock: Any) -> None:
+        """Called in any thread; the library would register a socket that is closed by then."""
+        self._loop.call_soon_threadsafe(self._add_writer, sock)
+
+    def _add_writer(self, sock: Any) -> None:
+        if self._paho.socket() is sock and self._paho.want_write():
+            self._loop.add_writer(sock.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._paho.loop_write()
+        except Exception as error:  # noqa: BLE001 - as the library does it: the connection broke
+            if not self.ended.done():
+                self.ended.set_exception(error)
 
     def _create_socket(self) -> socket.socket:
         """The library's socket; a twin of it can end a handshake that the library waits for."""
@@ -118,7 +144,7 @@ class MqttLink:
         self._twin = made.dup()
         return made
 
-    def _let_go(self, is_open: bool) -> None:
+    def _let_go(self, *, is_open: bool) -> None:
         twin, self._twin = self._twin, None
         if twin is None:
             return
@@ -131,7 +157,7 @@ class MqttLink:
         assert self._entering is not None  # noqa: S101 - set by `connect`
         while not (await asyncio.wait([self._entering], timeout=0.1))[0]:
             self._let_go(is_open=False)  # a name that was resolved late, say
-        self._let_go(self._is_open())
+        self._let_go(is_open=self._is_open())
         if not self._entering.cancelled():
             self._entering.exception()  # was raised already, or its waiter is gone
         await self.disconnect(0.1)
@@ -150,5 +176,6 @@ class MqttLink:
                 error = aiomqtt.MqttError(self.why or CLOSED_EARLY)
                 client._connected.set_exception(error)  # noqa: SLF001
             original(*given)
+            self._heed_end()
 
         self._paho.on_disconnect = on_disconnect

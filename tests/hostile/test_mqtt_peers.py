@@ -1,0 +1,220 @@
+"""A broker that means harm, against the whole daemon: as a source, and as a sink."""
+
+import asyncio
+import json
+import os
+
+import aiomqtt
+import foreign
+import pytest
+import servers
+from hostile_peers import besieged, hostile, judge, sometimes, until_each
+from mqtt_members import (
+    BOTH,
+    MQTT_5,
+    PAYLOADS,
+    PUBACK,
+    SUBACKS,
+    WEBSOCKETS,
+    in_place_of,
+)
+from mqtt_wire import PUBLISH, SUBSCRIBE, packet
+from patience import PATIENCE
+
+LONG = os.environ.get("ANDON_HOSTILE") == "long"
+AT_ONCE = 12
+SOURCES = {
+    **BOTH,
+    **PAYLOADS,
+    **{f"SUBACK: {name}": in_place_of(SUBSCRIBE, each) for name, each in SUBACKS.items()},
+}
+SINKS = {
+    **BOTH,
+    "never a PUBACK": in_place_of(PUBLISH),
+    "a PUBACK for another": in_place_of(PUBLISH, packet(PUBACK, b"\xff\xff")),
+    "a PUBACK of 16 KB": in_place_of(PUBLISH, packet(PUBACK, b"\0\1" + bytes(16_000))),
+    "a PUBREC for an alert": in_place_of(PUBLISH, packet(0x50, b"\0\1")),
+    "a SUBACK for an alert": in_place_of(PUBLISH, packet(0x90, b"\0\1\0")),
+    "the alert comes back": in_place_of(PUBLISH, packet(0x30, b"\0\1a" + b"1")),
+}
+# Each of these gave way before.
+ONCE_BAD = (
+    "a message of 250 MB",
+    "a kept message of 250 MB",
+    "QoS 2 never released",
+    "pings, and deaf",
+    "topics of 64 KB",
+    "a topic with a wildcard",
+    "half a million metrics",
+    "births and gaps",
+    "CONNACK of 256 MB",
+    "a flood of what nobody asked for",
+    "unasked SUBACKs",
+    "endless CONNACK",
+)
+
+
+def test_there_are_enough_of_them():
+    assert len(SOURCES) + len(MQTT_5) + len(WEBSOCKETS) >= 50
+    assert len(SINKS) >= 50
+
+
+def groups(members):
+    """In CI those that gave way and some others, in the long run all, some at a time."""
+    names = list(members)
+    if not LONG:
+        # Where a person must put something right, the daemon tries again after a minute only.
+        names = [name for name in names if not name.startswith(("return code", "reason code"))]
+        bad = [name for name in names if name in ONCE_BAD]
+        names = bad + [name for name in sometimes(names, 6) if name not in bad]
+        return [names]
+    return [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
+
+
+def source(name, port, options):
+    return f"""\
+  {name}:
+    type: mqtt
+    host: 127.0.0.1
+    port: {port}
+    keepalive: 2s
+    {options}
+    tags:
+      {name}-x: {{topic: plant/x, path: value, period: 1s}}
+      {name}-giant: {{topic: plant/giant, path: value}}
+      {name}-l: {{topic: plant/l, path: "[*].v", time_path: t, time_format: s}}
+      {name}-s: {{topic: plant/s, format: senml, path: "[n=a].v", time_path: t, time_format: s}}
+      {name}-t: {{topic: plant/t, path: value, time_path: t, time_format: s}}
+      {name}-many:
+        topic: plant/many/+
+        levels: [{name}-a, {name}-b]
+      {name}-rpm: {{sparkplug: g/n, metric: rpm}}
+"""
+
+
+def has_its_value(facts, name):
+    """The source is up, and its tag has the value that the real broker keeps."""
+    up = next(each["up"] for each in facts["sources"] if each["name"] == name)
+    tag = next(each for each in facts["tags"] if each["tag"] == f"{name}-x")
+    return up and tag["state"] == "fresh" and tag["value"] == 7.5
+
+
+async def publish(broker):
+    """The good value, every now and then."""
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        while True:
+            await client.publish("plant/x", '{"value": 7.5}', qos=1)
+            await asyncio.sleep(0.3)
+
+
+async def survive_sources(folder, members, names, good, options=""):
+    """The daemon outlives these brokers as sources, says so, and reads the good one afterwards."""
+    parts = {f"s{n}": name for n, name in enumerate(names)}
+    async with hostile({name: members[name] for name in names}) as peers:
+        text = "".join(source(part, peers[name].port, options) for part, name in parts.items())
+        async with besieged(folder, sources=text) as daemon:
+            await until_each(peers, lambda peer: peer.connections, daemon)
+            await quiet(peers, daemon)
+            for peer in peers.values():
+                peer.become_good(good.port)
+            await daemon.until(lambda facts: all(has_its_value(facts, part) for part in parts))
+            said = await judge(daemon, parts)
+            assert await daemon.stop() == 0
+    return said
+
+
+async def quiet(peers, daemon, seconds=6.0):
+    """A while under attack; ends early when each peer has said all that it has to say."""
+    for _ in range(int(seconds / 0.1)):
+        if all(peer.finished >= 2 for peer in peers.values()):
+            return
+        assert daemon.process.returncode is None, daemon.log[-3000:]
+        await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def broker(tmp_path):
+    with servers.mosquitto(tmp_path) as server:
+        publishing = asyncio.create_task(publish(server))
+        yield server
+        publishing.cancel()
+
+
+def few(said):
+    """Each sentence once while it stays the same, whatever a peer repeats."""
+    return {name: words for name, words in said.items() if len(words) > 12}
+
+
+@pytest.mark.timeout(900)
+async def test_a_source_outlives_every_broker(tmp_path, broker):
+    for n, names in enumerate(groups(SOURCES)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        said = await survive_sources(folder, SOURCES, names, broker)
+        assert few(said) == {}
+        for name in set(names) & {"a message of 250 MB", "a kept message of 250 MB"}:
+            (words,) = {each for each in said[name] if "plant/giant" in each}
+            assert "a message on plant/giant has 250 MB, more than the 4.33 MB" in words
+            assert "`max_payload` raises the limit" in words
+
+
+@pytest.mark.timeout(900)
+async def test_a_source_outlives_every_broker_of_mqtt_5(tmp_path, broker):
+    for n, names in enumerate(groups(MQTT_5)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        said = await survive_sources(folder, MQTT_5, names, broker, "protocol: 5")
+        assert few(said) == {}
+
+
+@pytest.mark.timeout(900)
+async def test_a_source_outlives_every_websocket(tmp_path, broker):
+    bridge_folder = tmp_path / "bridge"
+    bridge_folder.mkdir()
+    with foreign.node_server(bridge_folder, "websocket_bridge.js", str(broker.port)) as bridge:
+        for n, names in enumerate(groups(WEBSOCKETS)):
+            folder = tmp_path / str(n)
+            folder.mkdir()
+            said = await survive_sources(folder, WEBSOCKETS, names, bridge, "transport: websockets")
+            assert few(said) == {}
+
+
+def sink(name, port):
+    return (
+        f"  {name}: {{type: mqtt, host: 127.0.0.1, port: {port}, timeout: 2s, keepalive: 2s, "
+        f"topic: alarms/{name}, retain: true}}\n"
+    )
+
+
+async def alerts_at(broker, count):
+    """The alerts that a real broker keeps, by sink."""
+    kept = {}
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client, asyncio.timeout(PATIENCE):
+        await client.subscribe("alarms/#", qos=1)
+        while len(kept) < count:
+            message = await anext(client.messages)
+            kept[message.topic.value.split("/")[1]] = json.loads(message.payload)
+    return kept
+
+
+@pytest.mark.timeout(900)
+async def test_a_sink_outlives_every_broker(tmp_path, broker):
+    for n, names in enumerate(groups(SINKS)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        parts = {f"s{n}": name for n, name in enumerate(names)}
+        async with hostile({name: SINKS[name] for name in names}) as peers:
+            text = "".join(sink(part, peers[name].port) for part, name in parts.items())
+            async with besieged(folder, sinks=text) as daemon:
+                await until_each(peers, lambda peer: peer.connections, daemon)
+                await quiet(peers, daemon)
+                for peer in peers.values():
+                    peer.become_good(broker.port)
+                await daemon.until(
+                    lambda facts: all(each["sent"].get("alert") for each in facts["sinks"])
+                )
+                alerts = await alerts_at(broker, len(parts))
+                assert {alert["detector"] for alert in alerts.values()} == {"guard"}
+                said = await judge(daemon, parts)
+                assert await daemon.stop() == 0
+        assert few(said) == {}

@@ -175,7 +175,9 @@ class MqttLink:
             if not client._connected.done():  # noqa: SLF001
                 error = aiomqtt.MqttError(self.why or CLOSED_EARLY)
                 client._connected.set_exception(error)  # noqa: SLF001
-            original(*given)
+            # After a time-out the library would ask for the outcome that was given up.
+            if not client._connected.cancelled():  # noqa: SLF001
+                original(*given)
             self._heed_end()
 
         self._paho.on_disconnect = on_disconnect

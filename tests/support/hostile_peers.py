@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,17 +122,23 @@ sources:
       pressure: {{address: 5, period: 500ms}}
 {sources}
 detectors:
-  guard: {{type: limits, tags: {{pressure: {{high: 1}}}}}}
+  guard: {{type: limits, tags: {{pressure: {{high: 1}}}}, period: 500ms}}
 sinks:
 {sinks}
 """
 FILE_SINK = "  file: {type: file, path: points.jsonl}\n"
 
 
+def _swinging(asked):
+    """51 and 0 in turn, so that one alarm comes and goes."""
+    register = 51 if time.monotonic() % 4 < 2 else 0
+    return [asked.tcp(struct.pack(">BBH", 3, 2, register))]
+
+
 @contextlib.asynccontextmanager
 async def besieged(folder: Path, *, sources: str = "", sinks: str = FILE_SINK, **limits):
     """A daemon that reads a good device beside `sources`, both as YAML."""
-    async with odd_device(lambda asked: [asked.tcp()]) as plc:
+    async with odd_device(_swinging) as plc:
         file = folder / "line.yaml"
         file.write_text(LINE.format(plc=plc.port, sources=sources, sinks=sinks))
         async with limited_daemon(file, **limits) as daemon:

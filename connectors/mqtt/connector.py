@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from connectors.mqtt.client import Feed, new_client_id, subscribed
 from connectors.mqtt.connection_errors import TooLong
 from connectors.mqtt.left_out import LEFT_OUT_S, LeftOut
-from connectors.mqtt.notices import Seldom
 from connectors.mqtt.options import PERIOD, MqttOptions
 from connectors.mqtt.payloads import bad_batch
 from connectors.mqtt.reader import Reader
 from connectors.mqtt.receive_queue import ReceiveQueue
 from connectors.mqtt.topics import plan_of
+from connectors.seldom import Seldom
 from gateway.api.contracts import ConfigError, Places, SourceLost
 from gateway.api.model import SECOND, Probe, SampleBatch, Tag
 

@@ -28,6 +28,7 @@ from gateway.api.contracts import Places, SourceLost
 
 KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 10_000
 """Subscription settings: publishing intervals, and notifications for each publish response."""
+_LONGEST_KEEP_ALIVE_S = 86_400.0
 _LIMITS = {"i=11705": "read", "i=11710": "browse", "i=11714": "monitor"}
 """The nodes of the server's limits for one request: MaxNodesPerRead, MaxNodesPerBrowse,
 MaxMonitoredItemsPerCall."""
@@ -105,12 +106,15 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         """The references of a browse result, with those behind its continuation points."""
         found: dict[str, Reference] = {}
         while True:
+            before = len(found)
             for each in result.References or ():
                 node = each.NodeId.to_string()
                 # A node on another server cannot be read here.
                 if not getattr(each.NodeId, "ServerIndex", 0):
                     found.setdefault(node, self._reference(node, each))
-            if not result.ContinuationPoint or len(found) > _MOST_CHILDREN:
+            # A server that always has more, of nothing new, would never be left.
+            is_over = not result.ContinuationPoint or len(found) == before
+            if is_over or len(found) > _MOST_CHILDREN:
                 return list(found.values())
             following = self._ua.BrowseNextParameters(
                 ReleaseContinuationPoints=False, ContinuationPoints=[result.ContinuationPoint]
@@ -153,6 +157,12 @@ class OpcUaReadOnlyClient(OpcUaConnection):
         self._subscriptions.append(granted.SubscriptionId)
         interval = granted.RevisedPublishingInterval
         keep_alive = interval * granted.RevisedMaxKeepAliveCount / 1000
+        if not 0 <= keep_alive <= _LONGEST_KEEP_ALIVE_S:  # not a number, too
+            asked = interval_ms * KEEP_ALIVES / 1000
+            raise SourceLost(
+                f"{self._where}: the server grants a keep-alive each {keep_alive:g} s, requested "
+                f"was {asked:g} s"
+            )
         return GrantedSubscription(granted.SubscriptionId, interval, keep_alive)
 
     async def monitor(

@@ -28,6 +28,8 @@ _SESSION_MS = 60_000
 _CLOSE_S = 1.0
 _RENEWED_AT = 0.75
 """Part of the key lifetime after which the keys are renewed, as in the standard (part 4, 5.5.2)."""
+_LEAST_LIFETIME_S = 10.0
+"""Keys that a server grants for a shorter time are renewed as if they lasted so long."""
 _STARTED = "i=2257"
 
 
@@ -172,12 +174,13 @@ class OpcUaConnection:
         async with self._client.uaclient.subscribe_state() as states:
             await states.wait_for_state(UaClientState.DISCONNECTED)
         self._is_broken = True
-        self._lost(f"{self._where}: the connection broke")
+        self._lost(f"{self._where}: {self._client.guard.why or 'the connection broke'}")
 
     async def _renew(self) -> None:
         try:
             while True:
-                await asyncio.sleep(self._client.secure_channel_timeout / 1000 * _RENEWED_AT)
+                lifetime_s = self._client.secure_channel_timeout / 1000
+                await asyncio.sleep(max(_LEAST_LIFETIME_S, lifetime_s) * _RENEWED_AT)
                 with self._translating():
                     await self._client.open_secure_channel(renew=True)
                     self._client.uaclient.revolve_security_token()

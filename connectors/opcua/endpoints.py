@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from connectors.opcua.bounds import StreamGuard
 from connectors.opcua.faults import quieten_asyncua, translated
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.api.model import SECOND
@@ -15,9 +16,9 @@ async def endpoints_of(options: OpcUaOptions) -> list[Any]:
 
     quieten_asyncua()
     with translated(urlsplit(options.url).netloc, options.timeout):
-        return await Client(
-            options.url_with_port, options.timeout / SECOND
-        ).connect_and_get_server_endpoints()
+        client = Client(options.url_with_port, options.timeout / SECOND)
+        StreamGuard(client)
+        return await client.connect_and_get_server_endpoints()
 
 
 def offered(endpoints: Sequence[Any]) -> str:

@@ -17,12 +17,15 @@ import structlog
 
 from connectors.opcua.client import OpcUaReadOnlyClient
 from connectors.opcua.items import GrantedSubscription
+from connectors.seldom import Seldom
 from gateway.api.contracts import SourceLost
 
 log = structlog.get_logger()
 _LAST_NUMBER = 2**32 - 1
 _MOST_MISSING = 1000
 """A larger gap means that the server's numbers are not sequential."""
+_SHOWN = 10
+_PAUSE_S = 0.1
 _STILL_FINE = ("BadTimeout", "BadTooManyPublishRequests")
 
 
@@ -63,13 +66,16 @@ class Publishing:
         self._take, self._lose = take, lose
         self._taken: list[tuple[int, int]] = []
         self._order = asyncio.Lock()
+        self._say = Seldom(log.warning)
 
     async def catch_up(self) -> None:
         """Requests again all messages that were in transit when the connection broke."""
         for subscription in self._subscriptions.values():
             subscription.last_seen = time.monotonic()
             subscription.next = subscription.next or 1
-            while await self._republished(subscription, subscription.next):
+            for _ in range(_MOST_MISSING):
+                if not await self._republished(subscription, subscription.next):
+                    break
                 subscription.next = following(subscription.next)
 
     async def run(self) -> None:
@@ -89,6 +95,7 @@ class Publishing:
                     raise
                 if why == "BadTooManyPublishRequests":
                     return
+                await asyncio.sleep(_PAUSE_S)
                 continue
             async with self._order:
                 await self._received(result)
@@ -100,11 +107,19 @@ class Publishing:
             return
         subscription.last_seen = time.monotonic()
         number = message.SequenceNumber
+        lost = []
         for each in missing(subscription.next, number):
             if not await self._republished(subscription, each):
-                log.warning("opcua.message_lost", subscription=subscription.granted.id, number=each)
-                self._lose(1)
+                lost.append(each)
             subscription.next = following(each)
+        if lost:
+            self._lose(len(lost))
+            self._say(
+                "opcua.messages_lost",
+                subscription=subscription.granted.id,
+                count=len(lost),
+                numbers=lost[:_SHOWN],
+            )
         self._take(message)
         # A keep-alive has the number of the next message.
         if message.NotificationData:

@@ -5,6 +5,7 @@ Promises
 - None of asyncua's background tasks (supervisor, publish loop, channel renewal) is started: they
   would hide failures.
 - A session can be resumed over another connection, from a `SavedSession`.
+- What the server may send is bounded, see `bounds`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.opcua.bounds import StreamGuard
 from gateway.api.contracts import SourceLost
 
 TRIES = 6
@@ -53,6 +55,7 @@ def _no_login(wanted: str, offered: Sequence[str]) -> str:
 def make_client(url: str, seconds: float) -> Any:
     """A client that is not connected; `seconds` is the time-out of each response."""
     client = _client_class()(url, seconds)
+    client.guard = StreamGuard(client)
     client.uaclient.session = _make_session(client.uaclient)
     return client
 

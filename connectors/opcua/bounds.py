@@ -104,7 +104,7 @@ def _is_sound(chunk: bytes) -> bool:
     if chunk[:3] != b"ERR":
         return True
     length = int.from_bytes(chunk[12:16], "little", signed=True)
-    return len(chunk) >= 16 and max(0, length) == len(chunk) - 16
+    return len(chunk) >= 16 and length >= -1 and max(0, length) == len(chunk) - 16
 
 
 @cache

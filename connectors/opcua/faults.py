@@ -75,7 +75,10 @@ def is_too_much(lost: SourceLost) -> bool:
 
 
 def quieten_asyncua() -> None:
-    """All that asyncua would log is raised or reported here; a level already set is kept."""
+    """All that asyncua would log is raised or reported here; a lower level already set is kept.
+
+    At its highest level it logs each error that a server sends.
+    """
     logger = logging.getLogger("asyncua")
-    if logger.level == logging.NOTSET:
+    if logger.level in (logging.NOTSET, logging.CRITICAL):
         logger.setLevel(logging.CRITICAL + 1)

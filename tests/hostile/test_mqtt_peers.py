@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
 
 import aiomqtt
 import foreign
 import pytest
 import servers
-from hostile_peers import besieged, hostile, judge, sometimes, until_each
+from hostile_peers import besieged, few, groups, hostile, judge, quiet, until_each
 from mqtt_members import (
     BOTH,
     MQTT_5,
@@ -21,8 +20,6 @@ from mqtt_members import (
 from mqtt_wire import PUBLISH, SUBSCRIBE, packet
 from patience import PATIENCE
 
-LONG = os.environ.get("ANDON_HOSTILE") == "long"
-AT_ONCE = 12
 SOURCES = {
     **BOTH,
     **PAYLOADS,
@@ -57,18 +54,6 @@ ONCE_BAD = (
 def test_there_are_enough_of_them():
     assert len(SOURCES) + len(MQTT_5) + len(WEBSOCKETS) >= 50
     assert len(SINKS) >= 50
-
-
-def groups(members):
-    """In CI those that gave way and some others, in the long run all, some at a time."""
-    names = list(members)
-    if not LONG:
-        # Where a person must put something right, the daemon tries again after a minute only.
-        names = [name for name in names if not name.startswith(("return code", "reason code"))]
-        bad = [name for name in names if name in ONCE_BAD]
-        names = bad + [name for name in sometimes(names, 6) if name not in bad]
-        return [names]
-    return [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
 
 
 def source(name, port, options):
@@ -123,15 +108,6 @@ async def survive_sources(folder, members, names, good, options=""):
     return said
 
 
-async def quiet(peers, daemon, seconds=6.0):
-    """A while under attack; ends early when each peer has said all that it has to say."""
-    for _ in range(int(seconds / 0.1)):
-        if all(peer.finished >= 2 for peer in peers.values()):
-            return
-        assert daemon.process.returncode is None, daemon.log[-3000:]
-        await asyncio.sleep(0.1)
-
-
 @pytest.fixture
 async def broker(tmp_path):
     with servers.mosquitto(tmp_path) as server:
@@ -140,14 +116,9 @@ async def broker(tmp_path):
         publishing.cancel()
 
 
-def few(said):
-    """Each sentence once while it stays the same, whatever a peer repeats."""
-    return {name: words for name, words in said.items() if len(words) > 12}
-
-
 @pytest.mark.timeout(900)
 async def test_a_source_outlives_every_broker(tmp_path, broker):
-    for n, names in enumerate(groups(SOURCES)):
+    for n, names in enumerate(groups(SOURCES, ONCE_BAD)):
         folder = tmp_path / str(n)
         folder.mkdir()
         said = await survive_sources(folder, SOURCES, names, broker)
@@ -160,7 +131,7 @@ async def test_a_source_outlives_every_broker(tmp_path, broker):
 
 @pytest.mark.timeout(900)
 async def test_a_source_outlives_every_broker_of_mqtt_5(tmp_path, broker):
-    for n, names in enumerate(groups(MQTT_5)):
+    for n, names in enumerate(groups(MQTT_5, ONCE_BAD)):
         folder = tmp_path / str(n)
         folder.mkdir()
         said = await survive_sources(folder, MQTT_5, names, broker, "protocol: 5")
@@ -172,7 +143,7 @@ async def test_a_source_outlives_every_websocket(tmp_path, broker):
     bridge_folder = tmp_path / "bridge"
     bridge_folder.mkdir()
     with foreign.node_server(bridge_folder, "websocket_bridge.js", str(broker.port)) as bridge:
-        for n, names in enumerate(groups(WEBSOCKETS)):
+        for n, names in enumerate(groups(WEBSOCKETS, ONCE_BAD)):
             folder = tmp_path / str(n)
             folder.mkdir()
             said = await survive_sources(folder, WEBSOCKETS, names, bridge, "transport: websockets")
@@ -199,7 +170,7 @@ async def alerts_at(broker, count):
 
 @pytest.mark.timeout(900)
 async def test_a_sink_outlives_every_broker(tmp_path, broker):
-    for n, names in enumerate(groups(SINKS)):
+    for n, names in enumerate(groups(SINKS, ONCE_BAD)):
         folder = tmp_path / str(n)
         folder.mkdir()
         parts = {f"s{n}": name for n, name in enumerate(names)}

@@ -7,11 +7,12 @@ connection on to a real server.
 import asyncio
 import contextlib
 import json
+import os
 import re
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from limited_daemon import MOST_RSS, LimitedDaemon, limited_daemon
 from odd_modbus import odd_device
 from patience import PATIENCE
 
+AT_ONCE = 12
+MOST_WORDS = 12
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _TRACE = re.compile(r"Traceback|0x[0-9a-f]{8}|\[Errno|Error\(|Exception\(|<class")
@@ -141,7 +144,9 @@ async def besieged(folder: Path, *, sources: str = "", sinks: str = FILE_SINK, *
     async with odd_device(_swinging) as plc:
         file = folder / "line.yaml"
         file.write_text(LINE.format(plc=plc.port, sources=sources, sinks=sinks))
-        async with limited_daemon(file, **limits) as daemon:
+        # Each of the many threads that connect at once would reserve 64 MB of the address space.
+        env = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+        async with limited_daemon(file, env=env, **limits) as daemon:
             yield daemon
 
 
@@ -177,7 +182,25 @@ async def judge(daemon: LimitedDaemon, names: Mapping[str, str]) -> dict[str, li
     return said
 
 
-def sometimes(names, count):
-    """Some of these names, spread over them: what CI tries of all members."""
-    names = list(names)
-    return names[:: max(1, len(names) // count)]
+async def quiet(peers: Mapping[str, Peer], daemon: LimitedDaemon, seconds: float = 6.0) -> None:
+    """A while under attack; ends early when each peer has said all that it has to say, twice."""
+    for _ in range(int(seconds / 0.1)):
+        if all(peer.finished >= 2 for peer in peers.values()):
+            return
+        assert daemon.process.returncode is None, daemon.log[-3000:]
+        await asyncio.sleep(0.1)
+
+
+def few(said: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Where more was said than one sentence for each thing that happened."""
+    return {name: words for name, words in said.items() if len(words) > MOST_WORDS}
+
+
+def groups(members: Mapping[str, Talk], once_bad: Sequence[str]) -> list[list[str]]:
+    """In CI those that gave way once and some others, in the long run all, some at a time."""
+    names = list(members)
+    if os.environ.get("ANDON_HOSTILE") == "long":
+        return [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
+    # Where a person must put something right, the daemon tries again after a minute only.
+    quick = [name for name in names if not name.startswith(("return code", "reason code"))]
+    return [sorted({*set(once_bad) & set(names), *quick[:: max(1, len(quick) // 6)]})]

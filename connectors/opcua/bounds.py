@@ -6,7 +6,7 @@ decodes as many elements as an array claims to have, also those that take no byt
 Promises
 - A message has at most 4 MiB, which the server is told too, and 4,096 chunks; a chunk that
   announces more, or less than its own header, ends the connection before it is received.
-- A response with more than 200,000 parts is decoded no further; it counts as too large, and the
+- A response with more than 20,000 parts is decoded no further; it counts as too large, and the
   request is split as if the server had refused it.
 - No length is negative, and dimensions that do not fit the number of elements are ignored.
 - `why` says in words what ended the connection; it is empty if the guard did not end it.
@@ -19,7 +19,7 @@ from typing import Any
 MOST_MESSAGE = 4 * 1024 * 1024
 _MOST_CHUNK = MOST_MESSAGE + 65_536
 _MOST_CHUNKS = 4_096
-MOST_PARTS = 200_000
+MOST_PARTS = 20_000
 _LEAST_BUFFER = 8_192
 """Bytes of a chunk that each side must take, by the standard (part 6, 7.1.2)."""
 _MOST_DIMENSIONS = 16
@@ -83,6 +83,9 @@ class StreamGuard:
         size = connection._incoming_size + len(chunk.Body)  # noqa: SLF001
         if size > MOST_MESSAGE or len(connection._incoming_parts) >= _MOST_CHUNKS:  # noqa: SLF001
             self._end(f"a message of the server is longer than {MOST_MESSAGE:,} bytes")
+            return None
+        if chunk.MessageHeader.packet_size > connection._limits.max_recv_buffer:  # noqa: SLF001
+            self._end("the server sends a longer chunk than it announced")
             return None
         message = self._receive(chunk)
         if message is not None:

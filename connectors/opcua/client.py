@@ -26,7 +26,7 @@ from connectors.opcua.quiet_client import SavedSession
 from connectors.opcua.statuses import in_words
 from gateway.api.contracts import Places, SourceLost
 
-KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 10_000
+KEEP_ALIVES, MOST_NOTIFICATIONS = 10, 1_500
 """Subscription settings: publishing intervals, and notifications for each publish response."""
 _LONGEST_KEEP_ALIVE_S = 86_400.0
 _LIMITS = {"i=11705": "read", "i=11710": "browse", "i=11714": "monitor"}

@@ -41,11 +41,14 @@ def translated(where: str, timeout: Nanos) -> Iterator[None]:
 
 def _in_words(error: Exception, where: str, timeout: Nanos) -> str:
     """An error as a sentence, without the names of any code."""
+    from asyncua.common.utils import NotEnoughData
     from asyncua.ua.uaerrors import UaError, UaStatusCodeError
     from cryptography.exceptions import InvalidSignature
 
     if isinstance(error, UaStatusCodeError):
         return code_in_words(error.code)
+    if isinstance(error, NotEnoughData):
+        return "a response of the server is shorter than the lengths in it"
     if isinstance(error, UaError):
         # "Unhandled ..." and the like come with parts of asyncua's objects.
         return str(error).partition(":")[0] or "the server does not keep to the protocol"

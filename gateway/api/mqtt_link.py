@@ -73,9 +73,13 @@ class MqttLink:
         try:
             async with asyncio.timeout(within):
                 await asyncio.shield(self._entering)
-            if self._paho.socket() is None:
-                # It was accepted and ended in one go, which the library forgets.
-                raise aiomqtt.MqttError(self.why or CLOSED_EARLY)
+        except (aiomqtt.MqttError, TimeoutError):
+            raise
+        except Exception as error:
+            # The library trusts what a websocket's other side writes.
+            if isinstance(error, ValueError) and not isinstance(error, UnicodeDecodeError):
+                raise
+            raise aiomqtt.MqttError("the websocket's handshake is malformed") from error
         finally:
             self._let_go(is_open=self._is_open())
             if not self._is_open():
@@ -84,6 +88,9 @@ class MqttLink:
                 leaving.add_done_callback(_closing.discard)
                 if self._entering.done():
                     await leaving
+        if self._paho.socket() is None:
+            # It was accepted and ended in one go, which the library forgets.
+            raise aiomqtt.MqttError(self.why or CLOSED_EARLY)
 
     async def while_connected(self, calling: Awaitable[T]) -> T:
         """The result of a call of the client; MqttError at once when the connection ends.

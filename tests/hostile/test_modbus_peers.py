@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from hostile_peers import besieged, few, groups, hostile, judge, quiet, until_each
+from hostile_peers import besieged, ended, few, groups, hostile, judge, quiet, until_each
 from modbus_members import MEMBERS, RTU
 from odd_modbus import odd_device
 
@@ -63,5 +63,5 @@ async def test_a_source_outlives_every_device(tmp_path):
                         peer.become_good((good_rtu if name in RTU else good).port)
                     await daemon.until(partial(has_all, parts))
                     said = await judge(daemon, parts)
-                    assert await daemon.stop() == 0
+                    assert await ended(daemon) == 0
             assert few(said) == {}

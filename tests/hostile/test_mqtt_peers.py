@@ -7,7 +7,7 @@ import aiomqtt
 import foreign
 import pytest
 import servers
-from hostile_peers import besieged, few, groups, hostile, judge, quiet, until_each
+from hostile_peers import besieged, ended, few, groups, hostile, judge, quiet, until_each
 from mqtt_members import (
     BOTH,
     MQTT_5,
@@ -36,18 +36,12 @@ SINKS = {
 }
 # Each of these gave way before.
 ONCE_BAD = (
-    "a message of 250 MB",
     "a kept message of 250 MB",
     "QoS 2 never released",
-    "pings, and deaf",
-    "topics of 64 KB",
     "a topic with a wildcard",
     "half a million metrics",
-    "births and gaps",
-    "CONNACK of 256 MB",
     "a flood of what nobody asked for",
     "unasked SUBACKs",
-    "endless CONNACK",
 )
 
 
@@ -104,7 +98,7 @@ async def survive_sources(folder, members, names, good, options=""):
                 peer.become_good(good.port)
             await daemon.until(lambda facts: all(has_its_value(facts, part) for part in parts))
             said = await judge(daemon, parts)
-            assert await daemon.stop() == 0
+            assert await ended(daemon) == 0
     return said
 
 
@@ -184,5 +178,5 @@ async def test_a_sink_outlives_every_broker(tmp_path, broker):
                 alerts = await alerts_at(broker, len(parts))
                 assert {alert["detector"] for alert in alerts.values()} == {"guard"}
                 said = await judge(daemon, parts)
-                assert await daemon.stop() == 0
+                assert await ended(daemon) == 0
         assert few(said) == {}

@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from hostile_peers import besieged, few, groups, hostile, judge, quiet, until_each
+from hostile_peers import besieged, ended, few, groups, hostile, judge, quiet, until_each
 from opcua_members import MEMBERS
 from opcua_nodes import quick_opcua_servers  # noqa: F401 - a fixture
 from opcua_plant import Plant
@@ -13,16 +13,10 @@ from servers import free_port
 ONCE_BAD = (
     "an error that begins anew",
     "chunks without an end",
-    "empty chunks without an end",
-    "a chunk of 4 GB",
     "two billion nothings",
-    "two billion empty texts",
     "a million empty values",
     "wide dimensions",
-    "always more references",
-    "keys for 0 ms",
     "gaps in the numbers",
-    "always too late",
 )
 
 
@@ -73,6 +67,6 @@ async def test_a_source_outlives_every_server(tmp_path):
                     peer.become_good(good.port)
                 await daemon.until(partial(has_all, parts))
                 said = await judge(daemon, parts)
-                assert await daemon.stop() == 0
+                assert await ended(daemon) == 0
         assert few(said) == {}
     await good.stop()

@@ -118,27 +118,35 @@ def patched(at, number):
     return change
 
 
-def made(service, fill):
-    """A right answer to a service with something else in its fields."""
+def made(service, *fills):
+    """Right answers to a service, each with something else in its fields, in turn."""
+    ring = itertools.cycle([encoded(service, fill) for fill in fills])
 
     def answer(handle, _server):
-        response = getattr(ua, f"{service}Response")()
-        response.ResponseHeader.RequestHandle = handle
-        fill(response)
-        return struct_to_binary(response)[4:]
+        whole = next(ring)
+        return whole[:8] + struct.pack("<I", handle) + whole[12:]
 
     return answering(**{service: answer})
 
 
+def encoded(service, fill):
+    """A response without its type; the handle of its request comes after a time of 8 bytes."""
+    response = getattr(ua, f"{service}Response")()
+    fill(response)
+    return struct_to_binary(response)[4:]
+
+
 def published(*messages, subscription=3):
     """Publishes these messages in turn, without end."""
-    ring = itertools.cycle(messages)
 
-    def fill(response):
-        response.Parameters.SubscriptionId = subscription
-        response.Parameters.NotificationMessage = next(ring)
+    def filling(message):
+        def fill(response):
+            response.Parameters.SubscriptionId = subscription
+            response.Parameters.NotificationMessage = message
 
-    return made("Publish", fill)
+        return fill
+
+    return made("Publish", *map(filling, messages))
 
 
 def granted(interval, keep_alives, lifetime=1200):
@@ -173,18 +181,16 @@ def keep_alive():
     return ua.NotificationMessage(1, datetime.now(UTC), [])
 
 
-def always_more(handle, _server):
-    found = ua.BrowseResponse()
-    found.ResponseHeader.RequestHandle = handle
-    found.Results = [ua.BrowseResult(ContinuationPoint=b"more")]
-    return struct_to_binary(found)[4:]
+def always_more(name):
+    """An answer that has more references, and none here."""
 
+    def fill(response):
+        # asyncua puts the results of BrowseNext one level deeper.
+        holder = response.Parameters if name == "BrowseNext" else response
+        holder.Results = [ua.BrowseResult(ContinuationPoint=b"more")]
 
-def next_more(handle, _server):
-    found = ua.BrowseNextResponse()
-    found.ResponseHeader.RequestHandle = handle
-    found.Results = [ua.BrowseResult(ContinuationPoint=b"more")]
-    return struct_to_binary(found)[4:]
+    whole = encoded(name, fill)
+    return lambda handle, _server: whole[:8] + struct.pack("<I", handle) + whole[12:]
 
 
 def nested_objects(depth=20_000):
@@ -341,7 +347,9 @@ SUBSCRIPTIONS = {
     ),
     "two billion items": results(b"", ENDLESS, "CreateMonitoredItems"),
     "a million items": results(bytes(3_000_000), 150_000, "CreateMonitoredItems"),
-    "always more references": answering(Browse=always_more, BrowseNext=next_more),
+    "always more references": answering(
+        Browse=always_more("Browse"), BrowseNext=always_more("BrowseNext")
+    ),
     "two billion references": results(b"\0\0\0\0" + MANY_NULLS, 1, "Browse"),
     "two billion endpoints": bodies("GetEndpoints", lambda h: header(h) + MANY_NULLS),
     "a session of 2 GB": bodies("CreateSession", lambda h: header(h) + b"\3\1\0" + MANY_NULLS),

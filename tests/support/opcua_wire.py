@@ -135,6 +135,9 @@ def _response(name, handle, server):
     elif name == "Read":
         wanted = struct_from_binary(ua.ReadParameters, server.body).NodesToRead
         made.Results = [_read(each.NodeId.Identifier) for each in wanted]
+    elif name == "Browse":
+        wanted = struct_from_binary(ua.BrowseParameters, server.body).NodesToBrowse
+        made.Results = [ua.BrowseResult() for _ in wanted]
     elif name == "CreateSubscription":
         granted = made.Parameters
         granted.SubscriptionId, granted.RevisedPublishingInterval = 3, 100.0

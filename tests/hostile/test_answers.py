@@ -6,11 +6,15 @@ import json
 import resource
 import subprocess
 import sys
+import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hostile_http import bomb, brackets, endless, error, raw, reply, serving
+from fake_influx import FakeInflux
+from hostile_http import asked, bomb, brackets, endless, error, raw, reply, serving
+from hostile_peers import besieged, ended, groups, hostile, judge, quiet, until_each
 from patience import PATIENCE
 
 HUGE = 300_000_000
@@ -125,3 +129,41 @@ def next_batch(state, given):
         return reply(204)
 
     return serving(turn)
+
+
+ONCE_BAD = ("a bomb with 400", "brackets with 400", "endless with 400", "dripping")
+# After these the sink waits for as long as it was asked to, at most ten minutes.
+PATIENT = ("Retry-After: 9", "a date")
+
+
+def sink(name, port):
+    url = f"http://127.0.0.1:{port}"
+    return f"  {name}: {{type: influx, url: '{url}', org: o, bucket: b, timeout: 2s}}\n"
+
+
+def delivers(since, facts):
+    """Each sink has delivered something since then."""
+    return all((each["last_success_at"] or 0) > since for each in facts["sinks"])
+
+
+@pytest.mark.timeout(1800)
+async def test_a_daemon_outlives_every_answer(tmp_path):
+    talks = {n: asked(each) for n, each in ANSWERS.items() if not n.startswith(PATIENT)}
+    async with FakeInflux().serving() as good:
+        for n, names in enumerate(groups(talks, ONCE_BAD)):
+            folder = tmp_path / str(n)
+            folder.mkdir()
+            parts = {f"s{n}": name for n, name in enumerate(names)}
+            async with hostile({name: talks[name] for name in names}) as peers:
+                text = "".join(sink(part, peers[name].port) for part, name in parts.items())
+                async with besieged(folder, sinks=text) as daemon:
+                    await until_each(peers, lambda peer: peer.connections, daemon)
+                    await quiet(peers, daemon)
+                    since = time.time_ns()
+                    for peer in peers.values():
+                        peer.become_good(int(good.url.rpartition(":")[2]))
+                    await daemon.until(partial(delivers, since))
+                    said = await judge(daemon, parts)
+                    assert await ended(daemon) == 0
+            # Once for each thing that happened, though it was tried again and again.
+            assert {name: words for name, words in said.items() if len(set(words)) > 3} == {}

@@ -59,15 +59,29 @@ def error(status: int, **content: object) -> Answer:
     return reply(status, json.dumps(content).encode(), Content_Type="application/json")
 
 
+def asked(answer: Answer) -> Callable[..., Awaitable[None]]:
+    """What a connection does: it takes a request, and then answers it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _request(reader)
+        await answer(writer)
+
+    return talk
+
+
+async def _request(reader: asyncio.StreamReader) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    await reader.readexactly(int(length[1]) if length else 0)
+
+
 @contextlib.asynccontextmanager
 async def serving(next_answer: Callable[[], Answer]) -> AsyncIterator[int]:
     """The port of a server that asks for one answer after the other."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = _LENGTH.search(head)
-            await reader.readexactly(int(length[1]) if length else 0)
+            await _request(reader)
             await next_answer()(writer)
         writer.close()
 

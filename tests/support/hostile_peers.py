@@ -20,6 +20,7 @@ from limited_daemon import MOST_RSS, LimitedDaemon, limited_daemon
 from odd_modbus import odd_device
 from patience import PATIENCE
 
+LONG = os.environ.get("ANDON_HOSTILE") == "long"
 AT_ONCE = 6
 MOST_WORDS = 12
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -183,9 +184,9 @@ async def judge(daemon: LimitedDaemon, names: Mapping[str, str]) -> dict[str, li
     return said
 
 
-async def quiet(peers: Mapping[str, Peer], daemon: LimitedDaemon, seconds: float = 6.0) -> None:
+async def quiet(peers: Mapping[str, Peer], daemon: LimitedDaemon) -> None:
     """A while under attack; ends early when each peer has said all that it has to say, twice."""
-    for _ in range(int(seconds / 0.1)):
+    for _ in range(60 if LONG else 30):
         if all(peer.finished >= 2 for peer in peers.values()):
             return
         assert daemon.process.returncode is None, daemon.log[-3000:]
@@ -206,8 +207,8 @@ def few(said: Mapping[str, list[str]]) -> dict[str, list[str]]:
 def groups(members: Mapping[str, Talk], once_bad: Sequence[str]) -> list[list[str]]:
     """In CI those that gave way once and some others, in the long run all, some at a time."""
     names = list(members)
-    if os.environ.get("ANDON_HOSTILE") == "long":
+    if LONG:
         return [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
     # Where a person must put something right, the daemon tries again after a minute only.
-    quick = [name for name in names if not name.startswith(("return code", "reason code"))]
+    quick = [name for name in names if "return code" not in name and "reason code" not in name]
     return [sorted({*set(once_bad) & set(names), *quick[:: max(1, len(quick) // 3)]})]

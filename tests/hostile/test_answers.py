@@ -158,12 +158,13 @@ async def test_a_daemon_outlives_every_answer(tmp_path):
                 text = "".join(sink(part, peers[name].port) for part, name in parts.items())
                 async with besieged(folder, sinks=text) as daemon:
                     await until_each(peers, lambda peer: peer.connections, daemon)
+                    late = await daemon.late_ticks()
                     await quiet(peers, daemon)
                     since = time.time_ns()
                     for peer in peers.values():
                         peer.become_good(int(good.url.rpartition(":")[2]))
                     await daemon.until(partial(delivers, since))
-                    said = await judge(daemon, parts)
+                    said = await judge(daemon, parts, late)
                     assert await ended(daemon) == 0
             # Once for each thing that happened, though it was tried again and again.
             assert {name: words for name, words in said.items() if len(set(words)) > 3} == {}

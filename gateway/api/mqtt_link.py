@@ -42,6 +42,7 @@ class MqttLink:
         # None of what follows has a public way.
         self._paho = cast("Any", client._client)  # noqa: SLF001
         self._guard = PacketGuard(self._paho, most)
+        self._made: socket.socket | None = None
         self._twin: socket.socket | None = None
         self._entering: asyncio.Future[Any] | None = None
         self._connect_socket = self._paho._create_socket_connection  # noqa: SLF001
@@ -148,7 +149,7 @@ class MqttLink:
     def _create_socket(self) -> socket.socket:
         """The library's socket; a twin of it can end a handshake that the library waits for."""
         made: socket.socket = self._connect_socket()
-        self._twin = made.dup()
+        self._made, self._twin = made, made.dup()
         return made
 
     def _let_go(self, *, is_open: bool) -> None:
@@ -168,6 +169,8 @@ class MqttLink:
         if not self._entering.cancelled():
             self._entering.exception()  # was raised already, or its waiter is gone
         await self.disconnect(0.1)
+        if self._made is not None:
+            self._made.close()  # the library drops it when a handshake fails
 
     def _fail_on_early_close(self) -> None:
         """Makes a connection that is closed before the broker responds fail at once.

@@ -58,7 +58,7 @@ class EdgeNode:
             return self._mark_uncertain("a message could not be decoded", received.at)
         uncertain = [] if received.is_retained else self._check_sequence(kind, payload, received)
         if kind == "NBIRTH":
-            self._node_birth(payload, is_retained=received.is_retained)
+            uncertain += self._node_birth(payload, received)
         rows = self._rows(kind, device, payload, received)
         updated = {row[0] for row in rows}
         return [row for row in uncertain if row[0] not in updated] + rows
@@ -100,17 +100,25 @@ class EdgeNode:
 
     # Births and deaths ------------------------------------------------------------------------
 
-    def _node_birth(self, payload: Payload, *, is_retained: bool) -> None:
+    def _node_birth(self, payload: Payload, received: ReceivedMessage) -> list[Row]:
+        """The last values of its devices, which are uncertain until they are born again too."""
         self._unborn.discard(self._name)
-        if is_retained:
+        if received.is_retained:
             self._bd_seq = _bd_seq(payload) if self._bd_seq is None else self._bd_seq
-            return
+            return []
         self._bd_seq = _bd_seq(payload)
+        at = self._time_of(payload) or received.at
+        rows: list[Row] = []
         for device, scope in self._scopes.items():
             if device is not None:
                 scope.names, scope.types = {}, {}
                 if scope.state is not BirthState.DEAD:
                     scope.state = BirthState.UNBORN
+                why = f"Sparkplug: {scope.state.value} of {device} since that of its edge node"
+                rows += [
+                    (tag, at, value, Quality.UNCERTAIN, why) for tag, value in scope.last.items()
+                ]
+        return rows
 
     def _birth(
         self, device: Device, scope: Scope, payload: Payload, received: ReceivedMessage

@@ -329,3 +329,16 @@ def test_each_change_of_the_primary_hosts_state_is_reported_once():
         assert watch.handle(ReceivedMessage(1, topic, payload, 1, True))
     assert not watch.handle(ReceivedMessage(1, "STATE/other", b"ONLINE", 1, True))
     assert events == [("sparkplug.host_online", "scada"), ("sparkplug.host_offline", "scada")]
+
+
+def test_a_birth_of_the_node_alone_makes_the_values_of_its_devices_uncertain():
+    sender = Sender()
+    sender.send("NBIRTH", metric("flow", 1.0), bd_seq(1))
+    sender.send("DBIRTH", metric("speed", 2.0), metric("count", 3.0))
+    rows = sender.send("NBIRTH", metric("flow", 4.0), bd_seq(2), seq=0)
+    assert rows == [(1, 2.0, UNCERTAIN), (2, 3.0, UNCERTAIN), (0, 4.0, GOOD)]
+    assert sender.rows[0][4] == (
+        "Sparkplug: no birth was received of pump since that of its edge node"
+    )
+    rows = sender.send("DBIRTH", metric("speed", 5.0), metric("count", 6.0))
+    assert rows == [(1, 5.0, GOOD), (2, 6.0, GOOD)]

@@ -91,7 +91,8 @@ class ModbusReadOnlyClient:
 
     async def connect(self) -> None:
         """Connects; SourceLost if that fails, ConfigError if a setting must be corrected."""
-        client = self._client = make_client(self._options, self._config, self._connection_changed)
+        changed = self._connection_changed
+        client = self._client = await make_client(self._options, self._config, changed)
         self._frames = put_frames(client, self._options, self._tolerance, self._peer.transactions)
         self._reads = _reads(client)
         failure = ConnectFailure(self._where, self._options.host)

@@ -14,7 +14,7 @@ from connectors.modbus.hosts import host_problem
 from connectors.modbus.option_errors import FieldProblem, missing_field, raise_problems
 from connectors.modbus.tolerance import OF_HEADER, Deviation
 from gateway.api.model import SECOND, Nanos
-from gateway.api.options import Duration, PositiveDuration, Strict
+from gateway.api.options import Duration, FilePath, PositiveDuration, Strict
 
 Transport = Literal["tcp", "tls", "rtu", "rtu_over_tcp", "ascii_over_tcp"]
 Parity = Literal["none", "even", "odd"]
@@ -34,7 +34,7 @@ class ModbusConnectionOptions(Strict):
     """Name or address of the device."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """TCP port; 502, or 802 for tls, if not given."""
-    device: Annotated[str, Field(min_length=1)] | None = None
+    device: FilePath | None = None
     """The serial port, best by its stable name, as in /dev/serial/by-id/usb-FTDI_..."""
     baudrate: Annotated[int, Field(ge=300, le=4_000_000)] = 19200
     """Bits per second on the serial bus."""
@@ -42,12 +42,12 @@ class ModbusConnectionOptions(Strict):
     """none, even or odd. Modbus prescribes even; many devices are shipped with none."""
     stopbits: Literal[1, 2] = 1
     """Stop bits, 1 or 2. Modbus prescribes 2 without parity."""
-    ca: str | None = None
+    ca: FilePath | None = None
     """For tls: certificates that may sign the device's, relative to the line file. Default: the
     system's."""
-    certificate: str | None = None
+    certificate: FilePath | None = None
     """For tls: our own certificate, where the device asks for one."""
-    key: str | None = None
+    key: FilePath | None = None
     """The private key of our certificate."""
     timeout: PositiveDuration = SECOND
     """How long to wait for the connection and for each response."""

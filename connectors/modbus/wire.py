@@ -8,7 +8,6 @@ Promises
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from connectors.modbus.tolerance import Deviation, Tolerance
 from gateway.api.contracts import ConfigError
 from gateway.api.extras import how_to_install
 from gateway.api.model import SECOND
+from gateway.api.tls import client_context
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Frames:
         self.duplicate_came.clear()
 
 
-def make_client(
+async def make_client(
     options: ModbusConnectionOptions, config: Path, changed: Callable[[bool], None]
 ) -> Any:
     """A pymodbus client, not connected; `changed` is called when its connection opens or closes."""
@@ -131,7 +131,7 @@ def make_client(
             ) from error
     common["port"] = options.tcp_port
     if options.transport == "tls":
-        context = _context(options, config)
+        context = await client_context(options, config)
         return AsyncModbusTlsClient(str(options.host), sslctx=context, **common)
     is_ascii = options.transport == "ascii_over_tcp"
     framer = FramerType.ASCII if is_ascii else FramerType.SOCKET
@@ -155,14 +155,3 @@ def put_frames(
     client.ctx.framer = frames
     client.ctx.max_buffer_size = Frames.MAX_SIZE
     return frames
-
-
-def _context(options: ModbusConnectionOptions, config: Path) -> ssl.SSLContext:
-    given = [path for path in (options.ca, options.certificate, options.key) if path]
-    try:
-        context = ssl.create_default_context(cafile=config / options.ca if options.ca else None)
-        if options.certificate and options.key:
-            context.load_cert_chain(config / options.certificate, config / options.key)
-    except OSError as error:
-        raise ConfigError(f"{' or '.join(given)} cannot be used: {error}") from error
-    return context

@@ -14,7 +14,6 @@ import asyncio
 import errno
 import secrets
 import socket
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +27,12 @@ from connectors.mqtt.connection_errors import (
     not_connected,
     not_read,
 )
-from connectors.mqtt.options import MqttOptions, Tls
+from connectors.mqtt.options import MqttOptions
 from connectors.mqtt.receive_queue import ReceivedMessage, ReceiveQueue
-from gateway.api.contracts import AndonError, ConfigError, SourceLost
+from gateway.api.contracts import AndonError, SourceLost
 from gateway.api.model import SECOND
 from gateway.api.mqtt_link import CLOSED_EARLY, MqttLink, quiet_logger
+from gateway.api.tls import client_context
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -152,7 +152,8 @@ async def subscribed(
     config: Path,
 ) -> AsyncIterator[Feed]:
     """A connection subscribed to these filters; SourceLost or ConfigError on entry."""
-    link = MqttLink(_client(client_id, options, queue, config), options.longest_packet)
+    client = await _client(client_id, options, queue, config)
+    link = MqttLink(client, options.longest_packet)
     await _connect(link, options)
     try:
         feed = Feed(link, queue, options)
@@ -167,7 +168,7 @@ def new_client_id(name: str) -> str:
     return f"andon-{name}-{secrets.token_hex(4)}"
 
 
-def _client(
+async def _client(
     client_id: str, options: MqttOptions, queue: ReceiveQueue, config: Path
 ) -> "aiomqtt.Client":
     import aiomqtt
@@ -177,12 +178,12 @@ def _client(
         options.host,
         options.resolved_port,
         username=options.username,
-        password=options.password.resolve() if options.password else None,
+        password=await options.password.read() if options.password else None,
         identifier=client_id,
         transport=options.transport,
         websocket_path=options.path or WEBSOCKET_PATH,
         keepalive=options.keepalive // SECOND,
-        tls_context=_context(options.tls, config) if options.tls else None,
+        tls_context=await client_context(options.tls, config) if options.tls else None,
         queue_type=make_queue,
         timeout=TIMEOUT_S,
         logger=quiet_logger(),
@@ -209,17 +210,6 @@ def _session(options: MqttOptions) -> dict[str, Any]:
     properties.ReceiveMaximum = _MOST_AT_ONCE
     version = aiomqtt.ProtocolVersion.V5
     return {"protocol": version, "clean_start": not keeps, "properties": properties}
-
-
-def _context(tls: Tls, config: Path) -> ssl.SSLContext:
-    given = [path for path in (tls.ca, tls.certificate, tls.key) if path]
-    try:
-        context = ssl.create_default_context(cafile=config / tls.ca if tls.ca else None)
-        if tls.certificate and tls.key:
-            context.load_cert_chain(config / tls.certificate, config / tls.key)
-    except OSError as error:
-        raise ConfigError(f"tls: cannot use {', '.join(given)}: {error}") from error
-    return context
 
 
 async def _connect(link: MqttLink, options: MqttOptions) -> None:

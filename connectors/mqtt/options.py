@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 
 from connectors.mqtt.tags import MqttTag, Qos, TimeZone
 from gateway.api.model import SECOND, Nanos
-from gateway.api.options import Name, PositiveDuration, Secret, Size, Strict
+from gateway.api.options import FilePath, Name, PositiveDuration, Secret, Size, Strict
 
 Protocol = Annotated[
     Literal["3.1.1", "5"],
@@ -30,11 +30,11 @@ class Tls(Strict):
     Paths are relative to the line file.
     """
 
-    ca: str | None = None
+    ca: FilePath | None = None
     """A file with the certificates that may sign the broker's. Default: the system's."""
-    certificate: str | None = None
+    certificate: FilePath | None = None
     """Our own certificate, where the broker asks for one."""
-    key: str | None = Field(default=None, validate_default=True)
+    key: FilePath | None = Field(default=None, validate_default=True)
     """The private key of our certificate."""
 
     @field_validator("key")

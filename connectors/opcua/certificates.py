@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.api.contracts import ConfigError
+from gateway.api.files import read_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import Certificate
 
 _PEM = b"-----BEGIN "
+MOST_BYTES = 64 * 1024
+"""A certificate or a key of 16,384 bits takes 12 kB."""
 
 
 def load_certificate(path: Path) -> "Certificate":
@@ -25,7 +28,7 @@ def load_certificate(path: Path) -> "Certificate":
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    content = _content(path)
+    content = read_file(path, MOST_BYTES)
     load = x509.load_pem_x509_certificate if _PEM in content else x509.load_der_x509_certificate
     try:
         certificate = load(content)
@@ -54,7 +57,7 @@ def load_key_of(certificate: "Certificate", path: Path) -> "RSAPrivateKey":
         load_pem_private_key,
     )
 
-    content = _content(path)
+    content = read_file(path, MOST_BYTES)
     load = load_pem_private_key if _PEM in content else load_der_private_key
     try:
         key = load(content, password=None)
@@ -119,10 +122,3 @@ def thumbprint(certificate: "Certificate") -> str:
     from cryptography.hazmat.primitives import hashes
 
     return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - a name, not a proof
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error

@@ -19,6 +19,7 @@ from connectors.opcua.identity import CERTIFICATE, FOLDER
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from connectors.opcua.trust import described
 from gateway.api.contracts import AndonError, ConfigError, Places, SourceLost
+from gateway.api.files import off_loop
 from gateway.api.model import SECOND
 from gateway.api.options import format_duration
 
@@ -61,7 +62,7 @@ class Diagnosis:
 
     async def _why(self, lost: SourceLost) -> str:
         cause, status = lost.__cause__, type(lost.__cause__).__name__
-        said = self._of_status(status)
+        said = await off_loop(lambda: self._of_status(status))
         if said:
             return f"{said} ({status})"
         is_away = isinstance(cause, OSError) and not isinstance(cause, _UNEXPLAINED)
@@ -94,7 +95,7 @@ class Diagnosis:
             endpoints = await endpoints_of(self.options)
         except AndonError:
             return ""
-        return self._compared(endpoints, cause)
+        return await off_loop(lambda: self._compared(endpoints, cause))
 
     def _compared(self, endpoints: Sequence[Any], cause: BaseException) -> str:
         security = self.options.security

@@ -19,7 +19,7 @@ from pydantic import (
 from connectors.opcua.statuses import UNCERTAIN
 from connectors.opcua.tag_options import GoodEnough, Mode, OpcUaTag
 from gateway.api.model import SECOND, Nanos
-from gateway.api.options import Name, PositiveDuration, Secret, Strict, Url
+from gateway.api.options import FilePath, Name, PositiveDuration, Secret, Strict, Url
 
 Clock = Literal["source", "server", "receive", "corrected"]
 LEAST_QUEUE = 20
@@ -36,15 +36,15 @@ class SecurityOptions(Strict):
     """The security policy that the server offers."""
     mode: Literal["SignAndEncrypt", "Sign"] = "SignAndEncrypt"
     """Sign leaves the values readable on the wire."""
-    certificate: str | None = None
+    certificate: FilePath | None = None
     """Our certificate (.pem or .der), relative to the line file; the server must trust it. Default:
     one is created at the first start and kept in the line's state folder, under opcua/."""
-    private_key: str | None = None
+    private_key: FilePath | None = None
     """Its private key (.pem or .der), relative to the line file."""
-    server_certificate: str | None = None
+    server_certificate: FilePath | None = None
     """The server's certificate (.pem or .der), relative to the line file; no other is accepted.
     Either this or `trusted`."""
-    trusted: str | None = None
+    trusted: FilePath | None = None
     """A folder with the certificates of all trusted servers, relative to the line file; the
     server's certificate must also name the host in `url`."""
 
@@ -80,9 +80,9 @@ class OpcUaOptions(Strict):
     password: Secret | None = None
     """The user's password: ${env:NAME}, ${credential:NAME} or ${file:/path}. With `insecure: true`
     a server may require it readable on the wire."""
-    user_certificate: str | None = None
+    user_certificate: FilePath | None = None
     """The user's certificate (.pem or .der) instead of a name, relative to the line file."""
-    user_key: str | None = None
+    user_key: FilePath | None = None
     """The private key of `user_certificate`, relative to the line file."""
     mode: Mode = "subscribe"
     """subscribe: the server monitors the tags and sends their changes. poll: each tag is read with

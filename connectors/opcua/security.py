@@ -23,6 +23,7 @@ from connectors.opcua.endpoints import endpoints_of, protection
 from connectors.opcua.identity import ApplicationIdentity, load_identity, own_identity
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.api.contracts import Places, SourceLost
+from gateway.api.files import off_loop
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 async def secure(client: Any, options: OpcUaOptions, places: Places) -> None:
     """Prepares the client; ConfigError if a file is wrong, SourceLost if the server is."""
-    _log_in(client, options, places.config)
+    await _log_in(client, options, places.config)
     security = options.security
     if security is None:
         return
@@ -49,13 +50,14 @@ async def secure(client: Any, options: OpcUaOptions, places: Places) -> None:
     client.uaclient.set_security(client.security_policy)
 
 
-def _log_in(client: Any, options: OpcUaOptions, config: Path) -> None:
+async def _log_in(client: Any, options: OpcUaOptions, config: Path) -> None:
     if options.username is not None and options.password is not None:
         client.set_user(options.username)
-        client.set_password(options.password.resolve())
+        client.set_password(await options.password.read())
     if options.user_certificate is not None and options.user_key is not None:
-        client.user_certificate = load_certificate(config / options.user_certificate)
-        client.user_private_key = load_key_of(client.user_certificate, config / options.user_key)
+        certificate, key = config / options.user_certificate, config / options.user_key
+        client.user_certificate = await off_loop(lambda: load_certificate(certificate))
+        client.user_private_key = await off_loop(lambda: load_key_of(client.user_certificate, key))
 
 
 def _identity(security: SecurityOptions, places: Places) -> ApplicationIdentity:
@@ -68,9 +70,10 @@ async def _server_certificate(
     options: OpcUaOptions, security: SecurityOptions, config: Path
 ) -> "Certificate":
     if security.server_certificate is not None:
-        return load_certificate(config / security.server_certificate)
+        pinned = config / security.server_certificate
+        return await off_loop(lambda: load_certificate(pinned))
     folder = config / str(security.trusted)
-    trusted = trust.trusted_in(folder)
+    trusted = await off_loop(lambda: trust.trusted_in(folder))
     where = urlsplit(options.url)
     shown = _certificate_shown(await endpoints_of(options), security, where.netloc)
     _refuse_if(where.netloc, trust.why_unknown(shown, trusted, folder))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.opcua.certificates import load_certificate, subject_names, thumbprint
-from gateway.api.contracts import ConfigError
+from gateway.api.files import list_folder
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -26,10 +26,7 @@ LEAST_BITS = 2048
 
 def trusted_in(folder: Path) -> list["Certificate"]:
     """All certificates in a folder; ConfigError names a file that is not a certificate."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}") from error
+    files = list_folder(folder)
     return [load_certificate(path) for path in files if not path.name.startswith(".")]
 
 

@@ -27,6 +27,7 @@ from detectors.runtime.tag_mapping import TagMapping
 from gateway.api.conditions import When
 from gateway.api.contracts import ConfigError, ModelError, Places
 from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
+from gateway.api.options import FilePath
 from gateway.api.wording import listed
 
 HYSTERESIS = 0.1
@@ -39,7 +40,7 @@ class OnnxOptions(GateOptions):
     """A trained model; tags, period, window, hop and threshold come from its manifest."""
 
     type: Literal["onnx"]
-    bundle: str
+    bundle: FilePath
     """Folder with model.onnx and manifest.json, relative to the line file."""
     tags: dict[Annotated[str, Field(min_length=1)], str] = {}
     """The line's tags for those of the model that have other names, as in {"Öldruck": oil}: first

@@ -11,7 +11,7 @@ def packages_of(extra: str) -> list[str]:
     """The packages of an extra, with their versions; empty if andon's metadata is missing."""
     try:
         required = requires("andon") or []
-    except PackageNotFoundError:
+    except (PackageNotFoundError, OSError, ValueError):  # missing, or damaged
         required = []
     matches = filter(None, map(_OF_EXTRA.fullmatch, required))
     return [match[1].strip() for match in matches if match[2] == extra]

@@ -6,6 +6,7 @@ Promises
 - A secret is named, never written: `${env:NAME}`, `${credential:NAME}` or `${file:/path}`.
 """
 
+import math
 import os
 import re
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic_core import core_schema
 
 from gateway.api.addresses import without_login
 from gateway.api.contracts import ConfigError
+from gateway.api.files import SECRET_BYTES, FileUnreadable, off_loop, read_text
 from gateway.api.masking import REFERENCE, remember
 from gateway.api.model import SECOND, Nanos, Severity, Tag
 
@@ -38,7 +40,16 @@ _UNITS: dict[str, Nanos] = {
     "d": 86400 * SECOND,
 }
 _SIZES = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-zµ]+)")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)")
+_LONGEST_TEXT = 60
+LONGEST = 36_500 * _UNITS["d"]
+"""A century: a time so long ago or ahead still fits into the nanoseconds of an int64."""
+LARGEST = 2**50
+"""More bytes than a disk has."""
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+LONGEST_PATH = 4_095
+LONGEST_NAME = 255
+"""Bytes of a path and of a name in it, as Linux allows."""
 
 
 def parse_duration(text: object) -> Nanos:
@@ -49,17 +60,25 @@ def parse_duration(text: object) -> Nanos:
     match = _QUANTITY.fullmatch(str(text).strip())
     if not match or match[2] not in _UNITS:
         raise ValueError(
-            f"{text!r} is not a duration: write a number and a unit, as in 500ms, 5s, 2h"
+            f"{_short(text)} is not a duration: write a number and a unit, as in 500ms, 5s, 2h"
         )
-    return round(float(match[1]) * _UNITS[match[2]])
+    nanos = float(match[1]) * _UNITS[match[2]]
+    if nanos > LONGEST:
+        raise ValueError(f"{_short(text)} is too long: at most {format_duration(LONGEST)}")
+    return round(nanos)
 
 
 def parse_size(text: object) -> int:
     """'512MiB' -> bytes; ValueError with what would be right otherwise."""
     match = _QUANTITY.fullmatch(str(text).strip())
     if not match or match[2] not in _SIZES:
-        raise ValueError(f"{text!r} is not a size: write a number and a unit, as in 64MiB or 2GiB")
-    return round(float(match[1]) * _SIZES[match[2]])
+        raise ValueError(
+            f"{_short(text)} is not a size: write a number and a unit, as in 64MiB or 2GiB"
+        )
+    count = float(match[1]) * _SIZES[match[2]]
+    if count > LARGEST:
+        raise ValueError(f"{_short(text)} is too large: at most {format_size(LARGEST)}")
+    return round(count)
 
 
 def format_duration(nanos: Nanos) -> str:
@@ -77,10 +96,15 @@ def format_size(count: int) -> str:
     return f"{count // _SIZES[unit]}{unit}" if count else "0B"
 
 
+def _short(text: object) -> str:
+    written = repr(text)
+    return written if len(written) <= _LONGEST_TEXT else f"{written[:_LONGEST_TEXT]}..."
+
+
 def _with_unit(text: object) -> Nanos:
     if not isinstance(text, str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueError into a problem with a place
-            f"{text!r} has no unit: write it as in 500ms, 5s, 2h"
+            f"{_short(text)} has no unit: write it as in 500ms, 5s, 2h"
         )
     return parse_duration(text)
 
@@ -131,7 +155,28 @@ Url = Annotated[str, AfterValidator(without_login)]
 """A URL without a user, password, query or fragment: nothing in it is a secret."""
 
 
+def _possible_path(text: str) -> str:
+    """A path that a file can have; ValueError with what is wrong with any other."""
+    if not text:
+        raise ValueError("is empty: write the name of a file")
+    if _UNFIT.search(text):
+        raise ValueError("holds a character that no name of a file should have")
+    longest = max(len(os.fsencode(name)) for name in text.split("/"))
+    if longest > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
+        raise ValueError(f"is too long: at most {LONGEST_NAME} bytes for a name in a path")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_possible_path)]
+"""The path of a file or folder, as the system can have it."""
+
+
 _REFERENCE_SCHEMA = r"^\$\{(env:[A-Za-z_]\w*|credential:[\w.@-]+|file:[^{}$\n]+)\}$"
+
+
+def _is_text(value: str) -> bool:
+    """False if bytes of the environment are in it that are not UTF-8."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 class Secret:
@@ -158,6 +203,8 @@ class Secret:
             value = os.environ.get(self.name)
             if value is None:
                 raise ConfigError(f"the environment variable {self.name} is not set")
+            if not _is_text(value):
+                raise ConfigError(f"the environment variable {self.name} is not UTF-8 text")
             return remember(value)
         path = Path(self.name)
         if self.kind == "credential":
@@ -168,9 +215,13 @@ class Secret:
                 )
             path = Path(folder) / self.name
         try:
-            return remember(path.read_text().rstrip("\n"))
-        except OSError as error:
-            raise ConfigError(f"{self} cannot be read: {error.strerror}") from error
+            return remember(read_text(path, SECRET_BYTES).rstrip("\r\n"))
+        except FileUnreadable as error:
+            raise ConfigError(f"{self} cannot be read: {error.why}") from error
+
+    async def read(self) -> str:
+        """As `resolve`, for the event loop, which goes on while a file is read."""
+        return self.resolve() if self.kind == "env" else await off_loop(self.resolve)
 
     def __repr__(self) -> str:
         return f"${{{self.kind}:{self.name}}}"
@@ -215,6 +266,14 @@ class TagOptions(Strict):
     ] = {}
     """Names of the numbers that stand for states, as in {stopped: 0, running: 1}: shown beside the
     number. A number without a name is shown bare; `low` and `high` can make it bad."""
+
+    @field_validator("low", "high")
+    @classmethod
+    def _is_possible(cls, bound: float | None, info: ValidationInfo) -> float | None:
+        impossible = math.inf if info.field_name == "low" else -math.inf
+        if bound is not None and (math.isnan(bound) or bound == impossible):
+            raise ValueError("would make every value bad: write a number, or leave it out")
+        return bound
 
     @field_validator("high")
     @classmethod

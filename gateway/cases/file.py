@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.api.contracts import Detector
+from gateway.api.files import FileUnreadable, look
 from gateway.api.model import SECOND, AlarmState, Nanos, Severity
 from gateway.api.nearest import nearest
-from gateway.api.options import Duration, PositiveDuration, Strict, format_duration
+from gateway.api.options import Duration, FilePath, PositiveDuration, Strict, format_duration
 from gateway.cases import notation
 from gateway.config import checks
 from gateway.config.build import build_detectors
@@ -68,7 +69,7 @@ class CasesFile(Strict):
     """Cases for one line file."""
 
     version: Literal[1]
-    line: str
+    line: FilePath
     """The line file, relative to this one."""
     cases: Annotated[list[Case], Field(min_length=1)]
     """The cases, run one by one."""
@@ -94,9 +95,10 @@ def load_cases(path: Path) -> Cases:
     if file is None:
         raise ConfigProblems(problems)
     line = path.parent / file.line
-    if not line.is_file():
-        message = f"there is no file {line}"
-        raise ConfigProblems([document.problem(("line",), message, at="value")])
+    try:
+        look(line)
+    except FileUnreadable as error:
+        raise ConfigProblems([document.unreadable(("line",), error)]) from error
     config = load(line)
     detectors = build_detectors(config)
     flaws = [p for n, case in enumerate(file.cases) for p in _flaws(document, n, case, config)]

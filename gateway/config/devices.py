@@ -7,11 +7,11 @@ Promises
   its type, so that `unit_id: "{n}"` is a number. `{n:03}` pads with zeros, `{{` is a brace.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -93,11 +93,10 @@ def devices_of(document: Document, source: str, folder: Path) -> list[Device]:
 def _from_file(document: Document, source: str, folder: Path) -> Iterator[Device]:
     where: Where = ("sources", source, "devices_file")
     named = document.get(*where)
-    # Unlike Path.is_file, os.path.isfile never raises, whatever the name.
-    if not isinstance(named, str) or not os.path.isfile(folder / named):  # noqa: PTH113
-        message = f"there is no file {folder / str(named)}"
-        raise ConfigProblems([document.problem(where, message, at="value")])
-    for number, row in enumerate(read_table(folder / named, required="name"), 1):
+    if not isinstance(named, str):
+        raise ConfigProblems([document.problem(where, "must be the name of a file", at="value")])
+    rows = read_table(folder / named, "name", partial(document.unreadable, where))
+    for number, row in enumerate(rows, 1):
         name = row.cells.get("name", "")
         yield Device(name, {"n": number, **row.cells, "name": name}, where, row.place)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from gateway.api.files import FileUnreadable
 from gateway.api.masking import MASK
 from gateway.config.conceal import conceal, masked_from, secrets_in, shown_line
 from gateway.config.problems import Problem
@@ -66,6 +67,10 @@ class Document:
         message, hint = conceal(message), conceal(hint)
         path, message, hint = (self._without_secrets(each) for each in (path, message, hint))
         return Problem(self.file, *mark, path, message, hint, self._shown(mark[0] - 1), level)
+
+    def unreadable(self, where: Where, error: FileUnreadable) -> Problem:
+        """The problem of a file that cannot be read, where it is named."""
+        return self.problem(where, str(error), at="value")
 
     def hides(self, mark: Mark) -> bool:
         """Whether what is written at a line and column may be a secret."""

@@ -6,9 +6,9 @@ Promises
 - A template's tag without a placeholder in its name is prefixed with the device's name.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -70,16 +70,15 @@ class _Expansion:
             return part
         where: Where = (section, name, "tags_file")
         rest = {key: value for key, value in part.items() if key != "tags_file"}
-        path = self.folder / str(part["tags_file"])
-        # Unlike Path.is_file, os.path.isfile never raises, whatever the name.
-        if not isinstance(part["tags_file"], str) or not os.path.isfile(path):  # noqa: PTH113
-            self._flaw(where, f"there is no file {path}", at="value")
+        if not isinstance(part["tags_file"], str):
+            self._flaw(where, "must be the name of a file", at="value")
             return rest
         tags = dict(part["tags"]) if isinstance(part.get("tags"), dict) else {}
         template = self.document.get("templates", str(part.get("template")), "type")
         text = _text_options(part.get("type", template))
         try:
-            rows = read_table(path, required="name")
+            path = self.folder / part["tags_file"]
+            rows = read_table(path, "name", partial(self.document.unreadable, where))
         except ConfigProblems as error:
             self.flaws += error.problems
             rows = []

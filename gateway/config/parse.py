@@ -15,13 +15,16 @@ from typing import Any
 import yaml
 from yamlcore import CCoreLoader
 
+from gateway.api.files import FileUnreadable, read_file
 from gateway.config.document import Document, Mark, Where, dotted
-from gateway.config.problems import ConfigProblems, Problem, unreadable
+from gateway.config.problems import ConfigProblems, Named, Problem, unreadable
 from gateway.config.recognise import is_empty, is_recognised
 from gateway.config.schema import LineFileBase, SiteFileBase
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 30
+_LONGEST = 10_000
+"""Characters of a key or a value."""
 _MAX_FLAWS = 50
 _START = "a line file starts with `version: 1`, `line: NAME` and `sources:`"
 _TELLING = ("line", "site", "site_file", "sources", "sinks", "detectors", "templates", "cases")
@@ -31,16 +34,15 @@ _NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
-def read(path: Path) -> Document:
-    """The parsed file; ConfigProblems if it cannot be read or its structure is broken."""
+def read(path: Path, named: Named | None = None) -> Document:
+    """The parsed file; ConfigProblems if it cannot be read or its structure is broken.
+
+    `named` reports a file that cannot be read where another file names it.
+    """
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigProblems([unreadable(path, error)]) from error
-    if len(raw) > MAX_BYTES:
-        message = f"larger than {MAX_BYTES // 1000} kB: this is not a line file"
-        raise ConfigProblems([Problem(str(path), 1, 1, "", message)])
+        raw = read_file(path, MAX_BYTES)
+    except FileUnreadable as error:
+        raise ConfigProblems([named(error) if named else unreadable(path, error)]) from error
     text = _decoded(raw, str(path))
     lines = _BREAK.split(text)
     if not is_empty(lines) and not is_recognised(lines, _KNOWN, _TELLING):
@@ -100,6 +102,9 @@ def _guard(document: Document, text: str, opened: list[Mark]) -> list[Problem]:
             opened.pop()
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
+        elif isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST:
+            message = f"longer than {_LONGEST:,} characters"
+            return [*flaws, document.flaw(_mark(event.start_mark), "", message)]
         elif isinstance(event, yaml.AliasEvent):
             is_merge = isinstance(before, yaml.ScalarEvent) and before.value == "<<"
             mark = _mark(event.start_mark)

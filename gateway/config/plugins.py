@@ -27,8 +27,9 @@ def load(group: str, name: str) -> Any:
         raise ConfigError(f"no plugin {name!r} in {group}; installed: {known}")
     try:
         return entry.load()
-    except ImportError as error:
-        raise ConfigError(f"the plugin {name!r} of {group} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever the code of a stranger raises when it is imported
+        why = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"the plugin {name!r} of {group} cannot be loaded: {why}") from error
 
 
 def usable(group: str) -> dict[str, Any]:

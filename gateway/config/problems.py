@@ -6,12 +6,13 @@ Promises
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from gateway.api.contracts import ConfigError
+from gateway.api.files import FileUnreadable
 
 _WIDTH = 100
 
@@ -47,6 +48,10 @@ class Problem:
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+
+Named = Callable[[FileUnreadable], Problem]
+"""Reports a file that cannot be read at the place that names it."""
 
 
 class ConfigProblems(ConfigError):  # noqa: N818 - a ConfigError that knows each of its problems
@@ -98,9 +103,9 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.level == "error"]
 
 
-def unreadable(path: Path, error: OSError) -> Problem:
-    """The problem of a file that cannot be opened."""
-    return Problem(str(path), 1, 1, "", f"cannot be read: {error.strerror or error}")
+def unreadable(path: Path, error: FileUnreadable) -> Problem:
+    """The problem of a file that cannot be read."""
+    return Problem(str(path), 1, 1, "", f"cannot be read: {error.why}")
 
 
 def as_errors(problems: Iterable[Problem]) -> list[Problem]:

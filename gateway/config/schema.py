@@ -13,7 +13,15 @@ from pydantic.fields import FieldInfo
 
 from gateway.api.addresses import Host
 from gateway.api.model import SECOND
-from gateway.api.options import Duration, Name, PositiveDuration, Size, Strict, format_duration
+from gateway.api.options import (
+    Duration,
+    FilePath,
+    Name,
+    PositiveDuration,
+    Size,
+    Strict,
+    format_duration,
+)
 from gateway.config import plugins
 
 MINUTE = 60 * SECOND
@@ -136,7 +144,7 @@ class LineFileBase(Strict):
     """The line's name, as it appears on every point."""
     site: Name | None = None
     """The plant's name; comes from `site_file` where that is given."""
-    site_file: str | None = None
+    site_file: FilePath | None = None
     """A file with what all lines of the plant share, relative to this one."""
     description: str = ""
     templates: Annotated[dict[Name, Any], Field(exclude=True)] = {}
@@ -154,7 +162,7 @@ class LineFileBase(Strict):
     history: HistorySection | None = None
     """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
     health: HealthSection = HealthSection()
-    state: str | None = None
+    state: FilePath | None = None
     """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or
     ~/.local/state/andon/LINE without systemd."""
 

@@ -6,9 +6,9 @@ Promises
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,12 +48,8 @@ def read_site(line_path: Path, document: Document) -> Site:
     if not isinstance(named, str):
         return Site()
     path = line_path.parent / named
-    if not os.path.isfile(path):  # noqa: PTH113 - never raises, whatever the name
-        where = ("site_file",)
-        missing = document.problem(where, f"there is no file {path}", at="value")
-        return Site(path, problems=[missing])
     try:
-        site = read(path)
+        site = read(path, partial(document.unreadable, ("site_file",)))
     except ConfigProblems as error:
         return Site(path, problems=error.problems)
     if too_new := checks.version(site):

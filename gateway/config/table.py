@@ -8,15 +8,20 @@ Promises
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.api.files import FileUnreadable, read_file
 from gateway.config.conceal import conceal, shown_line
-from gateway.config.problems import ConfigProblems, Problem, unreadable
+from gateway.config.problems import ConfigProblems, Named, Problem
 
 MAX_ROWS = 20_000
+MAX_BYTES = 8_000_000
+MAX_FLAWS = 50
+_MAX_COLUMNS = 1_000
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _HEX = re.compile(r"0x[0-9A-Fa-f]{1,16}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -44,16 +49,12 @@ class Row:
     cells: Mapping[str, str]
 
 
-def read_table(path: Path, required: str) -> list[Row]:
-    """The rows of a CSV file with a header; ConfigProblems lists each row that is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigProblems([unreadable(path, error)]) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigProblems([Problem(str(path), line, 1, "", "not UTF-8 text")]) from error
-    lines = text.splitlines()
+def read_table(path: Path, required: str, named: Named) -> list[Row]:
+    """The rows of a CSV file with a header; ConfigProblems lists the rows that are wrong.
+
+    `named` reports a file that cannot be read where the line file names it.
+    """
+    lines = _lines(path, named)
     # Spreadsheets write semicolons in locales with a decimal comma.
     reader = csv.reader(lines, delimiter=_delimiter(lines), skipinitialspace=True, strict=True)
     rows: list[Row] = []
@@ -72,6 +73,8 @@ def read_table(path: Path, required: str) -> list[Row]:
         for cells in reader:
             if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
                 _add_row(header, cells, place(), rows, flaws)
+            if len(rows) > MAX_ROWS or len(flaws) > MAX_FLAWS:
+                break
     except csv.Error as error:
         flaws.append(place().problem("", f"not CSV: {error}"))
     if not flaws and not rows:
@@ -81,6 +84,18 @@ def read_table(path: Path, required: str) -> list[Row]:
     if flaws:
         raise ConfigProblems(flaws)
     return rows
+
+
+def _lines(path: Path, named: Named) -> list[str]:
+    try:
+        content = read_file(path, MAX_BYTES)
+    except FileUnreadable as error:
+        raise ConfigProblems([named(error)]) from error
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigProblems([Problem(str(path), line, 1, "", "not UTF-8 text")]) from error
 
 
 def typed(text: str) -> Any:
@@ -108,7 +123,9 @@ def _delimiter(lines: list[str]) -> str:
 
 
 def _header_flaws(header: list[str], required: str, place: RowPlace) -> list[Problem]:
-    duplicates = sorted({name for name in header if name and header.count(name) > 1})
+    if len(header) > _MAX_COLUMNS:
+        return [place.problem("", f"more than {_MAX_COLUMNS:,} columns")]
+    duplicates = sorted(name for name, times in Counter(header).items() if name and times > 1)
     if required not in header:
         hint = "the first line names the columns, separated by commas"
         return [place.problem("", f"no column {required} in the header", hint)]

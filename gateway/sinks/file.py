@@ -23,7 +23,7 @@ from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.durable import sync_folder
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
-from gateway.api.options import Size, Strict
+from gateway.api.options import FilePath, Size, Strict
 
 _TAIL = 64 * 1024
 
@@ -32,7 +32,7 @@ class FileOptions(Strict):
     """JSON lines in a local file."""
 
     type: Literal["file"] = "file"
-    path: str = "points.jsonl"
+    path: FilePath = "points.jsonl"
     """Relative to the line's state folder."""
     max_bytes: Size = 64 * 2**20
     """A larger file is rotated to `<path>.1`, the one before it to `<path>.2`, and so on."""

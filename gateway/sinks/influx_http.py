@@ -78,7 +78,7 @@ class InfluxHttp:
         import aiohttp
         from influxdb_client.rest import ApiException
 
-        api = (self._client or self._open()).api_client
+        api = (self._client or await self._open()).api_client
         # The bytes count even if it is unknown whether they arrived: they may cost money either
         # way. They do not count if there was no connection.
         self.sent_bytes += len(body)
@@ -104,20 +104,22 @@ class InfluxHttp:
         reply = api.last_response
         return Reply(reply.status, reply.reason or "", reply.getheaders(), reply.data)
 
-    def _open(self) -> Any:
+    async def _open(self) -> Any:
         import aiohttp
         from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
         options, seconds = self._options, self._options.timeout / SECOND
-        self._token, self._password = header_value(options.token), _value(options.password)
-        self._proxy_password = header_value(options.proxy_password)
+        self._token = await header_value(options.token)
+        self._password = await _value(options.password)
+        self._proxy_password = await header_value(options.proxy_password)
+        context = await client_context(options, self._places)
         login = f"{options.username}:{self._password}" if options.username else ""
         self._client = InfluxDBClientAsync(
             options.url,
             login or self._token,
             auth_basic=bool(login),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / 2),
-            ssl_context=client_context(options, self._places),
+            ssl_context=context,
             proxy=self._proxy(),
             allow_redirects=False,
             client_session_kwargs={
@@ -181,17 +183,17 @@ def _bounded_response() -> Any:
     return BoundedResponse
 
 
-def header_value(secret: Secret | None) -> str:
+async def header_value(secret: Secret | None) -> str:
     """The secret, if it is valid in an HTTP header; SinkUnavailable otherwise."""
-    value = _value(secret)
+    value = await _value(secret)
     if not value.isascii() or not value.isprintable():
         raise SinkUnavailable(f"{secret} must be one row of ASCII text", needs_human=True)
     return value
 
 
-def _value(secret: Secret | None) -> str:
+async def _value(secret: Secret | None) -> str:
     try:
-        return secret.resolve().strip() if secret else ""
+        return (await secret.read()).strip() if secret else ""
     except ConfigError as error:
         raise SinkUnavailable(str(error), needs_human=True) from error
 

@@ -200,7 +200,7 @@ class MqttSink:
 
         options = self._options
         try:
-            password = options.password.resolve() if options.password else None
+            password = await options.password.read() if options.password else None
         except ConfigError as error:
             raise SinkUnavailable(str(error), needs_human=True) from error
         client = aiomqtt.Client(
@@ -208,7 +208,7 @@ class MqttSink:
             self._port,
             username=options.username,
             password=password,
-            tls_context=client_context(options, self._places) if options.tls else None,
+            tls_context=await client_context(options, self._places) if options.tls else None,
             transport=options.transport,
             websocket_path=options.path or DEFAULT_PATH,
             timeout=options.timeout / SECOND,

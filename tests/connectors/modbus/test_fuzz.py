@@ -85,8 +85,8 @@ class Network:
         self.responders, self.wires = {}, {}
         build = module.make_client
 
-        def client(options, *others):
-            built = build(options, *others)
+        async def client(options, *others):
+            built = await build(options, *others)
 
             async def create():
                 wire = Wire(built.ctx, self.responders[options.host])

@@ -196,7 +196,7 @@ async def test_a_missing_file_is_named(folder, which):
     refused = await refusal(secured(Plant(free_port()), folder))
     assert isinstance(refused, ConfigError)
     assert str(folder / FILES[which]) in str(refused)
-    assert "No such file" in str(refused)
+    assert "there is no file" in str(refused)
 
 
 @pytest.mark.parametrize(

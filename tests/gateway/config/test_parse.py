@@ -87,12 +87,12 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path):
     path = tmp_path / "line.yaml"
     path.write_bytes(b"#" * (MAX_BYTES + 1))
 
-    with pytest.raises(ConfigProblems, match="larger than 1000 kB"):
+    with pytest.raises(ConfigProblems, match="larger than 1 MB"):
         read(path)
 
 
 def test_a_folder_is_not_a_line_file(tmp_path):
-    with pytest.raises(ConfigProblems, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigProblems, match="cannot be read: it is a folder"):
         read(tmp_path)
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+from gateway.api.addresses import resolvable
+
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?([^/]*)(?:/.*)?", re.IGNORECASE)
 _WITH_PORT = re.compile(r"(?:\[([0-9a-f:.%]+)\]|([^:\s]+))\s*[:;]\s*(\d{1,5})", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\[([0-9a-f:.%]+)\]", re.IGNORECASE)
@@ -19,4 +21,8 @@ def host_problem(host: str) -> str:
         return f'write the address without brackets: `host: "{brackets[1]}"`'
     if "/" in host or host != bare or any(char.isspace() for char in host):
         return f"write the bare name or address, as in `host: {name.strip() or '192.168.0.10'}`"
+    try:
+        resolvable(bare)
+    except ValueError as error:
+        return str(error)
     return ""

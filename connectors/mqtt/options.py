@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from connectors.mqtt.tags import MqttTag, Qos, TimeZone
+from gateway.api.addresses import resolvable
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import FilePath, Name, PositiveDuration, Secret, Size, Strict
 
@@ -100,7 +101,7 @@ class MqttOptions(Strict):
     def _is_bare(cls, host: str) -> str:
         if "/" in host or host != host.strip():
             raise ValueError(_url_hint(host))
-        return host
+        return resolvable(host)
 
     @field_validator("path")
     @classmethod

@@ -18,6 +18,7 @@ from pydantic import (
 
 from connectors.opcua.statuses import UNCERTAIN
 from connectors.opcua.tag_options import GoodEnough, Mode, OpcUaTag
+from gateway.api.addresses import resolvable
 from gateway.api.model import SECOND, Nanos
 from gateway.api.options import FilePath, Name, PositiveDuration, Secret, Strict, Url
 
@@ -112,6 +113,7 @@ class OpcUaOptions(Strict):
         # A port out of range is a ValueError of its own here.
         if parts.scheme != "opc.tcp" or not parts.hostname or parts.port == 0:
             raise ValueError("write it as in opc.tcp://192.168.0.12:4840")
+        resolvable(parts.hostname)
         return url
 
     @model_validator(mode="after")

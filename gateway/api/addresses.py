@@ -8,7 +8,23 @@ from pydantic import AfterValidator
 
 _PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)")
 _HTTP_PORT = 8086
+_LONGEST_HOST = 253
+_LONGEST_URL = 2_000
 _NAMED = re.compile(r"(?:password|passwd|token|secret|api_?key)=", re.IGNORECASE)
+
+
+def resolvable(host: str) -> str:
+    """A host that can be asked for at all; ValueError with what is wrong with any other."""
+    if len(host) > _LONGEST_HOST:
+        raise ValueError(f"is longer than the name of a host may be, {_LONGEST_HOST} characters")
+    if not host.isprintable():
+        raise ValueError("holds a character that no name of a host has")
+    try:
+        # As the look-up does it, which otherwise fails there.
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError("is no name of a host: between two dots are 1 to 63 characters") from None
+    return host
 
 
 def bare_host(text: str) -> str:
@@ -27,7 +43,7 @@ def bare_host(text: str) -> str:
         raise ValueError(f"holds a port: write `host: {name}` and `port: {match['port']}`")
     if name != text:
         raise ValueError(f"is more than a name or an address: write `host: {name or 'NAME'}`")
-    return text
+    return resolvable(text)
 
 
 def without_login(text: str) -> str:
@@ -42,6 +58,8 @@ def without_login(text: str) -> str:
         raise ValueError("ends with ? or #, where a secret may stand: write only the server's URL")
     if _NAMED.search(text):
         raise ValueError("holds a secret in clear text: write only the server's URL")
+    if len(text) > _LONGEST_URL:
+        raise ValueError(f"is longer than {_LONGEST_URL:,} characters")
     try:
         urlsplit(text)
     except ValueError:
@@ -61,6 +79,7 @@ def http_url(text: str) -> str:
         raise ValueError(f"names no host: write it as in {parts.scheme}://influx.example.com")
     if re.search(r"\s", text):
         raise ValueError("must not contain spaces")
+    resolvable(parts.hostname)
     if parts.query or parts.fragment:
         raise ValueError("ends with ? or #: write only the server's URL")
     return text

@@ -5,6 +5,7 @@ Promises
 - A cell without a value meets no condition.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -12,6 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, WithJsonSchema
 
+from gateway.api.mistakes import quoted
 from gateway.api.model import Bools, Floats, Tag
 
 _COMPARE = {
@@ -53,10 +55,13 @@ def parse_condition(text: object) -> Condition:
     match = re.match(_TEXT, text) if isinstance(text, str) else None
     if not match:
         raise ValueError(
-            f"{text!r} is not a condition: write a tag, one of {' '.join(_COMPARE)} and a number, "
-            "as in speed > 100 or running == 1"
+            f"{quoted(text)} is not a condition: write a tag, one of {' '.join(_COMPARE)} "
+            "and a number, as in speed > 100 or running == 1"
         )
-    return Condition(match[1], match[2], float(match[3]))
+    number = float(match[3])
+    if not math.isfinite(number):
+        raise ValueError(f"{quoted(text)} compares with a number that is too large")
+    return Condition(match[1], match[2], number)
 
 
 def _texts(given: object) -> Sequence[str]:

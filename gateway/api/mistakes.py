@@ -72,6 +72,7 @@ _WORDS = {
     "string_pattern_mismatch": "{it} does not have the right form",
     "none_required": "must be left out, not {it}",
 }
+_WIDEST = 60
 _OWN_PREFIX = re.compile(r"^(?:Value error|Assertion failed), ")
 
 
@@ -123,6 +124,12 @@ def sentences(error: ValidationError) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def quoted(text: object) -> str:
+    """A text in quotes, shortened."""
+    written = repr(text)
+    return written if len(written) <= _WIDEST else f"{written[: _WIDEST - 3]}..."
+
+
 def shown(value: object, key: str = "") -> str:
     """A value as written in a file, shortened; what may be a secret is not repeated."""
     if value is None:
@@ -137,4 +144,4 @@ def shown(value: object, key: str = "") -> str:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         return "this"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."

@@ -28,6 +28,7 @@ from gateway.api.addresses import without_login
 from gateway.api.contracts import ConfigError
 from gateway.api.files import SECRET_BYTES, FileUnreadable, off_loop, read_text
 from gateway.api.masking import REFERENCE, remember
+from gateway.api.mistakes import quoted
 from gateway.api.model import SECOND, Nanos, Severity, Tag
 
 _UNITS: dict[str, Nanos] = {
@@ -41,7 +42,6 @@ _UNITS: dict[str, Nanos] = {
 }
 _SIZES = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ]+)")
-_LONGEST_TEXT = 60
 LONGEST = 36_500 * _UNITS["d"]
 """A century: a time so long ago or ahead still fits into the nanoseconds of an int64."""
 LARGEST = 2**50
@@ -60,11 +60,11 @@ def parse_duration(text: object) -> Nanos:
     match = _QUANTITY.fullmatch(str(text).strip())
     if not match or match[2] not in _UNITS:
         raise ValueError(
-            f"{_short(text)} is not a duration: write a number and a unit, as in 500ms, 5s, 2h"
+            f"{quoted(text)} is not a duration: write a number and a unit, as in 500ms, 5s, 2h"
         )
     nanos = float(match[1]) * _UNITS[match[2]]
     if nanos > LONGEST:
-        raise ValueError(f"{_short(text)} is too long: at most {format_duration(LONGEST)}")
+        raise ValueError(f"{quoted(text)} is too long: at most {format_duration(LONGEST)}")
     return round(nanos)
 
 
@@ -73,11 +73,11 @@ def parse_size(text: object) -> int:
     match = _QUANTITY.fullmatch(str(text).strip())
     if not match or match[2] not in _SIZES:
         raise ValueError(
-            f"{_short(text)} is not a size: write a number and a unit, as in 64MiB or 2GiB"
+            f"{quoted(text)} is not a size: write a number and a unit, as in 64MiB or 2GiB"
         )
     count = float(match[1]) * _SIZES[match[2]]
     if count > LARGEST:
-        raise ValueError(f"{_short(text)} is too large: at most {format_size(LARGEST)}")
+        raise ValueError(f"{quoted(text)} is too large: at most {format_size(LARGEST)}")
     return round(count)
 
 
@@ -96,15 +96,10 @@ def format_size(count: int) -> str:
     return f"{count // _SIZES[unit]}{unit}" if count else "0B"
 
 
-def _short(text: object) -> str:
-    written = repr(text)
-    return written if len(written) <= _LONGEST_TEXT else f"{written[:_LONGEST_TEXT]}..."
-
-
 def _with_unit(text: object) -> Nanos:
     if not isinstance(text, str):
         raise ValueError(  # noqa: TRY004 - pydantic turns ValueError into a problem with a place
-            f"{_short(text)} has no unit: write it as in 500ms, 5s, 2h"
+            f"{quoted(text)} has no unit: write it as in 500ms, 5s, 2h"
         )
     return parse_duration(text)
 

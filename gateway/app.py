@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.api.contracts import ConfigError, Connector, Sink
+from gateway.api.contracts import ConfigError, Connector, Detector, Sink
 from gateway.api.durable import make_folder
 from gateway.api.model import Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig
+from gateway.config.state import unusable
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
 from gateway.core.byte_budget import Budget
@@ -60,10 +61,7 @@ def only_daemon(state: Path) -> Iterator[None]:
         make_folder(state)
         lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(
-            f"the state folder {state} cannot be used: {error.strerror}; "
-            "set `state:` in the line file or $STATE_DIRECTORY"
-        ) from error
+        raise ConfigError(unusable(state, error)) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -87,9 +85,7 @@ async def run(config: LineConfig) -> None:
 
 async def _run_line(config: LineConfig) -> None:
     # A file or model that takes long must not delay a signal until it is read.
-    await asyncio.sleep(0)
-    detectors, sinks = build_detectors(config), build_sinks(config)
-    connectors = build_connectors(config)
+    detectors, sinks, connectors = await asyncio.to_thread(_parts, config)
     for problem in part_warnings(config, connectors, detectors):
         event = "source.caution" if problem.path.startswith("sources.") else "detector.caution"
         log.warning(event, where=problem.path, why=problem.message)
@@ -122,6 +118,12 @@ async def _run_line(config: LineConfig) -> None:
                 await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             await _run_tasks(config, line, connectors, forwarders, buffer, windows, history, clips)
+
+
+def _parts(
+    config: LineConfig,
+) -> tuple[Mapping[str, Detector], Mapping[str, Sink], Mapping[str, Connector]]:
+    return build_detectors(config), build_sinks(config), build_connectors(config)
 
 
 @contextlib.contextmanager

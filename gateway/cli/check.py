@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -19,9 +19,10 @@ from gateway.api import event_loop
 from gateway.api.contracts import Connector, Detector, HasReadPlan
 from gateway.api.json_values import finite
 from gateway.api.visible import LINES, visible
-from gateway.config.build import build_connectors, build_detectors, part_warnings
+from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig, load
 from gateway.config.problems import ConfigProblems, Problem, as_errors, errors
+from gateway.config.state import why_port_is_taken, why_unusable
 from gateway.config.try_out import Outcome, count, try_out
 
 
@@ -85,11 +86,12 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
     try:
         config = load(path)
         connectors, detectors = _parts(config)
+        here = _here(config)
     except ConfigProblems as error:
         # Warnings are shown beside errors: one may be the cause of the other.
         problems = [*(config.warnings if config else ()), *error.problems]
         return _Report(path, as_errors(problems) if strict else problems)
-    warnings = [*config.warnings, *part_warnings(config, connectors, detectors)]
+    warnings = [*config.warnings, *part_warnings(config, connectors, detectors), *here]
     outcomes: Sequence[Outcome] = ()
     if timeout:
         outcomes = event_loop.run(
@@ -100,8 +102,9 @@ def _report(path: Path, *, strict: bool, timeout: float, plan: bool) -> _Report:
 
 
 def _parts(config: LineConfig) -> tuple[Mapping[str, Connector], Mapping[str, Detector]]:
-    """The connectors and detectors of a line; ConfigProblems lists the failures of both."""
+    """The connectors and detectors of a line; ConfigProblems lists the failures of all parts."""
     connectors: Mapping[str, Connector] = {}
+    detectors: Mapping[str, Detector] = {}
     problems: list[Problem] = []
     try:
         connectors = build_connectors(config)
@@ -110,10 +113,34 @@ def _parts(config: LineConfig) -> tuple[Mapping[str, Connector], Mapping[str, De
     try:
         detectors = build_detectors(config)
     except ConfigProblems as error:
-        raise ConfigProblems([*problems, *error.problems]) from error
+        problems += error.problems
+    try:
+        build_sinks(config)
+    except ConfigProblems as error:
+        problems += error.problems
     if problems:
         raise ConfigProblems(problems)
     return connectors, detectors
+
+
+def _here(config: LineConfig) -> list[Problem]:
+    """What on this machine would keep the line from starting; what others would find is an error.
+
+    ConfigProblems lists the errors.
+    """
+    document = config.document
+    if document is None:
+        return []
+    found: list[Problem] = []
+    why, for_all = why_unusable(config.places.state)
+    if why:
+        level: Literal["error", "warning"] = "error" if for_all else "warning"
+        found.append(document.problem(("state",), why, at="value", level=level))
+    if why := why_port_is_taken(config.file.health, config):
+        found.append(document.problem(("health", "port"), why, at="value", level="warning"))
+    if errors(found):
+        raise ConfigProblems(found)
+    return found
 
 
 def _plans(connectors: Mapping[str, Connector]) -> dict[str, Sequence[str]]:

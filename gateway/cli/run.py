@@ -1,5 +1,6 @@
 """`andon run LINE.yaml`: the daemon."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -28,18 +29,30 @@ def command(file: Path, log_format: str | None) -> None:
     the file, or a model that it names, is wrong.
     """
     from gateway.api import event_loop
-    from gateway.config.load import load
-    from gateway.telemetry import logs
 
     try:
-        config = load(file)
-        logs.configure(config.line, log_format)
-        # One ONNX thread and a little numpy: more threads would only occupy cores.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        from gateway.app import run
-
-        event_loop.run(run(config), answer_within=event_loop.ANSWER_S)
+        event_loop.run(_run(file, log_format), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
             click.echo(visible(mask(str(error)), LINES), err=True)
         sys.exit(EX_CONFIG)
+
+
+async def _run(file: Path, log_format: str | None) -> None:
+    from gateway.config.load import load
+    from gateway.telemetry import logs, signals
+
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that runs has a task
+    signals.handle(task.cancel)
+    try:
+        # In a thread: a file that takes long must not delay a signal until it is read.
+        config = await asyncio.to_thread(load, file)
+    except asyncio.CancelledError:
+        return
+    logs.configure(config.line, log_format)
+    # One ONNX thread and a little numpy: more threads would only occupy cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from gateway.app import run
+
+    await run(config)

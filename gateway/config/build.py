@@ -57,18 +57,26 @@ def build_connectors(config: LineConfig) -> dict[str, Connector]:
 
 
 def build_sinks(config: LineConfig) -> dict[str, Sink]:
-    """All sinks by name, without opening any."""
-    return {
-        name: plugins.load(plugins.SINKS, options.type)(name, options, config.places)
-        for name, options in config.sinks.items()
-    }
+    """All sinks by name, without opening any; ConfigProblems lists failures."""
+    built: dict[str, Sink] = {}
+    problems: list[Problem] = []
+    for name, options in config.sinks.items():
+        sink = plugins.load(plugins.SINKS, options.type)
+        try:
+            built[name] = sink(name, options, config.places)
+        except ConfigError as error:
+            problems.append(_part_problem(config, ("sinks", name), error))
+    if problems:
+        raise ConfigProblems(problems)
+    return built
 
 
 def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception | str) -> Problem:
     document = config.document
     if document is None:
         return Problem(str(config.path), 1, 1, ".".join(where), str(error))
-    bundle = (*where, "bundle")
-    if bundle in document.keys:
-        return document.problem(bundle, str(error), at="value")
+    # The one key of such a part that a constructor may find wrong.
+    key = (*where, "path" if where[0] == "sinks" else "bundle")
+    if key in document.keys:
+        return document.problem(key, str(error), at="value")
     return document.problem(where, str(error))

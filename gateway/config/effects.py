@@ -5,6 +5,7 @@ Promises
 - Each is a problem at its own key and says why. What loses data is an error, the rest a warning.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Any
@@ -83,9 +84,26 @@ def _same_sinks(document: Document, file: LineFileBase) -> Iterator[Problem]:
     # A sink of the site file has no place in this one.
     own = [name for name in file.sinks if document.is_written(("sinks", name))]
     for first, second in combinations(own, 2):
-        if file.sinks[first] == file.sinks[second]:
+        if same := _same_file(file.sinks[first], file.sinks[second]):
+            message = f"{same} is written by {first} too: each sink needs its own file"
+            yield document.problem(("sinks", second, "path"), message, at="value")
+        elif file.sinks[first] == file.sinks[second]:
             message = f"the same as {first}: every point is sent there twice"
             yield _warning(document, ("sinks", second), message)
+
+
+def _same_file(one: Any, other: Any) -> str:
+    """The file that two sinks of type file would write or rotate; empty if there is none."""
+    if not one.type == other.type == "file":
+        return ""
+    files, others = ({str(path) for path in _files(each)} for each in (one, other))
+    return min(files & others, default="")
+
+
+def _files(options: Any) -> Iterator[str]:
+    path = os.path.normpath(options.path)
+    yield path
+    yield from (f"{path}.{number}" for number in range(1, options.keep + 1))
 
 
 def _limits(document: Document, file: LineFileBase, tags: Mapping[str, Tag]) -> Iterator[Problem]:

@@ -1,9 +1,19 @@
-"""Where a line's state may be, seen from a command and not from the service itself."""
+"""A line's state folder and its port: where they may be, and whether the line could use them here.
 
+Seen from a command and not from the service itself, which may run as another user. Nothing is made
+or changed.
+"""
+
+import errno
+import os
+import socket
+import stat
 from pathlib import Path
 from typing import Protocol
 
 from gateway.api.contracts import Places
+from gateway.api.files import FileUnreadable, answered
+from gateway.config.schema import HealthSection
 
 SERVICE_STATE = Path("/var/lib/andon")
 """The state folder of the systemd service."""
@@ -22,3 +32,89 @@ class HasState(Protocol):
 def state_folders(config: HasState) -> list[Path]:
     """The folders that may hold the line's state; a shell lacks the service's $STATE_DIRECTORY."""
     return list(dict.fromkeys((config.places.state, SERVICE_STATE / config.line)))
+
+
+def unusable(state: Path, error: OSError) -> str:
+    """What is wrong with a state folder."""
+    return (
+        f"the state folder {state} cannot be used: {error.strerror}; "
+        "set `state:` in the line file or $STATE_DIRECTORY"
+    )
+
+
+def why_unusable(state: Path) -> tuple[str, bool]:
+    """What would be wrong with the folder if the line started; empty if nothing.
+
+    Also whether another user would find the same.
+    """
+    try:
+        error = answered(state, "state", lambda: _obstacle(state))
+    except FileUnreadable as hangs:
+        return str(hangs), True
+    if error is None:
+        return "", True
+    return unusable(state, error), error.errno != errno.EACCES
+
+
+def _obstacle(state: Path) -> OSError | None:
+    """What making the folder, or a file in it, would raise."""
+    try:
+        above = next(folder for folder in (state, *state.absolute().parents) if _exists(folder))
+        if not stat.S_ISDIR(above.stat().st_mode):
+            return _error(errno.EEXIST if above == state else errno.ENOTDIR)
+        if os.statvfs(above).f_flag & os.ST_RDONLY:
+            return _error(errno.EROFS)
+        return None if os.access(above, os.W_OK | os.X_OK) else _error(errno.EACCES)
+    except OSError as error:
+        return error
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def why_port_is_taken(health: HealthSection, config: HasState) -> str:
+    """Why the port cannot be used, unless it is this line that uses it; empty if it can."""
+    if not health.port or any(_is_running(folder) for folder in state_folders(config)):
+        return ""
+    try:
+        found = socket.getaddrinfo(
+            *(health.host, health.port), type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
+    except OSError:
+        # A name, which only a name server knows.
+        return ""
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                return f"{health.port} on {health.host} cannot be used: {error.strerror}"
+    return ""
+
+
+def _is_running(state: Path) -> bool:
+    """Whether a daemon holds the lock of a state folder, or that cannot be known."""
+    try:
+        return answered(state, "lock", lambda: _is_locked(state / "lock"))
+    except FileUnreadable:
+        return True
+
+
+def _is_locked(lock: Path) -> bool:
+    try:
+        inode = lock.stat().st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    # To try the lock would keep a daemon that starts at this moment from it.
+    held = Path("/proc/locks").read_text("ascii").splitlines()
+    return any("FLOCK" in each and f":{inode} " in each for each in held)

@@ -8,9 +8,11 @@ Promises
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +21,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.durable import sync_folder
+from gateway.api.files import FileUnreadable, look
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
 from gateway.api.options import FilePath, Size, Strict
+from gateway.api.state_names import why_not_here
 
 _TAIL = 64 * 1024
 
@@ -68,6 +72,8 @@ class FileSink:
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options = name, options
         self.path: Path = places.state / options.path
+        if why := why_not_here(places.state, options.path) or _why_not_there(self.path):
+            raise ConfigError(why)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -97,7 +103,7 @@ class FileSink:
             drop_torn_row(self.path)
             self._is_repaired = True
         is_new = self._make_room(len(data))
-        with self.path.open("ab", buffering=0) as file:
+        with open(self.path, "ab", buffering=0, opener=_open_file) as file:
             start = file.tell()
             try:
                 _write_all(file.fileno(), data)
@@ -139,6 +145,16 @@ class FileSink:
         return Probe(ok=True, message=f"{self.path} can be written, {free // 10**6} MB free")
 
 
+def _why_not_there(path: Path) -> str:
+    """Why points cannot be appended to what is at a path; empty if they can, or nobody knows."""
+    try:
+        facts = look(path)
+    except FileUnreadable:
+        # Missing, or on a disk that does not answer just now.
+        return ""
+    return "" if stat.S_ISREG(facts.st_mode) else f"{path} is there already, and is not a file"
+
+
 def _rows(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:
     """The rows of JSON, and the indices of envelopes that are not line protocol."""
     rows, invalid = [], []
@@ -150,9 +166,21 @@ def _rows(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:
     return rows, invalid
 
 
+def _open_file(path: str, flags: int) -> int:
+    """Opens a regular file alone: a FIFO would hold the thread, a device would swallow points."""
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is not a file")
+    return handle
+
+
 def drop_torn_row(path: Path) -> None:
     """Truncates the file after its last line break, dropping the rest of an unfinished write."""
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(path, "r+b", opener=_open_file) as file,
+    ):
         end = file.seek(0, os.SEEK_END)
         whole = end
         while whole:

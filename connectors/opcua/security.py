@@ -9,7 +9,6 @@ Promises
 - A password or a user's key is never logged.
 """
 
-import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ async def secure(client: Any, options: OpcUaOptions, places: Places) -> None:
     security = options.security
     if security is None:
         return
-    ours = await asyncio.to_thread(_identity, security, places)
+    ours = await off_loop(lambda: _identity(security, places))
     theirs = await _server_certificate(options, security, places.config)
     where = urlsplit(options.url).netloc
     _refuse_if(where, trust.why_invalid(theirs, dt.datetime.now(dt.UTC)))

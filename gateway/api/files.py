@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from gateway.api.contracts import AndonError, ConfigError
 
@@ -33,6 +34,9 @@ PEM_BYTES = 4 * 2**20
 MOST_FILES = 1_000
 """Names in a folder of which all files are read."""
 
+_AT_ONCE = 4
+"""Each takes two threads, whose stacks count where memory is limited."""
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _KINDS = {
     stat.S_IFDIR: "it is a folder",
     stat.S_IFIFO: "it is a FIFO, not a file",
@@ -89,7 +93,9 @@ def look(path: Path) -> os.stat_result:
 
 async def off_loop(work: Callable[[], T]) -> T:
     """The result of work with files, done in a thread, so that the event loop goes on."""
-    return await asyncio.to_thread(work)
+    slots = _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
+    async with slots:
+        return await asyncio.to_thread(work)
 
 
 def shown_path(path: Path | str) -> str:

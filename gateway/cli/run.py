@@ -1,6 +1,8 @@
 """`andon run LINE.yaml`: the daemon."""
 
 import asyncio
+import contextlib
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from gateway.api.contracts import ConfigError, ModelError
 from gateway.api.masking import mask
 from gateway.api.visible import LINES, visible
 
+_M_ARENA_MAX = -8
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
 
@@ -30,12 +33,22 @@ def command(file: Path, log_format: str | None) -> None:
     """
     from gateway.api import event_loop
 
+    _share_memory()
     try:
         event_loop.run(_run(file, log_format), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
         for error in group.exceptions:
             click.echo(visible(mask(str(error)), LINES), err=True)
         sys.exit(EX_CONFIG)
+
+
+def _share_memory() -> None:
+    """Has all threads allocate from two pools; glibc reserves 64 MB of addresses for each of 16.
+
+    Where addresses are limited, a library could not be loaded any more.
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 async def _run(file: Path, log_format: str | None) -> None:

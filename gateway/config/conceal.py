@@ -177,9 +177,13 @@ def secrets_in(data: Any, within: str = "", *, inside: bool = False) -> Iterator
         if not REFERENCE.fullmatch(str(data)):
             yield str(data)
     elif isinstance(data, str):
-        if "@" in data:
-            yield data.removeprefix("://").rpartition("@")[0]
-        # A search that starts at every :// anew would take too long.
-        query = re.search(r"[?#](.*)", data.partition("://")[2], re.DOTALL)
-        if query:
-            yield query[1]
+        yield from _in_url(data)
+
+
+def _in_url(text: str) -> Iterator[str]:
+    """The login and the query of a URL; a search that starts at every :// would take too long."""
+    if "@" in text:
+        yield text.removeprefix("://").rpartition("@")[0]
+    query = re.search(r"[?#](.*)", text.partition("://")[2], re.DOTALL)
+    if query:
+        yield query[1]

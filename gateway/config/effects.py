@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.api.conditions import parse_condition
 from gateway.api.model import SECOND, Tag
-from gateway.api.options import format_duration, format_size
+from gateway.api.options import LONGEST, format_duration, format_size
 from gateway.config.document import Document, Where
 from gateway.config.problems import Problem
 from gateway.config.schema import LineFileBase
@@ -71,6 +71,11 @@ def _times(document: Document, file: LineFileBase, tags: Sequence[Tag]) -> Itera
         message = f"shorter than the period of every tag ({format_duration(fastest)})"
         hint = "each summary is then of one sample, and costs more than the sample"
         yield _warning(document, ("summaries", "every"), message, hint)
+    slowest = max((tag.period for tag in tags), default=0)
+    for key in ("hold_periods", "stale_periods"):
+        if slowest * getattr(file.timing, key) > LONGEST:
+            message = f"longer than {format_duration(LONGEST)} for a tag of the slowest period"
+            yield document.problem(("timing", key), message, at="value")
     if history is not None and history.flush > history.max_age:
         message = f"longer than history keeps samples ({format_duration(history.max_age)})"
         yield _warning(document, ("history", "flush"), message)

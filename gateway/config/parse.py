@@ -23,6 +23,8 @@ from gateway.config.schema import LineFileBase, SiteFileBase
 
 MAX_BYTES = 1_000_000
 _MAX_DEPTH = 30
+_LARGEST = 2**64
+"""No integer of a file is larger; of one with 5,000 digits not even the text can be shown."""
 _LONGEST = 10_000
 """Characters of a key or a value."""
 _MAX_FLAWS = 50
@@ -157,10 +159,14 @@ class _Builder:
             self._flaw(node, where, f"{name} is not allowed", "leave the tag out")
             return None
         try:
-            return construct(self.loader, node)
+            value = construct(self.loader, node)
         except (ValueError, KeyError, yaml.YAMLError):
             self._flaw(node, where, "cannot be read as a value", 'put text in quotes: "..."')
             return None
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            self._flaw(node, where, "a number of more than 64 bits")
+            return None
+        return value
 
     def _mapping(self, node: Any, where: Where) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -15,6 +15,10 @@ from gateway.api.contracts import Places
 from gateway.api.files import FileUnreadable, answered
 from gateway.config.schema import HealthSection
 
+_SOCKET, _LONGEST_SOCKET = "control.sock", 100
+"""As in control/server.py, which this room may not import; tests/hostile compares the two."""
+_UNREAL = {Path("/proc"): errno.ENOENT, Path("/sys"): errno.EPERM}
+"""Where no folder can be made, and what the system says of it."""
 SERVICE_STATE = Path("/var/lib/andon")
 """The state folder of the systemd service."""
 
@@ -52,8 +56,18 @@ def why_unusable(state: Path) -> tuple[str, bool]:
     except FileUnreadable as hangs:
         return str(hangs), True
     if error is None:
-        return "", True
+        return _long_for_socket(state / _SOCKET), True
     return unusable(state, error), error.errno != errno.EACCES
+
+
+def _long_for_socket(path: Path) -> str:
+    """What is wrong with the path of the line's socket; empty if nothing."""
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return ""
+    return (
+        f"{path} is too long for a local socket ({_LONGEST_SOCKET} bytes): "
+        "choose a shorter `state`"
+    )
 
 
 def _obstacle(state: Path) -> OSError | None:
@@ -62,6 +76,9 @@ def _obstacle(state: Path) -> OSError | None:
         above = next(folder for folder in (state, *state.absolute().parents) if _exists(folder))
         if not stat.S_ISDIR(above.stat().st_mode):
             return _error(errno.EEXIST if above == state else errno.ENOTDIR)
+        unreal = next((u for u in _UNREAL if above.resolve().is_relative_to(u)), None)
+        if unreal is not None:
+            return _error(_UNREAL[unreal])
         if os.statvfs(above).f_flag & os.ST_RDONLY:
             return _error(errno.EROFS)
         return None if os.access(above, os.W_OK | os.X_OK) else _error(errno.EACCES)

@@ -152,8 +152,6 @@ Url = Annotated[str, AfterValidator(without_login)]
 
 def _possible_path(text: str) -> str:
     """A path that a file can have; ValueError with what is wrong with any other."""
-    if not text:
-        raise ValueError("is empty: write the name of a file")
     if _UNFIT.search(text):
         raise ValueError("holds a character that no name of a file should have")
     longest = max(len(os.fsencode(name)) for name in text.split("/"))
@@ -162,7 +160,7 @@ def _possible_path(text: str) -> str:
     return text
 
 
-FilePath = Annotated[str, AfterValidator(_possible_path)]
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_possible_path)]
 """The path of a file or folder, as the system can have it."""
 
 

@@ -40,8 +40,10 @@ def state_folders(config: HasState) -> list[Path]:
 
 def unusable(state: Path, error: OSError) -> str:
     """What is wrong with a state folder."""
+    in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)
+    why = "a file is in its place" if in_place else error.strerror
     return (
-        f"the state folder {state} cannot be used: {error.strerror}; "
+        f"the state folder {state} cannot be used: {why}; "
         "set `state:` in the line file or $STATE_DIRECTORY"
     )
 
@@ -65,8 +67,7 @@ def _long_for_socket(path: Path) -> str:
     if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return ""
     return (
-        f"{path} is too long for a local socket ({_LONGEST_SOCKET} bytes): "
-        "choose a shorter `state`"
+        f"{path} is too long for a local socket ({_LONGEST_SOCKET} bytes): choose a shorter `state`"
     )
 
 
@@ -75,7 +76,7 @@ def _obstacle(state: Path) -> OSError | None:
     try:
         above = next(folder for folder in (state, *state.absolute().parents) if _exists(folder))
         if not stat.S_ISDIR(above.stat().st_mode):
-            return _error(errno.EEXIST if above == state else errno.ENOTDIR)
+            return _error(errno.EEXIST)
         unreal = next((u for u in _UNREAL if above.resolve().is_relative_to(u)), None)
         if unreal is not None:
             return _error(_UNREAL[unreal])
@@ -89,7 +90,7 @@ def _obstacle(state: Path) -> OSError | None:
 def _exists(folder: Path) -> bool:
     try:
         folder.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 

@@ -122,7 +122,7 @@ def _command(words: list[str], writing: int) -> None:
         main(words, prog_name="andon")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # as Python does, which this process would do by itself
+    except BaseException:  # noqa: BLE001 - written as Python would write it
         import traceback
 
         traceback.print_exc()

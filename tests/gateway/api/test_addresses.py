@@ -73,3 +73,10 @@ def test_what_is_not_one_is_told_with_what_would_be_right(url, message):
     with pytest.raises(ValueError, match=r".") as refused:
         http_url(url)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a" * 254, "a\0b", "a\x07b"])
+def test_a_host_that_cannot_be_looked_up_is_refused(host):
+    for check, text in ((bare_host, host), (http_url, f"http://{host}/")):
+        with pytest.raises(ValueError, match=r"name of a host|wrong host|must not contain"):
+            check(text)

@@ -72,3 +72,9 @@ def test_one_text_or_a_list_of_them():
     assert adapter.validate_python([]) == ()
     with pytest.raises(ValidationError, match="'fast' is not a condition"):
         adapter.validate_python(["speed > 1", "fast"])
+
+
+def test_a_number_that_is_too_large_is_refused():
+    for number in ("1e999", "9" * 400):
+        with pytest.raises(ValueError, match="a number that is too large"):
+            parse_condition(f"speed > {number}")

@@ -12,6 +12,7 @@ from gateway.api.model import SECOND, Severity, Tag
 from gateway.api.options import (
     AlarmOptions,
     Duration,
+    FilePath,
     Name,
     PositiveDuration,
     Secret,
@@ -228,3 +229,60 @@ def test_by_default_an_alarm_is_of_medium_severity_and_has_no_delays():
     options = AlarmOptions()
     assert (options.severity, options.on_delay, options.off_delay) == (Severity.MEDIUM, 0, 0)
     assert AlarmOptions(severity="high", on_delay="5s").on_delay == 5 * SECOND
+
+
+@pytest.mark.parametrize("text", ["99999999999999999999d", "9" * 5_000 + "s", "36500.1d"])
+def test_a_duration_of_ages_is_refused_and_not_repeated_in_full(text):
+    with pytest.raises(ValueError, match=r"is too long: at most 36500d") as refused:
+        parse_duration(text)
+    assert len(str(refused.value)) < 120
+
+
+@pytest.mark.parametrize("text", ["2000000GiB", "9" * 5_000 + "B"])
+def test_a_size_beyond_all_disks_is_refused(text):
+    with pytest.raises(ValueError, match="is too large: at most 1048576GiB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("", "at least 1"),
+        ("a\0b", "holds a character"),
+        ("a\nb", "holds a character"),
+        ("\ud800", "holds a character"),
+        ("a" * 256, "is too long"),
+        ("ä" * 128, "is too long"),
+        ("a/" * 2_048, "is too long"),
+    ],
+)
+def test_a_path_that_no_file_has_is_refused(path, why):
+    with pytest.raises(ValidationError, match=why):
+        TypeAdapter(FilePath).validate_python(path)
+
+
+@pytest.mark.parametrize("path", ["a" * 255, "/etc/ssl/Öl b.pem", "../x", "a/" * 2_047])
+def test_a_path_that_a_file_can_have_is_taken(path):
+    assert TypeAdapter(FilePath).validate_python(path) == path
+
+
+@pytest.mark.parametrize("bounds", [{"low": float("nan")}, {"low": float("inf")},
+                                    {"high": float("nan")}, {"high": float("-inf")}])  # fmt: skip
+def test_a_bound_that_no_value_is_within_is_refused(bounds):
+    with pytest.raises(ValidationError, match="would make every value bad"):
+        TagOptions(**bounds)
+
+
+def test_a_secret_that_is_not_text_is_told_without_it(tmp_path, monkeypatch):
+    (tmp_path / "token").write_bytes(b"s3cret\xff")
+    with pytest.raises(ConfigError, match="cannot be read: it is not UTF-8 text") as refused:
+        Secret(f"${{file:{tmp_path}/token}}").resolve()
+    assert "s3cret" not in str(refused.value)
+    monkeypatch.setenv("ANDON_BYTES", "a\udcff")
+    with pytest.raises(ConfigError, match="ANDON_BYTES is not UTF-8 text"):
+        Secret("${env:ANDON_BYTES}").resolve()
+
+
+async def test_a_secret_is_read_off_the_loop_too(tmp_path):
+    (tmp_path / "token").write_text("abc\r\n")
+    assert await Secret(f"${{file:{tmp_path}/token}}").read() == "abc"

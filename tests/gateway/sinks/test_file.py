@@ -2,10 +2,11 @@ import errno
 import json
 import os
 
+import odd_files
 import pytest
 
 from gateway.api import line_protocol
-from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.model import Envelope, Kind, Point
 from gateway.sinks.file import FileOptions, FileSink, drop_torn_row, to_json
 
@@ -120,8 +121,9 @@ async def test_a_path_that_cannot_be_written_is_unavailable_and_fails_the_probe(
     async with local.open():
         with pytest.raises(SinkUnavailable, match="taken"):
             await local.write([envelope(1.0)])
+    late = sink(tmp_path, path="folder")
     (tmp_path / "folder").mkdir()
-    assert not (await sink(tmp_path, path="folder").probe()).ok
+    assert not (await late.probe()).ok
 
 
 async def test_probing_creates_nothing(tmp_path):
@@ -136,3 +138,20 @@ async def test_an_invalid_point_is_rejected_and_the_others_are_written(tmp_path)
             await local.write([envelope(1.0), Envelope(Kind.ALERT, 1, b"nonsense"), envelope(2.0)])
     assert caught.value.which == (1,)
     assert means(local.path) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("odd", ["a FIFO", "a socket", "/dev/full", "a folder"])
+async def test_only_a_file_is_written(tmp_path, odd):
+    late = sink(tmp_path, path="odd")
+    odd_files.NO_FILE[odd][0](tmp_path / "odd")
+    with pytest.raises(ConfigError, match="is not a file"):
+        sink(tmp_path, path="odd")
+    async with late.open():
+        with pytest.raises(SinkUnavailable, match="odd"):
+            await late.write([envelope(1.0)])
+
+
+@pytest.mark.parametrize("path", ["buffer.db", "../..", "history/points.jsonl"])
+def test_the_lines_own_files_are_no_place_for_points(tmp_path, path):
+    with pytest.raises(ConfigError, match="belongs to the line|is a folder"):
+        sink(tmp_path, path=path)

@@ -153,5 +153,5 @@ async def test_only_a_file_is_written(tmp_path, odd):
 
 @pytest.mark.parametrize("path", ["buffer.db", "../..", "history/points.jsonl"])
 def test_the_lines_own_files_are_no_place_for_points(tmp_path, path):
-    with pytest.raises(ConfigError, match="belongs to the line|is a folder"):
+    with pytest.raises(ConfigError, match=r"belongs to the line|is a folder"):
         sink(tmp_path, path=path)

@@ -15,11 +15,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and those above it, so that they survive a power cut too; OSError."""
+    """Make the folder and those above it, so that they survive a power cut too; OSError.
+
+    What is made is for its owner alone.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(0o700, exist_ok=True)
     # Who may write into a folder may not always read it; the disk then takes its time.
     with contextlib.suppress(PermissionError):
         sync_folder(folder.parent)

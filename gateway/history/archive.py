@@ -5,20 +5,24 @@ Promises
 - The small files of an hour are joined to one. A crash during that leaves both, and their names
   show that the large one holds the small ones.
 - Unreadable files are set aside, not deleted at once; beyond the bounds they are deleted first.
+- Files and folder are private. What is no plain file, such as a link, is not opened; a folder that
+  is one is refused. A folder that was removed is made anew, unless the whole state folder is gone.
 - The folder is bounded by bytes and age, oldest first. History is also deleted when the disk has
   less than `RESERVE` left, because alerts need the space more.
 """
 
 import errno
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
-from gateway.api.durable import sync_folder
+from gateway.api import private
+from gateway.api.durable import make_folder, sync_folder
 from gateway.api.model import SECOND, Nanos
 from gateway.history import table
 from gateway.history.excerpt import Excerpt, excerpt
@@ -53,7 +57,10 @@ class HistoryOptions(Protocol):
 
 
 class Archive:
-    """The history files of one line; `facts` go into each of them, `tags` are the line's."""
+    """The history files of one line; `facts` go into each of them, `tags` are the line's.
+
+    `misplaced` says why the state folder above is not in its place, and is empty while it is.
+    """
 
     def __init__(
         self,
@@ -62,14 +69,33 @@ class Archive:
         facts: Mapping[str, str],
         tags: Sequence[str],
         reserve: int = RESERVE,
+        *,
+        misplaced: Callable[[], str] = str,
     ) -> None:
         self._folder, self._options, self._tags, self._reserve = folder, options, tags, reserve
         self._columns = table.schema(facts)
+        self._misplaced = misplaced
         self.set_aside = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        self._opened: os.stat_result | None = None
+        self.stand()
         self._clean_up()
         self._next = max((name.last for name, _ in listed(folder)), default=0) + 1
         self._run = self._next
+
+    def stand(self) -> None:
+        """Checks that the folder is in its place; makes it if it is gone. OSError."""
+        why = self._misplaced()
+        if why:
+            raise OSError(errno.ENOENT, why)
+        if self._opened is None:
+            make_folder(self._folder.parent)
+        changed = private.misplaced(self._folder, self._opened) if self._opened else ""
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{self._folder} is a symbolic link; remove it")
+        self._folder.mkdir(0o700, exist_ok=True)
+        self._opened = self._folder.lstat()
+        if changed:
+            log.error("history.folder_renewed", why=changed)
 
     def _clean_up(self) -> None:
         """Removes what a crash left: an unfinished file, and parts that were joined already."""
@@ -80,6 +106,7 @@ class Archive:
 
     def store(self, arrivals: Sequence[Arrival]) -> None:
         """Writes the arrivals as one file; OSError if the disk fails, with nothing stored."""
+        self.stand()
         self._make_room()
         rows = table.as_table(arrivals, self._tags, self._columns)
         name = Name(self._run, self._next, self._next, arrivals[0][0], crc=0)
@@ -99,7 +126,7 @@ class Archive:
                 self._join(files)
             self._bound(now)
         except OSError as error:
-            log.warning("history.maintenance_failed", why=str(error))
+            log.warning("history.maintenance_failed", why=error.strerror or str(error))
 
     def _due(self, now: Nanos) -> list[Files]:
         """The parts to join: of a past hour, of an earlier run, or together large."""
@@ -130,6 +157,7 @@ class Archive:
         tables: list[Any] = []
         for _, path in files:
             try:
+                table.check_plain(path)
                 tables.append(table.read(path))
             except Unreadable as error:
                 self._quarantine(path, DAMAGED, str(error))
@@ -163,9 +191,9 @@ class Archive:
     def _files(self) -> list[tuple[Nanos, int, Path]]:
         """Time, bytes and path of all files in the order of deletion, set-aside ones first."""
         damaged = [path for end in (TORN, DAMAGED) for path in self._folder.glob(f"*{end}")]
-        stats = [(path.stat(), path) for path in sorted(damaged)]
+        stats = [(path.lstat(), path) for path in sorted(damaged)]
         return [(round(s.st_mtime) * SECOND, s.st_size, path) for s, path in stats] + [
-            (name.at, path.stat().st_size, path) for name, path in listed(self._folder)
+            (name.at, path.lstat().st_size, path) for name, path in listed(self._folder)
         ]
 
     def excerpt(self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]) -> Excerpt:
@@ -185,4 +213,4 @@ class Archive:
 
 
 def _size(files: Files) -> int:
-    return sum(path.stat().st_size for _, path in files)
+    return sum(path.lstat().st_size for _, path in files)

@@ -14,7 +14,7 @@ import numpy as np
 from gateway.api.model import SECOND, Nanos, SampleBatch
 from gateway.history.names import between, listed, superseded
 from gateway.history.read import samples
-from gateway.history.table import Arrival, Span, Unreadable
+from gateway.history.table import Arrival, Span, Unreadable, check_plain
 
 LATEST: Nanos = 3600 * SECOND
 """A sample that arrived longer than this after its own time may be missing."""
@@ -41,6 +41,7 @@ def excerpt(
     single = [file for file in files if file not in duplicates]
     for _, path in between(single, span[0], span[1] + LATEST):
         try:
+            check_plain(path)
             batches += [_within(batch, span, number) for batch in samples(path, number, span)]
         except Unreadable:
             damaged.append(path.name)

@@ -4,6 +4,8 @@ Promises
 - The line never waits: `note` appends to a list, everything else happens in the thread.
 - Samples are on disk (fsync) after the flush interval at the latest, unless the disk fails; a crash
   costs the samples since the last flush.
+- The folder is looked at every `LOOK_S`: one that was removed or replaced is noticed before the
+  next flush, logged once, and made anew when it can be.
 - A failing disk affects history alone: samples wait in memory, up to `LIMIT` of them, then the
   oldest are dropped and counted.
 """
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 EARLY = 250_000
 """This many samples, some 8 MB, cause a flush before the interval is over."""
+LOOK_S = 2.0
 LIMIT = 8 * EARLY
 """At most this many samples wait in memory while the disk fails."""
 
@@ -75,11 +78,29 @@ class Recorder:
 
     async def run(self) -> None:
         """Flushes at each interval, forever."""
+        due = time.monotonic() + self._flush
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._flush)
-            self._full.clear()
-            await self.flush()
+                wait = max(due - time.monotonic(), 0.0)
+                await asyncio.wait_for(self._full.wait(), min(wait, LOOK_S))
+            if self._full.is_set() or time.monotonic() >= due:
+                self._full.clear()
+                await self.flush()
+                due = time.monotonic() + self._flush
+            else:
+                await self._look()
+
+    async def _look(self) -> None:
+        """Notices a folder that is not in its place any more, and a disk that works again."""
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.run_in_executor(self._thread, self._stand)
+            except OSError as error:
+                self._note(error)
+
+    def _stand(self) -> None:
+        self._opened().stand()
 
     async def flush(self) -> None:
         """Writes the waiting samples; if the disk fails they keep waiting."""
@@ -105,11 +126,15 @@ class Recorder:
             self.error = ""
 
     def _refused(self, error: OSError, arrivals: list[Arrival]) -> None:
-        if not self.error:
-            log.warning("history.refused", why=str(error))
-        self.error = str(error)
+        self._note(error)
         self._waiting.extendleft(reversed(arrivals))
         self._samples += sum(_count(batch) for _, batch in arrivals)
+
+    def _note(self, error: OSError) -> None:
+        why = error.strerror or str(error)
+        if not self.error:
+            log.warning("history.refused", why=why)
+        self.error = why
 
     def _take(self) -> list[Arrival]:
         arrivals = list(self._waiting)

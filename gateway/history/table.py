@@ -8,6 +8,7 @@ Promises
 Importing this module imports pyarrow, some 60 MB: only a line with history does.
 """
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
+from gateway.api import private
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
 from gateway.history.extent import check_values
@@ -84,9 +86,12 @@ def facts_of(columns: Any) -> dict[str, str]:
 
 
 def write(path: Path, tables: Iterable[Any], columns: Any) -> int:
-    """Writes the tables to disk (fsync), one row group each; returns the file's CRC. OSError."""
+    """Writes the tables to disk (fsync), one row group each; returns the file's CRC. OSError.
+
+    A link of that name is replaced, never followed.
+    """
     try:
-        with path.open("wb") as file:
+        with os.fdopen(private.new_file(path), "wb") as file:
             with parquet.ParquetWriter(file, columns, **_STORAGE) as out:
                 for table in tables:
                     out.write_table(table)
@@ -95,7 +100,8 @@ def write(path: Path, tables: Iterable[Any], columns: Any) -> int:
         with pa.memory_map(str(path)) as written:
             return zlib.crc32(written.read_buffer())
     except OSError:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         raise
 
 
@@ -190,6 +196,13 @@ def _check_rows(path: Path, part: Any) -> None:
         )
     if compute.any(compute.and_(part["quality"].is_null(), part["tag"].is_valid())).as_py():
         raise Unreadable(f"{path} cannot be read: a sample lacks its quality")
+
+
+def check_plain(path: Path) -> None:
+    """Unreadable if a file of the daemon's own folder is a link, a FIFO or the like."""
+    why = private.refusal(path)
+    if why:
+        raise Unreadable(why)
 
 
 def _groups(metadata: Any, span: Span | None) -> list[int]:

@@ -1,7 +1,9 @@
 """Writes points as JSON lines to a local file; the default sink of a line without one.
 
 Promises
-- When `write` returns, the batch is on disk (fsync).
+- When `write` returns, the batch is on disk (fsync), in the file of that name.
+- A new file is private. No link is followed, neither in place of the file nor of a folder between
+  it and the state folder, and the state folder itself is never made.
 - The file holds whole rows only, even after a crash during a write.
 - At most `keep` old files of `max_bytes` each are kept; a point that is sent twice is stored twice.
 """
@@ -21,8 +23,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from gateway.api import private
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
-from gateway.api.durable import sync_folder
+from gateway.api.durable import make_folder, sync_folder
 from gateway.api.files import FileUnreadable, look
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
@@ -72,6 +75,7 @@ class FileSink:
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options = name, options
         self.path: Path = places.state / options.path
+        self._state = places.state
         if why := why_not_here(places.state, options.path) or _why_not_there(self.path):
             raise ConfigError(why)
 
@@ -92,34 +96,54 @@ class FileSink:
         try:
             count = await loop.run_in_executor(self._thread, self._append, b"".join(rows))
         except OSError as error:
-            raise SinkUnavailable(f"{self.path}: {error.strerror or error}") from error
+            why = error.strerror or str(error)
+            named = why if str(self.path) in why else f"{self.path}: {why}"
+            raise SinkUnavailable(named) from error
         if invalid:
             raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=count)
         return count
 
     def _append(self, data: bytes) -> int:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         if not self._is_repaired:
             drop_torn_row(self.path)
             self._is_repaired = True
         is_new = self._make_room(len(data))
-        with open(self.path, "ab", buffering=0, opener=_open_file) as file:
-            start = file.tell()
+        file = private.open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            start = os.fstat(file).st_size
             try:
-                _write_all(file.fileno(), data)
-                os.fsync(file.fileno())
+                _write_all(file, data)
+                os.fsync(file)
             except OSError:
                 with contextlib.suppress(OSError):
-                    file.truncate(start)
+                    os.ftruncate(file, start)
                 raise
+            why = private.misplaced(self.path, os.fstat(file))
+        finally:
+            os.close(file)
+        if why:
+            raise OSError(errno.ENOENT, why)
         if is_new:
             sync_folder(self.path.parent)
         return len(data)
 
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.is_relative_to(self._state):
+            make_folder(folder)
+            return
+        inner = folder.relative_to(self._state).parts
+        for depth in range(len(inner)):
+            each = self._state.joinpath(*inner[: depth + 1])
+            if each.is_symlink():
+                raise OSError(errno.ELOOP, f"{each} is a symbolic link; remove it")
+            each.mkdir(0o700, exist_ok=True)
+
     def _make_room(self, size: int) -> bool:
         """Rotates if the batch would make the file too large; True if the file is new."""
         try:
-            present = self.path.stat().st_size
+            present = self.path.lstat().st_size
         except FileNotFoundError:
             return True
         if not present or present + size <= self._options.max_bytes:
@@ -139,7 +163,10 @@ class FileSink:
         while not folder.exists():
             folder = folder.parent
         target = self.path if self.path.exists() else folder
-        if self.path.is_dir() or not os.access(target, os.W_OK):
+        why = private.refusal(self.path)
+        if why:
+            return Probe(ok=False, message=why)
+        if not os.access(target, os.W_OK):
             return Probe(ok=False, message=f"{target} cannot be written")
         free = shutil.disk_usage(folder).free
         return Probe(ok=True, message=f"{self.path} can be written, {free // 10**6} MB free")
@@ -166,20 +193,11 @@ def _rows(batch: Sequence[Envelope]) -> tuple[list[bytes], list[int]]:
     return rows, invalid
 
 
-def _open_file(path: str, flags: int) -> int:
-    """Opens a regular file alone: a FIFO would hold the thread, a device would swallow points."""
-    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "it is not a file")
-    return handle
-
-
 def drop_torn_row(path: Path) -> None:
     """Truncates the file after its last line break, dropping the rest of an unfinished write."""
     with (
         contextlib.suppress(FileNotFoundError),
-        open(path, "r+b", opener=_open_file) as file,
+        os.fdopen(private.open_file(path, os.O_RDWR), "r+b") as file,
     ):
         end = file.seek(0, os.SEEK_END)
         whole = end

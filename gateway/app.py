@@ -5,29 +5,26 @@ Promises
   needs neither. Other signals do not end it (telemetry/signals.py).
 - The watchdog is fed only while the line ticks: a dead PLC does not restart the daemon, a stuck
   line does.
-- One daemon a line: the state folder is locked, because the buffer allows one connection only.
+- One daemon a line: the state folder is locked, because the buffer allows one connection only
+  (gateway/buffer/state_folder.py).
 """
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.api.contracts import ConfigError, Connector, Detector, Sink
-from gateway.api.durable import make_folder
+from gateway.api.contracts import Connector, Detector, Sink
 from gateway.api.model import Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
+from gateway.buffer.state_folder import StateFolder, only_daemon
 from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig
-from gateway.config.state import unusable
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
 from gateway.core.byte_budget import Budget
@@ -54,24 +51,6 @@ STUCK_S = 15.0
 """A line that has not ticked for this long is stuck; it ticks at least once a second."""
 
 
-@contextlib.contextmanager
-def only_daemon(state: Path) -> Iterator[None]:
-    """Hold the state folder's lock; ConfigError if another daemon runs this line."""
-    try:
-        make_folder(state)
-        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(unusable(state, error)) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(f"another andon already runs this line with {state}") from error
-    else:
-        yield
-    finally:
-        os.close(lock)
-
-
 async def run(config: LineConfig) -> None:
     """Run the line until a signal asks to stop."""
     task = asyncio.current_task()
@@ -90,9 +69,12 @@ async def _run_line(config: LineConfig) -> None:
         event = "source.caution" if problem.path.startswith("sources.") else "detector.caution"
         log.warning(event, where=problem.path, why=problem.message)
     started = time.time_ns()
-    with only_daemon(config.places.state), _history(config, started) as history:
+    with (
+        only_daemon(config.places.state) as folder,
+        _history(config, started, folder) as history,
+    ):
         async with (
-            _buffer(config, sinks) as buffer,
+            _buffer(config, sinks, folder) as buffer,
             _opened(sinks),
         ):
             clips = _clips(config)
@@ -108,7 +90,7 @@ async def _run_line(config: LineConfig) -> None:
             if history is not None:
                 line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
-            windows = WindowStore(config)
+            windows = WindowStore(config, folder.misplaced)
             line.recall(windows.load())
             forwarders = [
                 Forwarder(name, sink, buffer, budget=_budget(config.sinks[name]))
@@ -127,7 +109,7 @@ def _parts(
 
 
 @contextlib.contextmanager
-def _history(config: LineConfig, started: Nanos) -> Iterator["Recorder | None"]:
+def _history(config: LineConfig, started: Nanos, state: StateFolder) -> Iterator["Recorder | None"]:
     """The recorder of a line that keeps history; None for others, which need no pyarrow."""
     options = config.file.history
     if options is None:
@@ -140,7 +122,9 @@ def _history(config: LineConfig, started: Nanos) -> Iterator["Recorder | None"]:
     facts["started"] = str(started)
     tags, folder = [tag.name for tag in config.tags], config.places.state / FOLDER
     with contextlib.closing(
-        Recorder(lambda: Archive(folder, options, facts, tags), options.flush)
+        Recorder(
+            lambda: Archive(folder, options, facts, tags, misplaced=state.misplaced), options.flush
+        )
     ) as recorder:
         yield recorder
 
@@ -163,15 +147,13 @@ def _budget(options: Any) -> Budget:
 
 
 def _buffer(
-    config: LineConfig, sinks: Mapping[str, Sink]
+    config: LineConfig, sinks: Mapping[str, Sink], folder: StateFolder
 ) -> contextlib.AbstractAsyncContextManager[Buffer]:
     # A raw sample that the line file does not ask for has no way out, whatever a sink accepts.
     unasked = frozenset() if _clips(config) else frozenset({Kind.CLIP})
     accepts = {name: sink.accepts - unasked for name, sink in sinks.items()}
-    path = config.places.state / "buffer.db"
-    return open_buffer(
-        path, config.file.buffer, accepts, handling=StoredPoints(config.site, config.line)
-    )
+    path, handling = config.places.state / "buffer.db", StoredPoints(config.site, config.line)
+    return open_buffer(path, config.file.buffer, accepts, handling=handling, folder=folder)
 
 
 async def _run_tasks(
@@ -256,6 +238,7 @@ async def _heartbeat(line: Line, buffer: Buffer) -> None:
             await buffer.maintain(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
             line.health.buffer = await buffer.stats()
+        line.health.state_folder = buffer.trouble
         given_up = "; ".join(line.health.given_up)
         if kind_of(given_up) != kind_of(known):
             log.log(logging.ERROR if given_up else logging.INFO, "points.given_up", what=given_up)

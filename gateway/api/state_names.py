@@ -1,5 +1,6 @@
 """The names in a line's state folder that belong to the line itself (pure)."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -17,3 +18,13 @@ def why_not_here(state: Path, path: str) -> str:
     if any(first == own or first.startswith((f"{own}-", f"{own}.")) for own in OWN):
         return f"{path} belongs to the line itself: choose another name, as in points.jsonl"
     return ""
+
+
+def unusable(state: Path, error: OSError) -> str:
+    """What is wrong with a state folder."""
+    in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)
+    why = "a file is in its place" if in_place else error.strerror
+    return (
+        f"the state folder {state} cannot be used: {why}; "
+        "set `state:` in the line file or $STATE_DIRECTORY"
+    )

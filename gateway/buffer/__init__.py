@@ -7,6 +7,8 @@ Promises
 - A full disk raises `BufferFull`: nothing of the call was stored, nothing else is lost, and the
   next call may succeed. A damaged file is set aside and replaced while the daemon runs. Any other
   failure is `Fatal`.
+- Before each call and each commit the files are looked for under their paths. While they are not
+  there every call is refused, and after some seconds they are put back (`gateway.buffer.place`).
 """
 
 import asyncio
@@ -26,6 +28,8 @@ from gateway.buffer.database import Damaged, is_damage, is_full
 from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.handling import PointHandling
+from gateway.buffer.open_files import Misplaced
+from gateway.buffer.state_folder import StateFolder
 from gateway.buffer.store import Store
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
@@ -51,10 +55,12 @@ async def open_buffer(
     sinks: Mapping[str, frozenset[Kind]],
     clock: Callable[[], Nanos] = time.time_ns,
     handling: PointHandling | None = None,
+    folder: StateFolder | None = None,
 ) -> AsyncIterator["Buffer"]:
     """Opens the buffer at `path`; `sinks` maps each sink to the classes it accepts. Raises Fatal.
 
     `handling` reads points: without it nothing is merged, and no loss is reported to the cloud.
+    `folder` is the daemon's locked state folder, which holds the file.
 
     A new sink gets everything that is still stored; a removed one no longer holds back points.
     """
@@ -65,7 +71,7 @@ async def open_buffer(
         make_folder(path.parent)
         max_bytes, max_age = options.max_bytes, options.max_age
         opening = thread.submit(
-            Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling
+            Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling, folder=folder
         )
         store = await asyncio.wrap_future(opening)
         try:
@@ -86,6 +92,8 @@ class Buffer:
         self._store, self._thread, self._loop = store, thread, loop
         self._news: dict[str, set[Kind]] = {sink: set() for sink in store.sinks}
         self._events = {sink: asyncio.Event() for sink in store.sinks}
+        self.trouble = ""
+        """Why the state folder or its disk is not as it should be; empty if it is."""
 
     async def append(
         self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] | None = None
@@ -98,6 +106,7 @@ class Buffer:
 
     def _append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
         kinds = self._store.append(envelopes, checkpoint)
+        self._store.refused = ""
         # Not after the await, which may have been cancelled.
         self._loop.call_soon_threadsafe(self._announce, kinds)
 
@@ -169,7 +178,7 @@ class Buffer:
 
     async def stats(self) -> Mapping[str, object]:
         """Points by class, bytes, the oldest point's time, and losses since the start."""
-        return await self._run(self._store.stats)
+        return await asyncio.wrap_future(self._thread.submit(self._store.stats))
 
     async def wait_for_news(self, sink: str) -> frozenset[Kind]:
         """Waits until points for this sink were appended since the last call; their classes."""
@@ -184,9 +193,15 @@ class Buffer:
 
     def _guard(self, job: Callable[[], T]) -> T:
         try:
-            return job()
+            self._store.stand()
+            result = job()
+        except Misplaced as error:
+            raise BufferRefused(str(error)) from error
         except (sqlite3.Error, Damaged) as error:
             raise self._recover(error) from error
+        finally:
+            self.trouble = self._store.trouble()
+        return result
 
     def _recover(self, error: Exception) -> Exception:
         """Makes the store usable again; returns the error to raise for the failed call."""
@@ -197,8 +212,10 @@ class Buffer:
                 f"the buffer was damaged ({error}); sound points were salvaged to a fresh file"
             )
         if is_full(error):
-            return BufferFull(f"the disk accepts no writes: {error}")
+            self._store.refused = f"the disk accepts no writes: {error}"
+            return BufferFull(self._store.refused)
         if code & 0xFF == sqlite3.SQLITE_IOERR:
+            self._store.refused = f"the disk failed: {error}"
             self._store.reopen()
-            return BufferRefused(f"the disk failed: {error}")
+            return BufferRefused(self._store.refused)
         return Fatal(f"the buffer cannot be used: {error}")

@@ -10,7 +10,10 @@ Promises
 
 import contextlib
 import os
+import stat
 from pathlib import Path
+
+from gateway.api import private
 
 SIZE = 8 * 2**20
 
@@ -26,15 +29,15 @@ class Ballast:
 
     def restore(self) -> bool:
         """Reserves the space again if the disk has enough; returns whether it is held."""
-        if self.released:
-            self.released = not (self._present() or (self._is_roomy() and self._take()))
+        self.released = not (self._present() or (self._is_roomy() and self._take()))
         return not self.released
 
     def _present(self) -> bool:
         try:
-            return self._path.stat().st_blocks * 512 >= SIZE
+            found = self._path.lstat()
         except OSError:
             return False
+        return stat.S_ISREG(found.st_mode) and found.st_blocks * 512 >= SIZE
 
     def _is_roomy(self) -> bool:
         """Whether twice the ballast is free; with less it would be taken and released in turns."""
@@ -46,7 +49,7 @@ class Ballast:
 
     def _take(self) -> bool:
         try:
-            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = private.new_file(self._path)
             try:
                 os.posix_fallocate(file, 0, SIZE)
             finally:

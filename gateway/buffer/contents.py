@@ -4,6 +4,7 @@ Promises
 - A transaction keeps all of its changes or none; counters in memory are rolled back with it.
 - Losses of a transaction are journalled in it, and counted once it is committed.
 - High-water marks never claim a row that was not durable, or that a commit may have deleted.
+- Nothing is committed to a file that is not in its place any more: Misplaced, and no effect.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -84,11 +85,14 @@ class Contents:
             for rows in self.rows.values():
                 rows.save_numbers()
             self._mark_deletions(before)
+            self.db.files.check()
             self.db.execute("COMMIT")
         except BaseException:
             self._roll_back(before)
             self._lost.noted = lost[:noted_before] + self._lost.noted
             raise
+        finally:
+            self.db.files.note()
         if lost or dead_letters:
             self._given_up = None
         for loss in lost:

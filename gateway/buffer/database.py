@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway.api.contracts import Fatal
 from gateway.api.model import Kind
 from gateway.buffer.losses import TABLE as LOSS
+from gateway.buffer.open_files import OpenFiles
 
 FORMAT = 3
 CHECK_S = 10.0
@@ -83,10 +84,38 @@ def is_full(error: BaseException | None) -> bool:
     return code in _NO_ROOM or code & 0xFF in _NO_ROOM
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Opens the database at `path`, or creates it. Raises sqlite3.Error, Damaged or Fatal."""
-    # isolation_level=None: transactions begin and end where the code says so.
-    db = sqlite3.connect(path, isolation_level=None, timeout=0)
+class Database(sqlite3.Connection):
+    """A connection that knows its files, and closes them after itself."""
+
+    files: OpenFiles
+    is_closed = False
+
+    def close(self) -> None:
+        """Closes the connection, then the files."""
+        super().close()
+        if not self.is_closed:
+            self.is_closed = True
+            self.files.close()
+
+
+def _connect(path: Path) -> Database:
+    files = OpenFiles(path)
+    try:
+        # isolation_level=None: transactions begin and end where the code says so.
+        db = sqlite3.connect(path, isolation_level=None, timeout=0, factory=Database)
+    except BaseException:
+        files.close()
+        raise
+    db.files = files
+    return db
+
+
+def open_database(path: Path) -> Database:
+    """Opens the database at `path`, or creates it.
+
+    Raises sqlite3.Error, Damaged, Fatal, or OSError if a file of it is no plain file.
+    """
+    db = _connect(path)
     # Damaged text must not raise.
     db.text_factory = lambda text: text.decode(errors="replace")
     try:
@@ -104,8 +133,9 @@ def open_database(path: Path) -> sqlite3.Connection:
             db.execute(f"PRAGMA {pragma}").fetchall()
         _check(db)
         _create(db, path)
-        _check_schema(db, path)
+        _check_schema(db)
         _truncate_wal(db)
+        db.files.note()
     except BaseException:
         db.close()
         raise
@@ -145,16 +175,14 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
     db.execute("COMMIT")
 
 
-def _check_schema(db: sqlite3.Connection, path: Path) -> None:
+def _check_schema(db: Database) -> None:
     """Detects damage that `quick_check` misses: a changed schema, a header that forbids writing."""
     with closing(sqlite3.connect(":memory:")) as fresh:
         for statement in _SCHEMA:
             fresh.execute(statement)
         if _statements(db) != _statements(fresh):
             raise Damaged("the schema differs from the expected one")
-    with path.open("rb") as file:
-        header = file.read(len(_HEADER))
-    if header != _HEADER:
+    if db.files.head(len(_HEADER)) != _HEADER:
         raise Damaged("the header differs from the expected one")
 
 

@@ -7,6 +7,7 @@ Promises
 - A row with a wrong CRC is set aside and counted; it is never sent, and later points still are.
 - Losses are journalled in the transaction that causes them, and reported by `maintain`.
 - On a full disk there is still room for alerts: the ballast is reserved for them.
+- Nothing is stored in files that no later start would find; see `gateway.buffer.place`.
 """
 
 import sqlite3
@@ -21,14 +22,16 @@ import structlog
 from gateway.api.model import Envelope, Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.contents import Contents
-from gateway.buffer.database import TABLES, is_full
+from gateway.buffer.database import TABLES, Damaged, is_full
 from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.given_up import sentences
 from gateway.buffer.handling import PointHandling
 from gateway.buffer.losses import Lost
+from gateway.buffer.place import Place
 from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.rows import ALL, PointTable
+from gateway.buffer.state_folder import StateFolder
 
 log = structlog.get_logger()
 
@@ -52,8 +55,12 @@ class Store:
         *,
         max_age: Nanos | None = None,
         handling: PointHandling | None = None,
+        folder: StateFolder | None = None,
     ) -> None:
         self.path, self.sinks = path, dict(sinks)
+        self._folder, self._place = folder, Place(path, folder)
+        self.refused = ""
+        """Why the disk took nothing the last time; empty if it did."""
         self.set_aside: list[Path] = []
         self._max_bytes, self._max_age = max_bytes, max_age
         self._clock, self._handling = clock, handling
@@ -83,6 +90,32 @@ class Store:
     def dropped(self) -> Counter[tuple[Kind, str]]:
         """Points lost since the start, by class and reason."""
         return self._lost.counted
+
+    def stand(self) -> None:
+        """Checks that the buffer is in its place, and puts it back if it is due.
+
+        BufferRefused as long as it is not, Damaged if a file was truncated.
+        """
+        if self._place.is_due(self._contents.db.files):
+            gone = self._place.put_back(self._contents.db, self._clock())
+            self._contents.db.close()
+            self._marks.keep()
+            self._open()
+            if gone is not None:
+                self.set_aside.append(gone)
+            log.warning("buffer.put_back", why=self._place.why, set_aside=str(gone or ""))
+            self._place.is_due(self._contents.db.files)
+        shortened = self._contents.db.files.shortened()
+        if shortened:
+            raise Damaged(shortened)
+
+    def trouble(self) -> str:
+        """Why the state folder is not as it should be, in a sentence; or empty."""
+        if self._place.why or self.refused:
+            return self._place.why or self.refused
+        if self._ballast.released:
+            return "the disk is full: only alerts are stored"
+        return self._folder.change() if self._folder is not None else ""
 
     def append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> set[Kind]:
         """Stores points and checkpoints durably; returns the classes of the stored points.
@@ -221,6 +254,9 @@ class Store:
         this.
         """
         self._ballast.restore()
+        self._marks.keep()
+        if self._folder is not None:
+            self._folder.keep_lock()
         if expire:
             self._age()
         if self._contents.space.kept > MERGE_ABOVE * self._max_bytes:
@@ -229,6 +265,7 @@ class Store:
         if time.monotonic() - self._checkpointed_at >= CHECKPOINT_S:
             self._checkpointed_at = time.monotonic()
             self._contents.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._contents.db.files.note()
         return stored
 
     def _age(self) -> None:

@@ -5,17 +5,20 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from gateway.api.contracts import ConfigError, ModelError
+from gateway.api.contracts import ConfigError, Fatal, ModelError
 from gateway.api.masking import mask
 from gateway.api.visible import LINES, visible
 
 _M_ARENA_MAX = -8
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
+EX_IOERR = 74
+"""sysexits.h: the state folder or its disk cannot be used; the unit restarts."""
 
 
 @click.command("run")
@@ -29,17 +32,36 @@ def command(file: Path, log_format: str | None) -> None:
     """Run the line of FILE until it is stopped.
 
     SIGTERM and Ctrl-C stop it politely. SIGHUP is ignored: there is no reload yet. Exit code 78 if
-    the file, or a model that it names, is wrong.
+    the file, or a model that it names, is wrong; 74 if its state cannot be kept, as on a disk that
+    fails: then a restart may help.
     """
     from gateway.api import event_loop
 
     _share_memory()
+    code = 0
     try:
         event_loop.run(_run(file, log_format), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
-        for error in group.exceptions:
-            click.echo(visible(mask(str(error)), LINES), err=True)
-        sys.exit(EX_CONFIG)
+        _say(group)
+        code = EX_CONFIG
+    except* Fatal as group:
+        _say(group)
+        code = code or EX_IOERR
+    if code:
+        sys.exit(code)
+
+
+def _say(group: BaseExceptionGroup[Exception]) -> None:
+    for error in _flat(group):
+        click.echo(visible(mask(str(error)), LINES), err=True)
+
+
+def _flat(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _flat(error)
+        else:
+            yield error
 
 
 def _share_memory() -> None:

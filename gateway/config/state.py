@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.api.contracts import Places
 from gateway.api.files import FileUnreadable, answered
+from gateway.api.state_names import unusable
 from gateway.config.schema import HealthSection
 
 _SOCKET, _LONGEST_SOCKET = "control.sock", 100
@@ -36,16 +37,6 @@ class HasState(Protocol):
 def state_folders(config: HasState) -> list[Path]:
     """The folders that may hold the line's state; a shell lacks the service's $STATE_DIRECTORY."""
     return list(dict.fromkeys((config.places.state, SERVICE_STATE / config.line)))
-
-
-def unusable(state: Path, error: OSError) -> str:
-    """What is wrong with a state folder."""
-    in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)
-    why = "a file is in its place" if in_place else error.strerror
-    return (
-        f"the state folder {state} cannot be used: {why}; "
-        "set `state:` in the line file or $STATE_DIRECTORY"
-    )
 
 
 def why_unusable(state: Path) -> tuple[str, bool]:

@@ -148,13 +148,18 @@ class Forwarder:
 
     async def run(self) -> None:
         """Delivers the buffer's points to this sink, forever."""
+        is_refused = False
         while True:
             try:
                 await self._step()
             except BufferRefused as refused:
                 # Points that were sent but not acknowledged are sent again, which is harmless.
-                log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
+                if not is_refused:
+                    log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
+                is_refused = True
                 await asyncio.sleep(1.0)
+            else:
+                is_refused = False
 
     async def _step(self) -> None:
         now = self._clock()

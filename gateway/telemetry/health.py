@@ -131,6 +131,8 @@ class Health:
         self.clock = ""
         """Why the clock is not trusted; empty while it is."""
         self.clock_steps = 0
+        self.state_folder = ""
+        """Why the state folder or its disk is not as it should be; empty while it is."""
         self.late = 0
         self.future = 0
         self.dropped = 0
@@ -200,7 +202,7 @@ class Health:
         if any(d.state in ("blind", "failed") for d in self.detectors.values()):
             return "blind"
         up = [s.up for s in self.sources.values()] + [d.up for d in self.deliveries.values()]
-        return "ok" if all(up) and not self.given_up else "degraded"
+        return "ok" if all(up) and not self.given_up and not self.state_folder else "degraded"
 
     @property
     def given_up(self) -> list[str]:
@@ -219,6 +221,8 @@ class Health:
             for d in self.detectors.values()
             if d.state not in ("ok", "idle")
         ]
+        if self.state_folder:
+            away.append(f"state folder: {self.state_folder}")
         if self.clock:
             away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
         away += [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]

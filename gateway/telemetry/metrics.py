@@ -77,6 +77,12 @@ class HealthCollector(Collector):
             [],
             [((), not health.clock)],
         )
+        yield self._gauge(
+            "andon_state_folder_ok",
+            "Whether the state folder is in its place and its disk takes writes.",
+            [],
+            [((), not health.state_folder)],
+        )
         yield self._counter(
             "andon_clock_steps", "Steps of the wall clock.", [], [((), health.clock_steps)]
         )

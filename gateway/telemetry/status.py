@@ -35,6 +35,7 @@ def _facts(health: Health, now: Nanos) -> dict[str, Any]:
         "now": now,
         "health": health.overall,
         "clock": {"trusted": not health.clock, "why": health.clock, "steps": health.clock_steps},
+        "state_folder": health.state_folder,
         "not_ready": health.unready(),
         "counters": {
             "values_read": sum(s.samples for s in health.sources.values()),

@@ -17,8 +17,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import structlog
+
+from gateway.api import private
 from gateway.api.durable import sync_folder
 from gateway.api.model import Kind, Nanos
+
+log = structlog.get_logger()
 
 _SLOT = 4096
 _LENGTH = 1024
@@ -51,13 +56,15 @@ class HighWaterMarks:
         """The current marks, whether or not the disk took them."""
 
     def _open(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file = private.own_file(self._path)
             if os.fstat(self._file).st_size < 2 * _SLOT:
                 # Reserves the space of both slots before the disk is full.
                 os.pwrite(self._file, bytes(2 * _SLOT), 0)
                 os.fsync(self._file)
                 sync_folder(self._path.parent)
+        except OSError as error:
+            log.warning("buffer.marks_refused", why=error.strerror)
 
     def _read(self) -> dict[Kind, Mark]:
         """The marks of the newest sound slot; empty if there is none."""
@@ -95,6 +102,21 @@ class HighWaterMarks:
             os.pwrite(self._file, text.ljust(_LENGTH, b"\0"), self._epoch % 2 * _SLOT)
             if durable:
                 os.fdatasync(self._file)
+
+    def keep(self) -> None:
+        """Writes the marks to a new file if theirs was removed, moved or replaced."""
+        if self._file is None:
+            return
+        why = private.misplaced(self._path, os.fstat(self._file))
+        if not why:
+            return
+        self.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self._open()
+        marks, self.current = self.current, {}
+        self.write(marks, durable=True)
+        log.warning("buffer.marks_renewed", why=why)
 
     def close(self) -> None:
         """Closes the file."""

@@ -21,7 +21,7 @@ from gateway.api.contracts import Fatal
 from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.cursors import Cursors
-from gateway.buffer.database import TABLES, Damaged, is_damage, is_full, open_database
+from gateway.buffer.database import TABLES, Damaged, Database, is_damage, is_full, open_database
 from gateway.buffer.repair import replace as replacement
 from gateway.buffer.repair.high_water import Mark
 from gateway.buffer.repair.pages import PageContent
@@ -40,7 +40,7 @@ _PROGRESS_S = 5.0
 class Opened:
     """The single connection, and the new path of a damaged predecessor, if there was one."""
 
-    db: sqlite3.Connection
+    db: Database
     set_aside: Path | None = None
 
 
@@ -64,7 +64,8 @@ def open_or_replace(
         gone = _replace(path, now, marks, ballast)
         return Opened(_open(path, ballast), gone)
     except (sqlite3.Error, OSError, Damaged) as error:
-        raise Fatal(f"the buffer {path} cannot be opened: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise Fatal(f"the buffer {path} cannot be opened: {why}") from error
 
 
 def _has_hidden_commits(path: Path, marks: Mapping[Kind, Mark]) -> bool:
@@ -75,7 +76,7 @@ def _has_hidden_commits(path: Path, marks: Mapping[Kind, Mark]) -> bool:
         return damaged.hides(marks)
 
 
-def _open(path: Path, ballast: Ballast) -> sqlite3.Connection:
+def _open(path: Path, ballast: Ballast) -> Database:
     try:
         return open_database(path)
     except sqlite3.Error as error:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+from gateway.api import private
 from gateway.api.model import Kind
 from gateway.buffer.repair import pages, wal
 from gateway.buffer.repair.high_water import Mark
@@ -29,9 +30,9 @@ class DamagedDatabase:
 
     def __init__(self, path: Path) -> None:
         log = path.with_name(path.name + "-wal")
-        self.wal = wal.read(_readable(log) if log.exists() else b"")
+        self.wal = wal.read(_readable(log))
         self._newest: dict[int, bytes] = {}
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = private.open_file(path, os.O_RDONLY)
         self.pages = -(-os.fstat(self._file).st_size // PAGE)
         """The number of pages of the database without its WAL."""
         self._log = [(self._resolved(frame), frame.page) for frame in self.wal.frames]
@@ -110,10 +111,16 @@ class DamagedDatabase:
 
 
 def _readable(path: Path) -> bytes:
-    """The content of a file; zeros where the disk cannot read."""
-    with path.open("rb") as file:
-        pieces = -(-os.fstat(file.fileno()).st_size // PAGE)
-        return b"".join(_piece(file.fileno(), number) for number in range(pieces))
+    """The content of a file, empty if there is none; zeros where the disk cannot read."""
+    try:
+        file = private.open_file(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    try:
+        pieces = -(-os.fstat(file).st_size // PAGE)
+        return b"".join(_piece(file, number) for number in range(pieces))
+    finally:
+        os.close(file)
 
 
 def _piece(file: int, number: int) -> bytes:

@@ -72,7 +72,7 @@ class StateFolder:
         self.path = path
         self._folder: Locked | None = None
         self._lock: Locked | None = None
-        self._caution_then = ""
+        self._caution_then = self._unlocked = ""
 
     def take(self) -> None:
         """Makes the folder if there is none, and locks it. OSError, ConfigError; Taken."""
@@ -107,19 +107,27 @@ class StateFolder:
         return f"the disk of {self.path} is read-only" if is_read_only else ""
 
     def keep_lock(self) -> None:
-        """Locks a new lock file if the old one was removed or replaced. OSError; Fatal."""
+        """Locks a new lock file if the old one was removed or replaced. Fatal if another has it."""
         path, old = self.path / LOCK, self._lock
         why = private.misplaced(path, old.opened) if old is not None else ""
         if old is None or not why:
+            self._unlocked = ""
             return
-        if path.is_symlink():
-            path.unlink()
         try:
+            if path.is_symlink():
+                path.unlink()
             self._lock = self._lock_file()
         except Taken as error:
             raise Fatal(str(error)) from error
-        old.close()
-        log.warning("state.lock_renewed", why=why)
+        except OSError as error:
+            # The folder itself is locked: no other daemon can start.
+            if not self._unlocked:
+                log.error("state.lock_lost", why=f"{why}; {error.strerror}")
+            self._unlocked = f"{why}; {error.strerror}"
+        else:
+            old.close()
+            self._unlocked = ""
+            log.warning("state.lock_renewed", why=why)
 
     def caution(self) -> str:
         """What is wrong with the folder's owner or mode, short of not being usable; or empty."""
@@ -140,9 +148,9 @@ class StateFolder:
         return ""
 
     def change(self) -> str:
-        """What became wrong with the folder's owner or mode since it was taken; or empty."""
+        """What became wrong with the folder's owner, mode or lock since it was taken; or empty."""
         caution = self.caution()
-        return caution if caution != self._caution_then else ""
+        return caution if caution != self._caution_then else self._unlocked
 
     def close(self) -> None:
         """Releases the locks."""

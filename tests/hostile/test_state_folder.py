@@ -216,9 +216,10 @@ async def outlive(folder, plant, names):
                 wrong.append(f"{name}: {error}")
                 break
         assert daemon.rss < MOST_RSS
-        assert await daemon.late_ticks() == 0
+        late = await daemon.late_ticks()
+        wrong += [f"{late} ticks were late"] if late else []
         daemon.process.kill()
         await daemon.process.wait()
         floor.keeps_its_word()
-    assert "Traceback" not in daemon.log
+    wrong += ["a traceback"] if "Traceback" in daemon.log else []
     return wrong

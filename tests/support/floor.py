@@ -1,0 +1,181 @@
+"""A daemon whose floor is pulled away again and again, and what it is held to."""
+
+import asyncio
+import contextlib
+import json
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from datetime import datetime
+
+from full_disk import LINE
+from limited_daemon import MOST_RSS, limited_daemon
+from patience import PATIENCE
+from pulled_floor import clear, untouched
+
+from gateway.api import line_protocol
+from gateway.api.model import Kind
+from gateway.buffer.store import Store
+
+NOTICED_S = 3.0
+"""A heartbeat of two seconds, and a machine that is slow."""
+AT_ONCE_S = 0.3
+"""What was stored before the deed may be announced as long after it."""
+SINKS = """
+sinks:
+  local:
+    type: file
+  kept:
+    type: file
+    path: {kept}
+history:
+  flush: 1s
+"""
+
+
+def ready(port):
+    """The status of /readyz and its body."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+async def until(fits, what):
+    """Waits until `fits()` returns something, and returns that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = await asyncio.to_thread(fits)
+                if found:
+                    return found
+                await asyncio.sleep(0.1)
+    raise AssertionError(f"{what} never came")
+
+
+def at(entry):
+    return datetime.fromisoformat(entry["timestamp"]).timestamp()
+
+
+class Floor:
+    """The daemon, its state folder and its port."""
+
+    def __init__(self, daemon, state, port):
+        self.daemon, self.state, self.port = daemon, state, port
+        self.folder = daemon.file.parent
+        self.is_damaged = False
+
+    def since(self, start, *events):
+        """The log's entries of these events since that time."""
+        entries = [e for e in self.daemon.events if at(e) >= start]
+        return [e for e in entries if e["event"].startswith(events)]
+
+    async def announces(self):
+        now = time.time()
+        await until(lambda: self.since(now, "alert."), f"an alert\n{self.daemon.log[-2000:]}")
+
+    async def is_ready(self, code=200):
+        def looked():
+            status, body = ready(self.port)
+            return body if status == code else ""
+
+        return await until(looked, f"{code}\n{ready(self.port)}\n{self.daemon.log[-2000:]}")
+
+    async def outlives(self, deed):
+        """Does it, and checks what comes of it."""
+        await self.announces()
+        start = time.time()
+        await asyncio.to_thread(deed.do, self.state)
+        match deed.outcome:
+            case "put back" | "back" | "waits":
+                await self.is_noticed(deed, start)
+            case "said":
+                await until(lambda: "state folder" in ready(self.port)[1], "a word of the folder")
+                assert ready(self.port)[0] == 503
+                await self.announces()
+            case "mended":
+                await self.announces()
+                await asyncio.sleep(NOTICED_S)
+            case "damaged":
+                await until(lambda: self.since(start, "buffer.damaged"), "the damage")
+                self.is_damaged = True
+        if deed.undo is not None:
+            await asyncio.to_thread(deed.undo, self.state)
+        if deed.outcome in ("put back", "back", "waits"):
+            await self.is_silent_until_back(start)
+        await self.announces()
+        await self.is_ready()
+        assert untouched(self.folder)
+        clear(self.folder)
+
+    async def is_noticed(self, deed, start):
+        found = await until(
+            lambda: self.since(start, "buffer.misplaced"), f"a word\n{self.daemon.log[-2000:]}"
+        )
+        assert at(found[0]) - start < NOTICED_S
+        if deed.outcome == "back":
+            return
+        await until(lambda: deed.named in ready(self.port)[1], f"a word of {deed.named}")
+        if deed.outcome == "waits":
+            # Longer than it takes to put the buffer back where nothing is in the way.
+            await asyncio.sleep(6)
+            assert not self.since(start, "buffer.put_back", "buffer.in_place")
+            assert ready(self.port)[0] == 503
+
+    async def is_silent_until_back(self, start):
+        await until(lambda: self.since(start, "buffer.in_place"), "its place")
+        said = [e["event"] for e in self.since(start + AT_ONCE_S, "alert.", "buffer.in_place")]
+        assert said[0] == "buffer.in_place", self.daemon.log[-3000:]
+        assert len(self.since(start, "buffer.misplaced")) == 1
+
+    def keeps_its_word(self):
+        """After kill -9: what was announced is in the buffer, once, or in the sinks."""
+        path = self.state / "buffer.db"
+        sinks = {"local": frozenset(Kind), "kept": frozenset(Kind)}
+        with closing(Store(path, 10**9, sinks, time.time_ns)) as store:
+            rows = store._contents.rows[Kind.ALERT].between(0, 10**9).sound
+            lost = store.dropped.total()
+        points = [line_protocol.decode(row.body).fields for row in rows]
+        stored = [(point["id"], point["transition"]) for point in points]
+        assert len(set(stored)) == len(stored)
+        sent = {
+            (row["fields"]["id"], row["fields"]["transition"])
+            for row in map(json.loads, (self.folder / "kept.jsonl").open())
+            if row["measurement"] == "andon_alert"
+        }
+        announced = {
+            (e["id"], e["event"].removeprefix("alert."))
+            for e in self.daemon.events
+            if e["event"].startswith("alert.")
+        }
+        assert len(announced) > 2
+        assert self.is_damaged or (announced - set(stored) - sent, lost) == (set(), 0)
+
+
+async def outlive(folder, plant, deeds, state="state"):
+    """One daemon that outlives all of these; what did not come of which, as it should."""
+    wrong = []
+    folder.mkdir(exist_ok=True)
+    file = folder / "line.yaml"
+    text, _ = LINE.split("sinks:")
+    text = text.replace("state: state", f"state: {state}")
+    file.write_text(text.format(port=plant) + SINKS.format(kept=folder / "kept.jsonl"))
+    async with limited_daemon(file, state=folder / state) as daemon:
+        facts = await daemon.until(lambda f: f["counters"]["alerts_raised"] >= 2)
+        floor = Floor(daemon, folder / state, facts["http_port"])
+        for name, deed in deeds.items():
+            try:
+                await floor.outlives(deed)
+            except AssertionError as error:
+                wrong.append(f"{name}: {error}")
+                break
+        assert daemon.rss < MOST_RSS
+        late = await daemon.late_ticks()
+        wrong += [f"{late} ticks were late"] if late else []
+        daemon.process.kill()
+        await daemon.process.wait()
+        floor.keeps_its_word()
+    wrong += ["a traceback"] if "Traceback" in daemon.log else []
+    return wrong

@@ -99,7 +99,8 @@ async def _run_line(config: LineConfig) -> None:
             for forwarder in forwarders:
                 await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
-            await _run_tasks(config, line, connectors, forwarders, buffer, windows, history, clips)
+            parts = (connectors, forwarders, buffer, windows, history, clips)
+            await _run_tasks(config, line, folder, *parts)
 
 
 def _parts(
@@ -159,6 +160,7 @@ def _buffer(
 async def _run_tasks(
     config: LineConfig,
     line: Line,
+    folder: StateFolder,
     connectors: Mapping[str, Connector],
     forwarders: list[Forwarder],
     buffer: Buffer,
@@ -182,6 +184,7 @@ async def _run_tasks(
         port=config.file.health.port,
         socket=config.places.state / SOCKET,
         hosts=config.file.health.hosts,
+        misplaced=folder.misplaced,
         routes=[
             *buffer_routes.routes(buffer),
             *tap_routes.routes(line.tap, config.tags, line.alarm_names),

@@ -3,7 +3,8 @@
 Promises
 - The socket is for its owner alone from the moment it exists, whatever the umask, and is removed by
   whoever made it. One that a killed daemon left is replaced.
-- Removed under the running daemon, it is made again, and that is logged.
+- Removed under the running daemon, it is made again, and that is logged; not in a folder that is not
+  the daemon's own.
 - What else is at its place stays there: a file, a folder, a link, a pipe, the socket of another
   user or of a program that listens is refused with ConfigError.
 """
@@ -14,6 +15,7 @@ import os
 import socket
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -33,15 +35,18 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Place:
-    """A path at which the daemon listens, until the context is left; ConfigError if it cannot."""
+    """A path at which the daemon listens, until the context is left; ConfigError if it cannot.
 
-    def __init__(self, path: Path) -> None:
+    `misplaced` says why the folder is not in its place, and is empty while it is.
+    """
+
+    def __init__(self, path: Path, misplaced: Callable[[], str] = str) -> None:
         if len(os.fsencode(path)) > _LONGEST:
             raise ConfigError(
                 f"{path} is too long for a local socket ({_LONGEST} bytes): "
                 "choose a shorter `state`"
             )
-        self.path = path
+        self.path, self._misplaced = path, misplaced
         self.listener, self._made = _made_at(path)
 
     def __enter__(self) -> Self:
@@ -74,6 +79,7 @@ class Place:
         failures = 0
         while True:
             try:
+                self._check_folder()
                 self.listener, self._made = _made_at(self.path)
             except ConfigError as error:
                 failures += 1
@@ -83,6 +89,12 @@ class Place:
             else:
                 log.warning("control.made_again", path=str(self.path), why="it was removed")
                 return
+
+    def _check_folder(self) -> None:
+        # Another daemon may listen in a folder that is not ours.
+        why = self._misplaced()
+        if why:
+            raise ConfigError(why)
 
 
 def _made_at(path: Path) -> tuple[socket.socket, tuple[int, int]]:

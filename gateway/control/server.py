@@ -80,10 +80,12 @@ async def serve(
     socket: Path,
     routes: Sequence[web.RouteDef] = (),
     hosts: Sequence[str] = (),
+    misplaced: Callable[[], str] = str,
 ) -> AsyncIterator[int]:
     """Serve until the context is left; yields the HTTP port. Raises ConfigError.
 
-    `routes` are for the socket. `hosts` are names of this machine beside `host`.
+    `routes` are for the socket; `misplaced` says why its folder is not in its place. `hosts` are
+    names of this machine beside `host`.
     """
     own = own_names(host, hosts)
     machines, people = health.services["health"], health.services["control"]
@@ -91,7 +93,7 @@ async def serve(
         network = await listeners.on_network(host, port)
         for each in network:
             stack.enter_context(each)
-        place = stack.enter_context(Place(socket))
+        place = stack.enter_context(Place(socket, misplaced))
         for_machines = _for_machines(health, machines, metrics, own)
         for_people = _for_people(health, people, clock, routes)
         accepting = [partial(Connections.accept, listener=each) for each in network]

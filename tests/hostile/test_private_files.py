@@ -8,21 +8,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from full_disk import LINE
+from floor import line_file, seesaw
 from limited_daemon import MOST_RSS, limited_daemon
 from patience import PATIENCE
 from pulled_floor import link_to_canary, remove, untouched
 
-from gateway.demo.processes import PlantProcess
-
-MORE = """
-sinks:
-  local:
-    type: file
-    path: sub/points.jsonl
-history:
-  flush: 1s
-"""
 KINDS = {
     "a link": link_to_canary,
     "a link to nothing": lambda path: path.symlink_to(path.parent.parent / "canary.nothing"),
@@ -54,21 +44,15 @@ def test_there_are_enough_of_them():
 
 
 @pytest.fixture
-async def plant():
-    async with PlantProcess.started(7) as process:
-        yield (await process.event("ready"))["modbus"]
+async def plc():
+    async with seesaw() as port:
+        yield port
 
 
 @pytest.fixture
 def line(tmp_path):
     """A line file whose source is away."""
-    return _line(tmp_path, 9)
-
-
-def _line(folder, port):
-    file = folder / "line.yaml"
-    file.write_text(LINE.split("sinks:")[0].format(port=port) + MORE)
-    return file
+    return line_file(tmp_path, 9)
 
 
 @contextlib.contextmanager
@@ -88,8 +72,8 @@ async def ended(line):
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o777])
-async def test_all_that_the_daemon_makes_is_private_whatever_the_umask(tmp_path, plant, mask):
-    line = _line(tmp_path, plant)
+async def test_all_that_the_daemon_makes_is_private_whatever_the_umask(tmp_path, plc, mask):
+    line = line_file(tmp_path, plc)
     with umask(mask):
         daemon = await _started(line)
     async with daemon as running:
@@ -135,7 +119,7 @@ async def test_a_daemon_does_not_start_on_what_is_no_file_of_its_own(line, tmp_p
 
 
 @pytest.mark.timeout(600)
-async def test_a_daemon_runs_with_what_it_can_do_without(tmp_path, plant):
+async def test_a_daemon_runs_with_what_it_can_do_without(tmp_path, plc):
     for kind, plants in KINDS.items():
         if not IS_LONG and kind not in ("a link", "a FIFO"):
             continue
@@ -143,7 +127,7 @@ async def test_a_daemon_runs_with_what_it_can_do_without(tmp_path, plant):
         (folder / "state" / "sub").mkdir(parents=True, mode=0o700)
         for name in HARMLESS:
             plants(folder / "state" / name)
-        async with limited_daemon(_line(folder, plant)) as daemon:
+        async with limited_daemon(line_file(folder, plc)) as daemon:
             facts = await daemon.until(
                 lambda f: f["counters"]["alerts_raised"] >= 2 and f["sinks"][0]["error"]
             )

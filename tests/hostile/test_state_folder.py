@@ -12,10 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from floor import outlive
+from floor import outlive, seesaw
 from pulled_floor import every_deed
-
-from gateway.demo.processes import PlantProcess
 
 SUPPORT = Path(__file__).parents[1] / "support"
 DEEDS = every_deed()
@@ -27,7 +25,7 @@ IN_CI = (
     "lock is removed",
     "windows.dat is replaced by a link",
     "buffer.db-wal is removed",
-    "points.jsonl is replaced by a link",
+    "sub/points.jsonl is replaced by a link",
     "the state folder is opened to all",
     "the state folder is moved away and back",
     "control.sock is removed",
@@ -43,23 +41,18 @@ def test_there_are_enough_of_them():
     assert set(IN_CI) <= set(DEEDS)
 
 
-@pytest.fixture
-async def plant():
-    async with PlantProcess.started(7) as process:
-        yield (await process.event("ready"))["modbus"]
-
-
 @pytest.mark.timeout(900)
-async def test_nothing_is_announced_that_is_not_durable(tmp_path, plant):
+async def test_nothing_is_announced_that_is_not_durable(tmp_path):
     names = [name for name in (DEEDS if IS_LONG else IN_CI) if os.environ.get("ONLY", "") in name]
     # What damages the buffer comes last: then the rest has a buffer that must lack nothing.
     names.sort(key=lambda name: DEEDS[name].outcome == "damaged")
     lanes = [names[lane::LANES] for lane in range(LANES)]
-    work = [
-        outlive(tmp_path / str(number), plant, {name: DEEDS[name] for name in lane})
-        for number, lane in enumerate(lanes)
-    ]
-    assert [each for found in await asyncio.gather(*work) for each in found] == []
+    async with seesaw() as port:
+        work = [
+            outlive(tmp_path / str(number), port, {name: DEEDS[name] for name in lane})
+            for number, lane in enumerate(lanes)
+        ]
+        assert [each for found in await asyncio.gather(*work) for each in found] == []
 
 
 @pytest.mark.timeout(300)

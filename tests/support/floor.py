@@ -9,8 +9,8 @@ import urllib.request
 from contextlib import closing
 from datetime import datetime
 
-from full_disk import LINE
 from limited_daemon import MOST_RSS, limited_daemon
+from modbus_plc import serving
 from patience import PATIENCE
 from pulled_floor import clear, untouched
 
@@ -22,16 +22,59 @@ NOTICED_S = 3.0
 """A heartbeat of two seconds, and a machine that is slow."""
 AT_ONCE_S = 0.3
 """What was stored before the deed may be announced as long after it."""
-SINKS = """
+LINE = """
+version: 1
+line: seesaw
+site: here
+state: {state}
+health: {{port: 0}}
+summaries: {{every: 1s}}
+sources:
+  plc:
+    type: modbus
+    host: 127.0.0.1
+    port: {port}
+    period: 250ms
+    tags:
+      level: {{address: 0}}
+detectors:
+  guard:
+    type: limits
+    period: 500ms
+    on_delay: 0s
+    off_delay: 0s
+    tags:
+      level: {{high: 50}}
 sinks:
   local:
     type: file
+    path: sub/points.jsonl
   kept:
     type: file
     path: {kept}
 history:
   flush: 1s
 """
+
+
+@contextlib.asynccontextmanager
+async def seesaw():
+    """The port of a Modbus device whose level is too high in every other second."""
+    from pymodbus.simulator import DataType, SimData, SimDevice
+
+    async def refresh(_function, _first, _address, _count, registers, _set):
+        registers[0] = 100 * (int(time.time()) % 2)
+
+    data = SimData(0, count=1, values=0, datatype=DataType.REGISTERS)
+    async with serving(SimDevice(1, simdata=[data], action=refresh)) as plc:
+        yield plc.port
+
+
+def line_file(folder, port, state="state"):
+    """A line file that reads that device."""
+    file = folder / "line.yaml"
+    file.write_text(LINE.format(port=port, state=state, kept=folder / "kept.jsonl"))
+    return file
 
 
 def ready(port):
@@ -142,7 +185,7 @@ class Floor:
         assert len(set(stored)) == len(stored)
         sent = {
             (row["fields"]["id"], row["fields"]["transition"])
-            for row in map(json.loads, (self.folder / "kept.jsonl").open())
+            for row in map(json.loads, (self.folder / "kept.jsonl").read_text().splitlines())
             if row["measurement"] == "andon_alert"
         }
         announced = {
@@ -154,15 +197,11 @@ class Floor:
         assert self.is_damaged or (announced - set(stored) - sent, lost) == (set(), 0)
 
 
-async def outlive(folder, plant, deeds, state="state"):
+async def outlive(folder, port, deeds, state="state"):
     """One daemon that outlives all of these; what did not come of which, as it should."""
     wrong = []
     folder.mkdir(exist_ok=True)
-    file = folder / "line.yaml"
-    text, _ = LINE.split("sinks:")
-    text = text.replace("state: state", f"state: {state}")
-    file.write_text(text.format(port=plant) + SINKS.format(kept=folder / "kept.jsonl"))
-    async with limited_daemon(file, state=folder / state) as daemon:
+    async with limited_daemon(line_file(folder, port, state), state=folder / state) as daemon:
         facts = await daemon.until(lambda f: f["counters"]["alerts_raised"] >= 2)
         floor = Floor(daemon, folder / state, facts["http_port"])
         for name, deed in deeds.items():

@@ -10,10 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from floor import outlive
+from floor import outlive, seesaw
 from pulled_floor import BACK_S, Deed
-
-from gateway.demo.processes import PlantProcess
 
 
 def run(*command):
@@ -61,8 +59,7 @@ async def main(folder):
     disk = folder / "disk"
     disk.mkdir()
     mount(disk)
-    async with PlantProcess.started(7) as plant:
-        port = (await plant.event("ready"))["modbus"]
+    async with seesaw() as port:
         return await outlive(folder, port, DEEDS, "disk/state")
 
 

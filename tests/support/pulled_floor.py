@@ -36,8 +36,8 @@ class Deed:
 
 def _beside(path: Path, name: str) -> Path:
     """A path outside of the state folder, on the same disk."""
-    folder = path.parent if path.name == "state" else path.parent.parent
-    return folder / f"{name}.{path.name}"
+    state = next(each for each in (path, *path.parents) if each.name == "state")
+    return state.parent / f"{name}.{path.name}"
 
 
 def _clear(path: Path) -> None:
@@ -235,7 +235,8 @@ SMALL = (
     "buffer.db.ballast",
     "lock",
     "windows.dat",
-    "points.jsonl",
+    "sub",
+    "sub/points.jsonl",
     "history",
     "control.sock",
 )

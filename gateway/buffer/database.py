@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.api.contracts import Fatal
 from gateway.api.model import Kind
 from gateway.buffer.losses import TABLE as LOSS
-from gateway.buffer.open_files import OpenFiles
+from gateway.buffer.open_files import WAL_SIZE, OpenFiles
 
 FORMAT = 3
 CHECK_S = 10.0
@@ -127,7 +127,7 @@ def open_database(path: Path) -> Database:
             # Zeroes deleted rows, since salvage takes every row on a page for a stored one.
             "secure_delete = ON",
             "wal_autocheckpoint = 200",
-            "journal_size_limit = 4194304",
+            f"journal_size_limit = {WAL_SIZE}",
             "trusted_schema = OFF",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()

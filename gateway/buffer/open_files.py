@@ -14,6 +14,8 @@ from pathlib import Path
 from gateway.api import private
 
 _ENDINGS = ("-wal", "-journal", "-shm")
+WAL_SIZE = 4 * 2**20
+"""Bytes to which SQLite shortens a longer WAL; it never shortens the database."""
 
 
 class Misplaced(Exception):  # noqa: N818 - a state of the files
@@ -39,10 +41,13 @@ class OpenFiles:
         return os.pread(self._file, size, 0)
 
     def note(self) -> None:
-        """Takes the files as they are now for right: after SQLite opened or wrote them."""
+        """Takes the files for right as SQLite opened or wrote them, but none that got shorter."""
         if self._wal not in self._opened and self._wal.exists():
             self._opened[self._wal] = self._wal.lstat()
-        self._sizes = {path: _size(path) for path in self._opened}
+        for path in self._opened:
+            size = _size(path)
+            least = min(size, WAL_SIZE) if path == self._wal else size
+            self._sizes[path] = max(self._sizes.get(path, 0), least)
 
     def misplaced(self) -> str:
         """Why what SQLite writes would not be found again; empty if it would."""
@@ -56,7 +61,7 @@ class OpenFiles:
             raise Misplaced(why)
 
     def shortened(self) -> str:
-        """Which of the files lost its end, while nothing of ours was written; or empty."""
+        """Which of the files lost its end, which SQLite did not do; or empty."""
         for path, size in self._sizes.items():
             if 0 <= _size(path) < size:
                 return f"{path} was truncated"

@@ -52,7 +52,8 @@ async def test_nothing_is_announced_that_is_not_durable(tmp_path):
             outlive(tmp_path / str(number), port, {name: DEEDS[name] for name in lane})
             for number, lane in enumerate(lanes)
         ]
-        assert [each for found in await asyncio.gather(*work) for each in found] == []
+        wrong = [each for found in await asyncio.gather(*work) for each in found]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.timeout(300)

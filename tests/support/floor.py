@@ -149,7 +149,9 @@ class Floor:
         if deed.outcome in ("put back", "back", "waits"):
             await self.is_silent_until_back(start)
         await self.announces()
-        await self.is_ready()
+        if not self.is_damaged:
+            # What was lost is a fault until a person has taken note of it.
+            await self.is_ready()
         assert untouched(self.folder)
         clear(self.folder)
 

@@ -5,6 +5,7 @@ Prints as JSON what did not come of it as it should.
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -53,6 +54,7 @@ DEEDS = {
     "the disk is detached": Deed(detached, "put back"),
     "the disk is detached again": Deed(detached, "put back"),
 }
+IN_CI = ("the disk is read-only", "the disk is detached")
 
 
 async def main(folder):
@@ -60,7 +62,9 @@ async def main(folder):
     disk.mkdir()
     mount(disk)
     async with seesaw() as port:
-        return await outlive(folder, port, DEEDS, "disk/state")
+        is_long = os.environ.get("ANDON_HOSTILE") == "long"
+        deeds = {name: deed for name, deed in DEEDS.items() if is_long or name in IN_CI}
+        return await outlive(folder, port, deeds, "disk/state")
 
 
 if __name__ == "__main__":

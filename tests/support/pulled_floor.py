@@ -49,7 +49,11 @@ def _clear(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not path.is_dir():
+        path.unlink()
+    while path.exists():
+        # The daemon may make a file in it meanwhile.
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def move(path: Path) -> None:

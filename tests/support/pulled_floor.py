@@ -10,6 +10,7 @@ A deed takes the state folder and does something to it or to a file in it. Its o
 - `damaged`: the buffer is replaced by its sound rows, and what is missing is counted.
 """
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -40,20 +41,18 @@ def _beside(path: Path, name: str) -> Path:
     return state.parent / f"{name}.{path.name}"
 
 
-def _clear(path: Path) -> None:
-    """Puts what was moved back, in place of whatever is there."""
-    if path.is_symlink() or path.is_file() or path.is_fifo():
-        path.unlink()
-    elif path.is_dir():
-        shutil.rmtree(path)
-
-
 def remove(path: Path) -> None:
     if not path.is_dir():
         path.unlink()
     while path.exists():
         # The daemon may make a file in it meanwhile.
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _clear(path: Path) -> None:
+    """Removes whatever is there."""
+    if os.path.lexists(path):
+        path.unlink() if path.is_symlink() else remove(path)
 
 
 def move(path: Path) -> None:
@@ -77,8 +76,12 @@ def replaced_by(make: Callable[[Path], object]) -> Callable[[Path], None]:
 
 
 def bring_back(path: Path) -> None:
-    _clear(path)
-    _beside(path, AWAY).rename(path)
+    """Puts what was moved back, in place of whatever is there."""
+    while _beside(path, AWAY).exists():
+        _clear(path)
+        # The daemon may have made another one meanwhile.
+        with contextlib.suppress(OSError):
+            _beside(path, AWAY).rename(path)
 
 
 def canary(path: Path) -> Path:

@@ -44,7 +44,8 @@ def _beside(path: Path, name: str) -> Path:
 def remove(path: Path) -> None:
     if not path.is_dir():
         path.unlink()
-    while path.exists():
+        return
+    while path.is_dir():
         # The daemon may make a file in it meanwhile.
         shutil.rmtree(path, ignore_errors=True)
 

@@ -3,8 +3,8 @@
 Promises
 - The socket is for its owner alone from the moment it exists, whatever the umask, and is removed by
   whoever made it. One that a killed daemon left is replaced.
-- Removed under the running daemon, it is made again, and that is logged; not in a folder that is not
-  the daemon's own.
+- Removed under the running daemon, it is made again, and that is logged; but not in a folder that
+  is no longer the daemon's own.
 - What else is at its place stays there: a file, a folder, a link, a pipe, the socket of another
   user or of a program that listens is refused with ConfigError.
 """

@@ -2,6 +2,7 @@ import io
 import json
 import logging
 import os
+import re
 import struct
 import sys
 
@@ -86,3 +87,14 @@ def test_a_log_on_a_full_disk_stops_nothing(monkeypatch):
     # What it still holds can never leave.
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_what_a_device_wrote_does_not_steer_the_terminal(form, capsys, logging_as_before):
+    evil = "\x1b[2J\x1b]0;owned\x07\n\u202e"
+    logs.configure("l", form)
+    structlog.get_logger().warning("source.lost", why=f"it says {evil}", tags=[evil])
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert not set(re.sub(r"\x1b\[\d*m", "", output)) & set("\x1b\x07\u202e")
+    assert "2J" in output

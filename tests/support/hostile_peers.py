@@ -167,7 +167,8 @@ async def judge(
 ) -> dict[str, list[str]]:
     """What the daemon said of each part, by member; `names` are the members' by part.
 
-    `late_before` are the ticks that were late before the attack, while libraries were loaded.
+    `late_before` are the ticks that were late before the attack, while libraries were loaded. On a
+    machine that has more than two processes to run for each core, ticks are not judged.
     """
     said: dict[str, list[str]] = {member: [] for member in names.values()}
     wrong = []
@@ -185,7 +186,7 @@ async def judge(
     assert wrong == [], json.dumps(wrong)[:3000]
     assert daemon.rss <= MOST_RSS, daemon.rss
     late = await daemon.late_ticks()
-    assert late <= late_before, late
+    assert late <= late_before or _share() > 2, late
     return said
 
 
@@ -200,8 +201,12 @@ async def quiet(peers: Mapping[str, Peer], daemon: LimitedDaemon) -> None:
 
 async def ended(daemon: LimitedDaemon) -> int:
     """Its exit status after SIGTERM, within 2 s for each process that each core runs now."""
-    share = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return await daemon.stop(2.0 * max(1.0, share))
+    return await daemon.stop(2.0 * max(1.0, _share()))
+
+
+def _share() -> float:
+    """How many processes each core has to run now, on average."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def few(said: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ An input is kept if it leads through code that no smaller one does.
 
 import ast
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ MOST_BYTES = 300_000
 """Of all files together."""
 LONGEST = 4_096
 """Bytes of an input that is kept."""
+MOST_SECONDS = 0.25
+"""Of a core, for an input that is kept: a busy machine takes several times as long."""
 _OURS = ("/gateway/", "/connectors/", "/detectors/", "/asyncua/ua/", "/yaml/", "/yamlcore")
 
 
@@ -46,6 +49,10 @@ def worth_keeping(function: Callable[[bytes], None], inputs: Iterable[bytes]) ->
         if len(each) > LONGEST:
             continue
         try:
+            began = time.process_time()
+            function(each)
+            if time.process_time() - began > MOST_SECONDS:
+                continue
             steps = _steps(function, each)
         except Exception:  # noqa: BLE001 - a fault, which is reported and kept elsewhere
             continue

@@ -1,9 +1,12 @@
 """Faults that a run finds: each is saved once, by where it was raised, and the run goes on."""
 
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+MOST_CPU_SECONDS = 2.0
+"""Of one input: whoever sends it stops a line for as long."""
 MOST = 20
 """Faults of one run: beyond that something more general is wrong, and the run ends."""
 
@@ -17,9 +20,15 @@ class Faults:
 
     def __call__(self, data: bytes) -> None:
         try:
-            self._target(data)
+            self._take_in_time(data)
         except Exception as error:  # noqa: BLE001 - whatever it is, is the question
             self._note(data, error)
+
+    def _take_in_time(self, data: bytes) -> None:
+        began = time.process_time()
+        self._target(data)
+        if time.process_time() - began > MOST_CPU_SECONDS:
+            raise TimeoutError(f"more than {MOST_CPU_SECONDS:g} s of a core")
 
     def _note(self, data: bytes, error: Exception) -> None:
         frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -24,3 +24,8 @@ def listed(names: Sequence[str]) -> str:
     """The first names and how many more there are: 'flow, speed' or 'a, b, c, d, e and 12 more'."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def counted(count: int, what: str) -> str:
+    """'1 point', '2,000 points'."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -27,6 +27,8 @@ from gateway.buffer.dead_letters import DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.handling import PointHandling
 from gateway.buffer.store import Store
+from gateway.core.wait_limits import BUFFER_S, SALVAGE_S
+from gateway.telemetry.heartbeats import Part
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
 
@@ -51,6 +53,7 @@ async def open_buffer(
     sinks: Mapping[str, frozenset[Kind]],
     clock: Callable[[], Nanos] = time.time_ns,
     handling: PointHandling | None = None,
+    part: Part | None = None,
 ) -> AsyncIterator["Buffer"]:
     """Opens the buffer at `path`; `sinks` maps each sink to the classes it accepts. Raises Fatal.
 
@@ -67,9 +70,11 @@ async def open_buffer(
         opening = thread.submit(
             Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling
         )
-        store = await asyncio.wrap_future(opening)
+        part = part or Part("buffer")
+        with part.during("opening", SALVAGE_S):
+            store = await asyncio.wrap_future(opening)
         try:
-            yield Buffer(store, thread, loop)
+            yield Buffer(store, thread, loop, part)
         finally:
             thread.submit(store.close)
     finally:
@@ -81,9 +86,13 @@ class Buffer:
     """The open buffer; made by `open_buffer`."""
 
     def __init__(
-        self, store: Store, thread: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop
+        self,
+        store: Store,
+        thread: ThreadPoolExecutor,
+        loop: asyncio.AbstractEventLoop,
+        part: Part,
     ) -> None:
-        self._store, self._thread, self._loop = store, thread, loop
+        self._store, self._thread, self._loop, self._part = store, thread, loop, part
         self._news: dict[str, set[Kind]] = {sink: set() for sink in store.sinks}
         self._events = {sink: asyncio.Event() for sink in store.sinks}
 
@@ -180,13 +189,16 @@ class Buffer:
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         job = functools.partial(work, *args, **kwargs)
-        return await asyncio.wrap_future(self._thread.submit(self._guard, job))
+        what = work.__name__.strip("_").replace("_", " ")
+        return await asyncio.wrap_future(self._thread.submit(self._guard, what, job))
 
-    def _guard(self, job: Callable[[], T]) -> T:
+    def _guard(self, what: str, job: Callable[[], T]) -> T:
         try:
-            return job()
+            with self._part.during(what, BUFFER_S):
+                return job()
         except (sqlite3.Error, Damaged) as error:
-            raise self._recover(error) from error
+            with self._part.during("recovering", SALVAGE_S):
+                raise self._recover(error) from error
 
     def _recover(self, error: Exception) -> Exception:
         """Makes the store usable again; returns the error to raise for the failed call."""

@@ -24,7 +24,6 @@ from gateway.api.model import (
     Nanos,
     SampleBatch,
     Transition,
-    Window,
     WindowSpec,
 )
 from gateway.config.load import LineConfig
@@ -40,12 +39,14 @@ from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.core.summary import Summariser
 from gateway.core.tag_changes import TagChanges
+from gateway.core.wait_limits import LINE_S
 from gateway.line.commands import Commands
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import LineStore, Outbox
 from gateway.line.scorer import Scored, Scorer
 from gateway.telemetry.detector_health import DetectorHealth
 from gateway.telemetry.health import Health
+from gateway.telemetry.heartbeats import Heartbeats
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
 
@@ -87,6 +88,7 @@ class Line:
         clock_watch: ClockWatch | None = None,
         clips: ClipPlan | None = None,
         in_thread: bool = True,
+        beats: Heartbeats | None = None,
     ) -> None:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox(tags)
@@ -94,7 +96,10 @@ class Line:
         self.commands = Commands()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._clock = config, detectors, clock
-        self._scorer = Scorer(detectors, self.timings, in_thread=in_thread)
+        beats = beats or Heartbeats()
+        self.part = beats.part("line", restart_helps=True)
+        parts = {n: beats.part(f"detector {n}", restart_helps=True) for n in detectors}
+        self._scorer = Scorer(detectors, self.timings, parts, in_thread=in_thread)
         self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
@@ -120,8 +125,10 @@ class Line:
         self._tag_changes = TagChanges(tags)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
+        self._behind: set[str] = set()
+        """Detectors for which windows were dropped since they last scored."""
         self._unannounced: list[Alert] = []
-        self.health = Health(config.line, config.site, tags, self._watch)
+        self.health = Health(config.line, config.site, tags, self._watch, beats)
         self.health.detectors = {
             name: DetectorHealth(name, detector.alarms, warm_up(detector.spec), detector.spec.tags)
             for name, detector in detectors.items()
@@ -176,6 +183,7 @@ class Line:
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
+            self.part.does("waiting for its next tick", LINE_S)
             now = self._clock()
             wait = (self.next_tick(now) - now) / SECOND
             due = time.monotonic() + wait
@@ -190,6 +198,7 @@ class Line:
 
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
+        self.part.does("ticking", LINE_S)
         self._check_clock(now)
         # Kept before anything else can fail: what a person did is stored with the next append.
         self._keep(self.commands.perform(now))
@@ -197,8 +206,8 @@ class Line:
         windows = self._aligner.advance(now)
         if windows:
             self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
-        scored = await self._scorer.score(windows) if windows else {}
-        alerts = self._judge(windows, scored, now)
+        alerts = self._judge(await self._scorer.score(windows), now)
+        self._note_stuck_detectors()
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
         self._log_tags(now)
@@ -209,7 +218,7 @@ class Line:
             self.timings.decided((self._clock() - now) / SECOND)
         self.health.late = self._aligner.late + self._summariser.late
         self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
-        self.health.ticked = time.monotonic()
+        self.part.beat()
 
     def _check_clock(self, now: Nanos) -> None:
         """Correct every delay, age and due time for a step of the clock."""
@@ -256,28 +265,38 @@ class Line:
     def _spec(self, detector: str) -> WindowSpec:
         return self._detectors[detector].spec
 
-    def _judge(
-        self, windows: Mapping[str, Sequence[Window]], scored: Scored, now: Nanos
-    ) -> list[Alert]:
+    def _judge(self, scored: Sequence[Scored], now: Nanos) -> list[Alert]:
         alerts: list[Alert] = []
         tags = self._watch.tags
         doubts = self._watch.fit.doubts()
         problems = {tags[n].name: why for n, why in {**doubts, **self._watch.reasons(now)}.items()}
         awaited = {tags[n].name for n in self._watch.awaited(now).nonzero()[0]} if problems else ()
-        for name, scores in scored.items():
+        for name, windows, scores in scored:
             health = self.health.detectors[name]
             if isinstance(scores, Exception):
                 if health.note_failure(str(scores)):
                     log.error("detector.failed", detector=name, why=str(scores))
                 continue
+            self._behind.discard(name)
             self.tap.offer("scores", (name, self._spec(name), health.alarms, scores))
-            for window, score in zip(windows[name], scores, strict=True):
+            for window, score in zip(windows, scores, strict=True):
                 self._models.push(name, window, score)
                 news = health.note(score, problems, awaited)
                 if news:
                     log.info("detector.state", detector=name, state=news, why=health.reason)
                 alerts += self._machines[name].step(score)
         return alerts
+
+    def _note_stuck_detectors(self) -> None:
+        for name, why in self._scorer.stuck():
+            if self.health.detectors[name].note_stuck(why):
+                log.error("detector.state", detector=name, state="blind", why=why)
+        dropped = self._scorer.take_dropped()
+        for name, count in dropped.items():
+            self.health.detectors[name].refused += count
+            if name not in self._behind:
+                log.warning("detector.behind", detector=name, windows_dropped=count)
+        self._behind |= dropped.keys()
 
     def _log_tags(self, now: Nanos) -> None:
         """Say once which tags are not fresh any more, and why, and which are again."""
@@ -343,7 +362,9 @@ class Line:
 
     async def _append(self) -> None:
         started = time.perf_counter()
-        stored = await self._outbox.send(self._states())
+        # Without a limit: the buffer has its own.
+        with self.part.during("waiting for the buffer"):
+            stored = await self._outbox.send(self._states())
         self.health.append_failures = self._outbox.failures
         self.health.dropped_points = self._outbox.dropped
         if stored is not False:

@@ -71,10 +71,15 @@ class WindowStore:
         size = 0
         try:
             while True:
-                await asyncio.sleep(max(EVERY_S, size / BYTES_PER_S))
+                await asyncio.sleep(pause_after(size))
                 size = self.save(memory())
         finally:
             self.save(memory())
+
+
+def pause_after(size: int) -> float:
+    """Seconds until the next time, after so many bytes were written."""
+    return max(EVERY_S, size / BYTES_PER_S)
 
 
 def _sources_digest(config: LineConfig) -> str:

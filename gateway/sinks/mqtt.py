@@ -17,6 +17,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, Probe
 from gateway.api.options import PositiveDuration, Secret
@@ -137,6 +138,7 @@ class MqttSink:
         sent, invalid = 0, list[int]()
         try:
             client = await self._connected()
+            made_progress()
             for index, envelope in enumerate(batch):
                 try:
                     topic, payload = to_message(decode(envelope.body), self._options.topic)
@@ -144,6 +146,7 @@ class MqttSink:
                     invalid.append(index)
                     continue
                 await client.publish(topic, payload, qos=1, retain=self._options.retain)
+                made_progress()
                 sent += len(topic.encode()) + len(payload)
         except aiomqtt.MqttError as error:
             await self._disconnect()

@@ -29,6 +29,7 @@ def snapshot(health: Health, now: Nanos) -> dict[str, Any]:
         "health": health.overall,
         "clock": {"trusted": not health.clock, "why": health.clock, "steps": health.clock_steps},
         "not_ready": health.unready(),
+        "parts": health.beats.facts(),
         "counters": {
             "values_read": sum(s.samples for s in health.sources.values()),
             "windows_scored": sum(d.scored for d in health.detectors.values()),

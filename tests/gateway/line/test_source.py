@@ -14,7 +14,7 @@ from gateway.core.backoff import Backoff
 from gateway.line import source
 from gateway.line.inbox import Inbox
 from gateway.line.source import bad_batch, keep_reading
-from gateway.telemetry.health import SourceHealth
+from gateway.telemetry.source_health import SourceHealth
 
 TAGS = [tag(f"t{number}", high=1e6) for number in range(7)]
 

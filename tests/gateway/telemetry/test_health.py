@@ -7,7 +7,8 @@ from fakes import batch, tag
 
 from gateway.api.model import SECOND, Score
 from gateway.core.freshness import FreshnessWatch
-from gateway.telemetry.health import DetectorHealth, Health, SourceHealth
+from gateway.telemetry.health import DetectorHealth, Health
+from gateway.telemetry.source_health import SourceHealth
 
 TAGS = (tag("flow"),)
 

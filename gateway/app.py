@@ -287,11 +287,16 @@ def _silence(config: LineConfig, source: str) -> float:
 
 def _noted(memory: Callable[[], Memory], part: Part) -> Callable[[], Memory]:
     """The same windows; each time that they are asked for, the part has until the next time."""
+    is_first = True
 
     def noted() -> Memory:
+        nonlocal is_first
         windows = memory()
         size = sum(array.nbytes for array in windows.values())
-        part.beat()
+        if not is_first:
+            # Those before were saved.
+            part.beat()
+        is_first = False
         part.does("saving", pause_after(size) + wait_limits.WINDOWS_S)
         return windows
 

@@ -1,7 +1,8 @@
 """How a plugin says, while one call takes long, that it makes progress.
 
-A sink that sends a batch in many requests calls `made_progress` after each reply. Without that the
-gateway says after some time that it is stuck; it ends no call.
+A sink that sends a batch in many requests, or a connector that connects in many, calls
+`made_progress` after each reply. Without that the gateway says after some time that the part is
+stuck; it ends no call.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,6 +18,7 @@ import structlog
 
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import ConfigError, Connector, HasDiagnostics, MayBeSilent, SourceLost
+from gateway.api.going_on import reporting_to
 from gateway.api.model import Nanos, Quality, SampleBatch
 from gateway.core.backoff import Backoff
 from gateway.core.time_correction import TimeCorrection
@@ -61,7 +62,8 @@ async def keep_reading(
         opened, delivered = time.monotonic(), health.samples
         try:
             part.does("connecting", CONNECTING_S)
-            await _read_session(connector, tags.start, inbox, health, correction, part, limit)
+            with reporting_to(part.progress):
+                await _read_session(connector, tags.start, inbox, health, correction, part, limit)
         except SourceLost as lost:
             if health.note_lost(str(lost)):
                 log.warning("source.lost", source=health.name, why=str(lost))

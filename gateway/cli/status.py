@@ -35,4 +35,4 @@ def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
         from gateway.cli.show import show_status
 
         show_status(facts, every=every)
-    sys.exit(0 if facts["health"] == "ok" else 1)
+    sys.exit(0 if facts.get("health") == "ok" else 1)

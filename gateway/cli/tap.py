@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from gateway.api.wording import number
+
 Facts = Mapping[str, Any]
 FEW = 4
 
@@ -24,7 +26,7 @@ def _clock(at: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6g}"
+    return "–" if value is None else number(value, 6)
 
 
 def _sample(fact: Facts) -> str:

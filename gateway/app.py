@@ -31,7 +31,6 @@ from gateway.config.load import LineConfig
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
 from gateway.core import wait_limits
-from gateway.core.align import Memory
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
 from gateway.core.stored_points import StoredPoints
@@ -41,13 +40,13 @@ from gateway.history import FOLDER
 from gateway.line.line import Line
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
-from gateway.line.window_store import WindowStore, pause_after
+from gateway.line.window_store import WindowStore
 from gateway.telemetry import signals
-from gateway.telemetry.heartbeats import Heartbeats, Part
+from gateway.telemetry.heartbeats import LOOP, Heartbeats, Part
 from gateway.telemetry.metrics import HealthCollector, exposition
 from gateway.telemetry.system_clock import system_clock_watch
 from gateway.telemetry.systemd import notify
-from gateway.telemetry.watch import LOOP, Watch
+from gateway.telemetry.watch import Watch
 
 if TYPE_CHECKING:
     from gateway.history.recorder import Recorder
@@ -256,7 +255,7 @@ async def _run_tasks(
         for forwarder in forwarders:
             start(f"sink[{forwarder.name}]", forwarder.run, None)
         saving = beats.part("windows")
-        start("windows", lambda: windows.keep(_noted(line.memory, saving)), saving)
+        start("windows", lambda: windows.keep(line.memory, saving), saving)
         if history is not None:
             start("history", history.run, beats.part("history"))
         if history is not None and clips is not None:
@@ -283,24 +282,6 @@ def _silence(config: LineConfig, source: str) -> float:
     """How long a source may deliver nothing, in s."""
     slowest = max((tag.period for tag in config.tags_of(source)), default=0) / SECOND
     return wait_limits.of_silence(slowest, _timeout(config.sources[source]))
-
-
-def _noted(memory: Callable[[], Memory], part: Part) -> Callable[[], Memory]:
-    """The same windows; each time that they are asked for, the part has until the next time."""
-    is_first = True
-
-    def noted() -> Memory:
-        nonlocal is_first
-        windows = memory()
-        size = sum(array.nbytes for array in windows.values())
-        if not is_first:
-            # Those before were saved.
-            part.beat()
-        is_first = False
-        part.does("saving", pause_after(size) + wait_limits.WINDOWS_S)
-        return windows
-
-    return noted
 
 
 async def _keep_up(line: Line, buffer: Buffer, part: Part) -> None:

@@ -23,7 +23,7 @@ SILENCE_S = 60.0
 HISTORY_S = 120.0
 """Writing samples to the history, or reading a clip from it."""
 WINDOWS_S = 60.0
-"""Saving the detectors' windows, in addition to the pause between two times."""
+"""Saving the detectors' windows."""
 FAILING_S = 15.0
 """A task that fails again and again."""
 

@@ -9,11 +9,13 @@ Promises
 """
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,17 @@ from numpy.typing import NDArray
 
 from gateway.config.load import LineConfig
 from gateway.core.align import Memory
+from gateway.core.wait_limits import WINDOWS_S
+from gateway.line.worker import Worker
+from gateway.telemetry.heartbeats import Part
 
 log = structlog.get_logger()
 
 FILE = "windows.dat"
 EVERY_S = 2.0
 """A kill costs no more than that of a window, of which a fifth may be missing."""
+LAST_S = 5.0
+"""How long a disk may take to save them when the line stops."""
 BYTES_PER_S = 20_000
 """Written more often than that, a flash card would not last: it is 1.7 GB a day."""
 
@@ -66,20 +73,24 @@ class WindowStore:
             return 0
         return len(content)
 
-    async def keep(self, memory: Callable[[], Memory]) -> None:
-        """Save for ever, and once more when the line stops."""
-        size = 0
+    async def keep(self, memory: Callable[[], Memory], part: Part | None = None) -> None:
+        """Save for ever, and once more when the line stops, in a thread: the disk may hang."""
+        part, worker, size = part or Part("windows"), Worker("windows"), 0
         try:
             while True:
-                await asyncio.sleep(pause_after(size))
-                size = self.save(memory())
+                await asyncio.sleep(max(EVERY_S, size / BYTES_PER_S))
+                with part.during("saving", WINDOWS_S):
+                    size = await worker.run(partial(self.save, _copied(memory())))
+                part.beat()
         finally:
-            self.save(memory())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await worker.run(partial(self.save, _copied(memory())))
 
 
-def pause_after(size: int) -> float:
-    """Seconds until the next time, after so many bytes were written."""
-    return max(EVERY_S, size / BYTES_PER_S)
+def _copied(memory: Memory) -> Memory:
+    """The line goes on while its windows are saved."""
+    return {name: array.copy() for name, array in memory.items()}
 
 
 def _sources_digest(config: LineConfig) -> str:

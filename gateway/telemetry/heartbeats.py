@@ -4,6 +4,7 @@ Promises
 - Status, metrics, /readyz, systemd's words and the watchdog all follow from this table.
 - A part may be told from any thread, and the table read from any other one.
 - Time in which the whole process did not run, as on a machine that was suspended, is nobody's wait.
+  While the event loop answers nobody, only the event loop is waited for.
 """
 
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 from gateway.core.heartbeats import PartState, Stuck, Wait, failing, find_stuck
 
+LOOP = "event loop"
 _IDLE = "idle"
 
 
@@ -86,7 +88,7 @@ class Heartbeats:
         return self._timer() - self._missed
 
     def miss(self, seconds: float) -> None:
-        """The process did not run for so long."""
+        """The process, or its event loop, did not run for so long."""
         self._missed += seconds
 
     def part(self, name: str, *, restart_helps: bool = False) -> Part:
@@ -106,7 +108,11 @@ class Heartbeats:
 
     def stuck(self) -> list[Stuck]:
         """The parts that are stuck now."""
-        return find_stuck([part.state for part in self], self.now())
+        now, loop = self.now(), self._parts.get(LOOP)
+        blocked = loop.seconds if loop is not None and loop.state.wait.limit is not None else 0.0
+        others = [part.state for part in self if part is not loop]
+        stuck = find_stuck(others, now - blocked)
+        return [*(find_stuck([loop.state], now) if loop else ()), *stuck]
 
     def facts(self) -> list[dict[str, object]]:
         """Each part for a status: what it does, for how long, its limit, and why it is stuck."""

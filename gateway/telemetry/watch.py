@@ -20,15 +20,16 @@ import structlog
 
 from gateway.core.heartbeats import Stuck
 from gateway.core.wait_limits import EVENT_LOOP_S
-from gateway.telemetry.heartbeats import Heartbeats
+from gateway.telemetry.heartbeats import LOOP, Heartbeats
 from gateway.telemetry.systemd import notify, watchdog_interval
 
 log = structlog.get_logger()
 
-LOOP = "event loop"
 EVERY_S = 1.0
 PAUSED_S = 3.0
 """If a round comes later than that, the process did not run: it was frozen, or the machine was."""
+BLOCKED_S = 0.5
+"""If the event loop takes longer than that to answer, nothing else could go on meanwhile."""
 FRAMES = 4
 """Calls that a log entry shows of what blocks the event loop."""
 
@@ -112,8 +113,11 @@ class Watch:
             self._loop_part.rest()
 
     def _answer(self) -> None:
-        self._note_lag(self._beats.now() - self._loop_part.state.wait.since)
+        lag = self._loop_part.seconds
+        self._note_lag(lag)
         self._loop_part.rest()
+        if lag > BLOCKED_S:
+            self._beats.miss(lag)
         self._asked = False
 
     def _where(self) -> str:

@@ -88,6 +88,21 @@ def test_the_time_in_which_the_process_did_not_run_is_no_wait(clock):
     assert [each.seconds for each in beats.stuck()] == [16]
 
 
+def test_while_the_event_loop_is_blocked_only_that_is_stuck(clock):
+    beats = Heartbeats(clock)
+    loop = beats.part("event loop", restart_helps=True)
+    beats.part("line").does("ticking", 15)
+    clock.now += 14
+    loop.does("not answering", 5)
+    clock.now += 20
+    assert [each.part for each in beats.stuck()] == ["event loop"]
+    loop.rest()
+    beats.miss(20)
+    assert beats.stuck() == []
+    clock.now += 2
+    assert [str(each) for each in beats.stuck()] == ["line: ticking for 16 s, limit 15 s"]
+
+
 def test_a_part_is_the_same_for_all_who_ask_for_it(clock):
     beats = Heartbeats(clock)
     assert beats.part("line", restart_helps=True) is beats.part("line")

@@ -37,14 +37,19 @@ def beats(clock):
     return Heartbeats(clock)
 
 
+async def later(clock, seconds):
+    """The event loop answers, and then time passes."""
+    await asyncio.sleep(0)
+    clock.now += seconds
+
+
 async def test_a_part_is_logged_once_when_stuck_and_once_when_it_goes_on(beats, told, clock):
     watch, sink = Watch(beats, "l: ok"), beats.part("sink cloud")
     with structlog.testing.capture_logs() as logs:
         for _ in range(2):
             sink.does("sending 3 points", 30)
             for _ in range(40):
-                clock.now += 1
-                await asyncio.sleep(0)
+                await later(clock, 1)
                 watch.look()
             sink.rest()
             watch.look()
@@ -60,13 +65,11 @@ async def test_a_part_is_logged_once_when_stuck_and_once_when_it_goes_on(beats, 
 async def test_the_watchdog_starves_only_for_what_a_restart_helps(beats, told, clock):
     watch = Watch(beats, "l: degraded")
     beats.part("sink cloud").does("sending 3 points", 30)
-    clock.now += 31
-    await asyncio.sleep(0)
+    await later(clock, 31)
     watch.look()
     assert told[-1] == ["STATUS=l: degraded", "WATCHDOG=1"]
     beats.part("line", restart_helps=True).does("ticking", 15)
-    clock.now += 16
-    await asyncio.sleep(0)
+    await later(clock, 16)
     watch.look()
     assert told[-1] == ["STATUS=l: degraded"]
     beats.part("line").beat()

@@ -28,7 +28,8 @@ from gateway.api.model import (
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.clock import RELEASED, ClockWatch
-from gateway.line.line import Line, warm_up
+from gateway.line.detection import warm_up
+from gateway.line.line import Line
 
 S = SECOND
 T0 = 1_700_000_040 * S  # a whole minute
@@ -427,7 +428,7 @@ async def test_a_subscriber_gets_samples_windows_scores_and_alerts():
 
 async def test_durations_are_measured_in_seconds():
     press = line(MemoryStore(), pump=LastValue("flow"))
-    press.timings = press._scorer._timings = Noted()
+    press.timings = press._detection.scorer._timings = Noted()
     press._clock = lambda: T0 + 3 * S
     await play(press, [20.0])
     assert press.timings.named("decided") == [[1.5]]

@@ -29,6 +29,7 @@ import structlog
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import KeepsConnection, Local, Sink, SinkRejected, SinkUnavailable
 from gateway.api.going_on import reporting_to
+from gateway.api.masking import mask
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.api.wording import counted
 from gateway.buffer.errors import BufferRefused
@@ -163,6 +164,11 @@ class Forwarder:
                 # Points that were sent but not acknowledged are sent again, which is harmless.
                 log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
                 await asyncio.sleep(1.0)
+            except Exception as error:
+                # The supervisor logs it and restarts this loop.
+                if self.tally.up:
+                    self.part.fail(mask(f"{type(error).__name__}: {error}"))
+                raise
 
     async def _step(self) -> None:
         # Without a limit: the buffer has its own.
@@ -170,6 +176,7 @@ class Forwarder:
         now = self._clock()
         lowest, size = self._budget.lowest(now), self._budget.room(now, MAX_BYTES) or MAX_BYTES
         batch = await self._buffer.lease(self.name, self._pace.rows, size, lowest=lowest)
+        self.part.beat()
         if batch:
             await self._deliver(batch)
         elif lowest is Kind.ALERT:
@@ -254,7 +261,6 @@ class Forwarder:
             yield
 
     def _note_bug(self, error: Exception) -> None:
-        # The supervisor logs it and restarts this loop.
         self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:

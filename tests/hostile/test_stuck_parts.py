@@ -86,7 +86,10 @@ ALONE = [
             ("append", "line", True), ("maintain", "upkeep", False), ("stats", "upkeep", False),
         )
     ),
-    Member("buffer.lease", "fail", "sink sink-write-wait: RuntimeError: a bug"),
+    Member(
+        "buffer.lease", "fail",
+        "sink sink-write-wait: failing (RuntimeError: a bug", "sink sink-write-wait",
+    ),
     Member("history.store", "fail", "history: failing (RuntimeError: a bug", "history"),
     Member("line.tick", "fail", "line: failing (RuntimeError: a bug", "line", True),
 ]  # fmt: skip

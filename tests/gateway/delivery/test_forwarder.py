@@ -423,3 +423,29 @@ async def test_a_bug_in_a_ping_is_an_error_of_the_sink(buffer):
         with pytest.raises(KeyError):
             await forwarder.run()
     assert (forwarder.up, forwarder.error) == (False, "KeyError: 'topic'")
+
+
+async def test_a_bug_in_the_buffer_is_no_error_of_the_sink_but_named(buffer, monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    beats = Heartbeats(lambda: clock.now)
+    forwarder = Forwarder("cloud", FakeSink(), buffer, part=beats.part("sink cloud"))
+
+    async def lease(*_, **__):
+        raise KeyError("kind")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(buffer, "lease", lease)
+        for _ in range(3):
+            with pytest.raises(KeyError):
+                await forwarder.run()
+            clock.now += 8
+    assert forwarder.up
+    why = "failing (KeyError: 'kind') for 24 s, limit 15 s"
+    assert [each.why for each in beats.stuck()] == [why]
+    task = asyncio.create_task(forwarder.run())
+    async with asyncio.timeout(PATIENCE):
+        while beats.stuck():
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

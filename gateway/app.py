@@ -3,8 +3,8 @@
 Promises
 - SIGTERM or SIGINT ends it politely once, also while it starts; a second one at once. Correctness
   needs neither. Other signals do not end it (telemetry/signals.py).
-- The watchdog is fed only while the line ticks: a dead PLC does not restart the daemon, a stuck
-  line does.
+- Each part is in the table of heartbeats, from which status, metrics, /readyz and the watchdog
+  follow: a dead PLC does not restart the daemon, a stuck line, detector or buffer does.
 - One daemon a line: the state folder is locked, because the buffer allows one connection only
   (gateway/buffer/state_folder.py).
 """
@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gateway.api.contracts import Connector, Detector, Sink
-from gateway.api.model import Kind, Nanos
+from gateway.api.model import SECOND, Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
 from gateway.buffer.state_folder import StateFolder, only_daemon
@@ -27,6 +28,7 @@ from gateway.config.build import build_connectors, build_detectors, build_sinks,
 from gateway.config.load import LineConfig
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
+from gateway.core import wait_limits
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
 from gateway.core.stored_points import StoredPoints
@@ -38,17 +40,19 @@ from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
 from gateway.telemetry import signals
+from gateway.telemetry.heartbeats import LOOP, Heartbeats, Part
 from gateway.telemetry.metrics import HealthCollector, exposition
 from gateway.telemetry.system_clock import system_clock_watch
-from gateway.telemetry.systemd import notify, watchdog_interval
+from gateway.telemetry.systemd import notify
+from gateway.telemetry.watch import Watch
 
 if TYPE_CHECKING:
     from gateway.history.recorder import Recorder
 
 log = structlog.get_logger()
 
-STUCK_S = 15.0
-"""A line that has not ticked for this long is stuck; it ticks at least once a second."""
+UPKEEP_S = 2.0
+"""How often the buffer is maintained and its figures are taken."""
 
 
 async def run(config: LineConfig) -> None:
@@ -68,15 +72,13 @@ async def _run_line(config: LineConfig) -> None:
     for problem in part_warnings(config, connectors, detectors):
         event = "source.caution" if problem.path.startswith("sources.") else "detector.caution"
         log.warning(event, where=problem.path, why=problem.message)
-    started = time.time_ns()
+    started, beats = time.time_ns(), Heartbeats()
     with (
         only_daemon(config.places.state) as folder,
-        _history(config, started, folder) as history,
+        Watch(beats, f"{config.line}: starting") as watch,
+        _history(config, started, folder, beats) as history,
     ):
-        async with (
-            _buffer(config, sinks, folder) as buffer,
-            _opened(sinks),
-        ):
+        async with _buffer(config, sinks, folder, beats) as buffer, _opened(sinks, beats):
             clips = _clips(config)
             line = Line(
                 config,
@@ -86,14 +88,23 @@ async def _run_line(config: LineConfig) -> None:
                 recorder=history,
                 clock_watch=system_clock_watch(),
                 clips=clips,
+                beats=beats,
             )
+            watch.report_on(lambda: line.health.words, line.timings.lagged)
             if history is not None:
                 line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
             windows = WindowStore(config, folder.misplaced)
             line.recall(windows.load())
             forwarders = [
-                Forwarder(name, sink, buffer, budget=_budget(config.sinks[name]))
+                Forwarder(
+                    name,
+                    sink,
+                    buffer,
+                    budget=_budget(config.sinks[name]),
+                    part=beats.part(f"sink {name}"),
+                    limit=wait_limits.of_sink(_timeout(config.sinks[name])),
+                )
                 for name, sink in sinks.items()
             ]
             for forwarder in forwarders:
@@ -110,7 +121,9 @@ def _parts(
 
 
 @contextlib.contextmanager
-def _history(config: LineConfig, started: Nanos, state: StateFolder) -> Iterator["Recorder | None"]:
+def _history(
+    config: LineConfig, started: Nanos, state: StateFolder, beats: Heartbeats
+) -> Iterator["Recorder | None"]:
     """The recorder of a line that keeps history; None for others, which need no pyarrow."""
     options = config.file.history
     if options is None:
@@ -122,9 +135,12 @@ def _history(config: LineConfig, started: Nanos, state: StateFolder) -> Iterator
     facts = {"line": config.line, "site": config.site, "config": config.digest}
     facts["started"] = str(started)
     tags, folder = [tag.name for tag in config.tags], config.places.state / FOLDER
+    part = beats.part("history")
     with contextlib.closing(
         Recorder(
-            lambda: Archive(folder, options, facts, tags, misplaced=state.misplaced), options.flush
+            lambda: Archive(folder, options, facts, tags, misplaced=state.misplaced),
+            options.flush,
+            part=part,
         )
     ) as recorder:
         yield recorder
@@ -142,19 +158,31 @@ def _history_facts(history: "Recorder", clips: ClipPlan | None) -> dict[str, obj
     return history.facts() | {"clips": clips.facts() if clips else None}
 
 
+def _timeout(options: Any) -> float:
+    """The time limit in s of a sink's or source's own, 0 if it has none."""
+    timeout = getattr(options, "timeout", 0)
+    return timeout / SECOND if isinstance(timeout, int) else 0.0
+
+
 def _budget(options: Any) -> Budget:
     # A sink for which bytes cost nothing has no such option.
     return Budget(getattr(options, "budget", None))
 
 
 def _buffer(
-    config: LineConfig, sinks: Mapping[str, Sink], folder: StateFolder
+    config: LineConfig, sinks: Mapping[str, Sink], folder: StateFolder, beats: Heartbeats
 ) -> contextlib.AbstractAsyncContextManager[Buffer]:
     # A raw sample that the line file does not ask for has no way out, whatever a sink accepts.
     unasked = frozenset() if _clips(config) else frozenset({Kind.CLIP})
     accepts = {name: sink.accepts - unasked for name, sink in sinks.items()}
-    path, handling = config.places.state / "buffer.db", StoredPoints(config.site, config.line)
-    return open_buffer(path, config.file.buffer, accepts, handling=handling, folder=folder)
+    return open_buffer(
+        config.places.state / "buffer.db",
+        config.file.buffer,
+        accepts,
+        handling=StoredPoints(config.site, config.line),
+        folder=folder,
+        part=beats.part("buffer", restart_helps=True),
+    )
 
 
 async def _run_tasks(
@@ -168,11 +196,7 @@ async def _run_tasks(
     history: "Recorder | None",
     clips: ClipPlan | None,
 ) -> None:
-    health = line.health
-
-    def count_restart() -> None:
-        health.restarts += 1
-
+    health, beats = line.health, line.health.beats
     types = {f"source.{n}": o.type for n, o in config.sources.items()}
     types |= {f"sink.{n}": o.type for n, o in config.sinks.items()}
     metrics = exposition(line.timings, HealthCollector(health, types, time.time_ns))
@@ -194,31 +218,45 @@ async def _run_tasks(
     async with web as port, asyncio.TaskGroup() as tasks:
         health.http_port = port
 
-        def start(name: str, work: object) -> None:
-            tasks.create_task(supervise(name, work, count_restart), name=name)  # type: ignore[arg-type]
+        def start(name: str, work: Callable[[], Awaitable[object]], part: Part | None) -> None:
+            def note_failure(why: str) -> None:
+                health.restarts += 1
+                if part is not None:
+                    part.fail(why)
 
-        start(f"line[{config.line}]", line.run)
+            tasks.create_task(supervise(name, work, note_failure), name=name)
+
+        start(f"line[{config.line}]", line.run, line.part)
         first = 0
         for name, connector in connectors.items():
             mine = range(first, first + len(config.tags_of(name)))
             first = mine.stop
-            times = _timestamps(config, name)
-            start(
-                f"source[{name}]",
-                lambda c=connector, m=mine, s=health.sources[name], t=times: keep_reading(
-                    c, m, line.inbox, s, t
-                ),
+            reading = partial(
+                keep_reading,
+                connector,
+                mine,
+                line.inbox,
+                health.sources[name],
+                _timestamps(config, name),
+                part=beats.part(f"source {name}"),
+                silence=_silence(config, name),
             )
+            # What fails here is in the health of sources and sinks already.
+            start(f"source[{name}]", reading, None)
         for forwarder in forwarders:
-            start(f"sink[{forwarder.name}]", forwarder.run)
-        start("windows", lambda: windows.keep(line.memory))
+            start(f"sink[{forwarder.name}]", forwarder.run, None)
+        saving = beats.part("windows")
+        start("windows", lambda: windows.keep(line.memory, saving), saving)
         if history is not None:
-            start("history", history.run)
+            start("history", history.run, beats.part("history"))
         if history is not None and clips is not None:
             from gateway.history.clipper import Clipper
 
-            start("clips", Clipper(clips, history, config.site, config.line).run)
-        start("heartbeat", lambda: _heartbeat(line, buffer))
+            part = beats.part("clips")
+            clipper = Clipper(clips, history, config.site, config.line, part=part)
+            start("clips", clipper.run, part)
+        upkeep = beats.part("upkeep")
+        start("upkeep", lambda: _keep_up(line, buffer, upkeep), upkeep)
         notify("READY=1", f"STATUS={config.line}: started, http on port {port}")
         log.info(
             "line.started", http_port=port, tags=len(config.tags), state=str(config.places.state)
@@ -231,12 +269,18 @@ def _timestamps(config: LineConfig, source: str) -> TimeCorrection:
     return TimeCorrection(config.tags_of(source), timestamp)
 
 
-async def _heartbeat(line: Line, buffer: Buffer) -> None:
-    """Feed the watchdog, look after the buffer, keep its figures and systemd's words fresh."""
-    interval = min(watchdog_interval() or 2.0, 2.0)
+def _silence(config: LineConfig, source: str) -> float:
+    """How long a source may deliver nothing, in s."""
+    slowest = max((tag.period for tag in config.tags_of(source)), default=0) / SECOND
+    return wait_limits.of_silence(slowest, _timeout(config.sources[source]))
+
+
+async def _keep_up(line: Line, buffer: Buffer, part: Part) -> None:
+    """Look after the buffer, and keep its figures fresh."""
     known = ""
     while True:
-        # A full disk must not stop the watchdog's food: the daemon works on without.
+        # Without a limit: the buffer has its own. The daemon works on without a full disk.
+        part.does("waiting for the buffer")
         with contextlib.suppress(BufferRefused):
             await buffer.maintain(expire=not line.health.clock)
         with contextlib.suppress(BufferRefused):
@@ -246,15 +290,18 @@ async def _heartbeat(line: Line, buffer: Buffer) -> None:
         if kind_of(given_up) != kind_of(known):
             log.log(logging.ERROR if given_up else logging.INFO, "points.given_up", what=given_up)
         known = given_up
-        stuck = time.monotonic() - line.health.ticked > STUCK_S
-        words = f"STATUS={line.health.line}: {'stuck' if stuck else line.health.overall}"
-        notify(words, *([] if stuck else ["WATCHDOG=1"]))
-        await asyncio.sleep(interval)
+        part.beat()
+        await asyncio.sleep(UPKEEP_S)
 
 
 @contextlib.asynccontextmanager
-async def _opened(sinks: Mapping[str, Sink]) -> AsyncIterator[None]:
+async def _opened(sinks: Mapping[str, Sink], beats: Heartbeats) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
-        for sink in sinks.values():
-            await stack.enter_async_context(sink.open())
-        yield
+        for name, sink in sinks.items():
+            with beats.part(f"sink {name}").during("opening", wait_limits.SENDING_S):
+                await stack.enter_async_context(sink.open())
+        try:
+            yield
+        finally:
+            # The tasks have ended: their parts are nobody's any more.
+            beats.end(LOOP)

@@ -31,6 +31,8 @@ from gateway.buffer.handling import PointHandling
 from gateway.buffer.open_files import Misplaced
 from gateway.buffer.state_folder import StateFolder
 from gateway.buffer.store import Store
+from gateway.core.wait_limits import BUFFER_S, SALVAGE_S
+from gateway.telemetry.heartbeats import Part
 
 __all__ = ["Buffer", "BufferFull", "BufferOptions", "BufferRefused", "Fatal", "open_buffer"]
 
@@ -56,6 +58,7 @@ async def open_buffer(
     clock: Callable[[], Nanos] = time.time_ns,
     handling: PointHandling | None = None,
     folder: StateFolder | None = None,
+    part: Part | None = None,
 ) -> AsyncIterator["Buffer"]:
     """Opens the buffer at `path`; `sinks` maps each sink to the classes it accepts. Raises Fatal.
 
@@ -73,9 +76,11 @@ async def open_buffer(
         opening = thread.submit(
             Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling, folder=folder
         )
-        store = await asyncio.wrap_future(opening)
+        part = part or Part("buffer")
+        with part.during("opening", SALVAGE_S):
+            store = await asyncio.wrap_future(opening)
         try:
-            yield Buffer(store, thread, loop)
+            yield Buffer(store, thread, loop, part)
         finally:
             thread.submit(store.close)
     finally:
@@ -87,9 +92,13 @@ class Buffer:
     """The open buffer; made by `open_buffer`."""
 
     def __init__(
-        self, store: Store, thread: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop
+        self,
+        store: Store,
+        thread: ThreadPoolExecutor,
+        loop: asyncio.AbstractEventLoop,
+        part: Part,
     ) -> None:
-        self._store, self._thread, self._loop = store, thread, loop
+        self._store, self._thread, self._loop, self._part = store, thread, loop, part
         self._news: dict[str, set[Kind]] = {sink: set() for sink in store.sinks}
         self._events = {sink: asyncio.Event() for sink in store.sinks}
         self.trouble = ""
@@ -178,7 +187,10 @@ class Buffer:
 
     async def stats(self) -> Mapping[str, object]:
         """Points by class, bytes, the oldest point's time, and losses since the start."""
-        return await asyncio.wrap_future(self._thread.submit(self._store.stats))
+        # Also while the buffer's files are not in their place.
+        return await asyncio.wrap_future(
+            self._thread.submit(self._timed, "stats", self._store.stats)
+        )
 
     async def wait_for_news(self, sink: str) -> frozenset[Kind]:
         """Waits until points for this sink were appended since the last call; their classes."""
@@ -189,19 +201,27 @@ class Buffer:
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         job = functools.partial(work, *args, **kwargs)
-        return await asyncio.wrap_future(self._thread.submit(self._guard, job))
+        what = work.__name__.strip("_").replace("_", " ")
+        return await asyncio.wrap_future(self._thread.submit(self._guard, what, job))
 
-    def _guard(self, job: Callable[[], T]) -> T:
+    def _timed(self, what: str, job: Callable[[], T]) -> T:
+        with self._part.during(what, BUFFER_S):
+            return job()
+
+    def _stand_and(self, job: Callable[[], T]) -> T:
+        self._store.stand()
+        return job()
+
+    def _guard(self, what: str, job: Callable[[], T]) -> T:
         try:
-            self._store.stand()
-            result = job()
+            return self._timed(what, lambda: self._stand_and(job))
         except Misplaced as error:
             raise BufferRefused(str(error)) from error
         except (sqlite3.Error, Damaged) as error:
-            raise self._recover(error) from error
+            with self._part.during("recovering", SALVAGE_S):
+                raise self._recover(error) from error
         finally:
             self.trouble = self._store.trouble()
-        return result
 
     def _recover(self, error: Exception) -> Exception:
         """Makes the store usable again; returns the error to raise for the failed call."""

@@ -13,6 +13,7 @@ import click
 
 from gateway.api.click_types import DURATION
 from gateway.api.model import SECOND, Nanos
+from gateway.api.wording import number
 from gateway.demo.scenario import Facts, Result, Scenario, forwarded_bytes, run
 
 FAULTS = (
@@ -62,8 +63,8 @@ def command(fault: str, length: Nanos, seed: int, as_json: bool, keep: Path | No
 
 async def _run(scenario: Scenario, as_json: bool) -> Result:
     # On a signal the plant and the daemon are ended first.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, _cancel, asyncio.current_task())
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(each, _cancel, asyncio.current_task())
 
     def report(text: str) -> None:
         click.echo(text, err=as_json)
@@ -99,7 +100,7 @@ def _plain(report: Callable[[str], None]) -> Callable[[Facts, int], None]:
 
     def show(facts: Facts, onset: int) -> None:
         nonlocal count
-        from gateway.cli.show import causes
+        from gateway.cli.show_detectors import causes
 
         for alert in facts["alerts"]:
             key = (alert["id"], alert["active"])
@@ -117,7 +118,7 @@ def _plain(report: Callable[[str], None]) -> Callable[[Facts, int], None]:
 
 def _progress(facts: Facts) -> str:
     scores = "  ".join(
-        f"{d['name']} {d['score']:.3g}/{d['threshold']:.3g}"
+        f"{d['name']} {number(d['score'], 3)}/{number(d['threshold'], 3)}"
         for d in facts["detectors"]
         if d["score"] is not None and d["threshold"] is not None
     )

@@ -55,7 +55,8 @@ async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC10
 def _show(facts: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from gateway.cli.show import plain_table, reading, word
+    from gateway.cli.pieces import plain_table, word
+    from gateway.cli.show_sources import reading
 
     console = Console(markup=False, emoji=False)
     table = plain_table("tag", "value", "unit", "quality", "source")
@@ -72,7 +73,7 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _verdict(detector: dict[str, Any]) -> str:
     """What a detector says of the one reading."""
-    from gateway.cli.show import causes
+    from gateway.cli.show_detectors import causes
 
     if detector["blind"]:
         return f"cannot judge: {detector['blind']}"

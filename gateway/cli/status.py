@@ -29,7 +29,7 @@ def command(file: Path, every: bool, as_json: bool, svg: Path | None) -> None:
     facts = ask(file, exact=True)
     with understood():
         _show(facts, every=every, as_json=as_json, svg=svg)
-        sys.exit(0 if facts["health"] == "ok" else 1)
+        sys.exit(0 if facts.get("health") == "ok" else 1)
 
 
 def _show(facts: Any, *, every: bool, as_json: bool, svg: Path | None) -> None:

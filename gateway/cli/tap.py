@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gateway.api.visible import shown
+from gateway.api.wording import number
 from gateway.cli.daemon import understood
 
 Facts = Mapping[str, Any]
@@ -27,7 +28,7 @@ def _clock(at: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.6g}"
+    return "–" if value is None else number(value, 6)
 
 
 def _sample(fact: Facts) -> str:

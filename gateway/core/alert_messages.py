@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from gateway.api.model import Alarm, TopTag, Transition
+from gateway.api.wording import number
 
 
 def message_of(
@@ -30,12 +31,12 @@ def message_of(
     if alarm.phrase:
         # Not str.format: a plugin's phrase with other braces must not fail where it is raised.
         tags = named(top, more=value > len(top))
-        return alarm.phrase.replace("{value}", _number(value)).replace("{tags}", tags) + advice
+        return alarm.phrase.replace("{value}", number(value, 4)).replace("{tags}", tags) + advice
     if alarm.tag is not None:
         side = "below" if alarm.below else "above"
-        limits = f"{_number(value)} {side} its limit of {_number(alarm.threshold)}"
+        limits = f"{number(value, 4)} {side} its limit of {number(alarm.threshold, 4)}"
     else:
-        limits = f"{_number(value)} past its threshold of {_number(alarm.threshold)}"
+        limits = f"{number(value, 4)} past its threshold of {number(alarm.threshold, 4)}"
     return f"{alarm.name}: {limits}{advice}"
 
 
@@ -56,8 +57,3 @@ def named(top: Sequence[TopTag], *, more: bool) -> str:
     return "; ".join(
         ", ".join(names) + (f": {reason}" if reason else "") for reason, names in groups
     )
-
-
-def _number(value: float) -> str:
-    """Whole numbers with all their digits, others with four."""
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"

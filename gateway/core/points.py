@@ -19,6 +19,7 @@ from gateway.api.model import (
     Tag,
     TopTag,
 )
+from gateway.api.wording import number
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 CLIP = "andon_clip"
@@ -70,9 +71,9 @@ def _cause(top: TopTag, tag: Tag | None) -> str:
         return f"{top.tag} ({top.reason})"
     if top.actual is not None:
         unit = (tag.name_of(top.actual) or tag.unit) if tag else ""
-        words.append(f"{top.actual:.4g} {unit}".rstrip())
+        words.append(f"{number(top.actual, 4)} {unit}".rstrip())
     if top.expected is not None:
-        words.append(f"(expected {top.expected:.4g})")
+        words.append(f"(expected {number(top.expected, 4)})")
     return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
 
 

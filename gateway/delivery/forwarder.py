@@ -21,18 +21,23 @@ Promises
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import KeepsConnection, Local, Sink, SinkRejected, SinkUnavailable
+from gateway.api.going_on import reporting_to
+from gateway.api.masking import mask
 from gateway.api.model import Envelope, Kind, Nanos
+from gateway.api.wording import counted
 from gateway.buffer.errors import BufferRefused
 from gateway.core.byte_budget import Budget
+from gateway.core.wait_limits import SENDING_S
 from gateway.delivery.pace import Pace
 from gateway.delivery.tally import Tally
+from gateway.telemetry.heartbeats import Part
 
 log = structlog.get_logger()
 
@@ -79,11 +84,15 @@ class Forwarder:
         clock: Callable[[], Nanos] = time.time_ns,
         timer: Callable[[], float] = time.monotonic,
         linger: float = LINGER_S,
+        part: Part | None = None,
+        limit: float = SENDING_S,
     ) -> None:
         self.name, self.tally = name, Tally()
         self._sink, self._buffer = sink, buffer
         self._budget, self._pace = budget or Budget(), pace or Pace()
         self._clock, self._timer, self._linger = clock, timer, linger
+        self.part, self._limit = part or Part(f"sink {name}"), limit
+        """It may send for `limit` s without progress."""
         self._seen: float | None = None
         """When the sink last responded, on the timer."""
 
@@ -158,13 +167,21 @@ class Forwarder:
                     log.warning("sink.buffer_refused", sink=self.name, why=str(refused))
                 is_refused = True
                 await asyncio.sleep(1.0)
+            except Exception as error:
+                # The supervisor logs it and restarts this loop.
+                if self.tally.up:
+                    self.part.fail(mask(f"{type(error).__name__}: {error}"))
+                raise
             else:
                 is_refused = False
 
     async def _step(self) -> None:
+        # Without a limit: the buffer has its own.
+        self.part.does("waiting for points")
         now = self._clock()
         lowest, size = self._budget.lowest(now), self._budget.room(now, MAX_BYTES) or MAX_BYTES
         batch = await self._buffer.lease(self.name, self._pace.rows, size, lowest=lowest)
+        self.part.beat()
         if batch:
             await self._deliver(batch)
         elif lowest is Kind.ALERT:
@@ -203,9 +220,13 @@ class Forwarder:
         if self._ping_in() != 0.0 or not isinstance(self._sink, KeepsConnection):
             return
         try:
-            await self._sink.ping()
+            with self._busy("waiting for the server's answer"):
+                await self._sink.ping()
         except SinkUnavailable as error:
             await self._back_off(error)
+        except Exception as error:
+            self._note_bug(error)
+            raise
         else:
             heed_cancellation()
             self._pace.after_success(0, 0.0)
@@ -220,7 +241,9 @@ class Forwarder:
     async def _deliver(self, batch: Sequence[Envelope]) -> None:
         began = self._timer()
         try:
-            self._count(await self._sink.write(batch), batch)
+            with self._busy(f"sending {counted(len(batch), 'point')}"):
+                sent = await self._sink.write(batch)
+            self._count(sent, batch)
         except SinkUnavailable as error:
             self._count(error.sent_bytes, batch)
             await self._back_off(error)
@@ -228,14 +251,22 @@ class Forwarder:
             self._count(error.sent_bytes, batch)
             await self._reject(batch, error, self._timer() - began)
         except Exception as error:
-            # A bug in the sink: the supervisor logs it and restarts this loop.
-            self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
+            self._note_bug(error)
             raise
         else:
             self._pace.after_success(len(batch), self._timer() - began)
             for kind in self.tally.note_accepted(batch):
                 log.info("sink.accepts_again", sink=self.name, points=kind.name.lower())
             await self._arrived(batch)
+
+    @contextlib.contextmanager
+    def _busy(self, what: str) -> Iterator[None]:
+        """The sink does something, which may take long if it reports progress."""
+        with self.part.during(what, self._limit), reporting_to(self.part.progress):
+            yield
+
+    def _note_bug(self, error: Exception) -> None:
+        self.tally.note_failure(f"{type(error).__name__}: {error}", self._clock())
 
     def _count(self, sent: int, batch: Sequence[Envelope]) -> None:
         self.tally.sent_bytes += sent
@@ -262,7 +293,8 @@ class Forwarder:
         if error.sent_bytes and (spending := self._spending()):
             await self._buffer.ack(self.name, (), spending)
         heed_cancellation()
-        await asyncio.sleep(self._pace.after_failure(error))
+        with self.part.during("waiting to try again"):
+            await asyncio.sleep(self._pace.after_failure(error))
 
     async def _reject(self, batch: Sequence[Envelope], error: SinkRejected, took: float) -> None:
         which = set(error.which)

@@ -19,8 +19,10 @@ from gateway.api import line_protocol
 from gateway.api.model import Envelope, Nanos
 from gateway.core import points
 from gateway.core.clips import Clip, ClipPlan, Cut
+from gateway.core.wait_limits import HISTORY_S
 from gateway.history.excerpt import Excerpt
 from gateway.history.table import Span
+from gateway.telemetry.heartbeats import Part
 
 log = structlog.get_logger()
 
@@ -45,7 +47,9 @@ class Clipper:
         site: str,
         line: str,
         clock: Callable[[], Nanos] = time.time_ns,
+        part: Part | None = None,
     ) -> None:
+        self._part = part or Part("clips")
         self._plan, self._recorder = plan, recorder
         self._site, self._line, self._clock = site, line, clock
         self._error = ""
@@ -54,7 +58,10 @@ class Clipper:
     async def run(self) -> None:
         """Cuts due clips, forever."""
         while True:
+            # Two waits for the history, each with a limit of its own, and the encoding.
+            self._part.does("cutting", 3 * HISTORY_S)
             await self.tick(self._clock())
+            self._part.beat()
             await asyncio.sleep(TICK_S)
 
     async def tick(self, now: Nanos) -> None:

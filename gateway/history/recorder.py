@@ -12,6 +12,7 @@ Promises
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from gateway.api.model import SECOND, Nanos, SampleBatch
+from gateway.core.wait_limits import HISTORY_S
 from gateway.history.archive import Archive
 from gateway.history.excerpt import Excerpt
 from gateway.history.table import Arrival, Span
+from gateway.telemetry.heartbeats import Part
 
 log = structlog.get_logger()
 
@@ -41,7 +44,9 @@ class Recorder:
         open_archive: Callable[[], Archive],
         flush: Nanos,
         clock: Callable[[], Nanos] = time.time_ns,
+        part: Part | None = None,
     ) -> None:
+        self._part = part or Part("history")
         self._open, self._flush, self._clock = open_archive, flush / SECOND, clock
         self._archive: Archive | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
@@ -58,7 +63,9 @@ class Recorder:
         async with self._lock:
             waiting = list(self._waiting)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._excerpt, span, number, waiting)
+            with self._part.during("reading", HISTORY_S):
+                work = functools.partial(self._excerpt, span, number, waiting)
+                return await loop.run_in_executor(self._thread, work)
 
     def _excerpt(
         self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]
@@ -89,6 +96,7 @@ class Recorder:
                 due = time.monotonic() + self._flush
             else:
                 await self._look()
+            self._part.beat()
 
     async def _look(self) -> None:
         """Notices a folder that is not in its place any more, and a disk that works again."""
@@ -114,7 +122,8 @@ class Recorder:
             return
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._store, arrivals)
+            with self._part.during("writing", HISTORY_S):
+                await loop.run_in_executor(self._thread, self._store, arrivals)
         except OSError as error:
             self._refused(error, arrivals)
         except Exception:

@@ -24,8 +24,6 @@ from gateway.api.model import (
     Nanos,
     SampleBatch,
     Transition,
-    Window,
-    WindowSpec,
 )
 from gateway.config.load import LineConfig
 from gateway.core import points
@@ -36,16 +34,18 @@ from gateway.core.clock import EPOCH, ClockWatch
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
-from gateway.core.freshness import Freshness, FreshnessWatch
+from gateway.core.freshness import FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.core.summary import Summariser
-from gateway.core.tag_changes import TagChanges
+from gateway.core.wait_limits import LINE_S
 from gateway.line.commands import Commands
+from gateway.line.detection import Detection
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import LineStore, Outbox
-from gateway.line.scorer import Scored, Scorer
-from gateway.telemetry.detector_health import DetectorHealth
+from gateway.line.scorer import Scored
+from gateway.line.tag_log import TagLog
 from gateway.telemetry.health import Health
+from gateway.telemetry.heartbeats import Heartbeats
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
 
@@ -55,15 +55,8 @@ LEDGER = "#ledger"
 """Checkpoint key of the byte ledger. No detector can have a name with #."""
 CLOCK = "#clock"
 """Checkpoint key of the clock watch."""
-LOGGED = 10
-"""Tags that a log entry names; the others are counted."""
 CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
-
-
-def warm_up(spec: WindowSpec) -> int:
-    """Windows that close before the first whole one after a start."""
-    return spec.length // spec.hop + 1
 
 
 class SampleRecorder(Protocol):
@@ -87,6 +80,7 @@ class Line:
         clock_watch: ClockWatch | None = None,
         clips: ClipPlan | None = None,
         in_thread: bool = True,
+        beats: Heartbeats | None = None,
     ) -> None:
         timing, tags = config.file.timing, config.tags
         self.inbox = Inbox(tags)
@@ -94,7 +88,9 @@ class Line:
         self.commands = Commands()
         self.timings = Timings(config.line)
         self._config, self._detectors, self._clock = config, detectors, clock
-        self._scorer = Scorer(detectors, self.timings, in_thread=in_thread)
+        beats = beats or Heartbeats()
+        self.part = beats.part("line", restart_helps=True)
+        self._detection = Detection(detectors, self.timings, self.tap, beats, in_thread=in_thread)
         self._outbox = Outbox(store)
         self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
@@ -117,15 +113,12 @@ class Line:
         self._models = ModelHealth(detectors, names)
         self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names, now)
         self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names, now)
-        self._tag_changes = TagChanges(tags)
+        self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
         self._unannounced: list[Alert] = []
-        self.health = Health(config.line, config.site, tags, self._watch)
-        self.health.detectors = {
-            name: DetectorHealth(name, detector.alarms, warm_up(detector.spec), detector.spec.tags)
-            for name, detector in detectors.items()
-        }
+        self.health = Health(config.line, config.site, tags, self._watch, beats)
+        self.health.detectors = self._detection.health
 
     @property
     def alarm_names(self) -> Mapping[str, Sequence[str]]:
@@ -176,6 +169,7 @@ class Line:
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
+            self.part.does("waiting for its next tick", LINE_S)
             now = self._clock()
             wait = (self.next_tick(now) - now) / SECOND
             due = time.monotonic() + wait
@@ -190,18 +184,20 @@ class Line:
 
     async def tick(self, now: Nanos) -> None:
         """Take in what arrived, judge what is due at `now`, store what came of it."""
+        self.part.does("ticking", LINE_S)
         self._check_clock(now)
         # Kept before anything else can fail: what a person did is stored with the next append.
         self._keep(self.commands.perform(now))
         self._take_in(now)
         windows = self._aligner.advance(now)
         if windows:
-            self.tap.offer("windows", {n: (self._spec(n), cut) for n, cut in windows.items()})
-        scored = await self._scorer.score(windows) if windows else {}
-        alerts = self._judge(windows, scored, now)
+            self.tap.offer(
+                "windows", {n: (self._detectors[n].spec, cut) for n, cut in windows.items()}
+            )
+        alerts = self._judge(await self._detection.score(windows), now)
         for name, watch in ((DATA, self._watch), (MODELS, self._models)):
             alerts += self._machines[name].step(watch.score(now))
-        self._log_tags(now)
+        self._tag_log.note(now)
         self._keep(alerts)
         self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
         await self._append()
@@ -209,7 +205,7 @@ class Line:
             self.timings.decided((self._clock() - now) / SECOND)
         self.health.late = self._aligner.late + self._summariser.late
         self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
-        self.health.ticked = time.monotonic()
+        self.part.beat()
 
     def _check_clock(self, now: Nanos) -> None:
         """Correct every delay, age and due time for a step of the clock."""
@@ -253,49 +249,13 @@ class Line:
             self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
             self.health.note_samples(batch, now)
 
-    def _spec(self, detector: str) -> WindowSpec:
-        return self._detectors[detector].spec
-
-    def _judge(
-        self, windows: Mapping[str, Sequence[Window]], scored: Scored, now: Nanos
-    ) -> list[Alert]:
+    def _judge(self, scored: Sequence[Scored], now: Nanos) -> list[Alert]:
+        judged = self._detection.judge(scored, self._watch, now)
         alerts: list[Alert] = []
-        tags = self._watch.tags
-        doubts = self._watch.fit.doubts()
-        problems = {tags[n].name: why for n, why in {**doubts, **self._watch.reasons(now)}.items()}
-        awaited = {tags[n].name for n in self._watch.awaited(now).nonzero()[0]} if problems else ()
-        for name, scores in scored.items():
-            health = self.health.detectors[name]
-            if isinstance(scores, Exception):
-                if health.note_failure(str(scores)):
-                    log.error("detector.failed", detector=name, why=str(scores))
-                continue
-            self.tap.offer("scores", (name, self._spec(name), health.alarms, scores))
-            for window, score in zip(windows[name], scores, strict=True):
-                self._models.push(name, window, score)
-                news = health.note(score, problems, awaited)
-                if news:
-                    log.info("detector.state", detector=name, state=news, why=health.reason)
-                alerts += self._machines[name].step(score)
+        for name, window, score in judged:
+            self._models.push(name, window, score)
+            alerts += self._machines[name].step(score)
         return alerts
-
-    def _log_tags(self, now: Nanos) -> None:
-        """Say once which tags are not fresh any more, and why, and which are again."""
-        watch, states = self._watch, self._watch.states(now)
-        conditions = {
-            tag: (Freshness(int(states[tag])).name.lower(), why)
-            for tag, why in watch.reasons(now).items()
-        }
-        # What a lost source says was logged as `source.lost`.
-        undecided = {*watch.awaited(now).nonzero()[0].tolist(), *watch.tags_away()}
-        for change in self._tag_changes.take(conditions, now, undecided):
-            facts = {"source": change.source, "count": len(change.tags)}
-            names = list(change.tags[:LOGGED])
-            if change.state == "fresh":
-                log.info("tags.fresh", **facts, tags=names)
-            else:
-                event = f"tags.{change.state}"
-                log.warning(event, **facts, tags=names, why=change.why)
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""
@@ -343,7 +303,9 @@ class Line:
 
     async def _append(self) -> None:
         started = time.perf_counter()
-        stored = await self._outbox.send(self._states())
+        # Without a limit: the buffer has its own.
+        with self.part.during("waiting for the buffer"):
+            stored = await self._outbox.send(self._states())
         self.health.append_failures = self._outbox.failures
         self.health.dropped_points = self._outbox.dropped
         if stored is not False:

@@ -18,11 +18,14 @@ import structlog
 
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import ConfigError, Connector, HasDiagnostics, MayBeSilent, SourceLost
+from gateway.api.going_on import reporting_to
 from gateway.api.model import Nanos, Quality, SampleBatch
 from gateway.core.backoff import Backoff
 from gateway.core.time_correction import TimeCorrection
+from gateway.core.wait_limits import CONNECTING_S, SILENCE_S
 from gateway.line.inbox import Inbox
-from gateway.telemetry.health import SourceHealth
+from gateway.telemetry.heartbeats import Part
+from gateway.telemetry.source_health import SourceHealth
 
 log = structlog.get_logger()
 
@@ -40,19 +43,27 @@ async def keep_reading(
     inbox: Inbox,
     health: SourceHealth,
     correction: TimeCorrection | None = None,
+    *,
+    part: Part | None = None,
+    silence: float = SILENCE_S,
 ) -> None:
     """Read for ever; returns only by cancellation or by a bug in the connector.
 
-    `tags` are the connector's own among the line's.
+    `tags` are the connector's own among the line's. A connector that does not only listen is stuck
+    if it delivers nothing for `silence` seconds.
     """
     correction = correction or TimeCorrection((), "source")
+    part = part or Part()
+    limit = None if _listens(connector) else silence
     backoff = Backoff(first=0.25, cap=3.0)
     if isinstance(connector, HasDiagnostics):
         health.diagnostics = connector.diagnostics
     while True:
         opened, delivered = time.monotonic(), health.samples
         try:
-            await _read_session(connector, tags.start, inbox, health, correction)
+            part.does("connecting", CONNECTING_S)
+            with reporting_to(part.progress):
+                await _read_session(connector, tags.start, inbox, health, correction, part, limit)
         except SourceLost as lost:
             if health.note_lost(str(lost)):
                 log.warning("source.lost", source=health.name, why=str(lost))
@@ -62,11 +73,18 @@ async def keep_reading(
             if health.note_lost(str(wrong)):
                 log.error("source.misconfigured", source=health.name, why=str(wrong))
             wait = HUMAN_S
+        except Exception as bug:
+            # The supervisor logs it and starts this again.
+            health.note_lost(f"{type(bug).__name__}: {bug}")
+            inbox.put(bad_batch(len(tags), time.time_ns(), health.error), tags.start)
+            part.does("waiting after a failure")
+            raise
         if health.samples != delivered:
             inbox.put(bad_batch(len(tags), time.time_ns(), health.error), tags.start)
         if time.monotonic() - opened > STEADY_S:
             backoff.reset()
         heed_cancellation()
+        part.does("waiting to connect again")
         await asyncio.sleep(max(wait, backoff.next()))
 
 
@@ -87,16 +105,25 @@ async def _read_session(
     inbox: Inbox,
     health: SourceHealth,
     correction: TimeCorrection,
+    part: Part,
+    silence: float | None,
 ) -> None:
     async with connector.open() as batches:
-        if isinstance(connector, MayBeSilent) and connector.listens:
+        if _listens(connector):
             _note_up(health)
+            part.does("listening")
         async for batch in batches:
+            part.does("waiting for data", silence)
             _note_up(health)
             health.note(inbox.put(correction.apply(batch, time.time_ns()), first_tag))
             _log_corrections(correction, health)
             heed_cancellation()
     raise SourceLost("the session ended")
+
+
+def _listens(connector: Connector) -> bool:
+    """Whether it is up once it is open, even without any data."""
+    return isinstance(connector, MayBeSilent) and connector.listens
 
 
 def _log_corrections(correction: TimeCorrection, health: SourceHealth) -> None:

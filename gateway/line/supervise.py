@@ -15,6 +15,7 @@ import structlog
 
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import Fatal
+from gateway.api.masking import mask
 from gateway.core.backoff import Backoff
 
 log = structlog.get_logger()
@@ -24,9 +25,9 @@ HEALTHY_S = 30.0
 
 
 async def supervise(
-    name: str, run: Callable[[], Awaitable[object]], on_failure: Callable[[], None]
+    name: str, run: Callable[[], Awaitable[object]], on_failure: Callable[[str], None]
 ) -> None:
-    """Keep `run` running; it is expected never to return."""
+    """Keep `run` running; it is expected never to return. `on_failure` gets the reason."""
     backoff = Backoff(first=0.5, cap=5.0)
     last, times = "", 0
     while True:
@@ -43,9 +44,10 @@ async def supervise(
                 log.exception("task.failed", **facts)
             elif times & (times - 1) == 0:
                 log.error("task.failed", **facts, why=str(error), times=times)
+            on_failure(mask(f"{type(error).__name__}: {error}"))
         else:
             log.error("task.ended", task=name)
-        on_failure()
+            on_failure("it ended")
         if time.monotonic() - started > HEALTHY_S:
             backoff.reset()
             last = ""

@@ -19,6 +19,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ from numpy.typing import NDArray
 from gateway.api import private
 from gateway.config.load import LineConfig
 from gateway.core.align import Memory
+from gateway.core.wait_limits import WINDOWS_S
+from gateway.line.worker import Worker
+from gateway.telemetry.heartbeats import Part
 
 log = structlog.get_logger()
 
@@ -36,6 +40,8 @@ EVERY_S = 2.0
 """A kill costs no more than that of a window, of which a fifth may be missing."""
 LIMIT = 2**28
 """Bytes of a file that is read."""
+LAST_S = 5.0
+"""How long a disk may take to save them when the line stops."""
 BYTES_PER_S = 20_000
 """Written more often than that, a flash card would not last: it is 1.7 GB a day."""
 
@@ -94,15 +100,24 @@ class WindowStore:
                 new.unlink()
             raise
 
-    async def keep(self, memory: Callable[[], Memory]) -> None:
-        """Save for ever, and once more when the line stops."""
-        size = 0
+    async def keep(self, memory: Callable[[], Memory], part: Part | None = None) -> None:
+        """Save for ever, and once more when the line stops, in a thread: the disk may hang."""
+        part, worker, size = part or Part("windows"), Worker("windows"), 0
         try:
             while True:
                 await asyncio.sleep(max(EVERY_S, size / BYTES_PER_S))
-                size = self.save(memory())
+                with part.during("saving", WINDOWS_S):
+                    size = await worker.run(partial(self.save, _copied(memory())))
+                part.beat()
         finally:
-            self.save(memory())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await worker.run(partial(self.save, _copied(memory())))
+
+
+def _copied(memory: Memory) -> Memory:
+    """The line goes on while its windows are saved."""
+    return {name: array.copy() for name, array in memory.items()}
 
 
 def _sources_digest(config: LineConfig) -> str:

@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.going_on import made_progress
 from gateway.api.model import Envelope, Kind, Probe
 from gateway.sinks.influx_bisect import COMMENT, Bisector
 from gateway.sinks.influx_http import InfluxHttp, Reply
@@ -83,6 +84,7 @@ class InfluxSink:
             body = await asyncio.get_running_loop().run_in_executor(_OUTSIDE, compress)
         try:
             reply = await self._http.post(body)
+            made_progress()
             return _decided(self._response(reply) if isinstance(reply, Reply) else reply)
         except SinkUnavailable:
             # The token or a certificate may have changed: read them again next time.

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, Probe
 from gateway.api.mqtt_link import MqttLink, quiet_logger
@@ -150,6 +151,7 @@ class MqttSink:
         sent, invalid = 0, list[int]()
         try:
             link = await self._connected()
+            made_progress()
             for index, envelope in enumerate(batch):
                 try:
                     topic, payload = to_message(decode(envelope.body), self._options.topic)
@@ -158,6 +160,7 @@ class MqttSink:
                     continue
                 publishing = link.client.publish(topic, payload, qos=1, retain=self._options.retain)
                 await link.while_connected(publishing)
+                made_progress()
                 sent += len(topic.encode()) + len(payload)
         except aiomqtt.MqttError as error:
             raise await self._lost(error, sent) from error

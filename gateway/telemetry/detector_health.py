@@ -32,6 +32,8 @@ class DetectorHealth:
     """Whether it has judged all its alarms once."""
     is_explained: bool = False
     """Whether the reason names a tag that gives no usable data: that can be found out later."""
+    is_stuck: bool = False
+    """Whether it has not come back from a call."""
     model: str = ""
     scored: int = 0
     refused: int = 0
@@ -65,6 +67,7 @@ class DetectorHealth:
         time to deliver yet.
         """
         before = self.state
+        self.is_stuck = False
         self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
         self.score = None
         if score.idle:
@@ -130,8 +133,16 @@ class DetectorHealth:
     def note_failure(self, why: str) -> bool:
         """The detector itself failed; True if that is news."""
         news = self.state != "failed"
+        self.is_stuck = False
         self.state, self.reason, self.score = "failed", why, None
         self.refused += 1
+        return news
+
+    def note_stuck(self, why: str) -> bool:
+        """It has not come back from a call; True if that is news."""
+        news = not self.is_stuck
+        self.is_stuck = True
+        self.state, self.reason, self.score = "blind", why, None
         return news
 
     def take_farthest(self) -> float | None:

@@ -9,12 +9,11 @@ Promises
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol, cast
 
 import numpy as np
 
-from gateway.api.masking import mask
 from gateway.api.model import (
     SECOND,
     Alert,
@@ -28,61 +27,13 @@ from gateway.core.byte_ledger import Ledger
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.telemetry.detector_health import DetectorHealth
+from gateway.telemetry.heartbeats import Heartbeats
 from gateway.telemetry.raw_estimate import RawEstimate
 from gateway.telemetry.services import LocalService
+from gateway.telemetry.source_health import SourceHealth
 
 RECENT = 100
 """Alert transitions that `andon status` can show."""
-
-
-@dataclass(slots=True)
-class SourceHealth:
-    """One source: whether it is up, its counters, its last error."""
-
-    name: str
-    up: bool = False
-    since: float = field(default_factory=time.monotonic)
-    error: str = ""
-    connects: int = 0
-    losses: int = 0
-    samples: int = 0
-    bad: int = 0
-    lost_samples: int = 0
-    diagnostics: Sequence[str] = ()
-    """Why tags are bad, as the connector explains it; see `HasDiagnostics`."""
-    corrected: Mapping[str, str] = field(default_factory=dict)
-    """By how much the times of tags are corrected, as in '-2 h', by tag."""
-    unmatched: int = 0
-    wire_bytes: int = 0
-    last_sample_at: Nanos = 0
-
-    def note(self, batch: SampleBatch) -> None:
-        self.samples += len(batch)
-        self.bad += int(np.count_nonzero(batch.quality))
-        self.lost_samples += batch.lost
-        self.unmatched += batch.unmatched
-        self.wire_bytes += batch.wire_bytes
-        # A time that is far ahead is no sign of a new sample.
-        known = batch.at[batch.at <= time.time_ns() + FUTURE_LIMIT]
-        if known.size:
-            self.last_sample_at = int(known.max())
-
-    def note_up(self) -> float:
-        """The source delivers; returns the seconds it was away."""
-        away = time.monotonic() - self.since
-        self.up, self.since, self.error = True, time.monotonic(), ""
-        self.connects += 1
-        return round(away, 1)
-
-    def note_lost(self, why: str) -> bool:
-        """The source is away; True if that, or its reason, is news."""
-        why = mask(why)
-        news = self.up or why != self.error
-        if self.up:
-            self.losses += 1
-            self.since = time.monotonic()
-        self.up, self.error = False, why
-        return news
 
 
 class Delivery(Protocol):
@@ -109,13 +60,18 @@ class Delivery(Protocol):
 
 
 class Health:
-    """The health of one line."""
+    """The health of one line; `beats` is the table of its parts."""
 
     def __init__(
-        self, line: str, site: str, tags: Sequence[Tag], freshness: FreshnessWatch
+        self,
+        line: str,
+        site: str,
+        tags: Sequence[Tag],
+        freshness: FreshnessWatch,
+        beats: Heartbeats | None = None,
     ) -> None:
         self.line, self.site, self.tags = line, site, tuple(tags)
-        self.freshness = freshness
+        self.freshness, self.beats = freshness, beats or Heartbeats()
         self.started = time.time_ns()
         self.http_port = 0
         self.services = {name: LocalService(name) for name in ("health", "control")}
@@ -141,7 +97,6 @@ class Health:
         self.ledger = Ledger()
         self.append_failures = 0
         self.dropped_points = 0
-        self.ticked = time.monotonic()
         self._last = np.full(len(self.tags), np.nan)
         self._last_at = np.zeros(len(self.tags), dtype=np.int64)
 
@@ -197,12 +152,22 @@ class Health:
     def overall(self) -> str:
         """'blind' when a detector cannot judge, else 'degraded' or 'ok'.
 
-        Degraded is a line of which a part is away, or which has given points up.
+        Degraded is a line of which a part is away or stuck, or which has given points up. Nothing
+        is judged while a part is stuck that all detectors depend on.
         """
+        stuck = self.beats.stuck()
         if any(d.state in ("blind", "failed") for d in self.detectors.values()):
             return "blind"
+        if any(each.restart_helps for each in stuck):
+            return "blind"
         up = [s.up for s in self.sources.values()] + [d.up for d in self.deliveries.values()]
-        return "ok" if all(up) and not self.given_up and not self.state_folder else "degraded"
+        wrong = stuck or self.given_up or self.state_folder
+        return "ok" if all(up) and not wrong else "degraded"
+
+    @property
+    def words(self) -> str:
+        """The line's state for systemd, in one row."""
+        return "; ".join([f"{self.line}: {self.overall}", *map(str, self.beats.stuck())])
 
     @property
     def given_up(self) -> list[str]:
@@ -211,6 +176,7 @@ class Health:
 
     def unready(self) -> list[str]:
         """What does not work, one sentence each; empty if the whole line works."""
+        stuck = self.beats.stuck()
         away = [
             f"source {s.name}: {s.error or 'no data yet'}"
             for s in self.sources.values()
@@ -219,14 +185,14 @@ class Health:
         away += [
             f"detector {d.name}: {d.state}, {d.reason}"
             for d in self.detectors.values()
-            if d.state not in ("ok", "idle")
+            if d.state not in ("ok", "idle") and not d.is_stuck
         ]
         if self.state_folder:
             away.append(f"state folder: {self.state_folder}")
         if self.clock:
             away.append(f"clock: not trusted, {self.clock.replace('_', ' ')}")
         away += [f"sink {d.name}: {d.error}" for d in self.deliveries.values() if not d.up]
-        return [*self.given_up, *away]
+        return [*map(str, stuck), *self.given_up, *away]
 
     def gateway_fields(self, now: Nanos) -> dict[str, float | int | bool | str]:
         """The fields of one andon_gateway point."""

@@ -37,6 +37,7 @@ def _facts(health: Health, now: Nanos) -> dict[str, Any]:
         "clock": {"trusted": not health.clock, "why": health.clock, "steps": health.clock_steps},
         "state_folder": health.state_folder,
         "not_ready": health.unready(),
+        "parts": health.beats.facts(),
         "counters": {
             "values_read": sum(s.samples for s in health.sources.values()),
             "windows_scored": sum(d.scored for d in health.detectors.values()),

@@ -3,9 +3,12 @@
 import os
 import socket
 
+LONGEST_S = 1.0
+"""How long a manager that does not read may hold up the daemon."""
+
 
 def notify(*words: str) -> bool:
-    """Send e.g. `READY=1`, `STATUS=...`; False where no service manager listens."""
+    """Send e.g. `READY=1`, `STATUS=...`; False where no service manager listens or reads."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
@@ -13,6 +16,7 @@ def notify(*words: str) -> bool:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(LONGEST_S)
             channel.connect(address)
             channel.sendall("\n".join(words).encode())
     except OSError:

@@ -24,6 +24,9 @@ class Timings:
         self._lateness = self._histogram(
             "andon_tick_lateness_seconds", "How late the line began a tick, after it was due."
         ).labels(line)
+        self._lag = self._histogram(
+            "andon_event_loop_lag_seconds", "How long the event loop took to answer."
+        ).labels(line)
         self._inference = self._histogram(
             "andon_model_inference_duration_seconds",
             "One call of a detector with the windows that closed together.",
@@ -44,6 +47,9 @@ class Timings:
 
     def ticked(self, late: float) -> None:
         self._lateness.observe(late)
+
+    def lagged(self, seconds: float) -> None:
+        self._lag.observe(seconds)
 
     def scored(self, detector: str, seconds: float) -> None:
         self._inference.labels(self._line, detector).observe(seconds)

@@ -10,6 +10,8 @@ from gateway.api.contracts import Fatal
 from gateway.api.model import Envelope, Kind, Loss
 from gateway.buffer import BufferFull, BufferRefused, open_buffer
 from gateway.buffer.database import Damaged
+from gateway.core.wait_limits import BUFFER_S, SALVAGE_S
+from gateway.telemetry.heartbeats import Part
 
 A, S, G = Kind.ALERT, Kind.SUMMARY, Kind.GATEWAY
 OPTIONS = SimpleNamespace(max_bytes=10**9, max_age=2**62)
@@ -317,3 +319,32 @@ async def test_a_bug_is_not_damage(buffer, monkeypatch):
     failing(buffer, monkeypatch, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         await buffer.append(points(A, "a1"))
+
+
+async def test_the_buffer_says_what_its_thread_does_and_how_long_that_may_take(path, monkeypatch):
+    part, reached, go = Part("buffer"), threading.Event(), threading.Event()
+
+    def append(*_):
+        reached.set()
+        assert go.wait(PATIENCE)
+        raise Damaged("a page")
+
+    def start_over():
+        seen.append(part.state.wait)
+
+    seen = []
+    async with open_buffer(path, OPTIONS, SINKS, part=part) as buffer:
+        monkeypatch.setattr(buffer._store, "append", append)
+        monkeypatch.setattr(buffer._store, "start_over", start_over)
+        appending = asyncio.create_task(buffer.append(points(A, "a1")))
+        assert await asyncio.to_thread(reached.wait, PATIENCE)
+        seen.append(part.state.wait)
+        go.set()
+        with pytest.raises(BufferRefused):
+            await appending
+        seen.append(part.state.wait)
+    assert [(wait.what, wait.limit) for wait in seen] == [
+        ("append", BUFFER_S),
+        ("recovering", SALVAGE_S),
+        ("idle", None),
+    ]

@@ -1,20 +1,15 @@
 """The page of `andon status` stays short, however many tags a line has."""
 
+import copy
+
 import pytest
 from rich.console import Console
 
-from gateway.cli.show import (
-    MANY,
-    alerts,
-    detectors,
-    history,
-    ledger,
-    overview,
-    reading,
-    show_status,
-    sources,
-    tags,
-)
+from gateway.cli.pieces import MANY
+from gateway.cli.show import overview, show_status
+from gateway.cli.show_delivery import history, ledger
+from gateway.cli.show_detectors import alerts, causes, detectors
+from gateway.cli.show_sources import reading, sources, tags
 
 
 def text(part):
@@ -185,7 +180,7 @@ def test_whether_a_detector_works_is_apart_from_what_it_says(detector, active, w
 @pytest.mark.parametrize(("score", "threshold"), [(992.0, 2000.0), (0.0, 1.0), (5.0, 0.0)])
 def test_a_low_limit_is_shown_in_its_own_values(score, threshold):
     facts = {"detectors": [judged(score=score, threshold=threshold, below=True)], "active": []}
-    assert f"{score:.3g} / {threshold:.3g}" in text(detectors(facts))
+    assert f"{score:.0f} / {threshold:.0f}" in text(detectors(facts))
 
 
 def test_an_alarm_is_shown_with_the_id_that_other_commands_need():
@@ -233,8 +228,65 @@ def test_a_text_with_colons_and_brackets_is_shown_as_it_is(capsys):
     [
         *((0.0, "0"), (230.46, "230.5"), (9999.0, "9999"), (-70000.0, "-70000")),
         *((292535704.0, "292535704"), (12345.6, "12346"), (100049.0, "100049"), (99996.5, "99996")),
-        *((1e15, "1e+15"), (4.6e18, "4.6e+18"), (0.000012345, "1.234e-05"), (-1e12, "-1e+12")),
+        *(
+            (1e15, "1e+15"),
+            (4.6e18, "4.6e+18"),
+            (0.000012345, "1.234e-05"),
+            (-1e12, "-1000000000000"),
+            (9999.96, "10000"),
+        ),
     ],
 )
 def test_a_counter_is_shown_with_all_its_digits(value, shown):
     assert reading({"value": value, "name": ""}, digits=4) == shown
+
+
+def test_the_score_of_a_large_limit_is_shown_with_all_its_digits():
+    facts = {"detectors": [judged(score=71234.0, threshold=70000.0, below=True)], "active": []}
+    assert "71234 / 70000" in text(detectors(facts))
+
+
+def test_a_cause_is_shown_with_all_digits_of_its_values():
+    top = {"tag": "flow", "share": 1.0, "actual": -70000.0, "expected": 99999.6, "reason": ""}
+    assert causes([top]) == "flow 100% (-70000, expected 100000)"
+
+
+STATUS = {
+    "line": "l", "site": "s", "health": "degraded", "now": 10, "started": 0, "not_ready": ["gone"],
+    "counters": {"values_read": 1, "windows_scored": 1},
+    "tags": [{"tag": "t", "value": 1.0, "unit": "", "name": "", "state": "stale", "reason": "gone",
+              "age_s": 1.0, "source": "s"}],
+    "tag_states": {"stale": 1},
+    "detectors": [judged(name="pump")],
+    "sources": [{"name": "s", "up": False, "error": "gone", "since_s": 1.0, "age_s": 1.0,
+                 "samples": 1, "losses": 1, "lost_samples": 0, "corrected": {}, "diagnostics": []}],
+    "sinks": [{"name": "c", "up": True, "error": "", "sent_bytes": 1, "spent": 1, "budget": 9}],
+    "ledger": [{"day": "2026-01-31", "read": 1, "raw_gzip": 1, "sent": 1, "clips": 1}],
+    "history": {"bytes": 1, "oldest_at": 1, "dropped": 1, "error": "full",
+                "clips": {"cut": 1, "left_out": 1}},
+    "active": [ALARM | {"top_tags": [
+        {"tag": "flow", "share": 1.0, "actual": 1.0, "expected": None, "reason": ""}]}],
+    "alerts": [ALARM],
+}  # fmt: skip
+
+
+def places(facts, path=()):
+    """The path of each key, at all depths."""
+    for key, value in facts.items() if isinstance(facts, dict) else enumerate(facts):
+        if isinstance(facts, dict):
+            yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("path", list(places(STATUS)), ids=str)
+def test_the_status_of_a_daemon_that_lacks_a_fact_is_shown(path, capsys):
+    facts = copy.deepcopy(STATUS)
+    place = facts
+    for key in path[:-1]:
+        place = place[key]
+    del place[path[-1]]
+    show_status(facts)
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) >= 10
+    assert ("2026-01-31" in shown) is (path[:1] != ("ledger",) or path[-1] not in ("ledger", "day"))

@@ -105,6 +105,29 @@ async def test_the_metrics_pass_prometheus_own_check(daemon, health):
     assert 'andon_clip_samples_total{line="press-3",result="sent"} 800.0' in text
 
 
+async def test_a_part_that_is_stuck_is_in_readyz_status_and_metrics(daemon, health):
+    url, socket = daemon
+    make_well(health)
+    sink = health.beats.part("sink cloud")
+    sink.does("sending 3 points", 0.0)
+    health.beats.hangs["sink cloud"] = 2
+    health.beats.part("line", restart_helps=True).does("ticking", 15.0)
+    status, body = await get(url + "/readyz")
+    assert status == 503
+    assert json.loads(body)["not_ready"] == ["sink cloud: sending 3 points for 0 s, limit 0 s"]
+    parts = {part["part"]: part for part in (await request(socket))["parts"]}
+    assert parts["sink cloud"]["stuck"] == "sending 3 points for 0 s, limit 0 s"
+    assert (parts["line"]["stuck"], parts["line"]["does"]) == ("", "ticking")
+    _, text = await get(url + "/metrics")
+    assert 'andon_part_stuck{line="press-3",part="sink cloud"} 1.0' in text
+    assert 'andon_part_stuck{line="press-3",part="line"} 0.0' in text
+    assert 'andon_part_hangs_total{line="press-3",part="sink cloud"} 2.0' in text
+    (beat,) = re.findall(r'andon_part_beat_timestamp_seconds{.*part="line"} (\S+)', text)
+    assert 0 <= NOW / SECOND - float(beat) < PATIENCE
+    sink.rest()
+    assert (await get(url + "/readyz"))[0] == 200
+
+
 async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, health):
     _, socket = daemon
     make_well(health)

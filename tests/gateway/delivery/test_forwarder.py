@@ -7,6 +7,7 @@ import structlog
 from patience import PATIENCE
 
 from gateway.api.contracts import SinkRejected, SinkUnavailable
+from gateway.api.going_on import made_progress
 from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer import BufferRefused, open_buffer
 from gateway.core.byte_budget import HOUR, LEAST, Budget
@@ -14,6 +15,7 @@ from gateway.core.points import summary_envelope
 from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import FIRST_ROWS, Pace
+from gateway.telemetry.heartbeats import Heartbeats
 
 A, S, G, C = Kind
 AWAY = SinkUnavailable("no route")
@@ -351,3 +353,99 @@ async def test_a_sink_that_delivers_is_not_pinged(buffer):
             await buffer.append(points(A, f"a{number}"))
             await asyncio.wait_for(sink.calls.get(), PATIENCE)
     assert sink.pings == 1
+
+
+class HangingSink(FakeSink):
+    """Makes progress when it is told to, and does not end."""
+
+    def __init__(self, *, pings):
+        super().__init__()
+        self.steps, self.done = asyncio.Queue(), asyncio.Event()
+        if pings:
+            self.ping, self.ping_every = self._hang, 0.01
+
+    async def write(self, batch):
+        await self._hang()
+
+    async def _hang(self):
+        while True:
+            await self.steps.get()
+            made_progress()
+            self.done.set()
+
+
+@pytest.mark.parametrize("pings", [True, False])
+async def test_a_sink_is_stuck_when_it_makes_no_progress_for_its_limit(buffer, pings):
+    clock = SimpleNamespace(now=1000.0)
+    beats = Heartbeats(lambda: clock.now)
+    sink = HangingSink(pings=pings)
+    part = beats.part("sink cloud")
+    async with forwarding(buffer, sink, part=part, limit=90):
+        if not pings:
+            await buffer.append(points(A, "a1", "a2"))
+        async with asyncio.timeout(PATIENCE):
+            while part.state.wait.limit is None:
+                await asyncio.sleep(0.01)
+        clock.now += 80
+        sink.steps.put_nowait(1)
+        async with asyncio.timeout(PATIENCE):
+            await sink.done.wait()
+        clock.now += 80
+        assert beats.stuck() == []
+        clock.now += 11
+        what = "waiting for the server's answer" if pings else "sending 2 points"
+        assert [str(each) for each in beats.stuck()] == [f"sink cloud: {what} for 91 s, limit 90 s"]
+
+
+async def test_a_sink_without_work_is_never_stuck(buffer):
+    clock = SimpleNamespace(now=1000.0)
+    beats, sink = Heartbeats(lambda: clock.now), FakeSink(AWAY)
+    async with forwarding(buffer, sink, part=beats.part("sink cloud")):
+        await buffer.append(points(A, "a1"))
+        async with asyncio.timeout(PATIENCE):
+            await sink.calls.get()
+            await sink.calls.get()
+            while beats.part("sink cloud").state.wait.what != "waiting for points":
+                await asyncio.sleep(0.01)
+        clock.now += 1e6
+        assert beats.stuck() == []
+
+
+async def test_a_bug_in_a_ping_is_an_error_of_the_sink(buffer):
+    class Buggy(FakeSink):
+        ping_every = 0.01
+
+        async def ping(self):
+            raise KeyError("topic")
+
+    forwarder = Forwarder("cloud", Buggy(), buffer)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(KeyError):
+            await forwarder.run()
+    assert (forwarder.up, forwarder.error) == (False, "KeyError: 'topic'")
+
+
+async def test_a_bug_in_the_buffer_is_no_error_of_the_sink_but_named(buffer, monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    beats = Heartbeats(lambda: clock.now)
+    forwarder = Forwarder("cloud", FakeSink(), buffer, part=beats.part("sink cloud"))
+
+    async def lease(*_, **__):
+        raise KeyError("kind")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(buffer, "lease", lease)
+        for _ in range(3):
+            with pytest.raises(KeyError):
+                await forwarder.run()
+            clock.now += 8
+    assert forwarder.up
+    why = "failing (KeyError: 'kind') for 24 s, limit 15 s"
+    assert [each.why for each in beats.stuck()] == [why]
+    task = asyncio.create_task(forwarder.run())
+    async with asyncio.timeout(PATIENCE):
+        while beats.stuck():
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -9,12 +9,15 @@ from fakes import ScriptedConnector, batch, tag
 from patience import PATIENCE
 
 from gateway.api.contracts import ConfigError, SourceLost
+from gateway.api.going_on import made_progress
 from gateway.api.model import Quality
 from gateway.core.backoff import Backoff
+from gateway.core.wait_limits import CONNECTING_S
 from gateway.line import source
 from gateway.line.inbox import Inbox
 from gateway.line.source import bad_batch, keep_reading
-from gateway.telemetry.health import SourceHealth
+from gateway.telemetry.heartbeats import Part
+from gateway.telemetry.source_health import SourceHealth
 
 TAGS = [tag(f"t{number}", high=1e6) for number in range(7)]
 
@@ -286,3 +289,64 @@ class DeafAndLost:
 async def test_a_source_that_is_lost_while_it_is_cancelled_is_not_opened_again():
     _, _, task = await read(DeafAndLost(), lambda inbox, _: len(inbox) >= 1)
     assert task.cancelled()
+
+
+async def test_a_source_whose_connector_has_a_bug_is_down_and_its_tags_are_bad():
+    connector = ScriptedConnector([batch(1, 1.0), KeyError("flow")])
+    inbox, health, task = await read(connector, lambda inbox, _: len(inbox) == 2)
+    assert inbox.drain().quality.tolist() == [0, 2]
+    assert (health.up, health.error) == (False, "KeyError: 'flow'")
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(KeyError):
+            await task
+
+
+class Hanging:
+    """A connector that hangs where it is told to."""
+
+    def __init__(self, where, *, listens=False):
+        self.where, self.hangs = where, asyncio.Event()
+        if listens:
+            self.listens = True
+
+    @contextlib.asynccontextmanager
+    async def open(self):
+        if self.where == "open":
+            made_progress()
+            await self._hang()
+        yield self._batches()
+
+    async def _batches(self):
+        if self.where == "next":
+            yield batch(1, 1.0)
+        await self._hang()
+        yield batch(2, 2.0)
+
+    async def _hang(self):
+        self.hangs.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("where", "listens", "does", "limit"),
+    [
+        ("open", False, "connecting", CONNECTING_S),
+        ("open", True, "connecting", CONNECTING_S),
+        ("first", False, "connecting", CONNECTING_S),
+        ("first", True, "listening", None),
+        ("next", False, "waiting for data", 77.0),
+        ("next", True, "waiting for data", None),
+    ],
+)
+async def test_a_source_says_what_it_waits_for_and_how_long_at_most(where, listens, does, limit):
+    connector, part = Hanging(where, listens=listens), Part("source plc")
+    reading = keep_reading(
+        connector, range(5, 6), Inbox(TAGS), SourceHealth("plc"), part=part, silence=77.0
+    )
+    task = asyncio.create_task(reading)
+    async with asyncio.timeout(PATIENCE):
+        await connector.hangs.wait()
+    assert (part.state.wait.what, part.state.wait.limit) == (does, limit)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,15 +1,18 @@
 """The windows file: whole or passed over, and only for the sources it was written for."""
 
 import asyncio
+import threading
 import zlib
 
 import numpy as np
 import pytest
 import structlog
+from patience import PATIENCE
 
 from gateway.config.load import load
 from gateway.line import window_store
 from gateway.line.window_store import FILE, WindowStore
+from gateway.telemetry.heartbeats import Part
 
 LINE = """
 version: 1
@@ -116,9 +119,37 @@ async def test_a_large_file_is_written_seldom_and_a_small_one_every_two_seconds(
     saved = []
     monkeypatch.setattr(store, "save", lambda memory: saved.append(memory) or (sizes or [0]).pop(0))
     with pytest.raises(asyncio.CancelledError):
-        await store.keep(lambda: len(saved))
+        await store.keep(lambda: {"n": np.array([len(saved)])})
     assert waits == [2.0, 2.0, 3.0, 2.0, 5.0]
-    assert saved == [0, 1, 2, 3, 4]
+    assert [memory["n"].tolist() for memory in saved] == [[0], [1], [2], [3], [4]]
+
+
+async def test_a_disk_that_hangs_holds_up_neither_the_line_nor_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(window_store, "EVERY_S", 0.01)
+    monkeypatch.setattr(window_store, "LAST_S", 0.05)
+    store, part, may_end = windows(tmp_path), Part("windows"), threading.Event()
+    live = np.array([1.0])
+    saved = []
+
+    def save(memory):
+        may_end.wait(PATIENCE)
+        saved.append(memory["n"].tolist())
+        return 0
+
+    monkeypatch.setattr(store, "save", save)
+    task = asyncio.create_task(store.keep(lambda: {"n": live}, part))
+    async with asyncio.timeout(PATIENCE):
+        while part.state.wait.what != "saving":
+            await asyncio.sleep(0.01)
+        live[0] = 2.0
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    may_end.set()
+    async with asyncio.timeout(PATIENCE):
+        while not saved:
+            await asyncio.sleep(0.01)
+    assert saved[0] == [1.0], "what was handed over does not change any more"
 
 
 def test_the_size_of_what_was_saved_is_that_of_the_file(tmp_path):

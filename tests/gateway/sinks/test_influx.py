@@ -16,6 +16,7 @@ from fake_influx import FakeInflux, cuts_the_reply, drops_the_reply
 from patience import PATIENCE
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.going_on import reporting_to
 from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
@@ -84,6 +85,14 @@ async def test_the_points_arrive_as_they_were_encoded(fake):
     assert dict(only.request.query) == {"org": "plant", "bucket": "lines", "precision": "ns"}
     assert only.request.headers["Authorization"] == f"Token {TOKEN}"
     assert only.zipped
+
+
+async def test_each_reply_of_the_server_is_progress(fake):
+    steps = []
+    async with opened(fake.url) as sink:
+        with reporting_to(lambda: steps.append(1)):
+            await sink.write(envelopes(2 * MAX_POINTS + 1))
+    assert len(steps) == 3
 
 
 async def test_the_bytes_are_counted_as_sent_over_the_wire(fake):

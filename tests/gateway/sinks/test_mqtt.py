@@ -14,6 +14,7 @@ from proxy import Proxy
 from pydantic import ValidationError
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
+from gateway.api.going_on import reporting_to
 from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
@@ -121,6 +122,14 @@ async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
     assert {message.qos for message in messages_received} == {1}
     assert json.loads(messages_received[0].payload)["cause"] == "vibration_de 5.1 mm/s"
     assert sent == 2 * (len("andon/demo/skid/alerts") + len(messages_received[0].payload))
+
+
+async def test_the_connection_and_each_acknowledgement_are_progress(broker):
+    steps = []
+    async with opened(broker.port) as sink:
+        with reporting_to(lambda: steps.append(1)):
+            await sink.write([ALERT, ALERT])
+    assert len(steps) == 3
 
 
 async def test_a_retained_alert_reaches_later_subscribers(broker):

@@ -1,13 +1,17 @@
 """What the daemon says of itself: nothing to judge is not the same as not being able to."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from fakes import batch, tag
 
 from gateway.api.model import SECOND, Score
 from gateway.core.freshness import FreshnessWatch
-from gateway.telemetry.health import DetectorHealth, Health, SourceHealth
+from gateway.telemetry.health import DetectorHealth, Health
+from gateway.telemetry.heartbeats import Heartbeats
+from gateway.telemetry.source_health import SourceHealth
 
 TAGS = (tag("flow"),)
 
@@ -57,3 +61,51 @@ def test_the_tags_with_wrong_times_are_counted_for_the_cloud():
         watch.score(now)
     assert health.gateway_fields(now)["tags_wrong_time"] == 1
     assert health.last_values(now)[0]["reason"] == ("its time is 2 h behind this machine's clock")
+
+
+class Sink:
+    name, up, error, is_local = "cloud", True, "", False
+
+
+def well():
+    """The health of a line of which all parts work, and its clock."""
+    clock = SimpleNamespace(now=1000.0)
+    beats = Heartbeats(lambda: clock.now)
+    health = Health("press-3", "berlin", TAGS, FreshnessWatch(TAGS, 5.0, 3.0), beats)
+    health.sources["plc"].note_up()
+    health.detectors = {"pump": DetectorHealth("pump", state="ok")}
+    health.deliveries = {"cloud": Sink()}
+    assert (health.overall, health.unready(), health.words) == ("ok", [], "press-3: ok")
+    return health, clock
+
+
+def test_a_sink_that_is_stuck_degrades_the_line_and_is_not_ready():
+    health, clock = well()
+    health.beats.part("sink cloud").does("sending 12 points", 30)
+    clock.now += 34
+    why = "sink cloud: sending 12 points for 34 s, limit 30 s"
+    assert (health.overall, health.unready()) == ("degraded", [why])
+    assert health.words == f"press-3: degraded; {why}"
+
+
+@pytest.mark.parametrize("part", ["line", "buffer", "event loop"])
+def test_nothing_is_judged_while_what_all_depend_on_is_stuck(part):
+    health, clock = well()
+    health.beats.part(part, restart_helps=True).does("waiting", 15)
+    clock.now += 16
+    assert (health.overall, health.unready()) == (
+        "blind",
+        [f"{part}: waiting for 16 s, limit 15 s"],
+    )
+
+
+def test_a_detector_that_is_stuck_is_named_once():
+    health, clock = well()
+    health.beats.part("detector pump", restart_helps=True).does("scoring 1 window", 20)
+    clock.now += 21
+    assert health.detectors["pump"].note_stuck("stuck scoring 1 window for 21 s")
+    assert not health.detectors["pump"].note_stuck("stuck scoring 1 window for 22 s")
+    assert (health.overall, len(health.unready())) == ("blind", 1)
+    health.beats.part("detector pump").rest()
+    health.detectors["pump"].note_failure("no model")
+    assert health.unready() == ["detector pump: failed, no model"]

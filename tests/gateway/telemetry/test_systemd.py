@@ -3,6 +3,7 @@ import socket
 
 import pytest
 
+from gateway.telemetry import systemd
 from gateway.telemetry.systemd import notify, watchdog_interval
 
 
@@ -29,6 +30,18 @@ def test_without_a_service_manager_nothing_happens(monkeypatch):
 def test_a_service_manager_that_is_gone_does_not_hurt(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     assert not notify("READY=1")
+
+
+def test_a_service_manager_that_does_not_read_holds_nothing_up(manager, monkeypatch):
+    monkeypatch.setattr(systemd, "LONGEST_S", 0.05)
+    assert notify("READY=1")
+    for _ in range(100_000):
+        if not notify("WATCHDOG=1"):
+            break
+    else:
+        pytest.fail("its queue has no end")
+    assert manager.recv(100) == b"READY=1"
+    assert notify("STATUS=read again")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gateway.config.schema import TimingSection
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.line.inbox import Inbox
 from gateway.line.source import keep_reading
-from gateway.telemetry.health import SourceHealth
+from gateway.telemetry.source_health import SourceHealth
 
 _LOOK_S = 0.02
 

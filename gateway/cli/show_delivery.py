@@ -1,0 +1,50 @@
+"""Tables of sinks, of bytes by day, and of the history."""
+
+import time
+
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.pieces import Facts, plain_table, word
+
+DAYS = 7
+"""Days of the ledger that a page shows."""
+
+
+def sinks(facts: Facts) -> Table:
+    """A table of sinks: bytes sent, and the budget of this hour."""
+    table = plain_table("sink", "state", "sent", "this hour", "why")
+    for sink in facts["sinks"]:
+        state = word("up" if sink["up"] else "down")
+        hour = f"{sink['spent']:,} of {sink['budget']:,} B" if sink["budget"] else "–"
+        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", hour, sink["error"])
+    return table
+
+
+def ledger(facts: Facts) -> Table:
+    """A table of the last days: bytes read, bytes of raw forwarding, bytes sent."""
+    table = plain_table(
+        "day (UTC)", "read", "raw forwarding, gzip", "sent", "of which clips", "saved"
+    )
+    for day in facts["ledger"][:DAYS]:
+        raw, sent = day["raw_gzip"], day["sent"]
+        # Without anything sent no saving is claimed: perhaps nothing can be sent.
+        saved = f"{1 - sent / raw:.1%}".replace("%", " %") if raw and sent else "–"
+        flows = (day["read"], raw, sent, day["clips"])
+        table.add_row(day["day"], *(f"{count:,} B" for count in flows), saved)
+    return table
+
+
+def history(facts: Facts) -> Text:
+    """One sentence on the raw samples kept on this machine."""
+    oldest = facts.get("oldest_at")
+    since = (
+        f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest / 1e9))}" if oldest else ""
+    )
+    kept = f"history: {facts.get('bytes', 0) / 1e6:,.1f} MB{since}"
+    if facts.get("clips"):
+        clips = facts["clips"]
+        kept += f"; clips: {clips['cut']:,} sent, {clips['left_out']:,} left out"
+    if facts["error"]:
+        return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
+    return Text(kept, style="dim")

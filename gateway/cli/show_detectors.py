@@ -1,0 +1,94 @@
+"""Tables of detectors and of the alarms that they raised."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.api.model import Severity
+from gateway.api.wording import number
+from gateway.cli.pieces import STYLE, Facts, plain_table, word
+
+_BAR = 24
+
+
+def detectors(facts: Facts) -> Table:
+    """A table of detectors: whether each works, what it says, and its score against the threshold.
+
+    Without a score, why there is none.
+    """
+    table = plain_table("detector", "works", "says", "score / threshold", "windows", "why not")
+    for detector in facts["detectors"]:
+        table.add_row(
+            detector["name"],
+            word(detector["state"]),
+            _verdict(detector, facts["active"]),
+            _bar(detector["score"], detector["threshold"], below=detector.get("below", False)),
+            str(detector["scored"]),
+            detector["reason"],
+        )
+    return table
+
+
+def _verdict(detector: Facts, active: Sequence[Facts]) -> Text:
+    """What a detector says of the machine, which is not whether the detector works."""
+    mine = [alert for alert in active if alert["detector"] == detector["name"]]
+    if mine:
+        worst = max((alert["severity"] for alert in mine), key=lambda s: Severity(s).rank)
+        count = "ALARM" if len(mine) == 1 else f"{len(mine)} ALARMS"
+        return Text(f"{count}, {worst}", style=STYLE[worst])
+    return Text("no alarm" if detector["state"] == "ok" else "–", style="dim")
+
+
+def _bar(score: float | None, threshold: float | None, *, below: bool) -> Text:
+    if score is None or threshold is None:
+        return Text("–", style="dim")
+    numbers = f"{number(score, 3)} / {number(threshold, 3)}"
+    if below or threshold <= 0:
+        # A bar from zero would say the contrary.
+        is_beyond = score < threshold if below else score > threshold
+        return Text(numbers, style="bold red" if is_beyond else "dim")
+    ratio = score / threshold
+    # The threshold is at two thirds of the bar, so that scores beyond it show.
+    filled = max(0, min(_BAR, round(ratio * _BAR * 2 / 3)))
+    style = "bold red" if ratio > 1 else "dim"
+    bar = "█" * filled + "·" * (_BAR - filled)
+    mark = round(_BAR * 2 / 3)
+    return Text.assemble((bar[:mark], style), ("│", "bold"), (bar[mark:], style), f" {numbers}")
+
+
+def alerts(facts: Facts) -> RenderableType:
+    """A table of the active alarms and the last transitions, with ids, messages and causes."""
+    if not facts["alerts"] and not facts["active"]:
+        return Text("no alarms", style="dim")
+    latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
+    table = plain_table("time", "severity", "state", "alarm")
+    for alert in sorted(latest.values(), key=lambda a: -a["at"])[:8]:
+        words = [alert["id"], alert["message"]]
+        if alert["tag"] is None and not any(top["reason"] for top in alert["top_tags"]):
+            words.append(causes(alert["top_tags"]))
+        table.add_row(
+            time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
+            word(alert["severity"]),
+            alert["state"],
+            "\n".join(filter(None, words)),
+        )
+    return table
+
+
+def causes(top: Sequence[Facts]) -> str:
+    """The tags that caused an alert: name, share, actual and expected value."""
+    return ", ".join(_cause(tag) for tag in top[:3])
+
+
+def _cause(tag: Facts) -> str:
+    if tag["reason"]:
+        return f"{tag['tag']} ({tag['reason']})"
+    cause = f"{tag['tag']} {tag['share']:.0%}"
+    if tag["actual"] is None:
+        return cause
+    if tag["expected"] is None:
+        return f"{cause} ({number(tag['actual'], 4)})"
+    return f"{cause} ({number(tag['actual'], 4)}, expected {number(tag['expected'], 4)})"

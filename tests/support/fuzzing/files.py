@@ -7,7 +7,6 @@ from fuzzing.targets import check_sentence
 from gateway.cases.file import load_cases
 from gateway.config.load import load
 from gateway.config.problems import ConfigProblems
-from gateway.config.table import read_table
 
 _FOLDER = Path(mkdtemp(prefix="andon-fuzz-"))
 _LINE = """version: 1
@@ -17,6 +16,9 @@ sources:
   plc: {type: modbus, host: 10.0.0.1, tags: {flow: {address: 0}}}
 """
 (_FOLDER / "beside.yaml").write_text(_LINE)
+(_FOLDER / "tables.yaml").write_text(
+    _LINE.replace("tags: {flow: {address: 0}}", "tags_file: tags.csv")
+)
 load(_FOLDER / "beside.yaml")  # loads the plugins, whose options are under fuzz as well
 
 
@@ -39,8 +41,8 @@ def line_file(data: bytes) -> None:
 
 
 def tag_table(data: bytes) -> None:
-    """A CSV file with tags or devices."""
-    _read("tags.csv", data, lambda path: read_table(path, "name"))
+    """A CSV file with the tags of a line."""
+    _read("tags.csv", data, lambda _: load(_FOLDER / "tables.yaml").resolved())
 
 
 def cases(data: bytes) -> None:

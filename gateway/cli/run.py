@@ -79,7 +79,7 @@ async def _run(file: Path, log_format: str | None) -> None:
 
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine that runs has a task
-    signals.handle(task.cancel)
+    signals.stop_early(task.cancel)
     try:
         # In a thread: a file that takes long must not delay a signal until it is read.
         config = await asyncio.to_thread(load, file)

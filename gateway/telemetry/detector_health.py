@@ -78,7 +78,7 @@ class DetectorHealth:
         if not score.blind and np.isfinite(score.values).all():
             self.state, self.reason, self.has_started = "ok", "", True
             return self._news(before)
-        if score.blind and score.contribution is not None:
+        if score.blind and score.contribution is not None and score.coverage > 0:
             # It had its data, and gave no number for it: no tag is the reason, and none will be.
             news = (self.state, self.reason) != ("blind", score.blind)
             self.state, self.reason, self.is_explained = "blind", score.blind, False

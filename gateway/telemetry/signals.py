@@ -25,6 +25,15 @@ def hold() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
 
 
+def stop_early(stop: Callable[[], object]) -> None:
+    """Handles the signals that stop, while the line file is read: there is no log of it yet."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    for number in _STOPPING:
+        loop.add_signal_handler(number, stop)
+
+
 def handle(stop: Callable[[], object]) -> None:
     """Handles all signals in the running loop; `stop` is called at most once."""
     # Both take long to import, and `hold` must not wait for them.

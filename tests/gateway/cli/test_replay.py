@@ -140,7 +140,8 @@ def test_no_history_and_foreign_files_are_said_with_what_to_do(tmp_path):
     assert "add `history: {}` to it" in replay(file, tmp_path / "out").output
     foreign = tmp_path / "x.parquet"
     foreign.write_bytes(b"PAR1")
-    assert f"{foreign} cannot be read" in replay(file, tmp_path / "out", "--data", foreign).output
+    output = replay(file, tmp_path / "out", "--data", foreign).output
+    assert f"{foreign}: cannot be read as Parquet" in output
     archive = Archive(tmp_path / "history", recorded.OPTIONS, {"started": "1"}, ["flow"], 0)
     archive.store([(1, None)])
     listed(tmp_path / "history")[0][1].replace(foreign)

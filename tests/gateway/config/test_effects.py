@@ -45,14 +45,14 @@ WARNINGS = [
         "b",
         "the same as a: every point is sent there twice",
     ),
-    ({"sinks": {"a": FILE, "b": {**FILE}}}, "b", "the same as a"),
     ({f"{TAG}.enumeration": {"off": 0, "out": 0}}, "out", "never shown: 0 is off already"),
     ({f"{TAG}.enumeration": {"broken": 999}}, "broken", "out of the tag's bounds"),
 ]
 ERRORS = [
     ({"buffer.max_bytes": "0B"}, "max_bytes", "0B is too small to keep anything"),
     ({"history.max_bytes": "10kB"}, "max_bytes", "too small to keep anything"),
-    ({"state": ""}, "state", "is empty"),
+    ({"state": ""}, "state", "at least 1 character"),
+    ({"sinks": {"a": FILE, "b": {**FILE}}}, "path", "points.jsonl is written by a too"),
     ({SINK: {**FILE, "max_bytes": "1B"}}, "max_bytes", "too small for a file of points"),
     ({SINK: {**CLOUD, "proxy_username": "me"}}, "cloud", "`proxy_username` needs `proxy`"),
     ({SINK: {**CLOUD, "bucket": ""}}, "cloud", "`bucket` is missing"),

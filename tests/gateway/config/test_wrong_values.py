@@ -8,6 +8,7 @@ import yaml
 from schema_walk import changed, paths
 
 from gateway.config.parse import parse
+from gateway.config.problems import ConfigProblems
 from gateway.config.schema import line_file, site_file
 from gateway.config.site import validated
 
@@ -80,6 +81,14 @@ def test_the_files_without_a_mistake_are_accepted():
     assert len(FIELDS) > 200
 
 
+def problems_of(text, model):
+    """What is wrong with a file, as data or already as YAML."""
+    try:
+        return validated(parse(text, "line.yaml"), model)[1]
+    except ConfigProblems as error:
+        return error.problems
+
+
 @pytest.mark.parametrize("section", dict.fromkeys((kind, at[:2]) for kind, at in FIELDS))
 def test_no_wrong_value_is_told_in_the_words_of_a_library(section):
     data, model = BASES[section[0]]
@@ -88,7 +97,7 @@ def test_no_wrong_value_is_told_in_the_words_of_a_library(section):
             continue
         for value in WRONG:
             text = json.dumps(changed(data, at, value), indent=1, ensure_ascii=False)
-            for problem in validated(parse(text, "line.yaml"), model)[1]:
+            for problem in problems_of(text, model):
                 where = f"{'.'.join(map(str, at))}: {value!r}"
                 assert not FOREIGN.search(problem.message), f"{where} -> {problem.message}"
                 assert not re.search("[Vv]alue error|Input should|Traceback", problem.hint)

@@ -246,14 +246,14 @@ async def test_who_has_gone_gets_no_turn(health, tmp_path):
             await first.wait()
         return web.json_response({})
 
-    async with serving(health, tmp_path, [web.get("/work", work)]):
-        asking = asyncio.create_task(request(tmp_path / SOCKET, "/work"))
+    async with serving(health, tmp_path, [web.get("/busy", work)]):
+        asking = asyncio.create_task(request(tmp_path / SOCKET, "/busy"))
         await until(lambda: worked)
-        gone = asyncio.create_task(request(tmp_path / SOCKET, "/work"))
+        gone = asyncio.create_task(request(tmp_path / SOCKET, "/busy"))
         await until(lambda: len(begun) == 2)
         gone.cancel()
         await until(lambda: health.services["control"].open == 1)
         first.set()
         assert await asking == {}
-        assert await request(tmp_path / SOCKET, "/work") == {}
+        assert await request(tmp_path / SOCKET, "/busy") == {}
     assert len(worked) == 2

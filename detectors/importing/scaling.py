@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from gateway.api.contracts import ConfigError
+from gateway.api.files import FileUnreadable, read_text
 from gateway.api.model import Floats
 
+LARGEST = 1_000_000
+"""Bytes of a file with the scaling."""
 _PAIRS = (("mean", "std"), ("min", "max"))
 
 
@@ -53,8 +56,8 @@ def scaling_for(scaling: str, names: Sequence[str], windows: Floats) -> Scaling:
 
 def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_text(path, LARGEST))
+    except (FileUnreadable, ValueError, RecursionError) as error:
         raise ConfigError(
             f"--scaling is standard, none or a JSON file; {path} cannot be read: {error}"
         ) from error

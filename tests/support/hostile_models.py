@@ -482,14 +482,14 @@ def _sparse(path):
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a pipe": (_pipe, "is not a regular file"),
+    "a pipe": (_pipe, "it is a FIFO"),
     "a link to a pipe": (
-        lambda path: (_pipe(path.with_name("p")), path.symlink_to("p")), "is not a regular file"),
-    "a socket": (_socket, "is not a regular file"),
-    "zeros without end": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+        lambda path: (_pipe(path.with_name("p")), path.symlink_to("p")), "it is a FIFO"),
+    "a socket": (_socket, "it is a socket"),
+    "zeros without end": (lambda path: path.symlink_to("/dev/zero"), "it is a device"),
     "a terminal": (lambda path: path.symlink_to("/dev/tty"), "model.onnx|manifest.json"),
-    "a folder": (lambda path: path.mkdir(), "is not a regular file"),
-    "a link in a circle": (lambda path: path.symlink_to(path.name), "Too many levels"),
+    "a folder": (lambda path: path.mkdir(), "it is a folder"),
+    "a link in a circle": (lambda path: path.symlink_to(path.name), "links form a circle"),
     "a link to nowhere": (lambda path: path.symlink_to("nowhere"), "No such file"),
     "100 GB": (_sparse, "is larger than"),
     "what the kernel writes": (

@@ -96,7 +96,7 @@ def test_a_changed_model_is_refused(bundle):
 def test_a_model_larger_than_the_limit_is_refused(bundle):
     with (bundle / MODEL).open("r+b") as file:
         file.truncate(LARGEST[MODEL] + 1)
-    refused(bundle, "model.onnx is larger than 50 MB")
+    refused(bundle, "model.onnx cannot be read: it is larger than 50 MB")
 
 
 @pytest.mark.parametrize(

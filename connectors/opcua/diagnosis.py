@@ -62,7 +62,7 @@ class Diagnosis:
 
     async def _why(self, lost: SourceLost) -> str:
         cause, status = lost.__cause__, type(lost.__cause__).__name__
-        said = await off_loop(lambda: self._of_status(status))
+        said = await self._of_status(status)
         if said:
             return f"{said} ({status})"
         is_away = isinstance(cause, OSError) and not isinstance(cause, _UNEXPLAINED)
@@ -70,15 +70,16 @@ class Diagnosis:
             return ""
         return await self._asked(cause)
 
-    def _of_status(self, status: str) -> str:
+    async def _of_status(self, status: str) -> str:
         """What a server's status means; empty if it needs no more words, or is none."""
+        # These look into files, and so do not belong into the event loop.
         if status.startswith(USER_REFUSED):
-            return self._refused_user()
+            return await off_loop(self._refused_user)
         if status.startswith(_DISTRUST):
-            return self._distrust()
+            return await off_loop(self._distrust)
         if status.startswith("BadCertificate"):
             said = _CERTIFICATES.get(status, "it refuses our certificate")
-            return f"the server does not accept {self._ours()}: {said}"
+            return f"the server does not accept {await off_loop(self._ours)}: {said}"
         known = (text for name, text in _SENTENCES.items() if status.startswith(name))
         return next(known, "")
 

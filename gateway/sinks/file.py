@@ -162,6 +162,8 @@ class FileSink:
         folder = self.path.parent
         while not folder.exists():
             folder = folder.parent
+        if not folder.is_dir():
+            return Probe(ok=False, message=f"{folder} is not a folder")
         target = self.path if self.path.exists() else folder
         why = private.refusal(self.path)
         if why:

@@ -40,27 +40,27 @@ class InfluxHarness(SinkHarness):
 
 
 class FileHarness(SinkHarness):
-    """A file; where a folder has its name, nothing can be written."""
+    """A file; where its folder is a file, nothing can be written."""
 
-    options = {"type": "file", "path": "points.jsonl"}
+    options = {"type": "file", "path": "out/points.jsonl"}
     refused = b"not line protocol"
 
     def __init__(self, places):
-        self._path = places.state / "points.jsonl"
-        self._aside = places.state / "aside.jsonl"
-        self._path.mkdir()
+        self._folder, self._aside = places.state / "out", places.state / "aside"
+        self._path = self._folder / "points.jsonl"
+        self._folder.touch()
 
     async def start(self):
-        self._path.rmdir()
+        self._folder.unlink()
         if self._aside.exists():
-            self._aside.rename(self._path)
+            self._aside.rename(self._folder)
 
     async def stop(self):
-        if self._path.is_dir():
+        if self._folder.is_file():
             return
-        if self._path.exists():
-            self._path.rename(self._aside)
-        self._path.mkdir()
+        if self._folder.exists():
+            self._folder.rename(self._aside)
+        self._folder.touch()
 
     async def stored(self):
         if not self._path.is_file():

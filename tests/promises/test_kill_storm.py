@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SUPPORT = Path(__file__).parents[1] / "support"
-KILLS = os.environ.get("ANDON_KILLS", "8")
+KILLS = os.environ.get("ANDON_KILLS", "5")
 # What history leaves free, and some room for it.
 MOUNT = "mount -t tmpfs -o size=128m,mode=700 tmpfs"
 

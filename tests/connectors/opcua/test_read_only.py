@@ -139,7 +139,7 @@ def test_asyncua_is_imported_only_when_a_connection_is_opened():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom | ast.Import) and "asyncua" in ast.unparse(node)
     }
-    connecting = {"connection.py", "endpoints.py", "faults.py", "quiet_client.py"}
+    connecting = {"bounds.py", "connection.py", "endpoints.py", "faults.py", "quiet_client.py"}
     assert importing == {*connecting, "statuses.py", "structures.py"}
     command = (
         "import sys, connectors.opcua; sys.exit(bool({'asyncua', 'cryptography'} & {*sys.modules}))"

@@ -44,7 +44,7 @@ def test_a_file_that_is_not_a_certificate_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("plc-1 is the left one")
     with pytest.raises(ConfigError, match=r"notes\.txt: is not a certificate"):
         trusted_in(tmp_path)
-    with pytest.raises(ConfigError, match="there is no file .*nowhere"):
+    with pytest.raises(ConfigError, match=r"there is no file .*nowhere"):
         trusted_in(tmp_path / "nowhere")
 
 

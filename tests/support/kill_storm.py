@@ -2,7 +2,7 @@
 
 `python tests/support/kill_storm.py FOLDER BUNDLE --kills 500`, FOLDER/state being a small disk.
 The line has a model, limits that alarm all the time, history, a lying InfluxDB and an MQTT sink.
-Prints the figures as JSON. tests/promises/test_kill_storm.py runs a shorter one.
+Prints the figures as JSON; a file FOLDER/enough ends it earlier. tests/promises/test_kill_storm.py runs a shorter one.
 """
 
 import argparse
@@ -134,6 +134,8 @@ async def storm(folder, bundle, kills, seed):
             line.file.write_text(text.replace("\nstate: state", f"{more}\nstate: state"))
             logs = []
             for number in range(kills):
+                if (folder / "enough").exists():
+                    break
                 if number % 5 == 0:
                     await line.command(draw.choice(("fault cavitation", "clear")))
                 ends[await one_life(line, disk, draw)] += 1

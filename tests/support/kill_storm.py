@@ -2,7 +2,8 @@
 
 `python tests/support/kill_storm.py FOLDER BUNDLE --kills 500`, FOLDER/state being a small disk.
 The line has a model, limits that alarm all the time, history, a lying InfluxDB and an MQTT sink.
-Prints the figures as JSON; a file FOLDER/enough ends it earlier. tests/promises/test_kill_storm.py runs a shorter one.
+Prints the figures as JSON; a file FOLDER/enough ends it earlier. A shorter one is run by
+tests/promises/test_kill_storm.py.
 """
 
 import argparse

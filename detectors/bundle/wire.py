@@ -43,11 +43,6 @@ def fixed32(number: int) -> int:
     return number << 3 | 5
 
 
-def fixed64(number: int) -> int:
-    """Key of a field with this number that holds eight bytes."""
-    return number << 3 | 1
-
-
 class Wire:
     """Reads the messages of one file and counts their fields; ModelError if it cannot be read."""
 

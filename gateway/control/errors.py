@@ -6,7 +6,7 @@ traceback, the same one again at its 2nd, 4th, 8th … time without.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import web
@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 
 from gateway.api.contracts import AndonError, CommandRefused
 from gateway.telemetry.services import LocalService
+from gateway.telemetry.tap import TooManySubscribers
 
 log = structlog.get_logger()
 
@@ -26,6 +27,13 @@ class BadRequest(AndonError):  # noqa: N818 - an answer to a client, not a fault
 
 class Foreign(AndonError):  # noqa: N818 - as above
     """The request comes from the page of another site; the message says what would be right."""
+
+
+_COUNTED: Mapping[type[AndonError], tuple[str, int]] = {
+    Foreign: ("foreign", 403),
+    TooManySubscribers: ("taps", 503),
+}
+"""What is also counted and logged: its reason and its status code."""
 
 
 def report_errors(service: LocalService) -> Middleware:
@@ -41,9 +49,10 @@ def report_errors(service: LocalService) -> Middleware:
             response.headers.update({k: v for k, v in raised.headers.items() if k == "Allow"})
         except BadRequest as refused:
             response = error(400, str(refused))
-        except Foreign as refused:
-            service.note("foreign", str(refused))
-            response = error(403, str(refused))
+        except tuple(_COUNTED) as refused:
+            reason, status = _COUNTED[type(refused)]
+            service.note(reason, str(refused))
+            response = error(status, str(refused))
         except CommandRefused as refused:
             response = error(409, str(refused))
         except AndonError as failed:

@@ -23,6 +23,7 @@ REASONS = {
     "foreign": "refused: another user, or the page of another site",
     "malformed": "what came is not HTTP",
     "slow": "closed, because its request did not come or its answer was not taken in time",
+    "taps": "refused, because as many watch the line as may",
 }
 """Why connections end that were not simply answered."""
 

@@ -441,6 +441,7 @@ async def test_taps_are_few_and_one_that_has_gone_makes_room(daemon):
         503,
         f"{TAPS} watch this line al",
     )
+    assert ended(await daemon.status(), "control")["taps"] == 1
     for number in range(100):
         await hold(daemon, "people", number)
     assert (await daemon.status()) is not None, "taps leave room for commands"

@@ -97,10 +97,6 @@ def memory(path: Path) -> None:
     path.symlink_to("/proc/self/mem")
 
 
-def kernel_messages(path: Path) -> None:
-    path.symlink_to("/proc/kmsg")
-
-
 NO_FILE = {
     "a FIFO": (fifo, "it is a FIFO"),
     "a link to a FIFO": (link_to_fifo, "it is a FIFO"),

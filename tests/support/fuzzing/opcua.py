@@ -5,6 +5,7 @@ from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary
 
+from connectors.opcua import bounds
 from connectors.opcua.columns import OpcUaColumns, ValueRule
 from connectors.opcua.selection import Selection, Unusable, parse_member
 from connectors.opcua.structures import OPTIONAL, PLAIN, UNION, VARIANT, Layout, Member, Structures
@@ -27,7 +28,7 @@ def values(data: bytes) -> None:
     """The first byte selects what is decoded; values of four tags with rules go on to columns."""
     if not data:
         return
-    kind, buffer = _KINDS[data[0] % len(_KINDS)], Buffer(data[1:])
+    kind, buffer = _KINDS[data[0] % len(_KINDS)], _received(data[1:])
     try:
         decoded = struct_from_binary(kind, buffer)
     except Exception:  # noqa: BLE001 - asyncua fails in any way, and its protocol bears that
@@ -38,6 +39,12 @@ def values(data: bytes) -> None:
         tags = np.arange(len(_RULES), dtype=np.int32)
         at = np.full(len(_RULES), _NOW, dtype=np.int64)
         _check(_columns().read_batch(tags, [decoded] * len(_RULES), at))
+
+
+def _received(body: bytes) -> Buffer:
+    """As the guard of a connection hands it to asyncua's decoder."""
+    bounds._patch_decoder()
+    return bounds._answer_class()(body)
 
 
 def _columns() -> OpcUaColumns:

@@ -9,6 +9,7 @@ Promises
 - A response with more than 20,000 parts is decoded no further; it counts as too large, and the
   request is split as if the server had refused it.
 - No length is negative, and dimensions that do not fit the number of elements are ignored.
+- What is within a structure is decoded within bounds too, see `bounded`.
 - `why` says in words what ended the connection; it is empty if the guard did not end it.
 """
 
@@ -22,7 +23,7 @@ _MOST_CHUNKS = 4_096
 MOST_PARTS = 20_000
 _LEAST_BUFFER = 8_192
 """Bytes of a chunk that each side must take, by the standard (part 6, 7.1.2)."""
-_MOST_DIMENSIONS = 16
+MOST_DIMENSIONS = 16
 _HEADER = 8
 
 
@@ -110,6 +111,12 @@ def _is_sound(chunk: bytes) -> bool:
     return len(chunk) >= 16 and length >= -1 and max(0, length) == len(chunk) - 16
 
 
+def bounded(body: bytes, left: list[int]) -> Any:
+    """A buffer of these bytes; `left` holds how many parts may still be read of it and others."""
+    _patch_decoder()
+    return _answer_class()(body, left=left)
+
+
 @cache
 def _answer_class() -> type[Any]:
     from asyncua.common.utils import Buffer, NotEnoughData
@@ -127,10 +134,14 @@ def _answer_class() -> type[Any]:
         def read(self, size: int) -> bytes:
             if size < 0:
                 raise NotEnoughData("a negative length")
-            self._left[0] -= 1
+            self.count(1)
+            return super().read(size)
+
+        def count(self, parts: int) -> None:
+            """Takes so many parts for read, also those that have no bytes."""
+            self._left[0] -= parts
             if self._left[0] < 0:
                 raise BadResponseTooLarge
-            return super().read(size)
 
         def copy(self, size: int = -1) -> Buffer:
             whole = size < 0 or size > self._size
@@ -159,7 +170,8 @@ def _patch_decoder() -> None:
     reshape = ua_binary._reshape  # noqa: SLF001 - there is no public way
 
     def fitting(flat: list[Any], dims: list[int]) -> list[Any]:
-        is_fit = dims and min(dims) > 0 and math.prod(dims) == len(flat)
-        return reshape(flat, dims) if is_fit and len(dims) <= _MOST_DIMENSIONS else flat
+        # The product of a million numbers would take minutes.
+        is_fit = dims and len(dims) <= MOST_DIMENSIONS and min(dims) > 0
+        return reshape(flat, dims) if is_fit and math.prod(dims) == len(flat) else flat
 
     ua_binary._reshape = fitting  # noqa: SLF001

@@ -33,8 +33,8 @@ _LIMITS = {"i=11705": "read", "i=11710": "browse", "i=11714": "monitor"}
 """The nodes of the server's limits for one request: MaxNodesPerRead, MaxNodesPerBrowse,
 MaxMonitoredItemsPerCall."""
 _HIERARCHICAL = "i=33"
-_MOST_REFERENCES, _MOST_CHILDREN = 1000, 100_000
-"""References in one response, and of one node."""
+_MOST_REFERENCES, _MOST_CHILDREN, _MOST_TEXT = 1000, 100_000, 16_000_000
+"""References in one response, and of one node; characters of their names and ids."""
 Entry = TypeVar("Entry")
 
 
@@ -105,10 +105,12 @@ class OpcUaReadOnlyClient(OpcUaConnection):
     async def _all_references(self, result: Any) -> list[Reference]:
         """The references of a browse result, with those behind its continuation points."""
         found: dict[str, Reference] = {}
+        characters = 0
         while True:
             before = len(found)
             for each in result.References or ():
                 node = each.NodeId.to_string()
+                characters += len(node) + len(each.BrowseName.Name or "")
                 # A node on another server cannot be read here.
                 if not getattr(each.NodeId, "ServerIndex", 0):
                     found.setdefault(node, self._reference(node, each))
@@ -116,6 +118,11 @@ class OpcUaReadOnlyClient(OpcUaConnection):
             is_over = not result.ContinuationPoint or len(found) == before
             if is_over or len(found) > _MOST_CHILDREN:
                 return list(found.values())
+            if characters > _MOST_TEXT:
+                raise SourceLost(
+                    f"{self._where}: the names below one node have more than {_MOST_TEXT:,} "
+                    "characters"
+                )
             following = self._ua.BrowseNextParameters(
                 ReleaseContinuationPoints=False, ContinuationPoints=[result.ContinuationPoint]
             )

@@ -106,6 +106,7 @@ class OpcUaColumns:
         return np.where((last < own) & (own <= at), own, at)
 
     def _batch(self, tag: Indices, data: Sequence[Any], at: Times, size: int) -> SampleBatch:
+        self._structures.begin()
         status = np.array([_status(each) for each in data], dtype=np.uint32)
         # The two highest bits are the severity; 3 is reserved and treated as bad.
         quality = np.minimum(status >> 30, np.uint32(Quality.BAD)).astype(np.uint8)

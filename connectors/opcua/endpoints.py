@@ -8,6 +8,8 @@ from connectors.opcua.bounds import StreamGuard
 from connectors.opcua.faults import quieten_asyncua, translated
 from connectors.opcua.options import OpcUaOptions, SecurityOptions
 from gateway.api.model import SECOND
+from gateway.api.visible import brief
+from gateway.api.wording import listed
 
 
 async def endpoints_of(options: OpcUaOptions) -> list[Any]:
@@ -24,13 +26,11 @@ async def endpoints_of(options: OpcUaOptions) -> list[Any]:
 def offered(endpoints: Sequence[Any]) -> str:
     """The policies and modes of endpoints, readable."""
     choices = {
-        f"{each.SecurityPolicyUri.rpartition('#')[2]} {each.SecurityMode.name}".removesuffix(
-            " None_"
-        )
+        f"{brief((each.SecurityPolicyUri or '').rpartition('#')[2])} {each.SecurityMode.name}"
         for each in endpoints
     }
-    plain = {"no security" if choice == "None" else choice for choice in choices}
-    return ", ".join(sorted(plain)) or "nothing"
+    plain = {choice.removesuffix(" None_") for choice in choices}
+    return listed(sorted("no security" if each == "None" else each for each in plain)) or "nothing"
 
 
 def protection(security: SecurityOptions | None) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from gateway.api.contracts import AndonError, SourceLost
 from gateway.api.event_loop import NameNotResolved
 from gateway.api.model import Nanos
 from gateway.api.options import format_duration
+from gateway.api.visible import brief
 
 _LOCKED_OUT_S = 30.0
 """Wait after a refused login: many servers lock a user after too many attempts."""
@@ -51,7 +52,7 @@ def _in_words(error: Exception, where: str, timeout: Nanos) -> str:
         return "a response of the server is shorter than the lengths in it"
     if isinstance(error, UaError):
         # "Unhandled ..." and the like come with parts of asyncua's objects.
-        return str(error).partition(":")[0] or "the server does not keep to the protocol"
+        return brief(str(error).partition(":")[0]) or "the server does not keep to the protocol"
     if isinstance(error, InvalidSignature):
         return "the signature of a response is wrong"
     if isinstance(error, OSError):

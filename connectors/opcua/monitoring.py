@@ -141,6 +141,7 @@ class Monitoring:
         nodes = list(dict.fromkeys(whole.values()))
         data = dict(zip(nodes, await client.read(nodes), strict=True))
         values = {target: value_in(each) for target, each in data.items()}
+        self._structures.begin()
         for index, target in whole.items():
             with suppress(Unusable):
                 self._tags[index].selection.number(values[target], self._structures.opened)

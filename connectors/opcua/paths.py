@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.opcua.items import Reference
+from gateway.api.visible import brief
 
 OBJECTS = "i=85"
 _RIGHT = "write it as in Objects/2:Press/2:Speed or Objects/nsu=urn:plant;Press/nsu=urn:plant;Speed"
@@ -109,7 +110,7 @@ def _fault(
     name, whole = path[depth].name, "/".join(["Objects", *map(str, path)])
     parent = path[depth - 1].name if depth else "Objects"
     if fits:
-        ids = ", ".join(sorted(each.node for each in fits)[:3])
+        ids = ", ".join(brief(each) for each in sorted(each.node for each in fits)[:3])
         several = f"{len(fits)} nodes named {name!r} below {parent!r} ({ids})"
         return f"browse path {whole}: {several}; {_way_out(fits, namespaces)}"
     others = sorted(_namespace(each, namespaces) for each in below if each.name == name)
@@ -128,4 +129,4 @@ def _way_out(fits: Sequence[Reference], namespaces: Sequence[str]) -> str:
 
 def _namespace(node: Reference, namespaces: Sequence[str]) -> str:
     at = node.namespace
-    return namespaces[at] if at < len(namespaces) else str(at)
+    return brief(namespaces[at]) if at < len(namespaces) else str(at)

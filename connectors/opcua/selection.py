@@ -8,12 +8,15 @@ Promises
 
 import dataclasses
 import datetime as dt
+import itertools
 import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from gateway.api.visible import brief
 
 Step = str | int
 _MEMBER = re.compile(r"[^.\[\]]+(\[\d+(,\s*\d+)*\])*(\.[^.\[\]]+(\[\d+(,\s*\d+)*\])*)*")
@@ -89,13 +92,15 @@ def _member(raw: Any, name: str) -> Any:
     if not isinstance(raw, StructureValue):
         raise Unusable(f"{_kind(raw)}, not a structure: leave `member` out")
     if name not in raw.members:
-        raise Unusable(f"{raw.type_name} has no member {name!r}; it has {listed(raw.members)}")
+        raise Unusable(
+            f"{brief(raw.type_name)} has no member {name!r}; it has {listed(raw.members)}"
+        )
     return raw.members[name]
 
 
 def listed(names: Mapping[str, Any] | Sequence[str]) -> str:
     """The first of these names, for a sentence."""
-    first = [str(name) for name in names][:_NAMED]
+    first = [brief(str(name)) for name in itertools.islice(names, _NAMED)]
     more = len(names) - len(first)
     return ", ".join(first) + (f" and {more} more" if more else "") or "none"
 
@@ -123,9 +128,8 @@ def _no_number(raw: Any) -> str:
         more = " for each dimension, as in [0, 2]" if is_matrix else ""
         return f"list, not a number: give an index{more}"
     if isinstance(raw, StructureValue):
-        return (
-            f"structure {raw.type_name}, not a number: give a member, one of {listed(raw.members)}"
-        )
+        which = f"give a member, one of {listed(raw.members)}"
+        return f"structure {brief(raw.type_name)}, not a number: {which}"
     said = next((text for kinds, text in _KINDS if isinstance(raw, kinds)), None)
     return said or f"{_kind(raw)}, not a number"
 
@@ -148,7 +152,7 @@ def _kind(raw: Any) -> str:
     if isinstance(raw, bool | int | float):
         return "a number"
     if isinstance(raw, StructureValue):
-        return f"structure {raw.type_name}"
+        return f"structure {brief(raw.type_name)}"
     if isinstance(raw, list | tuple):
         return "a list"
     return "text" if _text(raw) is not None else type(raw).__name__

@@ -4,18 +4,27 @@ Promises
 - Descriptions are data: nothing that a server sends is run, and servers do not share them.
 - A structure whose bytes do not match its description is unusable, never half a value.
 - A structure of a type without a description is unusable with the name of its type, and the type is
-  remembered in `wanted`.
+  remembered in `wanted`, which holds at most 200.
+- The structures of one message have at most 50,000 parts: numbers, texts, members left out. Numbers
+  of one array are one part.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from connectors.opcua.bounds import MOST_DIMENSIONS, bounded
 from connectors.opcua.selection import StructureValue, Unusable
+from gateway.api.visible import SENTENCE, brief
 
 PLAIN, OPTIONAL, UNION = 0, 1, 2
 """OPC UA's StructureType, as far as it is supported."""
 MOST_DEPTH = 20
+MOST_PARTS, MOST_WANTED, MOST_ID = 50_000, 200, 4_096
+"""Parts of all structures of a message, types to be described, characters of a type's id (part 3,
+8.2.4)."""
+_TOO_MANY = f"the structures of one message have more than {MOST_PARTS:,} parts"
 VARIANT = 24
 
 
@@ -54,7 +63,12 @@ class Structures:
         self.types: dict[str, str] = {}
         self.faults: dict[str, str] = {}
         self.wanted: set[str] = set()
-        self._last: tuple[Any, StructureValue] | None = None
+        self._last: tuple[Any, StructureValue | Unusable] | None = None
+        self._left = [MOST_PARTS]
+
+    def begin(self) -> None:
+        """Another message begins."""
+        self._left = [MOST_PARTS]
 
     def opened(self, raw: Any) -> Any:
         """A value ready for the next step: a structure as its members, any other unchanged."""
@@ -68,20 +82,29 @@ class Structures:
         encoding = raw.TypeId.to_string()
         if encoding not in self.types:
             if encoding not in self.faults:
-                self.wanted.add(encoding)
-            why = self.faults.get(encoding, "")
-            raise Unusable(f"structure of unknown type {encoding}" + (f": {why}" if why else ""))
-        if self._last is not None and self._last[0] is raw:
-            return self._last[1]
-        try:
-            value = self._decoded(self.types[encoding], raw.Body or b"")
-        except Unusable:
-            # The type may have changed with the device's program.
-            self.wanted.add(encoding)
-            raise
+                self._want(encoding)
+            raise _unknown(encoding, self.faults.get(encoding, ""))
         # Tags that share a structure ask for it one after another.
-        self._last = raw, value
+        if self._last is None or self._last[0] is not raw:
+            self._last = raw, self._read(encoding, raw.Body or b"")
+        value = self._last[1]
+        if isinstance(value, Unusable):
+            raise value
         return value
+
+    def _want(self, encoding: str) -> None:
+        if len(self.wanted) < MOST_WANTED and len(encoding) <= MOST_ID:
+            self.wanted.add(encoding)
+
+    def _read(self, encoding: str, body: bytes) -> StructureValue | Unusable:
+        try:
+            return self._decoded(self.types[encoding], body)
+        except Unusable as why:
+            if self._left[0] < 0:
+                return Unusable(_TOO_MANY)
+            # The type may have changed with the device's program.
+            self._want(encoding)
+            return why
 
     def forget(self, encoding: str) -> None:
         """Drops the description of a type and of its members' types, to be loaded again."""
@@ -92,31 +115,31 @@ class Structures:
             left += [each.type for each in members if isinstance(each.type, str)]
 
     def _decoded(self, type_id: str, body: bytes) -> StructureValue:
-        from asyncua.common.utils import Buffer
-
-        layout, rest = self.layouts.get(type_id), Buffer(body)
+        layout, rest = self.layouts.get(type_id), bounded(body, self._left)
         if layout is None:
-            raise Unusable(f"structure of unknown type {type_id}")
+            raise _unknown(type_id)
         try:
             value = self._structure(type_id, rest, 0)
         except Unusable:
             raise
         except Exception as error:
             # asyncua can fail in any way on bytes that are not what they should be.
-            raise Unusable(f"structure {layout.name} does not match its description") from error
+            raise _misfit(layout) from error
         if len(rest):
-            raise Unusable(f"structure {layout.name} does not match its description")
+            raise _misfit(layout)
         return value
 
     def _structure(self, type_id: str, data: Any, depth: int) -> StructureValue:
         layout = self.layouts.get(type_id)
         if layout is None or depth > MOST_DEPTH:
-            why = self.faults.get(type_id, "nested too deeply")
-            raise Unusable(f"structure of unknown type {type_id}: {why}")
+            raise _unknown(type_id, self.faults.get(type_id, "nested too deeply"))
+        data.read(0)  # counts as a part, also without members
         members = _present(layout, data)
         values = {each.name: self._member(each, data, depth) for each in members}
         if layout.form == OPTIONAL:
-            values |= {each.name: None for each in layout.members if each.name not in values}
+            absent = [each.name for each in layout.members if each.name not in values]
+            data.count(len(absent))
+            values |= dict.fromkeys(absent)
         return StructureValue(layout.name, values)
 
     def _member(self, member: Member, data: Any, depth: int) -> Any:
@@ -125,11 +148,18 @@ class Structures:
         if member.rank == 1:
             return self._several(member.type, _length(data), data, depth)
         sizes = [_int32(data) for _ in range(_length(data) or 0)]
+        if len(sizes) > MOST_DIMENSIONS:
+            raise Unusable(f"a structure's array has more than {MOST_DIMENSIONS} dimensions")
         flat = self._several(member.type, _checked(math.prod(sizes), data), data, depth)
         return _shaped(flat or [], sizes)
 
     def _several(self, kind: int | str, count: int | None, data: Any, depth: int) -> Any:
-        return None if count is None else [self._single(kind, data, depth) for _ in range(count)]
+        if count is None:
+            return None
+        numbers = _numbers(kind)
+        if numbers is not None:
+            return list(numbers.unpack_array(data, count))
+        return [self._single(kind, data, depth) for _ in range(count)]
 
     def _single(self, kind: int | str, data: Any, depth: int) -> Any:
         from asyncua import ua
@@ -138,6 +168,24 @@ class Structures:
         if isinstance(kind, str):
             return self._structure(kind, data, depth + 1)
         return unpack_uatype(ua.VariantType(kind), data)
+
+
+def _unknown(type_id: str, why: str = "") -> Unusable:
+    named = f"structure of unknown type {brief(type_id)}"
+    return Unusable(f"{named}: {brief(why, SENTENCE)}" if why else named)
+
+
+def _misfit(layout: Layout) -> Unusable:
+    return Unusable(f"structure {brief(layout.name)} does not match its description")
+
+
+@cache
+def _numbers(kind: int | str) -> Any:
+    """What reads an array of a type of numbers at once; None for any other type."""
+    from asyncua import ua
+    from asyncua.ua.ua_binary import Primitives1
+
+    return None if isinstance(kind, str) else getattr(Primitives1, ua.VariantType(kind).name, None)
 
 
 def _present(layout: Layout, data: Any) -> list[Member]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.opcua.certificates import load_certificate, subject_names, thumbprint
 from gateway.api.files import list_folder
+from gateway.api.visible import brief
+from gateway.api.wording import listed
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -55,7 +57,7 @@ def why_another_host(certificate: "Certificate", host: str) -> str:
     names = subject_names(certificate)
     if _plain(host) in {_plain(name) for name in names.hosts}:
         return ""
-    known = ", ".join(names.hosts) or "no host"
+    known = listed([brief(each) for each in names.hosts]) or "no host"
     return f"its certificate is for {known}, not for {host}; to trust it anyway, pin it"
 
 
@@ -64,15 +66,15 @@ def why_another_application(certificate: "Certificate", uri: str) -> str:
     names = subject_names(certificate)
     if uri in names.uris:
         return ""
-    known = ", ".join(names.uris) or "no application"
-    return f"its certificate is for {known}, but the server's application is {uri}"
+    known = listed([brief(each) for each in names.uris]) or "no application"
+    return f"its certificate is for {known}, but the server's application is {brief(uri)}"
 
 
 def described(certificate: "Certificate") -> str:
     """Its name, validity and thumbprint, as other tools show them."""
     names = subject_names(certificate)
     until = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-    return f"{names.common}, valid until {until}, thumbprint {thumbprint(certificate)}"
+    return f"{brief(names.common)}, valid until {until}, thumbprint {thumbprint(certificate)}"
 
 
 def _plain(host: str) -> str:

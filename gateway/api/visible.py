@@ -3,6 +3,7 @@
 Promises
 - A control character is shown as its escape, as Python writes it: it neither steers the
   terminal, nor forges a line, nor turns the direction of writing.
+- `brief` bounds what a text may take in a sentence, a log and a point.
 """
 
 import unicodedata
@@ -10,6 +11,8 @@ from typing import Any
 
 LINES = "\n\t"
 """What a text of several lines keeps."""
+NAME, SENTENCE = 80, 400
+"""Characters of a foreign name within a sentence, and of a whole one."""
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -17,6 +20,14 @@ def visible(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(sign if _is_plain(sign) or sign in keep else _escape(sign) for sign in text)
+
+
+def brief(text: str, most: int = NAME) -> str:
+    """The visible text in at most so many characters; what is cut is shown by an ellipsis."""
+    if len(text) <= most and text.isprintable():
+        return text
+    whole = visible(text[: most + 1])
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
 
 
 def shown(value: Any) -> Any:

@@ -16,6 +16,7 @@ ONCE_BAD = (
     "two billion nothings",
     "a million empty values",
     "wide dimensions",
+    "a million dimensions",
     "gaps in the numbers",
 )
 

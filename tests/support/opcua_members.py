@@ -307,6 +307,9 @@ VALUES = {
     "a thousand dimensions": variant(
         0xC1, struct.pack("<iBi", 1, 1, 1_000) + struct.pack("<i", 1) * 1_000
     ),
+    "a million dimensions": variant(
+        0xC1, struct.pack("<iBi", 1, 1, 1_000_000) + struct.pack("<i", ENDLESS) * 1_000_000
+    ),
     "negative dimensions": variant(0xC1, struct.pack("<iBiii", 1, 1, 2, -1, -1)),
     "dimensions of two billion": variant(0xC1, struct.pack("<iBii", 1, 1, 1, ENDLESS)),
     "times beyond all times": variant(0x8D, TICKS),

@@ -5,7 +5,7 @@ import struct
 import pytest
 from asyncua import ua
 from asyncua.common.utils import NotEnoughData
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import struct_from_binary, variant_from_binary
 from asyncua.ua.uaerrors import BadResponseTooLarge
 from opcua_wire import ENDLESS, header
 
@@ -76,3 +76,10 @@ def test_dimensions_that_do_not_fit_the_elements_are_ignored(dimensions, value):
 def test_an_array_of_nothing_is_still_read():
     (result,) = read(variant(0x80, struct.pack("<i", 3)))
     assert result.Value.Value == [None] * 3
+
+
+@pytest.mark.timeout(20)
+def test_a_million_dimensions_are_ignored_at_once():
+    dimensions = struct.pack("<i", 1_000_000) + struct.pack("<i", 2**31 - 1) * 1_000_000
+    value = variant_from_binary(bounds.bounded(b"\xc1\1\0\0\0\1" + dimensions, [100]))
+    assert value.Value == [True]

@@ -7,7 +7,7 @@ from asyncua import ua
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.opcua.selection import StructureValue, Unusable
+from connectors.opcua.selection import Selection, StructureValue, Unusable
 from connectors.opcua.structures import OPTIONAL, PLAIN, UNION, VARIANT, Layout, Member, Structures
 
 BOOLEAN, INT16, INT32, DOUBLE, STRING = 1, 4, 6, 11, 12
@@ -168,3 +168,91 @@ def test_whatever_the_bytes_are_they_are_a_structure_or_unusable(members, form, 
     except Unusable as why:
         reason = str(why)
     assert isinstance(opened, StructureValue) != bool(reason)
+
+
+EMPTY = Layout("Empty", PLAIN, ())
+DATA_VALUE = 23
+
+
+def count(number):
+    return struct.pack("<i", number)
+
+
+def several(kind, times=1):
+    return Layout("L", PLAIN, tuple(Member(f"m{n}", kind, 1) for n in range(times)))
+
+
+LEFT_OUT = Layout("L", OPTIONAL, tuple(Member(f"m{n}", INT32, 0, True) for n in range(1000)))
+COSTLY = {
+    "nothings in a variant": (
+        Layout("L", PLAIN, (Member("V", VARIANT),)),
+        b"\x80" + count(2**31 - 1),
+    ),
+    "nothings in a data value": (
+        Layout("L", PLAIN, (Member("V", DATA_VALUE),)),
+        b"\x01\x80" + count(2**31 - 1),
+    ),
+    "structures without members": (
+        several("Empty", 1000),
+        b"".join(count(3996 - 4 * n) for n in range(1000)),
+    ),
+    "variants": (several(VARIANT), count(60_000) + bytes(60_000)),
+    "data values": (several(DATA_VALUE), count(60_000) + bytes(60_000)),
+    "texts": (several(STRING), count(60_000) + bytes(240_000)),
+    "members left out": (several("Left"), count(10_000) + bytes(40_000)),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_structure_that_costs_more_than_its_bytes_is_unusable(name):
+    layout, body = COSTLY[name]
+    made = structures(It=layout, Empty=EMPTY, Left=LEFT_OUT)
+    with pytest.raises(Unusable, match="the structures of one message have more than 50,000 parts"):
+        made.opened(value("It", body))
+    assert made.wanted == set()
+
+
+def test_the_structures_of_a_message_share_the_number_of_parts():
+    made = structures(It=several(STRING))
+    body = count(20_000) + text("") * 20_000
+    assert len(made.opened(value("It", body)).members["m0"]) == 20_000
+    with pytest.raises(Unusable, match="the structures of one message"):
+        made.opened(value("It", body))
+    made.begin()
+    assert len(made.opened(value("It", body)).members["m0"]) == 20_000
+
+
+def test_a_long_array_of_numbers_is_one_part():
+    numbers = list(range(-100, 30_000)) * 5
+    body = count(len(numbers)) + struct.pack(f"<{len(numbers)}h", *numbers)
+    assert members_of(several(INT16), body) == {"m0": numbers}
+
+
+def test_more_dimensions_than_anything_has_are_unusable():
+    layout = Layout("L", PLAIN, (Member("M", INT16, 2),))
+    with pytest.raises(Unusable, match="more than 16 dimensions"):
+        members_of(layout, count(30_000) + count(2**31 - 1) * 30_000)
+
+
+def test_what_is_not_described_yet_is_remembered_in_bounded_number_and_length():
+    made = structures()
+    for name in ["x" * 1_000_000, *map(str, range(500))]:
+        with pytest.raises(Unusable):
+            made.opened(value(name, AT))
+    assert len(made.wanted) == 200
+    assert max(map(len, made.wanted)) < 20
+
+
+HOSTILE_NAME = "\0\x1b[2J\udc80\u202e" + "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "layout", [None, Layout(HOSTILE_NAME, PLAIN, (Member(HOSTILE_NAME, INT16),))]
+)
+@pytest.mark.parametrize("steps", [(), ("X",), (0,)])
+def test_names_of_a_server_are_shown_short_and_visible(layout, steps):
+    made = structures() if layout is None else structures(**{HOSTILE_NAME: layout})
+    with pytest.raises(Unusable) as caught:
+        Selection(steps).number(value(HOSTILE_NAME, b"\0\0"), made.opened)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.visible import LINES, shown, visible
+from gateway.api.visible import LINES, brief, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,17 @@ def test_plain_data_is_shown_to_its_last_text_and_key():
 def test_nothing_that_steers_a_terminal_is_left(text):
     assert all(sign.isprintable() or sign.isspace() for sign in visible(text))
     assert not set(visible(text)) & {"\n", "\r", "\t", "\x0b", "\x0c", "\x1b", "\x85", "\u2028"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flow", "flow"),
+        ("x" * 10, "x" * 10),
+        ("x" * 11, "xxxxxxxxx…"),
+        ("\x1b\0" * 1_000_000, r"\x1b\x00\…"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_a_brief_text_is_visible_and_no_longer_than_asked(text, expected):
+    assert brief(text, 10) == expected

@@ -3,6 +3,7 @@
 Promises
 - Sources never wait: when it is full the oldest batches are dropped, and counted, because the
   newest value of a live signal is worth most.
+- A reason has at most 400 visible characters, whatever a device wrote into it.
 - A value beyond the bounds of its tag is bad from here on, live and replayed alike.
 - `drain` hands everything over as one batch of columns, in order of arrival.
 """
@@ -15,6 +16,7 @@ import numpy as np
 
 from gateway.api.bounds import Bounds
 from gateway.api.model import SampleBatch, Tag
+from gateway.api.visible import SENTENCE, brief
 
 LIMIT = 500_000
 """Samples: about 12 MB, and 100 s of 5,000 tags at 1 Hz."""
@@ -35,7 +37,7 @@ class Inbox:
 
         Returns what was added: with the line's indices, and with the bounds of the tags applied.
         """
-        reasons = {tag + first_tag: why for tag, why in batch.reasons.items()}
+        reasons = {tag + first_tag: brief(why, SENTENCE) for tag, why in batch.reasons.items()}
         own = replace(batch, tag=batch.tag + np.int32(first_tag), reasons=reasons)
         added = self._bounds.apply(own)
         if not len(added):

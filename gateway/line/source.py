@@ -66,12 +66,12 @@ async def keep_reading(
                 await _read_session(connector, tags.start, inbox, health, correction, part, limit)
         except SourceLost as lost:
             if health.note_lost(str(lost)):
-                log.warning("source.lost", source=health.name, why=str(lost))
+                log.warning("source.lost", source=health.name, why=health.error)
             wait = lost.wait
         except ConfigError as wrong:
             # A certificate or a secret that somebody may put right while the line runs on.
             if health.note_lost(str(wrong)):
-                log.error("source.misconfigured", source=health.name, why=str(wrong))
+                log.error("source.misconfigured", source=health.name, why=health.error)
             wait = HUMAN_S
         except Exception as bug:
             # The supervisor logs it and starts this again.

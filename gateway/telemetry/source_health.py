@@ -8,6 +8,7 @@ import numpy as np
 
 from gateway.api.masking import mask
 from gateway.api.model import Nanos, SampleBatch
+from gateway.api.visible import SENTENCE, brief
 from gateway.core.grid import FUTURE_LIMIT
 
 
@@ -51,8 +52,11 @@ class SourceHealth:
         return round(away, 1)
 
     def note_lost(self, why: str) -> bool:
-        """The source is away; True if that, or its reason, is news."""
-        why = mask(why)
+        """The source is away; True if that, or its reason, is news.
+
+        `error` becomes the reason in at most 400 visible characters.
+        """
+        why = brief(mask(why), SENTENCE)
         news = self.up or why != self.error
         if self.up:
             self.losses += 1

@@ -100,3 +100,13 @@ def test_reasons_get_the_lines_tag_numbers_and_the_newest_one_counts():
     inbox.put(replace(batch(np.nan), reasons={0: "second"}), first_tag=2)
     inbox.put(replace(batch(np.nan), reasons={0: "another"}), first_tag=3)
     assert inbox.drain().reasons == {2: "second", 3: "another"}
+
+
+def test_a_reason_is_short_and_visible_whatever_a_device_wrote():
+    inbox = Inbox(TAGS)
+    told = "the server says \x1b[2J\0\udc80\u202e" + "x" * 1_000_000
+    put = inbox.put(replace(batch(1.0), reasons={0: told, 1: "no value"}), first_tag=2)
+    assert put.reasons[2].startswith(r"the server says \x1b[2J\x00\udc80\u202exxx")
+    assert put.reasons[2].isprintable()
+    assert len(put.reasons[2]) == 400
+    assert put.reasons[3] == "no value"

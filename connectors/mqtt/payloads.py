@@ -29,7 +29,7 @@ from connectors.mqtt.receive_queue import ReceivedMessage
 from connectors.mqtt.senml import resolved
 from connectors.mqtt.texts import TextNumbers
 from connectors.mqtt.times import TimeForm, unit_near
-from connectors.mqtt.wording import not_a_number, shown, unreadable_time
+from connectors.mqtt.wording import not_a_number, short, unreadable_time
 from gateway.api.model import SECOND, Nanos, Quality, SampleBatch
 
 # NaN and Infinity are not JSON, but Python's encoder writes them: only their own tag is then bad.
@@ -254,7 +254,7 @@ def _judged(trail: list[Any], raw: Any, field: PayloadField) -> str:
     if field.error is not None and len(trail) > field.error.depth:
         error = follow(trail[field.error.depth], field.error.path)
         if error is not ABSENT and type(error) is not Mismatch and error not in (None, False, ""):
-            return f"error {shown(error)}" if isinstance(error, str) else f"error {error}"
+            return f"error {short(error)}"
     if field.quality is None or len(trail) <= field.quality.depth:
         return ""
     quality = follow(trail[field.quality.depth], field.quality.path)
@@ -265,7 +265,7 @@ def _judged(trail: list[Any], raw: Any, field: PayloadField) -> str:
     if quality is ABSENT or type(quality) is Mismatch:
         # Without a value this says nothing; with one its quality is unknown.
         return "" if raw is ABSENT or type(raw) is Mismatch else "no quality"
-    return f"quality {shown(quality) if isinstance(quality, str) else json.dumps(quality)[:40]}"
+    return f"quality {short(quality)}"
 
 
 def _number(raw: Any, field: PayloadField) -> tuple[float, str]:

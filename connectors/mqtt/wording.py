@@ -5,6 +5,7 @@ Promises
 - Digits that change with each message are not shown: a reason is logged when it changes.
 """
 
+import json
 import re
 from math import isfinite
 from typing import Any
@@ -18,6 +19,16 @@ def shown(text: object) -> str:
     """A value in quotes, cut if it is long."""
     whole = str(text)
     return repr(whole if len(whole) <= _MOST else f"{whole[: _MOST - 1]}…")
+
+
+def short(value: Any) -> str:
+    """A JSON value in at most 40 characters; of an object or a list only what it is.
+
+    They may be nested as deeply as can just be decoded, and not be written any more.
+    """
+    if isinstance(value, str):
+        return shown(value)
+    return kind_of(value) if isinstance(value, dict | list) else json.dumps(value)[:_MOST]
 
 
 def kind_of(value: Any) -> str:

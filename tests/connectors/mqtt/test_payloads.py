@@ -328,3 +328,21 @@ def test_the_reason_of_a_batch_is_that_of_the_newest_sample():
 
 
 NEWEST = [(2, Quality.GOOD, ""), (1, Quality.BAD, "null"), (3, Quality.BAD, "gone")]
+
+
+@pytest.mark.parametrize("place", ["error", "quality"])
+@pytest.mark.parametrize(
+    ("before", "after", "kind"), [(b"[", b"]", "a list"), (b'{"a":', b"}", "an object")]
+)
+def test_what_can_just_be_decoded_is_named_by_its_kind(place, before, after, kind):
+    field = PayloadField(0, ("v",), quality_good=(1,), **{place: RelativePath(("e",))})
+    reasons = {
+        one(b'{"v":1,"e":' + before * depth + b"1" + after * depth + b"}", field)[3]
+        for depth in range(800, 1000)
+    }
+    assert reasons == {f"{place} {kind}", "JSON that is nested too deeply"}
+
+
+def test_a_long_error_is_cut():
+    field = PayloadField(0, ("v",), error=RelativePath(("e",)))
+    assert one(b'{"v":1,"e":' + b"9" * 4_000 + b"}", field)[3] == "error " + "9" * 40

@@ -1,3 +1,4 @@
+import json
 from email.utils import formatdate
 
 import pytest
@@ -7,6 +8,7 @@ from gateway.sinks.influx_responses import (
     WriteStatus,
     classify,
     describe,
+    named_lines,
     retry_after,
 )
 
@@ -107,3 +109,19 @@ def test_a_long_description_is_cut():
 
 def test_a_token_that_the_server_repeats_is_masked():
     assert "s3cret" not in describe(401, "No", b'{"message":"token s3cret is unknown"}', ["s3cret"])
+
+
+@pytest.mark.parametrize("entry", [b"[]", b"{}", b"0", b'{"line_number":1}'])
+def test_an_answer_of_very_many_parts_is_not_decoded(entry):
+    body = b'{"message":"many","data":[' + b",".join([entry] * 100_000) + b"]}"
+    assert named_lines(body) == frozenset()
+    assert describe(400, "Bad Request", body).startswith('400 Bad Request: {"message":"many"')
+
+
+def test_all_points_of_a_large_request_can_be_named():
+    line = "press,site=hall,line=1,unit=bar min=1,max=2,mean=1.5,count=10i 1"
+    data = [
+        {"original_line": line, "line_number": n + 1, "error_message": "x"} for n in range(5000)
+    ]
+    body = json.dumps({"error": "partial write", "data": data}).encode()
+    assert named_lines(body) == frozenset(range(5000))

@@ -50,6 +50,7 @@ from detectors.training.publish import (
 from gateway.api.contracts import ConfigError, ModelError
 from gateway.api.model import SECOND, Floats, Nanos, Window
 from gateway.api.options import format_duration
+from gateway.api.wording import in_a_line
 from gateway.history.as_live import ASK, NoValues
 
 MIN_COVERAGE = 0.5
@@ -178,7 +179,7 @@ def _parsed(data: bytes) -> Any:
     try:
         return onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's DecodeError; protobuf is not imported here
-        raise ModelError(f"it is not an ONNX file: {error}") from error
+        raise ModelError(f"it is not an ONNX file: {in_a_line(error)}") from error
 
 
 def _rows(job: Import, period: Nanos) -> int | None:

@@ -15,9 +15,11 @@ import numpy as np
 from gateway.api.contracts import ConfigError
 from gateway.api.files import FileUnreadable, read_text
 from gateway.api.model import Floats
+from gateway.api.wording import listed
 
 LARGEST = 1_000_000
 """Bytes of a file with the scaling."""
+_LARGEST_NUMBER = 1e100
 _PAIRS = (("mean", "std"), ("min", "max"))
 
 
@@ -57,9 +59,16 @@ def scaling_for(scaling: str, names: Sequence[str], windows: Floats) -> Scaling:
 def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
     try:
         content = json.loads(read_text(path, LARGEST))
-    except (FileUnreadable, ValueError, RecursionError) as error:
+    except FileUnreadable as error:
+        raise ConfigError(f"--scaling is standard, none or a JSON file; {error}") from error
+    except (ValueError, RecursionError) as error:
+        why = (
+            error
+            if isinstance(error, json.JSONDecodeError)
+            else "it is nested too deeply, or has a number of thousands of digits"
+        )
         raise ConfigError(
-            f"--scaling is standard, none or a JSON file; {path} cannot be read: {error}"
+            f"--scaling is standard, none or a JSON file; {path} cannot be read as JSON: {why}"
         ) from error
     pair = next((p for p in _PAIRS if isinstance(content, dict) and set(p) <= set(content)), None)
     if pair is None:
@@ -73,11 +82,17 @@ def _of_file(path: Path, names: Sequence[str]) -> tuple[Floats, Floats]:
 
 def _numbers(path: Path, key: str, given: Any, names: Sequence[str]) -> Floats:
     """One number for each tag: a list in the order of the tags, or a mapping by name."""
-    try:
-        values = [given[name] for name in names] if isinstance(given, Mapping) else given
-        numbers = np.array(values, dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}: {key} must contain a number for each tag ({error})") from error
-    if numbers.shape != (len(names),) or not np.isfinite(numbers).all():
+    if isinstance(given, Mapping):
+        lacking = [name for name in names if name not in given]
+        if lacking:
+            raise ConfigError(f"{path}: {key} lacks a number for {listed(lacking)}")
+        given = [given[name] for name in names]
+    if not isinstance(given, list) or len(given) != len(names) or not all(map(_is_number, given)):
         raise ConfigError(f"{path}: {key} must be {len(names)} finite numbers, one for each tag")
-    return numbers
+    return np.array(given, dtype=np.float64)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number as small as a measurement."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= _LARGEST_NUMBER

@@ -21,6 +21,7 @@ from detectors.bundle.model import CONTRIBUTION, EXPECTED, INPUT, SCORE
 from detectors.importing.scaling import Scaling
 from detectors.importing.signature import Signature
 from gateway.api.contracts import ModelError
+from gateway.api.wording import in_a_line
 
 MIN_OPSET = 13
 """The first opset in which ReduceSum and Unsqueeze take their axes as inputs, as used here."""
@@ -96,7 +97,7 @@ def wrapped(model: Any, signature: Signature, scaling: Scaling, centring: Centri
         onnx.checker.check_model(made, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(
-            f"it cannot be combined with the scaling and the score: {error}"
+            f"it cannot be combined with the scaling and the score: {in_a_line(error)}"
         ) from error
     return bytes(made.SerializeToString(deterministic=True))
 
@@ -111,7 +112,8 @@ def _modern(model: Any) -> Any:
         return version_converter.convert_version(model, MIN_OPSET)
     except Exception as error:  # the converter raises RuntimeError and types of its own
         raise ModelError(
-            f"its opset {opset} is too old, and it cannot be converted ({error}): export it with "
+            f"its opset {opset} is too old, and it cannot be converted "
+            f"({in_a_line(error)}): export it with "
             f"opset {MIN_OPSET} or newer"
         ) from error
 

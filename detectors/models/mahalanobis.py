@@ -13,6 +13,7 @@ from detectors.models.lagged import Node, linear_constants, linear_nodes
 from detectors.models.nonstationary import nonstationary_directions
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Floats
+from gateway.api.wording import in_a_line
 
 MIN_VARIANCES = (0.1, 0.01, 0.001)
 """Lower bounds of a direction's variance, relative to the mean: a direction that hardly moved must
@@ -77,7 +78,8 @@ def fit_robust(rows: Floats) -> list[Mahalanobis]:
         estimate = MinCovDet(random_state=0).fit(flat @ varies)
     except ValueError as error:
         raise ConfigError(
-            f"a robust covariance is impossible, as half of the data is identical ({error}): leave "
+            "a robust covariance is impossible, as half of the data is identical "
+            f"({in_a_line(error)}): leave "
             "out robust from --candidates"
         ) from error
     centre, covariance = varies @ estimate.location_, varies @ estimate.covariance_ @ varies.T

@@ -23,6 +23,12 @@ def kind_of(message: str) -> str:
     return message[:start] + _VALUES.sub("…", message[start:])
 
 
+def in_a_line(error: object, width: int = 200) -> str:
+    """The words of a library as part of a sentence: without line breaks, cut if they are many."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= width else f"{words[:width]}..."
+
+
 def listed(names: Sequence[str]) -> str:
     """The first names and how many more there are: 'flow, speed' or 'a, b, c, d, e and 12 more'."""
     more = len(names) - NAMED

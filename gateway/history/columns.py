@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gateway.api.model import Indices
+from gateway.api.wording import listed
 from gateway.history.delimited.cells import is_missing, trimmed
 from gateway.history.delimited.decode import PARQUET, decode, lines_of, read_bytes
 from gateway.history.delimited.layout import layout_of, with_whole_headers
@@ -68,7 +69,7 @@ def load(path: Path, most: int) -> tuple[Columns, Notes]:
     else:
         notes = Notes(path)
         columns = _text(path, most, notes)
-    _check_names(columns.names, notes)
+    _check_names(columns, notes)
     return columns, notes
 
 
@@ -94,11 +95,14 @@ def _parquet(path: Path, most: int, notes: Notes) -> Columns:
     return Columns(found.names, found.arrays, numbers, found.left_out)
 
 
-def _check_names(names: tuple[str, ...], notes: Notes) -> None:
+def _check_names(columns: Columns, notes: Notes) -> None:
+    names = columns.names
     if len(names) < 2:
+        out = [f"{quoted(name)} ({why})" for name, why in columns.left_out.items()]
         raise notes.refuse(
             "it must hold a column of times and at least one column of values; it has one column"
             + (f", {quoted(names[0])}" if names else "")
+            + (f", and left out {'is' if len(out) == 1 else 'are'} {listed(out)}" if out else "")
         )
     for n, name in enumerate(names, 1):
         if len(name) > LONGEST_NAME:

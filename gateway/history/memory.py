@@ -2,12 +2,16 @@
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _KEPT = 0.1
 """Share of the available memory that is left to others."""
 _CGROUP = Path("/sys/fs/cgroup")
 _MEGABYTE = 1_000_000
+_BESIDE = 384 * 2**20
+"""Address space of a decoder beside what it reads: its own code, arenas and buffers."""
 
 
 def available() -> int | None:
@@ -28,6 +32,24 @@ def lacking(need: int) -> str:
     )
 
 
+@contextmanager
+def bounded(need: int) -> Iterator[None]:
+    """Lets the process take so many bytes meanwhile and not many more; MemoryError.
+
+    A decoder takes lengths of a file at their word, which are found in no header.
+    """
+    most, last = resource.getrlimit(resource.RLIMIT_AS)
+    taken = _taken()
+    if taken is not None:
+        bound = taken + need + _BESIDE
+        known = [each for each in (most, last) if each != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(bound, *known, bound), last))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (most, last))
+
+
 def _of_machine() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -41,11 +63,17 @@ def _of_address_space() -> int | None:
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most == resource.RLIM_INFINITY:
         return None
+    taken = _taken()
+    return None if taken is None else most - taken
+
+
+def _taken() -> int | None:
+    """Bytes of address space that this process has."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:
         return None
-    return most - pages * os.sysconf("SC_PAGE_SIZE")
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _of_cgroup() -> int | None:

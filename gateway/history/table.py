@@ -24,6 +24,7 @@ from pyarrow import compute, parquet
 from gateway.api import private
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Indices, Nanos, Quality, SampleBatch
+from gateway.api.wording import in_a_line
 from gateway.history.extent import check_values
 from gateway.history.files import opened
 from gateway.history.names import name_of
@@ -150,7 +151,7 @@ def _readable(path: Path) -> Iterator[None]:
     except ConfigError as error:
         raise Unreadable(str(error)) from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+        raise Unreadable(f"{path} cannot be read: {in_a_line(error)}") from error
 
 
 def _check_crc(path: Path, source: FileIO) -> None:
@@ -175,6 +176,12 @@ def _parquet(path: Path, source: FileIO) -> Any:
     for n in range(file.num_row_groups):
         rows = file.metadata.row_group(n).num_rows
         expanded = sum(extents[n, leaf].total for leaf in leaves)
+        if any(extents[n, leaf].is_delta for leaf in leaves):
+            # The decoder takes the number of texts that such a page claims at its word.
+            raise Unreadable(
+                f"{path} cannot be read: its row group {n + 1} has texts in an encoding that "
+                "andon does not write"
+            )
         if rows > _MOST_ROWS or expanded > _MOST_BYTES:
             raise Unreadable(
                 f"{path} cannot be read: its row group {n + 1} has {rows:,} rows of "

@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.api.contracts import ConfigError
 from gateway.api.model import Bools, Floats, Quality, SampleBatch, Times
+from gateway.api.wording import in_a_line
 from gateway.history.columns import Columns, load
 from gateway.history.delimited.numbers import numbers_of
 from gateway.history.delimited.plain import typed
@@ -146,7 +147,7 @@ def read_file(path: Path, reading: Reading | None = None) -> Recording:
     try:
         recording = _recording(columns, reading, notes)
     except pa.ArrowException as error:
-        raise notes.refuse(f"cannot be read: {' '.join(str(error).split())}") from error
+        raise notes.refuse(f"cannot be read: {in_a_line(error)}") from error
     sentences = tuple(f"{path}: {sentence}" for sentence in notes.sentences)
     for sentence in sentences:
         reading.tell(sentence)

@@ -16,6 +16,7 @@ import struct
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
@@ -26,6 +27,7 @@ from gateway.api.visible import LINES, shown, visible
 
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _JOURNAL = "/run/systemd/journal/socket"
+_OF_NUMPY = r"(overflow|invalid value|divide by zero) encountered"
 _LIMIT = 48_000
 """Bytes of one entry; a longer one would need a file descriptor."""
 
@@ -147,6 +149,8 @@ def for_commands() -> None:
         ],
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
+    # Numbers beyond any measurement: the infinity or NaN that they lead to is not written.
+    warnings.filterwarnings("ignore", _OF_NUMPY, RuntimeWarning)
     sys.excepthook = _print_masked
     threading.excepthook = lambda failure: _print_masked(
         failure.exc_type, failure.exc_value, failure.exc_traceback

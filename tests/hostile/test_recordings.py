@@ -76,6 +76,7 @@ def check(found, must_fail=()):
         for name, report in found.items()
         if report["code"] not in (0, 1)
         or "Traceback" in report["said"]
+        or "Warning: " in report["said"]
         or (
             report["code"] == 1
             and "Error: " not in report["said"]

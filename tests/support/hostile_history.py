@@ -85,6 +85,12 @@ def members():
     yield "another column", written(table(more=pa.array(range(ROWS))))
     yield "no rows", written(table().slice(0, 0))
     yield "a row group for each row", written(table(), row_group_size=1)
+    for name in ("tag", "quality"):
+        plain = dict.fromkeys(table().column_names, "PLAIN") | {name: "DELTA_BYTE_ARRAY"}
+        yield (
+            f"{name} in another encoding",
+            written(table(), use_dictionary=False, column_encoding=plain),
+        )
     many = 2**21
     yield (
         "a row group of two million rows",

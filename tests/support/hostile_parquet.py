@@ -9,8 +9,10 @@ from pyarrow import parquet
 from raw_parquet import (
     BYTE_ARRAY,
     DELTA_BYTE_ARRAY,
+    DELTA_LENGTH_BYTE_ARRAY,
     DOUBLE,
     FIRST,
+    FIXED,
     FLOW,
     GZIP,
     INT64,
@@ -82,6 +84,31 @@ def prefix_bomb(length, rows):
     return simple(rows, flow=flow, column=word, kind=BYTE_ARRAY)
 
 
+def texts_claimed(count, encoding=DELTA_LENGTH_BYTE_ARRAY):
+    """A page of texts whose own first bytes, which no header repeats, claim so many of them."""
+    lengths = varint(128) + varint(4) + varint(count) + varint(0) + bytes(60)
+    flow = page(lengths * 2, ROWS, encoding=encoding)
+    return simple(flow=flow, column=element("flow", BYTE_ARRAY, repetition=0, f6=i32(0)),
+                  kind=BYTE_ARRAY)  # fmt: skip
+
+
+def two_headers(first, second):
+    """A page with a header of each version, which differ in the number of values."""
+    flow = struct.pack(f"<{ROWS}d", *range(ROWS))
+    size = i32(len(flow))
+    of_1 = record(f1=i32(first), f2=i32(0), f3=i32(3), f4=i32(3))
+    of_2 = record(f1=i32(second), f2=i32(0), f3=i32(second), f4=i32(0), f5=i32(0), f6=i32(0))
+    return simple(flow=record(f1=i32(0), f2=size, f3=size, f5=of_1, f8=of_2)[1] + flow)
+
+
+def long_decimals(kind, length, rows):
+    """Decimals of so many bytes, which a dictionary repeats in each row."""
+    word = bytes(length) if kind == FIXED else struct.pack("<I", length) + bytes(length)
+    decimal = {"f6": i32(5), "f7": i32(0), "f8": i32(38)}
+    return typed(kind, word, rows, f2=i32(length), f10=record(
+        f5=record(f1=i32(0), f2=i32(38))), **decimal)  # fmt: skip
+
+
 def columns(count, rows=2, name="c{}"):
     """So many columns, all with the same pages."""
     first = page(times(rows), rows)
@@ -138,6 +165,7 @@ def lies():
     yield "columns of different lengths", simple(chunk_rows=ROWS - 1)
     yield "a row group with other rows", simple(group_rows=ROWS + 1)
     yield "a row group of no rows", simple(group_rows=0)
+    yield "a page with two headers", two_headers(2**31 - 1, ROWS)
     yield "a footer longer than the file", simple(0)[:-8] + struct.pack("<I", 2**31) + MAGIC
     yield "a footer of nothing", MAGIC + struct.pack("<I", 0) + MAGIC
     yield "hundreds of thousands of row groups", simple(copies=180_000)
@@ -203,6 +231,12 @@ def bombs():
     yield "an equal text of 1 MB in a million rows", text_bomb(10**6, 10**6)
     yield "a text of 100 MB in each of ten thousand rows", text_bomb(10**8, 10**4)
     yield "texts that repeat a prefix", prefix_bomb(10**6, 100_000)
+    for count in (10**9, 2**31 - 1, 2**32 - 1):
+        yield f"{count:,} texts claimed within a page", texts_claimed(count)
+        yield f"{count:,} prefixes claimed within a page", texts_claimed(count, DELTA_BYTE_ARRAY)
+    for length, rows in ((10**5, 10**6), (10**6, 10**4), (10**7, 1_000)):
+        yield f"decimals of {length:,} bytes", long_decimals(BYTE_ARRAY, length, rows)
+        yield f"decimals of {length:,} fixed bytes", long_decimals(FIXED, length, rows)
     zeros = bytes(100_000_000)
     yield (
         "a page of zeros in zstd",

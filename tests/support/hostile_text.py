@@ -138,6 +138,11 @@ def texts():
     yield "comments", "#" * MILLION + "\n" + "# x\n" * 100_000
     yield "a carriage return in each cell", table(*rows()).replace(",", ",\r")
     yield "other line ends", table(*rows()).replace("\n", "\u2028")
+    yield "a separator where there was none", "-\n-\n,\n"
+    yield "a line of nothing among cells without a separator", "a\n\nb\n,1\n"
+    yield "the ends of all numbers", cells(*["1e308", "-1e308", "1.7e308"] * 60)
+    yield "times at the end of all numbers", table(*(f"{n % 2}.7e308,{n}.5" for n in range(50)))
+    yield "times that are twice infinite", "time,x\n" + f"1,{'9' * 4_000}\n2,1e99999\n" * 20
     yield "one column", table(*("1.5" for _ in range(ROWS)), header="flow")
     yield "rows that grow", table(*("2026-03-10T08:00:00Z" + ",1.5" * n for n in range(300)))
     yield "not UTF-8", table(*rows()).encode() + b"\xff\xfe\xfd" * 1_000

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gateway.api.model import Indices
+from gateway.api.wording import in_a_line
 from gateway.history.delimited.cells import is_data, trimmed
 from gateway.history.delimited.layout import BLANKS, Layout, fields, is_comment, is_open
 from gateway.history.reading import Notes, quoted
@@ -48,7 +49,7 @@ def read_rows(lines: Sequence[str], layout: Layout, notes: Notes) -> Rows:
         try:
             return Rows(_columns(kept, layout), np.array(numbers, dtype=np.int64))
         except pa.ArrowInvalid as error:
-            why = " ".join(str(error).split())
+            why = in_a_line(error)
     raise notes.refuse(f"not a table with {len(layout.names)} fields in each row: {quoted(why)}")
 
 
@@ -109,7 +110,7 @@ def _odd(lines: Sequence[str], layout: Layout, *, are_quotes_odd: bool) -> list[
         if line.count(delimiter) != between
         or line.count('"') % 2
         or (are_quotes_odd and '"' in line)
-        or line[0] in "#/"
+        or line[:1] in ("", "#", "/")
         or line in aside
     ]
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.api.contracts import ConfigError
-from gateway.history.extent import check_bytes, check_memory, check_values
+from gateway.api.wording import in_a_line
+from gateway.history import memory
+from gateway.history.extent import BYTES_A_VALUE, check_bytes, check_memory, check_values
 from gateway.history.files import opened
 from gateway.history.parquet.footer import Root, roots_of
 from gateway.history.parquet.pages import Extent, extents_of
@@ -24,7 +26,10 @@ _AT_ONCE = 1 << 26
 _ROWS_AT_ONCE = 1 << 16
 _LONGEST_TEXT = 2**31 - 1
 """Bytes in one column of text, which Arrow counts with 32 bits."""
-_SHOWN = 200
+_COPIES = 3
+"""Of a column while it is read: its pages, its values, and both of them while they grow."""
+_LONGEST_NUMBER = 32
+"""Bytes of the largest decimal. A dictionary repeats longer ones in each row, at no cost."""
 _NUMBER, _TEXT = "", "text"
 
 
@@ -55,15 +60,18 @@ def read(path: Path, most: int, notes: Notes) -> Read:
     with opened(path) as source:
         try:
             return _read(source, most, notes)
+        except MemoryError as error:
+            raise notes.refuse(
+                "cannot be read as Parquet: its pages take more memory than they may by their "
+                "headers, so it is damaged, or the machine has less free than it said"
+            ) from error
         except (OSError, ValueError, pa.ArrowException) as error:
             raise undecodable(notes, error) from error
 
 
 def undecodable(notes: Notes, error: Exception) -> ConfigError:
     """What the decoder says, as one line."""
-    why = " ".join(str(error).split())
-    shown = why if len(why) <= _SHOWN else f"{why[:_SHOWN]}..."
-    return notes.refuse(f"cannot be read as Parquet: it is damaged ({shown})")
+    return notes.refuse(f"cannot be read as Parquet: it is damaged ({in_a_line(error)})")
 
 
 def _read(source: FileIO, most: int, notes: Notes) -> Read:
@@ -97,7 +105,10 @@ def _opened(source: FileIO, notes: Notes) -> tuple[_File, dict[str, str]]:
     columns = file.schema_arrow
     if len(columns) != len(roots):
         raise ValueError("its two descriptions of the columns differ")
-    kinds = {root: _kind(columns.field(n), root) for n, root in enumerate(roots)}
+    kinds = {
+        root: _kind(columns.field(n), root, file.schema.column(root.leaf))
+        for n, root in enumerate(roots)
+    }
     chosen = [root for root, kind in kinds.items() if kind in (_TEXT, _NUMBER)]
     texts = frozenset(n for n, root in enumerate(chosen) if kinds[root] == _TEXT)
     if texts:
@@ -112,7 +123,7 @@ def _opened(source: FileIO, notes: Notes) -> tuple[_File, dict[str, str]]:
     return _File(file, words, chosen, texts), left_out
 
 
-def _kind(field: Any, root: Root) -> str:
+def _kind(field: Any, root: Root, stored: Any) -> str:
     """Whether a column holds numbers, times included, or text; otherwise why it is left out."""
     import pyarrow as pa
 
@@ -123,9 +134,10 @@ def _kind(field: Any, root: Root) -> str:
         kind = kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _TEXT
-    if pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        return _NUMBER
-    return "no numbers"
+    if not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)):
+        return "no numbers"
+    is_long = stored.physical_type == "BYTE_ARRAY" or stored.length > _LONGEST_NUMBER
+    return "numbers of any length" if is_long else _NUMBER
 
 
 def _array(
@@ -138,8 +150,15 @@ def _array(
     if at not in file.texts:
         # By leaf: `read_column` counts otherwise where columns are nested, and then crashes.
         groups = range(file.parquet.num_row_groups)
-        whole = file.parquet.reader.read_row_groups(groups, column_indices=[leaf]).column(0)
-        return _plain(whole.combine_chunks())
+        own = Extent(
+            sum(extents[n, leaf].total for n in groups),
+            max(extents[n, leaf].largest for n in groups),
+        )
+        with memory.bounded(_need(own, file.parquet.metadata.num_rows)):
+            whole = file.parquet.reader.read_row_groups(
+                groups, column_indices=[leaf], use_threads=False
+            )
+        return _plain(whole.column(0).combine_chunks())
     chunks, size = list[Any](), 0
     for group in range(file.parquet.num_row_groups):
         for part in _parts(file, group, leaf, extents[group, leaf]):
@@ -164,12 +183,27 @@ def _array(
 
 def _parts(file: _File, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
     """A column of text in a row group, as words by number or else plain."""
+    count = file.parquet.metadata.row_group(group).num_rows
     if not extent.is_delta:
-        yield from file.words.reader.read_row_group(group, column_indices=[leaf]).column(0).chunks
+        with memory.bounded(_need(extent, count)):
+            read = file.words.reader.read_row_group(group, column_indices=[leaf], use_threads=False)
+        yield from read.column(0).chunks
         return
     rows = min(_ROWS_AT_ONCE, max(1, _AT_ONCE // max(1, extent.largest)))
-    for batch in file.parquet.reader.iter_batches(rows, row_groups=[group], column_indices=[leaf]):
+    batches = file.parquet.reader.iter_batches(
+        rows, row_groups=[group], column_indices=[leaf], use_threads=False
+    )
+    while True:
+        with memory.bounded(_AT_ONCE + _need(extent, count)):
+            batch = next(batches, None)
+        if batch is None:
+            return
         yield batch.column(0)
+
+
+def _need(extent: Extent, rows: int) -> int:
+    """Bytes of memory, at the most, of a column while it is decoded."""
+    return _COPIES * (extent.total + extent.largest + rows * BYTES_A_VALUE)
 
 
 def _length(words: Any) -> int | None:

@@ -116,11 +116,16 @@ def _page(file: FileIO, begin: int, stop: int) -> _Page:
 
 def _parsed(data: bytes, begin: int) -> _Page:
     source, sizes = Compact(data), {_EXPANDED: -1, _COMPRESSED: -1}
-    values, is_delta = 0, False
+    values, is_delta, seen = 0, False, set[int]()
     for number, kind in source.fields():
+        if number in seen and number in (*sizes, *_ENCODING):
+            raise Malformed(f"a page at byte {begin:,} has a part of its header twice")
+        seen.add(number)
         if number in sizes:
             sizes[number] = int(source.value(kind) or 0)
         elif number in _ENCODING:
+            if len(seen.intersection(_ENCODING)) > 1:
+                raise Malformed(f"a page at byte {begin:,} has two headers")
             inner = {key: source.value(of) for key, of in source.fields()}
             values = int(inner.get(_VALUES) or 0)
             is_delta = inner.get(_ENCODING[number]) in _DELTAS

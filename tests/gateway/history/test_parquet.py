@@ -1,12 +1,14 @@
 """Parquet of other systems: each encoding of text, and what is refused before it is decoded."""
 
 import io
+import resource
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hostile_parquet import long_decimals, texts_claimed, two_headers
 from pyarrow import parquet
-from raw_parquet import simple
+from raw_parquet import BYTE_ARRAY, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, FIXED, simple
 from recordings import read
 
 from gateway.api.contracts import ConfigError
@@ -102,3 +104,35 @@ def test_every_value_that_is_cut_off_is_malformed_or_ends(kind):
             except Malformed:
                 continue
             assert source.at <= length
+
+
+@pytest.mark.parametrize("encoding", [DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY])
+def test_what_a_page_claims_of_itself_takes_no_memory(tmp_path, encoding):
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(ConfigError, match="take more memory than they may by their headers"):
+        read(tmp_path, texts_claimed(300_000_000, encoding), "data.parquet")
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_a_page_with_two_headers_is_damaged(tmp_path):
+    with pytest.raises(ConfigError, match="a page at byte 832 has two headers"):
+        read(tmp_path, two_headers(2**31 - 1, 100), "data.parquet")
+
+
+@pytest.mark.parametrize("kind", [BYTE_ARRAY, FIXED])
+def test_decimals_of_any_length_are_left_out(tmp_path, kind):
+    with pytest.raises(
+        ConfigError, match=r"left out is 'flow' \((no numbers|numbers of any length)\)"
+    ):
+        read(tmp_path, long_decimals(kind, 1_000, 100), "data.parquet")
+
+
+def test_decimals_of_a_library_are_read(tmp_path):
+    rows = range(40)
+    columns = {
+        "time": pa.array([FIRST + n * 10**9 for n in rows], pa.timestamp("ns")),
+        "short": pa.array([n % 7 for n in rows], pa.decimal128(5, 1)),
+        "long": pa.array([n % 5 for n in rows], pa.decimal256(76, 2)),
+    }
+    recording, _ = read(tmp_path, written(columns), "data.parquet")
+    assert recording.values[:3].tolist() == [[0, 0], [1, 1], [2, 2]]

@@ -4,7 +4,8 @@ Promises
 - The process may take `MEMORY` and `CPU_SECONDS`; beyond them it is ended, and the model refused.
   Both are watched from outside, which no filter of system calls can forbid. Where the process may
   limit itself, as under the unit, its address space is limited as well.
-- Whatever the runtime does there, a crash included, is a ModelError in one sentence.
+- Whatever the runtime does there, a crash included, is a ModelError in one sentence. It may pass if
+  the machine was in the way: too little memory for the process, or no time within `SECONDS`.
 - The process gets the model and no secret: it has no environment, and no file of the daemon.
 - It loads its libraries while this process loads its own, so that the start takes hardly longer;
   a model that was admitted once is not tried again by this process.
@@ -53,9 +54,10 @@ def admit(data: bytes, window: tuple[int, int], batches: Sequence[int]) -> None:
             whole.write(data)
         _try_out(file, [*window, *batches])
     except OSError as error:
-        raise ModelError(f"its first run cannot be watched: {error.strerror}") from error
+        why = f"its first run cannot be watched: {error.strerror}"
+        raise ModelError(why).passing() from error
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"its first run took longer than {SECONDS:g} s") from error
+        raise _too_long() from error
     finally:
         os.close(file)
     _admitted.add(asked)
@@ -82,6 +84,11 @@ def _try_out(file: int, numbers: Sequence[int]) -> None:
     _judge(words, process.returncode)
 
 
+def _too_long() -> ModelError:
+    # Of the machine's time, not of a core's: others may have taken it.
+    return ModelError(f"its first run took longer than {SECONDS:g} s").passing()
+
+
 def _last_words(process: subprocess.Popen[bytes]) -> str:
     """Watches it until it closes its output; ModelError as soon as it takes too much."""
     assert process.stdin is not None  # noqa: S101 - both are pipes
@@ -104,8 +111,10 @@ def _last_words(process: subprocess.Popen[bytes]) -> str:
             words += new
             if not new:
                 process.wait(SECONDS)
+                if not words.startswith(_READY):
+                    raise _not_begun(process.returncode)
                 return words.removeprefix(_READY).decode(errors="replace").strip()
-    raise ModelError(f"its first run took longer than {SECONDS:g} s")
+    raise _too_long()
 
 
 def _taken(process: int) -> tuple[int, float]:
@@ -123,10 +132,22 @@ def _judge(words: str, code: int) -> None:
     if verdict == "failed":
         raise ModelError(f"it cannot be loaded and run: {rest}")
     if verdict != "done":
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-        raise ModelError(f"its first run, in a process of its own, ended {how}")
+        wrong = ModelError(f"its first run, in a process of its own, ended {_how(code)}")
+        # By nobody but the kernel, which needed the memory, or a person.
+        raise wrong.passing(code == -signal.SIGKILL)
     if int(rest) > MEMORY:
         raise _too_much(int(rest))
+
+
+def _how(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+
+
+def _not_begun(code: int) -> ModelError:
+    """The model has not been touched: what the process needs to begin is not there."""
+    return ModelError(
+        f"the process for its first run ended {_how(code)} before it began: is memory short?"
+    ).passing()
 
 
 def _too_much(memory: int) -> ModelError:

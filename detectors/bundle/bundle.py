@@ -8,6 +8,7 @@ Promises
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,13 +38,15 @@ def load(path: Path) -> Bundle:
         model = _fitting_model(manifest, data)
         _check_golden(manifest, model)
     except ModelError as error:
-        raise ModelError(f"bundle {path}: {error}") from error
+        raise ModelError(f"bundle {path}: {error}").passing(error.may_pass) from error
     return Bundle(manifest, model)
 
 
 def _read(path: Path, name: str) -> bytes:
     if not path.is_dir():
-        raise ModelError(f"is not a folder; a bundle is a folder with {MODEL} and {MANIFEST}")
+        wrong = ModelError(f"is not a folder; a bundle is a folder with {MODEL} and {MANIFEST}")
+        # What is not there may be on a disk that is not there yet.
+        raise wrong.passing(not os.path.lexists(path))
     return read_file(path / name, LARGEST[name])
 
 
@@ -57,7 +60,7 @@ def _fitting_model(manifest: Manifest, data: bytes) -> Model:
     try:
         model = Model(data)
     except ModelError as error:
-        raise ModelError(f"{MODEL}: {error}") from error
+        raise ModelError(f"{MODEL}: {error}").passing(error.may_pass) from error
     if model.opset != manifest.opset:
         raise ModelError(f"{MODEL} has opset {model.opset}, the manifest says {manifest.opset}")
     if model.shape != manifest.shape:

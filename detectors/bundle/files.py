@@ -14,4 +14,5 @@ def read_file(path: Path, largest: int) -> bytes:
     try:
         return files.read_file(path, largest, READ_S)
     except files.FileUnreadable as error:
-        raise ModelError(f"{path.name} cannot be read: {error.why}") from error
+        wrong = ModelError(f"{path.name} cannot be read: {error.why}")
+        raise wrong.passing(error.may_pass) from error

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -32,6 +32,14 @@ from gateway.api.model import (
 
 class AndonError(Exception):
     """Anything andon raises on purpose."""
+
+    may_pass = False
+    """Whether it may be gone by itself: a daemon that it ended is to be started again."""
+
+    def passing(self, may_pass: bool = True) -> Self:
+        """The same error, which may be gone by itself."""
+        self.may_pass = may_pass
+        return self
 
 
 class SourceLost(AndonError):  # noqa: N818 - a state of the world, not a fault of ours

@@ -44,6 +44,13 @@ _KINDS = {
     stat.S_IFCHR: "it is a device, not a file",
     stat.S_IFBLK: "it is a device, not a file",
 }
+FOR_A_PERSON = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL),
+        *(errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG, errno.ENXIO),
+    )
+)
+"""Errors of a path that do not pass: it names something else than it should."""
 _WORDS = {
     errno.EAGAIN: "another program holds it",
     errno.ENAMETOOLONG: "its name is too long",
@@ -53,7 +60,10 @@ _WORDS = {
 
 
 class FileUnreadable(ConfigError):  # noqa: N818 - as its family
-    """A file that cannot be read; `why` is the reason without the file's name."""
+    """A file that cannot be read; `why` is the reason without the file's name.
+
+    It may pass if that is the system's doing: a mount may not be there yet, or not answer.
+    """
 
     def __init__(self, path: Path | str, why: str, *, is_missing: bool = False) -> None:
         name = shown_path(path)
@@ -169,7 +179,7 @@ def answered(path: Path, kind: Hashable, work: Callable[[], T], within: float | 
     # Of a file that did not answer before nobody waits again.
     if not attempt.done.wait(0 if attempt.is_late else limit):
         attempt.is_late = True
-        raise FileUnreadable(path, f"it cannot be read within {limit:g} s")
+        raise FileUnreadable(path, f"it cannot be read within {limit:g} s").passing()
     if attempt.error is None:
         result: T = attempt.result
         return result
@@ -184,7 +194,8 @@ def _attempt(key: Hashable, path: Path, work: Callable[[], object]) -> _Attempt:
         if running is not None:
             return running
         if sum(each.is_late for each in _attempts.values()) >= MOST_HANGING:
-            raise FileUnreadable(path, f"not tried: {MOST_HANGING} other files do not answer")
+            why = f"not tried: {MOST_HANGING} other files do not answer"
+            raise FileUnreadable(path, why).passing()
         attempt = _attempts[key] = _Attempt()
 
     def run() -> None:
@@ -201,16 +212,17 @@ def _attempt(key: Hashable, path: Path, work: Callable[[], object]) -> _Attempt:
     except RuntimeError as error:
         with _lock:
             del _attempts[key]
-        raise FileUnreadable(path, "no memory for a thread to read it") from error
+        raise FileUnreadable(path, "no memory for a thread to read it").passing() from error
     return attempt
 
 
 def _refusal(path: Path, error: Exception) -> Exception:
     if isinstance(error, OSError):
         why = _WORDS.get(error.errno or 0) or error.strerror or str(error)
-        return FileUnreadable(path, why, is_missing=error.errno == errno.ENOENT)
+        refusal = FileUnreadable(path, why, is_missing=error.errno == errno.ENOENT)
+        return refusal.passing(error.errno not in FOR_A_PERSON)
     if isinstance(error, MemoryError):
-        return FileUnreadable(path, "there is not enough memory to read it")
+        return FileUnreadable(path, "there is not enough memory to read it").passing()
     if isinstance(error, ValueError):
         # NUL, or a lone surrogate: no file can have such a name.
         return FileUnreadable(path, "no file can have this name")

@@ -23,25 +23,26 @@ import structlog
 from gateway.api import private
 from gateway.api.contracts import ConfigError, Fatal
 from gateway.api.durable import make_folder
+from gateway.api.files import FOR_A_PERSON
 from gateway.api.state_names import unusable
 
 log = structlog.get_logger()
 
 LOCK = "lock"
-_OF_THE_DISK = (errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ENODEV)
-"""Errors that a restart may find gone, as opposed to a wrong line file."""
 
 
 class Taken(ConfigError):  # noqa: N818 - a state of the world, not a wrong file
-    """Another daemon runs this line."""
+    """Another daemon runs this line; it may be one that is about to end."""
+
+    may_pass = True
 
 
 @contextlib.contextmanager
 def only_daemon(path: Path) -> Iterator["StateFolder"]:
     """Hold the state folder's lock.
 
-    ConfigError if the folder cannot be used or another daemon runs this line, Fatal if its disk
-    fails.
+    ConfigError if the folder cannot be used or another daemon runs this line. Trouble of its disk
+    may pass.
     """
     before = os.umask(0o077)
     try:
@@ -60,8 +61,8 @@ def _taken(path: Path) -> "StateFolder":
     try:
         folder.take()
     except OSError as error:
-        kind = Fatal if error.errno in _OF_THE_DISK else ConfigError
-        raise kind(unusable(path, error)) from error
+        wrong = ConfigError(unusable(path, error))
+        raise wrong.passing(error.errno not in FOR_A_PERSON) from error
     return folder
 
 

@@ -5,12 +5,13 @@ import contextlib
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from gateway.api.contracts import ConfigError, Fatal, ModelError
+from gateway.api.contracts import AndonError, ConfigError, Fatal, ModelError
 from gateway.api.masking import mask
 from gateway.api.visible import LINES, visible
 
@@ -18,7 +19,9 @@ _M_ARENA_MAX = -8
 EX_CONFIG = 78
 """sysexits.h: the unit does not restart on it (RestartPreventExitStatus=78)."""
 EX_IOERR = 74
-"""sysexits.h: the state folder or its disk cannot be used; the unit restarts."""
+"""sysexits.h: something that may be gone by itself, as a full disk; the unit restarts."""
+SHORTEST_S = 32.0
+"""Ten such ends within 300 s would be the unit's last (StartLimitBurst): each takes this long."""
 
 
 @click.command("run")
@@ -32,31 +35,46 @@ def command(file: Path, log_format: str | None) -> None:
     """Run the line of FILE until it is stopped.
 
     SIGTERM and Ctrl-C stop it politely. SIGHUP is ignored: there is no reload yet. Exit code 78 if
-    the file, or a model that it names, is wrong; 74 if its state cannot be kept, as on a disk that
-    fails: then a restart may help.
+    the file, or a model that it names, is wrong; 74 for what may be gone by itself: a disk that is
+    full or fails, a port in use, a file on a mount that is not there yet. Under systemd that end
+    comes half a minute after the start at the earliest, so that it is tried again for ever.
     """
     from gateway.api import event_loop
 
+    started = time.monotonic()
     _share_memory()
     code = 0
     try:
         event_loop.run(_run(file, log_format), answer_within=event_loop.ANSWER_S)
     except* (ConfigError, ModelError) as group:
-        _say(group)
-        code = EX_CONFIG
+        wrong = _say(group)
+        code = EX_IOERR if any(error.may_pass for error in wrong) else EX_CONFIG
     except* Fatal as group:
         _say(group)
         code = code or EX_IOERR
+    if code == EX_IOERR:
+        _wait_to_be_started_again(started)
     if code:
         sys.exit(code)
 
 
-def _say(group: BaseExceptionGroup[Exception]) -> None:
-    for error in _flat(group):
+def _wait_to_be_started_again(started: float) -> None:
+    """Spends the rest of SHORTEST_S where a service manager waits; SIGTERM ends it at once."""
+    from gateway.telemetry.systemd import notify
+
+    if notify("STATUS=it cannot start just now, and is started again soon; the journal says why"):
+        time.sleep(max(started + SHORTEST_S - time.monotonic(), 0))
+
+
+def _say(group: BaseExceptionGroup[AndonError]) -> list[AndonError]:
+    """Says each error of the group, and returns them."""
+    errors = list(_flat(group))
+    for error in errors:
         click.echo(visible(mask(str(error)), LINES), err=True)
+    return errors
 
 
-def _flat(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+def _flat(group: BaseExceptionGroup[AndonError]) -> Iterator[AndonError]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _flat(error)

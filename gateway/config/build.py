@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gateway.api.contracts import ConfigError, Connector, Detector, HasWarnings, ModelError, Sink
+from gateway.api.contracts import (
+    AndonError,
+    ConfigError,
+    Connector,
+    Detector,
+    HasWarnings,
+    ModelError,
+    Sink,
+)
 from gateway.config import plugins
 from gateway.config.load import LineConfig
 from gateway.config.problems import ConfigProblems, Problem, joined
@@ -71,12 +79,17 @@ def build_sinks(config: LineConfig) -> dict[str, Sink]:
     return built
 
 
-def _part_problem(config: LineConfig, where: tuple[str, ...], error: Exception | str) -> Problem:
+def _part_problem(config: LineConfig, where: tuple[str, ...], error: AndonError | str) -> Problem:
+    may_pass = isinstance(error, AndonError) and error.may_pass
+    return replace(_placed(config, where, str(error)), may_pass=may_pass)
+
+
+def _placed(config: LineConfig, where: tuple[str, ...], message: str) -> Problem:
     document = config.document
     if document is None:
-        return Problem(str(config.path), 1, 1, ".".join(where), str(error))
+        return Problem(str(config.path), 1, 1, ".".join(where), message)
     # The one key of such a part that a constructor may find wrong.
     key = (*where, "path" if where[0] == "sinks" else "bundle")
     if key in document.keys:
-        return document.problem(key, str(error), at="value")
-    return document.problem(where, str(error))
+        return document.problem(key, message, at="value")
+    return document.problem(where, message)

@@ -70,7 +70,7 @@ class Document:
 
     def unreadable(self, where: Where, error: FileUnreadable) -> Problem:
         """The problem of a file that cannot be read, where it is named."""
-        return self.problem(where, str(error), at="value")
+        return replace(self.problem(where, str(error), at="value"), may_pass=error.may_pass)
 
     def hides(self, mark: Mark) -> bool:
         """Whether what is written at a line and column may be a secret."""

@@ -34,6 +34,8 @@ class Problem:
     text: str = ""
     level: Literal["error", "warning"] = "error"
     device: str = ""
+    may_pass: bool = False
+    """Whether it may be gone by itself, as a file on a mount that is not there yet."""
 
     @property
     def headline(self) -> str:
@@ -60,6 +62,8 @@ class ConfigProblems(ConfigError):  # noqa: N818 - a ConfigError that knows each
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: Sequence[Problem] = in_order(problems)
         super().__init__("\n".join(map(str, self.problems)))
+        # One is enough: the others may be its consequences, as without the site file.
+        self.may_pass = any(problem.may_pass for problem in errors(self.problems))
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -105,7 +109,8 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
 
 def unreadable(path: Path, error: FileUnreadable) -> Problem:
     """The problem of a file that cannot be read."""
-    return Problem(str(path), 1, 1, "", f"cannot be read: {error.why}")
+    why = f"cannot be read: {error.why}"
+    return Problem(str(path), 1, 1, "", why, may_pass=error.may_pass)
 
 
 def as_errors(problems: Iterable[Problem]) -> list[Problem]:

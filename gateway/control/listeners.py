@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 from gateway.api.contracts import ConfigError
+from gateway.api.files import FOR_A_PERSON
 
 BACKLOG = 128
 
@@ -25,10 +26,12 @@ async def on_network(host: str, port: int) -> list[socket.socket]:
     except (OSError, UnicodeError) as error:
         for each in listeners:
             each.close()
-        raise ConfigError(
+        # Another program's port, or an address that the machine is yet to get, may become free.
+        wrong = ConfigError(
             f"health.port {port} on {host} cannot be used: {_reason(error)}; "
             "give each line of a machine its own port"
-        ) from error
+        )
+        raise wrong.passing(getattr(error, "errno", None) not in FOR_A_PERSON) from error
     return listeners
 
 

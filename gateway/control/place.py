@@ -22,6 +22,7 @@ from typing import Self
 import structlog
 
 from gateway.api.contracts import ConfigError
+from gateway.api.files import FOR_A_PERSON
 from gateway.control.listeners import BACKLOG
 
 log = structlog.get_logger()
@@ -110,7 +111,8 @@ def _made_at(path: Path) -> tuple[socket.socket, tuple[int, int]]:
     except BaseException as error:
         listener.close()
         if isinstance(error, OSError):
-            raise ConfigError(f"{path} cannot be made: {error.strerror}") from error
+            wrong = ConfigError(f"{path} cannot be made: {error.strerror}")
+            raise wrong.passing(error.errno not in FOR_A_PERSON) from error
         raise
     return listener, made
 
@@ -140,7 +142,8 @@ def _make_place(path: Path) -> None:
         except OSError:
             # A program that listens, but is busy.
             pass
-    raise ConfigError(f"another program listens at {path}: stop it, or choose another `state`")
+    why = f"another program listens at {path}: stop it, or choose another `state`"
+    raise ConfigError(why).passing()
 
 
 def stranger(peer: socket.socket) -> str:

@@ -1,4 +1,6 @@
+import errno
 import itertools
+from unittest.mock import Mock
 
 import hostile_models as hostile
 import numpy as np
@@ -109,3 +111,21 @@ def test_much_work_is_refused():
     assert need.work >= 2 * (40 * 500 + 500 * 500)
     with pytest.raises(ModelError, match="multiplications"):
         need_of(graph, {"window": (2, *WINDOW)}, 10**9, need.work - 1)
+
+
+def test_a_process_that_lacks_memory_to_begin_says_nothing_about_the_model(monkeypatch):
+    monkeypatch.setattr(admission.sys, "executable", "/bin/false")
+    with pytest.raises(ModelError, match="before it began: is memory short") as caught:
+        admit(hostile.graph([], opset=16), WINDOW, (2,))
+    assert caught.value.may_pass
+
+
+def test_a_process_that_cannot_be_made_may_pass_and_a_model_that_is_wrong_does_not(monkeypatch):
+    with pytest.raises(ModelError) as wrong:
+        admit(b"no model", WINDOW, (2,))
+    assert not wrong.value.may_pass
+    no_memory = OSError(errno.ENOMEM, "Cannot allocate memory")
+    monkeypatch.setattr(admission.subprocess, "Popen", Mock(side_effect=no_memory))
+    with pytest.raises(ModelError, match="Cannot allocate memory") as caught:
+        admit(hostile.graph([], opset=16), WINDOW, (2,))
+    assert caught.value.may_pass

@@ -1,7 +1,8 @@
 """Signals: which of them stop the daemon, and which it ignores with a log line.
 
 Promises
-- SIGTERM and SIGINT stop it politely once; a second one ends the process at once.
+- SIGTERM and SIGINT stop it politely once; a second one ends the process at once, and
+  what is stuck by force after a while (ending.py).
 - SIGHUP, SIGUSR1, SIGUSR2, timers and real-time signals, whose default is to end the process, are
   ignored. Each is logged, also one that comes while the daemon starts.
 - When the daemon's terminal is closed, the SIGHUP of that stops it, unless `nohup` started it.
@@ -41,6 +42,8 @@ def handle(stop: Callable[[], object]) -> None:
 
     import structlog
 
+    from gateway.telemetry import ending
+
     log = structlog.get_logger()
     loop = asyncio.get_running_loop()
     was_on_terminal = _is_on_terminal()
@@ -62,6 +65,7 @@ def handle(stop: Callable[[], object]) -> None:
 
     for number in _STOPPING:
         loop.add_signal_handler(number, end, number.name)
+    ending.watch_for(*_STOPPING)
     for other in IGNORED:
         loop.add_signal_handler(other, ignore, other)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)

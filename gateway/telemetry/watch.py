@@ -98,7 +98,7 @@ class Watch:
     def _say(self, stuck: Stuck) -> None:
         facts = {"part": stuck.part, "why": stuck.why, "restart_helps": stuck.restart_helps}
         if stuck.part == LOOP:
-            facts["at"] = self._where()
+            facts["at"] = calls_of(self._main)
         log.error("part.stuck", **facts)
 
     def _ask_loop(self) -> None:
@@ -120,8 +120,9 @@ class Watch:
             self._beats.miss(lag)
         self._asked = False
 
-    def _where(self) -> str:
-        """What the loop's thread does just now, the innermost call first."""
-        frame = sys._current_frames().get(self._main)  # noqa: SLF001 - documented for this use
-        calls = traceback.extract_stack(frame)[-FRAMES:] if frame else []
-        return ", ".join(f"{c.name} ({c.filename}:{c.lineno})" for c in reversed(calls))
+
+def calls_of(thread: int | None) -> str:
+    """What the thread of this number does just now, the innermost call first."""
+    frame = sys._current_frames().get(thread or 0)  # noqa: SLF001 - documented for this use
+    calls = traceback.extract_stack(frame)[-FRAMES:] if frame else []
+    return ", ".join(f"{c.name} ({c.filename}:{c.lineno})" for c in reversed(calls))

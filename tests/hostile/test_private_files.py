@@ -182,7 +182,7 @@ async def test_no_second_daemon_starts_when_the_lock_file_is_gone(line, tmp_path
         second = tmp_path / "second.yaml"
         second.write_text(line.read_text())
         code, said = await ended(second)
-        assert (code, "another andon already runs this line" in said) == (78, True)
+        assert (code, "another andon already runs this line" in said) == (74, True)
         await daemon.until_log("state.lock_renewed")
         assert daemon.process.returncode is None
 

@@ -35,7 +35,11 @@ def swap_in(path: Path, partial: Path, now: Nanos) -> Path:
 
 
 def finish(path: Path) -> Path | None:
-    """Swaps in a complete replacement, if there is one; the new path of the old file."""
+    """Swaps in a complete replacement, if there is one; the new path of the old file.
+
+    What a kill left of an incomplete one, which may be as large as the buffer, is deleted.
+    """
+    unfinished(path)
     fresh = next(path.parent.glob(f"{path.name}.corrupt-*{_FRESH}"), None)
     return _put(fresh, path) if fresh else None
 

@@ -60,6 +60,13 @@ def test_what_an_earlier_attempt_left_is_gone(path):
 def test_without_a_complete_replacement_there_is_nothing_to_finish(path):
     made(path)
     assert finish(path) is None
+
+
+def test_the_next_start_deletes_what_a_kill_left_of_a_replacement(path):
+    partial = made(path)
+    partial.with_name(partial.name + "-wal").write_bytes(b"log")
+    assert finish(path) is None
+    assert not list(path.parent.glob("*.partial*"))
     assert content(path)["buffer.db"] == b"old"
 
 

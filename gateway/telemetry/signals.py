@@ -22,7 +22,12 @@ IGNORED: tuple[int, ...] = (
 
 
 def hold() -> None:
-    """Holds back the ignored signals of a daemon that starts, until `handle` is called."""
+    """Holds back the ignored signals of a daemon that starts, until `handle` is called.
+
+    Ctrl-C ends it at once until then: an import that it interrupts would be a traceback.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
 
 

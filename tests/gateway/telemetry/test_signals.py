@@ -199,3 +199,13 @@ async def test_with_nohup_it_outlives_its_terminal(file, tmp_path):
         assert facts["line"] == "lonely"
         process.send_signal(signal.SIGTERM)
         assert await ended(process) == 0
+
+
+async def test_ctrl_c_in_the_middle_of_the_imports_is_no_traceback():
+    program = (
+        "import os, signal; from gateway.telemetry import signals; signals.hold();"
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    async with daemon(sys.executable, "-c", program) as process:
+        _, words = await process.communicate()
+        assert (process.returncode, words) == (-signal.SIGINT, b"")

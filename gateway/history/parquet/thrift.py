@@ -9,7 +9,7 @@ Promises
 from collections.abc import Iterator
 from typing import Any
 
-_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY = range(9)
+_STOP, _TRUE, _FALSE, _BYTE, _I16, I32, _I64, _DOUBLE, BINARY = range(9)
 _LIST, _SET, _MAP, STRUCT, _UUID = range(9, 14)
 _DEEPEST = 24
 _LONGEST_NUMBER = 10
@@ -39,9 +39,9 @@ class Compact:
         """A number, truth or binary of this type; None for others, which are skipped."""
         if kind in (_TRUE, _FALSE):
             return kind == _TRUE
-        if kind in (_I16, _I32, _I64):
+        if kind in (_I16, I32, _I64):
             return self._signed()
-        if kind == _BINARY:
+        if kind == BINARY:
             length = self._unsigned()
             self._pass(length)
             return self._data[self.at - length : self.at]
@@ -67,9 +67,9 @@ class Compact:
             raise Malformed(f"nested more than {_DEEPEST} levels deep")
         if kind in (_TRUE, _FALSE):
             return
-        if kind in (_I16, _I32, _I64):
+        if kind in (_I16, I32, _I64):
             self._unsigned()
-        elif kind == _BINARY:
+        elif kind == BINARY:
             self._pass(self._unsigned())
         elif kind == STRUCT:
             self._skip_struct(depth)

@@ -136,3 +136,17 @@ def test_decimals_of_a_library_are_read(tmp_path):
     }
     recording, _ = read(tmp_path, written(columns), "data.parquet")
     assert recording.values[:3].tolist() == [[0, 0], [1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("repetition", "why"),
+    [
+        (b"\x25\x00", "the size statistics of a column do not fit it"),
+        (b"\x24\x02", "a column's description has a field of a wrong type"),
+    ],
+)
+def test_chunks_whose_size_statistics_do_not_fit_abort_no_process(tmp_path, repetition, why):
+    data = written({"x": pa.array([0.5, 1.0, None])})
+    assert data.count(b"\x25\x02\x18\x01x") == 1, "x may be missing"
+    with pytest.raises(ConfigError, match=why):
+        read(tmp_path, data.replace(b"\x25\x02\x18\x01x", repetition + b"\x18\x01x"), "x.parquet")

@@ -92,6 +92,9 @@ async def _facts(response: aiohttp.ClientResponse, socket: Path) -> Any:
             raise _not_andon(socket, f"more than {MOST_BYTES:,} bytes")
     facts = _decoded(bytes(content), socket)
     if response.status == 200:
+        if facts is None:
+            # Which would mean that no daemon answers.
+            raise _not_andon(socket, "null")
         return facts
     if not (isinstance(facts, dict) and isinstance(facts.get("error"), str)):
         raise _not_andon(socket, f"status {response.status} without a reason")

@@ -17,7 +17,7 @@ from hostile_http import bomb, brackets, endless, raw, reply
 from patience import PATIENCE
 
 from gateway.cli import main
-from gateway.control.client import MOST_BYTES, TIMEOUT_S
+from gateway.control.client import MOST_BYTES, TIMEOUT_S, NotAndon, request
 
 LINE = """
 version: 1
@@ -284,3 +284,9 @@ async def test_a_real_terminal_shows_escapes(file):
     os.close(read)
     assert r"no alarm \x1b[2J\x1b]0;owned\x07" in output
     assert not set(output) & STEERS - {"\r"}
+
+
+async def test_an_answer_of_null_is_not_taken_for_silence(file):
+    async with answering(file, body(None)):
+        with pytest.raises(NotAndon, match="does not answer as andon does: null"):
+            await request(file.parent / "state" / "control.sock")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from detectors.bundle.graph import MOST_DIMENSIONS, Entry, Graph, Node
 from detectors.bundle.shapes import arranging, classical, elementwise, multiplying, reducing
 from detectors.bundle.shapes.values import Call, Known, Rules, Shape, SizeError
+from detectors.bundle.whole import FLOATS, divides_unsafely, floats_of
 from gateway.api.contracts import ModelError
 
 BATCHES = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -63,13 +64,22 @@ def need_of(graph: Graph, inputs: Mapping[str, Shape], memory: int, work: int) -
     """What a run with inputs of these shapes needs; ModelError if it is more, or unknown."""
     tensors = {name: Known(shape) for name, shape in inputs.items()}
     tensors |= {name: Known(t.shape, t.item, t.numbers) for name, t in graph.weights.items()}
+    floats = {each.name: each.element in FLOATS for each in graph.inputs}
+    floats |= {name: tensor.element in FLOATS for name, tensor in graph.weights.items()}
     used_memory = used_work = 0
     for number, node in enumerate(graph.nodes, 1):
         try:
-            step = RULES[node.kind](Call(node, [_input(tensors, each) for each in node.inputs]))
+            call = Call(node, [_input(tensors, each) for each in node.inputs])
+            step = RULES[node.kind](call)
             _check_outputs(tensors, node, step.outputs)
         except SizeError as error:
             raise ModelError(f"the size of {_called(node, number)} is not known: {error}") from None
+        if divides_unsafely(call, floats):
+            raise ModelError(
+                f"{_called(node, number)}, divides whole numbers by what may be 0 or negative, "
+                "which would end the process: cast them to float before"
+            )
+        floats |= dict(zip(node.outputs, floats_of(node, floats), strict=False))
         used_memory += sum(each.bytes for each in step.outputs) + step.scratch
         used_work += step.work
         if used_memory > memory:

@@ -62,6 +62,8 @@ class Tensor:
     shape: tuple[int, ...]
     item: int
     numbers: Numbers | None = None
+    element: int = 0
+    """Type of an element, by the number that ONNX gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,7 @@ def _checked(
             parts = [_whole_numbers(value) for _, value in stored]
             flat = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
         numbers = flat.astype(np.int64).reshape(tuple(dims))
-    return Tensor(name, tuple(dims), item, numbers)
+    return Tensor(name, tuple(dims), item, numbers, element)
 
 
 def _count(key: int, value: Value, field_number: int) -> int:

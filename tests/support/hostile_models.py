@@ -190,6 +190,19 @@ def of_wrong_type(_):
     return graph([node("Concat", ["window", "window"], ["big"], axis=1.0)])
 
 
+def divided(kind, step):
+    """A model that divides whole numbers by 0, or the least one by -1, as soon as a tag is 7."""
+    of = helper.tensor_dtype_to_np_dtype(kind)
+    nodes = [
+        node("Gather", ["window", "newest"], ["now"], axis=1),
+        node("Cast", ["now"], ["whole"], to=kind),
+        node("Sub", ["whole", "seven"], ["by"]),
+        node("Div", ["least", "by"], ["big"]),
+    ]
+    least = np.full(TAGS, np.iinfo(of).min, of)
+    return graph(nodes, {"seven": np.array(7 + step, of), "least": least})
+
+
 GRAPHS: dict[str, tuple[Callable, str]] = {
     **{
         f"{count} doublings": (lambda c=count: graph(chain(doubled, c)), "of memory at operator")
@@ -199,6 +212,12 @@ GRAPHS: dict[str, tuple[Callable, str]] = {
         lambda: graph(chain(lambda a, b: node("Concat", [a] * 3000, [b], axis=1), 3)),
         "of memory at operator 2, 'Concat'",
     ),
+    **{
+        f"{what} of {TensorProto.DataType.Name(kind)}": (
+            lambda k=kind, s=step: divided(k, s), "operator 4, 'Div', divides whole numbers")
+        for kind in (TensorProto.INT8, TensorProto.INT32, INT64)
+        for what, step in (("a division by 0", 0), ("the least one by -1", 1))
+    },
     "constants doubled": (
         lambda: graph(chain(doubled, 30, "w"), {"w": np.ones((1, 8))}), "of memory at operator"),
     **{

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from detectors.bundle.bounds import RULES, need_of
 from detectors.bundle.safety import OPERATORS, check_model
+from detectors.bundle.whole import FLOATS, floats_of
 from gateway.api.contracts import ModelError
 
 F, D, I64, I32, B = (np.float32, np.float64, np.int64, np.int32, np.bool_)
@@ -206,6 +207,44 @@ def test_the_shapes_are_those_of_the_runtime(case):
         weights = range(1, len(inputs))
     data, given_inputs = file_of(kind, inputs, attributes, outputs, weights=weights)
     assert of_rules(data, given_inputs) == of_runtime(data, given_inputs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{at}-{kind}" for at, (kind, *_) in enumerate(CASES)])
+def test_what_counts_as_floating_is_so_in_the_runtime(case):
+    kind, inputs, attributes, outputs = case
+    data, _ = file_of(kind, inputs, attributes, outputs, weights=whole_numbers(inputs))
+    graph = check_model(data)
+    known = {each.name: each.element in FLOATS for each in graph.inputs}
+    known |= {name: tensor.element in FLOATS for name, tensor in graph.weights.items()}
+    found = floats_of(graph.nodes[0], known)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    real = ["float" in each.type or "double" in each.type for each in session.get_outputs()]
+    assert list(found) == real
+
+
+def halved(by):
+    """A shape, divided by a weight, as exporters write it."""
+    nodes = [
+        helper.make_node("Shape", ["window"], ["shape"]),
+        helper.make_node("Div", ["shape", "by"], ["half"]),
+    ]
+    window = helper.make_tensor_value_info("window", 11, [2, 4, 6])
+    half = helper.make_tensor_value_info("half", 7, [3])
+    weights = [numpy_helper.from_array(np.asarray(by), "by")]
+    made = helper.make_graph(nodes, "g", [window], [half], weights)
+    proto = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
+    return check_model(proto.SerializeToString())
+
+
+def test_a_shape_may_be_divided_by_a_positive_number():
+    need = need_of(halved(n(2)), {"window": (2, 4, 6)}, PLENTY, PLENTY)
+    assert need.outputs == {"half": (3,)}
+
+
+@pytest.mark.parametrize("by", [n(0), n(-1), n(2, 0, 2)])
+def test_whole_numbers_are_divided_by_positive_ones_alone(by):
+    with pytest.raises(ModelError, match=r"operator 2, 'Div', divides whole numbers"):
+        need_of(halved(by), {"window": (2, 4, 6)}, PLENTY, PLENTY)
 
 
 def test_every_allowed_operator_has_a_rule_and_a_case():

@@ -43,8 +43,7 @@ def values(data: bytes) -> None:
 
 def _received(body: bytes) -> Buffer:
     """As the guard of a connection hands it to asyncua's decoder."""
-    bounds._patch_decoder()
-    return bounds._answer_class()(body)
+    return bounds.bounded(body, [bounds.MOST_PARTS])
 
 
 def _columns() -> OpcUaColumns:

@@ -32,7 +32,10 @@ def test_kill_minus_9_while_the_disk_fills_and_empties(tmp_path, bundle):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["ends"] == {"-9": int(KILLS), "0": 1}
+    # With a disk that is full at the start it may end by itself, to be started again.
+    assert result["ends"].pop("0") == 1
+    assert set(result["ends"]) <= {"-9", "74"}
+    assert sum(result["ends"].values()) == int(KILLS)
     assert result["fills"] > 0
     assert result["announced"] > int(KILLS)
     # Lost.

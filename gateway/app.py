@@ -303,5 +303,5 @@ async def _opened(sinks: Mapping[str, Sink], beats: Heartbeats) -> AsyncIterator
         try:
             yield
         finally:
-            # The tasks have ended: their parts are nobody's any more.
+            # The tasks have ended, and their parts with them.
             beats.end(LOOP)

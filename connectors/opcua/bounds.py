@@ -104,7 +104,7 @@ class StreamGuard:
 
 
 def _is_sound(chunk: bytes) -> bool:
-    """False for an error whose text has another length than it says: asyncua would read it anew."""
+    """False for an error whose text is not as long as it says: asyncua would read it again."""
     if chunk[:3] != b"ERR":
         return True
     length = int.from_bytes(chunk[12:16], "little", signed=True)

@@ -32,7 +32,7 @@ def main(file: int, rows: int, tags: int, batches: list[int]) -> str:
             resource.setrlimit(limit, (most, most))
     print("ready", flush=True)  # noqa: T201 - the parent reads it
     if not sys.stdin.readline():
-        return "nobody waits for it"
+        return "it was no longer waited for"
     try:
         session = session_of(onnxruntime, _read(file))
         for batch in batches:

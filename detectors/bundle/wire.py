@@ -1,4 +1,4 @@
-"""Reading of protobuf's wire format, from bytes that nobody vouches for. Pure.
+"""Reading of protobuf's wire format, from bytes of unknown origin. Pure.
 
 Promises
 - Every read ends: a file has at most `MOST_FIELDS` fields, and a field that reaches beyond its

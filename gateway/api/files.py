@@ -176,7 +176,7 @@ def answered(path: Path, kind: Hashable, work: Callable[[], T], within: float | 
     """
     limit = READ_S if within is None else within
     attempt = _attempt((str(path), kind), path, work)
-    # Of a file that did not answer before nobody waits again.
+    # A file that did not answer before is not waited for again.
     if not attempt.done.wait(0 if attempt.is_late else limit):
         attempt.is_late = True
         raise FileUnreadable(path, f"it cannot be read within {limit:g} s").passing()

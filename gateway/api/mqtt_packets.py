@@ -1,13 +1,13 @@
 """What a broker may send: bounds around the socket of a paho client.
 
 paho reads a packet to its end whatever length it announces, decodes every property of it, and keeps
-answers that nobody fetches. It has no option for any of these, so its two inner methods that read
+answers that are not fetched. It has no option for any of these, so its two inner methods that read
 and handle a packet are wrapped.
 
 Promises
 - A packet that announces more than `most` bytes ends the connection before it is read, and so does
   a packet of any other kind than PUBLISH that announces more than 16 KiB.
-- The properties of a message are skipped unread: nobody uses them, and reading them takes paho a
+- The properties of a message are skipped unread: they are not used, and reading them takes paho a
   time that grows with the square of their number.
 - A broker that does not fetch our answers, or keeps back too many messages of QoS 2, or sends what
   is not MQTT, is left.

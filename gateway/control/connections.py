@@ -4,7 +4,7 @@ Promises
 - A connection carries one request. It ends within LIFE_S, whether it is idle, sends its request
   slowly or takes its answer slowly. A stream ends when nothing of it was taken for LIFE_S.
 - At most MOST are open. Another one takes the place of the oldest that holds itself up, so that
-  nobody keeps others out by holding connections. The rest wait in the kernel.
+  holding connections keeps no other client out. The rest wait in the kernel.
 - Without a file descriptor, or under a flood, accepting pauses; the line goes on.
 - What is not HTTP is answered with 400 and a sentence, counted, and no traceback.
 """
@@ -61,7 +61,7 @@ class Connection(web.RequestHandler):
             max_field_size=LINE_BYTES,
             max_headers=HEADERS,
             lingering_time=LINGER_S,
-            # A body is small, so nobody compresses it, but for harm.
+            # A body is small: only an attacker would compress it.
             auto_decompress=False,
         )
         self._all = all_of
@@ -81,7 +81,7 @@ class Connection(web.RequestHandler):
         self.extend()
 
     def extend(self) -> None:
-        """What was sent has been taken: the deadline begins anew."""
+        """What was sent has been taken: the deadline starts again."""
         if self._deadline is not None:
             self._deadline.cancel()
         if self.transport is not None:

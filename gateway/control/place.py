@@ -75,7 +75,7 @@ class Place:
                 return
 
     async def make_again(self) -> None:
-        """Listen at the path anew, as soon as that is possible."""
+        """Listen at the path again, as soon as that is possible."""
         self.listener.close()
         failures = 0
         while True:

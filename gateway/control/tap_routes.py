@@ -178,7 +178,7 @@ def routes(
                     lines = "".join(f"{json.dumps(fact)}\n" for fact in facts)
                 if lines or item is None:
                     await response.write((lines or "\n").encode())
-                # A write that need not wait lets nobody else run, and much may be waiting here.
+                # A write that need not wait lets no other task run, and much may be waiting here.
                 await asyncio.sleep(0)
                 if isinstance(connection, Connection):
                     connection.extend()

@@ -5,7 +5,7 @@ checkpoint of SQLite's log on an SD card. docs/operations.md lists them.
 """
 
 EVENT_LOOP_S = 5.0
-"""The event loop answers nobody: a plugin blocks it, or the machine is far too slow."""
+"""The event loop does not run: a plugin blocks it, or the machine is far too slow."""
 LINE_S = 15.0
 """From one tick of the line to the next, besides waiting for detectors and the buffer."""
 SCORING_S = 20.0

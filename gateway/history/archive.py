@@ -6,7 +6,7 @@ Promises
   show that the large one holds the small ones.
 - Unreadable files are set aside, not deleted at once; beyond the bounds they are deleted first.
 - Files and folder are private. What is no plain file, such as a link, is not opened; a folder that
-  is one is refused. A folder that was removed is made anew, unless the whole state folder is gone.
+  is one is refused. A folder that was removed is made again, unless the whole state folder is gone.
 - The folder is bounded by bytes and age, oldest first. History is also deleted when the disk has
   less than `RESERVE` left, because alerts need the space more.
 """

@@ -5,7 +5,7 @@ Promises
 - Samples are on disk (fsync) after the flush interval at the latest, unless the disk fails; a crash
   costs the samples since the last flush.
 - The folder is looked at every `LOOK_S`: one that was removed or replaced is noticed before the
-  next flush, logged once, and made anew when it can be.
+  next flush, logged once, and made again when it can be.
 - A failing disk affects history alone: samples wait in memory, up to `LIMIT` of them, then the
   oldest are dropped and counted.
 """

@@ -27,7 +27,7 @@ class Worker:
         weakref.finalize(self, self._jobs.put, None)
 
     def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """Do this in the thread. The result is in the future, even if nobody waits for it."""
+        """Do this in the thread. The result is in the future, also if it is not waited for."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -37,7 +37,7 @@ class Worker:
                 result = work()
             except Exception as failure:  # noqa: BLE001 - handed to whoever waits
                 error = failure
-            # A closed loop: nobody waits any more.
+            # The loop is closed and waits no longer.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, future, result, error)
 

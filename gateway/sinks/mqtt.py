@@ -115,7 +115,7 @@ def to_message(point: Point, template: str) -> tuple[str, bytes]:
 
 
 class _Nothing(asyncio.Queue[Any]):
-    """Takes the messages that nobody asked for, and keeps none."""
+    """Takes messages that were not asked for, and keeps none."""
 
     def put_nowait(self, _message: Any) -> None:
         """Drops it."""

@@ -4,7 +4,7 @@ Promises
 - Status, metrics, /readyz, systemd's words and the watchdog all follow from this table.
 - A part may be told from any thread, and the table read from any other one.
 - Time in which the whole process did not run, as on a machine that was suspended, is nobody's wait.
-  While the event loop answers nobody, only the event loop is waited for.
+  While the event loop is blocked, only the event loop is waited for.
 """
 
 import time

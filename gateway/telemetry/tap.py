@@ -46,7 +46,7 @@ class Subscriber:
         self._came.set()
 
     def end(self) -> None:
-        """Nobody listens any more: `get` returns at once."""
+        """The listener has gone: `get` returns at once."""
         self.ended = True
         self._came.set()
 

@@ -109,7 +109,7 @@ class Watch:
         try:
             self._loop.call_soon_threadsafe(self._answer)
         except RuntimeError:
-            # The loop is closed: nobody asks it for anything any more.
+            # The loop is closed.
             self._loop_part.rest()
 
     def _answer(self) -> None:

@@ -1,4 +1,4 @@
-"""Rules of the operators that arrange elements anew: reshape, cut, join and select. Pure.
+"""Rules of the operators that arrange elements: reshape, cut, join and select. Pure.
 
 Whole numbers that are known, as of a shape, stay known: exporters compute shapes by such operators.
 """

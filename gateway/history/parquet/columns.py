@@ -202,7 +202,7 @@ def _parts(file: _File, group: int, leaf: int, extent: Extent) -> Iterator[Any]:
 
 
 def _need(extent: Extent, rows: int) -> int:
-    """Bytes of memory, at the most, of a column while it is decoded."""
+    """The most bytes of memory of a column while it is decoded."""
     return _COPIES * (extent.total + extent.largest + rows * BYTES_A_VALUE)
 
 

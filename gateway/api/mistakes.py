@@ -23,7 +23,7 @@ _ENDS = ("password", "passwd", "passphrase", "token", "secret", "apikey", "acces
 _PARTS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 17)
 def is_secret_key(key: str) -> bool:
     """Whether a key names a secret by its last word: token, client_secret, apiKey, pasword."""
     parts = [part.lower() for part in _PARTS.findall(key)]

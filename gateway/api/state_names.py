@@ -20,6 +20,13 @@ def why_not_here(state: Path, path: str) -> str:
     return ""
 
 
+def linked(state: Path, target: str) -> str:
+    """What is wrong with a state folder that is a symbolic link to `target`."""
+    return (
+        f"the state folder {state} is a symbolic link; set `state:` to the folder itself, {target}"
+    )
+
+
 def unusable(state: Path, error: OSError) -> str:
     """What is wrong with a state folder."""
     in_place = error.errno in (errno.EEXIST, errno.ENOTDIR)

@@ -24,7 +24,7 @@ from gateway.api import private
 from gateway.api.contracts import ConfigError, Fatal
 from gateway.api.durable import make_folder
 from gateway.api.files import FOR_A_PERSON
-from gateway.api.state_names import unusable
+from gateway.api.state_names import linked, unusable
 
 log = structlog.get_logger()
 
@@ -185,10 +185,7 @@ class Locked:
 
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
-        raise ConfigError(
-            f"the state folder {path} is a symbolic link; set `state:` to the folder itself, "
-            f"{os.path.realpath(path)}"
-        )
+        raise ConfigError(linked(path, os.path.realpath(path)))
 
 
 def _check(path: Path, found: os.stat_result) -> None:

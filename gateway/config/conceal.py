@@ -8,6 +8,7 @@ Promises
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ from gateway.api.masking import MASK, REFERENCE
 from gateway.api.mistakes import is_secret_key
 
 # Possessive repeats: a hostile file must not make the search slow.
-_KEY = re.compile(
-    r"""(?<![\w.-])(?P<key>[\w.-]++)["']?(?:[ \t]|\n|\#[^\n]*+)*+[:=]"""
-    r"""|(?:^|(?<=\n))[ \t]*+(?:[-?][ \t]+)*["']?(?P<bare>[\w.-]++)["']?(?=[ \t])"""
-)
+_WORD = re.compile(r"(?<![\w.-])[\w.-]++")
+_REST = re.compile(r"""["']?(?:[ \t]|\#[^\n]*+)*+""")
+"""What may stand between a key and its colon on a line, and on all lines."""
+_LINES = re.compile(r"(?:[ \t]|\n|\#[^\n]*+)*+")
+_BEFORE = re.compile(r"""[ \t]*+(?:[-?][ \t]+)*["']?""")
+_AFTER = re.compile(r"""["']?(?=[ \t])""")
 _LATER = re.compile(r"(?:[|>][-+0-9]*|[&!][^\s]*)?[ \t]*(?:\#.*)?")
 _LOOKS_LIKE_KEY = re.compile(r"""[ \t]*["']?[\w.-]+["']?[ \t]*:(?:\s|$)""")
 _WHOLE_REFERENCE = re.compile(rf"""(["']?){REFERENCE.pattern}\1[ \t]*(?=[,}}\]#]|$)""")
@@ -65,30 +68,43 @@ def masked_from(lines: Sequence[str]) -> dict[int, int]:
     starts = [0]
     for each in lines:
         starts.append(starts[-1] + len(each) + 1)
-    at = 0
-    for match in _keys(text):
-        while starts[at + 1] <= match.start(match.lastgroup or 0):
-            at += 1
-        end = at
-        while starts[end + 1] <= match.end() - 1:
-            end += 1
-        column = match.start(match.lastgroup or 0) - starts[at]
+    for first_of_key, behind in _keys(text, starts):
+        at = bisect_right(starts, first_of_key) - 1
+        end = max(at, bisect_right(starts, behind - 1) - 1)
+        column = first_of_key - starts[at]
         if column >= found.get(at, column + 1):
             continue  # within the value of another key
-        for number, first in _value(lines, at, column, end, match.end() - starts[end]):
+        for number, first in _value(lines, at, column, end, behind - starts[end]):
             found[number] = min(found.get(number, first), first)
     found.update(dict.fromkeys(_pem(lines), 0))
     return found
 
 
-def _keys(text: str) -> Iterator[re.Match[str]]:
-    """The matches whose key is a secret's; each match is tried from after the key before it."""
-    at = 0
-    while match := _KEY.search(text, at):
-        key = match[match.lastgroup or 0]
-        at = match.end(match.lastgroup or 0)
-        if is_secret_key(key):
-            yield match
+def _keys(text: str, starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where each key of a secret begins, and where its colon, or it itself, ends."""
+    # Comments and blank lines are gone through once, however many words stand in them.
+    run, line, lead = range(0), -1, 0
+    for word in _WORD.finditer(text):
+        if not is_secret_key(word[0]):
+            continue
+        at = _end(_REST, text, word.end())
+        if text[at : at + 1] == "\n":
+            run = run if at in run else range(at, _end(_LINES, text, at))
+            at = run.stop
+        if text[at : at + 1] in (":", "="):
+            yield word.start(), at + 1
+        elif behind := _AFTER.match(text, word.end()):
+            begin = starts[bisect_right(starts, word.start()) - 1]
+            if begin != line:
+                line, lead = begin, _end(_BEFORE, text, begin)
+            if lead == word.start():
+                yield word.start(), behind.end()
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where a pattern that matches anything ends."""
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
 
 
 def _value(

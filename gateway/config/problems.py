@@ -15,6 +15,8 @@ from gateway.api.contracts import ConfigError
 from gateway.api.files import FileUnreadable
 
 _WIDTH = 100
+_PATH = 200
+"""Characters of a path to a mistake, whose keys may be of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Problem:
     @property
     def headline(self) -> str:
         """`file:line:column: path: message`, which editors and terminals show as a link."""
-        parts = (f"{self.file}:{self.line}:{self.column}", self.path, self.message)
+        path = self.path if len(self.path) <= _PATH else f"{self.path[:_PATH]}..."
+        parts = (f"{self.file}:{self.line}:{self.column}", path, self.message)
         return ": ".join(part for part in parts if part)
 
     def __str__(self) -> str:
@@ -120,6 +123,8 @@ def as_errors(problems: Iterable[Problem]) -> list[Problem]:
 
 def _excerpt(text: str, column: int) -> list[str]:
     # Tabs and control characters would move the caret, or the user's terminal.
-    clean = "".join(char if char.isprintable() else " " for char in text.rstrip())
-    first = max(0, column - _WIDTH * 3 // 4) if len(clean) > _WIDTH else 0
-    return [f"    {clean[first : first + _WIDTH]}", " " * (4 + column - 1 - first) + "^"]
+    whole = text.rstrip()
+    first = max(0, column - _WIDTH * 3 // 4) if len(whole) > _WIDTH else 0
+    part = whole[first : first + _WIDTH]
+    clean = "".join(char if char.isprintable() else " " for char in part)
+    return [f"    {clean}", " " * (4 + column - 1 - first) + "^"]

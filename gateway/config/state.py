@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gateway.api.contracts import Places
 from gateway.api.files import FileUnreadable, answered
-from gateway.api.state_names import unusable
+from gateway.api.state_names import linked, unusable
 from gateway.config.schema import HealthSection
 
 _SOCKET, _LONGEST_SOCKET = "control.sock", 100
@@ -48,6 +48,8 @@ def why_unusable(state: Path) -> tuple[str, bool]:
         error = answered(state, "state", lambda: _obstacle(state))
     except FileUnreadable as hangs:
         return str(hangs), True
+    if isinstance(error, str):
+        return error, True
     if error is None:
         return _long_for_socket(state / _SOCKET), True
     return unusable(state, error), error.errno != errno.EACCES
@@ -62,9 +64,11 @@ def _long_for_socket(path: Path) -> str:
     )
 
 
-def _obstacle(state: Path) -> OSError | None:
-    """What making the folder, or a file in it, would raise."""
+def _obstacle(state: Path) -> OSError | str | None:
+    """What making the folder, or a file in it, would raise, or a sentence; None if nothing."""
     try:
+        if state.is_symlink():
+            return linked(state, os.path.realpath(state))
         above = next(folder for folder in (state, *state.absolute().parents) if _exists(folder))
         if not stat.S_ISDIR(above.stat().st_mode):
             return _error(errno.EEXIST)

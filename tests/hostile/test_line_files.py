@@ -56,7 +56,19 @@ def template(devices, tags):
 ALIASES = "a: &a [x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(12)
 )
+COMMENTED = "".join(f"# token{n}\n" for n in range(60_000))
 WRITTEN = {
+    "comments that name secrets": WHOLE + COMMENTED + LIMITS,
+    "a key of 5,000 characters": f'{WHOLE}? "{"k" * 5_000}"\n: x\n',
+    "60,000 keys in a line": (
+        f"{WHOLE}description: {{{','.join(f'a{n}: 1' for n in range(60_000))}}}\n"
+    ),
+    "20,000 states in a line": source(
+        "type: modbus, host: 127.0.0.1, port: 9, tags: {flow: {address: 0, "
+        f"states: {{{', '.join(f'{n}: s{n}' for n in range(20_000))}}}}}}}"
+    ),
+    "a state that is a link to nowhere": (f"{HEAD}state: dangling\n{SOURCE}"),
+    "a state that is a link": f"{HEAD}state: linked\n{SOURCE}",
     "a good file": WHOLE,
     "a period of ages": source(f"{PLC}, period: 99999999999999999999d"),
     "a period of 5,000 digits": source(f"{PLC}, period: {NINES}s"),
@@ -245,6 +257,9 @@ def folder(tmp_path_factory):
     """A folder in which there is what the written files name."""
     tmp_path = tmp_path_factory.mktemp("lines")
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "linked").symlink_to("elsewhere")
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "noise").write_bytes(bytes(range(256)) * 50)
     (tmp_path / "wide").write_text("name," + ",".join(f"c{n}" for n in range(200_000)) + "\n")

@@ -136,7 +136,8 @@ def test_check_says_of_each_bundle_what_is_wrong_in_bounded_memory(members, tmp_
 def test_the_daemon_ends_as_on_a_wrong_line_file(members, tmp_path):
     some = [path for path, _ in list(members.values())[:: 1 if LONG else 12]]
     code, _, said, seconds, memory = andon("run", line_file(tmp_path, some))
-    assert code == 78
+    # One of them is a link to a file that may be there later: then it is tried again.
+    assert code in (74, 78)
     assert memory < MOST_RSS
     assert seconds < SECONDS
     assert len([line for line in said if "bundle" in line]) >= len(some)

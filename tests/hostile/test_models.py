@@ -163,7 +163,10 @@ async def test_a_score_that_is_no_number_is_said_and_shown_as_json(tmp_path):
         file = line_file(tmp_path, paths, plc.port)
         async with limited_daemon(file) as daemon:
             facts = await daemon.until(
-                lambda f: all(d["state"] == "ok" or "model" in d["reason"] for d in f["detectors"])
+                lambda f: (
+                    all(d["state"] == "ok" or "model" in d["reason"] for d in f["detectors"])
+                    and f["active"]
+                )
             )
             for each, (_, _, said) in zip(facts["detectors"], hostile.UNREAL.values(), strict=True):
                 reason = f"the model returned {said}" if said else ""

@@ -203,7 +203,9 @@ async def test_with_nohup_it_outlives_its_terminal(file, tmp_path):
 
 async def test_ctrl_c_in_the_middle_of_the_imports_is_no_traceback():
     program = (
-        "import os, signal; from gateway.telemetry import signals; signals.hold();"
+        # A test run in the background of a shell ignores SIGINT, and so would its processes.
+        "import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from gateway.telemetry import signals; signals.hold();"
         "os.kill(os.getpid(), signal.SIGINT)"
     )
     async with daemon(sys.executable, "-c", program) as process:

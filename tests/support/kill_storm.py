@@ -29,8 +29,8 @@ from gateway.control.client import request
 from gateway.history import table
 from gateway.history.names import files_in
 
-# Limits at the means of a plant that runs well, and a model that takes every window for a fault now
-# and then: alarms come and go all the time.
+# Limits at the means of a plant that runs well, as in full_disk.py: alarms come and go. The plant's
+# own model and limits stay; it is given a fault now and then.
 MORE = """
   restless:
     type: limits

@@ -7,6 +7,7 @@ Promises
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import aiohttp
 from gateway.api.contracts import AndonError
 
 TIMEOUT_S = 5.0
+AGAIN_S = 0.05
 SILENT_S = 15.0
 """A daemon whose stream is silent for so long is gone: it sends an empty row every 5 s."""
 MOST_BYTES = 2**24
@@ -37,22 +39,33 @@ class NotAndon(AndonError):  # noqa: N818 - a state of the world, not a fault of
 async def request(socket: Path, path: str = "/status", body: Any = None) -> Any:
     """The daemon's answer as plain data; None if no daemon answers.
 
-    A `body` makes it a POST. Raises ControlError and NotAndon.
+    A `body` makes it a POST. A question without one is asked again while the daemon closes the
+    connection, as it does under a flood of them. Raises ControlError and NotAndon.
     """
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return await _asked(socket, path, body)
+        except aiohttp.ClientResponseError as error:
+            raise _not_andon(socket, str(error.message)) from error
+        except (ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError):
+            if body is not None or time.monotonic() > deadline:
+                return None
+        except (OSError, aiohttp.ClientError, TimeoutError):
+            return None
+        await asyncio.sleep(AGAIN_S)
+
+
+async def _asked(socket: Path, path: str, body: Any) -> Any:
     method = "GET" if body is None else "POST"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    try:
-        async with (
-            _session(socket, timeout) as session,
-            session.request(
-                method, f"http://andon{path}", json=body, allow_redirects=False
-            ) as response,
-        ):
-            return await _facts(response, socket)
-    except aiohttp.ClientResponseError as error:
-        raise _not_andon(socket, str(error.message)) from error
-    except (OSError, aiohttp.ClientError, TimeoutError):
-        return None
+    async with (
+        _session(socket, timeout) as session,
+        session.request(
+            method, f"http://andon{path}", json=body, allow_redirects=False
+        ) as response,
+    ):
+        return await _facts(response, socket)
 
 
 async def subscribe(

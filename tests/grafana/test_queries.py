@@ -130,7 +130,7 @@ def ask(tmp_path_factory):
             assert "error" not in result, result
             return result.get("series", [])
 
-        query("CREATE DATABASE lines")
+        servers.create_database(server, "lines")
         now = time.time_ns()
         body = "\n".join([*_alerts(now), *_summaries(now), *_reports(now), *_clip(now)]).encode()
         with urllib.request.urlopen(

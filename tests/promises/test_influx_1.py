@@ -44,7 +44,7 @@ async def rows(server, query):
 @pytest.fixture
 def server(tmp_path):
     with servers.influxdb(tmp_path) as running:
-        influxql(running, "CREATE DATABASE lines")
+        servers.create_database(running, "lines")
         yield running
 
 
@@ -241,7 +241,7 @@ async def test_the_good_points_of_a_refused_request_are_stored(server):
 
 async def test_a_request_that_is_too_large_is_halved(tmp_path):
     with servers.influxdb(tmp_path, "max-body-size = 2000") as server:
-        influxql(server, "CREATE DATABASE lines")
+        servers.create_database(server, "lines")
         sink = opened(server, gzip=False)
         async with sink.open():
             await sink.write(points(*range(10**18, 10**18 + 500)))

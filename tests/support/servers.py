@@ -6,6 +6,7 @@ the gate), which makes that a failure.
 
 import fcntl
 import functools
+import json
 import os
 import random
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -167,3 +169,20 @@ bind-address = "127.0.0.1:{port}"
     )
     command = [path, "-config", str(config)]
     return Server(command, port, lambda: _answers(f"http://127.0.0.1:{port}/ping"), folder)
+
+
+def create_database(server: Server, name: str) -> None:
+    """Creates a database in an InfluxDB 1.x, which answers before its metadata can be written."""
+    deadline = time.monotonic() + PATIENCE
+    while name not in _influxql(server, f"CREATE DATABASE {name}; SHOW DATABASES"):
+        assert time.monotonic() < deadline, (server.folder / "server.log").read_text()
+        time.sleep(0.05)
+
+
+def _influxql(server: Server, query: str) -> list[str]:
+    """The first column of the last statement's rows; none after an error."""
+    asked = urllib.parse.urlencode({"q": query}).encode()
+    with urllib.request.urlopen(f"{server.url}/query", asked, timeout=PATIENCE) as answer:
+        result = json.load(answer)["results"][-1]
+    rows = result.get("series", [{}])[0].get("values", [])
+    return [row[0] for row in rows]

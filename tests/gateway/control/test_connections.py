@@ -257,3 +257,23 @@ async def test_who_has_gone_gets_no_turn(health, tmp_path):
         assert await asking == {}
         assert await request(tmp_path / SOCKET, "/busy") == {}
     assert len(worked) == 2
+
+
+async def test_a_question_is_asked_again_when_its_connection_is_closed(tmp_path):
+    """A daemon under a flood makes room by closing connections that were slow to ask."""
+    times = 0
+
+    async def serve_once(reader, writer):
+        nonlocal times
+        times += 1
+        if times > 2:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"line":"l"}')
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve_once, tmp_path / SOCKET):
+        assert await request(tmp_path / SOCKET) == {"line": "l"}
+        assert times == 3
+        times = 0
+        assert await request(tmp_path / SOCKET, "/alarms/acknowledge", {"alarm": "x"}) is None
+        assert times == 1, "an act may have been done"

@@ -2,7 +2,6 @@ import math
 import re
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -321,7 +320,7 @@ def test_no_tag_shares_its_name_with_a_field(measurement):
 @pytest.fixture(scope="module")
 def influx(tmp_path_factory):
     with servers.influxdb(tmp_path_factory.mktemp("influxdb")) as server:
-        _post(f"{server.url}/query", urllib.parse.urlencode({"q": "CREATE DATABASE d"}).encode())
+        servers.create_database(server, "d")
         yield server
 
 

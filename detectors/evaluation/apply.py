@@ -21,7 +21,7 @@ from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.mistakes import sentences
 from gateway.api.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 
 CHUNK = 4096
 """Windows scored in one call, which bounds the memory."""
@@ -127,7 +127,7 @@ def _scored(
 
 def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged:
     """Runs the alarm machine over scores in order of time."""
-    machine = AlertMachine("model", (alarm,), tags)
+    machine = AlarmMachine("model", (alarm,), tags)
     rows, ended = [], []
     for score in scores:
         ended += [alert for alert in machine.step(score) if not alert.is_active]

@@ -68,12 +68,17 @@ class Transition(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     UPDATED = "updated"
     """It is still active, and its causes are others than those that were reported."""
+    REALARMED = "realarmed"
+    """It is still active, and people are told of it again."""
     RETURNED = "returned"
+    RESET = "reset"
+    """A person released the latch."""
     SUPPRESSED = "suppressed"
-
-
-_OVER = (AlarmState.NORMAL, AlarmState.RETURNED_UNACKNOWLEDGED, AlarmState.SUPPRESSED)
-"""States in which an alarm asks nothing of anyone."""
+    UNSUPPRESSED = "unsuppressed"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    TAKEN_OUT_OF_SERVICE = "taken_out_of_service"
+    RETURNED_TO_SERVICE = "returned_to_service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,14 @@ class Alarm:
     """The message when it is raised, with {value} and {tags}; if empty, score and threshold."""
     below: bool = False
     updates: bool = False
+    of_last: tuple[int, int] | None = None
+    """(N, M): active when N of the last M scores are beyond the threshold, instead of `on_delay`."""
+    minimum_duration: Nanos = 0
+    """How long it is active at least."""
+    realarm_after: Nanos = 0
+    """How long after it was announced an active alarm is announced again, ns; 0: never."""
+    latch: bool = False
+    """Whether it stays, though its condition has returned, until a person resets it."""
 
     def exceeded_by(self, value: float) -> bool:
         """True if the alarm's condition holds at this score; NaN never does."""
@@ -299,12 +312,18 @@ class Alert:
     coverage: float = 1.0
     message: str = ""
     transition: Transition = field(kw_only=True)
+    is_active: bool = field(kw_only=True)
+    """Whether the condition holds after this transition."""
     acknowledged_by: str = ""
     below: bool = False
 
     @property
-    def is_active(self) -> bool:
-        return self.state not in _OVER
+    def is_over(self) -> bool:
+        """Whether nothing of it is left to show to anyone."""
+        if self.is_active:
+            return False
+        stopped = self.state is AlarmState.SUPPRESSED and self.transition is Transition.SUPPRESSED
+        return stopped or self.state is AlarmState.NORMAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from gateway.api.model import (
 )
 from gateway.config.load import LineConfig
 from gateway.core import points
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
 from gateway.core.clock import EPOCH, ClockWatch
@@ -106,13 +106,13 @@ class Line:
         )
         self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
         self._machines = {
-            name: AlertMachine(name, detector.alarms, detector.spec.tags, now - timing.lateness)
+            name: AlarmMachine(name, detector.alarms, detector.spec.tags, now - timing.lateness)
             for name, detector in detectors.items()
         }
         names = [tag.name for tag in tags]
         self._models = ModelHealth(detectors, names)
-        self._machines[DATA] = AlertMachine(DATA, self._watch.alarms, names, now)
-        self._machines[MODELS] = AlertMachine(MODELS, self._models.alarms, names, now)
+        self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now)
+        self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now)
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"

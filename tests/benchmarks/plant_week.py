@@ -35,7 +35,7 @@ from detectors.evaluation.apply import judge
 from detectors.runtime.limits import LimitsOptions
 from gateway.api.model import SECOND, Nanos, SampleBatch, Tag
 from gateway.config.schema import TimingSection
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.freshness import DETECTOR, FreshnessWatch
 
 HOUR = 3600 * SECOND
@@ -177,7 +177,7 @@ def no_data(recording: Recording) -> Iterator[Nanos]:
     sources = ["plc"] * len(MODBUS) + ["monitor"] * len(OPCUA)
     tags = [Tag(*each, PERIOD) for each in zip(NAMES, sources, strict=True)]
     watch = FreshnessWatch(tags, timing.stale_periods, timing.hold_periods)
-    machine = AlertMachine(DETECTOR, watch.alarms, NAMES)
+    machine = AlarmMachine(DETECTOR, watch.alarms, NAMES)
     for at, row in zip(recording.times.tolist(), recording.values, strict=True):
         known = np.flatnonzero(~np.isnan(row)).astype(np.int32)
         good = np.zeros(len(known), dtype=np.uint8)

@@ -7,7 +7,7 @@ from detectors.evaluation.apply import detector_for, judge
 from detectors.runtime.onnx import OnnxDetector, OnnxOptions
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Quality, SampleBatch
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.align import Aligner
 
 
@@ -31,7 +31,7 @@ def live(bundle, source, **alarm):
     tags = [bundles.TAGS[name] for name in source.names]
     start = int(source.times[0]) - SECOND
     aligner = Aligner({"pump": detector.spec}, tags, lateness=0, hold_periods=3, now=start - 1)
-    machine = AlertMachine("pump", detector.alarms, detector.spec.tags)
+    machine = AlarmMachine("pump", detector.alarms, detector.spec.tags)
     rows = []
     for at, values in zip(source.times, source.values, strict=True):
         known = np.flatnonzero(~np.isnan(values))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.api.model import SECOND, Reference, Score, Severity, Window, WindowSpec
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.drift import ModelHealth, stability_index
 
 MINUTE = 60 * SECOND
@@ -31,7 +31,7 @@ def live(hours, *, shift=(0.0, 0.0), score_shift=0.0, blind=0.0, health=None, se
     """The alerts of so many hours, and the health itself."""
     rng = np.random.default_rng(seed)
     health = health or ModelHealth({"pump": Model(), "guard": object()}, TAGS)
-    machine = AlertMachine("models", health.alarms, TAGS)
+    machine = AlarmMachine("models", health.alarms, TAGS)
     alerts = []
     for minute in range(round(hours * 60)):
         at = minute * MINUTE

@@ -5,7 +5,7 @@ import pytest
 from fakes import batch, tag
 
 from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag, Transition
-from gateway.core.alerts import AlertMachine
+from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.freshness import DETECTOR, Freshness, FreshnessWatch
 
 S = SECOND
@@ -50,7 +50,7 @@ def test_a_bad_value_is_not_fresh_and_a_good_one_mends_it():
 
 def test_a_silent_source_raises_one_alarm_of_its_own_that_names_its_tags():
     data = watch()
-    machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
+    machine = AlarmMachine("data", data.alarms, [tag.name for tag in TAGS])
     data.push(seen(0, 1, 2), T0)
     alerts = []
     for second in range(12):
@@ -67,7 +67,7 @@ def test_a_silent_source_raises_one_alarm_of_its_own_that_names_its_tags():
 
 def test_a_source_gets_time_to_deliver_after_the_start():
     data = watch()
-    machine = AlertMachine("data", data.alarms, [tag.name for tag in TAGS])
+    machine = AlarmMachine("data", data.alarms, [tag.name for tag in TAGS])
     alerts = [a for second in range(14) for a in machine.step(data.score(T0 + second * S))]
     assert [(alert.alarm, (alert.at - T0) // S) for alert in alerts] == [
         ("plc.lost", 12),
@@ -167,7 +167,7 @@ def test_each_source_has_two_alarms_of_high_severity_with_its_tags():
 def test_the_alarm_says_how_many_tags_of_which_source_are_silent_and_names_five():
     tags = [tag(f"t{number}", "plc") for number in range(7)] + [tag("other", "broker")]
     data = FreshnessWatch(tags, 5.0, 3.0)
-    machine = AlertMachine(DETECTOR, data.alarms, [each.name for each in tags])
+    machine = AlarmMachine(DETECTOR, data.alarms, [each.name for each in tags])
     alerts = []
     for second in range(30):
         now = T0 + second * S
@@ -185,7 +185,7 @@ class Source:
     def __init__(self, *names, period=S):
         self.tags = [Tag(name, "plc", period) for name in names]
         self.watch = FreshnessWatch(self.tags, 5.0, 3.0)
-        self.machine = AlertMachine(DETECTOR, self.watch.alarms, list(names))
+        self.machine = AlarmMachine(DETECTOR, self.watch.alarms, list(names))
         self.now = T0
 
     def go(self, seconds, good=(), **bad):

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.api.model import Alarm, TopTag, Transition
-from gateway.core.alert_messages import message_of, named
+from gateway.core.alarms.messages import message_of, named
 
 LOW = Alarm("flow.low", 2000.0, tag="flow", below=True)
 

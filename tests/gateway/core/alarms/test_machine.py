@@ -6,7 +6,7 @@ import pytest
 
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity, Transition
-from gateway.core.alerts import ACT, AlertMachine
+from gateway.core.alarms.machine import ACT, AlarmMachine
 
 S = SECOND
 T0 = 1_700_000_000 * S
@@ -14,7 +14,7 @@ T0 = 1_700_000_000 * S
 
 def machine(**limits):
     alarm = Alarm("anomaly", threshold=10.0, severity=Severity.HIGH, **limits)
-    return AlertMachine("pump", [alarm], ["flow", "speed", "vibration"])
+    return AlarmMachine("pump", [alarm], ["flow", "speed", "vibration"])
 
 
 def score(second, value, contribution=(0.0, 0.0, 0.0)):
@@ -38,7 +38,7 @@ def run(pump, values):
 def test_above_the_threshold_raises_once_and_back_below_clears_once():
     assert run(machine(), [9, 11, 12, 11, 9, 8]) == [
         (1.0, AlarmState.UNACKNOWLEDGED),
-        (4.0, AlarmState.NORMAL),
+        (4.0, AlarmState.RETURNED_UNACKNOWLEDGED),
     ]
 
 
@@ -55,14 +55,14 @@ def test_the_on_delay_wants_the_condition_without_a_break():
 def test_the_off_delay_wants_the_return_without_a_break():
     assert run(machine(off_delay=2 * S), [11, 9, 9, 11, 9, 9, 9, 9]) == [
         (0.0, AlarmState.UNACKNOWLEDGED),
-        (6.0, AlarmState.NORMAL),
+        (6.0, AlarmState.RETURNED_UNACKNOWLEDGED),
     ]
 
 
 def test_hysteresis_keeps_an_alarm_that_hovers_at_its_threshold():
     assert run(machine(hysteresis=2.0), [11, 9, 11, 9, 8.5, 7.9]) == [
         (0.0, AlarmState.UNACKNOWLEDGED),
-        (5.0, AlarmState.NORMAL),
+        (5.0, AlarmState.RETURNED_UNACKNOWLEDGED),
     ]
 
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_judged_neither_raises_nor_clears():
     assert run(machine(on_delay=2 * S), [11, nan, 11, 11, 11]) == [(4.0, AlarmState.UNACKNOWLEDGED)]
     assert run(machine(off_delay=2 * S), [11, 9, nan, 9, 9, 9]) == [
         (0.0, AlarmState.UNACKNOWLEDGED),
-        (5.0, AlarmState.NORMAL),
+        (5.0, AlarmState.RETURNED_UNACKNOWLEDGED),
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_restart_in_the_middle_changes_nothing(cut):
 def test_a_checkpoint_of_another_configuration_is_taken_up_as_far_as_it_goes():
     pump = machine()
     pump.step(score(0, 20))
-    other = AlertMachine("pump", [Alarm("elsewhere", threshold=1.0)], ["flow"])
+    other = AlarmMachine("pump", [Alarm("elsewhere", threshold=1.0)], ["flow"])
     other.restore(pump.checkpoint())
     assert other.standing() == []
     same = machine()
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_configuration_is_taken_up_as_far_as_it_goes():
 
 def test_alarms_of_single_tags_name_that_tag():
     limits = [Alarm("flow.low", -5.0, tag="flow"), Alarm("speed.high", 9.0, tag="speed")]
-    guard = AlertMachine("guard", limits, ["flow", "speed"])
+    guard = AlarmMachine("guard", limits, ["flow", "speed"])
     values = Score(
         T0,
         np.array([-4.0, 3.0]),
@@ -224,7 +224,7 @@ def test_an_acknowledgement_survives_a_restart():
     (standing,) = next_run.standing()
     assert (standing.id, standing.state) == (raised.id, AlarmState.ACKNOWLEDGED)
     assert standing.acknowledged_by == "anna"
-    with pytest.raises(CommandRefused, match=f"{raised.id} is already acknowledged by anna"):
+    with pytest.raises(CommandRefused, match=f"{raised.id}: already acknowledged by anna"):
         next_run.acknowledge(raised.id, "ben")
     (returned,) = next_run.step(score(1, 5))
     assert returned.at > acknowledged.at
@@ -253,7 +253,7 @@ def test_a_checkpoint_of_another_version_is_taken_up_as_far_as_it_is_known():
 def many(count, scope=(), **limits):
     """A machine with so many tags, whose one alarm may name any of them or those in `scope`."""
     alarm = Alarm("anomaly", 10.0, scope=scope, **limits)
-    return AlertMachine("pump", [alarm], [f"t{number}" for number in range(count)])
+    return AlarmMachine("pump", [alarm], [f"t{number}" for number in range(count)])
 
 
 def weighed(*weights, value=20.0, **more):
@@ -305,7 +305,7 @@ def test_an_unknown_value_of_a_tag_is_left_out():
 
 
 def test_the_one_tag_of_an_alarm_is_its_whole_cause_though_no_value_is_known():
-    guard = AlertMachine("guard", [Alarm("x.high", 1.0, tag="x")], ["flow"])
+    guard = AlarmMachine("guard", [Alarm("x.high", 1.0, tag="x")], ["flow"])
     (alert,) = guard.step(Score(T0, np.array([2.0]), 1.0, actual=np.array([5.0])))
     (cause,) = alert.top_tags
     assert (cause.tag, cause.share, cause.actual) == ("x", 1.0, None)
@@ -406,12 +406,12 @@ def test_a_delay_is_judged_by_the_earliest_time_it_was_seen_at():
 
 def test_several_alarms_change_in_their_order_and_each_for_itself():
     alarms = [Alarm("a", 1.0), Alarm("b", 2.0), Alarm("c", 3.0)]
-    pump = AlertMachine("pump", alarms, ["flow"])
+    pump = AlarmMachine("pump", alarms, ["flow"])
 
     def step(*values):
         return [(each.alarm, each.state) for each in pump.step(Score(T0, np.array(values), 1.0))]
 
-    up, down = AlarmState.UNACKNOWLEDGED, AlarmState.NORMAL
+    up, down = AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED_UNACKNOWLEDGED
     assert step(0.0, 9.0, 9.0) == [("b", up), ("c", up)]
     assert step(9.0, 9.0, 0.0) == [("a", up), ("c", down)]
     assert [alarm.name for alarm in pump.active] == ["b", "a"]
@@ -420,7 +420,7 @@ def test_several_alarms_change_in_their_order_and_each_for_itself():
 
 def test_equal_states_give_equal_bytes_whatever_came_first():
     alarms = [Alarm("a", 1.0), Alarm("b", 2.0)]
-    one, other = (AlertMachine("pump", alarms, ["flow"]) for _ in range(2))
+    one, other = (AlarmMachine("pump", alarms, ["flow"]) for _ in range(2))
     for values in ([9.0, 0.0], [9.0, 9.0]):
         one.step(Score(T0, np.array(values), 1.0))
     for values in ([0.0, 9.0], [9.0, 9.0]):
@@ -434,7 +434,7 @@ def test_after_a_restart_an_acknowledgement_is_not_dated_back_to_the_activation(
     (raised,) = pump.step(score(0, 20))
     restarted = T0 + 3600 * S
     alarm = Alarm("anomaly", threshold=10.0, severity=Severity.HIGH)
-    next_run = AlertMachine("pump", [alarm], ["flow", "speed", "vibration"], restarted)
+    next_run = AlarmMachine("pump", [alarm], ["flow", "speed", "vibration"], restarted)
     next_run.restore(pump.checkpoint())
     acknowledged = next_run.acknowledge(raised.id, "anna")
     assert acknowledged.at == restarted + ACT
@@ -460,13 +460,13 @@ def test_an_acknowledgement_names_the_model_and_the_coverage_of_the_alarm():
 
 def test_a_phrase_with_other_braces_is_shown_as_it_is():
     alarm = Alarm("seal", threshold=1.0, phrase="{value} drops of {oil} {")
-    (raised,) = AlertMachine("pump", [alarm], ["flow", "speed", "vibration"]).step(score(0, 3.0))
+    (raised,) = AlarmMachine("pump", [alarm], ["flow", "speed", "vibration"]).step(score(0, 3.0))
     assert raised.message == "3 drops of {oil} {"
 
 
 def low(**more):
     alarm = Alarm("flow.low", 2000.0, tag="flow", below=True, hysteresis=50.0, **more)
-    return AlertMachine("guard", [alarm], ["flow"])
+    return AlarmMachine("guard", [alarm], ["flow"])
 
 
 def value_of(second, value):
@@ -502,7 +502,7 @@ def test_a_low_limit_survives_a_restart_and_an_older_checkpoint():
 
 def group(**more):
     alarm = Alarm("plc.no_data", 0.5, updates=True, phrase="{value} tags ({tags})", **more)
-    return AlertMachine("data", [alarm], ["a", "b", "c"])
+    return AlarmMachine("data", [alarm], ["a", "b", "c"])
 
 
 def failing(second, **why):

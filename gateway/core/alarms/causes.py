@@ -1,0 +1,57 @@
+"""Which tags caused an alarm. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.api.model import Alarm, Floats, Score, TopTag
+
+TOP = 5
+"""The most tags that an alert names."""
+
+
+def scopes(alarms: Sequence[Alarm], tags: Sequence[str]) -> dict[int, NDArray[np.int64]]:
+    """The tags of the alarms with `updates`, by the alarm's place, as indices."""
+    index = {tag: number for number, tag in enumerate(tags)}
+    return {
+        place: np.array([index[tag] for tag in alarm.scope or tags], dtype=np.int64)
+        for place, alarm in enumerate(alarms)
+        if alarm.updates and alarm.scope is not None
+    }
+
+
+def causes(scope: NDArray[np.int64] | None, score: Score, tags: Sequence[str]) -> dict[str, str]:
+    """All tags of a scope that contribute to a score, with their reasons."""
+    if score.contribution is None or scope is None:
+        return {}
+    found = scope[score.contribution[scope] > 0].tolist()
+    return {tags[tag]: score.reasons.get(tag, "") for tag in found}
+
+
+def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
+    """The tags that caused the alarm, the strongest first, with their shares of the score."""
+    index = {tag: number for number, tag in enumerate(tags)}
+    if alarm.tag is not None:
+        return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)
+    if score.contribution is None or alarm.scope is None:
+        return ()
+    scope = [index[tag] for tag in alarm.scope] if alarm.scope else list(index.values())
+    weight = np.nan_to_num(score.contribution[scope])
+    total = weight.sum()
+    if total <= 0:
+        return ()
+    order = [n for n in np.argsort(-weight, kind="stable")[:TOP] if weight[n] > 0]
+    return tuple(
+        _top(tags[scope[n]], round(float(weight[n] / total), 3), scope[n], score) for n in order
+    )
+
+
+def _top(tag: str, share: float, number: int | None, score: Score) -> TopTag:
+    def pick(values: Floats | None) -> float | None:
+        if values is None or number is None or not np.isfinite(values[number]):
+            return None
+        return float(values[number])
+
+    reason = "" if number is None else score.reasons.get(number, "")
+    return TopTag(tag, share, pick(score.actual), pick(score.expected), reason)

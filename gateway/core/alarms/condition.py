@@ -1,0 +1,41 @@
+"""Whether an alarm's condition holds: delays, N of M, hysteresis, minimum duration. Pure.
+
+Promises
+- A score that cannot be judged (NaN) neither raises nor clears: what is active stays, and a pending
+  delay or count starts over.
+- No time of a score is taken for later than it was first seen at.
+"""
+
+from gateway.api.model import Alarm, Nanos
+from gateway.core.alarms.memory import Memory
+
+
+def has_come(alarm: Alarm, kept: Memory, *, beyond: bool, at: Nanos) -> bool:
+    """Whether an inactive alarm's condition holds now; notes what is pending."""
+    if alarm.of_last is not None:
+        wanted, last = alarm.of_last
+        kept.recent = (kept.recent << 1 | beyond) & ((1 << last) - 1)
+        return beyond and kept.recent.bit_count() >= wanted
+    if not beyond:
+        kept.since = 0
+        return False
+    kept.since = min(kept.since or at, at)
+    return at - kept.since >= alarm.on_delay
+
+
+def has_gone(alarm: Alarm, kept: Memory, *, within: bool, at: Nanos) -> bool:
+    """Whether an active alarm's condition holds no longer; notes what is pending."""
+    if not within:
+        kept.since = 0
+        return False
+    kept.since = min(kept.since or at, at)
+    if at - kept.opened_at < alarm.minimum_duration:
+        return False
+    return at - kept.since >= alarm.off_delay
+
+
+def is_due_again(alarm: Alarm, kept: Memory, at: Nanos) -> bool:
+    """Whether people are to be told again of an alarm that stays active."""
+    if not alarm.realarm_after or kept.is_hidden:
+        return False
+    return at - kept.reminded_at >= alarm.realarm_after

@@ -1,0 +1,106 @@
+"""What is kept of one alarm that is not normal, and the state that follows from it. Pure.
+
+Promises
+- The state is computed from independent facts, as OPC UA Part 9 keeps them (ActiveState, AckedState,
+  LatchedState, ShelvingState, SuppressedState, OutOfServiceState); one name is shown for all of
+  them, in the order of IEC 62682: out of service, suppressed by design, shelved, and then whether
+  the condition holds.
+- As JSON it survives a restart; equal states give equal bytes.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from gateway.api.model import AlarmState, Nanos, TopTag
+
+FOREVER: Nanos = 2**62
+"""The end of a shelf that has none: the one-shot shelf, which ends with the condition."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The state of an alarm that is not normal, or whose delay runs."""
+
+    since: Nanos = 0
+    """Start of the pending on-delay or off-delay; 0 while none runs."""
+    recent: int = 0
+    """Which of the newest scores were beyond the threshold, the newest in the lowest bit."""
+    active: bool = False
+    """Whether the condition holds, its delays included."""
+    open: bool = False
+    """Whether there is an occurrence to show: it is active, or returned and asks for somebody."""
+    opened_at: Nanos = 0
+    epoch: int = 0
+    latched: bool = False
+    acknowledged_by: str = ""
+    reminded_at: Nanos = 0
+    """When people were last told that it is active: its activation, or the last re-alarm."""
+    shelved_until: Nanos = 0
+    """0 if it is not shelved, FOREVER for one shot."""
+    suppressed: str = ""
+    """Why it is suppressed by design; empty if it is not."""
+    out_of_service: str = ""
+    """Why it is out of service; empty if it is in service."""
+    peak: float = 0.0
+    """The farthest score; negated where the alarm is active below its threshold."""
+    top: tuple[TopTag, ...] = ()
+    model: str = ""
+    coverage: float = 1.0
+    """The model and the coverage of the window that raised it."""
+    causes: dict[str, str] = field(default_factory=dict)
+    """The tags that were reported last, with their reasons; of an alarm with `updates`."""
+    updated_at: Nanos = 0
+    changed_at: Nanos = 0
+    """Since when the causes are others than those; 0 while they are the same."""
+
+    @property
+    def state(self) -> AlarmState:
+        if self.out_of_service:
+            return AlarmState.OUT_OF_SERVICE
+        if self.suppressed:
+            return AlarmState.SUPPRESSED
+        if self.shelved_until:
+            return AlarmState.SHELVED
+        return self._annunciated
+
+    @property
+    def _annunciated(self) -> AlarmState:
+        acknowledged = bool(self.acknowledged_by)
+        if self.active:
+            return AlarmState.ACKNOWLEDGED if acknowledged else AlarmState.UNACKNOWLEDGED
+        if self.latched:
+            latched = AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED
+            return latched[0] if acknowledged else latched[1]
+        if self.open and not acknowledged:
+            return AlarmState.RETURNED_UNACKNOWLEDGED
+        return AlarmState.NORMAL
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nobody is told of it: it is shelved, suppressed or out of service."""
+        return bool(self.shelved_until or self.suppressed or self.out_of_service)
+
+    @property
+    def is_forgettable(self) -> bool:
+        """Whether nothing is left to remember."""
+        pending = self.since or self.recent
+        return not (pending or self.is_hidden) and self.state is AlarmState.NORMAL
+
+    def close(self) -> None:
+        """The occurrence is over: nothing of it is left to show."""
+        self.active = self.open = self.latched = False
+        self.acknowledged_by = ""
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        # Not asdict, which would copy the causes of thousands of tags in every tick.
+        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**facts, "top": [asdict(tag) for tag in self.top]}
+
+
+def remembered(facts: dict[str, Any]) -> Memory:
+    """The memory of a checkpoint, also of an older one."""
+    # A checkpoint of another version may lack what came since, and hold what is no longer kept.
+    facts = {"epoch": facts.get("turn", 0), "open": facts.get("active", False), **facts}
+    known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
+    return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})

@@ -29,8 +29,6 @@ SAME = 1e-12
 # Rows of the matrix of measures; each alarm reads one row at its tag's column.
 _VALUE, _RATE, _FLAT = range(3)
 
-_RATE_PHRASE = "moves by {value} per second, faster than its limit of"
-_FLAT_PHRASE = "has not changed for {value} s, longer than its limit of"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -175,12 +173,12 @@ def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> li
     outer = severity if limits.severity else _one_above(severity)
     flat = None if limits.flat_line is None else limits.flat_line / SECOND
     wanted = (
-        ("high_high", limits.high_high, _VALUE, outer, ""),
-        ("high", limits.high, _VALUE, severity, ""),
-        ("low", limits.low, _VALUE, severity, ""),
-        ("low_low", limits.low_low, _VALUE, outer, ""),
-        ("rate_of_change", limits.rate_of_change, _RATE, severity, _RATE_PHRASE),
-        ("flat_line", flat, _FLAT, severity, _FLAT_PHRASE),
+        ("high_high", limits.high_high, _VALUE, outer),
+        ("high", limits.high, _VALUE, severity),
+        ("low", limits.low, _VALUE, severity),
+        ("low_low", limits.low_low, _VALUE, outer),
+        ("rate_of_change", limits.rate_of_change, _RATE, severity),
+        ("flat_line", flat, _FLAT, severity),
     )
     return [
         _Check(
@@ -192,14 +190,12 @@ def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> li
                 hysteresis=limits.hysteresis if measure == _VALUE else 0.0,
                 on_delay=options.on_delay if limits.on_delay is None else limits.on_delay,
                 off_delay=options.off_delay if limits.off_delay is None else limits.off_delay,
-                phrase=phrase
-                and f"{tag}.{limit}: {phrase} {threshold:.6g}{' s' * (measure == _FLAT)}",
                 below=limit in ("low", "low_low"),
             ),
             measure,
             column,
         )
-        for limit, threshold, measure, weight, phrase in wanted
+        for limit, threshold, measure, weight in wanted
         if threshold is not None
     ]
 

@@ -216,12 +216,15 @@ class Alarm:
     scope: tuple[str, ...] | None = ()
     advice: str = ""
     """What to do about it, for people; added to the message when it is raised."""
+    title: str = ""
+    """Its name for people, as 'Bearing temperature high'; if empty, made of its tag and kind."""
     phrase: str = ""
-    """The message when it is raised, with {value} and {tags}; if empty, score and threshold."""
+    """The message when it is raised, with {alarm}, {value}, {limit}, {since} and {tags}; if empty,
+    the usual one: the value and its limit, or the tags that caused it."""
     below: bool = False
     updates: bool = False
     of_last: tuple[int, int] | None = None
-    """(N, M): active when N of the last M scores are beyond the threshold, instead of `on_delay`."""
+    """(N, M): active when N of the last M scores are beyond it, instead of `on_delay`."""
     minimum_duration: Nanos = 0
     """How long it is active at least."""
     realarm_after: Nanos = 0
@@ -315,6 +318,10 @@ class Alert:
     is_active: bool = field(kw_only=True)
     """Whether the condition holds after this transition."""
     acknowledged_by: str = ""
+    by: str = ""
+    """Who did it, if a person did."""
+    reason: str = ""
+    """Why, in that person's words."""
     below: bool = False
 
     @property

@@ -16,7 +16,7 @@ from gateway.api.bounds import Bounds
 from gateway.api.contracts import ConfigError, Connector, Detector, SourceLost
 from gateway.api.masking import mask
 from gateway.api.model import Floats, Quality, Score, Tag, Window
-from gateway.core.alarms.machine import top_tags
+from gateway.core.alarms.causes import top_tags
 
 
 @dataclass(slots=True)

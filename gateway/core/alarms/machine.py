@@ -26,7 +26,7 @@ from gateway.api.model import SECOND, Alarm, AlarmState, Alert, Nanos, Score, Tr
 from gateway.core.alarms import causes, condition
 from gateway.core.alarms.acts import Act, acknowledge, annunciate
 from gateway.core.alarms.memory import FOREVER, Memory, remembered
-from gateway.core.alarms.messages import message_of
+from gateway.core.alarms.words import Occasion, Words
 
 ACT: Nanos = 50_000
 """What a person's act is later than the newest window that the alarm was judged by.
@@ -50,9 +50,15 @@ class AlarmMachine:
     """
 
     def __init__(
-        self, detector: str, alarms: Sequence[Alarm], tags: Sequence[str], since: Nanos = 0
+        self,
+        detector: str,
+        alarms: Sequence[Alarm],
+        tags: Sequence[str],
+        since: Nanos = 0,
+        words: Words | None = None,
     ) -> None:
         self.detector = detector
+        self._words = words or Words()
         self.alarms = tuple(alarms)
         self.tags = tuple(tags)
         self.epoch = 0
@@ -100,7 +106,7 @@ class AlarmMachine:
         transitions = [self._judge(number, bool(above[number]), score) for number in wanted]
         return [alert for alert in transitions if alert is not None]
 
-    def act(self, alarm_id: str, act: Act) -> Alert | None:
+    def act(self, alarm_id: str, act: Act, by: str = "", why: str = "") -> Alert | None:
         """Do what a person asks of an alarm, by its id or by 'detector.alarm'; None if none has it.
 
         CommandRefused if that is not possible now.
@@ -116,13 +122,13 @@ class AlarmMachine:
         except CommandRefused as refused:
             raise CommandRefused(f"{alarm_id}: {refused}") from refused
         self._memory[number], self._acted[number] = kept, at
-        alert = self._alert(number, kept, transition, at, alarm_id=same)
+        alert = self._alert(number, kept, transition, at, alarm_id=same, by=by, why=why)
         self._forget(number, kept)
         return alert
 
     def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
         """Note that a person has seen this alarm; None if none of these is open with that id."""
-        return self.act(alarm_id, acknowledge(by))
+        return self.act(alarm_id, acknowledge(by), by)
 
     def _time_of_act(self, number: int) -> Nanos:
         at, last = self._newest + ACT, self._acted.get(number, 0)
@@ -188,6 +194,7 @@ class AlarmMachine:
         if not condition.has_come(alarm, kept, beyond=above, at=score.at):
             return None
         kept.active = kept.open = True
+        kept.began_at = kept.since or score.at
         kept.opened_at = kept.reminded_at = score.at
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
         kept.acknowledged_by, kept.latched = "", alarm.latch
@@ -218,7 +225,8 @@ class AlarmMachine:
         kept.active, kept.since = False, 0
         if kept.shelved_until == FOREVER:
             # One shot: the shelf ends with the condition, and so does the alarm.
-            kept.shelved_until, kept.open = 0, kept.latched
+            kept.shelved_until = 0
+            annunciate(kept)
         if score.idle and not kept.latched:
             return Transition.SUPPRESSED
         return Transition.RETURNED
@@ -267,10 +275,22 @@ class AlarmMachine:
         value: float | None = None,
         score: Score | None = None,
         alarm_id: str = "",
+        by: str = "",
+        why: str = "",
     ) -> Alert:
         alarm = self.alarms[number]
         peak = float(self._sign[number]) * kept.peak + 0.0
         value = peak if value is None else value
+        occasion = Occasion(
+            value,
+            kept.top,
+            len(kept.causes),
+            since=kept.began_at,
+            after=at - kept.opened_at,
+            by=by,
+            why=why or (score.idle if score else "") or kept.suppressed,
+            until=None if kept.shelved_until == FOREVER else kept.shelved_until,
+        )
         return Alert(
             id=alarm_id or self._id(number, kept),
             detector=self.detector,
@@ -286,17 +306,12 @@ class AlarmMachine:
             top_tags=kept.top,
             model=score.model if score else kept.model,
             coverage=score.coverage if score else kept.coverage,
-            message=message_of(
-                alarm,
-                transition,
-                value=float(len(kept.causes)) if kept.causes else value,
-                top=kept.top,
-                after=(at - kept.opened_at) / SECOND,
-                why=(score.idle if score else "") or kept.acknowledged_by,
-            ),
+            message=self._words.say(alarm, transition, occasion),
             transition=transition,
             is_active=kept.active,
             acknowledged_by=kept.acknowledged_by,
+            by=by,
+            reason=why,
             below=alarm.below,
         )
 

@@ -1,10 +1,10 @@
 """What is kept of one alarm that is not normal, and the state that follows from it. Pure.
 
 Promises
-- The state is computed from independent facts, as OPC UA Part 9 keeps them (ActiveState, AckedState,
-  LatchedState, ShelvingState, SuppressedState, OutOfServiceState); one name is shown for all of
-  them, in the order of IEC 62682: out of service, suppressed by design, shelved, and then whether
-  the condition holds.
+- The state is computed from independent facts, as OPC UA Part 9 keeps them (ActiveState,
+  AckedState, LatchedState, ShelvingState, SuppressedState, OutOfServiceState); one name is shown
+  for all of them, in the order of IEC 62682: out of service, suppressed by design, shelved, and
+  then whether the condition holds.
 - As JSON it survives a restart; equal states give equal bytes.
 """
 
@@ -29,6 +29,8 @@ class Memory:
     """Whether the condition holds, its delays included."""
     open: bool = False
     """Whether there is an occurrence to show: it is active, or returned and asks for somebody."""
+    began_at: Nanos = 0
+    """When the condition began, before the on-delay."""
     opened_at: Nanos = 0
     epoch: int = 0
     latched: bool = False

@@ -1,0 +1,207 @@
+"""What alarms say to people: one place for status, log, panel, InfluxDB, MQTT and mail. Pure.
+
+Promises
+- A limit is told with the value, its unit and the limit as people know them; a model with its tags,
+  what they are and what was expected. Scores and thresholds of models are in the fields of the
+  alert, not in its sentence.
+- Every text is one of TEXTS, so that a language file can replace it.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from itertools import groupby
+
+from gateway.api.model import SECOND, Alarm, Nanos, Tag, TopTag, Transition
+from gateway.core.durations import spell_roughly
+
+TEXTS = {
+    "high_high": "{tag} very high",
+    "high": "{tag} high",
+    "low": "{tag} low",
+    "low_low": "{tag} very low",
+    "rate_of_change": "{tag} changes fast",
+    "flat_line": "{tag} does not change",
+    "anomaly": "{line} unlike its normal running",
+    "lost": "{part} lost",
+    "no_data": "{part} without data",
+    "input_drift": "Inputs of {part} unlike those that it was trained with",
+    "score_drift": "Scores of {part} unlike those that it was trained with",
+    "blindness": "{part} blind too often",
+    "beyond a limit": "{alarm}: {value}, limit {limit}, since {since}",
+    "too fast": "{alarm}: {value} per second, limit {limit} per second, since {since}",
+    "frozen": "{alarm}: the same value for {value} s, limit {limit} s",
+    "unusual": "{line} behaves unlike its normal running",
+    "causes": "{alarm}: {tags}",
+    "cause": "{tag} {share} % ({value}, expected {expected})",
+    "cause without expectation": "{tag} {share} % ({value})",
+    "cause without value": "{tag} {share} %",
+    "returned": "{alarm}: returned to normal after {after}",
+    "acknowledged": "{alarm}: acknowledged by {by}",
+    "realarmed": "{alarm}: still active after {after}",
+    "reset": "{alarm}: reset by {by}",
+    "suppressed": "{alarm}: suppressed by design after {after}: {why}",
+    "unsuppressed": "{alarm}: no longer suppressed by design",
+    "shelved": "{alarm}: shelved by {by} until {until}",
+    "shelved once": "{alarm}: shelved by {by} until it returns to normal",
+    "unshelved": "{alarm}: no longer shelved",
+    "taken_out_of_service": "{alarm}: taken out of service by {by}",
+    "returned_to_service": "{alarm}: returned to service by {by}",
+    "reason": "{said}: {reason}",
+    "advice": "{said}; {advice}",
+}
+"""The texts by what they say, in English."""
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a sentence is about, besides the alarm: as far as it is known."""
+
+    value: float
+    tags: Sequence[TopTag] = ()
+    count: int = 0
+    """How many tags are meant; more than `tags` where only the first are named."""
+    since: Nanos = 0
+    after: Nanos = 0
+    by: str = ""
+    why: str = ""
+    until: Nanos | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """The sentences of one line. `zone` is that of the times of day; the machine's own if None."""
+
+    line: str = ""
+    tags: Mapping[str, Tag] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=lambda: TEXTS)
+    zone: tzinfo | None = None
+
+    def title(self, alarm: Alarm) -> str:
+        """The alarm's name for people: 'Bearing temperature high'."""
+        if alarm.title:
+            return alarm.title
+        part, _, kind = alarm.name.rpartition(".")
+        text = self.texts.get(kind, alarm.name)
+        return filled(text, tag=self._label(alarm.tag or ""), line=self._line, part=part)
+
+    def say(self, alarm: Alarm, transition: Transition, occasion: Occasion) -> str:
+        """One sentence about a transition."""
+        if transition in (Transition.RAISED, Transition.UPDATED):
+            said = self._raised(alarm, occasion)
+            advice = alarm.advice
+            return filled(self.texts["advice"], said=said, advice=advice) if advice else said
+        key = str(transition)
+        if transition is Transition.SHELVED and occasion.until is None:
+            key = "shelved once"
+        said = filled(
+            self.texts[key],
+            alarm=self.title(alarm),
+            after=spell_roughly(occasion.after),
+            by=occasion.by,
+            why=occasion.why,
+            until="" if occasion.until is None else self._time(occasion.until, "%Y-%m-%d %H:%M"),
+        )
+        if occasion.why and "{why}" not in self.texts[key]:
+            return filled(self.texts["reason"], said=said, reason=occasion.why)
+        return said
+
+    def _raised(self, alarm: Alarm, occasion: Occasion) -> str:
+        tag = self.tags.get(alarm.tag or "")
+        values = {
+            "alarm": self.title(alarm),
+            "value": quantity(occasion.value, tag),
+            "limit": quantity(alarm.threshold, tag),
+            "since": self._time(occasion.since, "%H:%M:%S"),
+        }
+        if alarm.phrase:
+            # A phrase counts tags, or measures what has no unit.
+            values["value"] = number(float(occasion.count or occasion.value))
+            tags = named(occasion.tags, more=occasion.count > len(occasion.tags))
+            return filled(alarm.phrase, **values, tags=tags)
+        if alarm.tag is None:
+            if alarm.name == "anomaly" and not alarm.title:
+                values["alarm"] = filled(self.texts["unusual"], line=self._line)
+            tags = ", ".join(self._cause(each) for each in occasion.tags)
+            return filled(self.texts["causes"], **values, tags=tags) if tags else values["alarm"]
+        text = {"rate_of_change": "too fast", "flat_line": "frozen"}.get(
+            alarm.name.rpartition(".")[2], "beyond a limit"
+        )
+        if text == "frozen":
+            values |= {"value": number(occasion.value), "limit": number(alarm.threshold)}
+        return filled(self.texts[text], **values)
+
+    def _cause(self, top: TopTag) -> str:
+        tag = self.tags.get(top.tag)
+        text = "cause" if top.expected is not None else "cause without expectation"
+        return filled(
+            self.texts[text if top.actual is not None else "cause without value"],
+            tag=self._label(top.tag),
+            share=f"{100 * top.share:.0f}",
+            value="" if top.actual is None else quantity(top.actual, tag),
+            expected="" if top.expected is None else quantity(top.expected, tag),
+        )
+
+    @property
+    def _line(self) -> str:
+        return spoken(self.line) or "The line"
+
+    def _label(self, name: str) -> str:
+        tag = self.tags.get(name)
+        return (tag.description if tag else "") or spoken(name)
+
+    def _time(self, at: Nanos, form: str) -> str:
+        return datetime.fromtimestamp(at / SECOND, self.zone).strftime(form)
+
+
+def filled(text: str, **values: str) -> str:
+    """A text with its placeholders replaced.
+
+    Not str.format: a text with other braces must not fail where an alarm is raised.
+    """
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def spoken(name: str) -> str:
+    """A name of the line file as people would write it: 'Bearing temperature de', 'Press 3'."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def number(value: float) -> str:
+    """Whole numbers with all their digits, others with four; no exponent where people use none."""
+    if not math.isfinite(value) or not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    if value.is_integer():
+        return f"{value:.0f}"
+    decimals = max(3 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
+
+
+def quantity(value: float, tag: Tag | None) -> str:
+    """A value with its unit, or the name of an enumeration's value: '87.2 °C', 'jammed'."""
+    if tag is None:
+        return number(value)
+    return tag.name_of(value) or f"{number(value)} {tag.unit}".rstrip()
+
+
+def named(top: Sequence[TopTag], *, more: bool) -> str:
+    """The tags with their reasons, as in 'flow, speed: timeout; oil: exception 2'.
+
+    `more` if others are left out.
+    """
+    tags = sorted(top, key=lambda tag: tag.reason)
+    # The order of the causes is kept within a reason, and the first cause's reason comes first.
+    first = {tag.reason: number for number, tag in reversed(list(enumerate(top)))}
+    groups = sorted(
+        ((reason, [tag.tag for tag in same]) for reason, same in groupby(tags, lambda t: t.reason)),
+        key=lambda group: first[group[0]],
+    )
+    if more and groups:
+        groups[-1][1].append("…")
+    return "; ".join(
+        ", ".join(names) + (f": {reason}" if reason else "") for reason, names in groups
+    )

@@ -1,0 +1,147 @@
+from datetime import UTC
+
+import pytest
+
+from gateway.api.model import SECOND, Alarm, Severity, Tag, TopTag, Transition
+from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, number, spoken
+
+TAGS = [
+    Tag("bearing_temperature", "plc", SECOND, "°C"),
+    Tag("power", "plc", SECOND, "kW"),
+    Tag("current", "plc", SECOND, "A"),
+    Tag("flow", "plc", SECOND, "m3/h", description="Cooling water"),
+    Tag("valve", "plc", SECOND, names={2.0: "jammed"}),
+]
+WORDS = Words("press-3", {tag.name: tag for tag in TAGS}, zone=UTC)
+AT = 1_767_264_123 * SECOND  # 10:42:03 UTC
+
+
+def said(alarm, transition=Transition.RAISED, **occasion):
+    occasion = {"value": 0.0, "since": AT, "after": 90 * SECOND} | occasion
+    return WORDS.say(alarm, transition, Occasion(**occasion))
+
+
+def limit(name, threshold, **more):
+    tag = name.partition(".")[0]
+    return Alarm(name, threshold, Severity.HIGH, tag, below=".low" in name, **more)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "value", "words"),
+    [
+        (limit("bearing_temperature.high", 85.0), 87.2,
+         "Bearing temperature high: 87.2 °C, limit 85 °C, since 10:42:03"),
+        (limit("flow.low", 2000.0), 992.0,
+         "Cooling water low: 992 m3/h, limit 2000 m3/h, since 10:42:03"),
+        (limit("flow.low_low", -20.0), -25.5,
+         "Cooling water very low: -25.5 m3/h, limit -20 m3/h, since 10:42:03"),
+        (limit("power.high_high", 12_500.0), 12_501.25,
+         "Power very high: 12501 kW, limit 12500 kW, since 10:42:03"),
+        (limit("power.rate_of_change", 0.5), 0.75,
+         "Power changes fast: 0.75 kW per second, limit 0.5 kW per second, since 10:42:03"),
+        (limit("flow.flat_line", 60.0), 75.0,
+         "Cooling water does not change: the same value for 75 s, limit 60 s"),
+        (limit("valve.high", 1.0), 2.0, "Valve high: jammed, limit 1, since 10:42:03"),
+        (limit("unknown.high", 1.0), 2.0, "Unknown high: 2, limit 1, since 10:42:03"),
+        (limit("power.high", 1.0, title="Overload of {x}", advice="stop the press"), 2.0,
+         "Overload of {x}: 2 kW, limit 1 kW, since 10:42:03; stop the press"),
+    ],
+)  # fmt: skip
+def test_a_limit_is_told_with_the_value_and_the_limit_as_people_know_them(alarm, value, words):
+    assert said(alarm, value=value) == words
+
+
+def test_a_model_names_its_tags_with_what_was_expected_and_no_score():
+    top = [TopTag("power", 0.3, 5.1, 4.2), TopTag("current", 0.29, 11.0), TopTag("flow", 0.2)]
+    assert said(Alarm("anomaly", 0.5), value=11.0, tags=top) == (
+        "Press 3 behaves unlike its normal running: "
+        "Power 30 % (5.1 kW, expected 4.2 kW), Current 29 % (11 A), Cooling water 20 %"
+    )
+    assert said(Alarm("anomaly", 0.5)) == "Press 3 behaves unlike its normal running"
+
+
+def test_a_phrase_counts_the_tags_it_names():
+    alarm = Alarm("plc.no_data", 0.5, phrase="{value} of 3 tags of plc without data ({tags})")
+    top = [TopTag("power", 1.0, reason="timeout")]
+    assert said(alarm, value=1.0, tags=top, count=2) == (
+        "2 of 3 tags of plc without data (power, …: timeout)"
+    )
+    assert said(Alarm("x", 1.0, phrase="{value} drops of {oil} {"), value=3.0) == (
+        "3 drops of {oil} {"
+    )
+
+
+@pytest.mark.parametrize(
+    ("transition", "occasion", "words"),
+    [
+        ("returned", {}, "returned to normal after 1 min 30 s"),
+        ("realarmed", {}, "still active after 1 min 30 s"),
+        ("acknowledged", {"by": "anna"}, "acknowledged by anna"),
+        ("acknowledged", {"by": "anna", "why": "seen"}, "acknowledged by anna: seen"),
+        ("reset", {"by": "anna"}, "reset by anna"),
+        ("suppressed", {"why": "stopped"}, "suppressed by design after 1 min 30 s: stopped"),
+        ("unsuppressed", {}, "no longer suppressed by design"),
+        ("shelved", {"by": "ben", "until": AT, "why": "spare part ordered"},
+         "shelved by ben until 2026-01-01 10:42: spare part ordered"),
+        ("shelved", {"by": "ben"}, "shelved by ben until it returns to normal"),
+        ("unshelved", {}, "no longer shelved"),
+        ("taken_out_of_service", {"by": "ben", "why": "probe is broken"},
+         "taken out of service by ben: probe is broken"),
+        ("returned_to_service", {"by": "ben"}, "returned to service by ben"),
+    ],
+)  # fmt: skip
+def test_every_other_transition_is_a_sentence_about_the_alarm(transition, occasion, words):
+    alarm = limit("power.high", 5.0)
+    assert said(alarm, Transition(transition), **occasion) == f"Power high: {words}"
+
+
+def test_every_transition_has_a_text():
+    raised = {Transition.RAISED, Transition.UPDATED}
+    assert {str(each) for each in set(Transition) - raised} <= TEXTS.keys()
+
+
+def test_another_language_replaces_texts():
+    texts = TEXTS | {"high": "{tag} zu hoch", "beyond a limit": "{alarm}: {value} > {limit}"}
+    words = Words("press-3", WORDS.tags, texts, UTC)
+    alarm = limit("power.high", 5.0)
+    assert words.say(alarm, Transition.RAISED, Occasion(6.0)) == "Power zu hoch: 6 kW > 5 kW"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (992.0, "992"), (7.51234, "7.512"), (12_501.25, "12501"), (-70_000.0, "-70000"),
+        (0.0, "0"), (1e-7, "1e-07"), (3e20, "3e+20"), (0.00012345, "0.0001234"),
+        (99.9999, "100"), (5.10, "5.1"), (float("inf"), "inf"),
+    ],
+)  # fmt: skip
+def test_a_number_has_four_digits_and_a_whole_one_all_of_them(value, words):
+    assert number(value) == words
+
+
+def test_a_placeholder_in_a_value_is_not_filled():
+    assert filled("{a} and {b}", a="{b}", b="1") == "{b} and 1"
+
+
+def test_names_of_the_line_file_are_written_as_people_would():
+    assert [spoken(each) for each in ("press-3", "bearing_temperature_de", "")] == [
+        "Press 3",
+        "Bearing temperature de",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "more", "words"),
+    [
+        (["timeout", "timeout"], False, "a, b: timeout"),
+        (["timeout", "exception 2"], False, "a: timeout; b: exception 2"),
+        (["z", "a", "z"], False, "a, c: z; b: a"),
+        (["", ""], True, "a, b, …"),
+        (["timeout"], True, "a, …: timeout"),
+        ([], False, ""),
+    ],
+)
+def test_tags_are_named_with_their_reasons(reasons, more, words):
+    top = [TopTag(name, 0.1, reason=why) for name, why in zip("abc", reasons, strict=False)]
+    assert named(top, more=more) == words

@@ -322,6 +322,8 @@ class Alert:
     """Who did it, if a person did."""
     reason: str = ""
     """Why, in that person's words."""
+    caused_by: str = ""
+    """The id of the alarm that it follows from; empty if of none that is known."""
     below: bool = False
 
     @property

@@ -15,6 +15,8 @@ from gateway.api.model import AlarmState, Nanos, TopTag
 
 FOREVER: Nanos = 2**62
 """The end of a shelf that has none: the one-shot shelf, which ends with the condition."""
+HIDDEN = frozenset((AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE))
+"""States of which nobody is told."""
 
 
 @dataclass(slots=True)

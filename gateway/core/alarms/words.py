@@ -119,7 +119,7 @@ class Words:
         }
         if alarm.phrase:
             # A phrase counts tags, or measures what has no unit.
-            values["value"] = number(float(occasion.count or occasion.value))
+            values["value"] = number(occasion.count or occasion.value)
             tags = named(occasion.tags, more=occasion.count > len(occasion.tags))
             return filled(alarm.phrase, **values, tags=tags)
         if alarm.tag is None:
@@ -173,6 +173,7 @@ def spoken(name: str) -> str:
 
 def number(value: float) -> str:
     """Whole numbers with all their digits, others with four; no exponent where people use none."""
+    value = float(value)
     if not math.isfinite(value) or not 1e-4 <= abs(value) < 1e15:
         return f"{value:.4g}"
     if value.is_integer():

@@ -70,6 +70,8 @@ class Transition(StrEnum):
     """It is still active, and its causes are others than those that were reported."""
     REALARMED = "realarmed"
     """It is still active, and people are told of it again."""
+    ESCALATED = "escalated"
+    """It is still active, and nobody has acknowledged it for so long that others are told."""
     RETURNED = "returned"
     RESET = "reset"
     """A person released the latch."""

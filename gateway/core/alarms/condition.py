@@ -1,10 +1,13 @@
-"""Whether an alarm's condition holds: delays, N of M, hysteresis, minimum duration. Pure.
+"""Whether an alarm's condition holds: delays, N of M, hysteresis, minimum duration; and whether
+people are to be told again. Pure.
 
 Promises
 - A score that cannot be judged (NaN) neither raises nor clears: what is active stays, and a pending
   delay or count starts over.
 - No time of a score is taken for later than it was first seen at.
 """
+
+from collections.abc import Sequence
 
 from gateway.api.model import Alarm, Nanos
 from gateway.core.alarms.memory import Memory
@@ -39,3 +42,13 @@ def is_due_again(alarm: Alarm, kept: Memory, at: Nanos) -> bool:
     if not alarm.realarm_after or kept.is_hidden:
         return False
     return at - kept.reminded_at >= alarm.realarm_after
+
+
+def is_to_escalate(kept: Memory, after: Sequence[Nanos], at: Nanos) -> bool:
+    """Whether an active alarm waits for its acknowledgement so long that others are to be told.
+
+    `after`: ns since the activation, ascending; each is due once.
+    """
+    if kept.acknowledged_by or kept.is_hidden or kept.escalated >= len(after):
+        return False
+    return at - kept.opened_at >= after[kept.escalated]

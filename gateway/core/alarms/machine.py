@@ -46,7 +46,8 @@ class AlarmMachine:
 
     `epoch` keeps ids apart when a clock that went back brings the same time twice. No window that
     is still to come ends before `since`. `suppression` says why all of them are suppressed by
-    design, empty if they are not.
+    design, empty if they are not. `escalations`: how long after its activation, ns, an alarm that
+    nobody acknowledged is announced to others.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class AlarmMachine:
         self.tags = tuple(tags)
         self.epoch = 0
         self.suppression = ""
+        self.escalations: Sequence[Nanos] = ()
         # Where an alarm is active below its threshold everything is compared with its sign changed.
         self._sign = np.array([-1.0 if alarm.below else 1.0 for alarm in alarms])
         self._raise_above = self._sign * np.array([alarm.threshold for alarm in alarms])
@@ -197,7 +199,7 @@ class AlarmMachine:
         kept.began_at = kept.since or score.at
         kept.opened_at = kept.reminded_at = score.at
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
-        kept.acknowledged_by, kept.latched = "", alarm.latch
+        kept.acknowledged_by, kept.latched, kept.escalated = "", alarm.latch, 0
         kept.suppressed = self.suppression
         kept.model, kept.coverage = score.model, score.coverage
         if alarm.updates:
@@ -220,6 +222,9 @@ class AlarmMachine:
             if condition.is_due_again(alarm, kept, score.at):
                 kept.acknowledged_by, kept.reminded_at = "", score.at
                 return Transition.REALARMED
+            if condition.is_to_escalate(kept, self.escalations, score.at):
+                kept.escalated += 1
+                return Transition.ESCALATED
             is_changed = alarm.updates and above and self._is_changed(number, kept, score)
             return Transition.UPDATED if is_changed else None
         kept.active, kept.since = False, 0

@@ -39,6 +39,8 @@ class Memory:
     acknowledged_by: str = ""
     reminded_at: Nanos = 0
     """When people were last told that it is active: its activation, or the last re-alarm."""
+    escalated: int = 0
+    """How many of the escalations were announced."""
     shelved_until: Nanos = 0
     """0 if it is not shelved, FOREVER for one shot."""
     suppressed: str = ""

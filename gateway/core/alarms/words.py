@@ -41,6 +41,7 @@ TEXTS = {
     "returned": "{alarm}: returned to normal after {after}",
     "acknowledged": "{alarm}: acknowledged by {by}",
     "realarmed": "{alarm}: still active after {after}",
+    "escalated": "{alarm}: not acknowledged after {after}",
     "reset": "{alarm}: reset by {by}",
     "suppressed": "{alarm}: suppressed by design after {after}: {why}",
     "unsuppressed": "{alarm}: no longer suppressed by design",

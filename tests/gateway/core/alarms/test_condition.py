@@ -80,3 +80,26 @@ def test_the_message_says_since_when_the_condition_holds_not_when_it_was_announc
     (raised,) = [alert for score in scores for alert in machine.step(score)]
     (kept,) = machine._memory.values()
     assert (raised.opened_at, kept.began_at) == (T0 + 3 * S, T0)
+
+
+def test_what_nobody_acknowledges_is_escalated_once_for_each_time():
+    machine = AlarmMachine("pump", [Alarm("anomaly", 10.0)], ["flow"])
+    machine.escalations = (3 * S, 5 * S)
+    scores = [Score(T0 + n * S, np.array([11.0]), 1.0) for n in range(10)]
+    alerts = [alert for score in scores for alert in machine.step(score)]
+    assert [((a.at - T0) // S, a.transition.value) for a in alerts] == [
+        (0, "raised"),
+        (3, "escalated"),
+        (5, "escalated"),
+    ]
+    assert alerts[1].message == "The line unlike its normal running: not acknowledged after 3 s"
+
+
+def test_what_is_acknowledged_or_shelved_is_not_escalated():
+    for act in (acts.acknowledge("anna"), acts.shelve(T0 + 99 * S)):
+        machine = AlarmMachine("pump", [Alarm("anomaly", 10.0)], ["flow"])
+        machine.escalations = (3 * S,)
+        machine.step(Score(T0, np.array([11.0]), 1.0))
+        machine.act("pump.anomaly", act)
+        steps = [machine.step(Score(T0 + n * S, np.array([11.0]), 1.0)) for n in range(1, 9)]
+        assert steps == [[]] * 8

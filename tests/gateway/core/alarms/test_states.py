@@ -27,6 +27,7 @@ LEGAL = {
     T.ACKNOWLEDGED: {B: C, D: A, E: F, G: G, H: H, I: I},
     T.UPDATED: {B: B, C: {B, C}, G: G, H: H, I: I},
     T.REALARMED: {B: B, C: B},
+    T.ESCALATED: {B: B},
     T.RETURNED: {B: {D, E}, C: {A, F}, G: {G, A, E}, H: H, I: I},
     T.RESET: {F: A, G: G, H: H, I: I},
     T.SUPPRESSED: {B: H, C: H, D: H, E: H, F: H, G: {G, H}, H: H, I: I},
@@ -57,7 +58,9 @@ SETTINGS = st.fixed_dictionaries(
 
 
 def machine(options):
-    return AlarmMachine("pump", [Alarm("anomaly", 10.0, **options)], ["flow"], T0)
+    pump = AlarmMachine("pump", [Alarm("anomaly", 10.0, **options)], ["flow"], T0)
+    pump.escalations = (3 * SECOND, 6 * SECOND)
+    return pump
 
 
 def act_of(word, second):

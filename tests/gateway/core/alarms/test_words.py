@@ -76,6 +76,7 @@ def test_a_phrase_counts_the_tags_it_names():
     [
         ("returned", {}, "returned to normal after 1 min 30 s"),
         ("realarmed", {}, "still active after 1 min 30 s"),
+        ("escalated", {}, "not acknowledged after 1 min 30 s"),
         ("acknowledged", {"by": "anna"}, "acknowledged by anna"),
         ("acknowledged", {"by": "anna", "why": "seen"}, "acknowledged by anna: seen"),
         ("reset", {"by": "anna"}, "reset by anna"),

@@ -7,7 +7,6 @@ Promises
 - Every text is one of TEXTS, so that a language file can replace it.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 
 from gateway.api.model import SECOND, Alarm, Nanos, Tag, TopTag, Transition
+from gateway.api.wording import number
 from gateway.core.durations import spell_roughly
 
 TEXTS = {
@@ -54,6 +54,7 @@ TEXTS = {
     "advice": "{said}; {advice}",
 }
 """The texts by what they say, in English."""
+DIGITS = 4
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -120,7 +121,7 @@ class Words:
         }
         if alarm.phrase:
             # A phrase counts tags, or measures what has no unit.
-            values["value"] = number(occasion.count or occasion.value)
+            values["value"] = number(occasion.count or occasion.value, DIGITS)
             tags = named(occasion.tags, more=occasion.count > len(occasion.tags))
             return filled(alarm.phrase, **values, tags=tags)
         if alarm.tag is None:
@@ -132,7 +133,10 @@ class Words:
             alarm.name.rpartition(".")[2], "beyond a limit"
         )
         if text == "frozen":
-            values |= {"value": number(occasion.value), "limit": number(alarm.threshold)}
+            values |= {
+                "value": number(occasion.value, DIGITS),
+                "limit": number(alarm.threshold, DIGITS),
+            }
         return filled(self.texts[text], **values)
 
     def _cause(self, top: TopTag) -> str:
@@ -172,22 +176,11 @@ def spoken(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def number(value: float) -> str:
-    """Whole numbers with all their digits, others with four; no exponent where people use none."""
-    value = float(value)
-    if not math.isfinite(value) or not 1e-4 <= abs(value) < 1e15:
-        return f"{value:.4g}"
-    if value.is_integer():
-        return f"{value:.0f}"
-    decimals = max(3 - math.floor(math.log10(abs(value))), 0)
-    return f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
-
-
 def quantity(value: float, tag: Tag | None) -> str:
     """A value with its unit, or the name of an enumeration's value: '87.2 °C', 'jammed'."""
     if tag is None:
-        return number(value)
-    return tag.name_of(value) or f"{number(value)} {tag.unit}".rstrip()
+        return number(value, DIGITS)
+    return tag.name_of(value) or f"{number(value, DIGITS)} {tag.unit}".rstrip()
 
 
 def named(top: Sequence[TopTag], *, more: bool) -> str:

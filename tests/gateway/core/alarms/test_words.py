@@ -3,7 +3,7 @@ from datetime import UTC
 import pytest
 
 from gateway.api.model import SECOND, Alarm, Severity, Tag, TopTag, Transition
-from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, number, spoken
+from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, spoken
 
 TAGS = [
     Tag("bearing_temperature", "plc", SECOND, "°C"),
@@ -106,18 +106,6 @@ def test_another_language_replaces_texts():
     words = Words("press-3", WORDS.tags, texts, UTC)
     alarm = limit("power.high", 5.0)
     assert words.say(alarm, Transition.RAISED, Occasion(6.0)) == "Power zu hoch: 6 kW > 5 kW"
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (992.0, "992"), (7.51234, "7.512"), (12_501.25, "12501"), (-70_000.0, "-70000"),
-        (0.0, "0"), (1e-7, "1e-07"), (3e20, "3e+20"), (0.00012345, "0.0001234"),
-        (99.9999, "100"), (5.10, "5.1"), (float("inf"), "inf"),
-    ],
-)  # fmt: skip
-def test_a_number_has_four_digits_and_a_whole_one_all_of_them(value, words):
-    assert number(value) == words
 
 
 def test_a_placeholder_in_a_value_is_not_filled():

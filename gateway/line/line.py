@@ -27,7 +27,9 @@ from gateway.api.model import (
 )
 from gateway.config.load import LineConfig
 from gateway.core import points
+from gateway.core.alarms.acts import Act, acknowledge
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
 from gateway.core.clock import EPOCH, ClockWatch
@@ -105,14 +107,15 @@ class Line:
             now=now,
         )
         self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
+        names, words = [tag.name for tag in tags], Words(config.line, self._tags)
+        since = now - timing.lateness
         self._machines = {
-            name: AlarmMachine(name, detector.alarms, detector.spec.tags, now - timing.lateness)
+            name: AlarmMachine(name, detector.alarms, detector.spec.tags, since, words)
             for name, detector in detectors.items()
         }
-        names = [tag.name for tag in tags]
         self._models = ModelHealth(detectors, names)
-        self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now)
-        self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now)
+        self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now, words)
+        self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
@@ -137,7 +140,7 @@ class Line:
             state = await self._outbox.restore(name)
             if state is not None:
                 machine.restore(state)
-                self.health.active |= {alert.id: alert for alert in machine.standing()}
+                self.health.take_up(machine.standing())
         owed = await self._outbox.restore(CLIPS)
         if self._clips is not None and owed is not None:
             self._clips.restore(owed)
@@ -153,18 +156,25 @@ class Line:
         self._aligner.recall(memory)
         self._models.recall(memory)
 
-    async def acknowledge(self, alarm_id: str, by: str) -> Alert:
-        """A person has seen this alarm; CommandRefused if it is not active or already seen."""
+    async def act(self, alarm_id: str, act: Act, by: str, why: str = "") -> Alert:
+        """Do what a person asks of an alarm; the transition, once it is on disk.
 
-        def act(_now: Nanos) -> Sequence[Alert]:
+        `alarm_id` is an alarm's id or 'detector.alarm'. CommandRefused if it is not possible.
+        """
+
+        def done(_now: Nanos) -> Sequence[Alert]:
             for machine in self._machines.values():
-                alert = machine.acknowledge(alarm_id, by)
+                alert = machine.act(alarm_id, act, by, why)
                 if alert is not None:
                     return [alert]
-            raise CommandRefused(f"no active alarm has the id {alarm_id}")
+            raise CommandRefused(f"no alarm has the id {alarm_id}")
 
-        (alert,) = await self.commands.submit(act)
+        (alert,) = await self.commands.submit(done)
         return alert
+
+    async def acknowledge(self, alarm_id: str, by: str) -> Alert:
+        """Acknowledge an open alarm; see `act`."""
+        return await self.act(alarm_id, acknowledge(by), by)
 
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""

@@ -8,7 +8,7 @@ Promises
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
@@ -23,6 +23,7 @@ from gateway.api.model import (
     Tag,
     Transition,
 )
+from gateway.core.alarms.memory import HIDDEN
 from gateway.core.byte_ledger import Ledger
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
@@ -32,6 +33,8 @@ from gateway.telemetry.raw_estimate import RawEstimate
 from gateway.telemetry.services import LocalService
 from gateway.telemetry.source_health import SourceHealth
 
+_TELLING = (Transition.RAISED, Transition.UPDATED)
+"""Transitions whose message says what is wrong."""
 RECENT = 100
 """Alert transitions that `andon status` can show."""
 
@@ -81,7 +84,7 @@ class Health:
         self.buffer: Mapping[str, object] = {}
         self.history: Callable[[], Mapping[str, object]] | None = None
         self.alerts: deque[Alert] = deque(maxlen=RECENT)
-        self.active: dict[str, Alert] = {}
+        self._open: dict[tuple[str, str], Alert] = {}
         self.raised = 0
         self.restarts = 0
         self.clock = ""
@@ -112,14 +115,34 @@ class Health:
         """A transition that is on disk."""
         self.alerts.append(alert)
         self.raised += alert.transition is Transition.RAISED
-        if alert.transition is Transition.ACKNOWLEDGED and alert.id in self.active:
-            # What is wrong is still what the activation said.
-            by, raised = alert.acknowledged_by, self.active[alert.id]
-            self.active[alert.id] = replace(raised, state=alert.state, acknowledged_by=by)
-        elif alert.is_active:
-            self.active[alert.id] = alert
+        key = alert.detector, alert.alarm
+        known = self._open.get(key)
+        if alert.is_over:
+            self._open.pop(key, None)
+        elif alert.transition in _TELLING or known is None:
+            self._open[key] = alert
         else:
-            self.active.pop(alert.id, None)
+            # What is wrong is still what the activation said.
+            self._open[key] = replace(
+                known,
+                state=alert.state,
+                is_active=alert.is_active,
+                acknowledged_by=alert.acknowledged_by,
+            )
+
+    def take_up(self, standing: Iterable[Alert]) -> None:
+        """The alarms that the last run left open."""
+        self._open |= {(alert.detector, alert.alarm): alert for alert in standing}
+
+    @property
+    def open(self) -> list[Alert]:
+        """The alarms that are not normal, the first to come first."""
+        return sorted(self._open.values(), key=lambda alert: alert.opened_at)
+
+    @property
+    def active(self) -> dict[str, Alert]:
+        """Those whose condition holds and that are not hidden, by their ids."""
+        return {a.id: a for a in self.open if a.is_active and a.state not in HIDDEN}
 
     def note_clock(self, why: str, step: Nanos) -> bool:
         """Why the clock is not trusted, and its step just now; True if the former is news."""

@@ -124,7 +124,7 @@ class Outage:
         return points.alert_envelope(
             Alert(f"a{self.now}", "guard", "high", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
                   self.now, self.now, 2.0, 1.0, 2.0, message="too high",
-                  transition=Transition.RAISED),
+                  transition=Transition.RAISED, is_active=True),
             "bench", "bench", 0, {},
         )  # fmt: skip
 

@@ -131,10 +131,12 @@ def test_active_alerts_are_those_the_model_calls_active():
         for step in panel["transformations"]
         if step["id"] == "filterByValue"
     ]
-    for state in AlarmState:
+    active = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
+    for state in (*active, AlarmState.NORMAL, AlarmState.SUPPRESSED):
         alert = Alert(
-            "1", "d", "a", state, Severity.LOW, 0, 0, 1.0, 1.0, 1.0, transition=Transition.RAISED
-        )
+            "1", "d", "a", state, Severity.LOW, 0, 0, 1.0, 1.0, 1.0,
+            transition=Transition.RAISED, is_active=state in active,
+        )  # fmt: skip
         assert bool(re.search(over, state.value)) is not alert.is_active
 
 

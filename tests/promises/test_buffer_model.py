@@ -68,6 +68,7 @@ def transition(name, at, state):
         0.5,
         1.0,
         transition=Transition.RAISED,
+        is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
     return points.alert_envelope(alert, "plant", "line", 0, {})
 

@@ -56,6 +56,7 @@ def alert(name, at, state):
         0.5,
         1.0,
         transition=Transition.RAISED,
+        is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
     return points.alert_envelope(made, "plant", "line", 0, {})
 

@@ -85,18 +85,22 @@ def test_a_window_without_tags_was_not_observed():
 
 
 @pytest.mark.parametrize(
-    ("state", "active"),
+    ("state", "transition", "active", "over"),
     [
-        (AlarmState.NORMAL, False),
-        (AlarmState.UNACKNOWLEDGED, True),
-        (AlarmState.ACKNOWLEDGED, True),
-        (AlarmState.RETURNED_UNACKNOWLEDGED, False),
-        (AlarmState.SUPPRESSED, False),
+        (AlarmState.NORMAL, Transition.RETURNED, False, True),
+        (AlarmState.UNACKNOWLEDGED, Transition.RAISED, True, False),
+        (AlarmState.RETURNED_UNACKNOWLEDGED, Transition.RETURNED, False, False),
+        (AlarmState.SUPPRESSED, Transition.SUPPRESSED, False, True),
+        (AlarmState.SUPPRESSED, Transition.SUPPRESSED, True, False),
+        (AlarmState.SHELVED, Transition.RETURNED, False, False),
     ],
 )
-def test_an_alert_is_active_while_its_alarm_asks_for_something(state, active):
-    alert = Alert("id", "pump", "anomaly", state, Severity.LOW, 1, 2, 3.0, 2.0, 3.0, transition=HOW)
-    assert alert.is_active is active
+def test_an_alarm_is_over_when_nothing_of_it_is_left_to_show(state, transition, active, over):
+    alert = Alert(
+        "id", "pump", "anomaly", state, Severity.LOW, 1, 2, 3.0, 2.0, 3.0,
+        transition=transition, is_active=active,
+    )  # fmt: skip
+    assert alert.is_over is over
 
 
 def test_by_default_an_alarm_is_of_medium_severity_and_has_no_delays():

@@ -134,7 +134,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
     health.note_alert(
         Alert(
             "pump.anomaly-1", "pump", "anomaly", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
-            NOW, NOW, 12.0, 10.0, 12.0, transition=Transition.RAISED)
+            NOW, NOW, 12.0, 10.0, 12.0, transition=Transition.RAISED, is_active=True)
     )  # fmt: skip
     facts = await request(socket)
     assert facts["line"] == "press-3"

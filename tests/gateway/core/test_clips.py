@@ -51,6 +51,7 @@ def alert(at, *causes, state=AlarmState.UNACKNOWLEDGED, opened_at=None, own=None
         own,
         top,
         transition=AFTER.get(state, Transition.RAISED),
+        is_active=state is not AlarmState.NORMAL,
     )
 
 

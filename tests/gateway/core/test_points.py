@@ -53,6 +53,7 @@ ALERT = Alert(
     coverage=1,
     message="anomaly: 7 past its threshold of 3",
     transition=Transition.RAISED,
+    is_active=True,
 )
 SUMMARY = Summary("flow", AT - 60, AT, 60, 1, 0.98, 4.0, 0.5, 3.0, 5.0, 4.5)
 
@@ -101,7 +102,12 @@ def test_an_alert_without_a_value_leaves_it_out():
 
 
 def test_a_returned_alarm_is_not_active():
-    assert decode(_alert(replace(ALERT, state=AlarmState.NORMAL)).body).fields["active"] is False
+    assert (
+        decode(_alert(replace(ALERT, is_active=False, state=AlarmState.NORMAL)).body).fields[
+            "active"
+        ]
+        is False
+    )
 
 
 def test_an_alert_carries_all_that_is_known_of_it():

@@ -33,6 +33,7 @@ def alert(state):
         1.0,
         2.0,
         transition=Transition.RAISED,
+        is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
     return points.alert_envelope(made, "plant", "press-3", 0, {})
 

@@ -44,7 +44,7 @@ async def test_samples_arrive_at_just_their_time_and_the_line_ticks_as_it_does_l
     played, taken = replay()
     ticks = []
     await played.play_samples(T0, recording(5.0, 20.0, 20.0, 5.0), T0 + 4 * S + 1, ticks.append)
-    assert alerts(taken) == [(2, "unacknowledged"), (4, "normal")]
+    assert alerts(taken) == [(2, "unacknowledged"), (4, "returned_unacknowledged")]
     assert ticks == [T0 + k * S + LATE for k in range(5)]
     assert (played.ticks, played.samples) == (5, 8)
 
@@ -72,7 +72,7 @@ async def test_the_line_ticks_just_when_the_daemon_ticked():
         (T0 + 3 * S + LATE, recording(5.0, start=T0 + 2 * S)),
     ]
     await played.play(T0, arrivals)
-    assert alerts(taken) == [(1, "unacknowledged"), (3, "normal")]
+    assert alerts(taken) == [(1, "unacknowledged"), (3, "returned_unacknowledged")]
     assert (played.ticks, played.samples) == (3, 4)
 
 
@@ -82,7 +82,7 @@ async def test_a_run_goes_on_with_the_alarms_and_the_windows_of_the_one_before()
     await played.play(T0 + S + LATE, [(T0 + 2 * S + LATE, None), (T0 + 3 * S + LATE, None)])
     assert alerts(taken) == [(1, "unacknowledged")], "the value is held over the restart"
     await played.play(T0 + 4 * S, [(T0 + 5 * S + LATE, recording(5.0, start=T0 + 4 * S))])
-    assert alerts(taken) == [(1, "unacknowledged"), (5, "normal")]
+    assert alerts(taken) == [(1, "unacknowledged"), (5, "returned_unacknowledged")]
 
 
 async def test_points_of_the_gateway_itself_are_left_out_and_summaries_are_not():

@@ -41,6 +41,7 @@ ALERTS = {
     "Raised": Alert(
         **LIMIT,
         transition=Transition.RAISED,
+        is_active=True,
         state=STATES.UNACKNOWLEDGED,
         at=NOON,
         value=5.1,
@@ -50,6 +51,7 @@ ALERTS = {
     "Acknowledged": Alert(
         **LIMIT,
         transition=Transition.ACKNOWLEDGED,
+        is_active=True,
         state=STATES.ACKNOWLEDGED,
         at=NOON + 60 * SECOND,
         value=6.3,
@@ -59,6 +61,7 @@ ALERTS = {
     "Returned": Alert(
         **LIMIT,
         transition=Transition.RETURNED,
+        is_active=False,
         state=STATES.NORMAL,
         at=NOON + 120 * SECOND,
         value=4.1,
@@ -68,6 +71,7 @@ ALERTS = {
     "Suppressed": Alert(
         **LIMIT,
         transition=Transition.SUPPRESSED,
+        is_active=False,
         state=STATES.SUPPRESSED,
         at=NOON + 120 * SECOND,
         value=4.5,
@@ -77,6 +81,7 @@ ALERTS = {
     "Missing": Alert(
         **MISSING,
         transition=Transition.RAISED,
+        is_active=True,
         state=STATES.UNACKNOWLEDGED,
         at=NOON,
         value=1.0,

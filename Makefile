@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 WITHOUT_ENSUREPIP := { $(PYTHON) -m venv --clear --without-pip $(VENV) \
 	&& $(PYTHON) -m pip --python $(BIN)/python install pip; }
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --quiet --extra train --extra history --extra serial --group build
+	--no-emit-index-url --no-header --quiet --extra train --extra history --extra serial \
+	--extra notify --extra panel --extra top --group build
 
 # `make bench JSON=bench.json` also writes the table to a file; ARGS go to pytest or to the demo.
 export JSON

@@ -212,7 +212,7 @@ async def _run_tasks(
         routes=[
             *buffer_routes.routes(buffer),
             *tap_routes.routes(line.tap, config.tags, line.alarm_names),
-            *alarm_routes.routes(health, line.acknowledge),
+            *alarm_routes.routes(health, line.act, time.time_ns),
         ],
     )
     async with web as port, asyncio.TaskGroup() as tasks:

@@ -81,6 +81,16 @@ class Transition(StrEnum):
     UNSHELVED = "unshelved"
     TAKEN_OUT_OF_SERVICE = "taken_out_of_service"
     RETURNED_TO_SERVICE = "returned_to_service"
+    COMMENTED = "commented"
+    """A person gave a verdict on it, or said something about it; its state is as before."""
+
+
+class Verdict(StrEnum):
+    """What a person found out about an alarm; a label for training and backtests."""
+
+    REAL = "real"
+    FALSE = "false"
+    UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +334,15 @@ class Alert:
     """Who did it, if a person did."""
     reason: str = ""
     """Why, in that person's words."""
+    verdict: str = ""
+    """The newest verdict on it, one of `Verdict`; empty if there is none."""
     caused_by: str = ""
     """The id of the alarm that it follows from; empty if of none that is known."""
     below: bool = False
+    began_at: Nanos = 0
+    """When its condition began, before the on-delay; 0 if that is not known."""
+    advice: str = ""
+    """What to do about it, for people."""
 
     @property
     def is_over(self) -> bool:

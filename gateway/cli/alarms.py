@@ -1,4 +1,4 @@
-"""`andon alarms LINE.yaml ...`: the active alarms of a running line, and acknowledging one."""
+"""`andon alarms LINE.yaml ...`: the alarms of a running line, and acknowledging one."""
 
 import getpass
 import json
@@ -28,14 +28,14 @@ def command(ctx: click.Context, file: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 @click.pass_obj
 def list_alarms(file: Path, as_json: bool) -> None:
-    """List the active alarms, the newest last."""
+    """List the alarms that are not normal, the newest last."""
     facts = ask(file, "/alarms", exact=as_json)
     with understood():
         alarms = sorted(facts, key=lambda alarm: alarm["opened_at"])
         for alarm in alarms:
             click.echo(json.dumps(alarm) if as_json else _row(alarm))
     if not alarms and not as_json:
-        click.echo("no active alarm")
+        click.echo("no alarm")
 
 
 @command.command("ack")
@@ -48,14 +48,14 @@ def acknowledge(file: Path, alarm: str, by: str) -> None:
     The command ends when the acknowledgement is on disk.
     """
     try:
-        answer = ask(file, "/alarms/acknowledge", {"id": alarm, "by": by})
+        answer = ask(file, "/alarms/act", {"id": alarm, "act": "acknowledge", "by": by})
     except ControlError as refused:
         facts = ask(file, "/alarms")
         with understood():
             ids = [str(each["id"]) for each in facts]
         if refused.status != 409 or alarm in ids:
             raise
-        hint = nearest(alarm, ids) if ids else "no alarm is active"
+        hint = nearest(alarm, ids) if ids else "every alarm is normal"
         raise ControlError(refused.status, f"{refused}; {hint}") from refused
     with understood():
         click.echo(answer["message"])

@@ -1,6 +1,7 @@
 """What a request asks for; BadRequest with a sentence for everything that makes no sense."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -13,8 +14,10 @@ LONGEST = 200
 """Characters of a text."""
 
 
-async def json_body(request: web.Request, *names: str) -> dict[str, Any]:
-    """The JSON object in the body, which has these fields and no other."""
+async def json_body(
+    request: web.Request, *names: str, optional: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The JSON object in the body, which has these fields, may have the optional, and no other."""
     content = await request.read()
     if request.content_type != "application/json":
         raise BadRequest(f"the body must be application/json, not {request.content_type[:50]}")
@@ -24,7 +27,7 @@ async def json_body(request: web.Request, *names: str) -> dict[str, Any]:
         raise BadRequest(f"the body is not JSON: {str(error)[:LONGEST]}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body is not a JSON object")
-    _check_names(list(body), names, "field")
+    _check_names(list(body), (*names, *optional), "field")
     if missing := [name for name in names if name not in body]:
         raise BadRequest(f"{', '.join(missing)} must be given in the body")
     return body
@@ -68,6 +71,15 @@ def text_field(body: dict[str, Any], name: str, longest: int = LONGEST) -> str:
     if len(value) > longest:
         raise BadRequest(f"{name} is longer than {longest} characters")
     return value
+
+
+def number_field(body: dict[str, Any], name: str, most: float) -> float:
+    """A field that must be a number above 0, up to `most`."""
+    value = body.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 < value <= most):
+        raise BadRequest(f"{name} must be a number above 0, up to {most:,g}")
+    return float(value)
 
 
 def whole_number(text: str, name: str, most: int) -> int:

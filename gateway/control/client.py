@@ -6,6 +6,7 @@ Promises
 """
 
 import asyncio
+import errno
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,6 +21,8 @@ TIMEOUT_S = 5.0
 AGAIN_S = 0.05
 SILENT_S = 15.0
 """A daemon whose stream is silent for so long is gone: it sends an empty row every 5 s."""
+_BUSY = (errno.EAGAIN, errno.ENOTCONN, errno.ECONNRESET, errno.EPIPE)
+"""A queue that is full, or a connection that made room for another."""
 MOST_BYTES = 2**24
 """Bytes of one answer, and of one row of a stream; the status of 10,000 tags takes 3 MB."""
 
@@ -48,12 +51,17 @@ async def request(socket: Path, path: str = "/status", body: Any = None) -> Any:
             return await _asked(socket, path, body)
         except aiohttp.ClientResponseError as error:
             raise _not_andon(socket, str(error.message)) from error
-        except (ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError):
-            if body is not None or time.monotonic() > deadline:
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            if body is not None or not _may_pass(error) or time.monotonic() > deadline:
                 return None
-        except (OSError, aiohttp.ClientError, TimeoutError):
-            return None
         await asyncio.sleep(AGAIN_S)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a daemon is there that was too busy, rather than none."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return True
+    return isinstance(error, OSError) and error.errno in _BUSY
 
 
 async def _asked(socket: Path, path: str, body: Any) -> Any:

@@ -27,7 +27,7 @@ from gateway.api.model import (
 )
 from gateway.config.load import LineConfig
 from gateway.core import points
-from gateway.core.alarms.acts import Act, acknowledge
+from gateway.core.alarms.acts import Act
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
@@ -171,10 +171,6 @@ class Line:
 
         (alert,) = await self.commands.submit(done)
         return alert
-
-    async def acknowledge(self, alarm_id: str, by: str) -> Alert:
-        """Acknowledge an open alarm; see `act`."""
-        return await self.act(alarm_id, acknowledge(by), by)
 
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""

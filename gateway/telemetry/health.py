@@ -128,6 +128,7 @@ class Health:
                 state=alert.state,
                 is_active=alert.is_active,
                 acknowledged_by=alert.acknowledged_by,
+                verdict=alert.verdict,
             )
 
     def take_up(self, standing: Iterable[Alert]) -> None:

@@ -52,7 +52,9 @@ def post(path, body, *headers, kind="application/json", length=None):
 
 
 def acknowledge(content, *headers, **more):
-    return post("/alarms/acknowledge", content, *headers, **more)
+    if isinstance(content, dict):
+        content = {"act": "acknowledge", **content}
+    return post("/alarms/act", content, *headers, **more)
 
 
 def requeue(content, **more):
@@ -132,7 +134,7 @@ MACHINES = {
 PEOPLE = {
     "a plain request": (get("/status", "andon"), 200),
     "no route": (get("/secrets", "andon"), 404),
-    "an act by GET": (get("/alarms/acknowledge", "andon"), 405),
+    "an act by GET": (get("/alarms/act", "andon"), 405),
     "a status by POST": (post("/status", {}), 405),
     "an unknown alarm": (acknowledge({"id": "x", "by": "anna"}), 409),
     **{
@@ -156,6 +158,22 @@ PEOPLE = {
             [float("inf")], [10**400], [2**63], [2**64], [-(2**63)],
         )
     },
+    **{
+        f"act {str(content)[:60]!r}": (acknowledge({"id": "x", "by": "anna", **content}), 400)
+        for content in (
+            {"act": ""}, {"act": "write"}, {"act": "Acknowledge"}, {"act": ["reset"]},
+            {"for_s": 60}, {"act": "shelve", "for_s": 10**400},
+            {"act": "shelve", "for_s": 0}, {"act": "shelve", "for_s": -1},
+            {"act": "reset", "why": ""}, {"act": "shelve", "for_s": 1e300},
+            {"act": "shelve", "for_s": True},
+            {"act": "shelve", "for_s": "1h"}, {"act": "shelve", "for_s": None},
+            {"act": "shelve", "for_s": float("nan")},
+            {"act": "comment"}, {"act": "comment", "verdict": "maybe"}, {"verdict": "real"},
+            {"act": "comment", "verdict": 1}, {"act": "take_out_of_service"},
+            {"act": "take_out_of_service", "why": "a" * 201}, {"act": "reset", "why": "\x1b[2J"},
+        )
+    },
+    "an act on what is unknown": (acknowledge({"id": "x", "act": "unshelve", "by": "anna"}), 409),
     "requeue nothing said": (requeue({}), 400),
     "requeue what is not there": (requeue({"ids": [2**63 - 1]}), 200),
     "requeue very many": (requeue({"ids": [7] * 80_000}), 200),

@@ -87,6 +87,18 @@ def return_to_service(kept: Memory, _at: Nanos) -> Transition:
     return Transition.RETURNED_TO_SERVICE
 
 
+def comment(verdict: str) -> Act:
+    """A person says something about it, with a verdict or without one (empty)."""
+
+    def act(kept: Memory, _at: Nanos) -> Transition:
+        if not kept.open:
+            raise CommandRefused("it is not open: there is nothing to comment on")
+        kept.verdict = verdict or kept.verdict
+        return Transition.COMMENTED
+
+    return act
+
+
 def annunciate(kept: Memory) -> None:
     """What was hidden is shown again: somebody has to look at what still holds."""
     if kept.is_hidden:

@@ -199,7 +199,8 @@ class AlarmMachine:
         kept.began_at = kept.since or score.at
         kept.opened_at = kept.reminded_at = score.at
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
-        kept.acknowledged_by, kept.latched, kept.escalated = "", alarm.latch, 0
+        kept.acknowledged_by, kept.verdict = "", ""
+        kept.latched, kept.escalated = alarm.latch, 0
         kept.suppressed = self.suppression
         kept.model, kept.coverage = score.model, score.coverage
         if alarm.updates:
@@ -294,6 +295,7 @@ class AlarmMachine:
             after=at - kept.opened_at,
             by=by,
             why=why or (score.idle if score else "") or kept.suppressed,
+            verdict=kept.verdict,
             until=None if kept.shelved_until == FOREVER else kept.shelved_until,
         )
         return Alert(
@@ -317,7 +319,10 @@ class AlarmMachine:
             acknowledged_by=kept.acknowledged_by,
             by=by,
             reason=why,
+            verdict=kept.verdict,
             below=alarm.below,
+            began_at=kept.began_at,
+            advice=alarm.advice,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

@@ -47,6 +47,8 @@ class Memory:
     """Why it is suppressed by design; empty if it is not."""
     out_of_service: str = ""
     """Why it is out of service; empty if it is in service."""
+    verdict: str = ""
+    """What a person found out about this occurrence."""
     peak: float = 0.0
     """The farthest score; negated where the alarm is active below its threshold."""
     top: tuple[TopTag, ...] = ()
@@ -95,7 +97,7 @@ class Memory:
     def close(self) -> None:
         """The occurrence is over: nothing of it is left to show."""
         self.active = self.open = self.latched = False
-        self.acknowledged_by = ""
+        self.acknowledged_by = self.verdict = ""
 
     def facts(self) -> dict[str, Any]:
         """As JSON can hold it."""

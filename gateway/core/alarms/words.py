@@ -8,12 +8,12 @@ Promises
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
 from itertools import groupby
 
-from gateway.api.model import SECOND, Alarm, Nanos, Tag, TopTag, Transition
+from gateway.api.local_time import local_time
+from gateway.api.model import Alarm, Nanos, Tag, TopTag, Transition
 from gateway.api.wording import number
 from gateway.core.durations import spell_roughly
 
@@ -50,6 +50,10 @@ TEXTS = {
     "unshelved": "{alarm}: no longer shelved",
     "taken_out_of_service": "{alarm}: taken out of service by {by}",
     "returned_to_service": "{alarm}: returned to service by {by}",
+    "commented": "{alarm}: {by} says",
+    "commented_real": "{alarm}: a real fault, says {by}",
+    "commented_false": "{alarm}: a false alarm, says {by}",
+    "commented_unclear": "{alarm}: unclear, says {by}",
     "reason": "{said}: {reason}",
     "advice": "{said}; {advice}",
 }
@@ -71,16 +75,17 @@ class Occasion:
     by: str = ""
     why: str = ""
     until: Nanos | None = None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The sentences of one line. `zone` is that of the times of day; the machine's own if None."""
+    """The sentences of one line. `time` gives a time in a form of strftime, as people read it."""
 
     line: str = ""
     tags: Mapping[str, Tag] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=lambda: TEXTS)
-    zone: tzinfo | None = None
+    time: Callable[[Nanos, str], str] = local_time
 
     def title(self, alarm: Alarm) -> str:
         """The alarm's name for people: 'Bearing temperature high'."""
@@ -99,13 +104,15 @@ class Words:
         key = str(transition)
         if transition is Transition.SHELVED and occasion.until is None:
             key = "shelved once"
+        if transition is Transition.COMMENTED and occasion.verdict:
+            key = f"commented_{occasion.verdict}"
         said = filled(
             self.texts[key],
             alarm=self.title(alarm),
             after=spell_roughly(occasion.after),
             by=occasion.by,
             why=occasion.why,
-            until="" if occasion.until is None else self._time(occasion.until, "%Y-%m-%d %H:%M"),
+            until="" if occasion.until is None else self.time(occasion.until, "%Y-%m-%d %H:%M"),
         )
         if occasion.why and "{why}" not in self.texts[key]:
             return filled(self.texts["reason"], said=said, reason=occasion.why)
@@ -117,7 +124,7 @@ class Words:
             "alarm": self.title(alarm),
             "value": quantity(occasion.value, tag),
             "limit": quantity(alarm.threshold, tag),
-            "since": self._time(occasion.since, "%H:%M:%S"),
+            "since": self.time(occasion.since, "%H:%M:%S"),
         }
         if alarm.phrase:
             # A phrase counts tags, or measures what has no unit.
@@ -157,9 +164,6 @@ class Words:
     def _label(self, name: str) -> str:
         tag = self.tags.get(name)
         return (tag.description if tag else "") or spoken(name)
-
-    def _time(self, at: Nanos, form: str) -> str:
-        return datetime.fromtimestamp(at / SECOND, self.zone).strftime(form)
 
 
 def filled(text: str, **values: str) -> str:

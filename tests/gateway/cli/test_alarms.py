@@ -45,7 +45,7 @@ async def file(tmp_path):
     line = Line(config, pump, MemoryStore(), T0, clock=lambda: T0 + 2 * SECOND)
     line.inbox.put(batch(T0 + SECOND // 2, 20.0), 0)
     await line.tick(T0 + 2 * SECOND)
-    routes = alarm_routes.routes(line.health, line.acknowledge)
+    routes = alarm_routes.routes(line.health, line.act, lambda: T0)
     where = {"host": "127.0.0.1", "port": 0, "socket": config.places.state / SOCKET}
     async with serve(line.health, lambda: b"", lambda: T0, routes=routes, **where):
         running = asyncio.create_task(line.run())
@@ -58,7 +58,7 @@ async def test_an_alarm_is_listed_and_acknowledged_by_its_id(file):
     alarm = json.loads(out)
     assert (code, alarm["state"]) == (0, "unacknowledged")
     code, out, _ = await alarms(file, "ack", alarm["id"], "--by", "anna")
-    assert (code, out) == (0, "anomaly acknowledged by anna\n")
+    assert (code, out) == (0, "Press unlike its normal running: acknowledged by anna\n")
     _, out, _ = await alarms(file, "list")
     assert alarm["id"] in out
     assert "  acknowledged by anna  " in out
@@ -67,7 +67,7 @@ async def test_an_alarm_is_listed_and_acknowledged_by_its_id(file):
 async def test_what_the_daemon_refuses_is_a_sentence_and_exit_code_1(file):
     code, out, errors = await alarms(file, "ack", "pump.anomaly-1", "--by", "anna")
     assert (code, out) == (1, "")
-    assert errors.startswith("Error: no active alarm has the id pump.anomaly-1; did you mean ")
+    assert errors.startswith("Error: no alarm has the id pump.anomaly-1; did you mean ")
     assert "pump.anomaly-18bcfe60828" in errors
 
 

@@ -275,5 +275,5 @@ async def test_a_question_is_asked_again_when_its_connection_is_closed(tmp_path)
         assert await request(tmp_path / SOCKET) == {"line": "l"}
         assert times == 3
         times = 0
-        assert await request(tmp_path / SOCKET, "/alarms/acknowledge", {"alarm": "x"}) is None
+        assert await request(tmp_path / SOCKET, "/alarms/act", {"alarm": "x"}) is None
         assert times == 1, "an act may have been done"

@@ -10,25 +10,26 @@ from fakes import tag
 
 from fuzzing.targets import check_sentence
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Envelope, Kind
+from gateway.api.model import SECOND, Alert, Envelope, Kind
 from gateway.buffer import open_buffer
 from gateway.config.schema import BufferSection
 from gateway.control import alarm_routes, buffer_routes, tap_routes
 from gateway.control.server import SOCKET, serve
+from gateway.core.alarms.acts import Act
 from gateway.core.freshness import FreshnessWatch
 from gateway.telemetry.health import Health
 from gateway.telemetry.tap import Tap
 
 _NOW = 1_700_000_000 * SECOND
 _REQUESTS = (
-    b"GET /status", b"GET /alarms", b"POST /alarms/acknowledge", b"GET /buffer",
+    b"GET /status", b"GET /alarms", b"POST /alarms/act", b"GET /buffer",
     b"GET /buffer/letters?limit=", b"POST /buffer/requeue", b"POST /buffer/discard",
     b"GET /tap/samples?glob=", b"GET /tap/", b"GET /", b"POST /status", b"PUT /alarms",
 )  # fmt: skip
 _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/?&=*[]"
 
 
-async def _unknown(alarm_id: str, by: str) -> None:
+async def _unknown(alarm_id: str, _act: Act, by: str, _why: str) -> Alert:
     raise CommandRefused(f"no alarm {alarm_id[:100]!r}, {by!r}")
 
 
@@ -54,7 +55,7 @@ async def _run(folder: Path, started: asyncio.Event) -> None:
         await buffer.append([Envelope(Kind.ALERT, _NOW, b"m f=2 2")])
         routes = [
             *buffer_routes.routes(buffer),
-            *alarm_routes.routes(health, _unknown),
+            *alarm_routes.routes(health, _unknown, lambda: _NOW),
             *tap_routes.routes(Tap(), tags, {"pump": ["anomaly"]}),
         ]
         where = {"host": "127.0.0.1", "port": 0, "socket": folder / SOCKET}

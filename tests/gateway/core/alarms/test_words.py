@@ -1,7 +1,9 @@
+import functools
 from datetime import UTC
 
 import pytest
 
+from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Alarm, Severity, Tag, TopTag, Transition
 from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, spoken
 
@@ -12,7 +14,8 @@ TAGS = [
     Tag("flow", "plc", SECOND, "m3/h", description="Cooling water"),
     Tag("valve", "plc", SECOND, names={2.0: "jammed"}),
 ]
-WORDS = Words("press-3", {tag.name: tag for tag in TAGS}, zone=UTC)
+IN_UTC = functools.partial(local_time, zone=UTC)
+WORDS = Words("press-3", {tag.name: tag for tag in TAGS}, time=IN_UTC)
 AT = 1_767_264_123 * SECOND  # 10:42:03 UTC
 
 
@@ -103,7 +106,7 @@ def test_every_transition_has_a_text():
 
 def test_another_language_replaces_texts():
     texts = TEXTS | {"high": "{tag} zu hoch", "beyond a limit": "{alarm}: {value} > {limit}"}
-    words = Words("press-3", WORDS.tags, texts, UTC)
+    words = Words("press-3", WORDS.tags, texts, IN_UTC)
     alarm = limit("power.high", 5.0)
     assert words.say(alarm, Transition.RAISED, Occasion(6.0)) == "Power zu hoch: 6 kW > 5 kW"
 

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.api import line_protocol
-from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch, Transition
+from gateway.api.model import (
+    SECOND,
+    AlarmState,
+    Envelope,
+    Kind,
+    Nanos,
+    Point,
+    SampleBatch,
+    Transition,
+)
 from gateway.cases.file import Case, Cases, ExpectedAlert
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig
@@ -104,11 +113,16 @@ def _actual_alert(point: Point) -> ActualAlert:
         # The point's time below a millisecond holds the alarm's number, not a part of its time.
         at=(point.at - START) // 1_000_000 * 1_000_000,
         alarm=f"{detector}.{fields['alarm']}",
-        state=str(fields["state"]),
+        state=_state(str(fields["state"])),
         severity=point.tags["severity"],
         top_tags=[tag for tag in str(fields["top_tags"]).split(",") if tag],
         message=str(fields["message"]),
     )
+
+
+def _state(state: str) -> str:
+    """As case files have it: nobody acknowledges there, so what returned is normal."""
+    return "normal" if state == AlarmState.RETURNED_UNACKNOWLEDGED else state
 
 
 def _counts(alert: ActualAlert, case: Case, cases: Cases) -> bool:

@@ -76,10 +76,9 @@ def text_field(body: dict[str, Any], name: str, longest: int = LONGEST) -> str:
 def number_field(body: dict[str, Any], name: str, most: float) -> float:
     """A field that must be a number above 0, up to `most`."""
     value = body.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and 0 < value <= most):
-        raise BadRequest(f"{name} must be a number above 0, up to {most:,g}")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most:
+        return float(value)
+    raise BadRequest(f"{name} must be a number above 0, up to {most:,g}")
 
 
 def whole_number(text: str, name: str, most: int) -> int:

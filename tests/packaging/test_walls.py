@@ -142,7 +142,7 @@ def test_each_contract_has_a_case():
 
 PURE = {
     "bisect", "collections", "dataclasses", "enum", "functools", "itertools", "json", "math",
-    "numpy", "random", "typing", "zlib",
+    "numpy", "random", "re", "statistics", "typing", "zlib",
 }  # fmt: skip
 OPENING = {"open", "print", "input", "exec", "eval", "__import__"}
 

@@ -21,7 +21,7 @@ def acknowledge(by: str) -> Act:
     """A person has seen it."""
 
     def act(kept: Memory, _at: Nanos) -> Transition:
-        if not kept.open:
+        if not kept.is_open:
             raise CommandRefused("it is not active: there is nothing to acknowledge")
         if kept.acknowledged_by:
             raise CommandRefused(f"already acknowledged by {kept.acknowledged_by}")
@@ -91,7 +91,7 @@ def comment(verdict: str) -> Act:
     """A person says something about it, with a verdict or without one (empty)."""
 
     def act(kept: Memory, _at: Nanos) -> Transition:
-        if not kept.open:
+        if not kept.is_open:
             raise CommandRefused("it is not open: there is nothing to comment on")
         kept.verdict = verdict or kept.verdict
         return Transition.COMMENTED

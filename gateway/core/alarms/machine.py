@@ -142,7 +142,7 @@ class AlarmMachine:
 
     def _number_of(self, alarm_id: str) -> int | None:
         for number, kept in self._memory.items():
-            if kept.open and self._id(number, kept) == alarm_id:
+            if kept.is_open and self._id(number, kept) == alarm_id:
                 return number
         names = [f"{self.detector}.{alarm.name}" for alarm in self.alarms]
         return names.index(alarm_id) if alarm_id in names else None
@@ -176,7 +176,7 @@ class AlarmMachine:
             kept.shelved_until = 0
             annunciate(kept)
             return Transition.UNSHELVED
-        if self.suppression and not kept.suppressed and kept.open:
+        if self.suppression and not kept.suppressed and kept.is_open:
             kept.suppressed = self.suppression
             return Transition.SUPPRESSED
         if kept.suppressed and not self.suppression:
@@ -195,7 +195,7 @@ class AlarmMachine:
             self._note_peak(number, kept, score, first=not (kept.since or kept.recent))
         if not condition.has_come(alarm, kept, beyond=above, at=score.at):
             return None
-        kept.active = kept.open = True
+        kept.active = kept.is_open = True
         kept.began_at = kept.since or score.at
         kept.opened_at = kept.reminded_at = score.at
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
@@ -327,7 +327,7 @@ class AlarmMachine:
 
     def _id(self, number: int, kept: Memory) -> str:
         name = f"{self.detector}.{self.alarms[number].name}"
-        if not kept.open:
+        if not kept.is_open:
             return name
         return f"{name}-{kept.opened_at // 1_000_000:x}{f'.{kept.epoch}' if kept.epoch else ''}"
 

@@ -29,7 +29,7 @@ class Memory:
     """Which of the newest scores were beyond the threshold, the newest in the lowest bit."""
     active: bool = False
     """Whether the condition holds, its delays included."""
-    open: bool = False
+    is_open: bool = False
     """Whether there is an occurrence to show: it is active, or returned and asks for somebody."""
     began_at: Nanos = 0
     """When the condition began, before the on-delay."""
@@ -79,7 +79,7 @@ class Memory:
         if self.latched:
             latched = AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED
             return latched[0] if acknowledged else latched[1]
-        if self.open and not acknowledged:
+        if self.is_open and not acknowledged:
             return AlarmState.RETURNED_UNACKNOWLEDGED
         return AlarmState.NORMAL
 
@@ -96,7 +96,7 @@ class Memory:
 
     def close(self) -> None:
         """The occurrence is over: nothing of it is left to show."""
-        self.active = self.open = self.latched = False
+        self.active = self.is_open = self.latched = False
         self.acknowledged_by = self.verdict = ""
 
     def facts(self) -> dict[str, Any]:
@@ -109,6 +109,6 @@ class Memory:
 def remembered(facts: dict[str, Any]) -> Memory:
     """The memory of a checkpoint, also of an older one."""
     # A checkpoint of another version may lack what came since, and hold what is no longer kept.
-    facts = {"epoch": facts.get("turn", 0), "open": facts.get("active", False), **facts}
+    facts = {"epoch": facts.get("turn", 0), "is_open": facts.get("active", False), **facts}
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
     return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})

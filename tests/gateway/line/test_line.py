@@ -27,6 +27,7 @@ from gateway.api.model import (
 )
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
+from gateway.core.alarms.acts import acknowledge
 from gateway.core.clock import RELEASED, ClockWatch
 from gateway.line.detection import warm_up
 from gateway.line.line import Line
@@ -221,7 +222,7 @@ async def alarmed(store):
 
 
 async def acknowledging(press, alarm_id):
-    caller = asyncio.create_task(press.acknowledge(alarm_id, "anna"))
+    caller = asyncio.create_task(press.act(alarm_id, acknowledge("anna"), "anna"))
     await asyncio.sleep(0)
     return caller
 
@@ -285,7 +286,7 @@ async def test_a_command_does_not_wait_for_the_next_window():
     press, alarm_id = await alarmed(store)
     running = asyncio.create_task(press.run())
     async with asyncio.timeout(PATIENCE):
-        assert (await press.acknowledge(alarm_id, "anna")).id == alarm_id
+        assert (await press.act(alarm_id, acknowledge("anna"), "anna")).id == alarm_id
     running.cancel()
 
 

@@ -10,13 +10,13 @@ from gateway.core.alarms.memory import FOREVER, Memory, remembered
     ("facts", "state"),
     [
         ({}, AlarmState.NORMAL),
-        ({"active": True, "open": True}, AlarmState.UNACKNOWLEDGED),
-        ({"active": True, "open": True, "acknowledged_by": "anna"}, AlarmState.ACKNOWLEDGED),
-        ({"open": True}, AlarmState.RETURNED_UNACKNOWLEDGED),
-        ({"open": True, "acknowledged_by": "anna"}, AlarmState.NORMAL),
-        ({"open": True, "latched": True}, AlarmState.LATCHED_UNACKNOWLEDGED),
+        ({"active": True, "is_open": True}, AlarmState.UNACKNOWLEDGED),
+        ({"active": True, "is_open": True, "acknowledged_by": "anna"}, AlarmState.ACKNOWLEDGED),
+        ({"is_open": True}, AlarmState.RETURNED_UNACKNOWLEDGED),
+        ({"is_open": True, "acknowledged_by": "anna"}, AlarmState.NORMAL),
+        ({"is_open": True, "latched": True}, AlarmState.LATCHED_UNACKNOWLEDGED),
         ({"latched": True, "acknowledged_by": "anna"}, AlarmState.LATCHED_ACKNOWLEDGED),
-        ({"active": True, "open": True, "shelved_until": FOREVER}, AlarmState.SHELVED),
+        ({"active": True, "is_open": True, "shelved_until": FOREVER}, AlarmState.SHELVED),
         ({"shelved_until": 5, "suppressed": "stopped"}, AlarmState.SUPPRESSED),
         ({"suppressed": "stopped", "out_of_service": "broken"}, AlarmState.OUT_OF_SERVICE),
     ],
@@ -38,4 +38,4 @@ def test_it_survives_json():
 
 def test_an_active_alarm_of_an_older_checkpoint_is_open():
     kept = remembered({"since": 0, "active": True, "opened_at": 7, "top": [], "turn": 3, "old": 1})
-    assert (kept.open, kept.state, kept.epoch) == (True, AlarmState.UNACKNOWLEDGED, 3)
+    assert (kept.is_open, kept.state, kept.epoch) == (True, AlarmState.UNACKNOWLEDGED, 3)

@@ -135,5 +135,6 @@ def follow(alarm: Alarm, tags: Sequence[str], scores: Iterable[Score]) -> Judged
         rows.append((score.at, score.values[0], number, bool(score.idle)))
     at, value, numbers, idle = (np.array(column) for column in zip(*rows, strict=True))
     episodes = [Episode(each.opened_at, each.at, each.peak, each.top_tags) for each in ended]
-    active = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in machine.standing()]
+    standing = [each for each in machine.standing() if each.is_active]
+    active = [Episode(e.opened_at, None, e.peak, e.top_tags) for e in standing]
     return Judged(at, value, numbers, idle, alarm.threshold, (*episodes, *active))

@@ -61,7 +61,7 @@ async def test_a_bad_register_and_a_lost_plc_are_two_alarms_and_a_further_tag_is
         facts = await rig.until(lambda f: "guard.speed.low" in active(f))
         low = active(facts)["guard.speed.low"]
         assert (low["value"], low["threshold"], low["below"]) == (992, 2000, True)
-        assert low["message"] == "speed.low: 992 below its limit of 2000"
+        assert low["message"].startswith("Speed low: 992, limit 2000, since ")
         facts = await rig.until(lambda f: detector(f, "guard")["state"] == "blind")
         assert "1 of 3 tags: oil (" in detector(facts, "guard")["reason"]
     try:

@@ -32,7 +32,7 @@ def has_gone(alarm: Alarm, kept: Memory, *, within: bool, at: Nanos) -> bool:
         kept.since = 0
         return False
     kept.since = min(kept.since or at, at)
-    if at - kept.opened_at < alarm.minimum_duration:
+    if at - kept.active_since < alarm.minimum_duration:
         return False
     return at - kept.since >= alarm.off_delay
 
@@ -51,4 +51,4 @@ def is_to_escalate(kept: Memory, after: Sequence[Nanos], at: Nanos) -> bool:
     """
     if kept.acknowledged_by or kept.is_hidden or kept.escalated >= len(after):
         return False
-    return at - kept.opened_at >= after[kept.escalated]
+    return at - kept.active_since >= after[kept.escalated]

@@ -96,7 +96,8 @@ class AlarmMachine:
         self._acted.clear()
         for kept in self._memory.values():
             kept.since = kept.recent = kept.updated_at = kept.changed_at = 0
-            kept.reminded_at = min(kept.reminded_at, since)
+            # Also where it went back: a time of the future would hold everything up until then.
+            kept.reminded_at = kept.active_since = since
 
     def step(self, score: Score) -> list[Alert]:
         """The transitions that this score brings, in the order of the alarms."""
@@ -197,7 +198,7 @@ class AlarmMachine:
             return None
         kept.active = kept.is_open = True
         kept.began_at = kept.since or score.at
-        kept.opened_at = kept.reminded_at = score.at
+        kept.opened_at = kept.active_since = kept.reminded_at = score.at
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
         kept.acknowledged_by, kept.verdict = "", ""
         kept.latched, kept.escalated = alarm.latch, 0

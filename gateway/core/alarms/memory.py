@@ -34,6 +34,8 @@ class Memory:
     began_at: Nanos = 0
     """When the condition began, before the on-delay."""
     opened_at: Nanos = 0
+    active_since: Nanos = 0
+    """Its activation; or the step of the clock since then, before which no time is known."""
     epoch: int = 0
     latched: bool = False
     acknowledged_by: str = ""
@@ -109,6 +111,11 @@ class Memory:
 def remembered(facts: dict[str, Any]) -> Memory:
     """The memory of a checkpoint, also of an older one."""
     # A checkpoint of another version may lack what came since, and hold what is no longer kept.
-    facts = {"epoch": facts.get("turn", 0), "is_open": facts.get("active", False), **facts}
+    facts = {
+        "epoch": facts.get("turn", 0),
+        "is_open": facts.get("active", False),
+        "active_since": facts.get("opened_at", 0),
+        **facts,
+    }
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
     return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})

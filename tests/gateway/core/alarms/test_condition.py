@@ -103,3 +103,27 @@ def test_what_is_acknowledged_or_shelved_is_not_escalated():
         machine.act("pump.anomaly", act)
         steps = [machine.step(Score(T0 + n * S, np.array([11.0]), 1.0)) for n in range(1, 9)]
         assert steps == [[]] * 8
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+@pytest.mark.parametrize(
+    ("value", "options", "escalations", "awaited"),
+    [
+        (9, {"minimum_duration": 4 * S}, (), "returned"),
+        (11, {"realarm_after": 4 * S}, (), "realarmed"),
+        (11, {}, (4 * S,), "escalated"),
+    ],
+)
+def test_after_a_step_of_the_clock_a_time_limit_starts_again(
+    step, value, options, escalations, awaited
+):
+    machine = AlarmMachine("pump", [Alarm("anomaly", 10.0, **options)], ["flow"])
+    machine.escalations = escalations
+    machine.step(Score(T0, np.array([11.0]), 1.0))
+    machine.restart_delays(T0 + step * S)
+    told = [
+        (second, alert.transition.value)
+        for second in range(7)
+        for alert in machine.step(Score(T0 + (step + second) * S, np.array([float(value)]), 1.0))
+    ]
+    assert told[0] == (4, awaited)

@@ -28,9 +28,12 @@ from gateway.buffer.database import Damaged, is_damage, is_full
 from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull, BufferRefused
 from gateway.buffer.handling import PointHandling
+from gateway.buffer.journal import JournalLimits
+from gateway.buffer.journal_query import JournalPage, JournalQuery
 from gateway.buffer.open_files import Misplaced
 from gateway.buffer.state_folder import StateFolder
 from gateway.buffer.store import Store
+from gateway.core.alarms.journal import JournalEntry
 from gateway.core.wait_limits import BUFFER_S, SALVAGE_S
 from gateway.telemetry.heartbeats import Part
 
@@ -59,6 +62,7 @@ async def open_buffer(
     handling: PointHandling | None = None,
     folder: StateFolder | None = None,
     part: Part | None = None,
+    journal: JournalLimits | None = None,
 ) -> AsyncIterator["Buffer"]:
     """Opens the buffer at `path`; `sinks` maps each sink to the classes it accepts. Raises Fatal.
 
@@ -74,7 +78,15 @@ async def open_buffer(
         make_folder(path.parent)
         max_bytes, max_age = options.max_bytes, options.max_age
         opening = thread.submit(
-            Store, path, max_bytes, sinks, clock, max_age=max_age, handling=handling, folder=folder
+            Store,
+            path,
+            max_bytes,
+            sinks,
+            clock,
+            max_age=max_age,
+            handling=handling,
+            folder=folder,
+            journal=journal,
         )
         part = part or Part("buffer")
         with part.during("opening", SALVAGE_S):
@@ -105,16 +117,26 @@ class Buffer:
         """Why the state folder or its disk is not as it should be; empty if it is."""
 
     async def append(
-        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] | None = None
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes] | None = None,
+        journal: Sequence[JournalEntry] = (),
     ) -> None:
-        """Stores points and named states in one transaction, durable on return.
+        """Stores points, named states and entries of the alarm journal, durable on return.
+
+        In one transaction: all of them are stored, or none.
 
         Raises BufferRefused or BufferFull (nothing was stored), or Fatal.
         """
-        await self._run(self._append, tuple(envelopes), dict(checkpoint or {}))
+        await self._run(self._append, tuple(envelopes), dict(checkpoint or {}), tuple(journal))
 
-    def _append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
-        kinds = self._store.append(envelopes, checkpoint)
+    def _append(
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes],
+        journal: Sequence[JournalEntry],
+    ) -> None:
+        kinds = self._store.append(envelopes, checkpoint, journal)
         self._store.refused = ""
         # Not after the await, which may have been cancelled.
         self._loop.call_soon_threadsafe(self._announce, kinds)
@@ -184,6 +206,10 @@ class Buffer:
     async def discard(self, wanted: Sequence[int] | None) -> tuple[int, int]:
         """Deletes these dead letters, or all and takes note of losses; how many of both."""
         return await self._run(self._store.discard, wanted)
+
+    async def journal(self, asked: JournalQuery) -> JournalPage:
+        """Entries of the alarm journal."""
+        return await self._run(self._store.journal, asked)
 
     async def stats(self) -> Mapping[str, object]:
         """Points by class, bytes, the oldest point's time, and losses since the start."""

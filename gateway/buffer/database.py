@@ -17,7 +17,7 @@ from gateway.api.model import Kind
 from gateway.buffer.losses import TABLE as LOSS
 from gateway.buffer.open_files import WAL_SIZE, OpenFiles
 
-FORMAT = 3
+FORMAT = 4
 CHECK_S = 10.0
 """The time limit for checking a file at the start; the CRCs of rows detect the rest."""
 
@@ -48,12 +48,20 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     seq INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, why TEXT NOT NULL,
     rejected_at INTEGER NOT NULL
 )"""
+_JOURNAL = """
+CREATE TABLE IF NOT EXISTS journal (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
+    alarm TEXT NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL
+)"""
 _SCHEMA = (
     *(_ROWS.format(name=name) for name in TABLES.values()),
     _CHECKPOINT,
     _CURSOR,
     _DEAD_LETTER,
     LOSS,
+    _JOURNAL,
+    "CREATE INDEX IF NOT EXISTS journal_at ON journal (at)",
+    "CREATE INDEX IF NOT EXISTS journal_alarm ON journal (alarm, at)",
 )
 # The application's id includes the format, so that a flipped bit is not taken for a newer format.
 _APPLICATION = int.from_bytes(b"and\0")

@@ -1,7 +1,7 @@
-"""The journal of losses, which are reported to the cloud as gap markers.
+"""The record of losses, which are reported to the cloud as gap markers.
 
 Promises
-- A loss is journalled in the transaction that causes it: no crash can separate the two.
+- A loss is recorded in the transaction that causes it: no crash can separate the two.
 - Losses of one class and reason are one entry until they are reported: evictions with every append
   do not fill the buffer with reports.
 - Reporting is one transaction too: the marker is stored and the entry marked, or neither.
@@ -14,13 +14,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from gateway.api.model import Kind, Loss, Nanos
 from gateway.buffer.given_up import IN_DEAD_LETTERS, INTENDED, GivenUp, reason
+from gateway.buffer.missing_entries import WHY, MissingEntries
+
+log = structlog.get_logger()
 
 _REPORTED, _DISMISSED = 1, 2
 """Bits of the column `told`: the cloud has the marker; a person has taken note."""
 KEPT = 1_000
-"""The number of journal entries kept."""
+"""The number of entries kept."""
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS loss (
@@ -32,13 +37,20 @@ CREATE TABLE IF NOT EXISTS loss (
 
 @dataclass(slots=True)
 class Lost:
-    """Losses since the start, counted by class and reason, and losses not yet journalled."""
+    """Losses since the start: points counted by class and reason, and losses not yet recorded."""
 
     counted: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     noted: list[Loss] = field(default_factory=list)
+    entries: MissingEntries = field(default_factory=MissingEntries)
+    """Of the alarm journal."""
+
+    def miss(self, reason: str, count: int, now: Nanos) -> None:
+        """Counts entries that are missing from the alarm journal, and logs the first."""
+        if self.entries.add(reason, count, now):
+            log.error("journal.entries_missing", count=count, why=WHY[reason])
 
 
-class Journal:
+class LossTable:
     """The table of losses, used inside the caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:

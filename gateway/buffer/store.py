@@ -1,12 +1,16 @@
 """The open buffer: append, lease, ack, reject, maintain. Synchronous; one thread uses it.
 
 Promises
-- `append` returns after the commit: all of its points and checkpoints are stored, or none.
+- `append` returns after the commit: all of its points, checkpoints and entries of the alarm journal
+  are stored, or none.
 - A sink gets each class in the order of its append, alerts before and clips after everything else.
 - A row is deleted when every sink of its class has finished it, or as `gateway.buffer.space` says.
 - A row with a wrong CRC is set aside and counted; it is never sent, and later points still are.
-- Losses are journalled in the transaction that causes them, and reported by `maintain`.
+- Losses are recorded in the transaction that causes them, and reported by `maintain`.
 - On a full disk there is still room for alerts: the ballast is reserved for them.
+- Entries of the journal are kept as long as `JournalLimits` says, whatever becomes of the points.
+  Only a journal beyond its limit, and a disk that has no room for the next alert, costs the oldest
+  ones before that, counted and noted in the journal itself.
 - Nothing is stored in files that no later start would find; see `gateway.buffer.place`.
 """
 
@@ -27,17 +31,22 @@ from gateway.buffer.dead_letters import NEWEST, DeadLetter
 from gateway.buffer.errors import BufferFull
 from gateway.buffer.given_up import sentences
 from gateway.buffer.handling import PointHandling
+from gateway.buffer.journal import JournalLimits
+from gateway.buffer.journal_query import JournalPage, JournalQuery, query
 from gateway.buffer.losses import Lost
 from gateway.buffer.place import Place
 from gateway.buffer.repair.high_water import HighWaterMarks
 from gateway.buffer.rows import ALL, PointTable
 from gateway.buffer.state_folder import StateFolder
+from gateway.core.alarms.journal import JournalEntry
 
 log = structlog.get_logger()
 
 LANES = ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY), (Kind.CLIP,))
 CHECKPOINT_S = 30.0
 """The WAL is checkpointed at least this often: damage to it costs everything behind it."""
+INSTEAD_OF = 64
+"""Entries of the journal that are given up for new ones on a disk without any room."""
 REPORT_S = 60.0
 """Losses are reported to the cloud at most this often."""
 MERGE_ABOVE = 0.8  # of max_bytes: summaries are merged ahead of need
@@ -56,7 +65,9 @@ class Store:
         max_age: Nanos | None = None,
         handling: PointHandling | None = None,
         folder: StateFolder | None = None,
+        journal: JournalLimits | None = None,
     ) -> None:
+        self._journal = journal or JournalLimits()
         self.path, self.sinks = path, dict(sinks)
         self._folder, self._place = folder, Place(path, folder)
         self.refused = ""
@@ -117,8 +128,13 @@ class Store:
             return "the disk is full: only alerts are stored"
         return self._folder.change() if self._folder is not None else ""
 
-    def append(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> set[Kind]:
-        """Stores points and checkpoints durably; returns the classes of the stored points.
+    def append(
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes],
+        journal: Sequence[JournalEntry] = (),
+    ) -> set[Kind]:
+        """Stores all of this durably; returns the classes of the stored points.
 
         BufferFull while the ballast is released, unless all points are alerts.
         """
@@ -127,16 +143,44 @@ class Store:
         if not urgent and self._ballast.released and not self._ballast.restore():
             raise BufferFull("the disk is full: the remaining space is reserved for alerts")
         try:
-            self._insert(wanted, checkpoint)
+            self._insert(wanted, checkpoint, journal)
         except sqlite3.Error as error:
-            if not (urgent and is_full(error) and self._ballast.release()):
+            if not (urgent and is_full(error)):
                 raise
-            log.error("buffer.ballast_released", why=str(error))
-            self._insert(wanted, checkpoint)
+            self._insert_on_full_disk(wanted, checkpoint, journal, error)
         return {envelope.kind for envelope in wanted}
 
-    def _insert(self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes]) -> None:
+    def _insert_on_full_disk(
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes],
+        journal: Sequence[JournalEntry],
+        error: sqlite3.Error,
+    ) -> None:
+        if self._ballast.release():
+            log.error("buffer.ballast_released", why=str(error))
+            try:
+                self._insert(envelopes, checkpoint, journal)
+            except sqlite3.Error as again:
+                if not is_full(again):
+                    raise
+            else:
+                return
+        # The last resort: pages of the oldest entries take the new ones.
+        self._insert(envelopes, checkpoint, journal, instead_of=INSTEAD_OF)
+
+    def _insert(
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes],
+        journal: Sequence[JournalEntry],
+        *,
+        instead_of: int = 0,
+    ) -> None:
         with self._contents.transaction() as lost:
+            given_up = self._contents.journal.delete_oldest(instead_of)
+            self._contents.journal.insert(journal, self._clock())
+            beyond = self._contents.journal.make_room(self._journal.max_bytes)
             for kind, rows in self._contents.rows.items():
                 stored = rows.insert([e for e in envelopes if e.kind == kind])
                 if kind is Kind.ALERT:
@@ -144,6 +188,8 @@ class Store:
             self._contents.save_checkpoints(checkpoint)
             if self._contents.space.used > self._max_bytes:
                 self._give_up(self._contents.space.make_room(self._max_bytes), lost)
+        self._lost.miss("disk_full", given_up, self._clock())
+        self._lost.miss("max_bytes", beyond, self._clock())
 
     def _give_up(self, losses: Iterator[Loss], lost: list[Loss]) -> None:
         lost += losses
@@ -238,8 +284,17 @@ class Store:
         """The state last stored under this name; None if it is missing or damaged."""
         return self._contents.load_checkpoint(name)
 
+    def journal(self, asked: JournalQuery) -> JournalPage:
+        """Entries of the alarm journal. Damaged rows among them are deleted, and counted."""
+        page = query(self._contents.db, asked)
+        if page.damaged:
+            with self._contents.transaction():
+                self._contents.journal.remove(page.damaged)
+            self._lost.miss("corrupt", len(page.damaged), self._clock())
+        return page
+
     def note(self, loss: Loss) -> None:
-        """Notes points lost before they were stored; the next transaction journals them."""
+        """Notes points lost before they were stored; the next transaction records them."""
         self._lost.noted.append(loss)
 
     def merge(self) -> bool:
@@ -259,6 +314,7 @@ class Store:
             self._folder.keep_lock()
         if expire:
             self._age()
+        self._note_missing_entries()
         if self._contents.space.kept > MERGE_ABOVE * self._max_bytes:
             self.merge()
         stored = self._report()
@@ -274,19 +330,30 @@ class Store:
         if oldest is not None and oldest < before:
             with self._contents.transaction() as lost:
                 self._give_up(self._contents.space.expire(before), lost)
+        if self._contents.journal.oldest_recorded_at() < self._clock() - self._journal.keep:
+            with self._contents.transaction():
+                self._contents.journal.expire(self._clock() - self._journal.keep)
+
+    def _note_missing_entries(self) -> None:
+        now = self._clock()
+        notes = self._lost.entries.due(now)
+        if notes:
+            with self._contents.transaction():
+                self._contents.journal.insert(notes.values(), now)
+            self._lost.entries.said(notes, now)
 
     def _report(self) -> set[Kind]:
         if self._lost.noted:
             with self._contents.transaction():
                 pass
-        losses, now = self._contents.journal.unreported(), self._clock()
+        losses, now = self._contents.losses.unreported(), self._clock()
         if not losses or time.monotonic() - self._reported_at < REPORT_S:
             return set()
         with self._contents.transaction(dead_letters=True):
             # A nanosecond apart, so that no marker overwrites another.
             times = range(now + 1, now + 1 + len(losses))
             self._add_markers(zip(losses, times, strict=True))
-            self._contents.journal.mark_reported(times)
+            self._contents.losses.mark_reported(times)
         self._reported_at = time.monotonic()
         for loss in losses:
             log.error("buffer.lost", **loss.facts())
@@ -322,7 +389,7 @@ class Store:
                     rows, {e.key: rejected_by[old] for e, old in zip(stored, mine, strict=True)}
                 )
                 times = [e.at for e in mine for _ in rejected_by[e]]
-                self._add_markers(self._contents.journal.take_back(kind, "rejected", times))
+                self._add_markers(self._contents.losses.take_back(kind, "rejected", times))
         return len(points)
 
     def _spare_others(self, rows: PointTable, rejected_by: Mapping[int, AbstractSet[str]]) -> None:
@@ -340,7 +407,7 @@ class Store:
         """
         with self._contents.transaction(dead_letters=True):
             letters = self._contents.dead_letters.discard(wanted)
-            losses = self._contents.journal.dismiss() if wanted is None else 0
+            losses = self._contents.losses.dismiss() if wanted is None else 0
         return letters, losses
 
     def stats(self) -> dict[str, object]:
@@ -361,9 +428,14 @@ class Store:
             "dead_letters": self._contents.dead_letters.count(),
             "set_aside": [path.name for path in self.set_aside],
             "ballast_held": not self._ballast.released,
-            "losses": [loss.facts() for loss in self._contents.journal.newest(10)],
+            "losses": [loss.facts() for loss in self._contents.losses.newest(10)],
             "given_up": [each.facts(now) for each in given_up],
-            "given_up_why": sentences(given_up, now),
+            "given_up_why": [*sentences(given_up, now), *self._lost.entries.sentences(now)],
+            "journal": {
+                **self._contents.journal.facts(),
+                "max_bytes": self._journal.max_bytes,
+                "missing_by": dict(self._lost.entries.counted),
+            },
         }
 
     def start_over(self) -> None:

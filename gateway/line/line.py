@@ -1,8 +1,9 @@
 """One production line: from samples to what is on disk.
 
 Promises
-- One durable append per closed window: its alert transitions, its summaries and the alarm
-  machines' checkpoint in one transaction. Only then is an alert logged, shown or sent.
+- One durable append per closed window: its alert transitions, their entries in the journal, its
+  summaries and the alarm machines' checkpoint in one transaction. Only then is an alert logged,
+  shown or sent.
 - What could not be stored is kept and tried again with the next window; detection goes on.
 - A detector that fails is blind and says so; its neighbours score on.
 - What a person does to the line happens between two ticks, and is stored like everything else
@@ -27,6 +28,7 @@ from gateway.api.model import (
 )
 from gateway.config.load import LineConfig
 from gateway.core import points
+from gateway.core.alarms import journal
 from gateway.core.alarms.acts import Act
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words
@@ -48,6 +50,7 @@ from gateway.line.scorer import Scored
 from gateway.line.tag_log import TagLog
 from gateway.telemetry.health import Health
 from gateway.telemetry.heartbeats import Heartbeats
+from gateway.telemetry.status import alert_facts
 from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
 
@@ -172,6 +175,10 @@ class Line:
         (alert,) = await self.commands.submit(done)
         return alert
 
+    def note(self, entry: journal.JournalEntry) -> None:
+        """An entry of the journal, stored with the next append."""
+        self._outbox.note(entry)
+
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
@@ -266,6 +273,8 @@ class Line:
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""
         self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        for alert in alerts:
+            self._outbox.note(journal.of_alert(alert_facts(alert)))
         self._unannounced += alerts
 
     def _alert_envelope(self, alert: Alert) -> Envelope:

@@ -14,6 +14,7 @@ import numpy as np
 from gateway.api.contracts import Detector
 from gateway.api.model import Envelope, Kind, Loss, Nanos, SampleBatch
 from gateway.config.load import LineConfig
+from gateway.core.alarms.journal import JournalEntry
 from gateway.core.align import Memory
 from gateway.line.line import Line
 
@@ -32,7 +33,10 @@ class _Store:
         self._states: dict[str, bytes] = {}
 
     async def append(
-        self, envelopes: Sequence[Envelope], checkpoint: Mapping[str, bytes] | None = None
+        self,
+        envelopes: Sequence[Envelope],
+        checkpoint: Mapping[str, bytes] | None = None,
+        journal: Sequence[JournalEntry] = (),  # noqa: ARG002 - a replay keeps none
     ) -> None:
         for envelope in envelopes:
             if envelope.kind is not Kind.GATEWAY:

@@ -74,13 +74,15 @@ class MemoryStore:
     def __init__(self):
         self.rows = []
         self.checkpoints = {}
+        self.journal = []
         self.refuse = False
 
-    async def append(self, envelopes, checkpoint=None):
+    async def append(self, envelopes, checkpoint=None, journal=()):
         if self.refuse:
             raise AndonError("no space left on the device")
         self.rows += list(envelopes)
         self.checkpoints |= checkpoint or {}
+        self.journal += list(journal)
 
     async def load_checkpoint(self, name):
         return self.checkpoints.get(name)

@@ -1,4 +1,4 @@
-"""High-water marks of each class, in a small file beside the database.
+"""High-water marks of each class and of the journal, in a small file beside the database.
 
 SQLite silently drops a damaged tail of its WAL. Rows that this file claims and the database lacks
 are reported as lost.
@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final, Literal
 
 import structlog
 
@@ -24,6 +25,10 @@ from gateway.api.durable import sync_folder
 from gateway.api.model import Kind, Nanos
 
 log = structlog.get_logger()
+
+Class = Kind | Literal["journal"]
+"""What is numbered by itself: the points of each class, and the entries of the journal."""
+JOURNAL: Final = "journal"
 
 _SLOT = 4096
 _LENGTH = 1024
@@ -52,7 +57,7 @@ class HighWaterMarks:
         self._epoch = 0
         self._open()
         self.stored = self._read()
-        self.current: Mapping[Kind, Mark] = dict(self.stored)
+        self.current: Mapping[Class, Mark] = dict(self.stored)
         """The current marks, whether or not the disk took them."""
 
     def _open(self) -> None:
@@ -66,7 +71,7 @@ class HighWaterMarks:
         except OSError as error:
             log.warning("buffer.marks_refused", why=error.strerror)
 
-    def _read(self) -> dict[Kind, Mark]:
+    def _read(self) -> dict[Class, Mark]:
         """The marks of the newest sound slot; empty if there is none."""
         slots = [slot for number in (0, 1) if (slot := self._slot(number)) is not None]
         if not slots:
@@ -74,7 +79,7 @@ class HighWaterMarks:
         self._epoch, marks = max(slots, key=lambda slot: slot[0])
         return marks
 
-    def _slot(self, number: int) -> tuple[int, dict[Kind, Mark]] | None:
+    def _slot(self, number: int) -> tuple[int, dict[Class, Mark]] | None:
         if self._file is None:
             return None
         try:
@@ -83,11 +88,11 @@ class HighWaterMarks:
             if int(crc) != zlib.crc32(body):
                 return None
             slot = json.loads(body)
-            return slot["turn"], {Kind(int(k)): Mark(**mark) for k, mark in slot["marks"].items()}
+            return slot["turn"], {_class(k): Mark(**mark) for k, mark in slot["marks"].items()}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, marks: Mapping[Kind, Mark], *, durable: bool) -> None:
+    def write(self, marks: Mapping[Class, Mark], *, durable: bool) -> None:
         """Writes the marks of the stored rows; with `durable` they survive a power cut."""
         if marks == self.current:
             return
@@ -95,7 +100,7 @@ class HighWaterMarks:
         if self._file is None:
             return
         self._epoch += 1
-        slot = {"turn": self._epoch, "marks": {str(int(k)): asdict(m) for k, m in marks.items()}}
+        slot = {"turn": self._epoch, "marks": {_name(k): asdict(m) for k, m in marks.items()}}
         body = json.dumps(slot).encode()
         text = b"%d %s" % (zlib.crc32(body), body)
         with contextlib.suppress(OSError):
@@ -123,3 +128,11 @@ class HighWaterMarks:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _name(numbered: Class) -> str:
+    return JOURNAL if numbered == JOURNAL else str(int(numbered))
+
+
+def _class(name: str) -> Class:
+    return JOURNAL if name == JOURNAL else Kind(int(name))

@@ -13,11 +13,14 @@ Promises
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES
+from gateway.buffer.journal import JournalRow
+from gateway.buffer.journal_query import journal_checksum
+from gateway.buffer.repair.high_water import JOURNAL, Class
 from gateway.buffer.repair.wal import PAGE
 from gateway.buffer.rows import checksum, row_checksum
 
@@ -40,9 +43,11 @@ def _shape(*columns: bytes) -> re.Pattern[bytes]:
 
 # The number of a row is the table's key, stored before its record.
 _ROW = _shape(rb"[\x06-\x09]\x00", _INT, _INT, _LENGTH, _INT)
+_ENTRY = _shape(rb"[\x07-\x0b]\x00", _INT, _INT, _LENGTH, _LENGTH, _INT)
 _CHECKPOINT = _shape(rb"[\x04-\x0a]", _LENGTH, _LENGTH, _INT)
 _CURSOR = _shape(rb"[\x05-\x08]", _LENGTH, _INT, _INT, _INT)
-_LAST_NUMBER = _shape(rb"\x03[\x0d-\x7f]", _INT, f"(?:{'|'.join(TABLES.values())})".encode())
+_NUMBERED: Mapping[str, Class] = {name: kind for kind, name in TABLES.items()} | {JOURNAL: JOURNAL}
+_LAST_NUMBER = _shape(rb"\x03[\x0d-\x7f]", _INT, f"(?:{'|'.join(_NUMBERED)})".encode())
 
 _INTERIOR, _ROWS_LEAF = (0x02, 0x05), 0x0D
 _INT_BYTES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
@@ -54,15 +59,17 @@ _MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 @dataclass(slots=True)
 class PageContent:
-    """The sound content of a page: rows, and checkpoints and cursors as stored in their tables."""
+    """The sound content of a page: points, and the other rows as stored in their tables."""
 
     rows: list[Envelope] = field(default_factory=list)
+    journal: list[JournalRow] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     cursors: list[tuple[str, int, int, int]] = field(default_factory=list)
 
     def add(self, other: "PageContent") -> None:
         """Adds the content of another page."""
         self.rows += other.rows
+        self.journal += other.journal
         self.checkpoints += other.checkpoints
         self.cursors += other.cursors
 
@@ -76,6 +83,7 @@ def read(page: bytes, page_at: PageAt) -> PageContent:
             case [None, int(at), int(version), bytes(body), int(crc)]:
                 seq = _number_before(page, shape.start())
                 content.rows += _verified(seq, at, version, body, crc)
+    _read_journal(page, start, page_at, content)
     if page[0] != _ROWS_LEAF:
         _read_entries(page, start, page_at, content)
     return content
@@ -85,6 +93,15 @@ def _verified(seq: int, at: Nanos, version: int, body: bytes, crc: int) -> list[
     """The row with the class that its CRC matches; empty if it matches none."""
     kinds = [kind for kind in Kind if crc == row_checksum(kind, seq, at, version, body)]
     return [Envelope(kind, at, body, version, seq) for kind in kinds]
+
+
+def _read_journal(page: bytes, start: int, page_at: PageAt, content: PageContent) -> None:
+    for shape in _ENTRY.finditer(page, start):
+        match _record(page, shape.start(), _MAX_LOCAL_ROW, page_at):
+            case [None, int(at), int(recorded_at), str(alarm), bytes(body), int(crc)]:
+                seq = _number_before(page, shape.start())
+                if crc == journal_checksum(seq, at, recorded_at, alarm, body):
+                    content.journal.append((seq, at, recorded_at, alarm, body, crc))
 
 
 def _read_entries(page: bytes, start: int, page_at: PageAt, content: PageContent) -> None:
@@ -98,13 +115,13 @@ def _read_entries(page: bytes, start: int, page_at: PageAt, content: PageContent
                 content.cursors.append((sink, kind, seq, crc))
 
 
-def last_numbers(page: bytes) -> dict[Kind, int]:
+def last_numbers(page: bytes) -> dict[Class, int]:
     """The last number of each class, if this is the page that stores it; not verified by a CRC."""
-    numbers: dict[Kind, int] = {}
+    numbers: dict[Class, int] = {}
     for shape in _LAST_NUMBER.finditer(page, _first_cell(page)):
         match _record(page, shape.start(), _MAX_LOCAL_ROW, lambda _: b""):
-            case [str(name), int(seq)]:
-                numbers |= {kind: seq for kind, table in TABLES.items() if table == name}
+            case [str(name), int(seq)] if name in _NUMBERED:
+                numbers[_NUMBERED[name]] = seq
     return numbers
 
 

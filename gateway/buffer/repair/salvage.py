@@ -2,7 +2,7 @@
 
 Promises
 - Neither SQLite nor the file's structure is used: each page is read by itself, and a row,
-  checkpoint or cursor is accepted if its CRC matches.
+  entry of the journal, checkpoint or cursor is accepted if its CRC matches.
 - If a page is also in the WAL, its newest state counts, even if damaged: deleted rows do not come
   back because a neighbour is damaged.
 - A checkpoint that a lost page of the WAL may have replaced is left out: no alarm goes back to an
@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Self
 
 from gateway.api import private
-from gateway.api.model import Kind
 from gateway.buffer.repair import pages, wal
-from gateway.buffer.repair.high_water import Mark
+from gateway.buffer.repair.high_water import JOURNAL, Class, Mark
 from gateway.buffer.repair.wal import PAGE
 
 _FIRST = 16
@@ -43,7 +42,7 @@ class DamagedDatabase:
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
-    def hides(self, marks: Mapping[Kind, Mark]) -> bool:
+    def hides(self, marks: Mapping[Class, Mark]) -> bool:
         """Whether SQLite would drop transactions that were acknowledged as stored."""
         if self.wal.hidden == 1:
             # It may be a torn one, which was never acknowledged.
@@ -51,7 +50,7 @@ class DamagedDatabase:
             return any(mark.next > known.get(kind, 0) + 1 for kind, mark in marks.items())
         return self.wal.hidden > 1 or (not self.pages and self.wal.frames != [])
 
-    def _last_numbers(self) -> Mapping[Kind, int]:
+    def _last_numbers(self) -> Mapping[Class, int]:
         """The last number of each class in the pages that SQLite would replay."""
         replayed = [frame.page for frame in self.wal.frames[: self.wal.replayed]]
         newest_first = [*reversed(replayed), *map(self._on_disk, range(1, _FIRST))]
@@ -71,9 +70,13 @@ class DamagedDatabase:
             self._newest[numbers[0]] = frame.page
         return numbers
 
-    def _rows_on(self, page: bytes) -> set[tuple[Kind, int]]:
+    def _rows_on(self, page: bytes) -> set[tuple[Class, int]]:
         """The rows on a page, which identify it: no row is on two pages."""
-        return {(row.kind, row.key) for row in pages.read(page, self._page).rows} if page else set()
+        if not page:
+            return set()
+        content = pages.read(page, self._page)
+        entries: set[tuple[Class, int]] = {(JOURNAL, row[0]) for row in content.journal}
+        return entries | {(row.kind, row.key) for row in content.rows}
 
     def content(self) -> Iterator[pages.PageContent]:
         """The sound content page by page, with the checkpoints of all pages at the end."""
@@ -87,7 +90,7 @@ class DamagedDatabase:
                 }
             content = pages.read(page, self._page)
             checkpoints |= {row[0]: (numbers, row) for row in content.checkpoints}
-            yield pages.PageContent(content.rows, cursors=content.cursors)
+            yield pages.PageContent(content.rows, content.journal, cursors=content.cursors)
         yield pages.PageContent(checkpoints=[row for _, row in checkpoints.values()])
 
     def _pages(self) -> Iterator[tuple[tuple[int, ...], bytes]]:

@@ -104,7 +104,7 @@ def test_a_transaction_that_fails_changes_nothing_in_the_file_or_in_memory(conte
     assert (contents.rows[A].count, contents.rows[A].next) == (2, 3)
     assert contents.cursors.cursor("cloud", A) == 0
     assert contents.load_checkpoint("pump") is None
-    assert (contents.journal.newest(9), contents.lost.counted.total()) == ([], 0)
+    assert (contents.losses.newest(9), contents.lost.counted.total()) == ([], 0)
     assert contents.marks.current[A] == Mark(1, 3, 2, 11, 0)
 
 
@@ -127,7 +127,7 @@ def test_a_loss_is_journalled_with_its_transaction_and_counted_after_it(contents
     with contents.transaction() as lost:
         lost.append(Loss(S, "evicted", 3, 1, 2))
         assert contents.lost.counted.total() == 0
-    assert contents.journal.newest(9) == [Loss(S, "evicted", 3, 1, 2)]
+    assert contents.losses.newest(9) == [Loss(S, "evicted", 3, 1, 2)]
     assert contents.lost.counted == {(S, "evicted"): 3}
 
 
@@ -135,7 +135,7 @@ def test_losses_that_were_noted_go_with_the_next_transaction(contents):
     contents.lost.noted.append(Loss(C, "per_hour", 5, 1, 2))
     insert(contents, A, 1)
     assert contents.lost.noted == []
-    assert contents.journal.newest(9) == [Loss(C, "per_hour", 5, 1, 2)]
+    assert contents.losses.newest(9) == [Loss(C, "per_hour", 5, 1, 2)]
     insert(contents, A, 1)
     assert contents.lost.counted == {(C, "per_hour"): 5}
 

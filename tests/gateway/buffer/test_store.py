@@ -695,7 +695,7 @@ def test_losses_are_reported_at_most_once_a_minute(path, clock):
         opened.note(Loss(S, "no_room", 6, 1, 2))
         clock.now += 59.9
         assert opened.maintain() == set()
-        assert opened._contents.journal.unreported() == [Loss(S, "no_room", 6, 1, 2)]
+        assert opened._contents.losses.unreported() == [Loss(S, "no_room", 6, 1, 2)]
         clock.now += 0.1
         assert opened.maintain() == {G}
 

@@ -42,13 +42,13 @@ class Full(MemoryStore):
         self.error, self.full, self.calls, self.losses = error, True, [], []
         self.note = self.losses.append
 
-    async def append(self, envelopes, checkpoint=None):
+    async def append(self, envelopes, checkpoint=None, journal=()):
         self.calls.append(([e.at for e in envelopes], checkpoint))
         if self.error is not None:
             raise self.error
         if self.full and any(e.kind is not A for e in envelopes):
             raise BufferFull("no room")
-        await super().append(envelopes, checkpoint)
+        await super().append(envelopes, checkpoint, journal)
 
 
 async def test_points_and_changed_states_are_stored_in_one_call():

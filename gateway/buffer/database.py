@@ -141,6 +141,8 @@ def open_database(path: Path) -> Database:
             db.execute(f"PRAGMA {pragma}").fetchall()
         _check(db)
         _create(db, path)
+        # A damaged index would hide sound entries from those who look for them.
+        _check(db, "integrity_check(journal)")
         _check_schema(db)
         _truncate_wal(db)
         db.files.note()
@@ -150,11 +152,11 @@ def open_database(path: Path) -> Database:
     return db
 
 
-def _check(db: sqlite3.Connection) -> None:
+def _check(db: sqlite3.Connection, check: str = "quick_check(1)") -> None:
     deadline = time.monotonic() + CHECK_S
     db.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
     try:
-        result = db.execute("PRAGMA quick_check(1)").fetchall()
+        result = db.execute(f"PRAGMA {check}").fetchall()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
@@ -162,7 +164,7 @@ def _check(db: sqlite3.Connection) -> None:
     finally:
         db.set_progress_handler(None, 0)
     if result != [("ok",)]:
-        raise Damaged(f"quick_check: {result}")
+        raise Damaged(f"{check}: {result[0][0]}")
 
 
 def _create(db: sqlite3.Connection, path: Path) -> None:

@@ -164,8 +164,11 @@ class Store:
             except sqlite3.Error as again:
                 if not is_full(again):
                     raise
+                error = again
             else:
                 return
+        if not self._contents.journal.count:
+            raise error
         # The last resort: pages of the oldest entries take the new ones.
         self._insert(envelopes, checkpoint, journal, instead_of=INSTEAD_OF)
 

@@ -62,16 +62,16 @@ class PageContent:
     """The sound content of a page: points, and the other rows as stored in their tables."""
 
     rows: list[Envelope] = field(default_factory=list)
-    journal: list[JournalRow] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     cursors: list[tuple[str, int, int, int]] = field(default_factory=list)
+    journal: list[JournalRow] = field(default_factory=list)
 
     def add(self, other: "PageContent") -> None:
         """Adds the content of another page."""
         self.rows += other.rows
-        self.journal += other.journal
         self.checkpoints += other.checkpoints
         self.cursors += other.cursors
+        self.journal += other.journal
 
 
 def read(page: bytes, page_at: PageAt) -> PageContent:

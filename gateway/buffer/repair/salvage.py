@@ -90,7 +90,7 @@ class DamagedDatabase:
                 }
             content = pages.read(page, self._page)
             checkpoints |= {row[0]: (numbers, row) for row in content.checkpoints}
-            yield pages.PageContent(content.rows, content.journal, cursors=content.cursors)
+            yield pages.PageContent(content.rows, [], content.cursors, content.journal)
         yield pages.PageContent(checkpoints=[row for _, row in checkpoints.values()])
 
     def _pages(self) -> Iterator[tuple[tuple[int, ...], bytes]]:

@@ -11,7 +11,9 @@ from gateway.api.model import Kind
 from gateway.buffer import database
 from gateway.buffer.database import Damaged, is_damage, is_full, open_database
 
-LISTED = {"alert", "summary", "gateway", "clip", "checkpoint", "cursor", "dead_letter", "loss"}
+LISTED = {
+    "alert", "summary", "gateway", "clip", "checkpoint", "cursor", "dead_letter", "loss", "journal",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ def test_a_fresh_file_has_one_table_a_class_and_those_beside_them(path):
     with closing(open_database(path)) as db:
         query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         assert {name for (name,) in db.execute(query)} == LISTED
-        assert pragma(db, "user_version") == 3
-        assert pragma(db, "application_id") == int.from_bytes(b"and\3")
+        assert pragma(db, "user_version") == 4
+        assert pragma(db, "application_id") == int.from_bytes(b"and\4")
     assert set(database.TABLES) == set(Kind)
 
 
@@ -81,12 +83,12 @@ def test_a_text_that_is_not_utf_8_does_not_stop_the_buffer(path):
         assert db.execute("SELECT name FROM checkpoint").fetchone() == ("a\ufffd",)
 
 
-@pytest.mark.parametrize("version", [4, 99])
+@pytest.mark.parametrize("version", [5, 99])
 def test_a_file_of_a_newer_format_is_fatal_and_left_alone(path, version):
     number = int.from_bytes(b"and\0") + version
     changed(path, f"PRAGMA user_version = {version}", f"PRAGMA application_id = {number}")
     before = path.read_bytes()
-    with pytest.raises(Fatal, match=f"format {version}.* 3"):
+    with pytest.raises(Fatal, match=f"format {version}.* 4"):
         open_database(path)
     assert path.read_bytes() == before
 
@@ -100,7 +102,7 @@ def test_a_newer_format_that_nothing_confirms_is_damage(path):
 def test_a_file_of_an_older_format_is_brought_up_to_date(path):
     changed(path, "DROP TABLE clip", "PRAGMA user_version = 2")
     with closing(open_database(path)) as db:
-        assert pragma(db, "user_version") == 3
+        assert pragma(db, "user_version") == 4
         assert db.execute("SELECT COUNT(*) FROM clip").fetchone() == (0,)
 
 

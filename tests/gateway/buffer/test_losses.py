@@ -45,7 +45,7 @@ def test_an_entry_says_when_it_was_noted_first(table, db):
 
 def test_only_the_last_thousand_entries_are_kept(table, monkeypatch):
     assert losses.KEPT == 1_000
-    monkeypatch.setattr(table, "KEPT", 3)
+    monkeypatch.setattr(losses, "KEPT", 3)
     for n in range(5):
         table.note([Loss(S, "evicted", n, n, n)], n)
         table.mark_reported([n])

@@ -788,6 +788,13 @@ def test_the_figures_are_plain_values(path, monkeypatch):
                 }
             ],
             "given_up_why": [words],
+            "journal": {
+                "entries": 0,
+                "bytes": 0,
+                "oldest_at": None,
+                "max_bytes": 2**28,
+                "missing_by": {},
+            },
         }
 
 

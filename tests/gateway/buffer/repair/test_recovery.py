@@ -12,7 +12,7 @@ from gateway.api.model import Envelope, Kind, Loss
 from gateway.buffer.ballast import Ballast
 from gateway.buffer.database import open_database
 from gateway.buffer.repair import recovery
-from gateway.buffer.repair.high_water import Mark
+from gateway.buffer.repair.high_water import JOURNAL, Mark
 from gateway.buffer.repair.pages import PageContent
 from gateway.buffer.repair.recovery import mark_of, missing, open_or_replace, without
 from gateway.buffer.rows import ALL, PointTable, checksum
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_replaced_with_what_is_sound_in_it(path, ballast):
     assert logs[0]["log_level"] == logs[1]["log_level"] == "error"
     assert logs[0]["why"]
     assert logs[1]["set_aside"] == str(opened.set_aside)
-    assert logs[1]["salvaged"] == {"alert": 3, "summary": 2, "gateway": 0, "clip": 0}
+    assert logs[1]["salvaged"] == {"alert": 3, "summary": 2, "gateway": 0, "clip": 0, "journal": 0}
 
 
 def test_a_file_that_is_known_to_be_damaged_is_not_even_tried(path, ballast):
@@ -215,9 +215,10 @@ def test_without_room_for_all_alerts_are_taken_over_and_then_nothing(path, balla
         opened = open_it(path, ballast, is_damaged=True)
     with closing(opened.db):
         assert numbers(opened.db) == numbers(opened.db, S) == []
-    assert tried == [tuple(Kind), (A,), ()]
+    assert tried == [(*Kind, JOURNAL), (A, JOURNAL), (A,), ()]
     assert ballast.released
     assert [(each["event"], each["log_level"]) for each in logs] == [
+        ("buffer.salvage_cut", "error"),
         ("buffer.salvage_cut", "error"),
         ("buffer.salvage_cut", "error"),
         ("buffer.damaged", "error"),

@@ -277,7 +277,7 @@ def content_of(monkeypatch, *pages):
     def read(page, _):
         name, state = page
         rows = [(name, state, 0)] if name else []
-        return SimpleNamespace(rows=[], cursors=[], checkpoints=rows)
+        return SimpleNamespace(rows=[], journal=[], cursors=[], checkpoints=rows)
 
     monkeypatch.setattr(salvage.pages, "read", read)
     return {name: state for each in made.content() for name, state, _ in each.checkpoints}

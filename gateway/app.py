@@ -14,15 +14,19 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.api.contracts import Connector, Detector, Sink
+from gateway import __version__
+from gateway.api.contracts import AndonError, Connector, Detector, Sink
 from gateway.api.model import SECOND, Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
+from gateway.buffer.journal import JournalLimits
 from gateway.buffer.state_folder import StateFolder, only_daemon
 from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig
@@ -31,11 +35,12 @@ from gateway.control.server import SOCKET, serve
 from gateway.core import wait_limits
 from gateway.core.byte_budget import Budget
 from gateway.core.clips import ClipPlan
+from gateway.core.run_record import FAILED, STOPPED, RunRecord, start_note, stored_run
 from gateway.core.stored_points import StoredPoints
 from gateway.core.time_correction import TimeCorrection
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
-from gateway.line.line import Line
+from gateway.line.line import RUN, Line
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
@@ -94,6 +99,9 @@ async def _run_line(config: LineConfig) -> None:
             if history is not None:
                 line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
+            run = RunRecord(started, _boot(), __version__)
+            last = stored_run(await buffer.load_checkpoint(RUN))
+            line.note(start_note(run, last), {RUN: run.state()})
             windows = WindowStore(config, folder.misplaced)
             line.recall(windows.load())
             forwarders = [
@@ -111,7 +119,31 @@ async def _run_line(config: LineConfig) -> None:
                 await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             parts = (connectors, forwarders, buffer, windows, history, clips)
-            await _run_tasks(config, line, folder, *parts)
+            async with _recorded(run, buffer):
+                await _run_tasks(config, line, folder, *parts)
+
+
+@contextlib.asynccontextmanager
+async def _recorded(run: RunRecord, buffer: Buffer) -> AsyncIterator[None]:
+    """Stores how the run ended, if that is possible."""
+    ended = FAILED
+    try:
+        yield
+    except asyncio.CancelledError:
+        ended = STOPPED
+        raise
+    finally:
+        record = replace(run, ended=ended, ended_at=time.time_ns())
+        with contextlib.suppress(AndonError):
+            await buffer.append([], {RUN: record.state()})
+
+
+def _boot() -> str:
+    """What names this start of the machine; empty where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _parts(
@@ -182,6 +214,7 @@ def _buffer(
         handling=StoredPoints(config.site, config.line),
         folder=folder,
         part=beats.part("buffer", restart_helps=True),
+        journal=JournalLimits(config.file.journal.keep, config.file.journal.max_bytes),
     )
 
 

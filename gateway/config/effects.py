@@ -43,7 +43,11 @@ def _warning(document: Document, where: Where, message: str, hint: str = "") -> 
 
 
 def _stores(document: Document, file: LineFileBase) -> Iterator[Problem]:
-    for part, section in (("buffer", file.buffer), ("history", file.history)):
+    for part, section in (
+        ("buffer", file.buffer),
+        ("journal", file.journal),
+        ("history", file.history),
+    ):
         if section is not None and section.max_bytes < LEAST_BYTES:
             message = f"{format_size(section.max_bytes)} is too small to keep anything"
             hint = f"at least {format_size(LEAST_BYTES)}"

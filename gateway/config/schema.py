@@ -54,6 +54,17 @@ class BufferSection(Strict):
     """Summaries that are older than this are dropped, and counted; alerts never are."""
 
 
+class JournalSection(Strict):
+    """The journal of alarms: every transition and what people did, on this machine."""
+
+    keep: PositiveDuration = 400 * 24 * 60 * MINUTE
+    """Entries that are older than this are deleted; nothing else deletes them before that, but for
+    `max_bytes`."""
+    max_bytes: Size = 2**28
+    """Beyond this the oldest entries are deleted before their time, counted and noted; some 190,000
+    entries fit."""
+
+
 class ClipSection(Strict):
     """The raw samples around an alarm, which are then forwarded to the sinks."""
 
@@ -159,6 +170,7 @@ class LineFileBase(Strict):
     summaries: SummariesSection = SummariesSection()
     timing: TimingSection = TimingSection()
     buffer: BufferSection = BufferSection()
+    journal: JournalSection = JournalSection()
     history: HistorySection | None = None
     """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
     health: HealthSection = HealthSection()

@@ -62,6 +62,8 @@ CLOCK = "#clock"
 """Checkpoint key of the clock watch."""
 CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
+RUN = "#run"
+"""Checkpoint key of the daemon's run."""
 
 
 class SampleRecorder(Protocol):
@@ -122,6 +124,7 @@ class Line:
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
+        self._noted: dict[str, bytes] = {}
         self._unannounced: list[Alert] = []
         self.health = Health(config.line, config.site, tags, self._watch, beats)
         self.health.detectors = self._detection.health
@@ -175,9 +178,10 @@ class Line:
         (alert,) = await self.commands.submit(done)
         return alert
 
-    def note(self, entry: journal.JournalEntry) -> None:
-        """An entry of the journal, stored with the next append."""
+    def note(self, entry: journal.JournalEntry, states: Mapping[str, bytes] | None = None) -> None:
+        """An entry of the journal, stored with the next append; so are these checkpoints."""
         self._outbox.note(entry)
+        self._noted |= states or {}
 
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
@@ -337,7 +341,7 @@ class Line:
 
     def _states(self) -> dict[str, bytes]:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
-        states[LEDGER] = self._ledger
+        states |= {LEDGER: self._ledger, **self._noted}
         if self._clips is not None:
             states[CLIPS] = self._clips.checkpoint()
         newest = self._outbox.newest

@@ -202,6 +202,21 @@ PEOPLE = {
             "most=5", "limit=%00",
         )
     },
+    "a page of the journal": (get("/journal?limit=5&since=0&id=x", "andon"), 200),
+    "a journal by POST": (post("/journal", {}), 405),
+    **{
+        f"journal {query[:30]}": (get(f"/journal?{query}", "andon"), 400)
+        for query in (
+            "limit=-1", "limit=x", "limit=1001", "limit=" + "9" * 1_000, "limit=1&limit=2",
+            "since=-1", "since=8h", f"until={2**63}", "before=1.5", "before=%D9%A3",
+            "id=" + "a" * 401, "id=%1b[2J", "id=%00", "order=up",
+        )
+    },
+    "an alarm that never was": (get("/alarms/show?id=../../etc/passwd", "andon"), 404),
+    **{
+        f"show {query[:30]}": (get(f"/alarms/show?{query}", "andon"), 400)
+        for query in ("", "id=", "id=a&id=b", "id=%1b[2J", "id=" + "a" * 401, "name=x")
+    },
     "a tap of nothing": (get("/tap/secrets", "andon"), 404),
     "a tap of no tag": (get("/tap/samples?glob=nosuch", "andon"), 404),
     "a long pattern": (get("/tap/samples?glob=" + "a*" * 150, "andon"), 400),

@@ -13,9 +13,10 @@ from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Alert, Envelope, Kind
 from gateway.buffer import open_buffer
 from gateway.config.schema import BufferSection
-from gateway.control import alarm_routes, buffer_routes, tap_routes
+from gateway.control import alarm_routes, buffer_routes, journal_routes, tap_routes
 from gateway.control.server import SOCKET, serve
 from gateway.core.alarms.acts import Act
+from gateway.core.alarms.journal import note
 from gateway.core.freshness import FreshnessWatch
 from gateway.telemetry.health import Health
 from gateway.telemetry.tap import Tap
@@ -25,6 +26,7 @@ _REQUESTS = (
     b"GET /status", b"GET /alarms", b"POST /alarms/act", b"GET /buffer",
     b"GET /buffer/letters?limit=", b"POST /buffer/requeue", b"POST /buffer/discard",
     b"GET /tap/samples?glob=", b"GET /tap/", b"GET /", b"POST /status", b"PUT /alarms",
+    b"GET /journal?", b"GET /journal?since=", b"GET /journal?limit=", b"GET /alarms/show?id=",
 )  # fmt: skip
 _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/?&=*[]"
 
@@ -52,10 +54,11 @@ async def _run(folder: Path, started: asyncio.Event) -> None:
     tags = [tag("flow")]
     health = Health("l", "s", tags, FreshnessWatch(tags, 5.0, 3.0))
     async with open_buffer(folder / "b.db", BufferSection(), {"c": frozenset(Kind)}) as buffer:
-        await buffer.append([Envelope(Kind.ALERT, _NOW, b"m f=2 2")])
+        await buffer.append([Envelope(Kind.ALERT, _NOW, b"m f=2 2")], {}, [note(_NOW, "a note")])
         routes = [
             *buffer_routes.routes(buffer),
             *alarm_routes.routes(health, _unknown, lambda: _NOW),
+            *journal_routes.routes(buffer, health),
             *tap_routes.routes(Tap(), tags, {"pump": ["anomaly"]}),
         ]
         where = {"host": "127.0.0.1", "port": 0, "socket": folder / SOCKET}

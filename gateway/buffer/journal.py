@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.api.model import SECOND, Nanos
-from gateway.buffer.journal_query import NAME, journal_checksum
+from gateway.buffer.journal_query import NAME, JournalRow, journal_checksum
 from gateway.buffer.rows import ALL, ROW_BYTES
 from gateway.core.alarms.journal import JournalEntry
 
@@ -21,9 +21,6 @@ AT_ONCE = 1_000
 """Rows that are deleted at a time, at most."""
 INDEX_BYTES = 80
 """The disk space of an entry in both indexes (measured: 77 bytes with ids of 43 characters)."""
-
-JournalRow = tuple[int, Nanos, Nanos, str, bytes, int]
-"""A row as it is stored: seq, at, recorded_at, alarm, body, crc."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from gateway.buffer.rows import ALL, checksum
 from gateway.core.alarms.journal import JournalEntry, decoded
 
 NAME = "journal"
+JournalRow = tuple[int, Nanos, Nanos, str, bytes, int]
+"""A row as it is stored: seq, at, recorded_at, alarm, body, crc."""
 
 _SELECT = (
     "SELECT seq, CAST(at AS INTEGER), CAST(recorded_at AS INTEGER), CAST(alarm AS TEXT), "

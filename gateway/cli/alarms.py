@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gateway.api.nearest import nearest
+from gateway.cli import alarm_journal, alarm_report
 from gateway.cli.daemon import ask, understood
 from gateway.control.client import ControlError
 
@@ -66,3 +67,7 @@ def _row(alarm: dict[str, Any]) -> str:
     by = f" by {alarm['acknowledged_by']}" if alarm["acknowledged_by"] else ""
     words = (since, f"{alarm['severity']:<8}", f"{alarm['state']}{by}", alarm["id"])
     return "  ".join((*words, alarm["message"]))
+
+
+for each in (alarm_journal.journal, alarm_journal.show, alarm_report.command):
+    command.add_command(each)

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 
 from gateway.api.model import Envelope, Kind, Nanos
 from gateway.buffer.database import TABLES
-from gateway.buffer.journal import JournalRow
-from gateway.buffer.journal_query import journal_checksum
+from gateway.buffer.journal_query import JournalRow, journal_checksum
 from gateway.buffer.repair.high_water import JOURNAL, Class
 from gateway.buffer.repair.wal import PAGE
 from gateway.buffer.rows import checksum, row_checksum

@@ -88,3 +88,12 @@ def _entry(
 ) -> JournalEntry:
     texts = {name: str(source.get(name, "")) for name in _TEXTS}
     return replace(JournalEntry(at, kind, "", facts=facts), **texts)  # type: ignore[arg-type]
+
+
+def from_json(given: Mapping[str, Any]) -> JournalEntry:
+    """An entry as a daemon gives it. LookupError, TypeError or ValueError if it is none."""
+    facts = given["facts"]
+    if not isinstance(facts, Mapping):
+        raise TypeError("the facts of an entry are not an object")
+    entry = _entry(int(given["at"]), EntryKind(given["kind"]), given, facts)
+    return replace(entry, recorded_at=int(given["recorded_at"]), seq=int(given["seq"]))

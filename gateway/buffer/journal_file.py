@@ -6,16 +6,20 @@ Promises
 - A daemon that starts meanwhile is not disturbed; what it writes may be missing.
 """
 
-import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
-from gateway.api import private
 from gateway.api.contracts import ConfigError
-from gateway.buffer.database import FORMAT, is_damage
-from gateway.buffer.journal_query import JournalPage, JournalQuery, journal_checksum, query
+from gateway.buffer.database import FORMAT, Damaged
+from gateway.buffer.journal_query import (
+    NAME,
+    JournalPage,
+    JournalQuery,
+    JournalRow,
+    journal_checksum,
+)
+from gateway.buffer.repair.pages import Value
 from gateway.buffer.repair.salvage import DamagedDatabase
+from gateway.buffer.repair.tree import root_of, rows_backwards, user_version
 
 TRIES = 3
 """How often it is read when a daemon writes to it at the same time."""
@@ -30,9 +34,7 @@ def read_file(path: Path, asked: JournalQuery) -> JournalPage:
             if _state(path) == before:
                 break
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     return page
 
 
@@ -47,38 +49,50 @@ def _log(path: Path) -> Path:
 
 
 def _read(path: Path, asked: JournalQuery) -> JournalPage:
-    for each in (path, _log(path)):
-        if each == path or os.path.lexists(each):
-            os.close(private.open_file(each, os.O_RDONLY))
-    # Without locks, and with the WAL's index in memory: no other file is made or needed.
-    address = f"{path.absolute().as_uri()}?mode=ro&vfs=unix-none"
-    with closing(sqlite3.connect(address, uri=True)) as db:
-        db.text_factory = lambda text: text.decode(errors="replace")
+    with DamagedDatabase(path) as files:
         try:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if 0 < version < FORMAT:
+            if 0 < user_version(files.page) < FORMAT:
                 raise ConfigError(
                     f"{path} was written by an earlier andon, which kept no journal; this one "
                     "begins it when it is started"
                 )
-            return query(db, asked)
-        except sqlite3.Error as error:
-            if not is_damage(error) and "no such" not in str(error):
-                raise
-    return _salvaged(path, asked)
+            return _from_tree(files, asked)
+        except Damaged:
+            return _salvaged(files, asked)
 
 
-def _salvaged(path: Path, asked: JournalQuery) -> JournalPage:
+def _from_tree(files: DamagedDatabase, asked: JournalQuery) -> JournalPage:
+    page = JournalPage()
+    root = root_of(NAME, files.page)
+    if not root:
+        raise Damaged("the schema names no journal")
+    for seq, columns in rows_backwards(root, files.page):
+        row = _sound(seq, columns)
+        if row is None:
+            page.damaged.append(seq)
+        elif _fits(row, asked):
+            if len(page.rows) == asked.limit:
+                page.more = True
+                break
+            page.rows.append(row)
+    return page
+
+
+def _sound(seq: int, columns: list[Value]) -> JournalRow | None:
+    match columns:
+        case [None, int(at), int(recorded_at), str(alarm), bytes(body), int(crc)]:
+            if crc == journal_checksum(seq, at, recorded_at, alarm, body):
+                return seq, at, recorded_at, alarm, body, crc
+    return None
+
+
+def _fits(row: JournalRow, asked: JournalQuery) -> bool:
+    seq, at, _, alarm, _, _ = row
+    return seq < asked.before and asked.since <= at < asked.until and asked.alarm in ("", alarm)
+
+
+def _salvaged(files: DamagedDatabase, asked: JournalQuery) -> JournalPage:
     """The entries on all pages that can be read; an entry may be on two of them."""
-    with DamagedDatabase(path) as damaged:
-        rows = {row[0]: row for page in damaged.content() for row in page.journal}
-    chosen = [
-        row
-        for _, row in sorted(rows.items(), reverse=True)
-        if row[0] < asked.before
-        and asked.since <= row[1] < asked.until
-        and asked.alarm in ("", row[3])
-        and row[5] == journal_checksum(*row[:5])
-    ]
+    rows = {row[0]: row for page in files.content() for row in page.journal}
+    chosen = [row for _, row in sorted(rows.items(), reverse=True) if _fits(row, asked)]
     return JournalPage(chosen[: asked.limit], more=len(chosen) > asked.limit)

@@ -86,7 +86,8 @@ def _answer(file: Path, alarm: str) -> dict[str, Any]:
             raise
         recent = read_journal(file, most=ENTRIES).entries
         ids = list(dict.fromkeys(e.id for e in recent if e.kind is EntryKind.ALARM))
-        hint = nearest(alarm, ids) if ids else "the journal has no alarm yet"
+        near = nearest(alarm, ids) if ids else ""
+        hint = near if near.startswith("did") else f"see andon alarms {file} journal"
         raise ControlError(404, f"{error}; {hint}") from error
 
 
@@ -105,13 +106,16 @@ def _described(
         yield f"  {'clip':<13}{visible(facts['clip'])}"
     elif line.history is not None:
         yield f"  {'samples':<13}andon clip {file} {visible(str(alarm['id']))}"
-    yield from _tags(alarm["top_tags"], tags)
+    # A limit is no value that somebody expects.
+    is_limit = alarm["tag"] and all(t["expected"] == alarm["threshold"] for t in alarm["top_tags"])
+    yield from _tags(alarm["top_tags"], tags, "Limit" if is_limit else "Expected")
     yield ""
     yield "Transitions"
     for entry in entries:
+        given = entry["facts"].get("verdict", "") if entry["transition"] == "commented" else ""
         by = f"by {entry['by']}" if entry["by"] else ""
         words = (local_time(entry["at"]), f"{entry['transition']:<13}", f"{entry['state']:<25}")
-        rest = "  ".join(filter(None, (by, entry["reason"])))
+        rest = "  ".join(filter(None, (by, given, entry["reason"])))
         yield f"  {'  '.join(words)}  {visible(rest)}".rstrip()
 
 
@@ -123,26 +127,29 @@ def _facts(alarm: Mapping[str, Any], tags: Mapping[str, Tag]) -> Iterator[tuple[
     yield "state", f"{alarm['state']}, severity {alarm['severity']}"
     yield "began", local_time(alarm["began_at"]) if alarm["began_at"] else ""
     yield "raised", local_time(alarm["opened_at"]) if alarm["opened_at"] else ""
-    limit = f"limit {_number(alarm['threshold'])}{unit}, active {side} it"
-    peak = f"farthest {_number(alarm['peak'])}{unit}"
-    yield "score", f"{_number(alarm['value'])}{unit}; {limit}; {peak}"
-    yield "model", f"{alarm['model']}, coverage {alarm['coverage']:.0%}" if alarm["model"] else ""
+    name, bound = ("value", "limit") if alarm["tag"] else ("score", "threshold")
+    limit = f"{bound} {_number(alarm['threshold'])}{unit}, active {side} it"
+    yield name, f"{_number(alarm['value'])}{unit}; {limit}; farthest {_number(alarm['peak'])}{unit}"
+    yield (
+        "model",
+        f"{alarm['model']}, coverage {_percent(alarm['coverage'])}" if alarm["model"] else "",
+    )
     yield "advice", alarm["advice"]
     yield "acknowledged", f"by {alarm['acknowledged_by']}" if alarm["acknowledged_by"] else ""
     yield "verdict", alarm["verdict"]
     yield "caused by", alarm["caused_by"]
 
 
-def _tags(top: Sequence[Mapping[str, Any]], tags: Mapping[str, Tag]) -> Iterator[str]:
+def _tags(top: Sequence[Mapping[str, Any]], tags: Mapping[str, Tag], normal: str) -> Iterator[str]:
     if not top:
         return
     width = max(3, *(len(each["tag"]) for each in top))
     yield ""
-    yield f"  {'Tag':<{width}}  {'Share':>6}  {'Actual':>12}  {'Expected':>12}  Unit"
+    yield f"  {'Tag':<{width}}  {'Share':>6}  {'Actual':>12}  {normal:>12}  Unit"
     for each in top:
         tag = tags.get(each["tag"])
         cells = (_value(each["actual"], tag), _value(each["expected"], tag))
-        share = f"{each['share']:.0%}".replace("%", " %")
+        share = _percent(each["share"])
         words = f"{cells[0]:>12}  {cells[1]:>12}  {tag.unit if tag else '':<6}  {each['reason']}"
         yield visible(f"  {each['tag']:<{width}}  {share:>6}  {words}").rstrip()
 
@@ -151,6 +158,10 @@ def _value(value: float | None, tag: Tag | None) -> str:
     if value is None:
         return "–"
     return (tag.name_of(value) if tag else "") or _number(value)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
 
 
 def _number(value: float | None) -> str:

@@ -34,13 +34,15 @@ figure, .table { background: var(--card); border: 1px solid var(--line); margin:
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top }
-tr:last-child td { border-bottom: 0 }
-th { font-weight: 600; color: var(--soft) } td.number { text-align: right; white-space: nowrap }
+tr:last-child td { border-bottom: 0 } .number { text-align: right; white-space: nowrap }
+th { font-weight: 600; color: var(--soft) }
 .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 }
 .soft { color: var(--soft); font-size: .9rem } .judged { white-space: nowrap }
 svg { width: 100%; height: auto; min-width: 560px; display: block } svg text { fill: var(--soft);
   font-size: 12px } .bar { fill: var(--bar) } .over { fill: var(--bad) }
 .axis { stroke: var(--line) } .limit { stroke: var(--ink); stroke-dasharray: 5 4 }
+@media (max-width: 640px) { body { padding: .8rem; font-size: 14px } th, td { padding: .3rem }
+  .soft { display: none } }
 @media print { body { background: none; padding: 0 } figure, .table { break-inside: avoid } }
 """
 
@@ -62,7 +64,7 @@ def page(made: Report, line: str, site: str) -> str:
 {_chart(made)}
 <h2>Figures</h2>
 <div class="table"><table><thead><tr><th>Figure</th><th>Value</th><th>Recommended</th><th>Met</th>
-<th>Source</th></tr></thead><tbody>
+<th class="soft">Source</th></tr></thead><tbody>
 {"".join(_row(each) for each in made.figures)}
 </tbody></table></div>
 {_top(made)}
@@ -70,7 +72,8 @@ def page(made: Report, line: str, site: str) -> str:
 {_names("Stale alarms", of.stale)}
 <h2>Notes</h2>
 <p>An alarm is a transition to active that was annunciated: not shelved, suppressed or out of
-service. The recommended values are for one operator, who may have more than this line.</p>
+service. The recommended values are for one operator, who may have more than this line. They are
+those of ANSI/ISA-18.2-2016 and IEC 62682:2014, clause 16 of both, and of EEMUA 191, edition 4.</p>
 </main></body></html>
 """
 
@@ -102,7 +105,7 @@ def _top(made: Report) -> str:
     )
     if not rows:
         return ""
-    head = "<tr><th>Alarm</th><th>Raised</th><th>Share</th></tr>"
+    head = "<tr><th>Alarm</th><th class='number'>Raised</th><th class='number'>Share</th></tr>"
     return (
         f"<h2>Most frequent</h2><div class='table'><table><thead>{head}</thead>"
         f"<tbody>{rows}</tbody></table></div>"

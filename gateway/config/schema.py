@@ -61,8 +61,8 @@ class JournalSection(Strict):
     """Entries that are older than this are deleted; nothing else deletes them before that, but for
     `max_bytes`."""
     max_bytes: Size = 2**28
-    """Beyond this the oldest entries are deleted before their time, counted and noted; some 190,000
-    entries fit."""
+    """Beyond this the oldest entries are deleted before their time, counted and noted in it; some
+    250,000 entries fit."""
 
 
 class ClipSection(Strict):

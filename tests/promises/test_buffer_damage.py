@@ -56,6 +56,14 @@ def check(result, image, hit):
     return missing
 
 
+def check_entries(result, hit):
+    """Asserts that only hit entries of the journal are missing, and all are counted."""
+    missing = set(range(1, 251 + damage.APPENDS)) - result.entries
+    assert missing <= hit
+    assert len(missing) <= result.entries_missing <= len(hit)
+    return missing
+
+
 def no_alarm_goes_back(result):
     """The states of the alarms are the newest ones, or none."""
     return result.checkpoints[0] in (NEWEST, None) and result.checkpoints[1] in (b"fan", None)
@@ -77,6 +85,7 @@ def test_a_flipped_bit_costs_at_most_the_row_that_it_hit(image, tmp_path, name, 
         files = changed(image, name, at, bytes([whole[at] ^ 1 << dice.randrange(8)]))
         result = damage.outcome(tmp_path, files)
         lossy += bool(check(result, image, image.hit(name, at, at + 1)))
+        lossy += bool(check_entries(result, image.entries_hit(name, at, at + 1)))
         assert no_alarm_goes_back(result)
     # At the beginning there are no rows.
     assert bool(lossy) == (pages is None)
@@ -89,6 +98,7 @@ def test_a_zeroed_sector_costs_at_most_the_rows_that_it_hit(image, tmp_path, nam
         at = dice.randrange(len(image.files[name]) // SECTOR) * SECTOR
         result = damage.outcome(tmp_path, changed(image, name, at, bytes(SECTOR)))
         check(result, image, image.hit(name, at, at + SECTOR))
+        check_entries(result, image.entries_hit(name, at, at + SECTOR))
         assert no_alarm_goes_back(result)
 
 
@@ -99,6 +109,7 @@ def test_a_truncated_file_costs_at_most_the_rows_that_were_cut_off(image, tmp_pa
     cut = int(len(whole) * share)
     result = damage.outcome(tmp_path, image.files | {name: whole[:cut]})
     assert check(result, image, image.hit(name, cut, len(whole))) or share > 0.9
+    check_entries(result, image.entries_hit(name, cut, len(whole)))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 9000, bytes(60_000)], ids=len)

@@ -1,4 +1,4 @@
-"""Promise: when `append` has returned, its points survive kill -9 of the daemon.
+"""Promise: when `append` has returned, its points and entries survive kill -9 of the daemon.
 
 A thousand kills: `python tests/support/crash.py --kills 1000`.
 """

@@ -15,7 +15,9 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.api.model import Envelope, Kind
+from gateway.buffer.journal_query import JournalQuery
 from gateway.buffer.store import Store
+from gateway.core.alarms.journal import note
 
 SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
@@ -26,12 +28,16 @@ def opened(path):
 
 
 def write(path, first, pipe):
-    """One alert, two summaries and a checkpoint with each append; says each number when durable."""
+    """One alert, its entry in the journal, two summaries and a checkpoint with each append.
+
+    Says each number when it is durable.
+    """
     store = opened(path)
     for serial in range(first, first + 10**6):
         body = b"%d" % serial
         kinds = (Kind.ALERT, Kind.SUMMARY, Kind.SUMMARY)
-        store.append([Envelope(kind, serial, body) for kind in kinds], {"machine": body})
+        points = [Envelope(kind, serial, body) for kind in kinds]
+        store.append(points, {"machine": body}, [note(serial, body.decode())])
         os.write(pipe, b"%d\n" % serial)
         if serial % 10 == 0:
             store.ack("cloud", store.lease("cloud", 5, BIG))
@@ -70,6 +76,12 @@ def check(path, last):
         assert alerts == list(range(alerts[0], newest + 1))
         assert store.load_checkpoint("machine") == b"%d" % newest
         assert store.stats()["summaries"] == 2 * newest
+        # The journal keeps every entry, though the sink has had the alert.
+        page = store.journal(JournalQuery(10**6))
+        entries = [(e.seq, e.at, int(e.message)) for e in reversed(page.entries())]
+        assert entries == [(n, n, n) for n in range(1, newest + 1)]
+        assert not page.damaged
+        assert not store.stats()["journal"]["missing_by"]
         # What is missing at the front was acknowledged by the sink.
         assert alerts[0] - 1 <= (newest // 10) * 5
     return newest

@@ -11,7 +11,9 @@ from disk_image import put
 
 from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer.database import Damaged, is_damage
+from gateway.buffer.journal_query import JournalQuery
 from gateway.buffer.store import Store
+from gateway.core.alarms.journal import note
 from gateway.core.stored_points import StoredPoints
 
 A, S = Kind.ALERT, Kind.SUMMARY
@@ -19,10 +21,12 @@ SINKS = {"cloud": frozenset(Kind)}
 BIG = 10**9
 DATABASE, LOG = "buffer.db", "buffer.db-wal"
 FILES = DATABASE, LOG, DATABASE + ".marks"
-APPENDS = 30
+APPENDS = 20
 NEWEST = b"state %02d" % (APPENDS - 1) * 300
 AROUND = 25
 """Bytes before and behind a body that belong to its row: numbers, lengths, CRC."""
+AROUND_ENTRY = 120
+"""The same of an entry, with its id and what else is in its JSON."""
 SMALL_BALLAST = 4096
 """For `ballast.SIZE`: it has no part in this, and 8 MiB would be written for each image."""
 
@@ -37,6 +41,11 @@ def rows_of(kind, first, last):
         Envelope(kind, n, b"<%s%04d>" % (kind.name[:1].encode(), n) * (1300 if n % 30 == 0 else 15))
         for n in range(first, last + 1)
     ]
+
+
+def entries_of(first, last):
+    """Entries of the journal, every thirtieth so long that it takes three pages."""
+    return [note(n, f"<J{n:04d}>" * (1300 if n % 30 == 0 else 15)) for n in range(first, last + 1)]
 
 
 @dataclass
@@ -60,20 +69,31 @@ class Image:
             for name, raw in self.files.items()
         }
 
+    def entries_hit(self, name, start, end):
+        """The numbers of the entries of which bytes are in this stretch of the file."""
+        found = re.finditer(rb"(?:<J\d{4}>)+", self.files[name])
+        return {
+            int(match[0][2:6])
+            for match in found
+            if match.start() - AROUND_ENTRY < end and start < match.end() + AROUND_ENTRY
+        }
+
     def hit(self, name, start, end):
         """The points of which bytes are in this stretch of the file."""
         return {body for low, high, body in self.rows[name] if low < end and start < high}
 
 
 def made(folder):
-    """250 points of each class in the database, of which 20 are gone; thirty appends in the log."""
+    """250 points of each class in the database, of which 20 are gone; twenty appends in the log."""
     with closing(opened(folder / DATABASE)) as store:
-        store.append(rows_of(A, 1, 250) + rows_of(S, 1, 250), {"pump": b"old" * 900, "fan": b"fan"})
+        states = {"pump": b"old" * 900, "fan": b"fan"}
+        store.append(rows_of(A, 1, 250) + rows_of(S, 1, 250), states, entries_of(1, 250))
         store.ack("cloud", store.lease("cloud", 20, BIG))
         store._contents.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for n in range(APPENDS):
             more = rows_of(A, 251 + n, 251 + n) + rows_of(S, 251 + 2 * n, 252 + 2 * n)
-            store.append(more, {"pump": b"state %02d" % n * 300})
+            entries = entries_of(251 + n, 251 + n)
+            store.append(more, {"pump": b"state %02d" % n * 300}, entries)
         files = {
             name: (folder / name).read_bytes() for name in (DATABASE, LOG, DATABASE + ".marks")
         }
@@ -91,6 +111,8 @@ class Outcome:
     set_aside: list[Path]
     numbers: list[tuple[Kind, int]]
     journalled: int
+    entries: set[int]
+    entries_missing: int
 
 
 def outcome(folder, files):
@@ -115,9 +137,29 @@ def drained(folder):
             if not batch:
                 break
             got += [e for e in batch if e.kind is not Kind.GATEWAY]
+        entries = entries_in(store)
         counted = sum(n for (kind, _), n in store.dropped.items() if kind in (A, S))
         numbers = [(e.kind, e.key) for e in got]
         losses = [loss for loss in store.stats()["losses"] if loss["kind"] != "gateway"]
         journalled = sum(loss["count"] for loss in losses)
         bodies = {e.body for e in got}
-        return Outcome(bodies, counted, checkpoints, store.set_aside, numbers, journalled)
+        missing = sum(store.stats()["journal"]["missing_by"].values())
+        return Outcome(
+            bodies, counted, checkpoints, store.set_aside, numbers, journalled, entries, missing
+        )
+
+
+def entries_in(store):
+    """The numbers of the readable entries, however often the file must be replaced."""
+    while True:
+        try:
+            page = store.journal(JournalQuery(BIG))
+        except (sqlite3.DatabaseError, Damaged) as error:
+            if not is_damage(error):
+                raise
+            store.start_over()
+            continue
+        numbers = [entry.seq for entry in page.entries()]
+        assert len(numbers) == len(set(numbers))
+        assert all(e.message.startswith(f"<J{e.seq:04d}>") for e in page.entries())
+        return set(numbers)

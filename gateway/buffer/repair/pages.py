@@ -51,7 +51,7 @@ _LAST_NUMBER = _shape(rb"\x03[\x0d-\x7f]", _INT, f"(?:{'|'.join(_NUMBERED)})".en
 _INTERIOR, _ROWS_LEAF = (0x02, 0x05), 0x0D
 _INT_BYTES = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 # The bytes of a record that a page holds before the rest overflows to other pages.
-_MAX_LOCAL_ROW = PAGE - 35
+MAX_LOCAL_ROW = PAGE - 35
 _MAX_LOCAL_ENTRY = (PAGE - 12) * 64 // 255 - 23
 _MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
@@ -78,7 +78,7 @@ def read(page: bytes, page_at: PageAt) -> PageContent:
     content = PageContent()
     start = _first_cell(page)
     for shape in _ROW.finditer(page, start):
-        match _record(page, shape.start(), _MAX_LOCAL_ROW, page_at):
+        match record(page, shape.start(), MAX_LOCAL_ROW, page_at):
             case [None, int(at), int(version), bytes(body), int(crc)]:
                 seq = _number_before(page, shape.start())
                 content.rows += _verified(seq, at, version, body, crc)
@@ -96,7 +96,7 @@ def _verified(seq: int, at: Nanos, version: int, body: bytes, crc: int) -> list[
 
 def _read_journal(page: bytes, start: int, page_at: PageAt, content: PageContent) -> None:
     for shape in _ENTRY.finditer(page, start):
-        match _record(page, shape.start(), _MAX_LOCAL_ROW, page_at):
+        match record(page, shape.start(), MAX_LOCAL_ROW, page_at):
             case [None, int(at), int(recorded_at), str(alarm), bytes(body), int(crc)]:
                 seq = _number_before(page, shape.start())
                 if crc == journal_checksum(seq, at, recorded_at, alarm, body):
@@ -105,11 +105,11 @@ def _read_journal(page: bytes, start: int, page_at: PageAt, content: PageContent
 
 def _read_entries(page: bytes, start: int, page_at: PageAt, content: PageContent) -> None:
     for shape in _CHECKPOINT.finditer(page, start):
-        match _record(page, shape.start(), _MAX_LOCAL_ENTRY, page_at):
+        match record(page, shape.start(), _MAX_LOCAL_ENTRY, page_at):
             case [str(name), bytes(state), int(crc)] if crc == checksum(name, state):
                 content.checkpoints.append((name, state, crc))
     for shape in _CURSOR.finditer(page, start):
-        match _record(page, shape.start(), _MAX_LOCAL_ENTRY, page_at):
+        match record(page, shape.start(), _MAX_LOCAL_ENTRY, page_at):
             case [str(sink), int(kind), int(seq), int(crc)] if crc == checksum(sink, kind, seq):
                 content.cursors.append((sink, kind, seq, crc))
 
@@ -118,7 +118,7 @@ def last_numbers(page: bytes) -> dict[Class, int]:
     """The last number of each class, if this is the page that stores it; not verified by a CRC."""
     numbers: dict[Class, int] = {}
     for shape in _LAST_NUMBER.finditer(page, _first_cell(page)):
-        match _record(page, shape.start(), _MAX_LOCAL_ROW, lambda _: b""):
+        match record(page, shape.start(), MAX_LOCAL_ROW, lambda _: b""):
             case [str(name), int(seq)] if name in _NUMBERED:
                 numbers[_NUMBERED[name]] = seq
     return numbers
@@ -137,11 +137,11 @@ def _first_cell(page: bytes) -> int:
     return int(min(start, PAGE, *pointers))
 
 
-def _record(page: bytes, at: int, most: int, page_at: PageAt) -> list[Value]:
+def record(page: bytes, at: int, most: int, page_at: PageAt) -> list[Value]:
     """The columns of the record at `at`; empty if there is no record."""
     types, here, end = [], at + 1, at + page[at]
     while here < end <= PAGE:
-        column_type, here = _varint(page, here)
+        column_type, here = varint(page, here)
         types.append(column_type)
     sizes = [_INT_BYTES.get(column_type, (column_type - 12) // 2) for column_type in types]
     if here != end or min(sizes) < 0:
@@ -179,10 +179,10 @@ def _number_before(page: bytes, at: int) -> int:
     start = at - 1
     while start > 0 and page[start - 1] & 0x80:
         start -= 1
-    return _varint(page, max(start, 0))[0]
+    return varint(page, max(start, 0))[0]
 
 
-def _varint(page: bytes, at: int) -> tuple[int, int]:
+def varint(page: bytes, at: int) -> tuple[int, int]:
     """The varint that begins at `at`, and the position after it."""
     number = 0
     for here, byte in enumerate(page[at : at + 9], at + 1):

@@ -64,7 +64,7 @@ class DamagedDatabase:
             if len(rows) < pages.row_count(frame.page):
                 # A row on it is damaged, so the page was hit and not the frame's header.
                 numbers = numbers[:1]
-            matching = tuple(n for n in numbers if rows & self._rows_on(self._page(n)))
+            matching = tuple(n for n in numbers if rows & self._rows_on(self.page(n)))
             numbers = matching if len(matching) == 1 else numbers
         if len(numbers) == 1:
             self._newest[numbers[0]] = frame.page
@@ -74,7 +74,7 @@ class DamagedDatabase:
         """The rows on a page, which identify it: no row is on two pages."""
         if not page:
             return set()
-        content = pages.read(page, self._page)
+        content = pages.read(page, self.page)
         entries: set[tuple[Class, int]] = {(JOURNAL, row[0]) for row in content.journal}
         return entries | {(row.kind, row.key) for row in content.rows}
 
@@ -88,7 +88,7 @@ class DamagedDatabase:
                     for name, (on_pages, row) in checkpoints.items()
                     if numbers and not set(numbers) & set(on_pages)
                 }
-            content = pages.read(page, self._page)
+            content = pages.read(page, self.page)
             checkpoints |= {row[0]: (numbers, row) for row in content.checkpoints}
             yield pages.PageContent(content.rows, [], content.cursors, content.journal)
         yield pages.PageContent(checkpoints=[row for _, row in checkpoints.values()])
@@ -102,7 +102,7 @@ class DamagedDatabase:
             if len(numbers) != 1 or page is self._newest[numbers[0]]:
                 yield numbers, page
 
-    def _page(self, number: int) -> bytes:
+    def page(self, number: int) -> bytes:
         """The newest state of a page; empty if there is none."""
         if number in self._newest:
             return self._newest[number]

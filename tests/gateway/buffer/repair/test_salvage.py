@@ -164,7 +164,7 @@ def test_a_sector_that_the_disk_does_not_give_is_zero(writer, monkeypatch):
     with DamagedDatabase(copy) as damaged:
         assert damaged._on_disk(1) == bytes(PAGE)
         assert damaged._on_disk(2) != bytes(PAGE)
-        assert damaged._page(0) == damaged._page(damaged.pages + 1) == b""
+        assert damaged.page(0) == damaged.page(damaged.pages + 1) == b""
     assert all(size == PAGE and at % PAGE == 0 for size, at in asked)
 
 
@@ -265,14 +265,14 @@ def test_every_page_comes_once_as_it_was_last_those_of_the_file_first():
         ((3, 4), unsure),
         ((), b"?"),
     ]
-    assert [made._page(n) for n in (0, 1, 2, 3, 4)] == [b"", b"p1", new, b"p3", b""]
+    assert [made.page(n) for n in (0, 1, 2, 3, 4)] == [b"", b"p1", new, b"p3", b""]
 
 
 def content_of(monkeypatch, *pages):
     """The states that are left of pages which each say (numbers, name, state)."""
     made = object.__new__(DamagedDatabase)
     made._pages = lambda: iter([(numbers, (name, state)) for numbers, name, state in pages])
-    made._page = None
+    made.page = None
 
     def read(page, _):
         name, state = page
@@ -305,7 +305,7 @@ def resolved(rows, frame, how_many, monkeypatch):
     made = object.__new__(DamagedDatabase)
     made._newest = {}
     made._rows_on = lambda page: rows.get(page, set())
-    made._page = lambda number: number
+    made.page = lambda number: number
     monkeypatch.setattr(salvage.pages, "row_count", lambda _: how_many)
     numbers = made._resolved(frame)
     assert made._newest == ({numbers[0]: frame.page} if len(numbers) == 1 else {})

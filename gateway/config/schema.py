@@ -6,13 +6,14 @@ line.
 """
 
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, Union
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from gateway.api.addresses import Host
-from gateway.api.model import SECOND
+from gateway.api.model import SECOND, Nanos
 from gateway.api.options import (
     Duration,
     FilePath,
@@ -114,6 +115,25 @@ class HistorySection(Strict):
         return self
 
 
+class AlarmsSection(Strict):
+    """What all alarms of the line have in common, andon's own among them."""
+
+    escalate_after: Annotated[list[PositiveDuration], Field(max_length=10)] = []
+    """How long after it was raised an alarm that is not acknowledged is announced to others, as in
+    [15m, 1h]: once for each of these times."""
+
+    @field_validator("escalate_after")
+    @classmethod
+    def _is_ascending(cls, after: list[Nanos]) -> list[Nanos]:
+        for earlier, later in pairwise(after):
+            if later <= earlier:
+                raise ValueError(
+                    f"{format_duration(later)} must be later than {format_duration(earlier)}, the "
+                    "time before it"
+                )
+        return after
+
+
 class HealthSection(Strict):
     """The local web server for /healthz, /readyz and /metrics."""
 
@@ -173,6 +193,7 @@ class LineFileBase(Strict):
     journal: JournalSection = JournalSection()
     history: HistorySection | None = None
     """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
+    alarms: AlarmsSection = AlarmsSection()
     health: HealthSection = HealthSection()
     state: FilePath | None = None
     """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or

@@ -121,6 +121,8 @@ class Line:
         self._models = ModelHealth(detectors, names)
         self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now, words)
         self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
+        for machine in self._machines.values():
+            machine.escalations = config.file.alarms.escalate_after
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"

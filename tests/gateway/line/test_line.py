@@ -37,8 +37,9 @@ T0 = 1_700_000_040 * S  # a whole minute
 TAGS = (tag("flow", unit="m3/h"), tag("level"))
 
 
-def config():
-    file = LineFileBase.model_validate({"version": 1, "line": "l", "site": "s", "sources": {}})
+def config(**sections):
+    plain = {"version": 1, "line": "l", "site": "s", "sources": {}, **sections}
+    file = LineFileBase.model_validate(plain)
     return LineConfig(
         Path("l.yaml"), "l", "s", file, SecuritySection(), TAGS, Places(Path(), Path()), "digest"
     )
@@ -219,6 +220,20 @@ async def alarmed(store):
     await play(press, [20, 20])
     (alarm_id,) = press.health.active
     return press, alarm_id
+
+
+async def test_an_alarm_that_is_not_acknowledged_escalates_at_each_time_of_the_line_file():
+    store, asked = MemoryStore(), config(alarms={"escalate_after": ["2s", "4s"]})
+    press = Line(asked, {"pump": LastValue("flow")}, store, T0, clock=lambda: T0)
+    await play(press, [20] * 8)
+    assert [p.fields["transition"] for p in stored_points(store, Kind.ALERT)] == [
+        "raised",
+        "escalated",
+        "escalated",
+    ]
+    quiet = MemoryStore()
+    await play(line(quiet, pump=LastValue("flow")), [20] * 8)
+    assert [p.fields["transition"] for p in stored_points(quiet, Kind.ALERT)] == ["raised"]
 
 
 async def acknowledging(press, alarm_id):

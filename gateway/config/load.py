@@ -1,8 +1,8 @@
-"""Loads and checks a line file, with the site file merged in.
+"""Loads and checks a line file, with the site file merged in and the language file beside it.
 
 Promises
-- All problems of both files are reported at once, as one ConfigProblems.
-- Only the two files are opened: no device, no model, no server.
+- All problems of these files are reported at once, as one ConfigProblems.
+- Only these files and their tables are opened: no device, no model, no server.
 - The line wins over the site, name by name; what neither sets has a default.
 """
 
@@ -20,10 +20,12 @@ from gateway.config import checks, plugins
 from gateway.config.document import Document
 from gateway.config.effects import without_effect
 from gateway.config.expand import expand
+from gateway.config.language import read_language
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, SecuritySection, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
+from gateway.core.alarms.words import TEXTS
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class LineConfig:
 
     `file` is the resolved file, with the site's name, sinks and buffer. `sources`, `detectors` and
     `sinks` are the plugins' validated options by name; `tags` are the tags of all sources, in the
-    order of the file. `digest` changes whenever a resolved setting changes.
+    order of the file. `texts` are those of alarms, in the language that the file asks for. `digest`
+    changes whenever a resolved setting or a text changes.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class LineConfig:
     places: Places
     digest: str
     warnings: Sequence[Problem] = ()
+    texts: Mapping[str, str] = field(default_factory=lambda: TEXTS)
     document: Document | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -87,8 +91,9 @@ def load(path: Path) -> LineConfig:
     file, problems = validated(document, line_file())
     problems = [*problems, *site.problems, *checks.of_line(document, site.security)]
     problems += [*check_name(document, site), *checks.clear_text(written), *expansion]
+    texts, language_problems = read_language(path, document)
     tags, tag_problems = _tags(document, file)
-    problems += tag_problems
+    problems += [*language_problems, *tag_problems]
     if file is None or errors(problems):
         raise ConfigProblems(joined(problems, document.devices))
     resolved = merged(file, site)
@@ -103,8 +108,9 @@ def load(path: Path) -> LineConfig:
         security=site.security,
         tags=tags,
         places=Places(config=path.parent, state=state_folder(resolved, path.parent)),
-        digest=_digest(resolved),
+        digest=_digest(resolved, texts),
         warnings=in_order([*_warnings(document, site, resolved, effects), *expansion]),
+        texts=texts,
         document=document,
     )
 
@@ -144,8 +150,9 @@ def _tags(document: Document, file: LineFileBase | None) -> tuple[Sequence[Tag],
     return tuple(tags), problems
 
 
-def _digest(file: LineFileBase) -> str:
-    plain = json.dumps(file.model_dump(mode="json"), sort_keys=True)
+def _digest(file: LineFileBase, texts: Mapping[str, str]) -> str:
+    own = {key: text for key, text in texts.items() if text != TEXTS[key]}
+    plain = json.dumps([file.model_dump(mode="json"), own], sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

@@ -29,7 +29,9 @@ _LONGEST = 10_000
 """Characters of a key or a value."""
 _MAX_FLAWS = 50
 _START = "a line file starts with `version: 1`, `line: NAME` and `sources:`"
-_TELLING = ("line", "site", "site_file", "sources", "sinks", "detectors", "templates", "cases")
+_TELLING = (
+    *("line", "site", "site_file", "sources", "sinks", "detectors", "templates", "cases", "texts"),
+)
 _KNOWN = {*LineFileBase.model_fields, *SiteFileBase.model_fields, *_TELLING}
 _NO_MERGE = "merge keys (<<) are not part of YAML 1.2"
 # The line ends that libyaml counts; counting differently would show the wrong line.

@@ -121,6 +121,8 @@ class AlarmsSection(Strict):
     escalate_after: Annotated[list[PositiveDuration], Field(max_length=10)] = []
     """How long after it was raised an alarm that is not acknowledged is announced to others, as in
     [15m, 1h]: once for each of these times."""
+    language: FilePath | None = None
+    """A file with the texts of alarms in another language, relative to this one."""
 
     @field_validator("escalate_after")
     @classmethod

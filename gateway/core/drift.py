@@ -31,7 +31,6 @@ BLIND_OVER = 3600 * SECOND
 ON_DELAY = 600 * SECOND
 LEAST_SHARE = 1e-3
 """An empty bin counts as this much, so that the index stays finite."""
-RETRAIN = "retrain it on recent normal running"
 
 
 class _Recent:
@@ -160,11 +159,11 @@ class ModelHealth:
 def _alarms_of(detector: str, tags: Sequence[str]) -> list[Alarm]:
     return [
         Alarm(f"{detector}.{what}", limit, Severity.LOW, hysteresis=limit / 5, on_delay=ON_DELAY,
-              off_delay=ON_DELAY, scope=scope, advice=advice)
-        for what, limit, scope, advice in (
-            ("input_drift", SHIFTED, tuple(tags), RETRAIN),
-            ("score_drift", SHIFTED, tuple(tags), RETRAIN),
-            ("blindness", BLIND_SHARE, None, "see which of its tags are late, stale or bad"),
+              off_delay=ON_DELAY, scope=scope)
+        for what, limit, scope in (
+            ("input_drift", SHIFTED, tuple(tags)),
+            ("score_drift", SHIFTED, tuple(tags)),
+            ("blindness", BLIND_SHARE, None),
         )
     ]  # fmt: skip
 

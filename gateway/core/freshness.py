@@ -244,12 +244,6 @@ def _judged(unusable: Bools, awaited: Bools) -> tuple[float, float]:
 
 
 def _alarms_of(source: str, tags: Sequence[str]) -> Sequence[Alarm]:
-    count = len(tags)
-    lost = "its only tag" if count == 1 else f"any of its {count} tags"
-    phrases = {
-        "lost": f"{source} is lost: no usable data from {lost} ({{tags}})",
-        "no_data": f"{{value}} of {count} tags of {source} without usable data ({{tags}})",
-    }
     return [
         Alarm(
             f"{source}.{what}",
@@ -258,8 +252,7 @@ def _alarms_of(source: str, tags: Sequence[str]) -> Sequence[Alarm]:
             on_delay=ON_DELAY,
             off_delay=OFF_DELAY,
             scope=tuple(tags),
-            phrase=phrase,
             updates=True,
         )
-        for what, phrase in phrases.items()
+        for what in ("lost", "no_data")
     ]

@@ -112,7 +112,7 @@ class Line:
             now=now,
         )
         self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
-        names, words = [tag.name for tag in tags], Words(config.line, self._tags)
+        names, words = [tag.name for tag in tags], Words(config.line, self._tags, config.texts)
         since = now - timing.lateness
         self._machines = {
             name: AlarmMachine(name, detector.alarms, detector.spec.tags, since, words)

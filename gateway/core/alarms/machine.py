@@ -323,7 +323,7 @@ class AlarmMachine:
             verdict=kept.verdict,
             below=alarm.below,
             began_at=kept.began_at,
-            advice=alarm.advice,
+            advice=self._words.advice(alarm),
         )
 
     def _id(self, number: int, kept: Memory) -> str:

@@ -4,7 +4,8 @@ Promises
 - A limit is told with the value, its unit and the limit as people know them; a model with its tags,
   what they are and what was expected. Scores and thresholds of models are in the fields of the
   alert, not in its sentence.
-- Every text is one of TEXTS, so that a language file can replace it.
+- Every text is one of TEXTS, so that a language file can replace it; the line file's own titles,
+  phrases and advice, and the reasons that devices give, are shown as they are.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from gateway.api.local_time import local_time
-from gateway.api.model import Alarm, Nanos, Tag, TopTag, Transition
+from gateway.api.model import Alarm, AlarmState, Nanos, Severity, Tag, TopTag, Transition
 from gateway.api.wording import number
 from gateway.core.durations import spell_roughly
 
@@ -30,14 +31,18 @@ TEXTS = {
     "input_drift": "Inputs of {part} unlike those that it was trained with",
     "score_drift": "Scores of {part} unlike those that it was trained with",
     "blindness": "{part} blind too often",
-    "beyond a limit": "{alarm}: {value}, limit {limit}, since {since}",
-    "too fast": "{alarm}: {value} per second, limit {limit} per second, since {since}",
+    "beyond a limit": "{alarm}: {value}, limit {limit}",
+    "too fast": "{alarm}: {value} per second, limit {limit} per second",
     "frozen": "{alarm}: the same value for {value} s, limit {limit} s",
+    "since": "{said}, since {since}",
     "unusual": "{line} behaves unlike its normal running",
     "causes": "{alarm}: {tags}",
     "cause": "{tag} {share} % ({value}, expected {expected})",
     "cause without expectation": "{tag} {share} % ({value})",
     "cause without value": "{tag} {share} %",
+    "raised lost": "{part} is lost: no usable data from any of its {of} tags ({tags})",
+    "raised lost alone": "{part} is lost: no usable data from its only tag ({tags})",
+    "raised no_data": "{value} of {of} tags of {part} without usable data ({tags})",
     "returned": "{alarm}: returned to normal after {after}",
     "acknowledged": "{alarm}: acknowledged by {by}",
     "realarmed": "{alarm}: still active after {after}",
@@ -56,8 +61,26 @@ TEXTS = {
     "commented_unclear": "{alarm}: unclear, says {by}",
     "reason": "{said}: {reason}",
     "advice": "{said}; {advice}",
+    "advice input_drift": "retrain it on recent normal running",
+    "advice score_drift": "retrain it on recent normal running",
+    "advice blindness": "see which of its tags are late, stale or bad",
+    "state normal": "normal",
+    "state unacknowledged": "active, not acknowledged",
+    "state acknowledged": "active, acknowledged",
+    "state returned_unacknowledged": "returned, not acknowledged",
+    "state latched_unacknowledged": "latched, not acknowledged",
+    "state latched_acknowledged": "latched, acknowledged",
+    "state shelved": "shelved",
+    "state suppressed_by_design": "suppressed by design",
+    "state out_of_service": "out of service",
+    "severity low": "low",
+    "severity medium": "medium",
+    "severity high": "high",
+    "severity critical": "critical",
+    "decimal point": ".",
 }
-"""The texts by what they say, in English."""
+"""The texts by what they say, in English. Families begin with their name: `raised` (what is said
+instead of the usual sentence, by the kind of alarm), `advice`, `state`, `severity`."""
 DIGITS = 4
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -95,11 +118,22 @@ class Words:
         text = self.texts.get(kind, alarm.name)
         return filled(text, tag=self._label(alarm.tag or ""), line=self._line, part=part)
 
+    def advice(self, alarm: Alarm) -> str:
+        """What to do about it; empty if there is no advice."""
+        return alarm.advice or self.texts.get(f"advice {alarm.name.rpartition('.')[2]}", "")
+
+    def state(self, state: AlarmState) -> str:
+        """A state as people read it: 'active, not acknowledged'."""
+        return self.texts[f"state {state}"]
+
+    def severity(self, severity: Severity) -> str:
+        """A severity as people read it."""
+        return self.texts[f"severity {severity}"]
+
     def say(self, alarm: Alarm, transition: Transition, occasion: Occasion) -> str:
         """One sentence about a transition."""
         if transition in (Transition.RAISED, Transition.UPDATED):
-            said = self._raised(alarm, occasion)
-            advice = alarm.advice
+            said, advice = self._raised(alarm, occasion), self.advice(alarm)
             return filled(self.texts["advice"], said=said, advice=advice) if advice else said
         key = str(transition)
         if transition is Transition.SHELVED and occasion.until is None:
@@ -118,52 +152,87 @@ class Words:
             return filled(self.texts["reason"], said=said, reason=occasion.why)
         return said
 
+    def causes(self, top: Sequence[TopTag], *, more: bool = False) -> str:
+        """The tags that caused an alarm: with values and shares, or with the reason of each.
+
+        `more` if others are left out.
+        """
+        if any(tag.reason for tag in top):
+            return named(top, more=more)
+        return ", ".join(map(self._cause, top))
+
     def _raised(self, alarm: Alarm, occasion: Occasion) -> str:
         tag = self.tags.get(alarm.tag or "")
         values = {
             "alarm": self.title(alarm),
-            "value": quantity(occasion.value, tag),
-            "limit": quantity(alarm.threshold, tag),
-            "since": self.time(occasion.since, "%H:%M:%S"),
+            "value": self._quantity(occasion.value, tag),
+            "limit": self._quantity(alarm.threshold, tag),
+            "since": self.time(occasion.since, "%H:%M:%S") if occasion.since else "",
+            "tags": self.causes(occasion.tags, more=occasion.count > len(occasion.tags)),
+            "part": alarm.name.rpartition(".")[0],
+            "of": str(len(alarm.scope or ())),
         }
-        if alarm.phrase:
-            # A phrase counts tags, or measures what has no unit.
-            values["value"] = number(occasion.count or occasion.value, DIGITS)
-            tags = named(occasion.tags, more=occasion.count > len(occasion.tags))
-            return filled(alarm.phrase, **values, tags=tags)
+        kind = alarm.name.rpartition(".")[2]
+        if alarm.tag is None or kind == "flat_line":
+            # Tags that are counted, a score or seconds: nothing with the unit of a tag.
+            values["value"] = self._number(occasion.count or occasion.value)
+            values["limit"] = self._number(alarm.threshold)
+        phrase = alarm.phrase or self._own_phrase(alarm, kind)
+        if phrase:
+            return filled(phrase, **values)
         if alarm.tag is None:
-            if alarm.name == "anomaly" and not alarm.title:
+            if kind == "anomaly" and not alarm.title:
                 values["alarm"] = filled(self.texts["unusual"], line=self._line)
-            tags = ", ".join(self._cause(each) for each in occasion.tags)
-            return filled(self.texts["causes"], **values, tags=tags) if tags else values["alarm"]
-        text = {"rate_of_change": "too fast", "flat_line": "frozen"}.get(
-            alarm.name.rpartition(".")[2], "beyond a limit"
-        )
-        if text == "frozen":
-            values |= {
-                "value": number(occasion.value, DIGITS),
-                "limit": number(alarm.threshold, DIGITS),
-            }
-        return filled(self.texts[text], **values)
+            return filled(self.texts["causes"], **values) if values["tags"] else values["alarm"]
+        if kind == "flat_line":
+            return filled(self.texts["frozen"], **values)
+        text = "too fast" if kind == "rate_of_change" else "beyond a limit"
+        said = filled(self.texts[text], **values)
+        return filled(self.texts["since"], **values, said=said) if occasion.since else said
+
+    def _own_phrase(self, alarm: Alarm, kind: str) -> str:
+        """The message of an alarm of andon's own; empty if there is none for it."""
+        said = self.texts.get(f"raised {kind}", "")
+        return self.texts.get(f"raised {kind} alone", said) if len(alarm.scope or ()) == 1 else said
 
     def _cause(self, top: TopTag) -> str:
         tag = self.tags.get(top.tag)
         text = "cause" if top.expected is not None else "cause without expectation"
         return filled(
             self.texts[text if top.actual is not None else "cause without value"],
-            tag=self._label(top.tag),
+            tag=self._mention(top.tag),
             share=f"{100 * top.share:.0f}",
-            value="" if top.actual is None else quantity(top.actual, tag),
-            expected="" if top.expected is None else quantity(top.expected, tag),
+            value="" if top.actual is None else self._quantity(top.actual, tag),
+            expected="" if top.expected is None else self._plain(top.expected, tag),
         )
+
+    def _quantity(self, value: float, tag: Tag | None) -> str:
+        """A value with its unit, or the name of an enumeration's value: '87.2 °C', 'jammed'."""
+        name = tag.name_of(value) if tag else ""
+        return name or f"{self._number(value)} {tag.unit if tag else ''}".rstrip()
+
+    def _plain(self, value: float, tag: Tag | None) -> str:
+        """The same without the unit, where it has just been given."""
+        return (tag.name_of(value) if tag else "") or self._number(value)
+
+    def _number(self, value: float) -> str:
+        return number(value, DIGITS).replace(".", self.texts["decimal point"])
 
     @property
     def _line(self) -> str:
         return spoken(self.line) or "The line"
 
     def _label(self, name: str) -> str:
+        """A tag at the start of a sentence."""
+        return self._description(name) or spoken(name)
+
+    def _mention(self, name: str) -> str:
+        """A tag within a sentence."""
+        return self._description(name) or name.replace("_", " ")
+
+    def _description(self, name: str) -> str:
         tag = self.tags.get(name)
-        return (tag.description if tag else "") or spoken(name)
+        return tag.description if tag else ""
 
 
 def filled(text: str, **values: str) -> str:
@@ -178,13 +247,6 @@ def spoken(name: str) -> str:
     """A name of the line file as people would write it: 'Bearing temperature de', 'Press 3'."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
-
-
-def quantity(value: float, tag: Tag | None) -> str:
-    """A value with its unit, or the name of an enumeration's value: '87.2 °C', 'jammed'."""
-    if tag is None:
-        return number(value, DIGITS)
-    return tag.name_of(value) or f"{number(value, DIGITS)} {tag.unit}".rstrip()
 
 
 def named(top: Sequence[TopTag], *, more: bool) -> str:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.api.model import SECOND, Reference, Score, Severity, Window, WindowSpec
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.words import Words
 from gateway.core.drift import ModelHealth, stability_index
 
 MINUTE = 60 * SECOND
@@ -219,7 +220,9 @@ def test_the_alarms_are_low_have_hysteresis_and_ten_minutes_of_delay():
         assert alarm.on_delay == alarm.off_delay == 10 * MINUTE
     assert inputs.scope == scores.scope == TAGS
     assert blindness.scope is None
-    assert "late, stale or bad" in blindness.advice
+    words = Words()
+    assert "late, stale or bad" in words.advice(blindness)
+    assert words.advice(inputs) == words.advice(scores) == "retrain it on recent normal running"
 
 
 def test_what_a_restart_must_not_forget_has_names_that_do_not_change():

@@ -630,7 +630,7 @@ async def test_an_alert_is_logged_with_its_causes_and_what_it_was():
         "log_level": "warning",
         "id": f"pump.anomaly-{(T0 + S) // 1_000_000:x}",
         "severity": "high",
-        "message": "L behaves unlike its normal running: Flow 100 %",
+        "message": "L behaves unlike its normal running: flow 100 %",
         "tags": ["flow"],
     }
     assert type(raised["severity"]) is str

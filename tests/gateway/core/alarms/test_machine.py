@@ -279,7 +279,7 @@ def test_an_alarm_that_is_active_at_a_restart_is_as_its_activation_left_it():
     assert (standing.value, standing.peak) == (30.0, 30.0)
     assert (standing.state, standing.transition) == (AlarmState.UNACKNOWLEDGED, Transition.RAISED)
     assert (standing.model, standing.coverage) == (raised.model, raised.coverage)
-    assert standing.message == "The line behaves unlike its normal running: T0 100 %"
+    assert standing.message == "The line behaves unlike its normal running: t0 100 %"
     assert pump.active == list(pump.alarms)
 
 
@@ -299,7 +299,7 @@ def test_an_id_is_the_activations_millisecond_and_the_epoch_of_the_clock():
 
 def test_a_message_says_how_far_past_the_threshold_and_what_to_do():
     assert many(1, advice="look at the seal").step(weighed(1.0, value=12.345678))[0].message == (
-        "The line behaves unlike its normal running: T0 100 %; look at the seal"
+        "The line behaves unlike its normal running: t0 100 %; look at the seal"
     )
 
 

@@ -4,7 +4,7 @@ from datetime import UTC
 import pytest
 
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Alarm, Severity, Tag, TopTag, Transition
+from gateway.api.model import SECOND, Alarm, AlarmState, Severity, Tag, TopTag, Transition
 from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, spoken
 
 TAGS = [
@@ -14,6 +14,7 @@ TAGS = [
     Tag("flow", "plc", SECOND, "m3/h", description="Cooling water"),
     Tag("valve", "plc", SECOND, names={2.0: "jammed"}),
 ]
+TAG_NAMES = [tag.name for tag in TAGS]
 IN_UTC = functools.partial(local_time, zone=UTC)
 WORDS = Words("press-3", {tag.name: tag for tag in TAGS}, time=IN_UTC)
 AT = 1_767_264_123 * SECOND  # 10:42:03 UTC
@@ -58,7 +59,11 @@ def test_a_model_names_its_tags_with_what_was_expected_and_no_score():
     top = [TopTag("power", 0.3, 5.1, 4.2), TopTag("current", 0.29, 11.0), TopTag("flow", 0.2)]
     assert said(Alarm("anomaly", 0.5), value=11.0, tags=top) == (
         "Press 3 behaves unlike its normal running: "
-        "Power 30 % (5.1 kW, expected 4.2 kW), Current 29 % (11 A), Cooling water 20 %"
+        "power 30 % (5.1 kW, expected 4.2), current 29 % (11 A), Cooling water 20 %"
+    )
+    unknown = [TopTag("power", 0.3, 5.1, 4.2), TopTag("current", 0.29)]
+    assert said(Alarm("anomaly", 0.5), value=11.0, tags=unknown) == (
+        "Press 3 behaves unlike its normal running: power 30 % (5.1 kW, expected 4.2), current 29 %"
     )
     assert said(Alarm("anomaly", 0.5)) == "Press 3 behaves unlike its normal running"
 
@@ -106,9 +111,41 @@ def test_every_transition_has_a_text():
 
 def test_another_language_replaces_texts():
     texts = TEXTS | {"high": "{tag} zu hoch", "beyond a limit": "{alarm}: {value} > {limit}"}
+    texts |= {"state shelved": "zurückgestellt", "severity high": "hoch", "decimal point": ","}
     words = Words("press-3", WORDS.tags, texts, IN_UTC)
     alarm = limit("power.high", 5.0)
-    assert words.say(alarm, Transition.RAISED, Occasion(6.0)) == "Power zu hoch: 6 kW > 5 kW"
+    assert words.say(alarm, Transition.RAISED, Occasion(6.5)) == "Power zu hoch: 6,5 kW > 5 kW"
+    assert words.state(AlarmState.SHELVED) == "zurückgestellt"
+    assert words.severity(Severity.HIGH) == "hoch"
+
+
+def test_every_state_and_severity_has_a_name_for_people():
+    assert WORDS.state(AlarmState.RETURNED_UNACKNOWLEDGED) == "returned, not acknowledged"
+    assert len({WORDS.state(state) for state in AlarmState}) == len(AlarmState)
+    assert [WORDS.severity(each) for each in Severity] == ["low", "medium", "high", "critical"]
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "words"),
+    [
+        ("plc.lost", TAG_NAMES, "plc is lost: no usable data from any of its 5 tags (flow: gone)"),
+        ("plc.lost", ["flow"], "plc is lost: no usable data from its only tag (flow: gone)"),
+        ("plc.no_data", TAG_NAMES, "1 of 5 tags of plc without usable data (flow: gone)"),
+    ],
+)
+def test_what_a_source_lacks_is_told_with_the_tags_and_why(name, scope, words):
+    top = [TopTag("flow", 1.0, reason="gone")]
+    assert said(Alarm(name, 0.5, scope=tuple(scope)), value=1.0, tags=top, count=1) == words
+
+
+def test_the_phrase_of_a_limit_has_the_values_with_their_unit():
+    phrase = "{alarm}! {value} instead of {limit}, {since}"
+    alarm = limit("power.high", 5.0, phrase=phrase, advice="stop the press")
+    assert said(alarm, value=6.0) == "Power high! 6 kW instead of 5 kW, 10:42:03; stop the press"
+
+
+def test_without_a_time_nothing_is_told_of_it():
+    assert said(limit("power.high", 5.0), value=6.0, since=0) == "Power high: 6 kW, limit 5 kW"
 
 
 def test_a_placeholder_in_a_value_is_not_filled():

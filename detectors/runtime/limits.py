@@ -14,11 +14,20 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from detectors.runtime.alarm_fields import alarm_fields
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.known_tags import known_tags
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Alarm, Floats, Nanos, Score, Severity, Tag, Window, WindowSpec
-from gateway.api.options import Duration, Name, PositiveDuration, Strict, format_duration
+from gateway.api.options import (
+    AlarmOverrides,
+    Name,
+    Phrase,
+    PositiveDuration,
+    Strict,
+    Text,
+    format_duration,
+)
 from gateway.api.wording import listed
 
 LONGEST = 20_000
@@ -35,8 +44,28 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Limits(Strict):
-    """Limits of one tag."""
+class LimitAlarm(AlarmOverrides):
+    """One alarm of a tag, where it differs from the tag's others."""
+
+    title: Text | None = None
+    """Its name for people, as in "Oil too hot"; if not given, made of the tag and the limit."""
+    phrase: Phrase | None = None
+    """What is said when it is raised, with {alarm}, {value}, {limit} and {since}."""
+
+
+class LimitAlarms(Strict):
+    """The alarms of a tag by the limit that raises them."""
+
+    high_high: LimitAlarm | None = None
+    high: LimitAlarm | None = None
+    low: LimitAlarm | None = None
+    low_low: LimitAlarm | None = None
+    rate_of_change: LimitAlarm | None = None
+    flat_line: LimitAlarm | None = None
+
+
+class Limits(AlarmOverrides):
+    """Limits of one tag, and how its alarms differ from the detector's others."""
 
     high_high: Finite | None = None
     """Alarm above this, one severity step above the detector's."""
@@ -54,10 +83,8 @@ class Limits(Strict):
     """Alarm when the value has not changed at all for longer than this."""
     severity: Severity | None = None
     """Severity of all alarms of this tag; the detector's if not given."""
-    on_delay: Duration | None = None
-    """The detector's if not given."""
-    off_delay: Duration | None = None
-    """The detector's if not given."""
+    alarms: LimitAlarms = LimitAlarms()
+    """How one of its alarms differs from the others: its title, advice, severity, delays."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -70,6 +97,9 @@ class Limits(Strict):
         for (upper, above), (lower, below) in pairwise(given):
             if above <= below:
                 raise ValueError(f"{upper} ({above:g}) must be above {lower} ({below:g})")
+        for name in self.alarms.model_fields_set:
+            if getattr(self, name) is None:
+                raise ValueError(f"alarms.{name} has no limit: write {name}, or leave it out")
         return self
 
 
@@ -182,22 +212,36 @@ def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> li
     )
     return [
         _Check(
-            Alarm(
-                name=f"{tag}.{limit}",
-                threshold=threshold,
-                severity=weight,
-                tag=tag,
-                hysteresis=limits.hysteresis if measure == _VALUE else 0.0,
-                on_delay=options.on_delay if limits.on_delay is None else limits.on_delay,
-                off_delay=options.off_delay if limits.off_delay is None else limits.off_delay,
-                below=limit in ("low", "low_low"),
-            ),
+            _alarm(tag, limit, threshold, weight, measure, limits, options),
             measure,
             column,
         )
         for limit, threshold, measure, weight in wanted
         if threshold is not None
     ]
+
+
+def _alarm(
+    tag: str,
+    limit: str,
+    threshold: float,
+    severity: Severity,
+    measure: int,
+    limits: Limits,
+    options: LimitsOptions,
+) -> Alarm:
+    own = getattr(limits.alarms, limit) or LimitAlarm()
+    return Alarm(
+        name=f"{tag}.{limit}",
+        threshold=threshold,
+        severity=own.severity or severity,
+        tag=tag,
+        hysteresis=limits.hysteresis if measure == _VALUE else 0.0,
+        below=limit in ("low", "low_low"),
+        title=own.title or "",
+        phrase=own.phrase or "",
+        **alarm_fields(options, (own, limits)),
+    )
 
 
 def _one_above(severity: Severity) -> Severity:

@@ -21,13 +21,14 @@ from detectors.bundle.bundle import load
 from detectors.bundle.manifest import Manifest
 from detectors.bundle.phrases import format_hours
 from detectors.bundle.threshold import Budget
+from detectors.runtime.alarm_fields import alarm_fields
 from detectors.runtime.gaps import fill, stack
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.tag_mapping import TagMapping
 from gateway.api.conditions import When
 from gateway.api.contracts import ConfigError, ModelError, Places
 from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
-from gateway.api.options import FilePath
+from gateway.api.options import AlarmOverrides, FilePath, Phrase, Text
 from gateway.api.wording import listed
 
 HYSTERESIS = 0.1
@@ -53,6 +54,10 @@ class OnnxOptions(GateOptions):
     times its length."""
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = HYSTERESIS
     """How far below the threshold the score must fall to clear the alarm, as a fraction of it."""
+    title: Text | None = None
+    """The alarm's name for people, as in "Pump runs strangely"."""
+    phrase: Phrase | None = None
+    """What is said when it is raised, with {alarm}, {value}, {limit}, {since} and {tags}."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of a tag's rows that must be observed in a window; by default the manifest's."""
 
@@ -95,8 +100,9 @@ class OnnxDetector:
                 threshold,
                 options.severity,
                 hysteresis=options.hysteresis * threshold,
-                on_delay=_option_or(options, "on_delay", manifest.on_delay),
-                off_delay=_option_or(options, "off_delay", manifest.off_delay),
+                title=options.title or "",
+                phrase=options.phrase or "",
+                **alarm_fields(options, [_delays_of(manifest, options)]),
             ),
         )
         self._min_coverage = options.min_coverage or manifest.min_coverage
@@ -232,5 +238,11 @@ def _beyond_the_data(between: Nanos | None, manifest: Manifest) -> Iterator[str]
     )
 
 
-def _option_or(options: OnnxOptions, name: str, default: Nanos) -> Nanos:
-    return getattr(options, name) if name in options.model_fields_set else default
+def _delays_of(manifest: Manifest, options: OnnxOptions) -> AlarmOverrides:
+    """The delays of the bundle, where the line file gives none of its own."""
+    given = options.model_fields_set
+    is_counted = "on_delay" in given or options.n_of_m is not None
+    return AlarmOverrides.model_construct(
+        on_delay=None if is_counted else manifest.on_delay,
+        off_delay=None if "off_delay" in given else manifest.off_delay,
+    )

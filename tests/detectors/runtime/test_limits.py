@@ -147,6 +147,29 @@ def test_a_gap_ends_a_flat_line(tmp_path):
     assert values(detector, [1.0, 1.0, 1.0, np.nan, 1.0, 1.0])["flow.flat_line"] == 1
 
 
+def test_a_tag_and_each_of_its_alarms_may_differ_from_the_detectors_others(tmp_path):
+    high = {"title": "Too much", "phrase": "{value}!", "severity": "low", "n_of_m": "2 of 3"}
+    own = {**FOUR["flow"], "latch": True, "advice": "throttle", "alarms": {"high": high}}
+    tags = {"flow": own, "level": {"low": 1}}
+    alarms = build(tags, tmp_path, severity="high", on_delay="3s", realarm_after="1h").alarms
+    by_name = {alarm.name: alarm for alarm in alarms}
+    changed, other, level = (by_name[n] for n in ("flow.high", "flow.low", "level.low"))
+    assert (changed.title, changed.phrase, changed.severity) == ("Too much", "{value}!", "low")
+    assert (changed.of_last, changed.on_delay, changed.latch) == ((2, 3), 0, True)
+    assert (other.title, other.phrase, other.severity) == ("", "", Severity.HIGH)
+    assert (other.of_last, other.on_delay, other.latch) == (None, 3 * SECOND, True)
+    assert {alarm.advice for alarm in alarms if alarm.tag == "flow"} == {"throttle"}
+    assert (level.latch, level.advice) == (False, "")
+    assert {alarm.realarm_after for alarm in alarms} == {3600 * SECOND}
+
+
+def test_an_alarm_without_its_limit_is_refused():
+    with pytest.raises(ValidationError, match=r"alarms\.low has no limit: write low, or leave it"):
+        LimitsOptions.model_validate(
+            {"type": "limits", "tags": {"flow": {"high": 5, "alarms": {"low": {"latch": True}}}}}
+        )
+
+
 def test_expected_is_the_nearest_value_within_the_limits(tmp_path):
     detector = build({"flow": {"high_high": 95, "high": 85}, "level": {"low_low": 5}}, tmp_path)
     [score] = detector.score([window(detector, [96.0, 96.0], [2.0, 2.0])])

@@ -54,6 +54,26 @@ def test_the_alarm_takes_its_threshold_from_the_manifest_unless_it_is_given(fold
     assert usual.hysteresis == pytest.approx(usual.threshold / 10)
 
 
+def test_the_alarm_has_the_options_of_the_line_file(folder):
+    words = {"title": "Pump runs strangely", "phrase": "{alarm}: {tags}", "advice": "listen"}
+    [alarm] = build(folder, latch=True, minimum_duration="5s", realarm_after="1h", **words).alarms
+    assert {name: getattr(alarm, name) for name in words} == words
+    assert (alarm.latch, alarm.minimum_duration) == (True, 5 * SECOND)
+    assert alarm.realarm_after == 3600 * SECOND
+
+
+def test_a_count_of_windows_replaces_the_delay_of_the_bundle(folder, tmp_path):
+    bundles.write(tmp_path)
+    path = tmp_path / "pump" / MANIFEST
+    facts = json.loads(path.read_text()) | {"on_delay": "20s", "off_delay": "30s"}
+    path.write_text(json.dumps(facts))
+    [usual] = build(tmp_path).alarms
+    [counted] = build(tmp_path, n_of_m="3 of 5").alarms
+    assert (usual.on_delay, usual.off_delay, usual.of_last) == (20 * SECOND, 30 * SECOND, None)
+    assert (counted.on_delay, counted.off_delay) == (0, 30 * SECOND)
+    assert counted.of_last == (3, 5)
+
+
 def test_a_budget_of_false_alarms_gives_the_threshold_instead(folder):
     calibration = bundles.learnt().choice.chosen.calibration
     [often] = build(folder, false_alarms="4 per hour").alarms

@@ -13,6 +13,7 @@ from gateway.api.click_types import DURATION
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
+from gateway.api.wording import counted
 from gateway.cli.alarm_report_page import page
 from gateway.cli.daemon import understood
 from gateway.cli.journal_source import read_journal
@@ -65,7 +66,7 @@ def _facts(made: Report, line: str, site: str) -> dict[str, Any]:
     return {
         "line": line,
         "site": site,
-        **asdict(made.of),
+        **vars(made.of),
         "alarms_per_hour_from_start": list(made.hours),
         "figures": [asdict(each) for each in made.figures],
     }
@@ -74,7 +75,7 @@ def _facts(made: Report, line: str, site: str) -> dict[str, Any]:
 def _table(made: Report, line: str) -> Iterator[str]:
     of = made.of
     length = spell_roughly(of.end - of.start)
-    yield click.style(f"{line}: {of.alarms:,} alarms in {length}", bold=True)
+    yield click.style(f"{line}: {counted(of.alarms, 'alarm')} in {length}", bold=True)
     yield f"{local_time(of.start)} to {local_time(of.end)}"
     yield ""
     width = max(len(each.name) for each in made.figures)

@@ -11,6 +11,7 @@ from html import escape
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
+from gateway.api.wording import counted
 from gateway.core.alarms.performance import DAY, HOUR
 from gateway.core.alarms.recommended import Figure, Report
 
@@ -54,13 +55,14 @@ def page(made: Report, line: str, site: str) -> str:
     span = f"{local_time(of.start)} to {local_time(of.end)}"
     missed = sum(each.is_met is False for each in made.figures)
     judged = sum(each.is_met is not None for each in made.figures)
+    alarms = counted(of.alarms, "alarm")
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title><style>{_STYLE}</style></head><body><main>
 <h1>{title}</h1>
-<p>{span} · {of.alarms:,} alarms · {judged - missed} of {judged} recommended values are met</p>
+<p>{span} · {alarms} · {judged - missed} of {judged} recommended values are met</p>
 {_chart(made)}
 <h2>Figures</h2>
 <div class="table"><table><thead><tr><th>Figure</th><th>Value</th><th>Recommended</th><th>Met</th>

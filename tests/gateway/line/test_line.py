@@ -28,6 +28,7 @@ from gateway.api.model import (
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.alarms.acts import acknowledge
+from gateway.core.alarms.journal import note
 from gateway.core.clock import RELEASED, ClockWatch
 from gateway.line.detection import warm_up
 from gateway.line.line import Line
@@ -743,3 +744,36 @@ async def test_a_sample_with_a_wrong_time_is_neither_scored_nor_summed_up_nor_pa
     assert (counts["flow"], counts["level"] > 0) == (0, True)
     (told,) = [entry for entry in logs if entry["event"] == f"tags.{state}"]
     assert (told["tags"], told["why"]) == (["flow"], flow["reason"])
+
+
+async def test_every_transition_and_act_is_an_entry_of_the_journal_with_its_append():
+    store = MemoryStore()
+    press = line(store, pump=LastValue("flow"))
+    await play(press, [20])
+    (raised,) = press.health.open
+    done = asyncio.create_task(press.act(raised.id, acknowledge("anna"), "anna", "seen"))
+    await asyncio.sleep(0)
+    await play(press, [5], start=T0 + S)
+    await done
+    assert [(e.transition, e.by, e.reason) for e in store.journal] == [
+        ("raised", "", ""),
+        ("acknowledged", "anna", "seen"),
+        ("returned", "", ""),
+    ]
+    first = store.journal[0]
+    assert (first.kind, first.id, first.at) == ("alarm", raised.id, raised.at)
+    assert first.facts["top_tags"][0]["tag"] == "flow"
+    assert len(stored_points(store, Kind.ALERT)) == 3
+
+
+async def test_a_note_is_stored_with_its_states_and_again_only_if_that_was_refused():
+    store = MemoryStore()
+    press = line(store, pump=LastValue("flow"))
+    press.note(note(T0, "hello"), {"#run": b"one"})
+    store.refuse = True
+    await play(press, [5])
+    assert store.journal == []
+    store.refuse = False
+    await play(press, [5, 5], start=T0 + S)
+    assert [entry.message for entry in store.journal] == ["hello"]
+    assert store.checkpoints["#run"] == b"one"

@@ -5,6 +5,7 @@ from fakes import MemoryStore
 from gateway.api.contracts import AndonError, Fatal
 from gateway.api.model import Envelope, Kind, Loss
 from gateway.buffer.errors import BufferFull
+from gateway.core.alarms.journal import note
 from gateway.line import outbox
 from gateway.line.outbox import Outbox
 
@@ -230,3 +231,61 @@ async def test_a_loss_of_the_line_is_noted_by_the_store():
     store = Full()
     Outbox(store).lose(Loss(C, "per_hour", 3, 1, 2))
     assert store.losses == [Loss(C, "per_hour", 3, 1, 2)]
+
+
+async def test_entries_of_the_journal_go_with_the_points_and_checkpoints():
+    store = Full()
+    store.full = False
+    out = Outbox(store)
+    out.add(points(A, 1))
+    out.note(note(1, "one"))
+    assert await out.send({"pump": b"one"}) is True
+    assert store.calls == [([1], {"pump": b"one"})]
+    assert [entry.message for entry in store.journal] == ["one"]
+    out.note(note(2, "two"))
+    assert await out.send({"pump": b"one"}) is True
+    assert [entry.message for entry in store.journal] == ["one", "two"]
+    assert await out.send({"pump": b"one"}) is None
+
+
+async def test_on_a_full_disk_entries_go_with_the_alerts_and_only_once():
+    store = Full()
+    out = Outbox(store)
+    out.add(points(S, 1) + points(A, 2))
+    out.note(note(2, "two"))
+    assert await out.send({}) is True
+    assert [row.at for row in store.rows] == [2]
+    assert [entry.message for entry in store.journal] == ["two"]
+    store.full = False
+    assert await out.send({}) is True
+    assert [row.at for row in store.rows] == [2, 1]
+    assert [entry.message for entry in store.journal] == ["two"]
+
+
+async def test_entries_that_were_refused_are_kept_in_their_order():
+    store = Full(AndonError("no"))
+    out = Outbox(store)
+    out.note(note(1, "one"))
+    assert await out.send({}) is False
+    out.note(note(2, "two"))
+    store.error = None
+    assert await out.send({}) is True
+    assert [entry.message for entry in store.journal] == ["one", "two"]
+
+
+async def test_when_memory_is_full_the_oldest_entries_go_and_a_note_says_so(monkeypatch):
+    monkeypatch.setattr(outbox, "LIMIT", 3)
+    store = Full(AndonError("no"))
+    out = Outbox(store)
+    for n in range(1, 6):
+        out.note(note(n, f"{n}"))
+        assert await out.send({}) is False
+    store.error = None
+    assert await out.send({}) is True
+    missing, *rest = store.journal
+    assert missing.message.startswith("2 entries are missing before this one")
+    assert missing.facts == {"lost": 2, "why": "no_room"}
+    assert [entry.message for entry in rest] == ["3", "4", "5"]
+    out.note(note(6, "6"))
+    await out.send({})
+    assert len(store.journal) == 5

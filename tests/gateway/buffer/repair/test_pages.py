@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from gateway.api.model import Envelope, Kind
 from gateway.buffer import database
+from gateway.buffer.journal import JournalTable
+from gateway.buffer.journal_query import journal_checksum
 from gateway.buffer.repair.pages import PageContent, last_numbers, read, row_count
 from gateway.buffer.repair.wal import PAGE
 from gateway.buffer.rows import PointTable, checksum
@@ -16,7 +18,7 @@ A, S = Kind.ALERT, Kind.SUMMARY
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-def pages_of(envelopes, checkpoints=(), cursors=(), deleted=()):
+def pages_of(envelopes, checkpoints=(), cursors=(), deleted=(), journal=()):
     """The pages of a database that holds these rows but for the deleted ones."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.execute("PRAGMA secure_delete = ON")
@@ -31,6 +33,7 @@ def pages_of(envelopes, checkpoints=(), cursors=(), deleted=()):
         for cursor in cursors:
             row = (*cursor, checksum(*cursor))
             db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?)", row)
+        JournalTable(db).put(journal)
         for kind, number in deleted:
             rows[kind].remove([number])
         db.execute("COMMIT")
@@ -86,6 +89,29 @@ def test_only_the_last_state_of_a_checkpoint_is_read():
     assert [row[1] for row in read_all(pages_of([], states)).checkpoints] == [b"49" * 100]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        st.integers(1, 2**55),
+        st.tuples(INT64, INT64, st.text(max_size=200), st.binary(max_size=300)),
+        max_size=30,
+    )
+)
+def test_every_entry_of_the_journal_is_read_whatever_its_content(content):
+    sent = [
+        (seq, *row, journal_checksum(seq, *row)) for seq, row in sorted(content.items())
+        if "\0" not in row[2]
+    ]  # fmt: skip
+    assert sorted(read_all(pages_of([], journal=sent)).journal) == sent
+
+
+@pytest.mark.parametrize("size", [4020, 4033, 4034, 4035, 4036, 4037, 8125, 100_000])
+def test_an_entry_with_overflow_pages_is_read_completely(size):
+    row = (7, 8, 9, "guard.flow.high-1", b"x" * size)
+    sent = [(*row, journal_checksum(*row))]
+    assert read_all(pages_of([], journal=sent)).journal == sent
+
+
 def test_deleted_rows_are_not_read():
     sent = [row(n, b"%d" % n * 40, S) for n in range(1, 400)]
     gone = {n for n in range(1, 400) if n % 3 or n < 200}
@@ -97,6 +123,8 @@ def test_the_last_numbers_are_read():
     pages = pages_of([row(300 + kind, b"a", kind) for kind in Kind])
     content = [numbers for page in pages if (numbers := last_numbers(page))]
     assert content == [{kind: 300 + kind for kind in Kind}]
+    (numbers,) = filter(None, map(last_numbers, pages_of([], journal=[(70, 1, 1, "a", b"b", 1)])))
+    assert numbers == {"journal": 70}
 
 
 @settings(max_examples=60, deadline=None)

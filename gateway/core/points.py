@@ -3,7 +3,9 @@
 docs/influx-schema.md describes them field by field; they are fixed.
 """
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.api.line_protocol import Value, decode, encode
@@ -20,6 +22,7 @@ from gateway.api.model import (
     TopTag,
 )
 from gateway.api.wording import number
+from gateway.core.alarms.memory import HIDDEN
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 CLIP = "andon_clip"
@@ -50,16 +53,50 @@ def alert_envelope(
         "value": float(alert.value),
         "threshold": float(alert.threshold),
         "direction": "below" if alert.below else "above",
-        "excess": (-1.0 if alert.below else 1.0) * float(alert.value - alert.threshold),
+        "excess": _excess(alert),
         "peak": float(alert.peak),
         "coverage": float(alert.coverage),
         "opened_at": int(alert.opened_at),
         "top_tags": ",".join(top.tag for top in alert.top_tags),
         "cause": "; ".join(_cause(top, line_tags.get(top.tag)) for top in alert.top_tags),
+        "causes": _causes(alert.top_tags, line_tags),
         "model": alert.model,
         "message": alert.message,
     }
     return Envelope(Kind.ALERT, at, encode(Point(ALERT, tags, fields, at)))
+
+
+def _excess(alert: Alert) -> float:
+    """How far the value is beyond its threshold; above zero only if the alarm is active and shown.
+
+    Alert rules of other systems compare it with zero. An act after the return carries the peak.
+    """
+    excess = (-1.0 if alert.below else 1.0) * float(alert.value - alert.threshold)
+    is_shown = alert.is_active and alert.state not in HIDDEN
+    return excess if is_shown else min(excess, 0.0)
+
+
+def _causes(top_tags: Sequence[TopTag], line_tags: Mapping[str, Tag]) -> str:
+    """The causes for programs, as JSON: what is not known is left out."""
+    rows = []
+    for top in top_tags:
+        tag = line_tags.get(top.tag)
+        row = {
+            "tag": top.tag,
+            "share": round(top.share, 4),
+            "actual": top.actual,
+            "expected": top.expected,
+            "unit": (tag.unit if tag else "") or None,
+            "name": (tag.name_of(top.actual) if tag else "") or None,
+            "reason": top.reason or None,
+        }
+        rows.append({key: value for key, value in row.items() if _is_known(value)})
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _is_known(value: object) -> bool:
+    # JSON has no NaN.
+    return value is not None and (not isinstance(value, float) or math.isfinite(value))
 
 
 def _cause(top: TopTag, tag: Tag | None) -> str:

@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import time
@@ -135,6 +136,8 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "opened_at": AT - 5,
         "top_tags": "vibration_de,current",
         "cause": "vibration_de 5.1 mm/s (expected 2.3) 61 %; current 12 20 %",
+        "causes": '[{"tag": "vibration_de", "share": 0.61, "actual": 5.1, "expected": 2.3, '
+        '"unit": "mm/s"}, {"tag": "current", "share": 0.2, "actual": 12.0}]',
         "model": "pump@3",
         "message": "anomaly: 7 past its threshold of 3",
     }
@@ -145,6 +148,36 @@ def test_a_low_limit_is_stored_as_people_know_it():
     fields = decode(_alert(low).body).fields
     assert (fields["value"], fields["threshold"], fields["peak"]) == (992.0, 2000.0, 900.0)
     assert (fields["direction"], fields["excess"]) == ("below", 1008.0)
+
+
+def test_a_cause_for_programs_has_what_is_known_of_it():
+    top = (TopTag("valve", 1.0, 2.0), TopTag("flow", 0.0, math.nan, reason="timeout"))
+    causes = json.loads(decode(_alert(replace(ALERT, top_tags=top)).body).fields["causes"])
+    assert causes == [
+        {"tag": "valve", "share": 1.0, "actual": 2.0, "name": "jammed"},
+        {"tag": "flow", "share": 0.0, "reason": "timeout"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("active", "state", "excess"),
+    [
+        (True, AlarmState.ACKNOWLEDGED, 4.0),
+        (True, AlarmState.SHELVED, 0.0),
+        (True, AlarmState.OUT_OF_SERVICE, 0.0),
+        (True, AlarmState.SUPPRESSED, 0.0),
+        (False, AlarmState.RETURNED_UNACKNOWLEDGED, 0.0),
+        (False, AlarmState.NORMAL, 0.0),
+    ],
+)
+def test_what_needs_no_attention_is_not_above_zero(active, state, excess):
+    alert = replace(ALERT, is_active=active, state=state)
+    assert decode(_alert(alert).body).fields["excess"] == excess
+
+
+def test_a_value_that_returned_keeps_its_distance():
+    alert = replace(ALERT, value=1, is_active=False, state=AlarmState.RETURNED_UNACKNOWLEDGED)
+    assert decode(_alert(alert).body).fields["excess"] == -2.0
 
 
 def test_a_cause_without_a_value_is_told_by_its_reason():

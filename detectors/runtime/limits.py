@@ -145,7 +145,6 @@ class LimitsDetector:
         self._period = period / SECOND
         self._steps = np.array([max(1, -(-tag.period // period)) for tag in watched])
         self._columns = np.arange(len(watched))
-        self._low, self._high = _normal_range(limits)
         self._names = tuple(options.tags)
         checks = [
             check
@@ -165,7 +164,7 @@ class LimitsDetector:
         self._blank = Score(0, np.full(len(checks), np.nan), 0.0)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Score]:
-        """Scores each window, float64[alarm]; `expected` is the nearest value within the limits."""
+        """Scores each window, float64[alarm]; a limit has no expected value."""
         return self._gate.judge(windows, self._judge_all, self._blank)
 
     def _judge_all(self, windows: Sequence[Window]) -> Sequence[Score]:
@@ -181,9 +180,9 @@ class LimitsDetector:
         any_seen = bool(observed[-1].any())
         return Score(
             at=window.end,
+            start=window.end - window.period,
             values=measures[self._measure, self._column],
             coverage=float(observed[-1].mean()),
-            expected=np.clip(last, self._low, self._high),
             actual=last,
             blind="" if any_seen else f"no data for {listed(self._names)}",
         )
@@ -247,17 +246,6 @@ def _alarm(
 def _one_above(severity: Severity) -> Severity:
     ladder = list(Severity)
     return ladder[min(severity.rank + 1, len(ladder) - 1)]
-
-
-def _normal_range(limits: Sequence[Limits]) -> tuple[Floats, Floats]:
-    """Innermost low and high limits float64[tag], infinite where there is none."""
-    lows = [_first(each.low, each.low_low, -np.inf) for each in limits]
-    highs = [_first(each.high, each.high_high, np.inf) for each in limits]
-    return np.array(lows), np.array(highs)
-
-
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
 
 
 def _rows_needed(detector: str, tag: Tag, limits: Limits, period: Nanos, steps: int) -> int:

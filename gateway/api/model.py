@@ -271,6 +271,10 @@ class Score:
     blind: str = ""
     idle: str = ""
     reasons: Mapping[int, str] = field(default_factory=dict)
+    start: Nanos = 0
+    """Where the stretch begins that was judged; it ends at `at`. 0: with the whole window."""
+    regime: str = ""
+    """Which way of running the detector took it for, in words, if it tells several apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +295,7 @@ class Reference:
 class TopTag:
     """One of the tags that caused an alert, with its share of the score (0 to 1).
 
-    `reason` says why, in words, where there is no value to show.
+    `reason` says why, in words, where there is no value to show. `unit` is that of the values.
     """
 
     tag: str
@@ -299,6 +303,7 @@ class TopTag:
     actual: float | None = None
     expected: float | None = None
     reason: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +348,14 @@ class Alert:
     """When its condition began, before the on-delay; 0 if that is not known."""
     advice: str = ""
     """What to do about it, for people."""
+    window_start: Nanos = 0
+    window_end: Nanos = 0
+    """The stretch of data by which it was raised, or by which its causes were found last; both 0 of
+    alarms that are not judged by windows."""
+    regime: str = ""
+    """`Score.regime` of that stretch."""
+    config: str = ""
+    """The version of the line file that was in force: the start of its digest."""
 
     @property
     def is_over(self) -> bool:

@@ -100,15 +100,13 @@ def _plain(report: Callable[[str], None]) -> Callable[[Facts, int], None]:
 
     def show(facts: Facts, onset: int) -> None:
         nonlocal count
-        from gateway.cli.show_detectors import causes
-
         for alert in facts["alerts"]:
             key = (alert["id"], alert["active"])
             if key not in seen:
                 seen.add(key)
                 verb = "ALARM" if alert["active"] else "over"
                 after = f", {(alert['at'] - onset) / 1e9:.1f} s after the fault" if onset else ""
-                report(f"{verb}: {alert['message']}{after}; {causes(alert['top_tags'])}")
+                report(f"{verb}: {alert['message']}{after}")
         if count % 10 == 0:
             report(_progress(facts))
         count += 1

@@ -38,9 +38,11 @@ def command(file: Path, as_json: bool, timeout: float) -> None:
 
 async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109 - of the reading
     from gateway.config.build import build_connectors, build_detectors
+    from gateway.core.alarms.words import Words
     from gateway.line.once import read_once, score_once
 
     detectors = build_detectors(config)
+    words = Words(config.line, {tag.name: tag for tag in config.tags}, config.texts)
     started = time.monotonic()
     reading = await read_once(config.tags, build_connectors(config), timeout)
     return {
@@ -48,7 +50,9 @@ async def _once(config: Any, timeout: float) -> dict[str, Any]:  # noqa: ASYNC10
         "seconds": round(time.monotonic() - started, 3),
         "tags": reading.facts(),
         "errors": reading.errors,
-        "detectors": [score_once(name, detector, reading) for name, detector in detectors.items()],
+        "detectors": [
+            score_once(name, detector, reading, words) for name, detector in detectors.items()
+        ],
     }
 
 
@@ -68,18 +72,17 @@ def _show(facts: dict[str, Any]) -> None:
     for source, why in facts["errors"].items():
         console.print(f"{source}: {why}", style="bold yellow")
     for detector in facts["detectors"]:
-        console.print(f"{detector['name']}: {_verdict(detector)}")
+        for row in _verdict(detector):
+            console.print(f"{detector['name']}: {row}")
 
 
-def _verdict(detector: dict[str, Any]) -> str:
-    """What a detector says of the one reading."""
-    from gateway.cli.show_detectors import causes
-
+def _verdict(detector: dict[str, Any]) -> list[str]:
+    """What a detector says of the one reading, in rows."""
     if detector["blind"]:
-        return f"cannot judge: {detector['blind']}"
+        return [f"cannot judge: {detector['blind']}"]
     if detector["idle"]:
-        return f"idle: {detector['idle']}"
-    over = f"ALARM: {', '.join(detector['over'])} {causes(detector['top_tags'])}".rstrip()
-    result = over if detector["over"] else "nothing over its threshold"
+        return [f"idle: {detector['idle']}"]
     held = detector["held_ns"]
-    return result + (f", if these values stood for {format_duration(held)}" if held else "")
+    after = f", if these values stood for {format_duration(held)}" if held else ""
+    over = [f"ALARM: {said}{after}" for said in detector["says"]]
+    return over or [f"nothing over its threshold{after}"]

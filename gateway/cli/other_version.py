@@ -67,6 +67,7 @@ _STATUS = {
     "sources": [_SOURCE],
     "sinks": [_SINK],
     "ledger": [_DAY],
+    "names": {"state": {}, "severity": {}},
     "history": None,
     "active": [_ALERT],
     "alerts": [_ALERT],

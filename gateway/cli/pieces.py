@@ -45,6 +45,11 @@ def word(text: str) -> Text:
     return Text(text, style=STYLE.get(text, ""))
 
 
+def name_of(facts: Facts, family: str, key: str) -> str:
+    """A state, a severity or a class by the daemon's own name for it, in its language."""
+    return str(facts.get("names", {}).get(family, {}).get(key, key))
+
+
 def rows_to_show(
     rows: Sequence[Facts], is_normal: Callable[[Facts], bool], every: bool
 ) -> tuple[Sequence[Facts], int]:

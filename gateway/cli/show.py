@@ -1,7 +1,6 @@
 """The status of a running line for the terminal, shared by `andon status` and `andon demo`."""
 
 import re
-from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from gateway.api.model import Severity
 from gateway.cli.other_version import completed
-from gateway.cli.pieces import REASONS, STYLE, Facts, span, word
+from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, span, word
 from gateway.cli.show_delivery import history, ledger, sinks
 from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import sources, tags
@@ -55,7 +54,7 @@ def overview(facts: Facts) -> RenderableType:
         f" at {facts['site']}  ",
         word(facts["health"]),
         "  ",
-        _alarms(facts["active"]),
+        _alarms(facts),
         f"  up {span(up)}  {counters['values_read']:,} values read, "
         f"{counters['windows_scored']:,} windows scored",
     )
@@ -66,11 +65,13 @@ def overview(facts: Facts) -> RenderableType:
     return Group(head, *reasons)
 
 
-def _alarms(active: Sequence[Facts]) -> Text:
+def _alarms(facts: Facts) -> Text:
+    active = facts["active"]
     if not active:
         return Text("no active alarm", style="dim")
     worst = max((alert["severity"] for alert in active), key=lambda s: Severity(s).rank)
-    return Text(f" {len(active)} ACTIVE, {worst} ", style=STYLE[worst])
+    severity = name_of(facts, "severity", worst)
+    return Text(f" {len(active)} ACTIVE, {severity} ", style=STYLE[worst])
 
 
 def page(facts: Facts, title: str, extra: RenderableType = "") -> RenderableType:

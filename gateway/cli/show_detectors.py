@@ -1,7 +1,6 @@
 """Tables of detectors and of the alarms that they raised."""
 
 import time
-from collections.abc import Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -9,7 +8,7 @@ from rich.text import Text
 
 from gateway.api.model import Severity
 from gateway.api.wording import number
-from gateway.cli.pieces import STYLE, Facts, plain_table, word
+from gateway.cli.pieces import STYLE, Facts, name_of, plain_table, word
 
 _BAR = 24
 
@@ -24,7 +23,7 @@ def detectors(facts: Facts) -> Table:
         table.add_row(
             detector["name"],
             word(detector["state"]),
-            _verdict(detector, facts["active"]),
+            _verdict(detector, facts),
             _bar(detector["score"], detector["threshold"], below=detector.get("below", False)),
             str(detector["scored"]),
             detector["reason"],
@@ -32,13 +31,13 @@ def detectors(facts: Facts) -> Table:
     return table
 
 
-def _verdict(detector: Facts, active: Sequence[Facts]) -> Text:
+def _verdict(detector: Facts, facts: Facts) -> Text:
     """What a detector says of the machine, which is not whether the detector works."""
-    mine = [alert for alert in active if alert["detector"] == detector["name"]]
+    mine = [alert for alert in facts["active"] if alert["detector"] == detector["name"]]
     if mine:
         worst = max((alert["severity"] for alert in mine), key=lambda s: Severity(s).rank)
         count = "ALARM" if len(mine) == 1 else f"{len(mine)} ALARMS"
-        return Text(f"{count}, {worst}", style=STYLE[worst])
+        return Text(f"{count}, {name_of(facts, 'severity', worst)}", style=STYLE[worst])
     return Text("no alarm" if detector["state"] == "ok" else "–", style="dim")
 
 
@@ -60,35 +59,17 @@ def _bar(score: float | None, threshold: float | None, *, below: bool) -> Text:
 
 
 def alerts(facts: Facts) -> RenderableType:
-    """A table of the active alarms and the last transitions, with ids, messages and causes."""
+    """A table of the active alarms and the last transitions, with ids and messages."""
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
     latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
     table = plain_table("time", "severity", "state", "alarm")
     for alert in sorted(latest.values(), key=lambda a: -a["at"])[:8]:
-        words = [alert["id"], alert["message"]]
-        if alert["tag"] is None and not any(top["reason"] for top in alert["top_tags"]):
-            words.append(causes(alert["top_tags"]))
+        severity = alert["severity"]
         table.add_row(
             time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
-            word(alert["severity"]),
-            alert["state"],
-            "\n".join(filter(None, words)),
+            Text(name_of(facts, "severity", severity), style=STYLE.get(severity, "")),
+            name_of(facts, "state", alert["state"]),
+            f"{alert['id']}\n{alert['message']}",
         )
     return table
-
-
-def causes(top: Sequence[Facts]) -> str:
-    """The tags that caused an alert: name, share, actual and expected value."""
-    return ", ".join(_cause(tag) for tag in top[:3])
-
-
-def _cause(tag: Facts) -> str:
-    if tag["reason"]:
-        return f"{tag['tag']} ({tag['reason']})"
-    cause = f"{tag['tag']} {tag['share']:.0%}"
-    if tag["actual"] is None:
-        return cause
-    if tag["expected"] is None:
-        return f"{cause} ({number(tag['actual'], 4)})"
-    return f"{cause} ({number(tag['actual'], 4)}, expected {number(tag['expected'], 4)})"

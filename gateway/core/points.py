@@ -21,20 +21,18 @@ from gateway.api.model import (
     Tag,
     TopTag,
 )
-from gateway.api.wording import number
 from gateway.core.alarms.memory import HIDDEN
+from gateway.core.alarms.words import Words
 
 ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 CLIP = "andon_clip"
 
 
-def alert_envelope(
-    alert: Alert, site: str, line: str, alarm_index: int, line_tags: Mapping[str, Tag]
-) -> Envelope:
+def alert_envelope(alert: Alert, site: str, line: str, alarm_index: int, words: Words) -> Envelope:
     """An alarm's transition as an andon_alert point.
 
     `alarm_index` (the alarm's place in its detector) is added to the time in nanoseconds, so two
-    alarms that change at the same instant do not overwrite each other. `line_tags` by name.
+    alarms that change at the same instant do not overwrite each other.
     """
     at = alert.at + alarm_index
     tags = {
@@ -58,11 +56,13 @@ def alert_envelope(
         "coverage": float(alert.coverage),
         "opened_at": int(alert.opened_at),
         "top_tags": ",".join(top.tag for top in alert.top_tags),
-        "cause": "; ".join(_cause(top, line_tags.get(top.tag)) for top in alert.top_tags),
-        "causes": _causes(alert.top_tags, line_tags),
+        "cause": words.causes(alert.top_tags),
+        "causes": _causes(alert.top_tags, words.tags),
         "model": alert.model,
         "message": alert.message,
     }
+    # What does not apply is left out: an empty text costs bytes and says nothing.
+    fields |= {name: value for name, value in _details(alert).items() if value}
     return Envelope(Kind.ALERT, at, encode(Point(ALERT, tags, fields, at)))
 
 
@@ -99,19 +99,21 @@ def _is_known(value: object) -> bool:
     return value is not None and (not isinstance(value, float) or math.isfinite(value))
 
 
-def _cause(top: TopTag, tag: Tag | None) -> str:
-    """'vibration_de 5.1 mm/s (expected 2.3) 61 %', 'valve_state 2 jammed 100 %'; or with a reason,
-    'flow (timeout)'.
-    """
-    words = [top.tag]
-    if top.reason:
-        return f"{top.tag} ({top.reason})"
-    if top.actual is not None:
-        unit = (tag.name_of(top.actual) or tag.unit) if tag else ""
-        words.append(f"{number(top.actual, 4)} {unit}".rstrip())
-    if top.expected is not None:
-        words.append(f"(expected {number(top.expected, 4)})")
-    return " ".join([*words, f"{top.share:.0%}".replace("%", " %")])
+def _details(alert: Alert) -> dict[str, Value]:
+    """What only some transitions have."""
+    return {
+        "began_at": int(alert.began_at),
+        "window_start": int(alert.window_start),
+        "window_end": int(alert.window_end),
+        "regime": alert.regime,
+        "config": alert.config,
+        "advice": alert.advice,
+        "by": alert.by,
+        "reason": alert.reason,
+        "verdict": alert.verdict,
+        "acknowledged_by": alert.acknowledged_by,
+        "caused_by": alert.caused_by,
+    }
 
 
 def summary_envelope(summary: Summary, site: str, line: str) -> Envelope:

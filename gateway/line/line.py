@@ -13,6 +13,7 @@ Promises
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -64,6 +65,8 @@ CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
 RUN = "#run"
 """Checkpoint key of the daemon's run."""
+DIGEST = 12
+"""Characters of the line file's digest that an alert carries."""
 
 
 class SampleRecorder(Protocol):
@@ -112,7 +115,8 @@ class Line:
             now=now,
         )
         self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
-        names, words = [tag.name for tag in tags], Words(config.line, self._tags, config.texts)
+        names = [tag.name for tag in tags]
+        self._words = words = Words(config.line, self._tags, config.texts)
         since = now - timing.lateness
         self._machines = {
             name: AlarmMachine(name, detector.alarms, detector.spec.tags, since, words)
@@ -123,6 +127,7 @@ class Line:
         self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
         for machine in self._machines.values():
             machine.escalations = config.file.alarms.escalate_after
+            machine.config = config.digest[:DIGEST]
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
@@ -130,6 +135,7 @@ class Line:
         self._unannounced: list[Alert] = []
         self.health = Health(config.line, config.site, tags, self._watch, beats)
         self.health.detectors = self._detection.health
+        self.health.names = words.names()
 
     @property
     def alarm_names(self) -> Mapping[str, Sequence[str]]:
@@ -273,7 +279,8 @@ class Line:
         alerts: list[Alert] = []
         for name, window, score in judged:
             self._models.push(name, window, score)
-            alerts += self._machines[name].step(score)
+            judged_from = score.start or window.start - window.period
+            alerts += self._machines[name].step(replace(score, start=judged_from))
         return alerts
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
@@ -290,7 +297,7 @@ class Line:
             self._config.site,
             self._config.line,
             names.index(alert.alarm),
-            self._tags,
+            self._words,
         )
 
     def _clipped(self, alerts: Sequence[Alert]) -> Sequence[Envelope]:

@@ -15,8 +15,9 @@ import numpy as np
 from gateway.api.bounds import Bounds
 from gateway.api.contracts import ConfigError, Connector, Detector, SourceLost
 from gateway.api.masking import mask
-from gateway.api.model import Floats, Quality, Score, Tag, Window
+from gateway.api.model import Floats, Quality, Score, Tag, Transition, Window
 from gateway.core.alarms.causes import top_tags
+from gateway.core.alarms.words import Occasion, Words
 
 
 @dataclass(slots=True)
@@ -73,8 +74,10 @@ async def _read_source(name: str, connector: Connector, last: LastValues, second
         last.errors[name] = f"no value within {seconds:g} s for {', '.join(silent)}"
 
 
-def score_once(name: str, detector: Detector, last: LastValues) -> dict[str, Any]:
-    """What a detector says of one last, as JSON facts.
+def score_once(
+    name: str, detector: Detector, last: LastValues, words: Words | None = None
+) -> dict[str, Any]:
+    """What a detector says of one last, as JSON facts; `says` has the sentence of each alarm.
 
     A detector that cannot judge a single row sees the row held over its whole window; `held` says
     so, since a constant window is not what the model was trained on.
@@ -87,16 +90,22 @@ def score_once(name: str, detector: Detector, last: LastValues) -> dict[str, Any
     held = bool(score.blind) and spec.length > 1
     if held:
         score = _score(detector, np.tile(row, (spec.length, 1)))
-    over = [a for a, v in zip(detector.alarms, score.values, strict=True) if a.exceeded_by(v)]
-    top = top_tags(over[0], score, spec.tags) if over else ()
+    judged = zip(detector.alarms, score.values, strict=True)
+    over = [(alarm, float(value)) for alarm, value in judged if alarm.exceeded_by(value)]
+    tops = [top_tags(alarm, score, spec.tags) for alarm, _ in over]
+    words = words or Words()
     return {
         "name": name,
         "held_ns": spec.period * spec.length if held else 0,
         "blind": score.blind,
         "idle": score.idle,
         "values": [float(v) if np.isfinite(v) else None for v in score.values],
-        "over": [alarm.name for alarm in over],
-        "top_tags": [asdict(tag) for tag in top],
+        "over": [alarm.name for alarm, _ in over],
+        "says": [
+            words.say(alarm, Transition.RAISED, Occasion(value, top))
+            for (alarm, value), top in zip(over, tops, strict=True)
+        ],
+        "top_tags": [asdict(tag) for tag in words.measured(tops[0] if tops else ())],
     }
 
 

@@ -90,6 +90,8 @@ class Health:
         self.clock = ""
         """Why the clock is not trusted; empty while it is."""
         self.clock_steps = 0
+        self.names: Mapping[str, Mapping[str, str]] = {}
+        """The names of states and severities in the line's language; see `Words.names`."""
         self.state_folder = ""
         """Why the state folder or its disk is not as it should be; empty while it is."""
         self.late = 0

@@ -55,6 +55,7 @@ def _facts(health: Health, now: Nanos) -> dict[str, Any]:
             "raw_gzip": health.raw.zipped,
             "forwarded": health.sent_bytes,
         },
+        "names": health.names,
         "ledger": health.ledger.days(),
         "sources": [_source(source, now) for source in health.sources.values()],
         "tags": health.last_values(now),

@@ -26,6 +26,7 @@ from gateway.api.model import SECOND, AlarmState, Alert, Kind, Severity, Summary
 from gateway.api.options import parse_size
 from gateway.buffer import open_buffer
 from gateway.core import points
+from gateway.core.alarms.words import Words
 from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.sinks.influx import InfluxOptions, InfluxSink
@@ -125,7 +126,7 @@ class Outage:
             Alert(f"a{self.now}", "guard", "high", AlarmState.UNACKNOWLEDGED, Severity.HIGH,
                   self.now, self.now, 2.0, 1.0, 2.0, message="too high",
                   transition=Transition.RAISED, is_active=True),
-            "bench", "bench", 0, {},
+            "bench", "bench", 0, Words(),
         )  # fmt: skip
 
 

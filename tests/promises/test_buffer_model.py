@@ -27,6 +27,7 @@ from gateway.api.model import (
 )
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.alarms.words import Words
 from gateway.core.stored_points import StoredPoints
 
 STEPS = int(os.environ.get("ANDON_BUFFER_STEPS", "600"))
@@ -70,7 +71,7 @@ def transition(name, at, state):
         transition=Transition.RAISED,
         is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
-    return points.alert_envelope(alert, "plant", "line", 0, {})
+    return points.alert_envelope(alert, "plant", "line", 0, Words())
 
 
 class Cloud:

@@ -25,6 +25,7 @@ from gateway.api.model import (
 from gateway.buffer.rows import cost
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.alarms.words import Words
 from gateway.core.stored_points import StoredPoints
 from gateway.core.summary_merge import merged
 
@@ -58,7 +59,7 @@ def alert(name, at, state):
         transition=Transition.RAISED,
         is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
-    return points.alert_envelope(made, "plant", "line", 0, {})
+    return points.alert_envelope(made, "plant", "line", 0, Words())
 
 
 @given(st.lists(values, min_size=1, max_size=15), st.sampled_from([0.0, 1e6]))

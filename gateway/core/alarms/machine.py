@@ -47,7 +47,7 @@ class AlarmMachine:
     `epoch` keeps ids apart when a clock that went back brings the same time twice. No window that
     is still to come ends before `since`. `suppression` says why all of them are suppressed by
     design, empty if they are not. `escalations`: how long after its activation, ns, an alarm that
-    nobody acknowledged is announced to others.
+    nobody acknowledged is announced to others. `config` is the version of the line file.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class AlarmMachine:
         self.epoch = 0
         self.suppression = ""
         self.escalations: Sequence[Nanos] = ()
+        self.config = ""
         # Where an alarm is active below its threshold everything is compared with its sign changed.
         self._sign = np.array([-1.0 if alarm.below else 1.0 for alarm in alarms])
         self._raise_above = self._sign * np.array([alarm.threshold for alarm in alarms])
@@ -204,6 +205,7 @@ class AlarmMachine:
         kept.latched, kept.escalated = alarm.latch, 0
         kept.suppressed = self.suppression
         kept.model, kept.coverage = score.model, score.coverage
+        self._note_window(kept, score)
         if alarm.updates:
             kept.causes = causes.causes(self._scopes.get(number), score, self.tags)
             kept.updated_at, kept.changed_at = score.at, 0
@@ -253,8 +255,14 @@ class AlarmMachine:
         if now.keys() - kept.causes.keys():
             kept.acknowledged_by = ""
         kept.causes, kept.updated_at, kept.changed_at = now, score.at, 0
+        self._note_window(kept, score)
         kept.top = causes.top_tags(alarm, score, self.tags)
         return True
+
+    @staticmethod
+    def _note_window(kept: Memory, score: Score) -> None:
+        kept.regime = score.regime
+        kept.window_start, kept.window_end = score.start, score.at if score.start else 0
 
     def _note_peak(self, number: int, kept: Memory, score: Score, *, first: bool = False) -> None:
         value = float(score.values[number] * self._sign[number])
@@ -311,7 +319,7 @@ class AlarmMachine:
             threshold=alarm.threshold,
             peak=peak,
             tag=alarm.tag,
-            top_tags=kept.top,
+            top_tags=self._words.measured(kept.top),
             model=score.model if score else kept.model,
             coverage=score.coverage if score else kept.coverage,
             message=self._words.say(alarm, transition, occasion),
@@ -324,6 +332,10 @@ class AlarmMachine:
             below=alarm.below,
             began_at=kept.began_at,
             advice=self._words.advice(alarm),
+            window_start=kept.window_start,
+            window_end=kept.window_end,
+            regime=kept.regime,
+            config=self.config,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

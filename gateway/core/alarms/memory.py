@@ -57,6 +57,10 @@ class Memory:
     model: str = ""
     coverage: float = 1.0
     """The model and the coverage of the window that raised it."""
+    window_start: Nanos = 0
+    window_end: Nanos = 0
+    regime: str = ""
+    """The stretch of data that raised it, or that gave its newest causes."""
     causes: dict[str, str] = field(default_factory=dict)
     """The tags that were reported last, with their reasons; of an alarm with `updates`."""
     updated_at: Nanos = 0
@@ -105,7 +109,12 @@ class Memory:
         """As JSON can hold it."""
         # Not asdict, which would copy the causes of thousands of tags in every tick.
         facts = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**facts, "top": [asdict(tag) for tag in self.top]}
+        return {**facts, "top": [_stored(tag) for tag in self.top]}
+
+
+def _stored(tag: TopTag) -> dict[str, Any]:
+    # The unit is known from the line file, and an older version could not read it.
+    return {name: value for name, value in asdict(tag).items() if name != "unit"}
 
 
 def remembered(facts: dict[str, Any]) -> Memory:

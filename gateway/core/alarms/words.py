@@ -10,7 +10,7 @@ Promises
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gateway.api.local_time import local_time
@@ -116,6 +116,9 @@ class Words:
             return alarm.title
         part, _, kind = alarm.name.rpartition(".")
         text = self.texts.get(kind, alarm.name)
+        if ("{tag}" in text and not alarm.tag) or ("{part}" in text and not part):
+            # Another's alarm of that name, which is about nothing that the text could name.
+            return alarm.name
         return filled(text, tag=self._label(alarm.tag or ""), line=self._line, part=part)
 
     def advice(self, alarm: Alarm) -> str:
@@ -151,6 +154,20 @@ class Words:
         if occasion.why and "{why}" not in self.texts[key]:
             return filled(self.texts["reason"], said=said, reason=occasion.why)
         return said
+
+    def names(self) -> Mapping[str, Mapping[str, str]]:
+        """The names of all states and severities, for programs that show them."""
+        return {
+            "state": {state.value: self.state(state) for state in AlarmState},
+            "severity": {severity.value: self.severity(severity) for severity in Severity},
+        }
+
+    def measured(self, top: Sequence[TopTag]) -> tuple[TopTag, ...]:
+        """These tags with the units of their values."""
+        return tuple(
+            replace(each, unit=self.tags[each.tag].unit) if each.tag in self.tags else each
+            for each in top
+        )
 
     def causes(self, top: Sequence[TopTag], *, more: bool = False) -> str:
         """The tags that caused an alarm: with values and shares, or with the reason of each.

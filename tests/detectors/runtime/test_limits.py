@@ -170,13 +170,12 @@ def test_an_alarm_without_its_limit_is_refused():
         )
 
 
-def test_expected_is_the_nearest_value_within_the_limits(tmp_path):
-    detector = build({"flow": {"high_high": 95, "high": 85}, "level": {"low_low": 5}}, tmp_path)
+def test_a_limit_expects_nothing_and_judges_the_last_step_of_its_window(tmp_path):
+    detector = build({"flow": {"high": 85, "flat_line": "9s"}, "level": {"low_low": 5}}, tmp_path)
     [score] = detector.score([window(detector, [96.0, 96.0], [2.0, 2.0])])
-    assert score.expected.tolist() == [85, 5]
+    assert score.expected is None
     assert score.actual.tolist() == [96, 2]
-    [fine] = detector.score([window(detector, [50.0, 50.0], [50.0, 50.0])])
-    assert fine.expected.tolist() == [50, 50]
+    assert (score.start, score.at) == (999 * SECOND, 1_000 * SECOND)
 
 
 @pytest.mark.parametrize(

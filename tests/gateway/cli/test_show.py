@@ -8,7 +8,7 @@ from rich.console import Console
 from gateway.cli.pieces import MANY
 from gateway.cli.show import overview, show_status
 from gateway.cli.show_delivery import history, ledger
-from gateway.cli.show_detectors import alerts, causes, detectors
+from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import reading, sources, tags
 
 
@@ -246,9 +246,14 @@ def test_the_score_of_a_large_limit_is_shown_with_all_its_digits():
     assert "71234 / 70000" in text(detectors(facts))
 
 
-def test_a_cause_is_shown_with_all_digits_of_its_values():
-    top = {"tag": "flow", "share": 1.0, "actual": -70000.0, "expected": 99999.6, "reason": ""}
-    assert causes([top]) == "flow 100% (-70000, expected 100000)"
+def test_states_and_severities_have_the_names_that_the_daemon_gives_them():
+    names = {"state": {"unacknowledged": "aktiv"}, "severity": {"high": "hoch"}}
+    alarm = ALARM | {"state": "unacknowledged", "severity": "high", "detector": "pump"}
+    facts = {"active": [alarm], "alerts": [alarm], "names": names}
+    assert "hoch" in text(alerts(facts))
+    assert "aktiv" in text(alerts(facts))
+    assert "ALARM, hoch" in text(detectors(facts | {"detectors": [judged(name="pump")]}))
+    assert "unacknowledged" in text(alerts(facts | {"names": {}}))
 
 
 STATUS = {

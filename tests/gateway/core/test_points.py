@@ -29,6 +29,7 @@ from gateway.api.model import (
     Transition,
 )
 from gateway.core import points
+from gateway.core.alarms.words import Words
 from gateway.core.clips import Clip, Cut
 from gateway.core.freshness import FreshnessWatch
 from gateway.history.clipper import report_of
@@ -56,6 +57,21 @@ ALERT = Alert(
     transition=Transition.RAISED,
     is_active=True,
 )
+FULL = replace(
+    ALERT,
+    began_at=AT - 9,
+    window_start=AT - 20,
+    window_end=AT - 1,
+    regime="full load",
+    config="0123456789ab",
+    advice="look at the seal",
+    by="anna",
+    reason="seen",
+    verdict="real",
+    acknowledged_by="anna",
+    caused_by="data.plc.lost-18bb",
+)
+"""All that a transition may have."""
 SUMMARY = Summary("flow", AT - 60, AT, 60, 1, 0.98, 4.0, 0.5, 3.0, 5.0, 4.5)
 
 
@@ -66,18 +82,18 @@ TAGS = {
 
 
 def _alert(alert=ALERT, index=0):
-    return points.alert_envelope(alert, "demo", "skid", index, TAGS)
+    return points.alert_envelope(alert, "demo", "skid", index, Words("skid", TAGS))
 
 
 def test_an_alert_names_its_cause_in_words():
     point = decode(_alert().body)
-    assert point.fields["cause"] == "vibration_de 5.1 mm/s (expected 2.3) 61 %; current 12 20 %"
+    assert point.fields["cause"] == "vibration de 61 % (5.1 mm/s, expected 2.3), current 20 % (12)"
     assert point.fields["top_tags"] == "vibration_de,current"
 
 
 def test_a_state_in_a_cause_has_its_name():
     alert = replace(ALERT, top_tags=(TopTag("valve", 0.9, 2.0), TopTag("valve", 0.1, 3.0)))
-    assert decode(_alert(alert).body).fields["cause"] == "valve 2 jammed 90 %; valve 3 10 %"
+    assert decode(_alert(alert).body).fields["cause"] == "valve 90 % (jammed), valve 10 % (3)"
 
 
 def test_an_alert_is_timed_by_its_transition():
@@ -135,7 +151,7 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "coverage": 1.0,
         "opened_at": AT - 5,
         "top_tags": "vibration_de,current",
-        "cause": "vibration_de 5.1 mm/s (expected 2.3) 61 %; current 12 20 %",
+        "cause": "vibration de 61 % (5.1 mm/s, expected 2.3), current 20 % (12)",
         "causes": '[{"tag": "vibration_de", "share": 0.61, "actual": 5.1, "expected": 2.3, '
         '"unit": "mm/s"}, {"tag": "current", "share": 0.2, "actual": 12.0}]',
         "model": "pump@3",
@@ -148,6 +164,23 @@ def test_a_low_limit_is_stored_as_people_know_it():
     fields = decode(_alert(low).body).fields
     assert (fields["value"], fields["threshold"], fields["peak"]) == (992.0, 2000.0, 900.0)
     assert (fields["direction"], fields["excess"]) == ("below", 1008.0)
+
+
+def test_an_alert_says_why_and_who_did_what_and_leaves_out_what_does_not_apply():
+    usual, full = (decode(_alert(alert).body).fields for alert in (ALERT, FULL))
+    assert {name: full[name] for name in full.keys() - usual.keys()} == {
+        "began_at": AT - 9,
+        "window_start": AT - 20,
+        "window_end": AT - 1,
+        "regime": "full load",
+        "config": "0123456789ab",
+        "advice": "look at the seal",
+        "by": "anna",
+        "reason": "seen",
+        "verdict": "real",
+        "acknowledged_by": "anna",
+        "caused_by": "data.plc.lost-18bb",
+    }
 
 
 def test_a_cause_for_programs_has_what_is_known_of_it():
@@ -183,7 +216,7 @@ def test_a_value_that_returned_keeps_its_distance():
 def test_a_cause_without_a_value_is_told_by_its_reason():
     silent = TopTag("flow", 1.0, reason="exception 2, illegal data address")
     fields = decode(_alert(replace(ALERT, top_tags=(silent,))).body).fields
-    assert fields["cause"] == "flow (exception 2, illegal data address)"
+    assert fields["cause"] == "flow: exception 2, illegal data address"
 
 
 def test_a_summary_carries_all_that_is_known_of_it():
@@ -317,7 +350,7 @@ def _gateway_body():
 @pytest.mark.parametrize(
     ("measurement", "body"),
     [
-        ("andon_alert", _alert().body),
+        ("andon_alert", _alert(FULL).body),
         (
             "andon_summary",
             points.summary_envelope(replace(SUMMARY, last_name="jammed"), "demo", "skid").body,

@@ -13,6 +13,7 @@ from gateway.api.model import (
     Transition,
 )
 from gateway.core import points
+from gateway.core.alarms.words import Words
 from gateway.core.stored_points import StoredPoints
 
 AT = 1_700_000_100 * SECOND
@@ -35,7 +36,7 @@ def alert(state):
         transition=Transition.RAISED,
         is_active=state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED),
     )
-    return points.alert_envelope(made, "plant", "press-3", 0, {})
+    return points.alert_envelope(made, "plant", "press-3", 0, Words())
 
 
 @pytest.mark.parametrize(

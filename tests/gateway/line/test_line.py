@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import re
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import structlog
-from fakes import Broken, LastValue, MemoryStore, batch, tag
+from fakes import PLACES, Broken, LastValue, MemoryStore, batch, tag
 from patience import PATIENCE
 
+from detectors.runtime.limits import LimitsDetector, LimitsOptions
 from gateway.api import line_protocol
 from gateway.api.contracts import CommandRefused, Places
 from gateway.api.model import (
@@ -32,6 +35,8 @@ from gateway.core.alarms.journal import note
 from gateway.core.clock import RELEASED, ClockWatch
 from gateway.line.detection import warm_up
 from gateway.line.line import Line
+from gateway.sinks.mqtt import to_message
+from gateway.telemetry.status import snapshot
 
 S = SECOND
 T0 = 1_700_000_040 * S  # a whole minute
@@ -636,6 +641,57 @@ async def test_an_alert_is_logged_with_its_causes_and_what_it_was():
     }
     assert type(raised["severity"]) is str
     assert returned["event"] == "alert.returned"
+
+
+TIMES = r", since \d\d:\d\d:\d\d$"
+
+
+@pytest.mark.parametrize(
+    ("limits", "values", "words", "stored"),
+    [
+        ({"high": 85}, [20, 87.2], "Flow high: 87.2 m3/h, limit 85 m3/h", (87.2, 85.0, 2.2)),
+        ({"low": 2000}, [2001, 992], "Flow low: 992 m3/h, limit 2000 m3/h", (992, 2000, 1008)),
+        ({"low": -20}, [0, -25.5], "Flow low: -25.5 m3/h, limit -20 m3/h", (-25.5, -20, 5.5)),
+        ({"low_low": 0}, [1, -1], "Flow very low: -1 m3/h, limit 0 m3/h", (-1.0, 0.0, 1.0)),
+        ({"rate_of_change": 2}, [10, 4],
+         "Flow changes fast: 6 m3/h per second, limit 2 m3/h per second", (6.0, 2.0, 4.0)),
+        ({"flat_line": "2s"}, [5] * 4, "Flow does not change: the same value for 3 s, limit 2 s",
+         (3.0, 2.0, 1.0)),
+    ],
+)  # fmt: skip
+async def test_one_sentence_and_the_same_numbers_are_stored_sent_logged_and_shown(
+    limits, values, words, stored
+):
+    options = LimitsOptions.model_validate({"type": "limits", "tags": {"flow": limits}})
+    guard = LimitsDetector("guard", options, {each.name: each for each in TAGS}, PLACES)
+    store = MemoryStore()
+    press = line(store, guard=guard)
+    with structlog.testing.capture_logs() as logs:
+        await play(press, values)
+    (point,) = stored_points(store, Kind.ALERT)
+    (logged,) = [each for each in logs if each["event"] == "alert.raised"]
+    (shown,) = snapshot(press.health, T0 + 9 * S)["active"]
+    topic, payload = to_message(point, "andon/{line}")
+    sent = json.loads(payload)
+    assert re.sub(TIMES, "", point.fields["message"]) == words
+    assert {each["message"] for each in (logged, shown, sent)} == {point.fields["message"]}
+    for facts in (point.fields, sent):
+        numbers = facts["value"], facts["threshold"], facts["excess"]
+        assert numbers == pytest.approx(stored)
+        assert facts["peak"] == facts["value"]
+        assert "expected" not in facts["cause"] + facts["causes"] + facts["message"]
+    assert (shown["value"], shown["threshold"]) == pytest.approx(stored[:2])
+    (top,) = shown["top_tags"]
+    assert (top["actual"], top["expected"], top["unit"]) == (values[-1], None, "m3/h")
+    assert topic == "andon/l"
+
+
+async def test_an_alert_names_its_window_and_the_version_of_the_line_file():
+    store = MemoryStore()
+    await play(line(store, pump=LastValue("flow", length=3)), [9, 9, 9, 20])
+    (point,) = stored_points(store, Kind.ALERT)
+    assert (point.fields["window_start"], point.fields["window_end"]) == (T0 + S, T0 + 4 * S)
+    assert (point.fields["config"], point.fields["model"]) == ("digest", "fake@1")
 
 
 async def test_windows_that_close_together_bring_the_transitions_of_all():

@@ -3,10 +3,12 @@ import contextlib
 
 import numpy as np
 import pytest
-from fakes import ScriptedConnector, batch, tag
+from fakes import PLACES, ScriptedConnector, batch, tag
 
+from detectors.runtime.limits import LimitsDetector, LimitsOptions
 from gateway.api.contracts import ConfigError, SourceLost
 from gateway.api.model import SECOND, Alarm, Quality, SampleBatch, Score, Tag, WindowSpec
+from gateway.core.alarms.words import Words
 from gateway.line.once import LastValues, read_once, score_once
 
 
@@ -133,6 +135,9 @@ def reading_of(**values):
     return LastValues([tag(name) for name in values], values)
 
 
+UNKNOWN = {"actual": None, "expected": None, "reason": ""}
+
+
 def test_one_row_is_scored_as_the_last_one_of_a_window():
     model = Recent("flow", "level")
     facts = score_once("pump", model, reading_of(flow=7.0, level=NAN, other=1.0))
@@ -147,11 +152,29 @@ def test_one_row_is_scored_as_the_last_one_of_a_window():
         "idle": "",
         "values": [7.0, 7.0, None],
         "over": ["low"],
+        "says": ["low: level 67 %, flow 33 %"],
         "top_tags": [
-            {"tag": "level", "share": 0.667, "actual": None, "expected": None, "reason": ""},
-            {"tag": "flow", "share": 0.333, "actual": None, "expected": None, "reason": ""},
+            {"tag": "level", "share": 0.667, "unit": "", **UNKNOWN},
+            {"tag": "flow", "share": 0.333, "unit": "", **UNKNOWN},
         ],
     }
+
+
+def test_a_limit_is_told_in_the_words_of_every_other_place(tmp_path):
+    options = LimitsOptions.model_validate(
+        {"type": "limits", "tags": {"flow": {"low": 2000}, "speed": {"high": 100}}}
+    )
+    tags = {"flow": tag("flow", unit="l/h"), "speed": tag("speed", unit="rpm")}
+    guard = LimitsDetector("guard", options, tags, PLACES)
+    facts = score_once("guard", guard, reading_of(flow=992.0, speed=878.0), Words("skid", tags))
+    assert facts["says"] == [
+        "Flow low: 992 l/h, limit 2000 l/h",
+        "Speed high: 878 rpm, limit 100 rpm",
+    ]
+    assert facts["values"] == [992.0, 878.0]
+    assert facts["top_tags"] == [
+        {"tag": "flow", "share": 1.0, **UNKNOWN, "actual": 992.0, "unit": "l/h"}
+    ]
 
 
 def test_a_detector_that_needs_a_whole_window_sees_the_row_held_and_says_so():

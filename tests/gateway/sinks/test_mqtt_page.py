@@ -8,6 +8,7 @@ import pytest
 
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, AlarmState, Alert, Severity, Tag, TopTag, Transition
+from gateway.core.alarms.words import Words
 from gateway.core.points import alert_envelope
 from gateway.sinks.mqtt import MqttSinkOptions, to_message
 
@@ -91,7 +92,7 @@ ALERTS = {
 
 
 def sent(alert):
-    envelope = alert_envelope(alert, "demo-plant", "press-3", 0, TAGS)
+    envelope = alert_envelope(alert, "demo-plant", "press-3", 0, Words("press-3", TAGS))
     topic, payload = to_message(decode(envelope.body), MqttSinkOptions(host="h").topic)
     return topic, json.loads(payload)
 

@@ -38,9 +38,18 @@ class Bounds:
         return replace(
             batch,
             reasons={**self._reasons(batch, usable), **batch.reasons},
+            outside=self._outside(batch, usable),
             value=np.where(usable, batch.value, np.nan),
             quality=np.where(usable, batch.quality, np.uint8(Quality.BAD)),
         )
+
+    def _outside(self, batch: SampleBatch, usable: Bools) -> frozenset[int]:
+        """The tags whose newest sample is beyond a bound."""
+        value, tag = batch.value, batch.tag
+        beyond = (value < self._low[tag]) | (value > self._high[tag])
+        beyond &= ~usable & np.isfinite(value) & (batch.quality != Quality.BAD)
+        newest = dict(zip(tag.tolist(), beyond.tolist(), strict=True))
+        return frozenset(number for number, is_beyond in newest.items() if is_beyond)
 
     def _reasons(self, batch: SampleBatch, usable: Bools) -> dict[int, str]:
         found: dict[int, str] = {}

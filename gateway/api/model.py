@@ -100,7 +100,8 @@ class Tag:
     `period` is the expected time between two samples in ns: freshness, holding and coverage are
     judged by it. `low` and `high` bound what is physically possible, in `unit`. `names` says what
     the numbers of an enumeration stand for, and `texts` which number each of its texts means.
-    `no_value` are numbers, in `unit`, by which the device says that it has no value.
+    `no_value` are numbers, in `unit`, by which the device says that it has no value. `frozen_after`
+    is how long the value may stay exactly the same, ns; 0: for ever.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Tag:
     names: Mapping[float, str] = field(default_factory=dict, hash=False)
     texts: Mapping[str, float] = field(default_factory=dict, hash=False)
     no_value: tuple[float, ...] = ()
+    frozen_after: Nanos = 0
 
     def name_of(self, value: float | None) -> str:
         """The name of this number; empty if it has none."""
@@ -141,6 +143,8 @@ class SampleBatch:
     lost: int = 0
     unmatched: int = 0
     reasons: Mapping[int, str] = field(default_factory=dict)
+    outside: frozenset[int] = frozenset()
+    """Tags whose newest sample was made bad for being beyond the tag's bounds, by their index."""
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -148,17 +152,24 @@ class SampleBatch:
     def rows(self, which: NDArray[Any] | slice) -> "SampleBatch":
         """Some of the samples, by index, mask or slice; what the protocol carried is left out."""
         columns = (self.tag[which], self.at[which], self.value[which], self.quality[which])
-        return SampleBatch(*columns, reasons=self.reasons)
+        return SampleBatch(*columns, reasons=self.reasons, outside=self.outside)
 
     @staticmethod
     def joined(batches: Sequence["SampleBatch"]) -> "SampleBatch":
         """All samples of these, at least one batch, in their order."""
+        outside: frozenset[int] = frozenset()
+        for batch in batches:
+            # Only the newest sample of a tag counts.
+            outside = (
+                outside.difference(batch.tag.tolist()) if outside else outside
+            ) | batch.outside
         return SampleBatch(
             np.concatenate([batch.tag for batch in batches]),
             np.concatenate([batch.at for batch in batches]),
             np.concatenate([batch.value for batch in batches]),
             np.concatenate([batch.quality for batch in batches]),
             reasons={tag: why for batch in batches for tag, why in batch.reasons.items()},
+            outside=outside,
         )
 
 
@@ -243,6 +254,8 @@ class Alarm:
     """How long after it was announced an active alarm is announced again, ns; 0: never."""
     latch: bool = False
     """Whether it stays, though its condition has returned, until a person resets it."""
+    ne107: str = ""
+    """Of an alarm about sensors: their class of NAMUR NE 107, as 'failure'."""
 
     def exceeded_by(self, value: float) -> bool:
         """True if the alarm's condition holds at this score; NaN never does."""
@@ -271,6 +284,8 @@ class Score:
     blind: str = ""
     idle: str = ""
     reasons: Mapping[int, str] = field(default_factory=dict)
+    contribution_of: Mapping[int, Floats] = field(default_factory=dict)
+    """In place of `contribution` for some alarms, by their number."""
     start: Nanos = 0
     """Where the stretch begins that was judged; it ends at `at`. 0: with the whole window."""
     regime: str = ""
@@ -354,6 +369,8 @@ class Alert:
     alarms that are not judged by windows."""
     regime: str = ""
     """`Score.regime` of that stretch."""
+    ne107: str = ""
+    """Of an alarm about sensors: their class of NAMUR NE 107, as 'failure'; empty for others."""
     config: str = ""
     """The version of the line file that was in force: the start of its digest."""
 

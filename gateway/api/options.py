@@ -253,6 +253,9 @@ class TagOptions(Strict):
     """The highest value that is physically possible; above it a sample is bad."""
     period: PositiveDuration | None = None
     """Expected time between two samples; the source's own period if not given."""
+    frozen_after: PositiveDuration | None = None
+    """Raise an alarm about the sensor when the value has stayed exactly the same for this long, as
+    it does if a sensor or its transmitter hangs. For values that always move a little."""
     description: str = ""
     """Description for people."""
     enumeration: dict[
@@ -290,6 +293,7 @@ class TagOptions(Strict):
             # Of two names for one number the first is shown.
             names={number: name for name, number in reversed(self.enumeration.items())},
             texts=self.enumeration,
+            frozen_after=self.frozen_after or 0,
         )
 
 

@@ -24,6 +24,7 @@ from gateway.config.load import LineConfig, load
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.site import validated
+from gateway.core.device_status import alarms_of
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
@@ -147,7 +148,8 @@ def _unknown_alarms(
     detectors: Mapping[str, Detector],
 ) -> Iterator[Problem]:
     known = [f"{name}.{alarm.name}" for name, d in detectors.items() for alarm in d.alarms]
-    known += [f"{DATA}.{s}.{what}" for s in config.sources for what in ("lost", "no_data")]
+    for source in config.sources:
+        known += [f"{DATA}.{alarm.name}" for alarm in alarms_of(source, config.tags_of(source))]
     health = ModelHealth(detectors, [tag.name for tag in config.tags])
     known += [f"{MODELS}.{alarm.name}" for alarm in health.alarms]
     for number, case in enumerate(cases):

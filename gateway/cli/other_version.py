@@ -24,6 +24,7 @@ _DETECTOR = {
     "name": "–",
     "state": "–",
     "reason": "",
+    "since": 0,
     "score": None,
     "threshold": None,
     "below": False,

@@ -26,9 +26,17 @@ def detectors(facts: Facts) -> Table:
             _verdict(detector, facts),
             _bar(detector["score"], detector["threshold"], below=detector.get("below", False)),
             str(detector["scored"]),
-            detector["reason"],
+            _why(detector),
         )
     return table
+
+
+def _why(detector: Facts) -> str:
+    """Why it says nothing, and since when it is blind."""
+    if detector["state"] not in ("blind", "failed") or not detector.get("since"):
+        return str(detector["reason"])
+    since = time.strftime("%H:%M", time.localtime(detector["since"] / 1e9))
+    return f"since {since}: {detector['reason']}"
 
 
 def _verdict(detector: Facts, facts: Facts) -> Text:

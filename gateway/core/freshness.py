@@ -5,9 +5,8 @@ Promises
   alive and is dead shows within a few periods; and by its samples' own times, so that samples which
   no window can use are not taken for fresh data.
 - Each tag that is not fresh has a reason in words: the device's answer, or how long it is silent.
-- Trouble with sensors never raises a process anomaly. It raises two alarms per source (NAMUR NE
-  107, failure signal): `lost` while no tag gives usable data, `no_data` for some of them. A source
-  that is lost says nothing new about single tags, so it neither raises nor clears their alarm.
+- Trouble with sensors never raises a process anomaly. It raises alarms of its own, which are those
+  of `device_status`.
 """
 
 from collections import Counter
@@ -19,23 +18,22 @@ from numpy.typing import NDArray
 
 from gateway.api.model import (
     SECOND,
-    Alarm,
     Bools,
+    Floats,
     Nanos,
     Quality,
     SampleBatch,
     Score,
-    Severity,
     Tag,
 )
+from gateway.core.device_status import DeviceStatus, alarms_of, classes_of, judged
 from gateway.core.durations import spell
+from gateway.core.frozen import FrozenWatch
 from gateway.core.grid import NEVER
 from gateway.core.time_fit import Fit, TimeFit
 
 DETECTOR = "data"
 """The name under which sensor alarms appear."""
-ON_DELAY = 2 * SECOND
-OFF_DELAY = 2 * SECOND
 START_UP = 10 * SECOND
 """A tag may take this long to deliver after the start, or its own period, before its silence is an
 alarm; and as long after its source came back."""
@@ -72,10 +70,13 @@ class FreshnessWatch:
         self._patience = np.maximum(period, START_UP)
         hold = self._late.astype(np.int64)
         self.fit = TimeFit(period.astype(np.int64), hold, lateness)
+        self._frozen = FrozenWatch(np.array([tag.frozen_after for tag in tags], dtype=np.int64))
         self._ticked: Nanos | None = None
         self._seen = np.full(len(tags), NEVER, dtype=np.int64)
         self._started: Nanos | None = None
         self._bad = np.zeros(len(tags), dtype=np.bool_)
+        # Bad or uncertain, and yet a value: beyond the bounds, or doubted by the device.
+        self._is_outside = np.zeros(len(tags), dtype=np.bool_)
         self._why: dict[int, str] = {}
         self._changes = 0
         self._told: tuple[tuple[Nanos, bool, int], Mapping[int, str]] = ((0, False, -1), {})
@@ -87,11 +88,13 @@ class FreshnessWatch:
         self._lost = dict.fromkeys(self._members, False)
         # When the tag's source was last found again, or the start.
         self._back = np.full(len(tags), NEVER, dtype=np.int64)
-        self.alarms = tuple(
-            alarm
-            for source, members in self._members.items()
-            for alarm in _alarms_of(source, [tags[n].name for n in members])
-        )
+        own = {source: [tags[n] for n in members] for source, members in self._members.items()}
+        self._classes = {source: classes_of(mine) for source, mine in own.items()}
+        self.alarms = tuple(a for source, mine in own.items() for a in alarms_of(source, mine))
+        self._by_class: dict[DeviceStatus, list[int]] = {}
+        for number, alarm in enumerate(self.alarms):
+            status = DeviceStatus[alarm.ne107.upper()]
+            self._by_class.setdefault(status, []).append(number)
 
     def push(self, batch: SampleBatch, now: Nanos) -> None:
         """Note that these samples arrived at `now`."""
@@ -99,8 +102,13 @@ class FreshnessWatch:
         # Cells were closed in the last tick, at most a second ago.
         closed = now - SECOND if self._ticked is None else min(self._ticked, now)
         self.fit.push(batch, closed, now)
+        self._frozen.push(batch, now - self._seen > self._stale, now)
         self._seen[batch.tag] = now
         self._bad[batch.tag] = batch.quality != Quality.GOOD
+        self._is_outside[batch.tag] = batch.quality == Quality.UNCERTAIN
+        if batch.outside:
+            outside = list(batch.outside)
+            self._is_outside[outside] = self._bad[outside]
         if not (self._why or batch.quality.any()):
             return
         # The order is that of arrival, so the last sample of a tag decides.
@@ -130,6 +138,7 @@ class FreshnessWatch:
         if self._ticked is not None:
             self._ticked += step
         self.fit.shift(step)
+        self._frozen.shift(step)
 
     def states(self, now: Nanos) -> NDArray[np.int64]:
         """`Freshness` of each tag, int64[tag]."""
@@ -143,6 +152,27 @@ class FreshnessWatch:
         state[age > self._stale] = Freshness.STALE
         state[self._seen == NEVER] = Freshness.NEVER_SEEN
         return state
+
+    def status(self, now: Nanos) -> NDArray[np.int64]:
+        """`DeviceStatus` of each tag, int64[tag]."""
+        states = self.states(now)
+        status = np.zeros(len(states), dtype=np.int64)
+        is_late = (states == Freshness.LATE) & (self.fit.state == Fit.LATE)
+        status[is_late] = DeviceStatus.MAINTENANCE_REQUIRED
+        if self._frozen.is_used:
+            is_frozen = self._frozen.which(now) & (states == Freshness.FRESH)
+            status[is_frozen] = DeviceStatus.CHECK_FUNCTION
+        status[states >= Freshness.STALE] = DeviceStatus.FAILURE
+        is_outside = (states == Freshness.BAD) & self._bad & self._is_outside
+        status[is_outside] = DeviceStatus.OUT_OF_SPECIFICATION
+        return status
+
+    def suspicions(
+        self, status: NDArray[np.int64], now: Nanos, *, exact: bool = False
+    ) -> Mapping[int, str]:
+        """Why tags whose data is fresh are yet not normal, by their index."""
+        frozen = np.flatnonzero(status == DeviceStatus.CHECK_FUNCTION).tolist()
+        return {number: self._frozen.reason(number, now, exact=exact) for number in frozen}
 
     def counts(self, now: Nanos) -> Mapping[str, int]:
         """How many tags are in each state, every state named."""
@@ -188,24 +218,39 @@ class FreshnessWatch:
         return np.asarray(is_new | is_back, dtype=np.bool_)
 
     def score(self, now: Nanos) -> Score:
-        """How many tags of each source deliver nothing usable; two alarms a source."""
+        """How many tags of each source have failed, or are of another class of NE 107."""
         if self._started is None:
             self._started = now
         self._ticked = now
         if self.fit.tick(now):
             self._changes += 1
-        unusable = self.states(now) >= Freshness.STALE
-        self._note_return(unusable, now)
+        status = self.status(now)
+        failed = status == DeviceStatus.FAILURE
+        self._note_return(failed, now)
         awaited = self.awaited(now)
-        silent = unusable & ~awaited
-        values = [v for m in self._members.values() for v in _judged(unusable[m], awaited[m])]
+        silent = failed & ~awaited
+        values = [
+            value
+            for source, members in self._members.items()
+            for value in judged(status[members], awaited[members], self._classes[source])
+        ]
+        unusable = silent | (status == DeviceStatus.OUT_OF_SPECIFICATION)
         return Score(
             at=now,
             values=np.array(values),
-            coverage=1.0 - float(silent.mean()) if silent.size else 1.0,
+            coverage=1.0 - float(unusable.mean()) if unusable.size else 1.0,
             contribution=silent.astype(np.float64),
-            reasons=self.reasons(now) if silent.any() else {},
+            contribution_of=self._contributions(status),
+            reasons={**self.reasons(now), **self.suspicions(status, now)} if status.any() else {},
         )
+
+    def _contributions(self, status: NDArray[np.int64]) -> Mapping[int, Floats]:
+        """The tags of each class below failure, for the alarms of that class, by their number."""
+        found: dict[int, Floats] = {}
+        for each, numbers in self._by_class.items():
+            if each != DeviceStatus.FAILURE:
+                found |= dict.fromkeys(numbers, (status == each).astype(np.float64))
+        return found
 
     def wrong_times(self) -> Mapping[int, str]:
         """What is wrong with the times of tags whose samples do not fit, by their index."""
@@ -224,35 +269,12 @@ class FreshnessWatch:
         largest = float(known[np.abs(known).argmax()]) / SECOND if known.size else None
         return largest, int(np.count_nonzero(self.fit.state[members]))
 
-    def _note_return(self, unusable: Bools, now: Nanos) -> None:
+    def _note_return(self, failed: Bools, now: Nanos) -> None:
         """Give the tags of a source that was lost, and is not any more, time to deliver."""
         for source, members in self._members.items():
-            is_lost = bool(unusable[members].all())
+            is_lost = bool(failed[members].all())
             if self._lost[source] and not is_lost:
                 # Once a loss: a tag that stayed silent since the last one has had its time.
                 heard = members[self._seen[members] >= self._back[members]]
                 self._back[heard] = now
             self._lost[source] = is_lost
-
-
-def _judged(unusable: Bools, awaited: Bools) -> tuple[float, float]:
-    """The scores of a source's two alarms; NaN where that cannot be told."""
-    silent = float((unusable & ~awaited).sum())
-    if unusable.all():
-        return (silent or np.nan), np.nan
-    return 0.0, (silent or (np.nan if (unusable & awaited).any() else 0.0))
-
-
-def _alarms_of(source: str, tags: Sequence[str]) -> Sequence[Alarm]:
-    return [
-        Alarm(
-            f"{source}.{what}",
-            threshold=0.5,
-            severity=Severity.HIGH,
-            on_delay=ON_DELAY,
-            off_delay=OFF_DELAY,
-            scope=tuple(tags),
-            updates=True,
-        )
-        for what in ("lost", "no_data")
-    ]

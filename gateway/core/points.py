@@ -107,6 +107,7 @@ def _details(alert: Alert) -> dict[str, Value]:
         "window_end": int(alert.window_end),
         "regime": alert.regime,
         "config": alert.config,
+        "ne107": alert.ne107,
         "advice": alert.advice,
         "by": alert.by,
         "reason": alert.reason,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.api.local_time import local_time
 from gateway.api.model import Alarm, Nanos, Score
 from gateway.api.wording import NAMED, listed
 
@@ -28,6 +29,8 @@ class DetectorHealth:
     tags: Sequence[str] = ()
     state: str = "starting"
     reason: str = "no full window yet"
+    since: Nanos = 0
+    """The time of the window with which it came into this state."""
     has_started: bool = False
     """Whether it has judged all its alarms once."""
     is_explained: bool = False
@@ -44,6 +47,12 @@ class DetectorHealth:
     last_at: Nanos = 0
     farthest: float | None = None
     """The score nearest to its alarm, or farthest beyond it, since `take_farthest`."""
+
+    @property
+    def sentence(self) -> str:
+        """Its state and why: 'blind since 10:42: no data for 3 of 12 tags: flow, speed (…)'."""
+        since = f" since {local_time(self.since, '%H:%M')}" if self.since else ""
+        return f"{self.state}{since}: {self.reason}" if self.reason else self.state
 
     @property
     def threshold(self) -> float | None:
@@ -66,6 +75,15 @@ class DetectorHealth:
         `problems` says of the line's tags that are not fresh why; `awaited` are those that had no
         time to deliver yet.
         """
+        before = self.state
+        news = self._judge(score, problems, awaited)
+        if self.state != before:
+            self.since = score.at
+        return news
+
+    def _judge(
+        self, score: Score, problems: Mapping[str, str], awaited: Collection[str]
+    ) -> str | None:
         before = self.state
         self.is_stuck = False
         self.model, self.coverage, self.last_at = score.model, score.coverage, score.at
@@ -117,11 +135,11 @@ class DetectorHealth:
     def _why(self, score: Score, lacking: Sequence[str], problems: Mapping[str, str]) -> str:
         if lacking:
             reasons = {tag: problems[tag] for tag in lacking}
-            if not score.blind:
-                return f"no data for {len(lacking)} of {len(self.tags)} tags: {named(reasons)}"
-            # Other tags than those that it lacked are named with their reasons.
-            one = len(set(reasons.values())) == 1 and listed(lacking) in score.blind
-            return f"{score.blind}: {problems[lacking[0]] if one else named(reasons)}"
+            if score.blind and score.blind != f"no data for {listed(lacking)}":
+                # It lacked other tags, or says more about them.
+                one = len(set(reasons.values())) == 1 and listed(lacking) in score.blind
+                return f"{score.blind}: {problems[lacking[0]] if one else named(reasons)}"
+            return f"no data for {len(lacking)} of {len(self.tags)} tags: {named(reasons)}"
         unjudged = [] if score.blind else self._unjudged(score)
         if not self.tags:
             return score.blind or "no data"
@@ -133,6 +151,7 @@ class DetectorHealth:
     def note_failure(self, why: str) -> bool:
         """The detector itself failed; True if that is news."""
         news = self.state != "failed"
+        self.since = self.last_at if news else self.since
         self.is_stuck = False
         self.state, self.reason, self.score = "failed", why, None
         self.refused += 1
@@ -142,6 +161,7 @@ class DetectorHealth:
         """It has not come back from a call; True if that is news."""
         news = not self.is_stuck
         self.is_stuck = True
+        self.since = self.last_at if self.state != "blind" else self.since
         self.state, self.reason, self.score = "blind", why, None
         return news
 

@@ -25,6 +25,7 @@ from gateway.api.model import (
 )
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.byte_ledger import Ledger
+from gateway.core.device_status import DeviceStatus
 from gateway.core.freshness import Freshness, FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
 from gateway.telemetry.detector_health import DetectorHealth
@@ -209,7 +210,7 @@ class Health:
             if not s.up
         ]
         away += [
-            f"detector {d.name}: {d.state}, {d.reason}"
+            f"detector {d.name}: {d.sentence}"
             for d in self.detectors.values()
             if d.state not in ("ok", "idle") and not d.is_stuck
         ]
@@ -251,11 +252,18 @@ class Health:
         return fields
 
     def last_values(self, now: Nanos) -> list[dict[str, object]]:
-        """Each tag with its last good value, how old that is, its state and the reason for it."""
-        states, ages = self.freshness.states(now), (now - self._last_at) / SECOND
+        """Each tag with its last good value, how old that is, its state and the reason for it.
+
+        `ne107` is what that means for its sensor: normal, or one of the four classes.
+        """
+        states, status = self.freshness.states(now), self.freshness.status(now)
+        ages = (now - self._last_at) / SECOND
         # What is ahead of the clock has no age.
         ages = np.where(ages < -FUTURE_LIMIT / SECOND, np.nan, np.maximum(ages, 0.0))
-        reasons = self.freshness.reasons(now, exact=True)
+        reasons = {
+            **self.freshness.suspicions(status, now, exact=True),
+            **self.freshness.reasons(now, exact=True),
+        }
         return [
             {
                 "tag": tag.name,
@@ -265,6 +273,7 @@ class Health:
                 "name": tag.name_of(float(value)),
                 "state": Freshness(int(state)).name.lower(),
                 "reason": reasons.get(number, ""),
+                "ne107": DeviceStatus(int(status[number])).name.lower(),
                 "age_s": None if np.isnan(value + age) else round(float(age), 1),
             }
             for number, (tag, value, state, age) in enumerate(

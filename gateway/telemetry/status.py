@@ -83,6 +83,7 @@ def _detector(detector: Any) -> dict[str, Any]:
         "name": detector.name,
         "state": detector.state,
         "reason": detector.reason,
+        "since": detector.since,
         "model": detector.model,
         "score": detector.score,
         "threshold": detector.threshold,

@@ -21,23 +21,35 @@ def scopes(alarms: Sequence[Alarm], tags: Sequence[str]) -> dict[int, NDArray[np
     }
 
 
-def causes(scope: NDArray[np.int64] | None, score: Score, tags: Sequence[str]) -> dict[str, str]:
-    """All tags of a scope that contribute to a score, with their reasons."""
-    if score.contribution is None or scope is None:
+def causes(
+    scope: NDArray[np.int64] | None, score: Score, tags: Sequence[str], number: int = -1
+) -> dict[str, str]:
+    """All tags of a scope that contribute to a score, with their reasons.
+
+    `number` is the alarm's among those of its detector.
+    """
+    contribution = score.contribution_of.get(number, score.contribution)
+    if contribution is None or scope is None:
         return {}
-    found = scope[score.contribution[scope] > 0].tolist()
+    found = scope[contribution[scope] > 0].tolist()
     return {tags[tag]: score.reasons.get(tag, "") for tag in found}
 
 
-def top_tags(alarm: Alarm, score: Score, tags: Sequence[str]) -> tuple[TopTag, ...]:
-    """The tags that caused the alarm, the strongest first, with their shares of the score."""
+def top_tags(
+    alarm: Alarm, score: Score, tags: Sequence[str], number: int = -1
+) -> tuple[TopTag, ...]:
+    """The tags that caused the alarm, the strongest first, with their shares of the score.
+
+    `number` is the alarm's among those of its detector.
+    """
     index = {tag: number for number, tag in enumerate(tags)}
     if alarm.tag is not None:
         return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)
-    if score.contribution is None or alarm.scope is None:
+    contribution = score.contribution_of.get(number, score.contribution)
+    if contribution is None or alarm.scope is None:
         return ()
     scope = [index[tag] for tag in alarm.scope] if alarm.scope else list(index.values())
-    weight = np.nan_to_num(score.contribution[scope])
+    weight = np.nan_to_num(contribution[scope])
     total = weight.sum()
     if total <= 0:
         return ()

@@ -207,9 +207,9 @@ class AlarmMachine:
         kept.model, kept.coverage = score.model, score.coverage
         self._note_window(kept, score)
         if alarm.updates:
-            kept.causes = causes.causes(self._scopes.get(number), score, self.tags)
+            kept.causes = causes.causes(self._scopes.get(number), score, self.tags, number)
             kept.updated_at, kept.changed_at = score.at, 0
-            kept.top = causes.top_tags(alarm, score, self.tags)
+            kept.top = causes.top_tags(alarm, score, self.tags, number)
         return Transition.RAISED
 
     def _follow_active(
@@ -243,7 +243,7 @@ class AlarmMachine:
     def _is_changed(self, number: int, kept: Memory, score: Score) -> bool:
         """Whether the causes of an active alarm are others than those it reported."""
         alarm = self.alarms[number]
-        now = causes.causes(self._scopes.get(number), score, self.tags)
+        now = causes.causes(self._scopes.get(number), score, self.tags, number)
         if now == kept.causes:
             kept.changed_at = 0
             return False
@@ -256,7 +256,7 @@ class AlarmMachine:
             kept.acknowledged_by = ""
         kept.causes, kept.updated_at, kept.changed_at = now, score.at, 0
         self._note_window(kept, score)
-        kept.top = causes.top_tags(alarm, score, self.tags)
+        kept.top = causes.top_tags(alarm, score, self.tags, number)
         return True
 
     @staticmethod
@@ -268,7 +268,7 @@ class AlarmMachine:
         value = float(score.values[number] * self._sign[number])
         if first or not kept.top or value >= kept.peak:
             kept.peak = value
-            kept.top = causes.top_tags(self.alarms[number], score, self.tags)
+            kept.top = causes.top_tags(self.alarms[number], score, self.tags, number)
 
     def _forget(self, number: int, kept: Memory) -> None:
         if kept.is_forgettable:
@@ -336,6 +336,7 @@ class AlarmMachine:
             window_end=kept.window_end,
             regime=kept.regime,
             config=self.config,
+            ne107=alarm.ne107,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

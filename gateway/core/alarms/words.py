@@ -28,6 +28,9 @@ TEXTS = {
     "anomaly": "{line} unlike its normal running",
     "lost": "{part} lost",
     "no_data": "{part} without data",
+    "out_of_specification": "{part} out of specification",
+    "check_function": "{part}: check the function",
+    "maintenance_required": "{part} needs maintenance",
     "input_drift": "Inputs of {part} unlike those that it was trained with",
     "score_drift": "Scores of {part} unlike those that it was trained with",
     "blindness": "{part} blind too often",
@@ -43,6 +46,9 @@ TEXTS = {
     "raised lost": "{part} is lost: no usable data from any of its {of} tags ({tags})",
     "raised lost alone": "{part} is lost: no usable data from its only tag ({tags})",
     "raised no_data": "{value} of {of} tags of {part} without usable data ({tags})",
+    "raised out_of_specification": "{value} of {of} tags of {part} out of specification ({tags})",
+    "raised check_function": "{value} of {of} tags of {part} to be checked ({tags})",
+    "raised maintenance_required": "{value} of {of} tags of {part} need maintenance ({tags})",
     "returned": "{alarm}: returned to normal after {after}",
     "acknowledged": "{alarm}: acknowledged by {by}",
     "realarmed": "{alarm}: still active after {after}",
@@ -77,10 +83,17 @@ TEXTS = {
     "severity medium": "medium",
     "severity high": "high",
     "severity critical": "critical",
+    "status normal": "normal",
+    "status maintenance_required": "maintenance required",
+    "status out_of_specification": "out of specification",
+    "status check_function": "check function",
+    "status failure": "failure",
     "decimal point": ".",
 }
 """The texts by what they say, in English. Families begin with their name: `raised` (what is said
-instead of the usual sentence, by the kind of alarm), `advice`, `state`, `severity`."""
+instead of the usual sentence, by the kind of alarm), `advice`, `state`, `severity`, and `status`
+(of a sensor)."""
+NE107 = ("normal", "maintenance_required", "out_of_specification", "check_function", "failure")
 DIGITS = 4
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -133,6 +146,10 @@ class Words:
         """A severity as people read it."""
         return self.texts[f"severity {severity}"]
 
+    def status(self, ne107: str) -> str:
+        """A sensor's class of NAMUR NE 107 as people read it."""
+        return self.texts[f"status {ne107}"]
+
     def say(self, alarm: Alarm, transition: Transition, occasion: Occasion) -> str:
         """One sentence about a transition."""
         if transition in (Transition.RAISED, Transition.UPDATED):
@@ -156,10 +173,11 @@ class Words:
         return said
 
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """The names of all states and severities, for programs that show them."""
+        """The names of all states, severities and classes of NE 107, for other programs."""
         return {
             "state": {state.value: self.state(state) for state in AlarmState},
             "severity": {severity.value: self.severity(severity) for severity in Severity},
+            "ne107": {key: self.status(key) for key in NE107},
         }
 
     def measured(self, top: Sequence[TopTag]) -> tuple[TopTag, ...]:

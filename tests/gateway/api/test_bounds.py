@@ -88,3 +88,27 @@ def test_no_value_is_recognised_as_it_was_stored_in_float32():
     rows = [(0, value, Quality.GOOD) for value in (stored, 0.0, 1e-9, -999.8)]
     quality = bounds.apply(samples(*rows)).quality.tolist()
     assert quality == [Quality.BAD, Quality.BAD, Quality.GOOD, Quality.GOOD]
+
+
+def test_the_newest_sample_of_a_tag_says_whether_it_is_beyond_its_bounds():
+    bounds = Bounds([tag("level", low=0.0, high=10.0, no_value=(7.0,))])
+    for values, outside in (
+        ([5.0, 11.0], {0}), ([-1.0], {0}), ([11.0, 5.0, float("nan")], set()),
+        ([float("nan")], set()), ([float("inf")], set()), ([7.0], set()), ([11.0, 7.0], set()),
+    ):  # fmt: skip
+        n = len(values)
+        rows = SampleBatch(
+            np.zeros(n, dtype=np.int32), np.arange(n), np.array(values), np.zeros(n, np.uint8)
+        )
+        assert bounds.apply(rows).outside == outside, values
+
+
+def test_of_joined_batches_the_newest_one_of_a_tag_says_whether_it_is_outside():
+    def sample(index, **more):
+        one = np.array([index], dtype=np.int32), np.array([1]), np.array([1.0]), np.array([0])
+        return SampleBatch(*one, **more)
+
+    first, second = sample(0, outside=frozenset({0})), sample(1, outside=frozenset({1}))
+    assert SampleBatch.joined([first, second]).outside == {0, 1}
+    assert SampleBatch.joined([first, second, sample(0)]).outside == {1}
+    assert first.rows(slice(0, 1)).outside == {0}

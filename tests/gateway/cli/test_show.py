@@ -5,6 +5,7 @@ import copy
 import pytest
 from rich.console import Console
 
+from gateway.api.local_time import local_time
 from gateway.cli.pieces import MANY
 from gateway.cli.show import overview, show_status
 from gateway.cli.show_delivery import history, ledger
@@ -175,6 +176,15 @@ ALARM = {"id": "pump.anomaly-19b2c4d5e6f", "detector": "pump", "alarm": "anomaly
 def test_whether_a_detector_works_is_apart_from_what_it_says(detector, active, words):
     row = text(detectors({"detectors": [detector], "active": active})).splitlines()[1]
     assert " ".join(row.split()).startswith(words)
+
+
+def test_a_blind_detector_says_since_when_and_why():
+    at = 1_767_264_123 * 10**9
+    blind = judged(state="blind", score=None, reason="no data for flow", since=at)
+    shown = text(detectors({"detectors": [blind], "active": []}))
+    assert f"since {local_time(at, '%H:%M')}: no data for flow" in shown
+    idle = blind | {"state": "idle", "reason": "not running"}
+    assert "since" not in text(detectors({"detectors": [idle], "active": []}))
 
 
 @pytest.mark.parametrize(("score", "threshold"), [(992.0, 2000.0), (0.0, 1.0), (5.0, 0.0)])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from fakes import batch, tag
 
+from gateway.api.bounds import Bounds
 from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag, Transition
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.device_status import DeviceStatus
 from gateway.core.freshness import DETECTOR, Freshness, FreshnessWatch
 
 S = SECOND
@@ -145,7 +147,8 @@ def test_a_score_says_how_many_tags_of_each_source_are_silent_and_which():
     freshness.push(seen(1, quality=Quality.BAD), T0 + S)
     score = freshness.score(T0 + S)
     assert score.at == T0 + S
-    assert told(score) == {"plc.lost": 0.0, "plc.no_data": 1.0, "monitor.lost": 1.0}
+    others = {"plc.out_of_specification": 0.0, "plc.maintenance_required": 0.0}
+    assert told(score) == {"plc.lost": 0.0, "plc.no_data": 1.0, "monitor.lost": 1.0, **others}
     assert score.contribution.tolist() == [0.0, 1.0, 1.0]
     assert score.contribution.dtype == np.float64
     assert abs(score.coverage - 1 / 3) < 1e-12
@@ -155,13 +158,13 @@ def test_a_line_without_tags_lacks_nothing():
     assert FreshnessWatch([], 5.0, 3.0).score(T0).coverage == 1.0
 
 
-def test_each_source_has_two_alarms_of_high_severity_with_its_tags():
+def test_each_source_has_its_own_alarms_with_its_tags():
     alarms = watch().alarms
-    names = ["plc.lost", "plc.no_data", "monitor.lost", "monitor.no_data"]
-    assert [alarm.name for alarm in alarms] == names
-    assert [alarm.scope for alarm in alarms] == [("flow", "speed")] * 2 + [("vibration",)] * 2
-    assert {(alarm.threshold, alarm.severity) for alarm in alarms} == {(0.5, Severity.HIGH)}
-    assert {(alarm.on_delay, alarm.off_delay) for alarm in alarms} == {(2 * S, 2 * S)}
+    kinds = ("lost", "no_data", "out_of_specification", "maintenance_required")
+    assert [alarm.name for alarm in alarms] == [
+        f"{source}.{kind}" for source in ("plc", "monitor") for kind in kinds
+    ]
+    assert [alarm.scope for alarm in alarms] == [("flow", "speed")] * 4 + [("vibration",)] * 4
 
 
 def test_the_alarm_says_how_many_tags_of_which_source_are_silent_and_names_five():
@@ -363,12 +366,20 @@ def test_times_that_do_not_fit_make_a_tag_unusable_and_are_the_alarms_reason():
     plc = Clocks("good", "ahead", "behind", "slow")
     alerts = plc.run(20, good=0, ahead=7200, behind=-7200, slow=-3)
     assert plc.states() == ["fresh", "bad", "stale", "late"]
-    assert [alert.alarm for alert in alerts] == ["plc.no_data"]
+    assert [alert.alarm for alert in alerts] == ["plc.no_data", "plc.maintenance_required"]
     assert alerts[0].message == (
         "2 of 4 tags of plc without usable data (ahead: its time is 2 h ahead of this machine's "
         "clock; behind: its time is 2 h behind this machine's clock)"
     )
-    assert brief(plc.run(10, good=0, ahead=0, behind=0, slow=0)) == [("plc.no_data", "returned")]
+    assert (alerts[1].ne107, alerts[1].severity) == ("maintenance_required", Severity.LOW)
+    assert alerts[1].message == (
+        "1 of 4 tags of plc need maintenance (slow: its time is 3 s behind this machine's clock, "
+        "so its samples come after their cells are closed)"
+    )
+    assert brief(plc.run(10, good=0, ahead=0, behind=0, slow=0)) == [
+        ("plc.no_data", "returned"),
+        ("plc.maintenance_required", "returned"),
+    ]
     assert plc.states() == ["fresh"] * 4
     assert plc.watch.reasons(plc.now) == {}
 
@@ -410,3 +421,96 @@ def test_a_step_of_this_machines_clock_is_no_fault_of_the_devices():
     # The devices' clocks are right, and so is this one after both were set.
     assert plc.run(20, flow=0) == []
     assert plc.states() == ["fresh"]
+
+
+# The classes of NAMUR NE 107.
+
+
+def bounded(source, name, value, quality=Quality.GOOD):
+    """A sample of this tag, with the bounds of the source's tags applied as the inbox does."""
+    index = [each.name for each in source.tags].index(name)
+    sample = seen(index, quality=quality, at=source.now)
+    sample = replace(sample, value=np.array([float(value)]))
+    source.watch.push(Bounds(source.tags).apply(sample), source.now)
+
+
+def classes(source):
+    return [DeviceStatus(each).name.lower() for each in source.watch.status(source.now)]
+
+
+def test_a_value_beyond_its_bounds_is_out_of_specification_and_no_failure():
+    plc = Source("flow", "speed")
+    plc.tags[0] = replace(plc.tags[0], high=120.0)
+    alerts = []
+    for _ in range(10):
+        plc.go(0)
+        plc.now += S
+        bounded(plc, "flow", 200.0)
+        bounded(plc, "speed", 1.0)
+        alerts += plc.machine.step(plc.watch.score(plc.now))
+    (alert,) = alerts
+    assert classes(plc) == ["out_of_specification", "normal"]
+    assert (alert.alarm, alert.ne107) == ("plc.out_of_specification", "out_of_specification")
+    assert alert.message == (
+        "1 of 2 tags of plc out of specification (flow: 200 is above high, 120)"
+    )
+    assert [top.tag for top in alert.top_tags] == ["flow"]
+    assert brief(plc.go(5, ["flow", "speed"])) == [("plc.out_of_specification", "returned")]
+
+
+@pytest.mark.parametrize(
+    ("quality", "ne107"),
+    [(Quality.UNCERTAIN, "out_of_specification"), (Quality.BAD, "failure")],
+)
+def test_a_sample_that_the_device_doubts_is_out_of_specification_and_a_bad_one_a_failure(
+    quality, ne107
+):
+    plc = Source("flow", "speed")
+    bounded(plc, "flow", 5.0, quality)
+    bounded(plc, "speed", 5.0)
+    assert classes(plc) == [ne107, "normal"]
+    bounded(plc, "flow", 5.0)
+    assert classes(plc) == ["normal", "normal"]
+
+
+def test_what_is_out_of_specification_and_then_silent_is_a_failure():
+    plc = Source("flow", "speed")
+    bounded(plc, "flow", 5.0, Quality.UNCERTAIN)
+    plc.go(6, ["speed"])
+    assert classes(plc) == ["failure", "normal"]
+
+
+def test_a_lost_source_neither_raises_nor_clears_what_was_out_of_specification():
+    plc = Source("flow", "speed")
+    for _ in range(5):
+        bounded(plc, "flow", 5.0, Quality.UNCERTAIN)
+        plc.go(1, ["speed"])
+    assert [alarm.name for alarm in plc.machine.active] == ["plc.out_of_specification"]
+    assert brief(plc.away(20, "timeout")) == [("plc.lost", "raised")]
+    assert {alarm.name for alarm in plc.machine.active} == {
+        "plc.lost",
+        "plc.out_of_specification",
+    }
+
+
+def test_a_tag_that_says_how_long_is_too_long_and_does_not_move_is_to_be_checked():
+    plc = Source("flow", "speed")
+    plc.tags[0] = replace(plc.tags[0], frozen_after=10 * S)
+    plc.watch = FreshnessWatch(plc.tags, 5.0, 3.0)
+    plc.machine = AlarmMachine(DETECTOR, plc.watch.alarms, ["flow", "speed"])
+    (alert,) = plc.go(20, ["flow", "speed"])
+    assert (alert.alarm, alert.ne107) == ("plc.check_function", "check_function")
+    assert alert.message == (
+        "1 of 2 tags of plc to be checked (flow: the same value for more than 10 s)"
+    )
+    assert (alert.at - T0) // S == 14
+    assert names(plc.watch, plc.now) == ["fresh", "fresh"], "its data is used"
+    status = plc.watch.status(plc.now)
+    assert plc.watch.suspicions(status, plc.now, exact=True) == {0: "the same value for 19 s"}
+    bounded(plc, "flow", 2.0)
+    assert brief(plc.go(3, ["speed"])) == [("plc.check_function", "returned")]
+
+
+def test_a_tag_that_says_nothing_may_stand_still_for_ever():
+    plc = Source("flow", "speed")
+    assert plc.go(600, ["flow", "speed"]) == []

@@ -70,6 +70,7 @@ FULL = replace(
     verdict="real",
     acknowledged_by="anna",
     caused_by="data.plc.lost-18bb",
+    ne107="failure",
 )
 """All that a transition may have."""
 SUMMARY = Summary("flow", AT - 60, AT, 60, 1, 0.98, 4.0, 0.5, 3.0, 5.0, 4.5)
@@ -180,6 +181,7 @@ def test_an_alert_says_why_and_who_did_what_and_leaves_out_what_does_not_apply()
         "verdict": "real",
         "acknowledged_by": "anna",
         "caused_by": "data.plc.lost-18bb",
+        "ne107": "failure",
     }
 
 

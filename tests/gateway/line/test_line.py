@@ -136,7 +136,10 @@ async def test_bad_data_makes_a_model_blind_and_not_strange():
     press = line(store, pump=LastValue("flow"))
     await play(press, [5, float("nan")])
     pump = press.health.detectors["pump"]
-    assert (pump.state, pump.reason) == ("blind", "no data for flow: its quality is bad")
+    assert (pump.state, pump.reason) == (
+        "blind",
+        "no data for 1 of 1 tags: flow (its quality is bad)",
+    )
     assert (pump.scored, pump.refused) == (1, 1)
     assert stored_points(store, Kind.ALERT) == []
 
@@ -614,7 +617,7 @@ async def test_a_blind_detector_is_logged_with_the_reason():
             "log_level": "info",
             "detector": "pump",
             "state": "blind",
-            "why": "no data for flow: its quality is bad",
+            "why": "no data for 1 of 1 tags: flow (its quality is bad)",
         }
     ]
 

@@ -1,9 +1,12 @@
 """What a detector says of itself: it is ok only if it can judge all its alarms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from gateway.api.model import Alarm, Score
+from gateway.api.local_time import local_time
+from gateway.api.model import SECOND, Alarm, Score
 from gateway.telemetry.detector_health import DetectorHealth
 
 NAN = float("nan")
@@ -59,11 +62,30 @@ def test_a_model_says_what_is_wrong_with_its_tags():
     blind = score(NAN, blind="no data for flow, speed")
     health.tags = ("flow", "speed", "oil")
     health.note(blind, {"flow": "timeout", "speed": "timeout"})
-    assert health.reason == "no data for flow, speed: timeout"
+    assert health.reason == "no data for 2 of 3 tags: flow, speed (timeout)"
     health.note(blind, {"flow": "timeout", "speed": "exception 2"})
-    assert health.reason == "no data for flow, speed: flow (timeout), speed (exception 2)"
+    assert health.reason == "no data for 2 of 3 tags: flow (timeout), speed (exception 2)"
     health.note(blind, {"oil": "timeout"})
     assert health.reason == "no data for flow, speed: oil (timeout)"
+    gated = "no data for oil, which `when` needs"
+    health.note(score(NAN, blind=gated), {"oil": "timeout"})
+    assert health.reason == f"{gated}: timeout"
+
+
+def test_it_says_since_when_it_is_blind():
+    health = started()
+    at = 1_767_264_123 * SECOND
+    for second in range(3):
+        blind = replace(score(1, NAN, 3, 4), at=at + second * SECOND)
+        health.note(blind, {"ahead": AHEAD})
+    since = local_time(at, "%H:%M")
+    assert health.since == at
+    assert health.sentence == f"blind since {since}: no data for 1 of 4 tags: ahead ({AHEAD})"
+    health.note(replace(ALL, at=at + 5 * SECOND))
+    assert (health.since, health.sentence) == (at + 5 * SECOND, "ok")
+    health.note_failure("the model is broken")
+    assert health.sentence.startswith("failed since ")
+    assert health.since == at + 5 * SECOND
 
 
 def test_a_model_whose_tags_are_fresh_again_says_that_its_window_fills():

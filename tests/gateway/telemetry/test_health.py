@@ -35,7 +35,7 @@ def test_a_detector_that_is_blind_makes_the_line_blind():
     health, news = health_with(Score(0, np.array([np.nan]), 0.0, blind="no data for flow"))
     assert news == "blind"
     assert health.overall == "blind"
-    assert "detector pump: blind, no data for flow" in health.unready()
+    assert "detector pump: blind: no data for flow" in health.unready()
 
 
 def test_a_value_from_the_future_is_no_last_value_and_no_newest_sample():
@@ -108,4 +108,4 @@ def test_a_detector_that_is_stuck_is_named_once():
     assert (health.overall, len(health.unready())) == ("blind", 1)
     health.beats.part("detector pump").rest()
     health.detectors["pump"].note_failure("no model")
-    assert health.unready() == ["detector pump: failed, no model"]
+    assert health.unready() == ["detector pump: failed: no model"]

@@ -43,22 +43,25 @@ class Bounds:
             quality=np.where(usable, batch.quality, np.uint8(Quality.BAD)),
         )
 
-    def _outside(self, batch: SampleBatch, usable: Bools) -> frozenset[int]:
-        """The tags whose newest sample is beyond a bound."""
+    def _outside(self, batch: SampleBatch, usable: Bools) -> dict[int, str]:
+        """Which bound the newest sample of a tag is beyond, by the tag's index."""
         value, tag = batch.value, batch.tag
-        beyond = (value < self._low[tag]) | (value > self._high[tag])
-        beyond &= ~usable & np.isfinite(value) & (batch.quality != Quality.BAD)
-        newest = dict(zip(tag.tolist(), beyond.tolist(), strict=True))
-        return frozenset(number for number, is_beyond in newest.items() if is_beyond)
+        known = ~usable & np.isfinite(value) & (batch.quality != Quality.BAD)
+        side = np.where(value > self._high[tag], 1, np.where(value < self._low[tag], -1, 0)) * known
+        newest = dict(zip(tag.tolist(), side.tolist(), strict=True))
+        return {number: self._beyond(number, sign) for number, sign in newest.items() if sign}
+
+    def _beyond(self, tag: int, sign: int) -> str:
+        return f"above high, {self._high[tag]:g}" if sign > 0 else f"below low, {self._low[tag]:g}"
 
     def _reasons(self, batch: SampleBatch, usable: Bools) -> dict[int, str]:
         found: dict[int, str] = {}
         for row in np.flatnonzero(~usable & (batch.quality != Quality.BAD)).tolist():
             tag, value = int(batch.tag[row]), float(batch.value[row])
             if value < self._low[tag] and np.isfinite(value):
-                found[tag] = f"{value:g} is below low, {self._low[tag]:g}"
+                found[tag] = f"{value:g} is {self._beyond(tag, -1)}"
             elif value > self._high[tag] and np.isfinite(value):
-                found[tag] = f"{value:g} is above high, {self._high[tag]:g}"
+                found[tag] = f"{value:g} is {self._beyond(tag, 1)}"
             elif not np.isfinite(value):
                 found[tag] = f"{value:g} is no finite number"
             else:

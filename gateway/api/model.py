@@ -143,8 +143,9 @@ class SampleBatch:
     lost: int = 0
     unmatched: int = 0
     reasons: Mapping[int, str] = field(default_factory=dict)
-    outside: frozenset[int] = frozenset()
-    """Tags whose newest sample was made bad for being beyond the tag's bounds, by their index."""
+    outside: Mapping[int, str] = field(default_factory=dict)
+    """Which bound the newest sample of a tag is beyond, by the tag's index: "above high, 120". In
+    `reasons` is the value too, which changes all the time."""
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -157,12 +158,12 @@ class SampleBatch:
     @staticmethod
     def joined(batches: Sequence["SampleBatch"]) -> "SampleBatch":
         """All samples of these, at least one batch, in their order."""
-        outside: frozenset[int] = frozenset()
+        outside: dict[int, str] = {}
         for batch in batches:
             # Only the newest sample of a tag counts.
-            outside = (
-                outside.difference(batch.tag.tolist()) if outside else outside
-            ) | batch.outside
+            for tag in outside.keys() & set(batch.tag.tolist()) if outside else ():
+                del outside[tag]
+            outside |= batch.outside
         return SampleBatch(
             np.concatenate([batch.tag for batch in batches]),
             np.concatenate([batch.at for batch in batches]),

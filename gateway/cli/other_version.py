@@ -68,7 +68,7 @@ _STATUS = {
     "sources": [_SOURCE],
     "sinks": [_SINK],
     "ledger": [_DAY],
-    "names": {"state": {}, "severity": {}},
+    "names": {"state": {}, "severity": {}, "ne107": {}},
     "history": None,
     "active": [_ALERT],
     "alerts": [_ALERT],

@@ -11,6 +11,7 @@ from gateway.cli.pieces import (
     REASONS,
     Facts,
     age,
+    name_of,
     plain_table,
     rows_to_show,
     shortened,
@@ -25,12 +26,12 @@ def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     Below it why they are not, one row for each reason.
     """
     table = plain_table("tag", "value", "unit", "data", "age", "source")
-    shown, abnormal = rows_to_show(facts["tags"], lambda tag: tag["state"] == "fresh", every)
+    shown, abnormal = rows_to_show(facts["tags"], _is_normal, every)
     for tag in shown:
         value = reading(tag, digits=4)
         data = word(tag["state"]), age(tag["age_s"])
         table.add_row(tag["tag"], value, tag["unit"], *data, tag["source"])
-    whys = _reasons(shown)
+    whys = _reasons(shown, facts)
     if len(shown) == len(facts["tags"]):
         return Group(table, *whys)
     states = ", ".join(f"{n:,} {state}" for state, n in facts["tag_states"].items() if n)
@@ -38,12 +39,18 @@ def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     return Group(shortened(head, table, len(shown), abnormal), *whys)
 
 
-def _reasons(tags: Sequence[Facts]) -> list[Text]:
-    """Why tags are not fresh: their names by reason."""
+def _is_normal(tag: Facts) -> bool:
+    return bool(tag["state"] == "fresh" and tag.get("ne107", "normal") == "normal")
+
+
+def _reasons(tags: Sequence[Facts], facts: Facts) -> list[Text]:
+    """Why tags are not fresh: their names by reason, with the class of NE 107."""
     by_reason: dict[str, list[str]] = {}
     for tag in tags:
         if tag.get("reason"):
-            by_reason.setdefault(tag["reason"], []).append(tag["tag"])
+            status = tag.get("ne107", "normal")
+            known = "" if status == "normal" else f"{name_of(facts, 'ne107', status)}, "
+            by_reason.setdefault(f"{known}{tag['reason']}", []).append(tag["tag"])
     rows = []
     for why, names in list(by_reason.items())[:REASONS]:
         more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""

@@ -34,6 +34,7 @@ def without_effect(document: Document, file: LineFileBase, tags: Sequence[Tag]) 
         _limits(document, file, by_name),
         _gates(document, file, by_name),
         _names(document, tags),
+        _never_frozen(document, tags),
     )
     return list(found)
 
@@ -193,6 +194,16 @@ def _names(document: Document, tags: Iterable[Tag]) -> Iterator[Problem]:
             elif not _is_within(number, tag):
                 message = f"never shown: {number:g} is out of the tag's bounds, so it is bad"
                 yield _warning(document, (*where, name), message)
+
+
+def _never_frozen(document: Document, tags: Iterable[Tag]) -> Iterator[Problem]:
+    for tag in tags:
+        if 0 < tag.frozen_after < 2 * tag.period:
+            period = format_duration(tag.period)
+            message = f"shorter than two periods of {tag.name} ({period} each)"
+            hint = "an alarm is raised then before a value could change"
+            where: Where = ("sources", tag.source, "tags", tag.name, "frozen_after")
+            yield document.problem(where, message, hint, at="value")
 
 
 def _is_within(number: float, tag: Tag) -> bool:

@@ -78,6 +78,8 @@ class FreshnessWatch:
         # Bad or uncertain, and yet a value: beyond the bounds, or doubted by the device.
         self._is_outside = np.zeros(len(tags), dtype=np.bool_)
         self._why: dict[int, str] = {}
+        # Which bound a tag is beyond: its reason without the value, which changes all the time.
+        self._outside: dict[int, str] = {}
         self._changes = 0
         self._told: tuple[tuple[Nanos, bool, int], Mapping[int, str]] = ((0, False, -1), {})
         self._away: Mapping[str, str] = {}
@@ -109,6 +111,7 @@ class FreshnessWatch:
         if batch.outside:
             outside = list(batch.outside)
             self._is_outside[outside] = self._bad[outside]
+            self._outside |= batch.outside
         if not (self._why or batch.quality.any()):
             return
         # The order is that of arrival, so the last sample of a tag decides.
@@ -203,7 +206,12 @@ class FreshnessWatch:
         if state == Freshness.NEVER_SEEN:
             return "no sample yet"
         if state == Freshness.BAD:
-            return self._why[number] if self._bad[number] else self.fit.reason(number)
+            if not self._bad[number]:
+                return self.fit.reason(number)
+            why, bound = self._why[number], self._outside.get(number, "")
+            # An uncertain sample may follow one that was beyond a bound.
+            is_steady = bool(bound) and not exact and why.endswith(bound)
+            return bound if is_steady else why
         limit = round((self._late if state == Freshness.LATE else self._stale)[number])
         silence = now - int(self._seen[number])
         if silence <= limit:

@@ -93,8 +93,9 @@ def test_no_value_is_recognised_as_it_was_stored_in_float32():
 def test_the_newest_sample_of_a_tag_says_whether_it_is_beyond_its_bounds():
     bounds = Bounds([tag("level", low=0.0, high=10.0, no_value=(7.0,))])
     for values, outside in (
-        ([5.0, 11.0], {0}), ([-1.0], {0}), ([11.0, 5.0, float("nan")], set()),
-        ([float("nan")], set()), ([float("inf")], set()), ([7.0], set()), ([11.0, 7.0], set()),
+        ([5.0, 11.0], {0: "above high, 10"}), ([-1.0], {0: "below low, 0"}),
+        ([11.0, 5.0, float("nan")], {}), ([float("nan")], {}), ([float("inf")], {}), ([7.0], {}),
+        ([11.0, 7.0], {}),
     ):  # fmt: skip
         n = len(values)
         rows = SampleBatch(
@@ -108,7 +109,7 @@ def test_of_joined_batches_the_newest_one_of_a_tag_says_whether_it_is_outside():
         one = np.array([index], dtype=np.int32), np.array([1]), np.array([1.0]), np.array([0])
         return SampleBatch(*one, **more)
 
-    first, second = sample(0, outside=frozenset({0})), sample(1, outside=frozenset({1}))
-    assert SampleBatch.joined([first, second]).outside == {0, 1}
-    assert SampleBatch.joined([first, second, sample(0)]).outside == {1}
-    assert first.rows(slice(0, 1)).outside == {0}
+    first, second = sample(0, outside={0: "high"}), sample(1, outside={1: "low"})
+    assert SampleBatch.joined([first, second]).outside == {0: "high", 1: "low"}
+    assert SampleBatch.joined([first, second, sample(0)]).outside == {1: "low"}
+    assert first.rows(slice(0, 1)).outside == {0: "high"}

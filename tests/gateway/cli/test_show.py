@@ -266,6 +266,26 @@ def test_states_and_severities_have_the_names_that_the_daemon_gives_them():
     assert "unacknowledged" in text(alerts(facts | {"names": {}}))
 
 
+def test_a_tag_that_is_not_normal_is_shown_with_its_class_and_why():
+    frozen = {
+        "tag": "oil",
+        "value": 5.0,
+        "unit": "",
+        "name": "",
+        "state": "fresh",
+        "age_s": 1.0,
+        "source": "plc",
+        "reason": "the same value for 1 h",
+        "ne107": "check_function",
+    }
+    facts = {"tags": [frozen], "tag_states": {"fresh": 1}}
+    assert "oil: check_function, the same value for 1 h" in text(tags(facts))
+    names = {"ne107": {"check_function": "check function"}}
+    assert "oil: check function, the same" in text(tags(facts | {"names": names}))
+    others = [frozen | {"tag": f"t{n}", "reason": "", "ne107": "normal"} for n in range(70)]
+    assert "oil" in text(tags(facts | {"tags": [*others, frozen]}))
+
+
 STATUS = {
     "line": "l", "site": "s", "health": "degraded", "now": 10, "started": 0, "not_ready": ["gone"],
     "counters": {"values_read": 1, "windows_scored": 1},

@@ -49,6 +49,11 @@ WARNINGS = [
     ({f"{TAG}.enumeration": {"broken": 999}}, "broken", "out of the tag's bounds"),
 ]
 ERRORS = [
+    (
+        {f"{TAG}.frozen_after": "1500ms"},
+        "frozen_after",
+        "shorter than two periods of oil (1s each)",
+    ),
     ({"buffer.max_bytes": "0B"}, "max_bytes", "0B is too small to keep anything"),
     ({"history.max_bytes": "10kB"}, "max_bytes", "too small to keep anything"),
     ({"state": ""}, "state", "at least 1 character"),
@@ -63,6 +68,7 @@ ERRORS = [
     ),
 ]
 FINE = [
+    {f"{TAG}.frozen_after": "2s"},
     {OIL: {"high": 249, "low": 1, "hysteresis": 10}},
     {"detectors.guard.when": ["oil > 0", "oil <= 250", "speed > 1000"]},
     {"detectors.guard.when": "oil >= 250"},

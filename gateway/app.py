@@ -30,7 +30,13 @@ from gateway.buffer.journal import JournalLimits
 from gateway.buffer.state_folder import StateFolder, only_daemon
 from gateway.config.build import build_connectors, build_detectors, build_sinks, part_warnings
 from gateway.config.load import LineConfig
-from gateway.control import alarm_routes, buffer_routes, journal_routes, tap_routes
+from gateway.control import (
+    alarm_routes,
+    buffer_routes,
+    journal_routes,
+    maintenance_routes,
+    tap_routes,
+)
 from gateway.control.server import SOCKET, serve
 from gateway.core import wait_limits
 from gateway.core.byte_budget import Budget
@@ -247,6 +253,7 @@ async def _run_tasks(
             *tap_routes.routes(line.tap, config.tags, line.alarm_names),
             *alarm_routes.routes(health, line.act, time.time_ns),
             *journal_routes.routes(buffer, health),
+            *maintenance_routes.routes(health, line.maintain, time.time_ns),
         ],
     )
     async with web as port, asyncio.TaskGroup() as tasks:

@@ -52,7 +52,7 @@ from gateway.api.model import SECOND
 def peek(
     host: str, *, address: int, count: int, wide: bool, as_json: bool, **arguments: Any
 ) -> None:
-    """Read registers of a Modbus device and show them in all types.
+    """Read registers of a Modbus device, and show all types.
 
     HOST is a name or address, DEVICE a serial port such as /dev/ttyUSB0. Pick the column in which
     the numbers make sense: its heading is what to write in the line file. Nothing is ever written

@@ -58,7 +58,7 @@ def _alarm_options(command: Callable[..., None]) -> Callable[..., None]:
 def score(
     bundle: Path, data: tuple[Path, ...], out: Path, no_values: Any, **alarm: Any
 ) -> None:  # fmt: skip
-    """Score recorded data with the model of BUNDLE, window by window.
+    """Score recorded data with the model of BUNDLE, by window.
 
     Writes timestamp, score, threshold and alarm (0 or 1, after hysteresis and delays), with the
     code that runs live. A window without enough data has no score. With a line file, what it calls

@@ -374,6 +374,8 @@ class Alert:
     """Of an alarm about sensors: their class of NAMUR NE 107, as 'failure'; empty for others."""
     config: str = ""
     """The version of the line file that was in force: the start of its digest."""
+    shelved_until: Nanos = 0
+    """When its shelf ends; 0 if it is not shelved, or until its condition has returned."""
 
     @property
     def is_over(self) -> bool:

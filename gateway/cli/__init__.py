@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": "gateway.cli.check",
     "clip": "gateway.cli.clip",
     "demo": "gateway.cli.demo",
+    "maintenance": "gateway.cli.maintenance",
     "once": "gateway.cli.once",
     "replay": "gateway.cli.replay",
     "run": "gateway.cli.run",

@@ -59,7 +59,7 @@ def command(
     out: TextIO,
     as_json: bool,
 ) -> None:
-    """Write the raw samples around an alert, from the local history.
+    """Write the raw samples around an alert, from the history.
 
     ALERT is the alert's id, which contains its time; GLOB selects tags (quote it: 'press-*.oil').
     Only samples that were flushed to disk are in the history. Exit code 1 if there is none.

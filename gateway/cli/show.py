@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from gateway.api.model import Severity
+from gateway.cli.maintenance import in_words
 from gateway.cli.other_version import completed
 from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, span, word
 from gateway.cli.show_delivery import history, ledger, sinks
@@ -58,6 +59,8 @@ def overview(facts: Facts) -> RenderableType:
         f"  up {span(up)}  {counters['values_read']:,} values read, "
         f"{counters['windows_scored']:,} windows scored",
     )
+    if (facts.get("maintenance") or {}).get("on"):
+        head.append(f"\n  {in_words(facts['maintenance'])}", style="yellow")
     reasons = [Text(f"  {why}", style="yellow") for why in facts["not_ready"][:REASONS]]
     if len(facts["not_ready"]) > REASONS:
         left_out = len(facts["not_ready"]) - REASONS

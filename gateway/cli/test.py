@@ -25,7 +25,7 @@ from gateway.config.problems import ConfigProblems
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Run test cases against line files, with the code that runs live.
+    """Run test cases against line files, with the live code.
 
     Prints the differences between actual and expected alerts. Exit code 0 if every case passes, 1
     if one fails or a file is wrong, 2 on wrong usage.

@@ -37,8 +37,8 @@ _ADDRESSES = frozenset(
 )
 """Where in a source a tag is: its characters are the device's, and : and @ are common in them."""
 _NAMED_BY_PEOPLE = ("sources", "detectors", "sinks", "templates", "tags")
-OWN_DETECTORS = ("data", "models")
-"""Reserved detector names: `DETECTOR` in core/freshness.py and core/drift.py."""
+OWN_DETECTORS = ("data", "models", "maintenance")
+"""Reserved detector names: `DETECTOR` in core/freshness.py, drift.py and alarms/maintenance.py."""
 _PARTS = ("sources", "detectors", "sinks")
 
 

@@ -14,6 +14,7 @@ from gateway.api.conditions import parse_condition
 from gateway.api.model import SECOND, Tag
 from gateway.api.options import LONGEST, format_duration, format_size
 from gateway.config.document import Document, Where
+from gateway.config.maintenance import maintenance_problems
 from gateway.config.problems import Problem
 from gateway.config.schema import LineFileBase
 
@@ -35,6 +36,7 @@ def without_effect(document: Document, file: LineFileBase, tags: Sequence[Tag]) 
         _gates(document, file, by_name),
         _names(document, tags),
         _never_frozen(document, tags),
+        maintenance_problems(document, file, by_name),
     )
     return list(found)
 

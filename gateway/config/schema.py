@@ -26,6 +26,7 @@ from gateway.api.options import (
 from gateway.config import plugins
 
 MINUTE = 60 * SECOND
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class SummariesSection(Strict):
@@ -136,6 +137,23 @@ class AlarmsSection(Strict):
         return after
 
 
+class MaintenanceSection(Strict):
+    """The tag that says that the line is not in production: cleaning, change-over, repair. Its
+    process and model alarms are suppressed by design meanwhile.
+    """
+
+    tag: str
+    """A tag of any source; for an MQTT topic, the tag that is read from it."""
+    when: bool | _Finite | str | Annotated[list[_Finite | str], Field(min_length=1, max_length=100)]
+    """The value that means maintenance, or a list of them: numbers, or names of the tag's
+    `enumeration`; true is 1."""
+    settle: Duration = 10 * SECOND
+    """How long the tag must have another value before maintenance ends: the duration of a
+    start-up."""
+    longest: PositiveDuration = 12 * 60 * MINUTE
+    """Maintenance that is on for longer, whoever began it, is an alarm of low severity."""
+
+
 class HealthSection(Strict):
     """The local web server for /healthz, /readyz and /metrics."""
 
@@ -196,6 +214,8 @@ class LineFileBase(Strict):
     history: HistorySection | None = None
     """The raw samples of the last days on this machine; `history: {}` keeps a week, or 1 GiB."""
     alarms: AlarmsSection = AlarmsSection()
+    maintenance: MaintenanceSection | None = None
+    """A tag that suppresses the line's process alarms, as `andon maintenance LINE.yaml on` does."""
     health: HealthSection = HealthSection()
     state: FilePath | None = None
     """Folder for what must survive a restart; if not given, $STATE_DIRECTORY/LINE, or

@@ -7,7 +7,7 @@ on disk. `act` is one of ACTS; `why` is the person's reason, which taking out of
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -34,6 +34,7 @@ ACTS = (
     "return_to_service",
 )
 
+T = TypeVar("T")
 Do = Callable[[str, acts.Act, str, str], Awaitable[Alert]]
 """Does an act on an alarm, by its id, with who and why; see `Line.act`."""
 
@@ -56,8 +57,8 @@ def routes(health: Health, do: Do, clock: Callable[[], Nanos]) -> list[web.Route
     return [web.get("/alarms", not_normal), web.post("/alarms/act", act)]
 
 
-async def stored(act: Awaitable[Alert]) -> Alert:
-    """The transition, once it is on disk; AndonError if that takes too long."""
+async def stored(act: Awaitable[T]) -> T:
+    """What an act brings, once it is on disk; AndonError if that takes too long."""
     try:
         async with asyncio.timeout(STORED_WITHIN_S):
             return await act

@@ -21,6 +21,7 @@ from gateway.api.model import (
     Tag,
     TopTag,
 )
+from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.words import Words
 
@@ -178,6 +179,15 @@ def gap_envelope(
         "gap_to": until,
     }
     return gateway_envelope(fields, site, line, at)
+
+
+def maintenance_fields(change: Change) -> dict[str, Value]:
+    """The fields of an andon_gateway point at the begin and at the end of maintenance."""
+    return {
+        "maintenance": change.transition != "ended",
+        "maintenance_by": change.by,
+        "maintenance_why": change.why,
+    }
 
 
 def gateway_envelope(fields: Mapping[str, Value], site: str, line: str, at: Nanos) -> Envelope:

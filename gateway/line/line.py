@@ -8,6 +8,8 @@ Promises
 - A detector that fails is blind and says so; its neighbours score on.
 - What a person does to the line happens between two ticks, and is stored like everything else
   before the person hears of it.
+- During maintenance process and model alarms are suppressed by design, and so are those of windows
+  that hold data of it; sensor alarms are not.
 - The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
 """
 
@@ -28,10 +30,12 @@ from gateway.api.model import (
     Transition,
 )
 from gateway.config.load import LineConfig
+from gateway.config.maintenance import maintenance_of
 from gateway.core import points
 from gateway.core.alarms import journal
 from gateway.core.alarms.acts import Act
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
 from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
@@ -67,6 +71,8 @@ RUN = "#run"
 """Checkpoint key of the daemon's run."""
 DIGEST = 12
 """Characters of the line file's digest that an alert carries."""
+MAINTAINED = "#maintenance"
+"""Checkpoint key of the maintenance of the line."""
 
 
 class SampleRecorder(Protocol):
@@ -125,6 +131,10 @@ class Line:
         self._models = ModelHealth(detectors, names)
         self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now, words)
         self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
+        self._maintenance = maintenance_of(config.file, tags)
+        self._machines[MAINTENANCE] = AlarmMachine(
+            MAINTENANCE, self._maintenance.alarms, names, now, words
+        )
         for machine in self._machines.values():
             machine.escalations = config.file.alarms.escalate_after
             machine.config = config.digest[:DIGEST]
@@ -139,7 +149,7 @@ class Line:
 
     @property
     def alarm_names(self) -> Mapping[str, Sequence[str]]:
-        """The names of the alarms of each detector, `data` and `models` among them."""
+        """The names of the alarms of each detector, andon's own (`data` and others) among them."""
         return {
             name: [alarm.name for alarm in machine.alarms]
             for name, machine in self._machines.items()
@@ -155,6 +165,10 @@ class Line:
             if state is not None:
                 machine.restore(state)
                 self.health.take_up(machine.standing())
+        maintained = await self._outbox.restore(MAINTAINED)
+        if maintained is not None:
+            self._maintenance.restore(maintained, self._clock())
+            self.health.maintenance = self._maintenance.facts()
         owed = await self._outbox.restore(CLIPS)
         if self._clips is not None and owed is not None:
             self._clips.restore(owed)
@@ -191,6 +205,21 @@ class Line:
         self._outbox.note(entry)
         self._noted |= states or {}
 
+    async def maintain(self, *, on: bool, until: Nanos | None, by: str, why: str) -> None:
+        """Begin, change or end maintenance as a person asks; returns once it is on disk.
+
+        CommandRefused if it is not possible.
+        """
+
+        def done(now: Nanos) -> Sequence[Alert]:
+            if on:
+                self._maintenance.switch_on(now, until, by, why)
+            else:
+                self._maintenance.switch_off(now, by, why)
+            return []
+
+        await self.commands.submit(done)
+
     async def run(self) -> None:
         """Tick for ever: when a window is due or a command waits, and at least once a second."""
         while True:
@@ -219,8 +248,10 @@ class Line:
             self.tap.offer(
                 "windows", {n: (self._detectors[n].spec, cut) for n, cut in windows.items()}
             )
+        self._maintain(now)
         alerts = self._judge(await self._detection.score(windows), now)
-        for name, watch in ((DATA, self._watch), (MODELS, self._models)):
+        own = ((DATA, self._watch), (MODELS, self._models), (MAINTENANCE, self._maintenance))
+        for name, watch in own:
             alerts += self._machines[name].step(watch.score(now))
         self._tag_log.note(now)
         self._keep(alerts)
@@ -241,6 +272,7 @@ class Line:
         if step:
             log.warning("clock.stepped", by_s=round(step / SECOND, 3))
             self._watch.shift(step)
+            self._maintenance.shift(step)
             self._gateway_due = self._next_gateway(now)
             for machine in self._machines.values():
                 machine.restart_delays(now - self._config.file.timing.lateness)
@@ -269,6 +301,7 @@ class Line:
             self._recorder.note(now, batch)
         if batch is not None:
             self._watch.push(batch, now)
+            self._maintenance.push(batch, now)
             self.tap.offer("samples", (now, batch, self._watch.wrong_times()))
             self._aligner.push(batch, now)
             self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
@@ -278,10 +311,26 @@ class Line:
         judged = self._detection.judge(scored, self._watch, now)
         alerts: list[Alert] = []
         for name, window, score in judged:
-            self._models.push(name, window, score)
+            suppression = self._maintenance.touches(window.start - window.period, window.end)
+            if not suppression:
+                self._models.push(name, window, score)
+            self._machines[name].suppression = suppression
             judged_from = score.start or window.start - window.period
             alerts += self._machines[name].step(replace(score, start=judged_from))
         return alerts
+
+    def _maintain(self, now: Nanos) -> None:
+        """Begin or end maintenance where that is due."""
+        change = self._maintenance.tick(now)
+        self._machines[MODELS].suppression = self._maintenance.touches(now - 1, now + 1)
+        if change is None:
+            return
+        self.health.maintenance = self._maintenance.facts()
+        fields = points.maintenance_fields(change)
+        site, line = self._config.site, self._config.line
+        self._outbox.add(self._dated([points.gateway_envelope(fields, site, line, now)]))
+        event = f"maintenance.{change.transition}"
+        log.warning(event, by=change.by, why=change.why, source=change.source)
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""
@@ -351,6 +400,7 @@ class Line:
     def _states(self) -> dict[str, bytes]:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
         states |= {LEDGER: self._ledger, **self._noted}
+        states[MAINTAINED] = self._maintenance.checkpoint()
         if self._clips is not None:
             states[CLIPS] = self._clips.checkpoint()
         newest = self._outbox.newest

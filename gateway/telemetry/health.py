@@ -23,6 +23,7 @@ from gateway.api.model import (
     Tag,
     Transition,
 )
+from gateway.core.alarms.maintenance import Maintenance
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.byte_ledger import Ledger
 from gateway.core.device_status import DeviceStatus
@@ -93,6 +94,8 @@ class Health:
         self.clock_steps = 0
         self.names: Mapping[str, Mapping[str, str]] = {}
         """The names of states and severities in the line's language; see `Words.names`."""
+        self.maintenance: Mapping[str, object] = Maintenance().facts()
+        """Whether the line is in maintenance, since when, by whom and why."""
         self.state_folder = ""
         """Why the state folder or its disk is not as it should be; empty while it is."""
         self.late = 0
@@ -132,6 +135,9 @@ class Health:
                 is_active=alert.is_active,
                 acknowledged_by=alert.acknowledged_by,
                 verdict=alert.verdict,
+                by=alert.by or known.by,
+                reason=alert.reason if alert.by else known.reason,
+                shelved_until=alert.shelved_until,
             )
 
     def take_up(self, standing: Iterable[Alert]) -> None:
@@ -240,6 +246,7 @@ class Health:
             "buffered_summaries": int(str(self.buffer.get("summaries", 0))),
             "sources_up": sum(s.up for s in self.sources.values()),
             "sources": len(self.sources),
+            "maintenance": bool(self.maintenance["on"]),
         }
         fields |= {f"tags_{state}": n for state, n in self.freshness.counts(now).items()}
         fields["tags_wrong_time"] = sum(n for _, n in self.freshness.offsets().values())

@@ -36,6 +36,7 @@ def _facts(health: Health, now: Nanos) -> dict[str, Any]:
         "health": health.overall,
         "clock": {"trusted": not health.clock, "why": health.clock, "steps": health.clock_steps},
         "state_folder": health.state_folder,
+        "maintenance": dict(health.maintenance),
         "not_ready": health.unready(),
         "parts": health.beats.facts(),
         "counters": {

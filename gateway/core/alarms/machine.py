@@ -37,6 +37,7 @@ NEXT_ACT: Nanos = 1_000
 """What a second act on the same alarm is later than the first, before the next window."""
 UPDATE_EVERY = 10 * SECOND
 """An active alarm reports a change of its causes no more often than this."""
+_HIDING = (Transition.SHELVED, Transition.TAKEN_OUT_OF_SERVICE)
 RECOVERED = 60 * SECOND
 """How long some of the causes must have been gone before that alone is reported."""
 
@@ -83,7 +84,14 @@ class AlarmMachine:
     def standing(self) -> list[Alert]:
         """All alarms that are not normal, as they were raised, with their peaks; for a restart."""
         return [
-            self._alert(number, kept, Transition.RAISED, kept.opened_at)
+            self._alert(
+                number,
+                kept,
+                Transition.RAISED,
+                kept.opened_at,
+                by=kept.hidden_by if kept.is_hidden else "",
+                why=kept.hidden_why if kept.is_hidden else "",
+            )
             for number, kept in self._memory.items()
             if kept.state is not AlarmState.NORMAL
         ]
@@ -125,6 +133,8 @@ class AlarmMachine:
             transition = act(kept, at)
         except CommandRefused as refused:
             raise CommandRefused(f"{alarm_id}: {refused}") from refused
+        if transition in _HIDING:
+            kept.hidden_by, kept.hidden_why = by, why
         self._memory[number], self._acted[number] = kept, at
         alert = self._alert(number, kept, transition, at, alarm_id=same, by=by, why=why)
         self._forget(number, kept)
@@ -337,6 +347,7 @@ class AlarmMachine:
             regime=kept.regime,
             config=self.config,
             ne107=alarm.ne107,
+            shelved_until=0 if kept.shelved_until == FOREVER else kept.shelved_until,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

@@ -45,6 +45,9 @@ class Memory:
     """How many of the escalations were announced."""
     shelved_until: Nanos = 0
     """0 if it is not shelved, FOREVER for one shot."""
+    hidden_by: str = ""
+    hidden_why: str = ""
+    """Who shelved it or took it out of service last, and why."""
     suppressed: str = ""
     """Why it is suppressed by design; empty if it is not."""
     out_of_service: str = ""

@@ -34,6 +34,12 @@ def collect(families: Families, health: Health, now: Nanos) -> Iterator[Metric]:
     yield families.counter(
         "andon_clock_steps", "Steps of the wall clock.", [], [((), health.clock_steps)]
     )
+    yield families.gauge(
+        "andon_maintenance",
+        "Whether the line is in maintenance, which suppresses its process alarms.",
+        [],
+        [((), bool(health.maintenance["on"]))],
+    )
     active = [alert.severity for alert in health.active.values()]
     yield families.gauge(
         "andon_alarms_active",

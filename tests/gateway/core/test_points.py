@@ -29,6 +29,7 @@ from gateway.api.model import (
     Transition,
 )
 from gateway.core import points
+from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.words import Words
 from gateway.core.clips import Clip, Cut
 from gateway.core.freshness import FreshnessWatch
@@ -369,7 +370,10 @@ def test_the_schema_page_lists_exactly_what_the_gateway_says_of_itself():
         for name, entry in _documented("andon_gateway").items()
     }
     gap = points.gap_envelope(Kind.SUMMARY, "evicted", 3, AT, AT, "demo", "skid", AT)
-    assert documented == _written(_doubted(_gateway_body())) | _written(gap.body)
+    begun = points.maintenance_fields(Change("began", AT, "anna", "oil change"))
+    maintenance = points.gateway_envelope(begun, "demo", "skid", AT)
+    marked = _written(gap.body) | _written(maintenance.body)
+    assert documented == _written(_doubted(_gateway_body())) | marked
 
 
 def test_the_schema_page_lists_exactly_what_a_clip_holds():

@@ -5,9 +5,11 @@ import json
 import sys
 
 import pytest
+from click.testing import CliRunner
 from fakes import LastValue, MemoryStore, batch
 
 from gateway.api.model import SECOND
+from gateway.cli import main
 from gateway.config.load import load
 from gateway.control import alarm_routes
 from gateway.control.server import SOCKET, serve
@@ -61,7 +63,7 @@ async def test_an_alarm_is_listed_and_acknowledged_by_its_id(file):
     assert (code, out) == (0, "Press unlike its normal running: acknowledged by anna\n")
     _, out, _ = await alarms(file, "list")
     assert alarm["id"] in out
-    assert "  acknowledged by anna  " in out
+    assert "  active, acknowledged  by anna  " in out
 
 
 async def test_what_the_daemon_refuses_is_a_sentence_and_exit_code_1(file):
@@ -76,3 +78,35 @@ async def test_without_a_daemon_it_says_so(tmp_path):
     path.write_text(LINE)
     code, _, errors = await alarms(path, "list")
     assert (code, "no daemon answers" in errors) == (1, True)
+
+
+async def test_an_alarm_is_acknowledged_with_a_verdict_by_the_beginning_of_its_name(file):
+    words = ("--verdict", "real", "--comment", "worn seal", "--by", "anna")
+    code, out, _ = await alarms(file, "ack", "pump", *words)
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "Press unlike its normal running: a real fault, says anna: worn seal",
+            "Press unlike its normal running: acknowledged by anna",
+        ],
+    )
+    _, out, _ = await alarms(file, "list", "--json")
+    assert json.loads(out)["verdict"] == "real"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("shelve", "pump"), "give --for, as in --for 2h, or --once"),
+        (("shelve", "pump", "--for", "2h", "--once"), "give --for"),
+        (("comment", "pump"), "give --verdict, --comment, or both"),
+        (("ack",), "Missing argument 'ALARM...'"),
+        (("out-of-service", "pump"), "Missing option '--why'"),
+        (("ack", "pump", "--verdict", "maybe"), "'real', 'false', 'unclear'"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_daemon_is_asked(tmp_path, words, said):
+    path = tmp_path / "press.yaml"
+    path.write_text(LINE)
+    done = CliRunner().invoke(main, ["alarms", str(path), *words])
+    assert (done.exit_code, said in done.output) == (2, True), done.output

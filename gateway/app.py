@@ -47,6 +47,7 @@ from gateway.core.time_correction import TimeCorrection
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
 from gateway.line.line import RUN, Line
+from gateway.line.past_alarms import PastAlarms
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
@@ -251,7 +252,7 @@ async def _run_tasks(
         routes=[
             *buffer_routes.routes(buffer),
             *tap_routes.routes(line.tap, config.tags, line.alarm_names),
-            *alarm_routes.routes(health, line.act, time.time_ns),
+            *alarm_routes.routes(health, line.act, time.time_ns, PastAlarms(buffer, line)),
             *journal_routes.routes(buffer, health),
             *maintenance_routes.routes(health, line.maintain, time.time_ns),
         ],

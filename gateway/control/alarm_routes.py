@@ -3,11 +3,12 @@
 POST /alarms/act takes {"id": ..., "act": ..., "by": ...} and answers with the transition once it is
 on disk. `act` is one of ACTS; `why` is the person's reason, which taking out of service needs;
 `for_s` is how long to shelve, until the alarm returns without it; `verdict` is what a comment says.
+A comment on an alarm that is over is an entry of its own in the journal, and a label like others.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -39,7 +40,17 @@ Do = Callable[[str, acts.Act, str, str], Awaitable[Alert]]
 """Does an act on an alarm, by its id, with who and why; see `Line.act`."""
 
 
-def routes(health: Health, do: Do, clock: Callable[[], Nanos]) -> list[web.RouteDef]:
+class Past(Protocol):
+    """The alarms that are over: how they were, and what is said of one; see `Line.comment_on`."""
+
+    async def alert(self, alarm_id: str) -> Alert | None: ...
+
+    async def comment(self, past: Alert, verdict: str, by: str, why: str) -> Alert: ...
+
+
+def routes(
+    health: Health, do: Do, clock: Callable[[], Nanos], past: Past | None = None
+) -> list[web.RouteDef]:
     """The routes of this subject."""
 
     async def not_normal(request: web.Request) -> web.Response:
@@ -51,7 +62,13 @@ def routes(health: Health, do: Do, clock: Callable[[], Nanos]) -> list[web.Route
         body = await json_body(request, "id", "act", "by", optional=("why", "for_s", "verdict"))
         alarm_id, by = text_field(body, "id"), text_field(body, "by", LONGEST_NAME)
         why = text_field(body, "why") if "why" in body else ""
-        alert = await stored(do(alarm_id, _act(body, by, why, clock), by, why))
+        try:
+            alert = await stored(do(alarm_id, _act(body, by, why, clock), by, why))
+        except acts.UnknownAlarm:
+            known = await past.alert(alarm_id) if past and body["act"] == "comment" else None
+            if past is None or known is None:
+                raise
+            alert = await stored(past.comment(known, _verdict(body, why), by, why))
         return web.json_response(alert_facts(alert))
 
     return [web.get("/alarms", not_normal), web.post("/alarms/act", act)]

@@ -33,7 +33,7 @@ from gateway.config.load import LineConfig
 from gateway.config.maintenance import maintenance_of
 from gateway.core import points
 from gateway.core.alarms import journal
-from gateway.core.alarms.acts import Act
+from gateway.core.alarms.acts import Act, UnknownAlarm
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
 from gateway.core.alarms.words import Words
@@ -195,7 +195,19 @@ class Line:
                 alert = machine.act(alarm_id, act, by, why)
                 if alert is not None:
                     return [alert]
-            raise CommandRefused(f"no alarm has the id {alarm_id}")
+            raise UnknownAlarm(f"no alarm has the id {alarm_id}")
+
+        (alert,) = await self.commands.submit(done)
+        return alert
+
+    async def comment_on(self, past: Alert, verdict: str, by: str, why: str) -> Alert:
+        """Note what a person says of an alarm that is over; as `act`."""
+
+        def done(_now: Nanos) -> Sequence[Alert]:
+            machine = self._machines.get(past.detector)
+            if machine is None:
+                raise CommandRefused(f"{past.id}: the line has no detector {past.detector} now")
+            return [machine.comment_on(past, verdict, by, why)]
 
         (alert,) = await self.commands.submit(done)
         return alert
@@ -241,7 +253,8 @@ class Line:
         self.part.does("ticking", LINE_S)
         self._check_clock(now)
         # Kept before anything else can fail: what a person did is stored with the next append.
-        self._keep(self.commands.perform(now))
+        acted = self.commands.perform(now)
+        self._keep(acted)
         self._take_in(now)
         windows = self._aligner.advance(now)
         if windows:
@@ -255,7 +268,8 @@ class Line:
             alerts += self._machines[name].step(watch.score(now))
         self._tag_log.note(now)
         self._keep(alerts)
-        self._outbox.add(self._dated([*self._clipped(alerts), *self._routine(now)]))
+        clipped = self._clipped([*acted, *alerts])
+        self._outbox.add(self._dated([*clipped, *self._routine(now)]))
         await self._append()
         if windows:
             self.timings.decided((self._clock() - now) / SECOND)
@@ -326,6 +340,7 @@ class Line:
         if change is None:
             return
         self.health.maintenance = self._maintenance.facts()
+        self._outbox.note(change.entry())
         fields = points.maintenance_fields(change)
         site, line = self._config.site, self._config.line
         self._outbox.add(self._dated([points.gateway_envelope(fields, site, line, now)]))

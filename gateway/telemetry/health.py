@@ -123,6 +123,9 @@ class Health:
         self.raised += alert.transition is Transition.RAISED
         key = alert.detector, alert.alarm
         known = self._open.get(key)
+        if alert.is_over and alert.transition is Transition.COMMENTED:
+            # It was over before, and the alarm may have come again since.
+            return
         if alert.is_over:
             self._open.pop(key, None)
         elif alert.transition in _TELLING or known is None:

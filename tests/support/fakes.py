@@ -88,6 +88,27 @@ class MemoryStore:
         return self.checkpoints.get(name)
 
 
+class MemoryJournal:
+    """The journal of a MemoryStore, asked as a buffer is."""
+
+    def __init__(self, store):
+        self._store = store
+
+    async def journal(self, asked):
+        found = [entry for entry in self._store.journal if asked.alarm in ("", entry.id)]
+        return _Found(found[::-1][: asked.limit])
+
+
+class _Found:
+    """The entries that a query found."""
+
+    def __init__(self, entries):
+        self._entries = entries
+
+    def entries(self):
+        return self._entries
+
+
 def batch(at, *values, first=0):
     """One sample of each of some tags, all at the same time in ns; NaN is a bad one."""
     value = np.array(values, dtype=np.float64)

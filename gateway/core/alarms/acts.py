@@ -13,6 +13,11 @@ from gateway.api.contracts import CommandRefused
 from gateway.api.model import Nanos, Transition
 from gateway.core.alarms.memory import FOREVER, Memory
 
+
+class UnknownAlarm(CommandRefused):
+    """No alarm has this id now; it may be one that is over."""
+
+
 Act = Callable[[Memory, Nanos], Transition]
 """Does one thing to an alarm at a time; CommandRefused if that is not possible."""
 

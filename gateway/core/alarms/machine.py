@@ -18,6 +18,7 @@ Promises
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -143,6 +144,31 @@ class AlarmMachine:
     def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
         """Note that a person has seen this alarm; None if none of these is open with that id."""
         return self.act(alarm_id, acknowledge(by), by)
+
+    def comment_on(self, past: Alert, verdict: str, by: str, why: str) -> Alert:
+        """What a person says of an alarm that is over, as a transition of its own.
+
+        CommandRefused if the detector has no alarm of that name any more.
+        """
+        names = [alarm.name for alarm in self.alarms]
+        if past.alarm not in names:
+            raise CommandRefused(f"{past.id}: {self.detector} has no alarm {past.alarm} now")
+        number = names.index(past.alarm)
+        at = self._acted[number] = self._time_of_act(number)
+        verdict = verdict or past.verdict
+        occasion = Occasion(past.peak, by=by, why=why, verdict=verdict)
+        transition = Transition.COMMENTED
+        return replace(
+            past,
+            at=at,
+            state=AlarmState.NORMAL,
+            is_active=False,
+            transition=transition,
+            by=by,
+            reason=why,
+            verdict=verdict,
+            message=self._words.say(self.alarms[number], transition, occasion),
+        )
 
     def _time_of_act(self, number: int) -> Nanos:
         at, last = self._newest + ACT, self._acted.get(number, 0)

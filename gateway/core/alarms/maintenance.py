@@ -24,6 +24,7 @@ import numpy as np
 
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Alarm, Nanos, Quality, SampleBatch, Score, Severity
+from gateway.core.alarms.journal import EntryKind, JournalEntry
 from gateway.core.durations import spell
 
 DETECTOR = "maintenance"
@@ -61,6 +62,21 @@ class Change(NamedTuple):
     why: str
     until: Nanos | None = None
     source: str = ""
+
+    def entry(self) -> JournalEntry:
+        """The entry of the journal."""
+        by = f" by {self.by}" if self.by else ""
+        why = f": {self.why}" if self.why else ""
+        return JournalEntry(
+            self.at,
+            EntryKind.MAINTENANCE,
+            f"maintenance {self.transition}{by}{why}",
+            transition=self.transition,
+            state="off" if self.transition == "ended" else "on",
+            by=self.by,
+            reason=self.why,
+            facts={"until": self.until, "source": self.source},
+        )
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fakes import LastValue, MemoryStore, batch, tag
+from fakes import LastValue, MemoryJournal, MemoryStore, batch, tag
 from patience import PATIENCE
 
 from gateway.api.contracts import Places
@@ -14,6 +14,7 @@ from gateway.control import alarm_routes
 from gateway.control.client import ControlError, request
 from gateway.control.server import SOCKET, serve
 from gateway.line.line import Line
+from gateway.line.past_alarms import PastAlarms
 
 T0 = 1_700_000_040 * SECOND
 
@@ -30,7 +31,8 @@ async def press(tmp_path):
     line = Line(config, {"pump": LastValue("flow")}, store, T0, clock=lambda: T0 + 2 * SECOND)
     line.inbox.put(batch(T0 + SECOND // 2, 20.0), 0)
     await line.tick(T0 + 2 * SECOND)
-    routes = alarm_routes.routes(line.health, line.act, lambda: T0)
+    past = PastAlarms(MemoryJournal(store), line)
+    routes = alarm_routes.routes(line.health, line.act, lambda: T0, past)
     where = {"host": "127.0.0.1", "port": 0, "socket": tmp_path / SOCKET}
     async with serve(line.health, lambda: b"", lambda: T0, routes=routes, **where):
         running = asyncio.create_task(line.run())
@@ -131,6 +133,26 @@ async def test_a_verdict_changes_no_state(press):
     assert answer["message"].endswith("a false alarm, says anna: valve test")
     (alarm,) = await request(socket, "/alarms")
     assert alarm["verdict"] == "false"
+
+
+async def test_a_verdict_on_an_alarm_that_is_over_is_stored_and_other_acts_on_it_are_refused(press):
+    line, store, socket = press
+    (alarm,) = await request(socket, "/alarms")
+    line.inbox.put(batch(T0 + 3 * SECOND // 2, 5.0), 0)
+    await line.tick(T0 + 3 * SECOND)
+    await act(socket, "acknowledge")
+    assert await request(socket, "/alarms") == []
+    over = {"id": alarm["id"], "by": "ben"}
+    answer = await request(
+        socket, "/alarms/act", {**over, "act": "comment", "verdict": "real", "why": "worn seal"}
+    )
+    assert (answer["id"], answer["verdict"], answer["state"]) == (alarm["id"], "real", "normal")
+    assert store.journal[-1].facts["verdict"] == "real"
+    for body in ({**over, "act": "acknowledge"}, {"id": "x-1", "by": "ben", "act": "comment",
+                                                  "verdict": "real"}):  # fmt: skip
+        with pytest.raises(ControlError, match="no alarm has the id") as caught:
+            await request(socket, "/alarms/act", body)
+        assert caught.value.status == 409
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,10 @@ async def test_its_begin_and_end_are_reported_and_logged_with_who_and_why():
         ("maintenance.began", "anna", "oil change"),
         ("maintenance.ended", "", "its time is over"),
     ]
+    assert [entry.message for entry in press.store.journal] == [
+        "maintenance began by anna: oil change",
+        "maintenance ended: its time is over",
+    ]
     began, ended = press.reports
     assert (began["maintenance"], began["maintenance_by"]) == (True, "anna")
     assert (ended["maintenance"], ended["maintenance_why"]) == (False, "its time is over")

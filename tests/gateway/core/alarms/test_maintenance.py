@@ -50,6 +50,17 @@ def test_a_person_changes_its_end_and_ends_it():
     assert (change.transition, change.by, change.why) == ("ended", "ben", "done")
 
 
+def test_each_change_is_an_entry_of_the_journal():
+    line = Maintenance()
+    line.switch_on(T0, T0 + HOUR, "anna", "oil change")
+    entry = line.tick(T0).entry()
+    assert (entry.kind, entry.transition, entry.state) == ("maintenance", "began", "on")
+    assert entry.message == "maintenance began by anna: oil change"
+    assert entry.facts == {"until": T0 + HOUR, "source": "command"}
+    entry = line.tick(T0 + HOUR).entry()
+    assert (entry.state, entry.message) == ("off", "maintenance ended: its time is over")
+
+
 def test_what_makes_no_sense_is_refused():
     line = Maintenance()
     with pytest.raises(CommandRefused, match="maintenance is not on"):

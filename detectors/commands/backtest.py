@@ -89,7 +89,8 @@ def score(
 @click.argument("bundle", type=_PATH)
 @click.argument("data", nargs=-1, type=_PATH, metavar="[LINE.yaml] [DATA]...")
 @no_value_option
-@click.option("--labels", help="Column of the data that is not 0 during faults.")
+@click.option("--labels", help="Column of the data that is not 0 during faults, or a .csv file of "
+              "`andon alarms LINE.yaml labels`.")  # fmt: skip
 @click.option("--grace", type=DURATION, default="60s", show_default=True,
               help="Recovery time after an event, left out of the graced rates.")  # fmt: skip
 @click.option("--report", "page", type=_PATH, help="HTML file of the report, with plots.")
@@ -111,11 +112,14 @@ def backtest(
     With labels also: detected events and delays, F1 beside that of alarming always and at random,
     false and missed alarm rates with and without the recovery time, average precision and VUS-PR.
     No point adjustment; no threshold is chosen on this data. With a line file, what it calls bad is
-    missing; without DATA its own history is used.
+    missing; without DATA its own history is used. With a file of labels, unclear alarms and
+    maintenance are not counted.
     """
     import numpy as np
 
+    from detectors.data.labels import NO_INTERVALS, is_file_of_labels, read_labels, within
     from detectors.evaluation.apply import judge
+    from detectors.evaluation.left_out import without
     from detectors.evaluation.report import as_text, as_values
 
     if page is not None:
@@ -123,14 +127,25 @@ def backtest(
         from detectors.reporting.page import check_file
 
         check_file(page)
+    is_file = is_file_of_labels(labels)
+    intervals = read_labels(Path(labels)) if labels is not None and is_file else NO_INTERVALS
+    column = None if is_file else labels
     detector = _detector(bundle, alarm)
-    inputs = _inputs(bundle, data, detector.spec.tags, no_values, labels)
+    inputs = _inputs(bundle, data, detector.spec.tags, no_values, column)
     recording = inputs.recording
     with progress.share("scoring") as on_progress:
         judged = judge(detector, recording, on_progress, inputs.periods).at_times(recording.times)
-    labelled = None
-    if labels is not None:
-        labelled = np.nan_to_num(recording.only([labels]).values[:, 0]) != 0
+    labelled = within(intervals.faults, recording.times) if is_file else None
+    if column is not None:
+        labelled = np.nan_to_num(recording.only([column]).values[:, 0]) != 0
+    left_out = within(intervals.left_out, recording.times)
+    if labelled is not None and left_out.any():
+        if left_out.all():
+            raise ConfigError(f"{labels}: unclear alarms or maintenance cover all of the data")
+        judged, labelled = without(judged, left_out), labelled[~left_out]
+        recording = recording.rows(~left_out)
+        remark = f"{int(left_out.sum())} rows of unclear alarms or maintenance are not counted"
+        inputs = inputs.noting([remark])
     report = as_values(judged, labelled, grace) | {"remarks": list(inputs.remarks)}
     if page is not None:
         from detectors.bundle.bundle import load

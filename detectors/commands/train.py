@@ -57,7 +57,8 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--labels",
-    help="Column that is not 0 during faults: excluded from training, used to compare candidates.",
+    help="Column that is not 0 during faults, or a .csv file of `andon alarms LINE.yaml labels`: "
+    "excluded from training, used to compare candidates.",
 )
 @click.option(
     "--candidates",
@@ -106,12 +107,16 @@ def train(
     check_extra()
     started = time.perf_counter()
     # These import numerical libraries, which would slow down `andon --help`.
+    from detectors.data.labels import NO_INTERVALS, is_file_of_labels, read_labels
     from detectors.training.job import Job, run
     from detectors.training.prepare import TrainingOptions
     from detectors.training.report import as_text, as_values
 
     line, recordings = split_files((*files, *data))
     page = None if no_report else _page(page, out, force)
+    intervals = NO_INTERVALS
+    if labels is not None and is_file_of_labels(labels):
+        intervals, labels = read_labels(Path(labels)), None
     job = Job(
         recordings,
         out,
@@ -123,6 +128,7 @@ def train(
             false_alarms=false_alarms,
             running=_running(when, settle),
             labels=labels,
+            intervals=intervals,
         ),
         line,
         [tag.strip() for tag in (tags or "").split(",") if tag.strip()],

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectors.data.labels import NO_INTERVALS, Intervals, Span, overlapping
 from detectors.data.period import grid_period
 from detectors.data.recordings import Recording
 from detectors.data.resample import aligned, windows_of
@@ -57,6 +58,8 @@ class TrainingOptions:
     """Columns that are not tags of the model, but needed by `running` or `labels`."""
     labels: str | None = None
     """Column that is not 0 during faults; those rows are not used."""
+    intervals: Intervals = NO_INTERVALS
+    """Labelled times, which are not used either."""
 
 
 class Prepared(NamedTuple):
@@ -112,7 +115,7 @@ def prepare(recording: Recording, options: TrainingOptions) -> Prepared:
         segments = aligned(recording.only(names), period, options.tag_periods)
     cut, idle = _cut(whole, segments, period, length, hop, options)
     windows = [window for window in cut if window.coverage_per_tag.min() >= options.min_coverage]
-    normal, faulty = _by_label(windows, whole, options.labels)
+    normal, faulty = _by_label(windows, whole, options)
     _check_enough(len(normal), length, options)
     stride = -(-len(normal) * length * len(names) // MAX_CELLS)
     sample = normal[::stride]
@@ -144,20 +147,25 @@ def prepare(recording: Recording, options: TrainingOptions) -> Prepared:
 
 
 def _by_label(
-    windows: Sequence[Window], whole: Recording, labels: str | None
+    windows: Sequence[Window], whole: Recording, options: TrainingOptions
 ) -> tuple[list[Window], list[Window]]:
-    """Windows without a labelled row, and a sample of those that end in one."""
-    if labels is None or not windows:
+    """Windows without a labelled row, and a sample of those that end in a fault."""
+    labels, intervals = options.labels, options.intervals
+    if not windows or (labels is None and not intervals.all):
         return list(windows), []
-    labelled = whole.times[np.nan_to_num(whole.values[:, whole.names.index(labels)]) != 0]
+    labelled = np.empty(0, dtype=np.int64)
+    if labels is not None:
+        labelled = whole.times[np.nan_to_num(whole.values[:, whole.names.index(labels)]) != 0]
     ends = np.array([window.end for window in windows], dtype=np.int64)
     length, period = len(windows[0].values), windows[0].period
 
-    def in_last(rows: int) -> Bools:
-        before = np.searchsorted(labelled, ends - rows * period, "right")
-        return np.asarray(np.searchsorted(labelled, ends, "right") > before)
+    def in_last(rows: int, spans: Sequence[Span]) -> Bools:
+        start = ends - rows * period
+        found = np.searchsorted(labelled, ends, "right") > np.searchsorted(labelled, start, "right")
+        return np.asarray(found | overlapping(spans, start, ends))
 
-    normal, faulty = np.flatnonzero(~in_last(length)).tolist(), np.flatnonzero(in_last(1)).tolist()
+    normal = np.flatnonzero(~in_last(length, intervals.all)).tolist()
+    faulty = np.flatnonzero(in_last(1, intervals.faults)).tolist()
     sample = faulty[:: max(1, -(-len(faulty) // MAX_FAULTY))]
     return [windows[n] for n in normal], [windows[n] for n in sample]
 
@@ -206,7 +214,7 @@ def _usable_tags(
 ) -> tuple[tuple[str, ...], dict[str, str], int]:
     """The usable tags, the others with the reason, and the number of rows."""
     ran, _ = _cut(whole, segments, period, 1, 1, options)
-    cells, _ = _by_label(ran, whole, options.labels)
+    cells, _ = _by_label(ran, whole, options)
     if not cells:
         raise ConfigError(_too_short(0, MIN_WINDOWS, options))
     # A pause of the whole line does not count against a tag.
@@ -249,6 +257,8 @@ def _too_short(windows: int, needed: int, options: TrainingOptions) -> str:
     condition = f" in which {options.running} held" if options.running.when else ""
     if options.labels is not None:
         condition += f" without a row labelled by {options.labels!r}"
+    if options.intervals.all:
+        condition += " without a labelled row"
     return (
         f"the data gives {windows} complete windows{condition} where {needed} are needed: record "
         "longer, or choose a shorter window, or leave out tags that are often missing (--tags)"

@@ -6,6 +6,7 @@ import click
 
 from gateway.cli import alarm_journal, alarm_report
 from gateway.cli.alarm.acts import COMMANDS
+from gateway.cli.alarm.labels import export_labels
 from gateway.cli.alarm.listing import list_alarms
 
 
@@ -20,6 +21,6 @@ def command(ctx: click.Context, file: Path) -> None:
     ctx.obj = file
 
 
-_RECORDS = (alarm_journal.journal, alarm_journal.show, alarm_report.command)
+_RECORDS = (alarm_journal.journal, alarm_journal.show, alarm_report.command, export_labels)
 for each in (list_alarms, *COMMANDS, *_RECORDS):
     command.add_command(each)

@@ -73,7 +73,7 @@ class Recording(NamedTuple):
         bad = None if self.bad is None else self.bad[:, columns]
         return self._replace(names=tuple(names), values=self.values[:, columns], bad=bad)
 
-    def rows(self, rows: slice) -> "Recording":
+    def rows(self, rows: slice | Bools) -> "Recording":
         """The recording with these rows only."""
         bad = None if self.bad is None else self.bad[rows]
         return self._replace(times=self.times[rows], values=self.values[rows], bad=bad)

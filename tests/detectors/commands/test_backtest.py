@@ -102,6 +102,41 @@ def test_without_labels_every_alarm_counts_as_false(bundle, data):
     assert "none (--labels COLUMN)" in andon("backtest", bundle, data).stdout
 
 
+@pytest.fixture
+def labels(tmp_path):
+    """Writes a file of labels with one interval, that of the fault, and of this verdict."""
+
+    def write(verdict, end="2026-01-01T00:03:00Z"):
+        path = tmp_path / "labels.csv"
+        path.write_text(f"start,end,verdict\n2026-01-01T00:02:31Z,{end},{verdict}\n")
+        return path
+
+    return write
+
+
+def test_a_file_of_labels_counts_as_a_column_does(bundle, data, labels):
+    options = ("--grace", "15s", "--json")
+    by_column = andon("backtest", bundle, data, "--labels", "wrong", *options)
+    by_file = andon("backtest", bundle, data, "--labels", labels("real"), *options)
+    assert json.loads(by_file.stdout) == json.loads(by_column.stdout)
+    assert json.loads(by_file.stdout)["events_found"] == 1
+
+
+def test_an_alarm_that_is_unclear_or_of_maintenance_is_not_counted(bundle, data, labels):
+    def report(verdict):
+        path = labels(verdict, "2026-01-01T00:04:00Z")
+        return json.loads(andon("backtest", bundle, data, "--labels", path, "--json").stdout)
+
+    for verdict in ("unclear", "maintenance"):
+        assert (report(verdict)["alarms"], report(verdict)["false_alarms"]) == ([], 0)
+        assert report(verdict)["remarks"] == [
+            "90 rows of unclear alarms or maintenance are not counted"
+        ]
+    assert report("false")["false_alarms"] == 1
+    done = andon("backtest", bundle, data, "--labels", labels("perhaps"))
+    assert (done.exit_code, "line 2, verdict: must be one of" in done.stderr) == (1, True)
+
+
 def test_a_missing_column_of_labels_is_refused(bundle, data):
     done = andon("backtest", bundle, data, "--labels", "attack")
     assert done.exit_code

@@ -45,6 +45,8 @@ def history(facts: Facts) -> Text:
     if facts.get("clips"):
         clips = facts["clips"]
         kept += f"; clips: {clips['cut']:,} sent, {clips['left_out']:,} left out"
+        if asked := clips.get("unclear", 0) + clips.get("near_misses", 0):
+            kept += f", {asked:,} asked for by unclear alarms and near misses"
     if facts["error"]:
         return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
     return Text(kept, style="dim")

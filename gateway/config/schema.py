@@ -80,6 +80,12 @@ class ClipSection(Strict):
     """Samples of one clip; of more than that each tag's lowest and highest are kept."""
     per_hour: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
     """Samples of all clips from full hour to full hour (UTC); what is beyond is not sent."""
+    of: Literal["alarms", "unclear"] = "alarms"
+    """Which alarms ask for a clip: all when they are raised, or only those whose verdict is
+    unclear."""
+    near_misses: bool = False
+    """Whether a model's score that came near its threshold and went back asks for one, at most one
+    an hour and model."""
 
     @model_validator(mode="after")
     def _fits_into_an_hour(self) -> Self:

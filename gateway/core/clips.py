@@ -3,6 +3,9 @@
 Promises
 - Nothing is owed but what an activation asks for: its causes, or all tags, from `before` to
   `after`. One that comes while a clip is open joins it, up to twice a clip's length.
+- An alarm whose verdict is `unclear` asks for its clip if that was not sent: all of them where only
+  the unclear ones are wanted, and those that an hour had no room for. So does a near miss, where
+  they are wanted.
 - No clip holds more than `at_most` samples, no full hour (UTC) more than `per_hour`: a clip with
   more is downsampled, one that the hour has no room for is left out. Both are counted and reported.
 - A sample that was sent with one clip is not sent with the next.
@@ -10,8 +13,8 @@ Promises
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -19,6 +22,7 @@ import numpy as np
 
 from gateway.api.model import (
     SECOND,
+    AlarmState,
     Alert,
     Envelope,
     Kind,
@@ -27,12 +31,20 @@ from gateway.api.model import (
     SampleBatch,
     Tag,
     Transition,
+    Verdict,
 )
 from gateway.core.downsample import downsampled
+from gateway.core.near_misses import NearMiss
 
 HOUR: Nanos = 3600 * SECOND
 LISTED = 20
 """Alerts that a clip names; the others are counted."""
+ALARM, UNCLEAR, NEAR_MISS = "alarm", "unclear", "near_miss"
+"""What asks for a clip: an activation, a verdict, a score just below the threshold."""
+WAITING = 100
+"""Clips that wait at most when a verdict or a near miss asks for one more."""
+REMEMBERED = 500
+"""Alarms of which is known that their clip is owed or was sent."""
 
 
 class ClipOptions(Protocol):
@@ -53,13 +65,19 @@ class ClipOptions(Protocol):
     @property
     def per_hour(self) -> int: ...
 
+    @property
+    def of(self) -> Literal["alarms", "unclear"]: ...
+
+    @property
+    def near_misses(self) -> bool: ...
+
 
 @dataclass(slots=True)
 class Clip:
     """Raw samples that are owed: of these tags, with times from `since` to `until`, both included.
 
     `at` is the time of the first activation; the clip is cut when it is `due`, 0 for at once.
-    `note` says why samples may be missing.
+    `note` says why samples may be missing, `asked` what asked for it.
     """
 
     at: Nanos
@@ -70,6 +88,7 @@ class Clip:
     alerts: list[str] = field(default_factory=list)
     alert_count: int = 0
     note: str = ""
+    asked: str = ALARM
 
 
 class Cut(NamedTuple):
@@ -89,6 +108,7 @@ class ClipPlan:
         self._options, self._lateness = options, lateness
         self._tags = {tag.name: (number, tag.period) for number, tag in enumerate(tags)}
         self._owed: list[Clip] = []
+        self._clipped = deque[str](maxlen=REMEMBERED)
         self._sent_until: dict[str, Nanos] = {}
         self._hour, self._spent = 0, 0
         self._is_cutting, self._is_news = False, False
@@ -96,27 +116,41 @@ class ClipPlan:
         self._counts = Counter[str]()
 
     def ask(self, alert: Alert) -> None:
-        """Owe a clip for this alert if it raises an alarm and has a tag to show."""
-        tags = self._wanted(alert)
-        if alert.transition is not Transition.RAISED or not tags:
+        """Owe a clip for this alert if it asks for one and has a tag to show."""
+        tags = {*(top.tag for top in alert.top_tags), alert.tag or ""}
+        is_hidden = alert.state is AlarmState.SUPPRESSED
+        if alert.transition is Transition.RAISED and self._options.of == "alarms" and not is_hidden:
+            self._owe(alert.id, alert.at, tags, ALARM)
+        is_unclear = alert.transition is Transition.COMMENTED and alert.verdict == Verdict.UNCLEAR
+        if is_unclear and alert.id not in self._clipped:
+            self._owe(alert.id, alert.opened_at, tags, UNCLEAR)
+
+    def ask_for(self, near_miss: NearMiss) -> None:
+        """Owe a clip for what was almost an alarm, if that is wanted."""
+        if self._options.near_misses:
+            self._owe(near_miss.id, near_miss.at, near_miss.tags, NEAR_MISS)
+
+    def _owe(self, alarm_id: str, at: Nanos, causes: Collection[str], asked: str) -> None:
+        tags = set(self._tags) if self._options.tags == "all" else self._tags.keys() & causes
+        if not tags:
             return
-        since, until = alert.at - self._options.before, alert.at + self._options.after
-        clip = self._open_until(alert.at, until)
+        since, until = at - self._options.before, at + self._options.after
+        clip = self._open_until(at, until) if asked != UNCLEAR else None
         if clip is None:
-            clip = Clip(alert.at, since, until, due=0)
+            if asked != ALARM and len(self._owed) >= WAITING:
+                self._counts["left_out"] += 1
+                return
+            clip = Clip(at, since, until, due=0, asked=asked)
             self._owed.append(clip)
             self._is_news = True
         clip.until = max(clip.until, until)
         clip.due = clip.until + self._lateness
         clip.tags = sorted({*clip.tags, *tags})
         clip.alert_count += 1
+        self._clipped.append(alarm_id)
+        self._counts[f"asked_{asked}"] += 1
         if len(clip.alerts) < LISTED:
-            clip.alerts.append(alert.id)
-
-    def _wanted(self, alert: Alert) -> set[str]:
-        if self._options.tags == "all":
-            return set(self._tags)
-        return {*(top.tag for top in alert.top_tags), alert.tag or ""} & self._tags.keys()
+            clip.alerts.append(alarm_id)
 
     def _open_until(self, at: Nanos, until: Nanos) -> Clip | None:
         """The clip that an activation at this time joins."""
@@ -157,7 +191,7 @@ class ClipPlan:
     def cut(self, clip: Clip, samples: SampleBatch, damaged: Sequence[str], now: Nanos) -> Cut:
         """Choose what is sent of the samples in the history, of which some files may be damaged."""
         notes = [clip.note, "damaged_history" if damaged else ""]
-        if not len(samples) and any(notes):
+        if not len(samples) and (any(notes) or clip.asked == UNCLEAR):
             return self._left_out(clip, samples, [*notes, "no_history"], self._expected(clip))
         fresh = self._not_sent_yet(clip, samples)
         if min(len(fresh), self._options.at_most) > self._options.per_hour - self._spent_in(now):
@@ -198,7 +232,12 @@ class ClipPlan:
         self._ready, self._is_cutting = None, False
         self._owed.pop(0)
         self._spent, self._hour = self._spent_in(now) + len(cut.samples), now // HOUR
-        if cut.loss is None:
+        if cut.loss is not None:
+            # A verdict may ask for it in an hour that has room.
+            gone = set(cut.clip.alerts)
+            self._clipped = deque((i for i in self._clipped if i not in gone), REMEMBERED)
+        elif cut.clip.asked != UNCLEAR:
+            # What a verdict asks for lies before what was sent since.
             self._sent_until |= dict.fromkeys(cut.clip.tags, cut.clip.until)
         # What lies before this clip lies before all that follow.
         self._sent_until = {t: u for t, u in self._sent_until.items() if u >= cut.clip.since}
@@ -209,7 +248,13 @@ class ClipPlan:
     def facts(self) -> dict[str, int]:
         """Clips that are owed; since the start those cut and left out; samples found and sent."""
         names = ("cut", "left_out", "found", "sent")
-        return {"owed": len(self._owed), **{name: self._counts[name] for name in names}}
+        asked = {"unclear": f"asked_{UNCLEAR}", "near_misses": f"asked_{NEAR_MISS}"}
+        counts = {name: self._counts[name] for name in names}
+        return {
+            "owed": len(self._owed),
+            **counts,
+            **{name: self._counts[key] for name, key in asked.items()},
+        }
 
     def checkpoint(self) -> bytes:
         """Everything that `restore` takes."""
@@ -218,6 +263,7 @@ class ClipPlan:
             "sent_until": self._sent_until,
             "hour": self._hour,
             "spent": self._spent,
+            "clipped": list(self._clipped),
         }
         return json.dumps(state, sort_keys=True).encode()
 
@@ -227,6 +273,7 @@ class ClipPlan:
         self._owed = [Clip(**{**clip, "note": "restart"}) for clip in known["owed"]]
         self._sent_until = known["sent_until"]
         self._hour, self._spent = known["hour"], known["spent"]
+        self._clipped.extend(known.get("clipped", ()))
 
 
 def _note(notes: Sequence[str]) -> str:

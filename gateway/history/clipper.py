@@ -93,6 +93,7 @@ class Clipper:
             found=cut.found,
             sent=len(cut.samples),
             note=cut.note,
+            asked=clip.asked,
         )
 
     def _points(self, cut: Cut) -> list[Envelope]:
@@ -114,4 +115,5 @@ def report_of(cut: Cut) -> dict[str, line_protocol.Value]:
         "found": cut.found,
         "sent": len(cut.samples),
         "note": cut.note,
+        "asked": clip.asked,
     }

@@ -27,6 +27,7 @@ from gateway.api.model import (
     Envelope,
     Nanos,
     SampleBatch,
+    Score,
     Transition,
 )
 from gateway.config.load import LineConfig
@@ -45,6 +46,7 @@ from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 from gateway.core.freshness import FreshnessWatch
 from gateway.core.grid import FUTURE_LIMIT
+from gateway.core.near_misses import NearMisses
 from gateway.core.summary import Summariser
 from gateway.core.wait_limits import LINE_S
 from gateway.line.commands import Commands
@@ -131,6 +133,7 @@ class Line:
         self._models = ModelHealth(detectors, names)
         self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now, words)
         self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
+        self._near_misses = NearMisses(detectors)
         self._maintenance = maintenance_of(config.file, tags)
         self._machines[MAINTENANCE] = AlarmMachine(
             MAINTENANCE, self._maintenance.alarms, names, now, words
@@ -328,10 +331,16 @@ class Line:
             suppression = self._maintenance.touches(window.start - window.period, window.end)
             if not suppression:
                 self._models.push(name, window, score)
+                self._note_near_misses(name, score)
             self._machines[name].suppression = suppression
             judged_from = score.start or window.start - window.period
             alerts += self._machines[name].step(replace(score, start=judged_from))
         return alerts
+
+    def _note_near_misses(self, name: str, score: Score) -> None:
+        for near_miss in self._near_misses.push(name, score):
+            if self._clips is not None:
+                self._clips.ask_for(near_miss)
 
     def _maintain(self, now: Nanos) -> None:
         """Begin or end maintenance where that is due."""

@@ -45,3 +45,9 @@ def _clips(families: Families, facts: Mapping[str, int]) -> Iterator[Metric]:
         ["result"],
         [((result,), facts[result]) for result in ("found", "sent")],
     )
+    yield families.counter(
+        "andon_clips_asked",
+        "Clips that a verdict unclear or a near miss of a model asked for.",
+        ["by"],
+        [(("unclear",), facts["unclear"]), (("near_miss",), facts["near_misses"])],
+    )

@@ -38,6 +38,7 @@ def health():
     made.deliveries = {"cloud": Forwarder("cloud", None, None)}
     made.buffer = {"alerts": 2, "summaries": 7, "dropped": 1, "oldest_at": NOW}
     clips = {"owed": 1, "cut": 5, "left_out": 2, "found": 900, "sent": 800}
+    clips |= {"unclear": 1, "near_misses": 0}
     made.history = lambda: {
         "written": 70, "dropped": 3, "bytes": 4096, "oldest_at": NOW, "clips": clips,
     }  # fmt: skip

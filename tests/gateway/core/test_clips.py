@@ -1,5 +1,6 @@
 """Which clips are owed, what of them is sent, and that no restart forgets one. Hand-made time."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,18 +16,21 @@ from gateway.api.model import (
     TopTag,
     Transition,
 )
-from gateway.core.clips import HOUR, LISTED, ClipPlan
+from gateway.core.clips import HOUR, LISTED, WAITING, ClipPlan
+from gateway.core.near_misses import NearMiss
 
 S = SECOND
 NOON = 500_000 * HOUR
 TAGS = (tag("flow"), tag("level"), tag("current", period=S // 10))
-CLIP = {"before": 120 * S, "after": 60 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000}
+CLIP = {"before": 120 * S, "after": 60 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000,
+        "of": "alarms", "near_misses": False}  # fmt: skip
 
 
 def plan(line_tags=TAGS, **options):
     return ClipPlan(SimpleNamespace(**CLIP | options), line_tags, lateness=S // 2)
 
 
+UNASKED = {"unclear": 0, "near_misses": 0}
 AFTER = {
     AlarmState.NORMAL: Transition.RETURNED,
     AlarmState.ACKNOWLEDGED: Transition.ACKNOWLEDGED,
@@ -163,7 +167,7 @@ def test_more_than_a_clip_may_hold_is_thinned_and_said():
     done, (points, loss) = cut(owed, NOON + 61 * S)
     assert (done.found, len(done.samples), done.note) == (181, 100, "thinned")
     assert (points, loss) == (["a point"], None)
-    assert owed.facts() == {"owed": 0, "cut": 1, "left_out": 0, "found": 181, "sent": 100}
+    assert owed.facts() == UNASKED | {"owed": 0, "cut": 1, "left_out": 0, "found": 181, "sent": 100}
 
 
 def test_what_the_hour_has_no_room_for_is_left_out_counted_and_told():
@@ -178,7 +182,7 @@ def test_what_the_hour_has_no_room_for_is_left_out_counted_and_told():
     assert (loss.since, loss.until) == (later - 120 * S, later + 60 * S)
     owed.ask(alert(NOON + HOUR, "flow"))
     assert cut(owed, NOON + HOUR + 61 * S)[1][1] is None, "a new hour has room again"
-    assert owed.facts() == {"owed": 0, "cut": 2, "left_out": 1, "found": 543, "sent": 362}
+    assert owed.facts() == UNASKED | {"owed": 0, "cut": 2, "left_out": 1, "found": 543, "sent": 362}
 
 
 def test_a_restart_forgets_no_clip_and_no_bound():
@@ -413,5 +417,110 @@ def test_the_state_is_json_with_sorted_keys():
     owed = plan()
     owed.ask(alert(NOON, "level", "flow"))
     state = owed.checkpoint()
-    assert state.startswith(b'{"hour": 0, "owed": [{"alert_count": 1, "alerts": ')
+    assert state.startswith(b'{"clipped": ["pump.anomaly-')
     assert b'"due": 1800000060500000000' in state
+
+
+# What a verdict and a near miss ask for.
+
+
+def commented(raised, verdict="unclear", at=None):
+    return replace(
+        raised,
+        at=at or raised.at + 600 * S,
+        transition=Transition.COMMENTED,
+        state=AlarmState.NORMAL,
+        is_active=False,
+        verdict=verdict,
+    )
+
+
+def taken(owed, now):
+    """Cuts the clip that is due; None if there is none. What it sent, and its loss."""
+    clip = owed.begin(now)
+    if clip is None:
+        return None
+    samples = batch(clip.at, 1.0, 2.0)
+    done = owed.cut(clip, samples, [], now)
+    owed.record(done, ["a point"], now)
+    return clip, owed.take()
+
+
+def test_where_only_unclear_alarms_are_wanted_a_verdict_asks_and_an_activation_does_not():
+    owed = plan(of="unclear")
+    raised = alert(NOON, "flow")
+    owed.ask(raised)
+    for verdict in ("real", "false", ""):
+        owed.ask(commented(raised, verdict))
+    assert owed.facts()["owed"] == 0
+    owed.ask(commented(raised))
+    owed.ask(commented(raised))
+    clip, (points, loss) = taken(owed, NOON + 600 * S)
+    assert (clip.since, clip.until, clip.tags) == (NOON - 120 * S, NOON + 60 * S, ["flow"])
+    assert (clip.asked, clip.alerts, points, loss) == ("unclear", [raised.id], ["a point"], None)
+    assert (owed.facts()["owed"], owed.facts()["unclear"]) == (0, 1)
+
+
+def test_an_unclear_alarm_whose_clip_was_sent_asks_for_none():
+    owed = plan()
+    raised = alert(NOON, "flow")
+    owed.ask(raised)
+    owed.ask(commented(raised, at=NOON + S))
+    assert taken(owed, NOON + 61 * S) is not None
+    again = plan()
+    again.restore(owed.checkpoint())
+    again.ask(commented(raised))
+    assert again.facts() == UNASKED | {"owed": 0, "cut": 0, "left_out": 0, "found": 0, "sent": 0}
+
+
+def test_an_unclear_alarm_whose_clip_was_left_out_asks_for_it_again():
+    owed = plan(per_hour=1)
+    raised = alert(NOON, "flow")
+    owed.ask(raised)
+    _, (_, loss) = taken(owed, NOON + 61 * S)
+    assert loss.reason == "per_hour"
+    owed.ask(commented(raised))
+    assert owed.facts()["owed"] == 1
+
+
+def test_an_unclear_alarm_whose_samples_are_gone_is_counted_as_lost():
+    owed = plan(of="unclear")
+    owed.ask(commented(alert(NOON, "flow")))
+    clip = owed.begin(NOON + 600 * S)
+    done = owed.cut(clip, batch(NOON), [], NOON + 600 * S)
+    assert (done.note, done.loss.reason, done.loss.count) == ("no_history", "no_history", 181)
+
+
+def test_a_clip_that_a_verdict_asks_for_takes_nothing_from_those_that_follow():
+    owed = plan()
+    owed.ask(alert(NOON, "flow"))
+    assert taken(owed, NOON + 61 * S) is not None
+    early = alert(NOON - 300 * S, "flow")
+    owed.ask(commented(early, at=NOON + 62 * S))
+    assert taken(owed, NOON + 63 * S) is not None
+    assert owed._sent_until == {"flow": NOON + 60 * S}
+
+
+def test_a_flood_of_verdicts_is_bounded_and_counted():
+    owed = plan(of="unclear")
+    for number in range(WAITING + 5):
+        owed.ask(commented(alert(NOON + number * S, "flow")))
+    assert (owed.facts()["owed"], owed.facts()["left_out"]) == (WAITING, 5)
+
+
+def test_a_near_miss_asks_only_where_it_is_wanted():
+    near = NearMiss("pump.anomaly~1", NOON, ("flow", "gone"))
+    owed = plan()
+    owed.ask_for(near)
+    assert owed.facts()["owed"] == 0
+    owed = plan(near_misses=True)
+    owed.ask_for(near)
+    assert owed.begin(NOON + 50 * S) is None
+    clip, _ = taken(owed, NOON + 61 * S)
+    assert (clip.tags, clip.asked, owed.facts()["near_misses"]) == (["flow"], "near_miss", 1)
+
+
+def test_what_is_raised_during_maintenance_asks_for_no_clip():
+    owed = plan()
+    owed.ask(replace(alert(NOON, "flow"), state=AlarmState.SUPPRESSED))
+    assert owed.facts()["owed"] == 0

@@ -24,7 +24,8 @@ from gateway.telemetry.system_clock import system_clock_watch
 S = SECOND
 T0 = 1_700_000_040 * S
 TAGS = (tag("flow"), tag("level"))
-CLIP = {"before": 5 * S, "after": 3 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000}
+CLIP = {"before": 5 * S, "after": 3 * S, "tags": "causes", "at_most": 1_000, "per_hour": 5_000,
+        "of": "alarms", "near_misses": False}  # fmt: skip
 
 
 class RecordedLine:
@@ -96,8 +97,11 @@ async def test_the_samples_of_the_cause_around_an_alarm_become_points_and_one_re
     assert report.fields == {
         "alerts": raised.fields["id"], "alert_count": 1, "tag_count": 1, "clip_from": at - 5 * S,
         "clip_to": at + 3 * S, "found": 8, "sent": 8, "note": "",
+        "asked": "alarm",
     }  # fmt: skip
-    assert plant.plan.facts() == {"owed": 0, "cut": 1, "left_out": 0, "found": 8, "sent": 8}
+    assert plant.plan.facts() == {
+        "owed": 0, "cut": 1, "left_out": 0, "found": 8, "sent": 8, "unclear": 0, "near_misses": 0,
+    }  # fmt: skip
 
 
 async def test_a_bad_sample_is_sent_with_its_quality_and_no_value(plant):

@@ -26,7 +26,7 @@ PAGE = 1_000
               help="CSV file to write.  [default: the terminal]")  # fmt: skip
 @click.pass_obj
 def export_labels(file: Path, since: Nanos | None, out: Path | None) -> None:
-    """Write verdicts and maintenance as labels, for training and backtests."""
+    """Write verdicts and maintenance as labels, for training."""
     with understood():
         found = labels(reversed(list(_entries(file))))
         wanted = [label for label in found if since is None or label.start >= since]

@@ -376,11 +376,13 @@ class Alert:
     """The version of the line file that was in force: the start of its digest."""
     shelved_until: Nanos = 0
     """When its shelf ends; 0 if it is not shelved, or until its condition has returned."""
+    is_hidden: bool = False
+    """Whether it stays shelved, suppressed or out of service after this transition."""
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of it is left to show to anyone."""
-        if self.is_active:
+        if self.is_active or self.is_hidden:
             return False
         stopped = self.state is AlarmState.SUPPRESSED and self.transition is Transition.SUPPRESSED
         return stopped or self.state is AlarmState.NORMAL

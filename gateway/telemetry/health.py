@@ -141,6 +141,7 @@ class Health:
                 by=alert.by or known.by,
                 reason=alert.reason if alert.by else known.reason,
                 shelved_until=alert.shelved_until,
+                is_hidden=alert.is_hidden,
             )
 
     def take_up(self, standing: Iterable[Alert]) -> None:

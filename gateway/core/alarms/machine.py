@@ -163,6 +163,8 @@ class AlarmMachine:
             at=at,
             state=AlarmState.NORMAL,
             is_active=False,
+            is_hidden=False,
+            shelved_until=0,
             transition=transition,
             by=by,
             reason=why,
@@ -272,7 +274,7 @@ class AlarmMachine:
             # One shot: the shelf ends with the condition, and so does the alarm.
             kept.shelved_until = 0
             annunciate(kept)
-        if score.idle and not kept.latched:
+        if score.idle and not (kept.latched or kept.suppressed):
             return Transition.SUPPRESSED
         return Transition.RETURNED
 
@@ -374,6 +376,7 @@ class AlarmMachine:
             config=self.config,
             ne107=alarm.ne107,
             shelved_until=0 if kept.shelved_until == FOREVER else kept.shelved_until,
+            is_hidden=kept.is_hidden,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity, Transition
+from gateway.core.alarms.acts import shelve, unshelve
 from gateway.core.alarms.machine import ACT, AlarmMachine
 
 S = SECOND
@@ -548,3 +549,31 @@ def test_an_update_after_the_clock_went_back_is_not_held_up():
     course(data, *[A] * 15)
     data.restart_delays(T0 - 3600 * S)
     assert [what for _, what, _ in course(data, *[AB] * 5, start=-3600)] == ["updated"]
+
+
+def test_a_machine_that_stops_during_maintenance_leaves_the_alarm_suppressed_until_its_end():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.suppression = "maintenance"
+    pump.step(score(1, 20))
+    (returned,) = pump.step(replace(score(2, float("nan")), idle="stopped"))
+    assert (returned.transition, returned.state) == (Transition.RETURNED, AlarmState.SUPPRESSED)
+    assert not returned.is_over
+    pump.suppression = ""
+    (shown,) = pump.step(score(3, 5))
+    assert (shown.transition, shown.is_over) == (Transition.UNSUPPRESSED, True)
+
+
+def test_who_shelved_an_alarm_and_until_when_is_known_after_a_restart():
+    pump = machine()
+    pump.step(score(0, 20))
+    until = T0 + 3600 * S
+    shelved = pump.act("pump.anomaly", shelve(until), "anna", "seal is on order")
+    assert shelved.shelved_until == until
+    again = machine()
+    again.restore(pump.checkpoint())
+    (alert,) = again.standing()
+    assert (alert.by, alert.reason, alert.shelved_until) == ("anna", "seal is on order", until)
+    pump.act("pump.anomaly", unshelve, "ben")
+    (alert,) = pump.standing()
+    assert (alert.by, alert.reason, alert.shelved_until) == ("", "", 0)

@@ -1,6 +1,8 @@
 """The alarm machine against the state model of IEC 62682, written down here once more."""
 
 import os
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
@@ -36,14 +38,20 @@ LEGAL = {
     T.UNSHELVED: {G: {A, B, E}, H: H},
     T.TAKEN_OUT_OF_SERVICE: dict.fromkeys((A, B, C, D, E, F, G, H), I),
     T.RETURNED_TO_SERVICE: {I: {A, B, E, H}},
+    T.COMMENTED: {state: state for state in (B, C, D, E, F, G, H, I)},
 }
 
 SCORE = st.sampled_from((20.0, 20.0, 9.5, 5.0, 5.0, float("nan"), "idle"))
 ACT = st.sampled_from(
-    ("acknowledge", "reset", "shelve", "one shot", "unshelve", "out of service", "in service")
+    (
+        *("acknowledge", "reset", "shelve", "one shot", "unshelve", "out of service", "in service"),
+        *("real", "false", "unclear", "remark", "comment on the past"),
+    )
 )
-WORLD = st.sampled_from(("restart", "restart", "maintenance", "work"))
+WORLD = st.sampled_from(("restart", "restart", "maintenance", "work", "clock back", "clock on"))
 STEPS = st.lists(st.one_of(SCORE, SCORE, ACT, WORLD), min_size=5, max_size=60)
+STEP = 20 * SECOND
+"""What the clock is set back or on."""
 SETTINGS = st.fixed_dictionaries(
     {
         "on_delay": st.sampled_from((0, 2 * SECOND)),
@@ -63,41 +71,81 @@ def machine(options):
     return pump
 
 
-def act_of(word, second):
+def act_of(word, now):
     return {
         "acknowledge": acts.acknowledge("anna"),
         "reset": acts.reset,
-        "shelve": acts.shelve(T0 + (second + 5) * SECOND),
+        "shelve": acts.shelve(now + 5 * SECOND),
         "one shot": acts.shelve(None),
         "unshelve": acts.unshelve,
         "out of service": acts.take_out_of_service("sensor is being changed"),
         "in service": acts.return_to_service,
+        "real": acts.comment("real"),
+        "false": acts.comment("false"),
+        "unclear": acts.comment("unclear"),
+        "remark": acts.comment(""),
     }[word]
 
 
-def course(options, steps, *, restarts):
-    """The transitions that these steps bring, with or without the restarts among them."""
-    pump, alerts, second = machine(options), [], 0
-    for step in steps:
+class Course:
+    """A machine through these steps, with or without the restarts among them."""
+
+    def __init__(self, options, steps, *, restarts):
+        self.options, self.restarts = options, restarts
+        self.pump, self.now = machine(options), T0
+        self.alerts, self.over = [], None
+        self.epochs = []
+        for step in steps:
+            self.take(step)
+
+    def take(self, step):
+        """What one step brings; whatever it changes is in its alerts."""
+        before = len(self.alerts)
         if step == "restart":
-            if restarts:
-                before, pump = pump, machine(options)
-                pump.restore(before.checkpoint())
-                pump._newest, pump._acted = before._newest, before._acted
-                pump.suppression = before.suppression
+            self.restart()
         elif step in ("maintenance", "work"):
-            pump.suppression = "maintenance" * (step == "maintenance")
+            self.pump.suppression = "maintenance" * (step == "maintenance")
+        elif step in ("clock back", "clock on"):
+            self.now += STEP if step == "clock on" else -STEP
+            # Only a clock that went back brings a time twice.
+            self.pump.epoch += step == "clock back"
+            self.pump.restart_delays(self.now)
         elif step == "idle" or isinstance(step, float):
-            second += 1
+            self.now += SECOND
             idle = "stopped" * (step == "idle")
             value = np.array([np.nan if idle else step])
-            alerts += pump.step(Score(T0 + second * SECOND, value, 1.0, idle=idle))
+            self.alerts += self.pump.step(Score(self.now, value, 1.0, idle=idle))
         else:
-            try:
-                alerts.append(pump.act("pump.anomaly", act_of(step, second)))
-            except CommandRefused:
-                continue
-    return alerts
+            self.act(step)
+        self.epochs += [self.pump.epoch] * (len(self.alerts) - before)
+        self.check()
+
+    def restart(self):
+        if self.restarts:
+            before, self.pump = self.pump, machine(self.options)
+            self.pump.restore(before.checkpoint())
+            self.pump._newest, self.pump._acted = before._newest, before._acted
+            self.pump.suppression, self.pump.epoch = before.suppression, before.epoch
+
+    def act(self, word):
+        with suppress(CommandRefused):
+            if word != "comment on the past":
+                self.alerts.append(self.pump.act("pump.anomaly", act_of(word, self.now)))
+            elif over := [alert for alert in self.alerts if alert.is_over]:
+                self.alerts.append(self.pump.comment_on(over[-1], "real", "anna", ""))
+
+    def check(self):
+        """The alarm is as its newest transition has left it: none is lost."""
+        shown = [(alert.id, alert.state, alert.is_active) for alert in self.pump.standing()]
+        told = [a for a in self.alerts if not (a.transition is T.COMMENTED and a.is_over)][-1:]
+        kept = [(alert.id, alert.state, alert.is_active) for alert in told if not alert.is_over]
+        assert [state for _, *state in shown] == [state for _, *state in kept]
+
+
+def course(options, steps, *, restarts):
+    """The transitions that these steps bring, but those that say something of what is over."""
+    alerts = Course(options, steps, restarts=restarts).alerts
+    return [each for each in alerts if not (each.transition is T.COMMENTED and each.is_over)]
 
 
 @settings(max_examples=SEQUENCES)
@@ -118,14 +166,15 @@ def test_every_transition_is_one_of_the_standard(options, steps):
 @settings(max_examples=SEQUENCES)
 @given(SETTINGS, STEPS)
 def test_a_restart_neither_loses_nor_repeats_a_transition(options, steps):
-    with_restarts = course(options, steps, restarts=True)
-    assert with_restarts == course(options, steps, restarts=False)
+    with_restarts = Course(options, steps, restarts=True).alerts
+    assert with_restarts == Course(options, steps, restarts=False).alerts
 
 
 @settings(max_examples=SEQUENCES)
 @given(SETTINGS, STEPS)
 def test_no_two_transitions_of_an_alarm_have_one_time(options, steps):
-    times = [alert.at for alert in course(options, steps, restarts=True)]
+    gone = Course(options, steps, restarts=True)
+    times = list(zip(gone.epochs, (alert.at for alert in gone.alerts), strict=True))
     assert times == sorted(set(times))
 
 
@@ -138,3 +187,19 @@ def test_an_alarm_keeps_its_id_until_it_is_raised_again(options, steps):
             assert alert.id != current
             current = alert.id
         assert alert.id in (current, "pump.anomaly")
+
+
+@settings(max_examples=SEQUENCES)
+@given(SETTINGS, STEPS)
+def test_what_is_said_of_an_alarm_changes_nothing_else_of_it(options, steps):
+    said = ("real", "false", "unclear", "remark", "comment on the past")
+    silent = [step for step in steps if step not in said]
+    of_silent = [_but_verdict(alert) for alert in course(options, silent, restarts=True)]
+    spoken = course(options, steps, restarts=True)
+    others = [_but_verdict(alert) for alert in spoken if alert.transition is not T.COMMENTED]
+    assert others == of_silent
+
+
+def _but_verdict(alert):
+    # An act that follows a comment is a little later than without it.
+    return replace(alert, verdict="", at=alert.at // SECOND)

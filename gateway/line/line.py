@@ -37,6 +37,7 @@ from gateway.core.alarms import journal
 from gateway.core.alarms.acts import Act, UnknownAlarm
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
+from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
@@ -146,6 +147,7 @@ class Line:
         self._ledger = b"{}"
         self._noted: dict[str, bytes] = {}
         self._unannounced: list[Alert] = []
+        self._changes: list[Change] = []
         self.health = Health(config.line, config.site, tags, self._watch, beats)
         self.health.detectors = self._detection.health
         self.health.names = words.names()
@@ -348,13 +350,11 @@ class Line:
         self._machines[MODELS].suppression = self._maintenance.touches(now - 1, now + 1)
         if change is None:
             return
-        self.health.maintenance = self._maintenance.facts()
+        self._changes.append(change)
         self._outbox.note(change.entry())
         fields = points.maintenance_fields(change)
         site, line = self._config.site, self._config.line
         self._outbox.add(self._dated([points.gateway_envelope(fields, site, line, now)]))
-        event = f"maintenance.{change.transition}"
-        log.warning(event, by=change.by, why=change.why, source=change.source)
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""
@@ -413,6 +413,11 @@ class Line:
             self.commands.confirm()
         if not stored:
             return
+        self.health.maintenance = self._maintenance.facts()
+        for change in self._changes:
+            event = f"maintenance.{change.transition}"
+            log.warning(event, by=change.by, why=change.why, source=change.source)
+        self._changes.clear()
         self.timings.committed(time.perf_counter() - started)
         closed = self._clock() - self._config.file.timing.lateness
         for alert in self._unannounced:

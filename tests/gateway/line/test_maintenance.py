@@ -171,6 +171,23 @@ async def test_its_begin_and_end_are_reported_and_logged_with_who_and_why():
     assert (ended["maintenance"], ended["maintenance_why"]) == (False, "its time is over")
 
 
+async def test_while_the_buffer_refuses_it_is_neither_shown_nor_logged_and_nothing_is_lost():
+    press = Press()
+    press.store.refuse = True
+    asked = asyncio.create_task(press.line.maintain(on=True, until=None, by="anna", why="x"))
+    await asyncio.sleep(0)
+    with structlog.testing.capture_logs() as logs:
+        await press.line.tick(press.now)
+    assert (press.line.health.maintenance["on"], asked.done()) == (False, False)
+    assert "maintenance.began" not in [each["event"] for each in logs]
+    press.store.refuse = False
+    press.second += 1
+    await press.line.tick(press.now)
+    await asked
+    assert press.line.health.maintenance["on"] is True
+    assert [entry.transition for entry in press.store.journal] == ["began"]
+
+
 async def test_one_that_is_refused_changes_nothing():
     press = Press()
     with pytest.raises(CommandRefused, match="maintenance is not on"):

@@ -174,6 +174,21 @@ PEOPLE = {
         )
     },
     "an act on what is unknown": (acknowledge({"id": "x", "act": "unshelve", "by": "anna"}), 409),
+    "a verdict on what never was": (
+        acknowledge({"id": "x-1", "act": "comment", "verdict": "real", "by": "anna"}), 409,
+    ),
+    "maintenance is shown": (get("/maintenance", "andon"), 200),
+    "maintenance that is not on": (post("/maintenance", {"on": False, "by": "anna"}), 409),
+    **{
+        f"maintenance {str(content)[:50]}": (post("/maintenance", content), 400)
+        for content in (
+            {}, [], None, {"on": True}, {"by": "anna"}, {"on": "yes", "by": "anna"},
+            {"on": 1, "by": "anna"}, {"on": True, "by": "\x1b[2J"}, {"on": True, "by": "a" * 101},
+            {"on": True, "by": "anna", "for_s": 0}, {"on": True, "by": "anna", "for_s": 10**400},
+            {"on": True, "by": "anna", "for_s": "2h"}, {"on": False, "by": "anna", "for_s": 5},
+            {"on": True, "by": "anna", "why": "a" * 201}, {"on": True, "by": "anna", "until": 5},
+        )
+    },
     "requeue nothing said": (requeue({}), 400),
     "requeue what is not there": (requeue({"ids": [2**63 - 1]}), 200),
     "requeue very many": (requeue({"ids": [7] * 80_000}), 200),

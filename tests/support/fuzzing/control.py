@@ -13,7 +13,13 @@ from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Alert, Envelope, Kind
 from gateway.buffer import open_buffer
 from gateway.config.schema import BufferSection
-from gateway.control import alarm_routes, buffer_routes, journal_routes, tap_routes
+from gateway.control import (
+    alarm_routes,
+    buffer_routes,
+    journal_routes,
+    maintenance_routes,
+    tap_routes,
+)
 from gateway.control.server import SOCKET, serve
 from gateway.core.alarms.acts import Act
 from gateway.core.alarms.journal import note
@@ -27,12 +33,17 @@ _REQUESTS = (
     b"GET /buffer/letters?limit=", b"POST /buffer/requeue", b"POST /buffer/discard",
     b"GET /tap/samples?glob=", b"GET /tap/", b"GET /", b"POST /status", b"PUT /alarms",
     b"GET /journal?", b"GET /journal?since=", b"GET /journal?limit=", b"GET /alarms/show?id=",
+    b"GET /maintenance", b"POST /maintenance",
 )  # fmt: skip
 _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/?&=*[]"
 
 
 async def _unknown(alarm_id: str, _act: Act, by: str, _why: str) -> Alert:
     raise CommandRefused(f"no alarm {alarm_id[:100]!r}, {by!r}")
+
+
+async def _refused(**_asked: object) -> None:
+    raise CommandRefused("maintenance is not on")
 
 
 @cache
@@ -59,6 +70,7 @@ async def _run(folder: Path, started: asyncio.Event) -> None:
             *buffer_routes.routes(buffer),
             *alarm_routes.routes(health, _unknown, lambda: _NOW),
             *journal_routes.routes(buffer, health),
+            *maintenance_routes.routes(health, _refused, lambda: _NOW),
             *tap_routes.routes(Tap(), tags, {"pump": ["anomaly"]}),
         ]
         where = {"host": "127.0.0.1", "port": 0, "socket": folder / SOCKET}

@@ -1,8 +1,13 @@
 """Maintenance with hand-made time: by command, by tag, by both, over restarts and clock steps."""
 
+import math
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from fakes import batch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND as S
@@ -166,3 +171,39 @@ def test_maintenance_that_is_forgotten_is_beyond_its_alarm():
     line.tick(T0)
     assert not alarm.exceeded_by(line.score(T0 + 12 * HOUR).values[0])
     assert alarm.exceeded_by(line.score(T0 + 13 * HOUR).values[0])
+
+
+STEP = st.one_of(
+    st.sampled_from(("on", "on for 5 s", "off", "restart", "clock on", "clock back", "silence")),
+    st.sampled_from((1.0, 3.0, 3.0, 4.0, math.nan)),
+)
+
+
+@given(st.lists(STEP, min_size=5, max_size=60))
+def test_it_begins_and_ends_in_turn_and_is_what_its_newest_change_says(steps):
+    line, now, changes = Maintenance(RULE), T0, []
+    for step in steps:
+        now += S
+        with suppress(CommandRefused):
+            if step in ("on", "on for 5 s"):
+                line.switch_on(now, None if step == "on" else now + 5 * S, "anna", step)
+            elif step == "off":
+                line.switch_off(now, "anna", step)
+        if step == "restart":
+            before, line = line, Maintenance(RULE)
+            line.restore(before.checkpoint(), now)
+            assert line.facts() == before.facts()
+        elif step in ("clock on", "clock back"):
+            moved = 1000 * S if step == "clock on" else -1000 * S
+            now += moved
+            line.shift(moved)
+        elif step == "silence":
+            now += 61 * S
+        elif isinstance(step, float):
+            line.push(batch(now, 0.0, step), now)
+        change = line.tick(now)
+        changes += [change] if change else []
+        turns = [each.transition for each in changes if each.transition != "changed"]
+        assert turns == ["began", "ended"] * (len(turns) // 2) + ["began"] * (len(turns) % 2)
+        assert line.is_on == bool(len(turns) % 2) == line.facts()["on"]
+        assert bool(line.touches(now - 1, now + 1)) >= line.is_on

@@ -378,6 +378,8 @@ class Alert:
     """When its shelf ends; 0 if it is not shelved, or until its condition has returned."""
     is_hidden: bool = False
     """Whether it stays shelved, suppressed or out of service after this transition."""
+    in_flood: bool = False
+    """Whether it is part of an alarm flood, which is announced by an alarm of its own."""
 
     @property
     def is_over(self) -> bool:

@@ -24,6 +24,8 @@ from gateway.config.load import LineConfig, load
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.site import validated
+from gateway.core.alarms.flood import DETECTOR as FLOODS
+from gateway.core.alarms.flood import FloodWatch
 from gateway.core.device_status import alarms_of
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
@@ -152,6 +154,7 @@ def _unknown_alarms(
         known += [f"{DATA}.{alarm.name}" for alarm in alarms_of(source, config.tags_of(source))]
     health = ModelHealth(detectors, [tag.name for tag in config.tags])
     known += [f"{MODELS}.{alarm.name}" for alarm in health.alarms]
+    known += [f"{FLOODS}.{alarm.name}" for alarm in FloodWatch.alarms]
     for number, case in enumerate(cases):
         for at, expected in enumerate(case.alerts):
             if expected.alarm not in known:

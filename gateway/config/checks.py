@@ -37,8 +37,9 @@ _ADDRESSES = frozenset(
 )
 """Where in a source a tag is: its characters are the device's, and : and @ are common in them."""
 _NAMED_BY_PEOPLE = ("sources", "detectors", "sinks", "templates", "tags")
-OWN_DETECTORS = ("data", "models", "maintenance")
-"""Reserved detector names: `DETECTOR` in core/freshness.py, drift.py and alarms/maintenance.py."""
+OWN_DETECTORS = ("data", "models", "maintenance", "alarms")
+"""Reserved detector names: `DETECTOR` in core/freshness.py, drift.py, alarms/maintenance.py and
+alarms/flood.py."""
 _PARTS = ("sources", "detectors", "sinks")
 
 
@@ -206,7 +207,7 @@ def _reserved_names(document: Document) -> Iterator[Problem]:
     for name in document.mapping("detectors"):
         if name in OWN_DETECTORS:
             message = f"{name} is reserved for andon's own alarms"
-            hint = f"choose a name other than {' or '.join(OWN_DETECTORS)}"
+            hint = f"choose a name other than {', '.join(OWN_DETECTORS)}"
             yield document.problem(("detectors", name), message, hint)
 
 

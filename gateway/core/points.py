@@ -61,6 +61,7 @@ def alert_envelope(alert: Alert, site: str, line: str, alarm_index: int, words: 
         "causes": _causes(alert.top_tags, words.tags),
         "model": alert.model,
         "message": alert.message,
+        "in_flood": alert.in_flood,
     }
     # What does not apply is left out: an empty text costs bytes and says nothing.
     fields |= {name: value for name, value in _details(alert).items() if value}

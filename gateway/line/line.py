@@ -35,6 +35,9 @@ from gateway.config.maintenance import maintenance_of
 from gateway.core import points
 from gateway.core.alarms import journal
 from gateway.core.alarms.acts import Act, UnknownAlarm
+from gateway.core.alarms.context import Context
+from gateway.core.alarms.flood import DETECTOR as ALARMS
+from gateway.core.alarms.flood import FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
 from gateway.core.alarms.maintenance import Change
@@ -68,6 +71,8 @@ LEDGER = "#ledger"
 """Checkpoint key of the byte ledger. No detector can have a name with #."""
 CLOCK = "#clock"
 """Checkpoint key of the clock watch."""
+CONTEXT = "#context"
+"""Checkpoint key of what the alarms mean together."""
 CLIPS = "#clips"
 """Checkpoint key of the clips that are owed."""
 RUN = "#run"
@@ -139,6 +144,13 @@ class Line:
         self._machines[MAINTENANCE] = AlarmMachine(
             MAINTENANCE, self._maintenance.alarms, names, now, words
         )
+        self._machines[ALARMS] = AlarmMachine(ALARMS, FloodWatch.alarms, (), now, words)
+        titles = {
+            f"{name}.{alarm.name}": words.title(alarm)
+            for name, machine in self._machines.items()
+            for alarm in machine.alarms
+        }
+        self._context = Context(self._machines[ALARMS], titles)
         for machine in self._machines.values():
             machine.escalations = config.file.alarms.escalate_after
             machine.config = config.digest[:DIGEST]
@@ -160,8 +172,16 @@ class Line:
             for name, machine in self._machines.items()
         }
 
+    @property
+    def is_flood(self) -> bool:
+        """Whether an alarm flood is active."""
+        return self._context.is_flood
+
     async def restore(self) -> None:
         """Restore the alarms as the last run left them."""
+        context = await self._outbox.restore(CONTEXT)
+        if context is not None:
+            self._context.restore(context)
         known = await self._outbox.restore(CLOCK)
         if self._clock_watch is not None and known is not None:
             self._clock_watch.restore(known)
@@ -169,7 +189,7 @@ class Line:
             state = await self._outbox.restore(name)
             if state is not None:
                 machine.restore(state)
-                self.health.take_up(machine.standing())
+                self.health.take_up(self._context.standing(machine.standing()))
         maintained = await self._outbox.restore(MAINTAINED)
         if maintained is not None:
             self._maintenance.restore(maintained, self._clock())
@@ -199,7 +219,7 @@ class Line:
             for machine in self._machines.values():
                 alert = machine.act(alarm_id, act, by, why)
                 if alert is not None:
-                    return [alert]
+                    return [self._context.marked(alert)]
             raise UnknownAlarm(f"no alarm has the id {alarm_id}")
 
         (alert,) = await self.commands.submit(done)
@@ -271,6 +291,7 @@ class Line:
         own = ((DATA, self._watch), (MODELS, self._models), (MAINTENANCE, self._maintenance))
         for name, watch in own:
             alerts += self._machines[name].step(watch.score(now))
+        alerts = self._context.follow(alerts, now)
         self._tag_log.note(now)
         self._keep(alerts)
         clipped = self._clipped([*acted, *alerts])
@@ -428,7 +449,7 @@ class Line:
 
     def _states(self) -> dict[str, bytes]:
         states = {name: machine.checkpoint() for name, machine in self._machines.items()}
-        states |= {LEDGER: self._ledger, **self._noted}
+        states |= {LEDGER: self._ledger, CONTEXT: self._context.checkpoint(), **self._noted}
         states[MAINTAINED] = self._maintenance.checkpoint()
         if self._clips is not None:
             states[CLIPS] = self._clips.checkpoint()

@@ -3,19 +3,22 @@
 Promises
 - A flood begins with the eleventh alarm in ten minutes and ends when fewer than five came in ten
   minutes, as in ISA-18.2 and EEMUA 191.
-- While it lasts the other alarms are stored and listed like any others; who sends messages to
-  people asks `is_flood` and sends the flood alone.
+- While it lasts the other alarms are stored and listed like any others, with the mark `in_flood`;
+  who sends messages to people leaves out what has it and sends the flood alone.
+- Its message names the alarm whose condition began first (first-out).
 - What is hidden, and what follows from another alarm, is no part of a flood.
 """
 
-import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gateway.api.model import SECOND, Alarm, Alert, Nanos, Score, Severity, Transition
 from gateway.core.alarms.memory import HIDDEN
+from gateway.core.alarms.words import filled
 
 DETECTOR = "alarms"
 """The name under which its alarm is listed; no detector of a line file may have it."""
@@ -23,8 +26,16 @@ SPAN = 600 * SECOND
 BEGINS_ABOVE = 10
 ENDS_BELOW = 5
 LIMIT = 10_000
-"""Times that are kept at most; a flood of that size needs no further count."""
-PHRASE = "Alarm flood: {value} alarms within 10 minutes; begin with the first of them"
+"""Alarms that are kept at most; a flood of that size needs no further count."""
+PHRASE = "Alarm flood: {value} alarms within 10 minutes; begin with the first of them: {first}"
+
+
+class _Raised(NamedTuple):
+    """One alarm of the last ten minutes: when it was raised, when it began, and its title."""
+
+    at: Nanos
+    began_at: Nanos
+    title: str
 
 
 class FloodWatch:
@@ -43,26 +54,53 @@ class FloodWatch:
     )
 
     def __init__(self) -> None:
-        self._raised: deque[Nanos] = deque(maxlen=LIMIT)
+        self._raised: deque[_Raised] = deque(maxlen=LIMIT)
+        self._first = ""
+        """The first-out alarm of the newest flood."""
 
-    def note(self, alerts: Iterable[Alert], now: Nanos) -> None:
-        """The transitions that a moment brought."""
+    def note(
+        self, alerts: Iterable[Alert], now: Nanos, title: Callable[[Alert], str] = str
+    ) -> None:
+        """The transitions that a moment brought; `title` names an alarm for people."""
         for alert in alerts:
-            is_new = alert.transition is Transition.RAISED and alert.state not in HIDDEN
-            if is_new and not alert.caused_by and alert.detector != DETECTOR:
-                self._raised.append(now)
+            if counts(alert):
+                began = alert.began_at or alert.opened_at
+                self._raised.append(_Raised(now, began, title(alert)))
 
     def score(self, now: Nanos) -> Score:
         """How many alarms came within ten minutes before `now`."""
         # A clock that was set back leaves times of the future behind.
-        while self._raised and not now - SPAN < self._raised[0] <= now:
+        while self._raised and not now - SPAN < self._raised[0].at <= now:
             self._raised.popleft()
         return Score(now, np.array([float(len(self._raised))]), coverage=1.0)
 
-    def checkpoint(self) -> bytes:
-        """The state as JSON."""
-        return json.dumps(list(self._raised)).encode()
+    def named(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Transitions of the flood alarm, with the first-out alarm in their messages."""
+        return [self._named(alert) for alert in alerts]
 
-    def restore(self, state: bytes) -> None:
-        """Take up a checkpoint."""
-        self._raised = deque(map(int, json.loads(state)), maxlen=LIMIT)
+    def _named(self, alert: Alert) -> Alert:
+        if alert.transition is Transition.RAISED and self._raised:
+            self._first = min(self._raised, key=lambda raised: raised.began_at).title
+        return self.completed(alert)
+
+    def completed(self, alert: Alert) -> Alert:
+        """The same transition; its message names the first-out alarm of the newest flood."""
+        return replace(alert, message=filled(alert.message, first=self._first))
+
+    def facts(self) -> dict[str, Any]:
+        """The state as JSON can hold it; empty if there is none."""
+        if not (self._first or self._raised):
+            return {}
+        return {"first": self._first, "raised": list(self._raised)}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """Take up the state of an earlier run."""
+        self._first = facts.get("first", "")
+        rows = (_Raised(int(at), int(began), title) for at, began, title in facts.get("raised", ()))
+        self._raised = deque(rows, maxlen=LIMIT)
+
+
+def counts(alert: Alert) -> bool:
+    """Whether a transition is an alarm that a flood consists of."""
+    is_new = alert.transition is Transition.RAISED and alert.state not in HIDDEN
+    return is_new and not alert.caused_by and alert.detector != DETECTOR

@@ -158,6 +158,7 @@ def test_an_alert_carries_all_that_is_known_of_it():
         '"unit": "mm/s"}, {"tag": "current", "share": 0.2, "actual": 12.0}]',
         "model": "pump@3",
         "message": "anomaly: 7 past its threshold of 3",
+        "in_flood": False,
     }
 
 

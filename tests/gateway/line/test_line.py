@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -706,9 +707,37 @@ async def test_windows_that_close_together_bring_the_transitions_of_all():
     made = [(p.tags["detector"], p.fields["state"]) for p in stored_points(store, Kind.ALERT)]
     assert made == [
         ("pump", "unacknowledged"),
-        ("pump", "returned_unacknowledged"),
         ("fan", "unacknowledged"),
+        ("pump", "returned_unacknowledged"),
     ]
+
+
+class Many(LastValue):
+    """Eleven alarms at once."""
+
+    def __init__(self):
+        super().__init__("flow")
+        self.alarms = tuple(replace(self.alarms[0], name=f"a{n}") for n in range(11))
+
+    def score(self, windows):
+        return [replace(s, values=np.repeat(s.values, 11)) for s in super().score(windows)]
+
+
+async def test_a_flood_of_alarms_is_an_alarm_that_is_stored_shown_and_survives_a_restart():
+    store = MemoryStore()
+    press = line(store, pump=Many())
+    await play(press, [5, 20])
+    assert press.is_flood
+    points = stored_points(store, Kind.ALERT)
+    assert [p.tags["detector"] for p in points] == ["pump"] * 11 + ["alarms"]
+    assert [p.fields["in_flood"] for p in points] == [True] * 11 + [False]
+    message = "Alarm flood: 11 alarms within 10 minutes; begin with the first of them: a0"
+    assert points[-1].fields["message"] == message
+    after = line(store, now=T0 + 2 * S, pump=Many())
+    await after.restore()
+    assert after.is_flood
+    assert after.health.open == press.health.open
+    assert message in [alert.message for alert in after.health.open]
 
 
 async def test_trouble_with_a_model_is_an_alert_of_the_models():

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 
 from gateway.api.model import SECOND, Alarm, Score
@@ -23,10 +25,11 @@ class Line:
         """The flood's transitions after these alarms are the active ones."""
         values = np.array([20.0 if n in wrong else 0.0 for n in range(self.count)])
         now = T0 + second * S
-        self.watch.note(self.machine.step(Score(now, values, 1.0)), now)
+        alerts = self.machine.step(Score(now, values, 1.0))
+        self.watch.note(alerts, now, lambda alert: alert.alarm.upper())
         return [
             (alert.transition.value, alert.message)
-            for alert in self.flood.step(self.watch.score(now))
+            for alert in self.watch.named(self.flood.step(self.watch.score(now)))
         ]
 
 
@@ -34,7 +37,7 @@ def test_the_eleventh_alarm_in_ten_minutes_is_a_flood_with_their_count():
     line = Line()
     assert line.at(0, *range(10)) == []
     assert line.at(599, *range(13)) == [
-        ("raised", "Alarm flood: 13 alarms within 10 minutes; begin with the first of them")
+        ("raised", "Alarm flood: 13 alarms within 10 minutes; begin with the first of them: A0")
     ]
 
 
@@ -66,6 +69,6 @@ def test_what_is_shelved_or_follows_from_another_alarm_is_no_part_of_a_flood():
 def test_a_restart_goes_on_counting_and_a_clock_set_back_begins_anew():
     line, after = Line(), FloodWatch()
     line.at(0, *range(9))
-    after.restore(line.watch.checkpoint())
+    after.restore(json.loads(json.dumps(line.watch.facts())))
     assert after.score(T0 + 1).values[0] == 9
     assert after.score(T0 - 3600 * S).values[0] == 0

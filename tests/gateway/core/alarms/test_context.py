@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from gateway.api.model import SECOND, Alarm, Score
+from gateway.core.alarms import acts
+from gateway.core.alarms.context import Context, first_out
+from gateway.core.alarms.flood import DETECTOR, FloodWatch
+from gateway.core.alarms.machine import AlarmMachine
+
+T0 = 1_700_000_000 * SECOND
+COUNT = 20
+
+
+class Line:
+    """One detector with many alarms, and what its alarms mean together."""
+
+    def __init__(self, **options):
+        alarms = [Alarm(f"a{n}", 10.0, **options) for n in range(COUNT)]
+        self.machine = AlarmMachine("guard", alarms, ["flow"], T0)
+        self.flood = AlarmMachine(DETECTOR, FloodWatch.alarms, (), T0)
+        self.context = Context(self.flood, {f"guard.a{n}": f"Alarm {n}" for n in range(COUNT)})
+
+    def at(self, second, *wrong):
+        """The transitions while these alarms' conditions hold."""
+        now = T0 + second * SECOND
+        values = np.array([20.0 if n in wrong else 0.0 for n in range(COUNT)])
+        return self.context.follow(self.machine.step(Score(now, values, 1.0)), now)
+
+    def restarted(self):
+        after = Line()
+        after.machine.restore(self.machine.checkpoint())
+        after.flood.restore(self.flood.checkpoint())
+        after.context.restore(self.context.checkpoint())
+        return after
+
+
+def marks(alerts):
+    return [(alert.transition.value, alert.in_flood) for alert in alerts]
+
+
+def test_what_is_raised_in_a_flood_has_the_mark_and_the_flood_alarm_has_not():
+    line = Line()
+    assert marks(line.at(0, *range(10))) == [("raised", False)] * 10
+    assert not line.context.is_flood
+    assert marks(line.at(1, *range(11))) == [("raised", True), ("raised", False)]
+    assert line.context.is_flood
+
+
+def test_an_alarm_that_was_raised_in_a_flood_keeps_the_mark_when_it_returns_later():
+    line = Line()
+    line.at(0, 0)
+    line.at(1, *range(12))
+    assert marks(line.at(700, *range(12))) == [("returned", False)], "the flood's own"
+    returned = line.at(701)
+    assert marks(returned) == [("returned", False)] + [("returned", True)] * 11
+
+
+def test_an_alarm_that_is_announced_once_more_after_the_flood_has_no_mark():
+    line = Line(realarm_after=1000 * SECOND)
+    line.at(0, *range(12))
+    line.at(700, *range(12))
+    assert marks(line.at(1000, *range(12))) == [("realarmed", False)] * 12
+
+
+def test_the_marks_of_open_alarms_survive_a_restart():
+    line = Line()
+    line.at(0, *range(12))
+    after = line.restarted()
+    assert after.context.is_flood
+    assert after.context.checkpoint() == line.context.checkpoint()
+    standing = after.context.standing(after.machine.standing())
+    assert standing == line.context.standing(line.machine.standing())
+    assert {alert.in_flood for alert in standing} == {True}
+    (flood,) = after.context.standing(after.flood.standing())
+    assert flood.message == (
+        "Alarm flood: 12 alarms within 10 minutes; begin with the first of them: Alarm 0"
+    )
+
+
+def test_what_is_over_leaves_nothing_behind():
+    line = Line()
+    line.at(0, *range(3))
+    for alert in line.at(1):
+        line.context.marked(line.machine.act(alert.id, acts.acknowledge("anna")))
+    line.at(700)
+    assert line.context.checkpoint() == b"{}"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_alarms_of_one_moment_are_in_the_order_of_their_onset(order):
+    slow = AlarmMachine("slow", [Alarm("a", 10.0, on_delay=5 * SECOND)], [], T0)
+    quick = AlarmMachine("quick", [Alarm("a", 10.0)], [], T0)
+    beyond, now = np.array([20.0]), T0 + 9 * SECOND
+    slow.step(Score(T0 + 4 * SECOND, beyond, 1.0))
+    both = [slow.step(Score(now, beyond, 1.0)), quick.step(Score(now, beyond, 1.0))]
+    alerts = [*both[order[0]], *both[order[1]]]
+    assert [alert.detector for alert in first_out(alerts)] == ["slow", "quick"]

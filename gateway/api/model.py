@@ -380,6 +380,8 @@ class Alert:
     """Whether it stays shelved, suppressed or out of service after this transition."""
     in_flood: bool = False
     """Whether it is part of an alarm flood, which is announced by an alarm of its own."""
+    chattering: bool = False
+    """Whether it came so often that it is held active until it has been quiet for a minute."""
 
     @property
     def is_over(self) -> bool:

@@ -87,7 +87,7 @@ class Health:
         self.history: Callable[[], Mapping[str, object]] | None = None
         self.alerts: deque[Alert] = deque(maxlen=RECENT)
         self._open: dict[tuple[str, str], Alert] = {}
-        self.raised = 0
+        self.raised = self.chattered = 0
         self.restarts = 0
         self.clock = ""
         """Why the clock is not trusted; empty while it is."""
@@ -121,6 +121,7 @@ class Health:
         """A transition that is on disk."""
         self.alerts.append(alert)
         self.raised += alert.transition is Transition.RAISED
+        self.chattered += alert.transition is Transition.RAISED and alert.chattering
         key = alert.detector, alert.alarm
         known = self._open.get(key)
         if alert.is_over and alert.transition is Transition.COMMENTED:
@@ -142,6 +143,7 @@ class Health:
                 reason=alert.reason if alert.by else known.reason,
                 shelved_until=alert.shelved_until,
                 is_hidden=alert.is_hidden,
+                chattering=alert.chattering,
             )
 
     def take_up(self, standing: Iterable[Alert]) -> None:

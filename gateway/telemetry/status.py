@@ -43,6 +43,7 @@ def _facts(health: Health, now: Nanos) -> dict[str, Any]:
             "values_read": sum(s.samples for s in health.sources.values()),
             "windows_scored": sum(d.scored for d in health.detectors.values()),
             "alerts_raised": health.raised,
+            "alarms_chattered": health.chattered,
             "summaries": health.summaries,
             "samples_late": health.late,
             "samples_future": health.future,

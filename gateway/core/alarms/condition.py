@@ -5,12 +5,23 @@ Promises
 - A score that cannot be judged (NaN) neither raises nor clears: what is active stays, and a pending
   delay or count starts over.
 - No time of a score is taken for later than it was first seen at.
+- An alarm that was activated three times within a minute is chattering: it stays active until its
+  condition has been away for a whole minute, so it is one alarm and not one in each few seconds.
+
+ISA-18.2 recommends that no alarm chatters and gives no number; three activations in a minute are
+the usual operational rule.
 """
 
 from collections.abc import Sequence
 
-from gateway.api.model import Alarm, Nanos
+from gateway.api.model import SECOND, Alarm, Nanos
 from gateway.core.alarms.memory import Memory
+
+CHATTERING = 3
+"""Activations within CHATTERING_SPAN that make an alarm a chattering one."""
+CHATTERING_SPAN = 60 * SECOND
+QUIET = 60 * SECOND
+"""How long the condition of a chattering alarm must have been away before the alarm returns."""
 
 
 def has_come(alarm: Alarm, kept: Memory, *, beyond: bool, at: Nanos) -> bool:
@@ -34,7 +45,27 @@ def has_gone(alarm: Alarm, kept: Memory, *, within: bool, at: Nanos) -> bool:
     kept.since = min(kept.since or at, at)
     if at - kept.active_since < alarm.minimum_duration:
         return False
-    return at - kept.since >= alarm.off_delay
+    return at - kept.since >= (max(alarm.off_delay, QUIET) if kept.chattering else alarm.off_delay)
+
+
+def note_activation(kept: Memory, at: Nanos) -> None:
+    """An alarm was activated: it may be chattering now."""
+    forget_activations(kept, at)
+    kept.activations.append(at)
+    kept.chattering = len(kept.activations) >= CHATTERING
+
+
+def note_return(kept: Memory, at: Nanos) -> None:
+    """An alarm returned: what was held has been quiet for long enough."""
+    if kept.chattering:
+        kept.chattering = False
+        kept.activations.clear()
+    forget_activations(kept, at)
+
+
+def forget_activations(kept: Memory, at: Nanos) -> None:
+    """Leave out what is too long ago to count, or in the future of a clock that was set back."""
+    kept.activations = [each for each in kept.activations if at - CHATTERING_SPAN <= each <= at]
 
 
 def is_due_again(alarm: Alarm, kept: Memory, at: Nanos) -> bool:

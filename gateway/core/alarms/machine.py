@@ -12,6 +12,8 @@ Promises
 - An active alarm with `updates` reports a change of its causes: a further tag or another reason
   once it has held for the on-delay, a tag that recovered after a minute, and nothing more often
   than every ten seconds. A further tag needs a new acknowledgement, as in an ISA-18.2 group alarm.
+- A chattering alarm is recognised at its third activation within a minute and then held until it
+  has been quiet for a minute; its alerts have the mark `chattering`.
 - The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
   twice and clears nothing unseen.
 """
@@ -106,6 +108,7 @@ class AlarmMachine:
         self._acted.clear()
         for kept in self._memory.values():
             kept.since = kept.recent = kept.updated_at = kept.changed_at = 0
+            kept.activations.clear()
             # Also where it went back: a time of the future would hold everything up until then.
             kept.reminded_at = kept.active_since = since
 
@@ -189,6 +192,8 @@ class AlarmMachine:
 
     def _judge(self, number: int, above: bool, score: Score) -> Alert | None:
         kept = self._memory.setdefault(number, Memory())
+        if kept.activations and not kept.active:
+            condition.forget_activations(kept, score.at)
         before = self._id(number, kept)
         transition = self._follow(number, kept, above, score)
         alert = None
@@ -241,6 +246,7 @@ class AlarmMachine:
         kept.since, kept.recent, kept.epoch = 0, 0, self.epoch
         kept.acknowledged_by, kept.verdict = "", ""
         kept.latched, kept.escalated = alarm.latch, 0
+        condition.note_activation(kept, score.at)
         kept.suppressed = self.suppression
         kept.model, kept.coverage = score.model, score.coverage
         self._note_window(kept, score)
@@ -270,6 +276,7 @@ class AlarmMachine:
             is_changed = alarm.updates and above and self._is_changed(number, kept, score)
             return Transition.UPDATED if is_changed else None
         kept.active, kept.since = False, 0
+        condition.note_return(kept, score.at)
         if kept.shelved_until == FOREVER:
             # One shot: the shelf ends with the condition, and so does the alarm.
             kept.shelved_until = 0
@@ -344,6 +351,7 @@ class AlarmMachine:
             why=why or (score.idle if score else "") or kept.suppressed,
             verdict=kept.verdict,
             until=None if kept.shelved_until == FOREVER else kept.shelved_until,
+            chattering=kept.chattering,
         )
         return Alert(
             id=alarm_id or self._id(number, kept),
@@ -377,6 +385,7 @@ class AlarmMachine:
             ne107=alarm.ne107,
             shelved_until=0 if kept.shelved_until == FOREVER else kept.shelved_until,
             is_hidden=kept.is_hidden,
+            chattering=kept.chattering,
         )
 
     def _id(self, number: int, kept: Memory) -> str:

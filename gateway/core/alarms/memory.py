@@ -54,6 +54,10 @@ class Memory:
     """Why it is out of service; empty if it is in service."""
     verdict: str = ""
     """What a person found out about this occurrence."""
+    activations: list[Nanos] = field(default_factory=list)
+    """The newest activations, as far as they may become chattering."""
+    chattering: bool = False
+    """Whether it is held active until its condition has been quiet for a while."""
     peak: float = 0.0
     """The farthest score; negated where the alarm is active below its threshold."""
     top: tuple[TopTag, ...] = ()
@@ -100,7 +104,7 @@ class Memory:
     @property
     def is_forgettable(self) -> bool:
         """Whether nothing is left to remember."""
-        pending = self.since or self.recent
+        pending = self.since or self.recent or self.activations
         return not (pending or self.is_hidden) and self.state is AlarmState.NORMAL
 
     def close(self) -> None:

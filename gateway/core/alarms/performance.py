@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from gateway.api.model import SECOND, Nanos
+from gateway.core.alarms.condition import CHATTERING, CHATTERING_SPAN
 from gateway.core.alarms.flood import BEGINS_ABOVE, ENDS_BELOW, SPAN
 
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
-CHATTERING = 3
-"""Activations within CHATTERING_SPAN that make an alarm a chattering one."""
-CHATTERING_SPAN = 60 * SECOND
 STALE = DAY
 TOP = 10
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gateway.api.local_time import local_time
-from gateway.api.model import Alarm, AlarmState, Nanos, Severity, Tag, TopTag, Transition
+from gateway.api.model import SECOND, Alarm, AlarmState, Nanos, Severity, Tag, TopTag, Transition
 from gateway.api.wording import number
+from gateway.core.alarms.condition import CHATTERING, CHATTERING_SPAN, QUIET
 from gateway.core.durations import spell_roughly
 
 TEXTS = {
@@ -65,6 +66,8 @@ TEXTS = {
     "commented_real": "{alarm}: a real fault, says {by}",
     "commented_false": "{alarm}: a false alarm, says {by}",
     "commented_unclear": "{alarm}: unclear, says {by}",
+    "chattering": "{said}. Chattering: {count} times in {span}, "
+    "held until it has been quiet for {quiet}",
     "reason": "{said}: {reason}",
     "advice": "{said}; {advice}",
     "advice input_drift": "retrain it on recent normal running",
@@ -94,6 +97,11 @@ TEXTS = {
 instead of the usual sentence, by the kind of alarm), `advice`, `state`, `severity`, and `status`
 (of a sensor)."""
 NE107 = ("normal", "maintenance_required", "out_of_specification", "check_function", "failure")
+_CHATTERING = {
+    "count": str(CHATTERING),
+    "span": f"{CHATTERING_SPAN // SECOND} s",
+    "quiet": f"{QUIET // SECOND} s",
+}
 DIGITS = 4
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -112,6 +120,7 @@ class Occasion:
     why: str = ""
     until: Nanos | None = None
     verdict: str = ""
+    chattering: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,8 @@ class Words:
         """One sentence about a transition."""
         if transition in (Transition.RAISED, Transition.UPDATED):
             said, advice = self._raised(alarm, occasion), self.advice(alarm)
+            if occasion.chattering:
+                said = filled(self.texts["chattering"], said=said, **_CHATTERING)
             return filled(self.texts["advice"], said=said, advice=advice) if advice else said
         key = str(transition)
         if transition is Transition.SHELVED and occasion.until is None:

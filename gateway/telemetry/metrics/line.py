@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gateway import __version__
 from gateway.api.model import Nanos, Severity
+from gateway.core.alarms.flood import DETECTOR as FLOODS
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics.families import Families, Metric
 
@@ -49,6 +50,24 @@ def collect(families: Families, health: Health, now: Nanos) -> Iterator[Metric]:
     )
     yield families.counter(
         "andon_alerts_raised", "Alarms raised since the start.", [], [((), health.raised)]
+    )
+    yield families.gauge(
+        "andon_alarm_flood",
+        "Whether an alarm flood is active: more than 10 alarms within 10 minutes.",
+        [],
+        [((), any(alert.detector == FLOODS for alert in health.active.values()))],
+    )
+    yield families.gauge(
+        "andon_alarms_chattering",
+        "Alarms that are held active because they were activated 3 times within 60 s.",
+        [],
+        [((), sum(alert.chattering for alert in health.open))],
+    )
+    yield families.counter(
+        "andon_alarms_chattered",
+        "Alarms that were recognised as chattering since the start.",
+        [],
+        [((), health.chattered)],
     )
     yield families.counter(
         "andon_task_restarts",

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.model import SECOND, Alarm, Score, Transition
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 
@@ -127,3 +129,73 @@ def test_after_a_step_of_the_clock_a_time_limit_starts_again(
         for alert in machine.step(Score(T0 + (step + second) * S, np.array([float(value)]), 1.0))
     ]
     assert told[0] == (4, awaited)
+
+
+def test_an_alarm_that_comes_three_times_in_a_minute_is_held_until_it_is_quiet_for_a_minute():
+    values = [11, 9] * 3 + [9] * 20 + [11] + [9] * 70
+    assert course(values) == [
+        (0, "raised"), (1, "returned"), (2, "raised"), (3, "returned"), (4, "raised"),
+        (87, "returned"),
+    ]  # fmt: skip
+
+
+def test_three_activations_in_more_than_a_minute_are_no_chattering():
+    values = ([11] + [9] * 30) * 3
+    assert [what for _, what in course(values)] == ["raised", "returned"] * 3
+
+
+def machine_of(**options):
+    return AlarmMachine("pump", [Alarm("anomaly", 10.0, **options)], ["flow"])
+
+
+def test_a_chattering_alarm_says_so_until_it_returned():
+    pump = machine_of(title="Pressure high", advice="look at the valve")
+    alerts = []
+    for second, value in enumerate([11, 9] * 3 + [9] * 60):
+        alerts += pump.step(Score(T0 + second * S, np.array([float(value)]), 1.0))
+    assert [alert.chattering for alert in alerts] == [False] * 4 + [True, False]
+    assert alerts[4].message == (
+        "Pressure high. Chattering: 3 times in 60 s, held until it has been quiet for 60 s; "
+        "look at the valve"
+    )
+    assert alerts[5].message == "Pressure high: returned to normal after 1 min"
+
+
+def test_what_a_restart_interrupts_goes_on_chattering():
+    pump = machine_of()
+    for second, value in enumerate([11, 9, 11, 9, 11]):
+        pump.step(Score(T0 + second * S, np.array([float(value)]), 1.0))
+    after = machine_of()
+    after.restore(pump.checkpoint())
+    assert [alert.chattering for alert in after.standing()] == [True]
+    assert after.step(Score(T0 + 6 * S, np.array([9.0]), 1.0)) == []
+    assert [a.transition for a in after.step(Score(T0 + 66 * S, np.array([9.0]), 1.0))] == [
+        Transition.RETURNED
+    ]
+
+
+def test_a_clock_that_was_set_back_begins_to_count_anew():
+    pump = machine_of()
+    for second in (0, 1):
+        pump.step(Score(T0 + second * S, np.array([11.0 - 2 * second]), 1.0))
+    pump.restart_delays(T0 - 3600 * S)
+    for second in range(4):
+        at = T0 - 3600 * S + second * S
+        alerts = pump.step(Score(at, np.array([9.0 + 2 * (second % 2)]), 1.0))
+    assert [alert.chattering for alert in alerts] == [False]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from((1, 1, 1, 5, 20, 60))), max_size=80))
+def test_no_alarm_is_activated_more_than_three_times_in_a_minute(steps):
+    pump, now, raised, beyond = machine_of(), T0, [], T0
+    for is_beyond, seconds in steps:
+        now += seconds * S
+        was_held = any(alert.chattering for alert in pump.standing())
+        for alert in pump.step(Score(now, np.array([11.0 if is_beyond else 9.0]), 1.0)):
+            if alert.transition is Transition.RAISED:
+                raised.append(now)
+                assert alert.chattering == (len(raised) > 2 and raised[-1] - raised[-3] <= 60 * S)
+            elif was_held:
+                assert now - beyond > 60 * S, "it was not quiet for a minute"
+        beyond = now if is_beyond else beyond
+    assert all(later - first > 60 * S for first, later in zip(raised, raised[3:], strict=False))

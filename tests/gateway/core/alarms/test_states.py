@@ -48,7 +48,9 @@ ACT = st.sampled_from(
         *("real", "false", "unclear", "remark", "comment on the past"),
     )
 )
-WORLD = st.sampled_from(("restart", "restart", "maintenance", "work", "clock back", "clock on"))
+WORLD = st.sampled_from(
+    ("restart", "restart", "maintenance", "work", "clock back", "clock on", "quiet")
+)
 STEPS = st.lists(st.one_of(SCORE, SCORE, ACT, WORLD), min_size=5, max_size=60)
 STEP = 20 * SECOND
 """What the clock is set back or on."""
@@ -110,6 +112,11 @@ class Course:
             # Only a clock that went back brings a time twice.
             self.pump.epoch += step == "clock back"
             self.pump.restart_delays(self.now)
+        elif step == "quiet":
+            # As long as a chattering alarm is held.
+            for wait in (1, 61):
+                self.now += wait * SECOND
+                self.alerts += self.pump.step(Score(self.now, np.array([5.0]), 1.0))
         elif step == "idle" or isinstance(step, float):
             self.now += SECOND
             idle = "stopped" * (step == "idle")

@@ -257,6 +257,8 @@ class Alarm:
     """Whether it stays, though its condition has returned, until a person resets it."""
     ne107: str = ""
     """Of an alarm about sensors: their class of NAMUR NE 107, as 'failure'."""
+    caused_by: tuple[str, ...] = ()
+    """The alarms that it follows from if one of them is active, as 'guard.speed.low'."""
 
     def exceeded_by(self, value: float) -> bool:
         """True if the alarm's condition holds at this score; NaN never does."""

@@ -33,7 +33,7 @@ from gateway.api.model import (
 from gateway.config.load import LineConfig
 from gateway.config.maintenance import maintenance_of
 from gateway.core import points
-from gateway.core.alarms import journal
+from gateway.core.alarms import cascade, journal
 from gateway.core.alarms.acts import Act, UnknownAlarm
 from gateway.core.alarms.context import Context
 from gateway.core.alarms.flood import DETECTOR as ALARMS
@@ -145,12 +145,10 @@ class Line:
             MAINTENANCE, self._maintenance.alarms, names, now, words
         )
         self._machines[ALARMS] = AlarmMachine(ALARMS, FloodWatch.alarms, (), now, words)
-        titles = {
-            f"{name}.{alarm.name}": words.title(alarm)
-            for name, machine in self._machines.items()
-            for alarm in machine.alarms
-        }
-        self._context = Context(self._machines[ALARMS], titles)
+        alarms = {name: machine.alarms for name, machine in self._machines.items()}
+        titles = {f"{n}.{alarm.name}": words.title(alarm) for n in alarms for alarm in alarms[n]}
+        structure = cascade.structure(tags, detectors, config.detectors)
+        self._context = Context(self._machines[ALARMS], titles, cascade.upstream(structure, alarms))
         for machine in self._machines.values():
             machine.escalations = config.file.alarms.escalate_after
             machine.config = config.digest[:DIGEST]

@@ -1,5 +1,5 @@
-"""What the transitions of a line mean together: their order, and the flood that they are part of.
-Pure.
+"""What the transitions of a line mean together: their order, which alarm follows from which, and
+the flood that they are part of. Pure.
 
 Promises
 - Transitions of one moment are in the order of their onset: an alarm whose condition began first
@@ -8,6 +8,8 @@ Promises
   alarm that was raised in one: what was not announced is not announced as returned. A re-alarm and
   an escalation announce an alarm again, and are marked only while a flood is active.
 - The flood alarm itself is never marked.
+- An alarm that is raised while one of its upstream alarms is active (cascade.py), or in the same
+  moment, names that alarm's id as `caused_by` for all of its life, and is not counted in a flood.
 - The marks survive a restart.
 """
 
@@ -16,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from gateway.api.model import Alert, Nanos, Transition
+from gateway.core.alarms.cascade import Upstream
 from gateway.core.alarms.flood import DETECTOR, FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
 
@@ -24,23 +27,33 @@ _ANNOUNCING = (Transition.RAISED, Transition.REALARMED, Transition.ESCALATED)
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What is kept of an open alarm."""
+    """What is kept of an open alarm; `tags` are those that it named last."""
 
     id: str
     in_flood: bool = False
+    caused_by: str = ""
+    is_active: bool = False
+    tags: tuple[str, ...] = ()
 
 
 class Context:
     """The open alarms of a line and its flood alarm, whose `machine` has no other alarm.
 
-    `titles` are the alarms' names for people, by detector and alarm as in 'guard.flow.low'.
+    `titles` are the alarms' names for people and `upstream` those that an alarm may follow from,
+    by detector and alarm as in 'guard.flow.low'.
     """
 
-    def __init__(self, machine: AlarmMachine, titles: Mapping[str, str]) -> None:
-        self._machine, self._titles = machine, titles
+    def __init__(
+        self,
+        machine: AlarmMachine,
+        titles: Mapping[str, str],
+        upstream: Mapping[str, Sequence[Upstream]],
+    ) -> None:
+        self._machine, self._titles, self._upstream = machine, titles, upstream
         self._watch = FloodWatch()
         self._marks: dict[str, _Mark] = {}
         """By detector and alarm."""
+        self._state: bytes | None = None
 
     @property
     def is_flood(self) -> bool:
@@ -51,21 +64,78 @@ class Context:
         """The transitions of a moment in the order of their onset, with their marks, and then the
         flood alarm's own.
         """
-        ordered = first_out(alerts)
-        self._watch.note(ordered, now, self._title)
+        linked = self._linked(first_out(alerts))
+        if self._watch.note(linked, now, self._title) or self._watch.is_to_forget(now):
+            self._state = None
         flood = self._watch.named(self._machine.step(self._watch.score(now)))
-        return [self.marked(alert) for alert in ordered] + flood
+        return [self._flooded(alert) for alert in linked] + flood
 
     def marked(self, alert: Alert) -> Alert:
-        """A transition with its marks; those of an open alarm are kept."""
+        """A transition that a person brought about, with its marks."""
         if alert.detector == DETECTOR:
             return self._watch.completed(alert)
+        (linked,) = self._linked([alert])
+        return self._flooded(linked)
+
+    def _linked(self, alerts: Sequence[Alert]) -> list[Alert]:
+        """The same with `caused_by`; their marks are kept."""
+        for alert in alerts:
+            self._note(alert)
+        causes = {mark.id: mark.caused_by for mark in map(self._explain, alerts)}
+        return [replace(alert, caused_by=causes.get(alert.id, "")) for alert in alerts]
+
+    def _explain(self, alert: Alert) -> _Mark:
+        """The mark of an alarm with its cause, which may have come later in the same moment."""
+        mark = self._marks[key_of(alert)]
+        if alert.transition is Transition.RAISED and mark.id == alert.id and not mark.caused_by:
+            mark = self._marks[key_of(alert)] = replace(mark, caused_by=self._cause(alert))
+        return mark
+
+    def _note(self, alert: Alert) -> None:
         key = key_of(alert)
         mark = self._marks.get(key) or _Mark(alert.id)
+        if alert.transition is Transition.RAISED:
+            mark = _Mark(alert.id, caused_by=self._cause(alert))
+        tags = tuple(top.tag for top in alert.top_tags)
+        mark = replace(mark, is_active=alert.is_active, tags=tags)
+        self._marks[key] = mark
+        self._state = None
+
+    def _cause(self, alert: Alert) -> str:
+        """The id of the upstream alarm that is active; empty if none is."""
+        for alarm, naming in self._upstream.get(key_of(alert), ()):
+            mark = self._marks.get(alarm)
+            if mark is None or not mark.is_active:
+                continue
+            if naming and not naming.intersection(mark.tags):
+                continue
+            if not (mark.caused_by and self._follows(mark, alert.id)):
+                return mark.id
+        return ""
+
+    def _follows(self, mark: _Mark, alarm_id: str) -> bool:
+        """Whether an alarm follows from this one, maybe by way of others."""
+        marks = {each.id: each for each in self._marks.values()}
+        seen = set[str]()
+        following: _Mark | None = mark
+        while following is not None and following.id not in seen:
+            if following.id == alarm_id:
+                return True
+            seen.add(following.id)
+            following = marks.get(following.caused_by)
+        return False
+
+    def _flooded(self, alert: Alert) -> Alert:
+        """The same with `in_flood`; what is over is forgotten."""
+        key = key_of(alert)
+        mark = self._marks.get(key)
+        if mark is None or mark.id != alert.id:
+            # It came and went, and came again, within one moment.
+            return replace(alert, in_flood=self.is_flood)
         if alert.transition in _ANNOUNCING:
-            mark = _Mark(alert.id, in_flood=self.is_flood)
+            mark = replace(mark, in_flood=self.is_flood)
         if alert.is_over:
-            self._marks.pop(key, None)
+            del self._marks[key]
         else:
             self._marks[key] = mark
         return replace(alert, in_flood=mark.in_flood or self.is_flood)
@@ -77,23 +147,29 @@ class Context:
     def _standing(self, alert: Alert) -> Alert:
         if alert.detector == DETECTOR:
             return self._watch.completed(alert)
-        mark = self._marks.get(key_of(alert))
-        return replace(alert, in_flood=mark is not None and mark.in_flood)
+        mark = self._marks.get(key_of(alert)) or _Mark(alert.id)
+        return replace(alert, in_flood=mark.in_flood, caused_by=mark.caused_by)
 
     def _title(self, alert: Alert) -> str:
         return self._titles.get(key_of(alert), key_of(alert))
 
     def checkpoint(self) -> bytes:
         """The state as JSON; the flood alarm's own is its machine's."""
-        marks = {key: asdict(self._marks[key]) for key in sorted(self._marks)}
-        facts = {"flood": self._watch.facts(), "marks": marks}
-        return json.dumps(facts if any(facts.values()) else {}).encode()
+        if self._state is None:
+            marks = {key: asdict(self._marks[key]) for key in sorted(self._marks)}
+            facts = {"flood": self._watch.facts(), "marks": marks}
+            self._state = json.dumps(facts if any(facts.values()) else {}).encode()
+        return self._state
 
     def restore(self, state: bytes) -> None:
         """Take up a checkpoint."""
         facts = json.loads(state)
         self._watch.restore(facts.get("flood", {}))
-        self._marks = {key: _Mark(**mark) for key, mark in facts.get("marks", {}).items()}
+        self._state = None
+        self._marks = {
+            key: _Mark(**{**mark, "tags": tuple(mark["tags"])})
+            for key, mark in facts.get("marks", {}).items()
+        }
 
 
 def key_of(alert: Alert) -> str:

@@ -60,17 +60,24 @@ class FloodWatch:
 
     def note(
         self, alerts: Iterable[Alert], now: Nanos, title: Callable[[Alert], str] = str
-    ) -> None:
-        """The transitions that a moment brought; `title` names an alarm for people."""
-        for alert in alerts:
-            if counts(alert):
-                began = alert.began_at or alert.opened_at
-                self._raised.append(_Raised(now, began, title(alert)))
+    ) -> bool:
+        """Count the new alarms among the transitions of a moment; whether there were any.
+
+        `title` names an alarm for people.
+        """
+        new = [alert for alert in alerts if counts(alert)]
+        for alert in new:
+            self._raised.append(_Raised(now, alert.began_at or alert.opened_at, title(alert)))
+        return bool(new)
+
+    def is_to_forget(self, now: Nanos) -> bool:
+        """Whether an alarm is too long ago to count."""
+        # A clock that was set back leaves times of the future behind.
+        return bool(self._raised) and not now - SPAN < self._raised[0].at <= now
 
     def score(self, now: Nanos) -> Score:
         """How many alarms came within ten minutes before `now`."""
-        # A clock that was set back leaves times of the future behind.
-        while self._raised and not now - SPAN < self._raised[0].at <= now:
+        while self.is_to_forget(now):
             self._raised.popleft()
         return Score(now, np.array([float(len(self._raised))]), coverage=1.0)
 

@@ -1,24 +1,36 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.model import SECOND, Alarm, Score, Transition
 from gateway.core.alarms import acts
+from gateway.core.alarms.cascade import Upstream
 from gateway.core.alarms.context import Context, first_out
 from gateway.core.alarms.flood import DETECTOR, FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
 
 T0 = 1_700_000_000 * SECOND
 COUNT = 20
+UPSTREAM = {
+    "guard.a15": [Upstream("guard.a16")],
+    "guard.a16": [Upstream("guard.a17"), Upstream("guard.a18", frozenset(["flow"]))],
+    "guard.a17": [Upstream("guard.a15")],
+    "guard.a14": [Upstream("guard.a18", frozenset(["speed"]))],
+    "guard.a13": [Upstream("guard.a18", frozenset(["flow"]))],
+}
 
 
 class Line:
     """One detector with many alarms, and what its alarms mean together."""
 
     def __init__(self, **options):
-        alarms = [Alarm(f"a{n}", 10.0, **options) for n in range(COUNT)]
+        alarms = [Alarm(f"a{n}", 10.0, tag="flow", **options) for n in range(COUNT)]
         self.machine = AlarmMachine("guard", alarms, ["flow"], T0)
         self.flood = AlarmMachine(DETECTOR, FloodWatch.alarms, (), T0)
-        self.context = Context(self.flood, {f"guard.a{n}": f"Alarm {n}" for n in range(COUNT)})
+        self.context = Context(
+            self.flood, {f"guard.a{n}": f"Alarm {n}" for n in range(COUNT)}, UPSTREAM
+        )
 
     def at(self, second, *wrong):
         """The transitions while these alarms' conditions hold."""
@@ -95,3 +107,81 @@ def test_alarms_of_one_moment_are_in_the_order_of_their_onset(order):
     both = [slow.step(Score(now, beyond, 1.0)), quick.step(Score(now, beyond, 1.0))]
     alerts = [*both[order[0]], *both[order[1]]]
     assert [alert.detector for alert in first_out(alerts)] == ["slow", "quick"]
+
+
+def raised(alerts):
+    """What was raised, with the alarm that it follows from."""
+    return {
+        alert.alarm: alert.caused_by.partition("-")[0]
+        for alert in alerts
+        if alert.transition is Transition.RAISED
+    }
+
+
+def test_an_alarm_names_the_upstream_alarm_that_is_active():
+    line = Line()
+    assert raised(line.at(0, 16)) == {"a16": ""}
+    (alert,) = line.at(1, 16, 15)
+    assert alert.caused_by == f"guard.a16-{T0 // 1_000_000:x}"
+
+
+def test_an_alarm_that_was_there_before_its_upstream_alarm_follows_from_nothing():
+    line = Line()
+    assert raised(line.at(0, 15)) == {"a15": ""}
+    assert raised(line.at(1, 15, 16)) == {"a16": ""}
+
+
+def test_a_cause_of_the_same_moment_counts_whatever_the_order():
+    assert raised(Line().at(0, 15, 16)) == {"a15": "guard.a16", "a16": ""}
+
+
+def test_alarms_never_follow_from_each_other_in_a_ring():
+    assert raised(Line().at(0, 15, 16, 17)) in (
+        {"a15": "", "a16": "guard.a17", "a17": "guard.a15"},
+        {"a15": "guard.a16", "a16": "guard.a17", "a17": ""},
+        {"a15": "guard.a16", "a16": "", "a17": "guard.a15"},
+    )
+
+
+def test_an_upstream_alarm_counts_only_while_it_names_the_tag_that_matters():
+    line = Line()
+    line.at(0, 18)
+    assert raised(line.at(1, 18, 13, 14)) == {"a13": "guard.a18", "a14": ""}
+
+
+def test_an_alarm_keeps_its_cause_until_it_is_raised_again():
+    line = Line()
+    line.at(0, 16)
+    line.at(1, 16, 15)
+    after = line.restarted()
+    for each in (line, after):
+        assert {a.caused_by.partition("-")[0] for a in each.at(2) if a.alarm == "a15"} == {
+            "guard.a16"
+        }
+        assert raised(each.at(3, 15)) == {"a15": ""}
+
+
+def test_what_follows_from_another_alarm_is_no_part_of_a_flood():
+    line = Line()
+    line.at(0, 18)
+    line.at(1, *range(8), 18)
+    assert raised(line.at(2, *range(9), 13, 18)) == {"a8": "", "a13": "guard.a18"}
+    assert not line.context.is_flood
+    line.at(3, *range(10), 13, 18)
+    assert line.context.is_flood
+
+
+@given(st.lists(st.sets(st.integers(0, COUNT - 1)), max_size=12), st.randoms())
+def test_a_restart_changes_no_order_no_mark_and_no_cause(seconds, random):
+    plain, broken = Line(), Line()
+    for second, wrong in enumerate(seconds):
+        if random.random() < 0.3:
+            broken = broken.restarted()
+        alerts = plain.at(40 * second, *wrong)
+        assert broken.at(40 * second, *wrong) == alerts
+        assert broken.context.checkpoint() == plain.context.checkpoint()
+        ids = {alert.id for alert in plain.context.standing(plain.machine.standing())}
+        assert all(alert.caused_by != alert.id for alert in alerts)
+        assert {a.id for a in alerts if a.transition is Transition.RAISED} - ids <= {
+            a.id for a in alerts if a.detector == DETECTOR
+        }

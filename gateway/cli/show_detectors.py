@@ -1,6 +1,7 @@
 """Tables of detectors and of the alarms that they raised."""
 
 import time
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -67,17 +68,41 @@ def _bar(score: float | None, threshold: float | None, *, below: bool) -> Text:
 
 
 def alerts(facts: Facts) -> RenderableType:
-    """A table of the active alarms and the last transitions, with ids and messages."""
+    """A table of the active alarms and the last transitions, with ids, messages and causes.
+
+    What follows from another alarm is indented below it.
+    """
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
     latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
     table = plain_table("time", "severity", "state", "alarm")
-    for alert in sorted(latest.values(), key=lambda a: -a["at"])[:8]:
+    newest = sorted(latest.values(), key=lambda a: -a["at"])[:8]
+    for depth, alert in below_their_causes(newest):
         severity = alert["severity"]
         table.add_row(
             time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
             Text(name_of(facts, "severity", severity), style=STYLE.get(severity, "")),
             name_of(facts, "state", alert["state"]),
-            f"{alert['id']}\n{alert['message']}",
+            "\n".join("  " * depth + each for each in (alert["id"], alert["message"])),
         )
     return table
+
+
+def below_their_causes(alerts: Sequence[Facts]) -> Iterator[tuple[int, Facts]]:
+    """The alarms in their order, each with those that follow from it below it, and how deep."""
+    ids = {alert["id"] for alert in alerts}
+    shown = set[str]()
+
+    def family(alert: Facts, depth: int) -> Iterator[tuple[int, Facts]]:
+        if alert["id"] in shown:
+            return
+        shown.add(alert["id"])
+        yield depth, alert
+        for other in alerts:
+            if other.get("caused_by") == alert["id"]:
+                yield from family(other, depth + 1)
+
+    first = [alert for alert in alerts if alert.get("caused_by") not in ids]
+    # Another version's alarms may follow from each other in a ring.
+    for alert in [*first, *alerts]:
+        yield from family(alert, 0)

@@ -1,4 +1,5 @@
-"""The alarms of the line: GET /alarms lists those that are not normal, the oldest first.
+"""The alarms of the line: GET /alarms lists those that are not normal, in the order in
+which their conditions began.
 
 POST /alarms/act takes {"id": ..., "act": ..., "by": ...} and answers with the transition once it is
 on disk. `act` is one of ACTS; `why` is the person's reason, which taking out of service needs;

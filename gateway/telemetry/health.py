@@ -152,8 +152,8 @@ class Health:
 
     @property
     def open(self) -> list[Alert]:
-        """The alarms that are not normal, the first to come first."""
-        return sorted(self._open.values(), key=lambda alert: alert.opened_at)
+        """The alarms that are not normal, the one whose condition began first at the top."""
+        return sorted(self._open.values(), key=lambda alert: alert.began_at or alert.opened_at)
 
     @property
     def active(self) -> dict[str, Alert]:

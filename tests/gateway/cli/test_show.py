@@ -199,6 +199,27 @@ def test_an_alarm_is_shown_with_the_id_that_other_commands_need():
     assert "3.2 past its threshold of 2.31" in page
 
 
+def test_what_follows_from_an_alarm_is_indented_below_it():
+    lost = ALARM | {"id": "data.plc.lost-1", "at": 1, "message": "plc is lost"}
+    blind = ALARM | {"id": "models.pump.blindness-2", "at": 9, "message": "Pump blind too often"}
+    blind["caused_by"] = "data.plc.lost-1"
+    other = ALARM | {"id": "guard.flow.low-3", "at": 5, "message": "Flow low", "caused_by": "gone"}
+    page = text(alerts({"active": [lost, other, blind], "alerts": []})).splitlines()
+    column = page[0].index("alarm")
+    assert [row[column:].rstrip() for row in page[1:]] == [
+        "guard.flow.low-3", "Flow low",
+        "data.plc.lost-1", "plc is lost",
+        "  models.pump.blindness-2", "  Pump blind too often",
+    ]  # fmt: skip
+
+
+def test_alarms_that_follow_from_each_other_are_all_shown():
+    ring = [ALARM | {"id": f"a-{n}", "at": n, "caused_by": f"a-{1 - n}"} for n in range(2)]
+    page = text(alerts({"active": ring, "alerts": []}))
+    assert "a-0" in page
+    assert "a-1" in page
+
+
 def test_an_id_stays_whole_on_a_narrow_terminal():
     long = ALARM | {"id": "guard.oil_temperature.high-19b2c4d5e6f"}
     console = Console(width=80, color_system=None)

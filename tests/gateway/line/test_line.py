@@ -42,6 +42,8 @@ from gateway.telemetry.status import snapshot
 S = SECOND
 T0 = 1_700_000_040 * S  # a whole minute
 TAGS = (tag("flow", unit="m3/h"), tag("level"))
+RIPE = {"pump.sight_watched": np.array([3600 * S])}
+"""A model that was watched for so long that its blindness can be told."""
 
 
 def config(**sections):
@@ -738,6 +740,29 @@ async def test_a_flood_of_alarms_is_an_alarm_that_is_stored_shown_and_survives_a
     assert after.is_flood
     assert after.health.open == press.health.open
     assert message in [alert.message for alert in after.health.open]
+
+
+async def test_open_alarms_are_in_the_order_in_which_their_conditions_began():
+    slow = LastValue("flow", on_delay=3 * S)
+    press = line(MemoryStore(), quick=LastValue("flow", threshold=15.0), slow=slow)
+    await play(press, [12, 12, 20, 20])
+    assert [alert.detector for alert in press.health.open] == ["slow", "quick"]
+    assert [alert.detector for alert in press.health.alerts] == ["quick", "slow"], "as they came"
+
+
+async def test_a_blind_model_follows_from_the_source_that_it_lost():
+    pump = LastValue("flow")
+    pump.reference = Reference(((0.5,),) * 2, ((0.5, 0.5),) * 2, S)
+    press = line(MemoryStore(), pump=pump)
+    press.recall({**press.memory(), "pump.sight": np.array([9.0, 1.0]), **RIPE})
+    press.inbox.put(batch(T0, 5.0, 1.0), 0)
+    await press.tick(T0 + 1)
+    # Neither of the two tags gives data any more: both are of one source.
+    for second in (1, 3, 10, 20, 620, 640):
+        await press.tick(T0 + second * S)
+    blind, lost = press.health.open
+    assert (lost.detector, blind.alarm) == ("data", "pump.blindness")
+    assert (lost.caused_by, blind.caused_by) == ("", lost.id)
 
 
 async def test_trouble_with_a_model_is_an_alert_of_the_models():

@@ -8,8 +8,8 @@ Promises
   alarm that was raised in one: what was not announced is not announced as returned. A re-alarm and
   an escalation announce an alarm again, and are marked only while a flood is active.
 - The flood alarm itself is never marked.
-- An alarm that is raised while one of its upstream alarms is active (cascade.py), or in the same
-  moment, names that alarm's id as `caused_by` for all of its life, and is not counted in a flood.
+- An alarm names in `caused_by`, for all of its life, the id of an upstream alarm (cascade.py) that
+  is active when it is raised, or was when its condition began. It is not counted in a flood.
 - The marks survive a restart.
 """
 
@@ -21,18 +21,22 @@ from gateway.api.model import Alert, Nanos, Transition
 from gateway.core.alarms.cascade import Upstream
 from gateway.core.alarms.flood import DETECTOR, FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.memory import FOREVER
 
 _ANNOUNCING = (Transition.RAISED, Transition.REALARMED, Transition.ESCALATED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What is kept of an open alarm; `tags` are those that it named last."""
+    """What is kept of an open alarm, and of the last one from which others may follow.
+
+    `tags` are those that it named last; it was active until `until`, for ever while it is.
+    """
 
     id: str
     in_flood: bool = False
     caused_by: str = ""
-    is_active: bool = False
+    until: Nanos = 0
     tags: tuple[str, ...] = ()
 
 
@@ -51,6 +55,7 @@ class Context:
     ) -> None:
         self._machine, self._titles, self._upstream = machine, titles, upstream
         self._watch = FloodWatch()
+        self._causes = {cause.alarm for causes in upstream.values() for cause in causes}
         self._marks: dict[str, _Mark] = {}
         """By detector and alarm."""
         self._state: bytes | None = None
@@ -97,15 +102,15 @@ class Context:
         if alert.transition is Transition.RAISED:
             mark = _Mark(alert.id, caused_by=self._cause(alert))
         tags = tuple(top.tag for top in alert.top_tags)
-        mark = replace(mark, is_active=alert.is_active, tags=tags)
-        self._marks[key] = mark
+        until = FOREVER if alert.is_active else min(mark.until, alert.at)
+        self._marks[key] = replace(mark, until=until, tags=tags)
         self._state = None
 
     def _cause(self, alert: Alert) -> str:
-        """The id of the upstream alarm that is active; empty if none is."""
+        """The id of the upstream alarm that is active, or was at the onset; empty if none."""
         for alarm, naming in self._upstream.get(key_of(alert), ()):
             mark = self._marks.get(alarm)
-            if mark is None or not mark.is_active:
+            if mark is None or mark.until < (alert.began_at or alert.at):
                 continue
             if naming and not naming.intersection(mark.tags):
                 continue
@@ -134,7 +139,7 @@ class Context:
             return replace(alert, in_flood=self.is_flood)
         if alert.transition in _ANNOUNCING:
             mark = replace(mark, in_flood=self.is_flood)
-        if alert.is_over:
+        if alert.is_over and key not in self._causes:
             del self._marks[key]
         else:
             self._marks[key] = mark

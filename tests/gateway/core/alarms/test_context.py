@@ -24,12 +24,12 @@ UPSTREAM = {
 class Line:
     """One detector with many alarms, and what its alarms mean together."""
 
-    def __init__(self, **options):
+    def __init__(self, upstream=UPSTREAM, **options):
         alarms = [Alarm(f"a{n}", 10.0, tag="flow", **options) for n in range(COUNT)]
         self.machine = AlarmMachine("guard", alarms, ["flow"], T0)
         self.flood = AlarmMachine(DETECTOR, FloodWatch.alarms, (), T0)
         self.context = Context(
-            self.flood, {f"guard.a{n}": f"Alarm {n}" for n in range(COUNT)}, UPSTREAM
+            self.flood, {f"guard.a{n}": f"Alarm {n}" for n in range(COUNT)}, upstream
         )
 
     def at(self, second, *wrong):
@@ -147,6 +147,20 @@ def test_an_upstream_alarm_counts_only_while_it_names_the_tag_that_matters():
     line = Line()
     line.at(0, 18)
     assert raised(line.at(1, 18, 13, 14)) == {"a13": "guard.a18", "a14": ""}
+
+
+def test_an_upstream_alarm_counts_that_was_active_when_the_condition_began():
+    slow = AlarmMachine("slow", [Alarm("a", 10.0, on_delay=60 * SECOND)], [], T0)
+    line = Line(upstream={"slow.a": [Upstream("guard.a0")]})
+    line.at(0, 0)
+    slow.step(Score(T0 + 5 * SECOND, np.array([20.0]), 1.0))
+    line.at(10)
+    (late,) = slow.step(Score(T0 + 65 * SECOND, np.array([20.0]), 1.0))
+    assert raised(line.context.follow([late], T0 + 65 * SECOND)) == {"a": "guard.a0"}
+    slow.step(Score(T0 + 70 * SECOND, np.array([0.0]), 1.0))
+    slow.step(Score(T0 + 80 * SECOND, np.array([20.0]), 1.0))
+    (later,) = slow.step(Score(T0 + 140 * SECOND, np.array([20.0]), 1.0))
+    assert raised(line.context.follow([later], T0 + 140 * SECOND)) == {"a": ""}
 
 
 def test_an_alarm_keeps_its_cause_until_it_is_raised_again():

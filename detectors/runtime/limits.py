@@ -12,13 +12,25 @@ from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from detectors.runtime.alarm_fields import alarm_fields
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.known_tags import known_tags
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import SECOND, Alarm, Floats, Nanos, Score, Severity, Tag, Window, WindowSpec
+from gateway.api.model import (
+    SECOND,
+    Alarm,
+    Bools,
+    Floats,
+    Nanos,
+    Score,
+    Severity,
+    Tag,
+    Window,
+    WindowSpec,
+)
 from gateway.api.options import (
     AlarmOverrides,
     Name,
@@ -35,6 +47,7 @@ LONGEST = 20_000
 SAME = 1e-12
 """Relative difference up to which two values count as equal: rounding in a cell's mean."""
 
+Counts = NDArray[np.int64]
 # Rows of the matrix of measures; each alarm reads one row at its tag's column.
 _VALUE, _RATE, _FLAT = range(3)
 
@@ -126,7 +139,9 @@ class LimitsDetector:
 
     The rate of change is taken over one step of the grid, or over the tag's own period if that is
     longer, so that the next sample of a slow tag, whose value was held, is not a jump. A gap ends a
-    flat line: the value may have changed in it.
+    flat line if the value after it is another one. If it is the same it may have changed meanwhile
+    or not, so until the line is flat for longer than its limit again nothing is known: an alarm
+    that is active stays so, also after a restart.
     """
 
     Options: ClassVar[type[LimitsOptions]] = LimitsOptions
@@ -145,6 +160,7 @@ class LimitsDetector:
         self._period = period / SECOND
         self._steps = np.array([max(1, -(-tag.period // period)) for tag in watched])
         self._columns = np.arange(len(watched))
+        self._flat_limit = np.array([(limit.flat_line or 0) / SECOND for limit in limits])
         self._names = tuple(options.tags)
         checks = [
             check
@@ -188,12 +204,26 @@ class LimitsDetector:
         )
 
     def _flat_seconds(self, values: Floats) -> Floats:
-        """Seconds since each tag last changed or had a gap; NaN if it is not observed now."""
+        """Seconds since each tag last changed; NaN if it is not observed now, or if a gap hides
+        whether it changed within its limit.
+        """
         before, after = values[:-1], values[1:]
         # NaN compares false, so a gap counts as a change.
         same = np.abs(after - before) <= SAME * np.abs(after)
         unchanged = np.logical_and.accumulate(same[::-1], axis=0).sum(axis=0)
-        return np.where(np.isnan(values[-1]), np.nan, unchanged * self._period)
+        seconds = np.where(np.isnan(values[-1]), np.nan, unchanged * self._period)
+        hidden = self._may_be_older(values, unchanged) & (seconds <= self._flat_limit)
+        return np.where(hidden, np.nan, seconds)
+
+    def _may_be_older(self, values: Floats, unchanged: Counts) -> Bools:
+        """Whether a gap ended the flat line, and what is known from before it is the same value."""
+        ended = len(values) - 2 - unchanged
+        is_gap = (ended >= 0) & np.isnan(values[ended, self._columns])
+        earlier = ~np.isnan(values) & (np.arange(len(values))[:, None] < ended)
+        last = len(values) - 1 - earlier[::-1].argmax(axis=0)
+        known, now = values[last, self._columns], values[-1]
+        differs = earlier.any(axis=0) & (np.abs(now - known) > SAME * np.abs(now))
+        return np.asarray(is_gap & ~differs)
 
 
 def _checks(tag: str, column: int, limits: Limits, options: LimitsOptions) -> list[_Check]:

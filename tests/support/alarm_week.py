@@ -5,13 +5,16 @@ Only the connectors are left out: what they would have read is handed to the lin
 acknowledges each alarm some minutes after it was raised.
 
 `python alarm_week.py LINE.yaml FOLDER HOURS GRID_S FIRST` plays it in a process that can be killed
-at any time: it writes a byte to stdout for each tick, once that is on disk.
+at any time, with the rows of FOLDER/rows.npy: it writes a byte to stdout for each tick, once that
+is on disk.
 """
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +22,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bundles
 import numpy as np
+import structlog
 
 from connectors.simulator.configuration import line_file
 from connectors.simulator.faults import FAULTS, PLC_GONE
@@ -52,7 +57,11 @@ ORDER = (
 )
 LONGEST_S = {"drifting_sensor": 4 * HOUR, "bearing_wear": 8 * HOUR}
 """Of a fault that grows slowly; any other one lasts for an hour at most."""
-ACK_AFTER_S = 300
+ACK_EVERY_S = 300
+WORLD, TRAINING = 2, 3
+"""Seeds of the plants."""
+LONGEST_SETTLE_S = 900
+"""As long as the temperatures need after a stop."""
 SINK = "journal"
 
 
@@ -90,9 +99,9 @@ def course(hours: int, grid: int, seed: int = 1) -> Course:
 class World:
     """What the sources of the line deliver, tick by tick."""
 
-    def __init__(self, course: Course, seed: int = 2) -> None:
+    def __init__(self, course: Course, rows: np.ndarray | None = None) -> None:
         self.course = course
-        self.rows = simulated(course, seed)
+        self.rows = simulated(course, WORLD) if rows is None else rows
         self._all = np.arange(len(NAMES), dtype=np.int32)
         self._sensor = NAMES.index(SENSOR)
 
@@ -153,24 +162,31 @@ def simulated(course: Course, seed: int) -> np.ndarray:
     return rows
 
 
-def write_line(folder: Path, grid: int, hours: int, seed: int = 3, budget_h: float | None = None):
-    """A line file in `folder`, and a model that is trained on other hours of normal running."""
+def write_line(folder: Path, course: Course, hours: int, *, tried: bool = True) -> Path:
+    """A line file in `folder`, and a model that is trained on so many hours of normal running of
+    another plant; with `tried` also tested on the newest part of them, which takes as long again.
+    """
     from detectors.data.recordings import Recording
     from detectors.training.learn import learn
     from detectors.training.prepare import TrainingOptions
     from detectors.training.publish import ModelIdentity, manifest_for, write_bundle
 
-    normal = simulated(Course(hours, grid, (), ()), seed)
+    grid = course.grid
+    normal = simulated(Course(hours, grid, (), ()), TRAINING)
     times = EPOCH + (np.arange(len(normal), dtype=np.int64) + 1) * grid * SECOND
-    budget = None if budget_h is None else round(budget_h * HOUR) * SECOND
-    options = TrainingOptions(period=grid * SECOND, false_alarms=budget)
-    model = learn(Recording(NAMES, times, normal, {}), options, lambda _step: None, ("pca",))
+    recording = Recording(NAMES, times, normal, {})
+    if tried:
+        options = TrainingOptions(period=grid * SECOND)
+        model = learn(recording, options, lambda _step: None, ("pca",))
+    else:
+        model = bundles.untried(recording, "pca", window=None)
     identity = ModelIdentity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     units = {signal.name: signal.unit for signal in (*MODBUS, *OPCUA)}
     write_bundle(folder / "pump", manifest_for(model, identity, units), model.graph)
     text = line_file(bundle="pump").replace("period: 500ms", f"period: {grid}s")
     text = text.replace("    period: 1s\n", f"    period: {grid}s\n    {_RUNNING}    settle: 60s\n")
-    text = text.replace("bundle: pump\n", f"bundle: pump\n    {_RUNNING}    settle: 15m\n")
+    settle = min(LONGEST_SETTLE_S, course.hours * HOUR // 90)
+    text = text.replace("bundle: pump\n", f"bundle: pump\n    {_RUNNING}    settle: {settle}s\n")
     text = text.replace("flat_line: 60s", f"flat_line: {max(60, 12 * grid)}s")
     file = folder / "pump-skid.yaml"
     file.write_text(f"{text}\nstate: state\nhealth: {{port: 0}}\n")
@@ -293,7 +309,7 @@ class Run:
 
     def _waiting(self, line: Line, tick: int):
         """The alarms that a person acknowledges now: he comes by every five minutes."""
-        if tick * self.world.course.grid % ACK_AFTER_S:
+        if tick * self.world.course.grid % ACK_EVERY_S:
             return []
         return [a for a in line.health.open if not a.acknowledged_by]
 
@@ -323,8 +339,39 @@ def entries(points: Sequence[Mapping[str, Any]]) -> list[Entry]:
     ]
 
 
+def killed_for_real(file: Path, folder: Path, world: World, lives: Sequence[int]) -> int:
+    """Play a world in processes that SIGKILL ends after so many ticks each, and then to its end;
+    the number of kills.
+    """
+    (folder / "0").mkdir(parents=True)
+    np.save(folder / "rows.npy", world.rows)
+    words = [str(file), str(folder), str(world.course.hours), str(world.course.grid)]
+    first = kills = 0
+    for ticks in (*lives, len(world)):
+        command = [sys.executable, __file__, *words, str(first)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            done = len(process.stdout.read(ticks))
+            kills += process.poll() is None and ticks < len(world)
+            process.kill()
+            done += len(process.stdout.read())
+        # The tick that was under way may be on disk: it is not played twice.
+        first += done + 1
+        if first >= len(world):
+            break
+    return kills
+
+
+async def stored_in(file: Path, folder: Path, world: World) -> list[Mapping[str, Any]]:
+    """The transitions that earlier processes left on disk."""
+    return await Run(file, folder, world).play({}, first=len(world))
+
+
 if __name__ == "__main__":
     _file, _folder, _hours, _grid, _first = sys.argv[1:]
-    _world = World(course(int(_hours), int(_grid)))
+    logging.disable()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    _rows = np.load(Path(_folder) / "rows.npy")
+    _world = World(course(int(_hours), int(_grid)), _rows)
     _run = Run(Path(_file), Path(_folder), _world)
     asyncio.run(_run.play({}, int(_first), on_tick=lambda: os.write(1, b".")))

@@ -5,12 +5,15 @@ from pydantic import ValidationError
 from detectors.runtime.limits import LimitsDetector, LimitsOptions
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.model import SECOND, Severity, Tag, Window
+from gateway.core.alarms.machine import AlarmMachine
 
 TAGS = {
     "flow": Tag("flow", "plc", SECOND, "m3/h"),
     "level": Tag("level", "plc", SECOND, "%"),
     "ambient": Tag("ambient", "broker", 5 * SECOND, "°C"),
 }
+
+NAN = float("nan")
 
 
 def build(tags, tmp_path, **more):
@@ -142,9 +145,37 @@ def test_the_rounding_of_a_mean_is_not_a_change(tmp_path):
     assert active(detector, rounded) == {"flow.flat_line"}
 
 
-def test_a_gap_ends_a_flat_line(tmp_path):
+@pytest.mark.parametrize(
+    ("course", "seconds"),
+    [
+        ([3.0, 3.0, 3.0, NAN, 1.0, 1.0], 1),
+        ([1.0, 1.0, 3.0, NAN, 1.0, 1.0], 1),
+        ([1.0, NAN, 3.0, 1.0, 1.0, 1.0], 2),
+        ([1.0, 1.0, 1.0, NAN, 1.0, 1.0], NAN),
+        ([1.0, 1.0, NAN, NAN, NAN, 1.0], NAN),
+        ([NAN, NAN, 1.0, 1.0, 1.0, 1.0], NAN),
+        ([3.0, NAN, 1.0, 1.0, 1.0, NAN], NAN),
+        ([NAN, 1.0, 1.0, 1.0, 1.0, 1.0], NAN),
+        ([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 5),
+    ],
+)
+def test_a_gap_ends_a_flat_line_only_if_the_value_is_another_one_after_it(
+    course, seconds, tmp_path
+):
     detector = build({"flow": {"flat_line": "4s"}}, tmp_path)
-    assert values(detector, [1.0, 1.0, 1.0, np.nan, 1.0, 1.0])["flow.flat_line"] == 1
+    measured = values(detector, course)["flow.flat_line"]
+    assert measured == pytest.approx(seconds, nan_ok=True)
+
+
+def test_an_alarm_of_a_flat_line_stays_over_a_gap_in_which_nothing_may_have_changed(tmp_path):
+    detector = build({"flow": {"flat_line": "4s"}}, tmp_path, off_delay="2s")
+    machine = AlarmMachine("guard", detector.alarms, detector.spec.tags)
+    course = [2.0, *[1.0] * 9, *[NAN] * 9, *[1.0] * 9, *[2.0, 3.0] * 3]
+    seen = []
+    for row in range(detector.spec.length, len(course) + 1):
+        [score] = detector.score([window(detector, course[:row][-6:], end=row * SECOND)])
+        seen += [(alert.transition.value, row) for alert in machine.step(score)]
+    assert seen == [("raised", 7), ("returned", 31)]
 
 
 def test_a_tag_and_each_of_its_alarms_may_differ_from_the_detectors_others(tmp_path):

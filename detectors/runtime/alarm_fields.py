@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.api.options import AlarmOptions, AlarmOverrides
 
-_PLAIN = ("off_delay", "minimum_duration", "realarm_after", "latch", "advice")
+_PLAIN = ("off_delay", "minimum_duration", "realarm_after", "latch", "advice", "caused_by")
 
 
 def alarm_fields(options: AlarmOptions, nearer: Sequence[AlarmOverrides] = ()) -> dict[str, Any]:

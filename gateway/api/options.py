@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -368,6 +369,34 @@ Phrase = Annotated[Text, AfterValidator(_known_placeholders)]
 """A line for people with placeholders, as `Alarm.phrase` has."""
 
 
+_ALARM = r"^[^.\s]+(\.[^.\s]+)+$"
+_MOST_CAUSES = 20
+
+
+def _alarm_names(given: object) -> object:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or len(names) > _MOST_CAUSES:
+        raise ValueError(f"must be an alarm, or a list of at most {_MOST_CAUSES}")
+    for name in names:
+        if not isinstance(name, str) or not re.match(_ALARM, name):
+            raise ValueError(
+                f"{quoted(name)} is not an alarm: write its detector and its name, as in "
+                "guard.speed.low or data.plc.lost"
+            )
+    return tuple(names)
+
+
+_ONE_ALARM = {"type": "string", "pattern": _ALARM}
+AlarmNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_alarm_names),
+    WithJsonSchema(
+        {"anyOf": [_ONE_ALARM, {"type": "array", "items": _ONE_ALARM, "maxItems": _MOST_CAUSES}]}
+    ),
+]
+"""Alarms as detector and alarm, as in guard.speed.low; one of them needs no list."""
+
+
 def _one_of_both(given: set[str]) -> None:
     if {"n_of_m", "on_delay"} <= given:
         raise ValueError(
@@ -395,6 +424,9 @@ class AlarmOptions(Strict):
     """Whether the alarm stays, after its condition has gone, until a person resets it."""
     advice: Text | None = None
     """What to do about it, for people; added to the message."""
+    caused_by: AlarmNames = ()
+    """The alarms from which this one follows while one of them is active, as in guard.speed.low:
+    it is then shown below that one and is no part of an alarm flood."""
 
     @model_validator(mode="after")
     def _one_way_to_raise(self) -> Self:
@@ -422,6 +454,8 @@ class AlarmOverrides(Strict):
     """Whether the alarm stays, after its condition has gone, until a person resets it."""
     advice: Text | None = None
     """What to do about it, for people; added to the message."""
+    caused_by: AlarmNames | None = None
+    """The alarms from which this one follows while one of them is active, as in guard.speed.low."""
 
     @model_validator(mode="after")
     def _one_way_to_raise(self) -> Self:

@@ -15,6 +15,7 @@ from gateway.api.contracts import (
 from gateway.config import plugins
 from gateway.config.load import LineConfig
 from gateway.config.problems import ConfigProblems, Problem, joined
+from gateway.config.upstream import unknown_upstream
 
 
 def build_detectors(config: LineConfig) -> dict[str, Detector]:
@@ -28,6 +29,7 @@ def build_detectors(config: LineConfig) -> dict[str, Detector]:
             built[name] = detector(name, options, tags, config.places)
         except (ConfigError, ModelError) as error:
             problems.append(_part_problem(config, ("detectors", name), error))
+    problems = problems or unknown_upstream(config, built)
     if problems:
         raise ConfigProblems(problems)
     return built

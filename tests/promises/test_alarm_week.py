@@ -3,8 +3,8 @@ of the gateway changes nothing in what is stored of the alarms.
 
 By default the week is compressed: four hours in steps of 5 s, with the same eight faults and two
 stops, only shorter. What is asked of the rate while it is going wrong makes no sense then, and is
-left out. With ANDON_ALARM_WEEK=1 it is a whole week, in steps of 5 s as well, and six hours more are played
-in processes that SIGKILL ends.
+left out. With ANDON_ALARM_WEEK=1 it is a whole week, in steps of 5 s as well, and six hours more
+are played in processes that SIGKILL ends.
 """
 
 import asyncio

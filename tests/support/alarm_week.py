@@ -18,7 +18,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -196,7 +195,7 @@ def write_line(folder: Path, course: Course, hours: int, *, tried: bool = True) 
 _RUNNING = "when: speed > 1000\n"
 
 
-class Kill(Exception):
+class Killed(Exception):  # noqa: N818 - it is what happens, not an error
     """The process is gone, with all that was not on disk."""
 
 
@@ -209,7 +208,7 @@ class Disk:
 
     async def append(self, *given: Any) -> None:
         if self.kill == "before":
-            raise Kill
+            raise Killed
         await self._buffer.append(*given)
 
     async def load_checkpoint(self, name: str) -> bytes | None:
@@ -258,10 +257,8 @@ class Run:
             while tick < last:
                 how, away = kills.get(tick, ("", 0))
                 disk.kill = how
-                try:
+                with contextlib.suppress(Killed):
                     await self._tick(line, tick)
-                except Kill:
-                    pass
                 if self.now - saved_at >= EVERY_S * SECOND or on_tick:
                     saved, saved_at = {n: a.copy() for n, a in line.memory().items()}, self.now
                 tick += 1

@@ -65,7 +65,7 @@ def list_alarms(file: Path, as_json: bool, states: tuple[str, ...], severity: st
     """List the alarms that are not normal, the newest last."""
     facts = ask(file, "/alarms", exact=as_json)
     with understood():
-        alarms = sorted(facts, key=lambda alarm: int(alarm["opened_at"]))
+        alarms = sorted(facts, key=lambda alarm: int(alarm.get("began_at") or alarm["opened_at"]))
         wanted = [alarm for alarm in alarms if _is_wanted(alarm, states, severity)]
         for row in [json.dumps(a) for a in wanted] if as_json else _table(wanted):
             click.echo(row)

@@ -27,7 +27,6 @@ BEGINS_ABOVE = 10
 ENDS_BELOW = 5
 LIMIT = 10_000
 """Alarms that are kept at most; a flood of that size needs no further count."""
-PHRASE = "Alarm flood: {value} alarms within 10 minutes; begin with the first of them: {first}"
 
 
 class _Raised(NamedTuple):
@@ -48,8 +47,6 @@ class FloodWatch:
             severity=Severity.HIGH,
             hysteresis=BEGINS_ABOVE - ENDS_BELOW,
             scope=None,
-            title="Alarm flood",
-            phrase=PHRASE,
         ),
     )
 

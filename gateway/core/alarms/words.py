@@ -35,6 +35,7 @@ TEXTS = {
     "input_drift": "Inputs of {part} unlike those that it was trained with",
     "score_drift": "Scores of {part} unlike those that it was trained with",
     "blindness": "{part} blind too often",
+    "flood": "Alarm flood",
     "beyond a limit": "{alarm}: {value}, limit {limit}",
     "too fast": "{alarm}: {value} per second, limit {limit} per second",
     "frozen": "{alarm}: the same value for {value} s, limit {limit} s",
@@ -50,6 +51,8 @@ TEXTS = {
     "raised out_of_specification": "{value} of {of} tags of {part} out of specification ({tags})",
     "raised check_function": "{value} of {of} tags of {part} to be checked ({tags})",
     "raised maintenance_required": "{value} of {of} tags of {part} need maintenance ({tags})",
+    "raised flood": "Alarm flood: {value} alarms within 10 minutes; "
+    "begin with the first of them: {first}",
     "returned": "{alarm}: returned to normal after {after}",
     "acknowledged": "{alarm}: acknowledged by {by}",
     "realarmed": "{alarm}: still active after {after}",

@@ -6,6 +6,7 @@ from gateway.api.options import AlarmOptions, AlarmOverrides
 
 DEFAULTS = {
     "off_delay": 0, "minimum_duration": 0, "realarm_after": 0, "latch": False, "advice": "",
+    "caused_by": (),
 }  # fmt: skip
 
 
@@ -16,13 +17,14 @@ def test_without_options_an_alarm_is_raised_at_once():
 def test_the_nearest_level_that_gives_something_applies():
     detector = AlarmOptions(latch=True, advice="call", off_delay="9s", minimum_duration="1s")
     tag = AlarmOverrides(advice="look", minimum_duration="0s", realarm_after="1h")
-    own = AlarmOverrides(latch=False)
+    own = AlarmOverrides(latch=False, caused_by="guard.flow.low")
     assert alarm_fields(detector, (own, tag)) == {
         "off_delay": 9 * SECOND,
         "minimum_duration": 0,
         "realarm_after": 3600 * SECOND,
         "latch": False,
         "advice": "look",
+        "caused_by": ("guard.flow.low",),
         "on_delay": 0,
     }
 

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,6 @@ from gateway.buffer import Buffer, open_buffer
 from gateway.config.build import build_detectors
 from gateway.config.load import LineConfig, load
 from gateway.core.alarms.acts import acknowledge
-from gateway.core.alarms.performance import Entry
 from gateway.line.line import Line
 from gateway.line.window_store import EVERY_S, WindowStore
 
@@ -313,27 +313,8 @@ class Run:
 
 async def stored(buffer: Buffer) -> list[Mapping[str, Any]]:
     """The transitions on disk in the order in which they were stored."""
-    found: list[Mapping[str, Any]] = []
-    while envelopes := await buffer.lease(SINK, 1000, 2**20):
-        for envelope in envelopes:
-            point = line_protocol.decode(envelope.body)
-            found.append({**point.fields, **point.tags, "at": point.at})
-        await buffer.ack(SINK, envelopes)
-    return found
-
-
-def entries(points: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """The transitions as the figures of ISA-18.2 need them."""
-    return [
-        Entry(
-            point["at"],
-            point["id"],
-            f"{point['detector']}.{point['alarm']}",
-            point["transition"],
-            point["severity"],
-        )
-        for point in points
-    ]
+    points = [line_protocol.decode(e.body) for e in await buffer.lease(SINK, 10**6, 2**30)]
+    return [{**point.fields, **point.tags, "at": point.at} for point in points]
 
 
 def killed_for_real(file: Path, folder: Path, world: World, lives: Sequence[int]) -> int:
@@ -349,9 +330,10 @@ def killed_for_real(file: Path, folder: Path, world: World, lives: Sequence[int]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             done = len(process.stdout.read(ticks))
-            kills += process.poll() is None and ticks < len(world)
             process.kill()
             done += len(process.stdout.read())
+        kills += process.returncode == -signal.SIGKILL
+        assert process.returncode in (0, -signal.SIGKILL), "it ended by itself"
         # The tick that was under way may be on disk: it is not played twice.
         first += done + 1
         if first >= len(world):

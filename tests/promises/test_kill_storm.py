@@ -46,6 +46,12 @@ def test_kill_minus_9_while_the_disk_fills_and_empties(tmp_path, bundle):
     # Doubled.
     assert result["doubled_at_the_server"] == result["doubled_with_other_words"] == 0
     assert result["changed_at_the_server"] == result["out_of_turn"] == 0
+    # The journal holds each alert that was stored, once, and a note of each start.
+    assert result["entries"] == result["alerts"]
+    assert result["alerts_without_an_entry"] == result["entries_without_an_alert"] == 0
+    assert (result["numbers_left_out"], result["first_number"]) == (0, 1)
+    assert 1 <= sum(result["notes"].values()) <= int(KILLS) + 1
+    assert set(result["notes"]) <= {"started", "restarted"}
     assert result["history_samples"] > 0
     assert result["history_doubled"] == 0
     assert result["tracebacks"] == 0

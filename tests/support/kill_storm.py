@@ -25,6 +25,8 @@ from full_disk import fill
 from rig import detector, rig
 
 from gateway.api.line_protocol import decode
+from gateway.buffer.journal_file import read_file
+from gateway.buffer.journal_query import JournalQuery
 from gateway.control.client import request
 from gateway.history import table
 from gateway.history.names import files_in
@@ -188,6 +190,23 @@ def judged(log, end, cloud, received, state):
         "gaps": sum("gap_count" in p.fields for p in points),
         "tracebacks": log.count("Traceback"),
         **_history(state / "history"),
+        **_journal(state / "buffer.db", at_server),
+    }
+
+
+def _journal(path, at_server):
+    """What of the journal and the server's alerts is in one and not in the other."""
+    entries = read_file(path, JournalQuery(10**6)).entries()
+    alarms = Counter((e.id, e.transition) for e in entries if e.kind == "alarm")
+    notes = Counter(e.transition or e.facts["why"] for e in entries if e.kind == "note")
+    numbers = [entry.seq for entry in entries]
+    return {
+        "entries": alarms.total(),
+        "alerts_without_an_entry": (at_server - alarms).total(),
+        "entries_without_an_alert": (alarms - at_server).total(),
+        "numbers_left_out": numbers[0] - numbers[-1] + 1 - len(numbers),
+        "first_number": numbers[-1],
+        "notes": notes,
     }
 
 

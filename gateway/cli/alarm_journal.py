@@ -31,9 +31,9 @@ NAMES = 40
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 @click.pass_obj
 def journal(file: Path, since: Nanos | None, limit: int, *, as_json: bool) -> None:
-    """List the journal: transitions, acts of people, maintenance and restarts, the newest last.
+    """List what happened to the alarms, the newest last.
 
-    If no daemon runs, its buffer is read.
+    Transitions, acts of people, maintenance and restarts. If no daemon runs, its buffer is read.
     """
     start = time.time_ns() - since if since is not None else 0
     found = read_journal(file, since=max(start, 0), most=limit)
@@ -61,9 +61,9 @@ def _row(entry: JournalEntry) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_obj
 def show(file: Path, alarm: str, *, as_json: bool) -> None:
-    """Show everything about one alarm, by the id that `list` and `journal` show.
+    """Show everything about one alarm, by its id.
 
-    Why it was raised, its tags, its model, and each of its transitions. If no daemon runs, its
+    `list` and `journal` show the ids. Why it was raised, its tags, its model, and each of its transitions. If no daemon runs, its
     buffer is read. Exit code 1 if there is no such alarm.
     """
     from gateway.config.load import load

@@ -54,6 +54,28 @@ def collect(families: Families, health: Health) -> Iterator[Metric]:
         ["sink", "lane"],
         list(_given_up(cast("Sequence[Mapping[str, object]]", facts.get("given_up", ())))),
     )
+    journal = cast("Mapping[str, object]", facts.get("journal", {}))
+    yield families.gauge(
+        "andon_journal_entries",
+        "Entries of the alarm journal.",
+        [],
+        [((), number(journal.get("entries")))],
+    )
+    yield families.gauge(
+        "andon_journal_size_bytes",
+        "Bytes that they cost, of at most journal.max_bytes.",
+        [],
+        [((), number(journal.get("bytes")))],
+    )
+    yield families.counter(
+        "andon_journal_missing_entries",
+        "Entries that were lost or deleted before their retention, by reason.",
+        ["reason"],
+        [
+            ((reason,), count)
+            for reason, count in cast("dict[str, int]", journal.get("missing_by", {})).items()
+        ],
+    )
 
 
 def _given_up(facts: Sequence[Mapping[str, object]]) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -32,6 +32,9 @@ COMMANDS = {
     "status --json": ("status", "FILE", "--json"),
     "alarms list": ("alarms", "FILE", "list"),
     "alarms ack": ("alarms", "FILE", "ack", "x", "--by", "anna"),
+    "alarms journal": ("alarms", "FILE", "journal"),
+    "alarms show": ("alarms", "FILE", "show", "x"),
+    "alarms report": ("alarms", "FILE", "report"),
     "buffer stat": ("buffer", "FILE", "stat"),
     "buffer list": ("buffer", "FILE", "list"),
     "buffer export": ("buffer", "FILE", "export"),
@@ -49,6 +52,11 @@ STEERS = set("\x1b\x07\x9b\u202e\r")
 def body(content, status=200):
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
     return reply(status, text + b"\n", Content_Type="application/json")
+
+
+def entry(**more):
+    known = {"seq": 1, "at": 1, "recorded_at": 1, "kind": "note", "facts": {}, "message": "x"}
+    return known | {"id": "", "transition": "", "severity": "", "by": "", **more}
 
 
 ANSWERS = {
@@ -84,6 +92,19 @@ ANSWERS = {
             {"requeued": "many"}, {"discarded": None, "losses": EVIL}, {"dropped": "many"},
             [{"id": 10**30, "opened_at": 0}], {"at": 10**30},
         )
+    },
+    **{
+        f"a journal of {str(content)[:40]}": body({"entries": content, "more": True})
+        for content in (
+            None, 5, EVIL, [], [None], [{}], {"a": 1}, [entry(), entry()],
+            [entry(at=10**30)], [entry(at=-(10**18))], [entry(seq="x")], [entry(facts=5)],
+            [entry(facts={"id": EVIL})], [entry(message=EVIL)], [entry(message={"a": EVIL})],
+            [entry(kind="alarm", facts={"id": []})], [entry(kind="alarm", at=float("nan"))],
+        )
+    },
+    **{
+        f"an alarm of {str(content)[:40]}": body({"alarm": content, "entries": [entry()], "clip": ""})
+        for content in (None, 5, EVIL, [], {}, {"message": EVIL, "severity": EVIL})
     },
 }  # fmt: skip
 

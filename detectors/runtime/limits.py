@@ -63,7 +63,7 @@ class LimitAlarm(AlarmOverrides):
     title: Text | None = None
     """Its name for people, as in "Oil too hot"; if not given, made of the tag and the limit."""
     phrase: Phrase | None = None
-    """What is said when it is raised, with {alarm}, {value}, {limit} and {since}."""
+    """Its message when it is raised, with {alarm}, {value}, {limit} and {since}."""
 
 
 class LimitAlarms(Strict):

@@ -57,7 +57,7 @@ class OnnxOptions(GateOptions):
     title: Text | None = None
     """The alarm's name for people, as in "Pump runs strangely"."""
     phrase: Phrase | None = None
-    """What is said when it is raised, with {alarm}, {value}, {limit}, {since} and {tags}."""
+    """Its message when it is raised, with {alarm}, {value}, {limit}, {since} and {tags}."""
     min_coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of a tag's rows that must be observed in a window; by default the manifest's."""
 

@@ -44,7 +44,7 @@ class LanguageFile(Strict):
 def read_language(
     line_path: Path, document: Document
 ) -> tuple[Mapping[str, str], Sequence[Problem]]:
-    """All texts with those of the language file that the line names, and the file's problems."""
+    """All texts, in the language of the file that the line names, and the file's problems."""
     named = document.get(*_NAMED)
     if not isinstance(named, str):
         return TEXTS, ()

@@ -34,7 +34,7 @@ class LineConfig:
 
     `file` is the resolved file, with the site's name, sinks and buffer. `sources`, `detectors` and
     `sinks` are the plugins' validated options by name; `tags` are the tags of all sources, in the
-    order of the file. `texts` are those of alarms, in the language that the file asks for. `digest`
+    order of the file. `texts` are the texts of alarms in the language of the line. `digest`
     changes whenever a resolved setting or a text changes.
     """
 

@@ -1,8 +1,8 @@
 """Frozen tags: a value that arrives again and again and does not change at all. Pure.
 
 Promises
-- Only tags that say how long is too long are judged: many a healthy tag stands still for days, as
-  a counter or a set point does.
+- Only tags that say how long is too long are judged: many a healthy tag does not move for days, as
+  a counter or a set point.
 - A gap or a bad sample starts the time over: the value may have changed in it.
 """
 

@@ -4,10 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from kill_matrix.faults import FAULTS
 from kill_matrix.plants import PLANTS
 
+from detectors.runtime.limits import LimitAlarm, LimitsOptions
 from gateway import cli
+from gateway.api.model import AlarmState
+from gateway.api.options import AlarmOptions
+from gateway.config.language import LanguageFile
+from gateway.config.schema import AlarmsSection
+from gateway.core.device_status import DeviceStatus
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -165,3 +172,34 @@ def test_each_command_that_asks_a_daemon_is_on_the_page_on_running():
     ]
     assert asking
     assert [name for name in asking if name != "daemon" and f"andon {name}" not in page] == []
+
+
+ALARMS = (DOCS / "alarms.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {*AlarmOptions.model_fields, *LimitAlarm.model_fields, "hysteresis"},
+        {*AlarmsSection.model_fields},
+        {*LanguageFile.model_fields},
+        {state.value for state in AlarmState},
+        {each.name.lower() for each in DeviceStatus if each is not DeviceStatus.NORMAL},
+    ],
+    ids=["options", "line", "language", "states", "classes"],
+)
+def test_the_page_on_alarms_has_one_table_with_exactly_these_rows(names):
+    tables = re.findall(r"^\| (?:\w+) \|.*\n\|---.*\n((?:\|.*\n)+)", ALARMS, re.MULTILINE)
+    rows = [set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for table in tables]
+    assert names in rows
+
+
+def test_the_examples_of_the_page_on_alarms_are_valid():
+    guard, line, language, _ = map(
+        yaml.safe_load, re.findall(r"```yaml\n(.*?)```", ALARMS, re.DOTALL)
+    )
+    limits = LimitsOptions.model_validate(guard["detectors"]["guard"]).tags
+    assert limits["oil_temperature"].alarms.high_high.latch
+    assert limits["vibration"].n_of_m == (3, 5)
+    assert AlarmsSection.model_validate(line["alarms"]).escalate_after
+    assert LanguageFile.model_validate(language).texts.keys() == language["texts"].keys()

@@ -26,7 +26,7 @@ def causes(
 ) -> dict[str, str]:
     """All tags of a scope that contribute to a score, with their reasons.
 
-    `number` is the alarm's among those of its detector.
+    `number` is the alarm's place in its detector.
     """
     contribution = score.contribution_of.get(number, score.contribution)
     if contribution is None or scope is None:
@@ -40,7 +40,7 @@ def top_tags(
 ) -> tuple[TopTag, ...]:
     """The tags that caused the alarm, the strongest first, with their shares of the score.
 
-    `number` is the alarm's among those of its detector.
+    `number` is the alarm's place in its detector.
     """
     index = {tag: number for number, tag in enumerate(tags)}
     if alarm.tag is not None:

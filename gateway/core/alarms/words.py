@@ -96,8 +96,8 @@ TEXTS = {
     "status failure": "failure",
     "decimal point": ".",
 }
-"""The texts by what they say, in English. Families begin with their name: `raised` (what is said
-instead of the usual sentence, by the kind of alarm), `advice`, `state`, `severity`, and `status`
+"""The texts by what they say, in English. Families begin with their name: `raised` (the message
+of a kind of alarm instead of the usual one), `advice`, `state`, `severity`, and `status`
 (of a sensor)."""
 NE107 = ("normal", "maintenance_required", "out_of_specification", "check_function", "failure")
 _CHATTERING = {

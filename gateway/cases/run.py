@@ -60,6 +60,10 @@ class CaseResult:
         return not self.missing and not self.unexpected
 
 
+_REPEATED = (Transition.UPDATED, Transition.REALARMED, Transition.ESCALATED)
+"""Transitions of an alarm that stays active; a case expects that it is raised and returns."""
+
+
 async def run_case(cases: Cases, number: int) -> CaseResult:
     """Runs one case and compares its alerts with the expected ones."""
     case = cases.cases[number]
@@ -72,8 +76,7 @@ async def run_case(cases: Cases, number: int) -> CaseResult:
     samples, length = samples_of(case, cases.config)
     replay = Replay(cases.config, cases.detectors, take)
     await replay.play_samples(START, samples, START + length)
-    # An update of a sensor alarm names further tags; a case expects that it is raised and returns.
-    kept = [point for point in points if point.fields["transition"] != Transition.UPDATED]
+    kept = [point for point in points if point.fields["transition"] not in _REPEATED]
     alerts = [alert for alert in map(_actual_alert, kept) if _counts(alert, case, cases)]
     fitting, missing, unexpected = _compare(alerts, case.alerts)
     return CaseResult(case, cases.rows[number], fitting, missing, unexpected)

@@ -54,6 +54,7 @@ TEXTS = {
     "raised flood": "Alarm flood: {value} alarms within 10 minutes; "
     "begin with the first of them: {first}",
     "returned": "{alarm}: returned to normal after {after}",
+    "returned latched": "{alarm}: its condition is gone after {after}; latched until it is reset",
     "acknowledged": "{alarm}: acknowledged by {by}",
     "realarmed": "{alarm}: still active after {after}",
     "escalated": "{alarm}: not acknowledged after {after}",
@@ -172,6 +173,8 @@ class Words:
         key = str(transition)
         if transition is Transition.SHELVED and occasion.until is None:
             key = "shelved once"
+        if transition is Transition.RETURNED and alarm.latch:
+            key = "returned latched"
         if transition is Transition.COMMENTED and occasion.verdict:
             key = f"commented_{occasion.verdict}"
         said = filled(

@@ -104,6 +104,13 @@ def test_every_other_transition_is_a_sentence_about_the_alarm(transition, occasi
     assert said(alarm, Transition(transition), **occasion) == f"Power high: {words}"
 
 
+def test_a_latched_alarm_does_not_say_that_it_is_normal():
+    alarm = limit("power.high", 5.0, latch=True)
+    assert said(alarm, Transition.RETURNED) == (
+        "Power high: its condition is gone after 1 min 30 s; latched until it is reset"
+    )
+
+
 def test_every_transition_has_a_text():
     raised = {Transition.RAISED, Transition.UPDATED}
     assert {str(each) for each in set(Transition) - raised} <= TEXTS.keys()

@@ -237,23 +237,31 @@ class FreshnessWatch:
         self._note_return(failed, now)
         awaited = self.awaited(now)
         silent = failed & ~awaited
-        values = [
-            value
-            for source, members in self._members.items()
-            for value in judged(status[members], awaited[members], self._classes[source])
-        ]
         unusable = silent | (status == DeviceStatus.OUT_OF_SPECIFICATION)
         return Score(
             at=now,
-            values=np.array(values),
+            values=self._values(status, awaited),
             coverage=1.0 - float(unusable.mean()) if unusable.size else 1.0,
             contribution=silent.astype(np.float64),
             contribution_of=self._contributions(status),
             reasons={**self.reasons(now), **self.suspicions(status, now)} if status.any() else {},
         )
 
+    def _values(self, status: NDArray[np.int64], awaited: Bools) -> Floats:
+        """The scores of all alarms."""
+        if not status.any() and status.size:
+            return np.zeros(len(self.alarms))
+        values = [
+            value
+            for source, members in self._members.items()
+            for value in judged(status[members], awaited[members], self._classes[source])
+        ]
+        return np.array(values)
+
     def _contributions(self, status: NDArray[np.int64]) -> Mapping[int, Floats]:
         """The tags of each class below failure, for the alarms of that class, by their number."""
+        if not status.any():
+            return {}
         found: dict[int, Floats] = {}
         for each, numbers in self._by_class.items():
             if each != DeviceStatus.FAILURE:

@@ -100,6 +100,9 @@ TEXTS = {
 """The texts by what they say, in English. Families begin with their name: `raised` (the message
 of a kind of alarm instead of the usual one), `advice`, `state`, `severity`, and `status`
 (of a sensor)."""
+LEAST_SHARE = 0.05
+MOST_TAGS = 3
+"""A sentence names so many tags at most, and none of less than this share; the fields have all."""
 NE107 = ("normal", "maintenance_required", "out_of_specification", "check_function", "failure")
 _CHATTERING = {
     "count": str(CHATTERING),
@@ -220,7 +223,7 @@ class Words:
             "value": self._quantity(occasion.value, tag),
             "limit": self._quantity(alarm.threshold, tag),
             "since": self.time(occasion.since, "%H:%M:%S") if occasion.since else "",
-            "tags": self.causes(occasion.tags, more=occasion.count > len(occasion.tags)),
+            "tags": self.causes(_telling(occasion.tags), more=occasion.count > len(occasion.tags)),
             "part": alarm.name.rpartition(".")[0],
             "of": str(len(alarm.scope or ())),
         }
@@ -285,6 +288,13 @@ class Words:
     def _description(self, name: str) -> str:
         tag = self.tags.get(name)
         return tag.description if tag else ""
+
+
+def _telling(top: Sequence[TopTag]) -> Sequence[TopTag]:
+    """The tags that a sentence names: all that have a reason, of others the few that matter."""
+    if any(tag.reason for tag in top):
+        return top
+    return [tag for tag in top[:MOST_TAGS] if tag.share >= LEAST_SHARE] or top[:1]
 
 
 def filled(text: str, **values: str) -> str:

@@ -68,6 +68,20 @@ def test_a_model_names_its_tags_with_what_was_expected_and_no_score():
     assert said(Alarm("anomaly", 0.5)) == "Press 3 behaves unlike its normal running"
 
 
+def test_a_sentence_names_the_tags_that_matter():
+    alarm = Alarm("anomaly", 0.5)
+
+    def named_by(*shares):
+        top = [TopTag(f"t{number}", share) for number, share in enumerate(shares)]
+        return said(alarm, tags=top).partition(": ")[2]
+
+    assert named_by(0.75, 0.18, 0.04, 0.03) == "t0 75 %, t1 18 %"
+    assert named_by(0.3, 0.25, 0.25, 0.2) == "t0 30 %, t1 25 %, t2 25 %"
+    assert named_by(0.04, 0.03) == "t0 4 %"
+    silent = [TopTag(f"t{number}", 0.2, reason="timeout") for number in range(5)]
+    assert "t4: timeout" in said(Alarm("plc.no_data", 0.5), tags=silent, count=5)
+
+
 def test_a_phrase_counts_the_tags_it_names():
     alarm = Alarm("plc.no_data", 0.5, phrase="{value} of 3 tags of plc without data ({tags})")
     top = [TopTag("power", 1.0, reason="timeout")]

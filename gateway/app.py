@@ -36,6 +36,7 @@ from gateway.control import (
     journal_routes,
     maintenance_routes,
     tap_routes,
+    trend_routes,
 )
 from gateway.control.server import SOCKET, serve
 from gateway.core import wait_limits
@@ -46,6 +47,7 @@ from gateway.core.stored_points import StoredPoints
 from gateway.core.time_correction import TimeCorrection
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
+from gateway.history.recent import Recent
 from gateway.line.line import RUN, Line
 from gateway.line.past_alarms import PastAlarms
 from gateway.line.source import keep_reading
@@ -92,12 +94,13 @@ async def _run_line(config: LineConfig) -> None:
     ):
         async with _buffer(config, sinks, folder, beats) as buffer, _opened(sinks, beats):
             clips = _clips(config)
+            recent = history or Recent(len(config.tags), started)
             line = Line(
                 config,
                 detectors,
                 buffer,
                 started,
-                recorder=history,
+                recorder=recent,
                 clock_watch=system_clock_watch(),
                 clips=clips,
                 beats=beats,
@@ -125,7 +128,7 @@ async def _run_line(config: LineConfig) -> None:
             for forwarder in forwarders:
                 await forwarder.restore()
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
-            parts = (connectors, forwarders, buffer, windows, history, clips)
+            parts = (connectors, forwarders, buffer, windows, history, recent, clips)
             async with _recorded(run, buffer):
                 await _run_tasks(config, line, folder, *parts)
 
@@ -234,6 +237,7 @@ async def _run_tasks(
     buffer: Buffer,
     windows: WindowStore,
     history: "Recorder | None",
+    recent: "Recorder | Recent",
     clips: ClipPlan | None,
 ) -> None:
     health, beats = line.health, line.health.beats
@@ -255,6 +259,7 @@ async def _run_tasks(
             *alarm_routes.routes(health, line.act, time.time_ns, PastAlarms(buffer, line)),
             *journal_routes.routes(buffer, health),
             *maintenance_routes.routes(health, line.maintain, time.time_ns),
+            *trend_routes.routes(recent, config.tags, time.time_ns),
         ],
     )
     async with web as port, asyncio.TaskGroup() as tasks:

@@ -63,8 +63,8 @@ def _row(entry: JournalEntry) -> str:
 def show(file: Path, alarm: str, *, as_json: bool) -> None:
     """Show everything about one alarm, by its id.
 
-    `list` and `journal` show the ids. Why it was raised, its tags, its model, and each of its transitions. If no daemon runs, its
-    buffer is read. Exit code 1 if there is no such alarm.
+    `list` and `journal` show the ids. Why it was raised, its tags, its model, and each of its
+    transitions. If no daemon runs, its buffer is read. Exit code 1 if there is no such alarm.
     """
     from gateway.config.load import load
 

@@ -24,10 +24,12 @@ import structlog
 from gateway.api import private
 from gateway.api.durable import make_folder, sync_folder
 from gateway.api.model import SECOND, Nanos
+from gateway.core.trends import TrendBins
 from gateway.history import table
 from gateway.history.excerpt import Excerpt, excerpt
 from gateway.history.names import Name, listed, superseded
 from gateway.history.table import Arrival, Span, Unreadable
+from gateway.history.trend import read_trend
 
 log = structlog.get_logger()
 
@@ -199,6 +201,10 @@ class Archive:
     def excerpt(self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]) -> Excerpt:
         """Samples of some tags in the span, from the folder and from `waiting`."""
         return excerpt(self._folder, span, number, waiting)
+
+    def trend(self, bins: TrendBins, waiting: Sequence[Arrival]) -> str:
+        """Fills the bins from the folder and from `waiting`; says what is missing."""
+        return read_trend(self._folder, bins, waiting)
 
     def facts(self) -> dict[str, object]:
         """The folder's state: files, bytes, the time of the oldest sample."""

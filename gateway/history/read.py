@@ -19,6 +19,9 @@ _STARTED = re.compile(r"[0-9]{1,19}")
 """Nanoseconds since 1970, in as many digits as 64 bits hold."""
 
 
+_NUMBER = {word: n for n, word in enumerate(table.QUALITIES)}
+
+
 class Run(NamedTuple):
     """The files of one run of the daemon, in order, and the time when it started."""
 
@@ -80,9 +83,20 @@ def samples(path: Path, number: Mapping[str, int], span: Span) -> Iterator[Sampl
         yield _rows(part, number)[0]
 
 
+def newest_samples(path: Path, number: Mapping[str, int], span: Span) -> Iterator[SampleBatch]:
+    """The samples of the tags with a number, the newest row group first; about those of a span."""
+    for part in table.groups(path, span, table.SAMPLE, newest_first=True):
+        tag = _coded(part["tag"], number)
+        # The other columns are converted for these rows alone.
+        rows = np.flatnonzero(tag >= 0)
+        quality = _coded(part["quality"], _NUMBER)[rows].astype(np.uint8)
+        at = np.asarray(part["time"].cast("int64"))[rows]
+        yield SampleBatch(tag[rows].astype(np.int32), at, part["value"].to_numpy()[rows], quality)
+
+
 def _rows(content: Any, number: Mapping[str, int]) -> tuple[SampleBatch, Times]:
     """Rows, with tag -1 for tags without a number, and their arrival times in ns."""
-    quality = _coded(content["quality"], {word: n for n, word in enumerate(table.QUALITIES)})
+    quality = _coded(content["quality"], _NUMBER)
     at, arrived = (np.asarray(content[name].cast("int64")) for name in ("time", "arrived"))
     tag, value = _coded(content["tag"], number), content["value"].to_numpy()
     return SampleBatch(tag.astype(np.int32), at, value, quality.astype(np.uint8)), arrived

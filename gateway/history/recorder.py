@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from gateway.api.model import SECOND, Nanos, SampleBatch
+from gateway.core.trends import TrendBins
 from gateway.core.wait_limits import HISTORY_S
 from gateway.history.archive import Archive
 from gateway.history.excerpt import Excerpt
@@ -38,6 +39,8 @@ LIMIT = 8 * EARLY
 
 class Recorder:
     """The recorder of one line; `open_archive` is called in the thread, where it may take long."""
+
+    from_history, shortest = True, 0
 
     def __init__(
         self,
@@ -71,6 +74,21 @@ class Recorder:
         self, span: Span, number: Mapping[str, int], waiting: Sequence[Arrival]
     ) -> Excerpt:
         return self._opened().excerpt(span, number, waiting)
+
+    async def trend(self, bins: TrendBins) -> str:
+        """Fills the bins from the recorded samples, written yet or not; says what is missing.
+
+        Samples wait meanwhile, which is a short time (gateway/history/trend.py). OSError.
+        """
+        async with self._lock:
+            waiting = list(self._waiting)
+            loop = asyncio.get_running_loop()
+            with self._part.during("reading", HISTORY_S):
+                work = functools.partial(self._trend, bins, waiting)
+                return await loop.run_in_executor(self._thread, work)
+
+    def _trend(self, bins: TrendBins, waiting: Sequence[Arrival]) -> str:
+        return self._opened().trend(bins, waiting)
 
     def note(self, now: Nanos, batch: SampleBatch | None) -> None:
         """Records the samples that had arrived at the tick `now`; the line's tag indices."""

@@ -115,17 +115,29 @@ _MOST_BYTES = 64 * _MOST_ROWS
 _MOST_AT_ONCE = 4 * _MOST_ROWS
 
 
-def groups(path: Path, span: Span | None = None) -> Iterator[Any]:
+SAMPLE = ("time", "tag", "value", "quality")
+"""The columns of a sample, without its arrival."""
+
+
+def groups(
+    path: Path,
+    span: Span | None = None,
+    columns: Sequence[str] = tuple(_COLUMNS.names),
+    *,
+    newest_first: bool = False,
+) -> Iterator[Any]:
     """The rows of a file, one row group at a time; Unreadable if it is damaged.
 
     The checksums are verified first. With a `span`, only the row groups that may hold sample times
-    in it.
+    in it. The columns of `SAMPLE` are needed.
     """
+    numbers = [_COLUMNS.get_field_index(name) for name in columns]
     with _readable(path), opened(path) as source:
         _check_crc(path, source)
         file = _parquet(path, source)
-        for group in _groups(file.metadata, span):
-            part = file.reader.read_row_group(group, use_threads=False)
+        wanted = _groups(file.metadata, span)
+        for group in reversed(wanted) if newest_first else wanted:
+            part = file.reader.read_row_group(group, column_indices=numbers, use_threads=False)
             _check_rows(path, part)
             yield part
 
@@ -192,7 +204,8 @@ def _parquet(path: Path, source: FileIO) -> Any:
 
 def _check_rows(path: Path, part: Any) -> None:
     """Unreadable if a row lacks what each row has, or has a word that andon does not write."""
-    lacking = next((name for name in ("time", "arrived") if part[name].null_count), None)
+    times = {"time", "arrived"}.intersection(part.column_names)
+    lacking = next((name for name in sorted(times) if part[name].null_count), None)
     if lacking is not None:
         raise Unreadable(f"{path} cannot be read: a row lacks its {lacking}")
     words = {word for chunk in part["quality"].chunks for word in chunk.dictionary.to_pylist()}

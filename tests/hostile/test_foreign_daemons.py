@@ -103,7 +103,9 @@ ANSWERS = {
         )
     },
     **{
-        f"an alarm of {str(content)[:40]}": body({"alarm": content, "entries": [entry()], "clip": ""})
+        f"an alarm of {str(content)[:40]}": body(
+            {"alarm": content, "entries": [entry()], "clip": ""}
+        )
         for content in (None, 5, EVIL, [], {}, {"message": EVIL, "severity": EVIL})
     },
 }  # fmt: skip

@@ -237,6 +237,19 @@ PEOPLE = {
     "a long pattern": (get("/tap/samples?glob=" + "a*" * 150, "andon"), 400),
     "a pattern of stars": (get("/tap/samples?glob=" + "*a" * 90 + "b", "andon"), 404),
     "a pattern of brackets": (get("/tap/samples?glob=" + "[" * 190, "andon"), 404),
+    "a trend": (get("/trend?tag=flow&points=2000", "andon"), 200),
+    "a trend of no tag": (get("/trend?tag=nosuch", "andon"), 404),
+    **{
+        f"trend {query[:30]}": (get(f"/trend?{query}", "andon"), 400)
+        for query in (
+            "", "&".join(f"tag={n}" for n in range(9)), "tag=flow&points=0", "tag=flow&points=2001",
+            "tag=flow&points=-1",
+            "tag=flow&points=1e3", "tag=flow&since=-1", f"tag=flow&until={2**63}",
+            "tag=flow&since=x", "tag=flow&since=" + "9" * 1_000, "tag=flow&since=%D9%A3",
+            "tag=flow&since=2&until=1", "tag=flow&since=1&until=1", "tag=flow&since=0",
+            f"tag=flow&since=0&until={2**60}", "tag=flow&since=1&since=2", "tag=flow&glob=*",
+        )
+    },
     "two patterns": (get("/tap/samples?glob=a&glob=b", "andon"), 400),
 }  # fmt: skip
 SLOW = {

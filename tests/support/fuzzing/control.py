@@ -19,11 +19,13 @@ from gateway.control import (
     journal_routes,
     maintenance_routes,
     tap_routes,
+    trend_routes,
 )
 from gateway.control.server import SOCKET, serve
 from gateway.core.alarms.acts import Act
 from gateway.core.alarms.journal import note
 from gateway.core.freshness import FreshnessWatch
+from gateway.history.recent import Recent
 from gateway.telemetry.health import Health
 from gateway.telemetry.tap import Tap
 
@@ -34,6 +36,7 @@ _REQUESTS = (
     b"GET /tap/samples?glob=", b"GET /tap/", b"GET /", b"POST /status", b"PUT /alarms",
     b"GET /journal?", b"GET /journal?since=", b"GET /journal?limit=", b"GET /alarms/show?id=",
     b"GET /maintenance", b"POST /maintenance",
+    b"GET /trend?tag=flow&", b"GET /trend?",
 )  # fmt: skip
 _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/?&=*[]"
 
@@ -72,6 +75,7 @@ async def _run(folder: Path, started: asyncio.Event) -> None:
             *journal_routes.routes(buffer, health),
             *maintenance_routes.routes(health, _refused, lambda: _NOW),
             *tap_routes.routes(Tap(), tags, {"pump": ["anomaly"]}),
+            *trend_routes.routes(Recent(len(tags), _NOW), tags, lambda: _NOW),
         ]
         where = {"host": "127.0.0.1", "port": 0, "socket": folder / SOCKET}
         async with serve(health, lambda: b"", lambda: _NOW, routes=routes, **where):

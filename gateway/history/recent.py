@@ -63,7 +63,8 @@ class Recent:
 
     async def trend(self, bins: TrendBins) -> str:
         """Adds what is kept of these tags to the bins; says what is missing."""
-        at = self._of * self.shortest + self.shortest // 2
+        # Its middle may be yet to come.
+        at = self._of * self.shortest
         for number in bins.tags:
             low, total, high = (each[:, number] for each in (self._min, self._sum, self._max))
             bins.add_cells(number, at, low, total, high, self._count[:, number])

@@ -36,6 +36,7 @@ _COMMANDS = {
     "status": "gateway.cli.status",
     "tap": "gateway.cli.tap",
     "test": "gateway.cli.test",
+    "top": "gateway.cli.top",
 }
 
 

@@ -49,6 +49,11 @@ CASES = {
         "import sklearn.cluster",
         "What the daemon loads knows no offline tool",
     ),
+    "a part of the daemon imports a library of the terminal application": (
+        "gateway/control/novelty.py",
+        "import textual.app",
+        "The daemon and its plugins need no terminal application",
+    ),
     "a connector imports a new module of the gateway": (
         "connectors/modbus/novelty.py",
         "import gateway.core.grid",
@@ -201,7 +206,7 @@ def test_what_a_daemon_loads_brings_in_no_offline_tool():
         "detectors.calibration", "detectors.commands", "detectors.data", "detectors.evaluation",
         "detectors.importing", "detectors.models", "detectors.reporting", "detectors.training",
         "connectors.discover", "connectors.simulator",
-        "jinja2", "matplotlib", "onnx.", "pandas", "pytest", "scipy", "sklearn",
+        "jinja2", "matplotlib", "onnx.", "pandas", "pytest", "scipy", "sklearn", "textual",
     )  # fmt: skip
     code = (
         "import sys, gateway.app\n"

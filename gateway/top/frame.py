@@ -1,0 +1,49 @@
+"""One frame of `andon top` as plain text, for scripts and mails (pure)."""
+
+from collections.abc import Sequence
+
+from gateway.api.model import Nanos
+from gateway.api.visible import brief
+from gateway.top.rows import (
+    Line,
+    Row,
+    alarm_rows,
+    bounded,
+    headline,
+    journal_rows,
+    state_rows,
+    tag_rows,
+)
+
+JOURNAL = 10
+WIDEST = 60
+"""Columns of a cell that is not the last."""
+
+
+def frame(lines: Sequence[Line], now: Nanos) -> str:
+    """All that is shown, one row below the other."""
+    several = len(lines) > 1
+    tags = tag_rows(lines)
+    abnormal = bounded([row for row in tags if row.weight])
+    parts = [headline(line, now) for line in lines]
+    parts += _part("ALARMS", alarm_rows(lines, now), "no alarm", several=several)
+    parts += _part("STATE", state_rows(lines, now), "nothing known", several=several)
+    parts += _part("TAGS", abnormal, f"{len(tags):,} tags, all fresh", several=several)
+    parts += _part("JOURNAL", journal_rows(lines, now)[:JOURNAL], "no entry", several=several)
+    return "\n".join(parts)
+
+
+def _part(title: str, rows: Sequence[Row], empty: str, *, several: bool) -> list[str]:
+    if not rows:
+        return ["", title, f"  {empty}"]
+    cells = [(row.line, *row.cells) if several else row.cells for row in rows]
+    widths = [min(max(map(len, column)), WIDEST) for column in zip(*cells, strict=True)]
+    return ["", title, *(_aligned(row, widths) for row in cells)]
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    fixed = [
+        brief(cell, WIDEST).ljust(width)
+        for cell, width in zip(cells[:-1], widths[:-1], strict=True)
+    ]
+    return f"  {'  '.join([*fixed, cells[-1]])}".rstrip()

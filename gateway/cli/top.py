@@ -16,14 +16,22 @@ from gateway.api.extras import how_to_install
 if TYPE_CHECKING:
     from gateway.top.lines import Watched
 
+DRAWN = (100, 30)
+"""Columns and rows of a picture."""
+
 
 @click.command("top")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--once", is_flag=True, help="Print one frame as plain text, then end.")
+@click.option(
+    "--svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw one frame to this file, for a report, then end.",
+)
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who acts.")
-def command(files: Sequence[Path], *, once: bool, by: str) -> None:
+def command(files: Sequence[Path], *, once: bool, svg: Path | None, by: str) -> None:
     """Show the running lines FILES, and act on their alarms by key.
 
     ? shows the keys. With --once no extra package is needed; exit code 1 if a daemon does not
@@ -36,6 +44,11 @@ def command(files: Sequence[Path], *, once: bool, by: str) -> None:
         raise click.ClickException(
             f"andon top needs textual: {how_to_install('top')}; or use --once, which does not"
         )
+    if svg is not None:
+        from gateway.top.app import Top
+
+        Top(lines, by).draw(svg, DRAWN)
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.ClickException("andon top needs a terminal: use --once in a script")
     from gateway.top.app import Top

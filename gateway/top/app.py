@@ -7,27 +7,32 @@ Promises
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
 from textual.widgets import Static
 
 from gateway.api.contracts import AndonError
 from gateway.api.visible import visible
 from gateway.top.details import details
 from gateway.top.dialogs import Choice, Question, Reading
-from gateway.top.facts import Facts, every, first_tags, moment, of, words
-from gateway.top.lines import SPAN, Watched
+from gateway.top.facts import Facts, clock, every, first_tags, of, words
+from gateway.top.lines import Watched
 from gateway.top.pane import Pane
 from gateway.top.rows import Row, alarm_rows, bounded, headline, journal_rows, state_rows, tag_rows
 from gateway.top.sparkline import caption, sparkline
 
 PAUSE_S = 1.0
 TREND_S = 5.0
+DRAWN_S = 3.0
+"""A picture is drawn after this time, in which the daemons have answered."""
 KEYS = "a ack  s shelve  u unshelve  v verdict  c comment  ⏎ details  ? help  q quit"
 HELP = """\
 a      acknowledge the alarm under the cursor
@@ -44,7 +49,7 @@ q      quit
 Below the panes is the last hour of the tag under the cursor, or of the first tag of the alarm
 under the cursor. A gap is a time without a value.
 
-States: unack (active, nobody has acknowledged it), acked, returned (over, and not acknowledged),
+States: unack (active and not acknowledged), acked, returned (over, and not acknowledged),
 latched (over, and stays until it is reset), shelved, suppressed, out of service.
 
 escape closes this page."""
@@ -129,6 +134,20 @@ class Top(App[None]):
             pane.show(shown, several=several)
             pane.set_class(all(line.why for line in lines), "away")
 
+    def draw(self, path: Path, size: tuple[int, int]) -> None:
+        """Writes what a terminal of this size shows to a file, as an SVG picture."""
+        pictures: list[str] = []
+
+        async def look(pilot: Pilot[object]) -> None:
+            await asyncio.sleep(DRAWN_S)
+            await pilot.pause()
+            pictures.append(self.export_screenshot(title="andon top"))
+            self.exit()
+
+        self.run(headless=True, size=size, auto_pilot=look)
+        # The picture must not load fonts from the internet.
+        path.write_text(re.sub(r"@font-face\s*\{.*?\}\s*", "", pictures[0], flags=re.DOTALL))
+
     # -- the trend of a tag ------------------------------------------------------------------
 
     async def _watch_trend(self) -> None:
@@ -147,9 +166,8 @@ class Top(App[None]):
             return
         width = max(self.size.width - 2, 10)
         answer = await line.trend(tag, min(width, 2_000))
-        trend, now = of(answer.get("trend")), time.time_ns()
-        bars = sparkline(trend, width)
-        said = caption(visible(tag), trend, moment(now - SPAN, now))
+        trend, since = of(answer.get("trend")), clock(answer, "since", time.time_ns())
+        bars, said = sparkline(trend, width), caption(visible(tag), trend, since)
         self._static("trend").update(f"{said}\n{bars or words(answer, 'why')}")
 
     def _selected_tag(self) -> tuple[Watched | None, str]:

@@ -16,7 +16,7 @@ from gateway.top.rows import (
 )
 
 JOURNAL = 10
-WIDEST = 60
+WIDEST = 40
 """Columns of a cell that is not the last."""
 
 
@@ -26,11 +26,17 @@ def frame(lines: Sequence[Line], now: Nanos) -> str:
     tags = tag_rows(lines)
     abnormal = bounded([row for row in tags if row.weight])
     parts = [headline(line, now) for line in lines]
-    parts += _part("ALARMS", alarm_rows(lines, now), "no alarm", several=several)
+    parts += _part("ALARMS", _alarms(lines, now), "no alarm", several=several)
     parts += _part("STATE", state_rows(lines, now), "nothing known", several=several)
     parts += _part("TAGS", abnormal, f"{len(tags):,} tags, all fresh", several=several)
     parts += _part("JOURNAL", journal_rows(lines, now)[:JOURNAL], "no entry", several=several)
     return "\n".join(parts)
+
+
+def _alarms(lines: Sequence[Line], now: Nanos) -> list[Row]:
+    """The message last, where it has all the room that it takes."""
+    rows = alarm_rows(lines, now)
+    return [row._replace(cells=(*row.cells[:3], row.cells[4], row.cells[3])) for row in rows]
 
 
 def _part(title: str, rows: Sequence[Row], empty: str, *, several: bool) -> list[str]:

@@ -16,12 +16,13 @@ from gateway.api.contracts import AndonError
 from gateway.api.model import SECOND, Nanos
 from gateway.control.client import ControlError, request
 from gateway.control.server import SOCKET
-from gateway.top.facts import Facts, every, of
+from gateway.top.facts import Facts, amount, every, of
 
 JOURNAL = 50
 """Entries of the journal that are shown."""
 SPAN: Nanos = 3600 * SECOND
-"""The time of a trend."""
+"""The time of a trend, and the shortest one, of a line that has just started."""
+SHORTEST: Nanos = 60 * SECOND
 
 
 class Watched:
@@ -82,14 +83,19 @@ class Watched:
             return {}
 
     async def trend(self, tag: str, points: int) -> Facts:
-        """The trend of a tag over `SPAN`: {"trend": facts, "why": text}."""
+        """The trend of a tag over `SPAN`, or since the start: {"since", "trend", "why"}."""
         now = time.time_ns()
-        path = f"/trend?tag={quote(tag, safe='')}&since={now - SPAN}&until={now}&points={points}"
+        since = max(now - SPAN, min(int(amount(self.status, "started") or 0), now - SHORTEST))
+        path = f"/trend?tag={quote(tag, safe='')}&since={since}&until={now}&points={points}"
         try:
             answer = of(await self._ask(path))
         except AndonError as error:
-            return {"trend": {}, "why": str(error)}
-        return {"trend": of(of(answer.get("tags")).get(tag)), "why": answer.get("why")}
+            return {"since": since, "trend": {}, "why": str(error)}
+        return {
+            "since": since,
+            "trend": of(of(answer.get("tags")).get(tag)),
+            "why": answer.get("why"),
+        }
 
     async def _ask(self, path: str, body: Any = None) -> Any:
         for socket in self._sockets:

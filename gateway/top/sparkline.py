@@ -7,13 +7,20 @@ GAP = " "
 
 
 def sparkline(trend: Facts, width: int) -> str:
-    """The means of a trend as bars, one sign for each bin; a gap is empty."""
-    values = means(trend)[-width:]
+    """The means of a trend as bars over this width; a gap is empty."""
+    values = _stretched(means(trend), width)
     known = [value for value in values if value is not None]
     if not known:
         return ""
     low, high = min(known), max(known)
     return "".join(GAP if value is None else _bar(value, low, high) for value in values)
+
+
+def _stretched(values: list[float | None], width: int) -> list[float | None]:
+    """As many values as there are columns, each as long as its bin; of more, the newest."""
+    if len(values) >= width:
+        return values[-width:]
+    return [values[column * len(values) // width] for column in range(width)] if values else []
 
 
 def _bar(value: float, low: float, high: float) -> str:

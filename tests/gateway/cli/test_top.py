@@ -91,3 +91,12 @@ def test_without_textual_it_says_how_to_install_it(file, monkeypatch):
 def test_without_a_terminal_it_points_to_once(file):
     result = run(file)
     assert (result.exit_code, "use --once in a script" in result.output) == (1, True)
+
+
+def test_a_picture_loads_nothing_from_elsewhere(file, press, monkeypatch):
+    monkeypatch.setattr("gateway.top.app.DRAWN_S", 0.5)
+    result = run(file, "--svg", file.with_name("top.svg"))
+    assert result.exit_code == 0, result.output
+    picture = file.with_name("top.svg").read_text()
+    assert "ALARMS" in picture
+    assert "url(http" not in picture.replace("url(#", "")

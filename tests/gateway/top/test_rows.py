@@ -5,7 +5,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.api.model import SECOND
@@ -145,10 +145,11 @@ KEYS = st.sampled_from(
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=8),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(KEYS, JSON, max_size=10), st.lists(st.dictionaries(KEYS, JSON), max_size=3))
 def test_no_answer_of_any_kind_raises_or_steers_the_terminal(status, many):
     text = frame([line(status=status, alarms=many, journal=many)], NOW)

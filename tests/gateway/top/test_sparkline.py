@@ -10,8 +10,12 @@ def trend(*means, **more):
 
 
 def test_bars_go_from_the_lowest_to_the_highest_and_a_gap_is_empty():
-    assert sparkline(trend(0.0, 7.0, None, 3.5), 10) == "▁█ ▅"
-    assert sparkline(trend(5.0, 5.0), 10) == "▅▅"
+    assert sparkline(trend(0.0, 7.0, None, 3.5), 4) == "▁█ ▅"
+    assert sparkline(trend(5.0, 5.0), 2) == "▅▅"
+
+
+def test_few_bins_take_the_whole_width():
+    assert sparkline(trend(0.0, None, 7.0), 9) == "▁▁▁   ███"
 
 
 def test_only_the_newest_fit():
@@ -27,7 +31,7 @@ def test_without_values_there_is_nothing_to_draw(odd):
 
 
 def test_the_greatest_numbers_are_drawn():
-    assert sparkline(trend(-1.7e308, 1.7e308), 10) == "▁█"
+    assert sparkline(trend(-1.7e308, 1.7e308), 2) == "▁█"
 
 
 def test_a_caption_has_the_range_and_the_newest_value():

@@ -54,6 +54,7 @@ _TAG = {
     "age_s": None,
     "source": "–",
 }
+_SERVICE = {"name": "–", "open": 0, "streams": 0, "ended": {}}
 _STATUS = {
     "line": "–",
     "site": "–",
@@ -70,6 +71,7 @@ _STATUS = {
     "ledger": [_DAY],
     "names": {"state": {}, "severity": {}, "ne107": {}},
     "history": None,
+    "services": [_SERVICE],
     "active": [_ALERT],
     "alerts": [_ALERT],
 }

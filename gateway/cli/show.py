@@ -12,7 +12,7 @@ from gateway.api.model import Severity
 from gateway.cli.maintenance import in_words
 from gateway.cli.other_version import completed
 from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, span, word
-from gateway.cli.show_delivery import history, ledger, sinks
+from gateway.cli.show_delivery import history, ledger, services, sinks
 from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import sources, tags
 
@@ -42,6 +42,7 @@ def _parts(facts: Facts, *, every: bool = False) -> list[RenderableType]:
         sinks(facts),
         ledger(facts),
         *([history(facts["history"])] if facts.get("history") else []),
+        services(facts),
         alerts(facts),
     ]
 

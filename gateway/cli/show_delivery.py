@@ -1,10 +1,12 @@
-"""Tables of sinks, of bytes by day, and of the history."""
+"""Tables of sinks, of bytes by day, and of the history; the connections of local services."""
 
 import time
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.api.wording import counted
 from gateway.cli.pieces import Facts, plain_table, word
 
 DAYS = 7
@@ -50,3 +52,17 @@ def history(facts: Facts) -> Text:
     if facts["error"]:
         return Text(f"{kept}, {facts['dropped']:,} samples lost: {facts['error']}", style="yellow")
     return Text(kept, style="dim")
+
+
+def services(facts: Facts) -> RenderableType:
+    """A row for each local service: its open connections, and those that came to nothing."""
+    return Group(*(_service(each) for each in facts["services"]))
+
+
+def _service(facts: Facts) -> Text:
+    streams = f", {counted(facts['streams'], 'stream')} among them" if facts["streams"] else ""
+    words = f"{facts['name']} service: {counted(facts['open'], 'connection')} open{streams}"
+    ended = ", ".join(f"{count:,} {reason}" for reason, count in sorted(facts["ended"].items()))
+    if ended:
+        return Text(f"{words}; not served: {ended}", style="yellow")
+    return Text(words, style="dim")

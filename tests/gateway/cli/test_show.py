@@ -8,7 +8,7 @@ from rich.console import Console
 from gateway.api.local_time import local_time
 from gateway.cli.pieces import MANY
 from gateway.cli.show import overview, show_status
-from gateway.cli.show_delivery import history, ledger
+from gateway.cli.show_delivery import history, ledger, services
 from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import reading, sources, tags
 
@@ -127,6 +127,16 @@ def test_history_is_one_row_with_the_samples_lost_to_a_full_disk():
 def test_history_shows_how_many_clips_were_sent():
     clips = {"owed": 0, "cut": 4, "left_out": 1, "found": 900, "sent": 800}
     assert "clips: 4 sent, 1 left out" in text(history({"error": "", "clips": clips}))
+
+
+def test_the_connections_of_local_services_are_shown_with_those_that_came_to_nothing():
+    health = {"name": "health", "open": 1, "streams": 0, "ended": {}}
+    control = {"name": "control", "open": 2, "streams": 1, "ended": {"slow": 3, "crowded": 1200}}
+    assert text(services({"services": [health, control]})) == (
+        "health service: 1 connection open\n"
+        "control service: 2 connections open, 1 stream among them; not served: "
+        "1,200 crowded, 3 slow\n"
+    )
 
 
 def test_the_ledger_claims_no_saving_before_anything_was_sent():
@@ -320,6 +330,7 @@ STATUS = {
     "ledger": [{"day": "2026-01-31", "read": 1, "raw_gzip": 1, "sent": 1, "clips": 1}],
     "history": {"bytes": 1, "oldest_at": 1, "dropped": 1, "error": "full",
                 "clips": {"cut": 1, "left_out": 1}},
+    "services": [{"name": "health", "open": 1, "streams": 0, "ended": {"slow": 1}}],
     "active": [ALARM | {"top_tags": [
         {"tag": "flow", "share": 1.0, "actual": 1.0, "expected": None, "reason": ""}]}],
     "alerts": [ALARM],

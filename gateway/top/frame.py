@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.api.model import Nanos
-from gateway.api.visible import brief
+from gateway.api.visible import SENTENCE, brief
 from gateway.top.rows import (
     Line,
     Row,
@@ -52,4 +52,4 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
         brief(cell, WIDEST).ljust(width)
         for cell, width in zip(cells[:-1], widths[:-1], strict=True)
     ]
-    return f"  {'  '.join([*fixed, cells[-1]])}".rstrip()
+    return f"  {'  '.join([*fixed, brief(cells[-1], SENTENCE)])}".rstrip()

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from gateway.api.contracts import AndonError
 from gateway.api.model import SECOND, Nanos
+from gateway.api.visible import visible
 from gateway.control.client import ControlError, request
 from gateway.control.server import SOCKET
 from gateway.top.facts import Facts, amount, every, of
@@ -35,8 +36,8 @@ class Watched:
         self.alarms: list[Facts] = []
         self.journal: list[Facts] = []
         self.no_journal = ""
-        self.since: Nanos = time.time_ns()
-        """Since when it answers, or does not."""
+        self.since: Nanos = 0
+        """Since when it answers, or does not; 0 until it was asked."""
         self.answered_at: Nanos = 0
         self.why = "not asked yet"
         """Why there is no answer; empty while there is one."""
@@ -57,16 +58,16 @@ class Watched:
         return time.monotonic() - began
 
     def _note(self, why: str) -> None:
-        if bool(why) != bool(self.why):
+        if not self.since or bool(why) != bool(self.why):
             self.since = time.time_ns()
-        self.why = why
+        self.why = visible(why)
 
     async def _journal(self) -> list[Facts]:
         try:
             entries = every(of(await self._ask(f"/journal?limit={JOURNAL}")).get("entries"))
         except ControlError as error:
             # A daemon of an earlier version has none.
-            self.no_journal = str(error)
+            self.no_journal = visible(str(error))
             return []
         self.no_journal = ""
         return entries

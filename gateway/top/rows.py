@@ -66,6 +66,8 @@ class Line(Protocol):
 
 def headline(line: Line, now: Nanos) -> str:
     """One line in one sentence: its health, its alarms, and whether it answers."""
+    if not line.since:
+        return f"{line.name}: asking its daemon"
     if line.why:
         seen = f"; below is what was known at {moment(line.answered_at, now)}"
         since = moment(line.since, now)

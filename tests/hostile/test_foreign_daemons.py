@@ -44,6 +44,7 @@ COMMANDS = {
     "tap windows": ("tap", "FILE", "windows", "--once"),
     "tap scores": ("tap", "FILE", "scores", "--once"),
     "tap alerts": ("tap", "FILE", "alerts", "--once"),
+    "top --once": ("top", "FILE", "--once"),
 }
 EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r\n"
 STEERS = set("\x1b\x07\x9b\u202e\r")

@@ -67,6 +67,10 @@ def test_a_daemon_that_does_not_answer_is_named_with_the_time():
     assert "below is what was known at" in headline(line(why="no daemon answers"), NOW)
 
 
+def test_before_the_first_answer_nothing_is_claimed():
+    assert headline(line(why="not asked yet", since=0), NOW) == "press: asking its daemon"
+
+
 def test_parts_that_do_not_work_come_first():
     status = {
         "not_ready": ["sink cloud: away"],

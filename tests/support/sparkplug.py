@@ -120,3 +120,79 @@ async def edge_node(port, group="plant", name="edge", bd_seq=0):
         yield node
         if not node.is_dead:
             await client.publish(will.topic, death, qos=1)
+
+
+# A decoder of its own, from the specification's field numbers -----------------------------------
+
+
+def fields_of(message):
+    """(number, content) of each field; numbers for varints, bytes for all others."""
+    at = 0
+    while at < len(message):
+        head, at = _varint(message, at)
+        kind = head & 7
+        if kind == VARINT:
+            content, at = _varint(message, at)
+        elif kind == BYTES:
+            length, at = _varint(message, at)
+            content, at = message[at : at + length], at + length
+            assert len(content) == length, "cut short"
+        else:
+            length = {FIXED64: 8, FIXED32: 4}[kind]
+            content, at = message[at : at + length], at + length
+        yield head >> 3, content
+
+
+def _varint(message, at):
+    number = shift = 0
+    while True:
+        byte = message[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def decoded(message):
+    """A payload as a dictionary: `metrics` by name, and `timestamp` and `seq` if they are there."""
+    out = {"metrics": {}}
+    for number, content in fields_of(message):
+        if number == 2:
+            found = _metric(content)
+            assert found["name"] not in out["metrics"], "a metric twice"
+            out["metrics"][found["name"]] = found
+        else:
+            out[{1: "timestamp", 3: "seq"}[number]] = content
+    return out
+
+
+_METRIC = {1: "name", 2: "alias", 3: "timestamp", 4: "datatype", 5: "historical", 7: "null"}
+
+
+def _metric(message):
+    found = {"value": None, "properties": {}}
+    for number, content in fields_of(message):
+        if number in _METRIC:
+            found[_METRIC[number]] = content.decode() if number == 1 else content
+        elif number == 9:
+            found["properties"] = _properties(content)
+        elif number == 13:
+            (found["value"],) = struct.unpack("<d", content)
+        elif number == 14:
+            found["value"] = bool(content)
+        else:
+            found["value"] = {11: int, 15: bytes.decode}[number](content)
+    return found
+
+
+def _properties(message):
+    keys, values = [], []
+    for number, content in fields_of(message):
+        if number == 1:
+            keys.append(content.decode())
+        else:
+            one = dict(fields_of(content))
+            is_text = one[1] == STRING
+            values.append(one[8].decode() if is_text else struct.unpack("<d", one[6])[0])
+    assert len(keys) == len(values)
+    return dict(zip(keys, values, strict=True))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gateway import __version__
-from gateway.api.contracts import AndonError, Connector, Detector, Sink
+from gateway.api.contracts import AndonError, Connector, Detector, ShowsAlarms, Sink
 from gateway.api.model import SECOND, Kind, Nanos
 from gateway.api.wording import kind_of
 from gateway.buffer import Buffer, BufferRefused, open_buffer
@@ -127,6 +127,9 @@ async def _run_line(config: LineConfig) -> None:
             ]
             for forwarder in forwarders:
                 await forwarder.restore()
+            for sink in sinks.values():
+                if isinstance(sink, ShowsAlarms):
+                    sink.set_alarms(line.alarms)
             line.health.deliveries = {forwarder.name: forwarder for forwarder in forwarders}
             parts = (connectors, forwarders, buffer, windows, history, recent, clips)
             async with _recorded(run, buffer):

@@ -97,11 +97,13 @@ class Places:
     """The folders that relative paths start from.
 
     `config` is the line file's, with models and certificates; it may be read-only. `state` is the
-    line's own.
+    line's own. `site` and `line` are the names of the line that the part works for.
     """
 
     config: Path
     state: Path
+    site: str = ""
+    line: str = ""
 
 
 class Connector(Protocol):
@@ -189,6 +191,32 @@ class KeepsConnection(Protocol):
 
     async def ping(self) -> None:
         """Connects if there is no connection, else has the server respond; SinkUnavailable."""
+        ...
+
+
+@runtime_checkable
+class HasMemory(Protocol):
+    """An optional capability of a sink: what it remembers survives a restart.
+
+    It is stored with the acknowledgement of the points, so it is never behind them by more than the
+    points that are sent again.
+    """
+
+    def checkpoint(self) -> bytes:
+        """What to remember; the same object as long as nothing has changed."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Takes up what the last run remembered; before the first write or ping."""
+        ...
+
+
+@runtime_checkable
+class ShowsAlarms(Protocol):
+    """An optional capability of a sink: it shows every alarm of the line, normal ones too."""
+
+    def set_alarms(self, alarms: Mapping[str, Sequence[Alarm]]) -> None:
+        """The alarms of each detector, once, after `restore`; no others exist any more."""
         ...
 
 

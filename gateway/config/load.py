@@ -107,7 +107,12 @@ def load(path: Path) -> LineConfig:
         file=resolved,
         security=site.security,
         tags=tags,
-        places=Places(config=path.parent, state=state_folder(resolved, path.parent)),
+        places=Places(
+            config=path.parent,
+            state=state_folder(resolved, path.parent),
+            site=str(resolved.site),
+            line=resolved.line,
+        ),
         digest=_digest(resolved, texts),
         warnings=in_order([*_warnings(document, site, resolved, effects), *expansion]),
         texts=texts,

@@ -27,7 +27,14 @@ from typing import Protocol
 import structlog
 
 from gateway.api.cancellation import heed_cancellation
-from gateway.api.contracts import KeepsConnection, Local, Sink, SinkRejected, SinkUnavailable
+from gateway.api.contracts import (
+    HasMemory,
+    KeepsConnection,
+    Local,
+    Sink,
+    SinkRejected,
+    SinkUnavailable,
+)
 from gateway.api.going_on import reporting_to
 from gateway.api.masking import mask
 from gateway.api.model import Envelope, Kind, Nanos
@@ -95,6 +102,7 @@ class Forwarder:
         """It may send for `limit` s without progress."""
         self._seen: float | None = None
         """When the sink last responded, on the timer."""
+        self._remembered = b""
 
     @property
     def up(self) -> bool:
@@ -142,10 +150,15 @@ class Forwarder:
         }
 
     async def restore(self) -> None:
-        """Restores this hour's spending from the last run."""
+        """Restores this hour's spending, and what the sink remembers, from the last run."""
         state = await self._buffer.load_checkpoint(self._state)
         if state is not None:
             self._budget.restore(state)
+        if isinstance(self._sink, HasMemory):
+            memory = await self._buffer.load_checkpoint(self._memory)
+            if memory is not None:
+                self._sink.restore(memory)
+            self._remembered = self._sink.checkpoint()
 
     @property
     def _state(self) -> str:
@@ -154,6 +167,23 @@ class Forwarder:
     def _spending(self) -> dict[str, bytes]:
         """The checkpoint of the budget; empty without a budget."""
         return {} if self._budget.per_hour is None else {self._state: self._budget.checkpoint()}
+
+    @property
+    def _memory(self) -> str:
+        return f"#sink.{self.name}"
+
+    def _changed_memory(self) -> dict[str, bytes]:
+        """The checkpoint of what the sink remembers; empty if it is stored already."""
+        if not isinstance(self._sink, HasMemory):
+            return {}
+        now = self._sink.checkpoint()
+        return {} if now == self._remembered else {self._memory: now}
+
+    async def _ack(self, batch: Sequence[Envelope], spending: Mapping[str, bytes]) -> None:
+        memory = self._changed_memory()
+        if batch or spending or memory:
+            await self._buffer.ack(self.name, batch, {**spending, **memory})
+        self._remembered = memory.get(self._memory, self._remembered)
 
     async def run(self) -> None:
         """Delivers the buffer's points to this sink, forever."""
@@ -231,6 +261,7 @@ class Forwarder:
             heed_cancellation()
             self._pace.after_success(0, 0.0)
             self._note_back()
+            await self._ack((), {})
 
     async def _wait_for_alert(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -276,7 +307,7 @@ class Forwarder:
 
     async def _arrived(self, batch: Sequence[Envelope]) -> None:
         self._note_back()
-        await self._buffer.ack(self.name, batch, self._spending())
+        await self._ack(batch, self._spending())
         self.tally.note_sent(batch, self._clock())
 
     def _note_back(self) -> None:
@@ -290,8 +321,7 @@ class Forwarder:
         if self.tally.note_failure(str(error), self._clock(), needs_human=human):
             level = log.error if human else log.warning
             level("sink.away", sink=self.name, why=str(error), needs_human=human)
-        if error.sent_bytes and (spending := self._spending()):
-            await self._buffer.ack(self.name, (), spending)
+        await self._ack((), self._spending() if error.sent_bytes else {})
         heed_cancellation()
         with self.part.during("waiting to try again"):
             await asyncio.sleep(self._pace.after_failure(error))

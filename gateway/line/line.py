@@ -23,6 +23,7 @@ import structlog
 from gateway.api.contracts import CommandRefused, Detector
 from gateway.api.model import (
     SECOND,
+    Alarm,
     Alert,
     Envelope,
     Nanos,
@@ -174,6 +175,11 @@ class Line:
     def is_flood(self) -> bool:
         """Whether an alarm flood is active."""
         return self._context.is_flood
+
+    @property
+    def alarms(self) -> Mapping[str, Sequence[Alarm]]:
+        """The alarms of each detector, `data` and `models` among them."""
+        return {name: machine.alarms for name, machine in self._machines.items()}
 
     async def restore(self) -> None:
         """Restore the alarms as the last run left them."""

@@ -35,7 +35,7 @@ class PluginContract:
     @pytest.fixture
     def places(self, tmp_path: Path) -> Places:
         """Two empty folders: beside the line file, and the line's state."""
-        places = Places(tmp_path / "config", tmp_path / "state")
+        places = Places(tmp_path / "config", tmp_path / "state", site="s", line="l")
         places.config.mkdir()
         places.state.mkdir()
         return places

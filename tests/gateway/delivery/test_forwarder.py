@@ -449,3 +449,47 @@ async def test_a_bug_in_the_buffer_is_no_error_of_the_sink_but_named(buffer, mon
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+class RememberingSink(FakeSink):
+    """Remembers how many batches it took, as a sink does that keeps a state elsewhere."""
+
+    def __init__(self, *script):
+        super().__init__(*script)
+        self.restored = None
+
+    def checkpoint(self):
+        return f"{len(self.batches)}".encode()
+
+    def restore(self, state):
+        self.restored = state
+
+
+async def test_what_a_sink_remembers_is_stored_with_the_ack_and_restored(buffer):
+    sink = RememberingSink()
+    async with forwarding(buffer, sink) as forwarder:
+        await forwarder.restore()
+        assert sink.restored is None
+        await buffer.append(points(A, "a1"))
+        await until(lambda: forwarder.tally.sent[A])
+    again = RememberingSink()
+    await Forwarder("cloud", again, buffer).restore()
+    assert again.restored == b"1"
+
+
+async def test_what_a_sink_remembers_is_stored_only_when_it_changes(buffer, monkeypatch):
+    ack, saved = buffer.ack, []
+
+    async def counting(name, envelopes, checkpoint=None):
+        saved.append(dict(checkpoint or {}))
+        await ack(name, envelopes, checkpoint)
+
+    monkeypatch.setattr(buffer, "ack", counting)
+    sink = RememberingSink()
+    sink.checkpoint = lambda: b"same"
+    async with forwarding(buffer, sink) as forwarder:
+        for name in ("a1", "a2"):
+            await buffer.append(points(A, name))
+            await until(lambda name=name: [name] in sink.batches)
+        await until(lambda: forwarder.tally.sent[A] == 2)
+    assert saved == [{"#sink.cloud": b"same"}, {}]

@@ -101,6 +101,6 @@ def rules(panels: list[Json]) -> Json:
         "name": "andon",
         "folder": "andon",
         "interval": "1m",
-        "rules": [_alert_active(ids["Active alerts now"]), _gateway_silent(ids["Health"])],
+        "rules": [_alert_active(ids["Open alarms now"]), _gateway_silent(ids["Health"])],
     }
     return {"apiVersion": 1, "groups": [group]}

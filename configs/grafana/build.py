@@ -54,7 +54,7 @@ def _variables() -> list[Json]:
 
 def _annotations() -> list[Json]:
     query = queries.select(
-        '"cause", "detector", "severity"', queries.ALERT, where='"active" = true'
+        '"message", "detector", "severity"', queries.ALERT, where="\"transition\" = 'raised'"
     )
     raised = {
         "name": "Alerts raised",
@@ -62,7 +62,7 @@ def _annotations() -> list[Json]:
         "enable": True,
         "iconColor": AMBER,
         "query": query,
-        "textColumn": "cause",
+        "textColumn": "message",
         "tagsColumn": "detector,severity",
     }
     return [raised]

@@ -1,6 +1,8 @@
 """The panels about the line: its alarms, the models' scores, its tags."""
 # ruff: noqa: INP001 - neighbours of the script build.py, not a package
 
+from collections.abc import Sequence
+
 import queries
 from panels import (
     AMBER,
@@ -37,23 +39,29 @@ STATES = {
     "out_of_service": ("OUT OF SERVICE", PURPLE),
     "normal": ("NORMAL", GREY),
 }
-# The states in which an alarm is over; everything else is still active.
-INACTIVE = ("normal", "returned_unacknowledged", "suppressed_by_design")
+HIDDEN = ("shelved", "suppressed_by_design", "out_of_service")
+"""The states that people put an alarm into, or that the line file does: it is shown apart."""
 
-_SHOWN = ("severity", "detector", "alarm", "tag", "state", "cause", "value", "threshold")
-_HIDDEN = {"id": True, "coverage": True}
+_SHOWN = ("severity", "detector", "alarm", "tag", "state", "message", "cause", "value", "threshold")
+_KEY = ("detector", "alarm")
+_OF_HIDDEN = ("state", "detector", "alarm", "tag", "severity", "by", "reason", "message")
+_OF_HISTORY = (
+    "severity", "detector", "alarm", "tag", "transition", "state", "message", "by", "reason",
+    "cause", "value", "threshold",
+)  # fmt: skip
 
 
 def _cell(name: str, mapping: dict[str, tuple[str, str]]) -> Json:
     return override(name, mappings=words(mapping), custom__cellOptions={"type": "color-text"})
 
 
-def _columns(of: dict[str, str]) -> Json:
+def _columns(of: dict[str, str], *, hidden: Sequence[str] = ()) -> Json:
     """Order and names of a table's columns; `of` maps what comes in to what is shown."""
     order = {name: i for i, name in enumerate(of)}
+    excluded = dict.fromkeys(hidden, True)
     return {
         "id": "organize",
-        "options": {"indexByName": order, "renameByName": of, "excludeByName": _HIDDEN},
+        "options": {"indexByName": order, "renameByName": of, "excludeByName": excluded},
     }
 
 
@@ -69,40 +77,81 @@ def _table(title: str, description: str, height: int, when: str, **parts: object
             _cell("severity", SEVERITIES),
             _cell("state", STATES),
             override(when, unit="dateTimeAsIso", custom__width=180),
-            override("cause", custom__minWidth=300),
+            override("message", custom__minWidth=300),
         ],
         **parts,
     )
 
 
-def _active() -> Json:
+def _rows(kind: str, match: str, **patterns: str) -> Json:
+    """Includes or excludes the alarms whose newest transition is like this."""
+    filters = [
+        {"fieldName": f"{name} (last)", "config": {"id": "regex", "options": {"value": pattern}}}
+        for name, pattern in patterns.items()
+    ]
+    options = {"type": kind, "match": match, "filters": filters}
+    return {"id": "filterByValue", "options": options}
+
+
+def _any_of(*states: str) -> str:
+    return f"^({'|'.join(states)})$"
+
+
+def _newest(title: str, description: str, height: int, shown: Sequence[str], *rows: Json) -> Json:
+    """The newest transition of each alarm, as far as `rows` let it through.
+
+    By detector and name, not by id: an alarm that comes again before anyone acknowledged it has a
+    new id, and the old one has no end of its own.
+    """
     last = {"operation": "aggregate", "aggregations": ["last"]}
-    grouped = {"id": {"operation": "groupby", "aggregations": []}, "Time": last}
-    over = {"id": "regex", "options": {"value": f"^({'|'.join(INACTIVE)})$"}}
+    key = {"operation": "groupby", "aggregations": []}
+    asked = dict.fromkeys(("Time", *shown, "transition", "active"), last)
+    names = {name: name if name in _KEY else f"{name} (last)" for name in shown}
+    columns = {"Time (last)": "since", **{names[name]: name for name in shown}}
+    unseen = [f"{name} (last)" for name in ("transition", "active") if name not in shown]
     return _table(
-        "Active alerts now",
-        "Every alarm of the last 30 days whose last transition left it active, whatever the time"
-        " range. Alarms are identified by their id, newest first.",
-        7,
+        title,
+        description,
+        height,
         "since",
         timeFrom="30d",
         hideTimeOverride=True,
         targets=[target(queries.transitions(), table=True)],
         transformations=[
-            {
-                "id": "groupBy",
-                "options": {"fields": {**grouped, **dict.fromkeys(_SHOWN, last)}},
-            },
-            {
-                "id": "filterByValue",
-                "options": {
-                    "type": "exclude",
-                    "match": "any",
-                    "filters": [{"fieldName": "state (last)", "config": over}],
-                },
-            },
-            _columns({"Time (last)": "since", **{f"{name} (last)": name for name in _SHOWN}}),
+            {"id": "groupBy", "options": {"fields": {**asked, **dict.fromkeys(_KEY, key)}}},
+            *rows,
+            _columns(columns, hidden=unseen),
         ],
+    )
+
+
+def _open() -> Json:
+    return _newest(
+        "Open alarms now",
+        "Every alarm of the last 30 days that is active, or has returned and waits for its"
+        " acknowledgement or reset, whatever the time range; newest first.",
+        7,
+        _SHOWN,
+        _rows("exclude", "any", state=_any_of("normal", *HIDDEN)),
+    )
+
+
+def _hidden() -> Json:
+    return _newest(
+        "Shelved, suppressed and out of service",
+        "Alarms that are not shown above, with who did it and why. What was suppressed because the"
+        " machine stopped is over and not listed.",
+        5,
+        _OF_HIDDEN,
+        _rows("include", "any", state=_any_of(*HIDDEN)),
+        # The machine stopped, which ended the alarm.
+        _rows(
+            "exclude",
+            "all",
+            state=_any_of("suppressed_by_design"),
+            transition=_any_of("suppressed"),
+            active=_any_of("false"),
+        ),
     )
 
 
@@ -131,13 +180,18 @@ def _history() -> Json:
         9,
         "time",
         targets=[target(queries.transitions("ORDER BY time DESC LIMIT 500"), table=True)],
-        transformations=[_columns({"Time": "time", **{name: name for name in _SHOWN}})],
+        transformations=[
+            _columns(
+                {"Time": "time", **{name: name for name in _OF_HISTORY}},
+                hidden=("id", "active", "coverage"),
+            )
+        ],
     )
 
 
 def alarms() -> list[Json]:
-    """What is active, how it got there, and everything that happened."""
-    return [_active(), _timeline(), _history()]
+    """What is open, what is hidden, how it got there, and everything that happened."""
+    return [_open(), _hidden(), _timeline(), _history()]
 
 
 def clips() -> list[Json]:

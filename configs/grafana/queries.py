@@ -11,7 +11,8 @@ ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 CLIP = "andon_clip"
 _LINE = '$timeFilter AND "site" =~ /^$site$/ AND "line" =~ /^$line$/'
 _TRANSITION = (
-    '"severity", "detector", "alarm", "tag", "state", "cause", "value", "threshold", "coverage"'
+    '"severity", "detector", "alarm", "tag", "state", "transition", "active", "message", "cause",'
+    ' "value", "threshold", "coverage", "by", "reason"'
 )
 
 
@@ -51,8 +52,8 @@ VARIABLES = {
     "tag": values_of("tag", SUMMARY, within='"site" =~ /^$site$/ AND "line" =~ /^$line$/'),
 }
 
-# The last transition of each series tells whether its score was beyond the threshold, above or
-# below it. Alert rules compute with numbers only, so the field `active` cannot be asked here.
+# Alert rules compute with numbers only, so `active` and `state` cannot be asked here: `excess` is
+# above zero only while the alarm is active and not shelved, suppressed or out of service.
 ALERT_ACTIVE = (
     'SELECT last("excess") AS "beyond" FROM "andon_alert" WHERE $timeFilter'
     ' GROUP BY "site", "line", "detector", "severity", "tag"'

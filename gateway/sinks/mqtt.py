@@ -1,127 +1,60 @@
-"""Publishes alerts to an MQTT broker of the plant, for panels, lamps and sirens.
+"""Publishes alarms to an MQTT broker of the plant: for panels, lamps, sirens and SCADA systems.
 
 Promises
-- Only alerts are sent. Each is acknowledged by the broker (QoS 1) before it is forgotten.
+- Only alarms are sent, in the order in which they were stored. A transition is forgotten only when
+  the broker has acknowledged its messages, or what followed them on the same connection.
 - The connection is opened at the start and kept. While there is nothing to send the broker is
   pinged, so that a lost connection is known within `keepalive`; it is reported, not repaired here.
+- Each connection begins with what puts the broker's knowledge right, and ends with a last will or
+  with its words (`mqtt_json`, `mqtt_sparkplug`). `probe` publishes nothing and leaves no last will.
 - Connecting takes at most `timeout`, and what the broker may send is bounded, see
-  `gateway.api.mqtt_packets`. Messages are not asked for: those that come are dropped.
+  `gateway.api.mqtt_packets`. Of what it sends only the messages that were asked for are looked at.
 """
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from string import Formatter
-from typing import Annotated, Any, ClassVar, Literal, Self
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+import structlog
 
-from gateway.api.addresses import Host
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
-from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, Probe
+from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Probe
 from gateway.api.mqtt_link import MqttLink, quiet_logger
-from gateway.api.options import PositiveDuration, Secret
-from gateway.sinks.file import iso
 from gateway.sinks.mqtt_errors import DEFAULT_PATH, unavailable
-from gateway.sinks.tls import TlsOptions, client_context
+from gateway.sinks.mqtt_json import JsonAlarms
+from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of
+from gateway.sinks.mqtt_options import MqttSinkOptions
+from gateway.sinks.mqtt_sparkplug import SparkplugAlarms
+from gateway.sinks.tls import client_context
 
-PLACEHOLDERS = ("site", "line", "detector", "severity")
+log = structlog.get_logger()
+
 _PING_TOPIC = "andon/are-you-there"
 _LONGEST_PACKET = 1024 * 1024
-_NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
+_GOOD_BYE_S = 1.0
+_REFUSED = 0x80
+_NOT_ALLOWED = "the broker refuses to subscribe: what it keeps, and commands, are not read"
+_PRESENTATIONS: Mapping[str, Callable[[MqttSinkOptions, Places], Presentation]] = {
+    "json": JsonAlarms,
+    "sparkplug": SparkplugAlarms,
+}
 
 
-class MqttSinkOptions(TlsOptions):
-    """Alerts to an MQTT broker."""
+class _Inbox(asyncio.Queue[Any]):
+    """Hands each message to the sink at once, and keeps none."""
 
-    type: Literal["mqtt"] = "mqtt"
-    host: Host
-    """The broker."""
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """1883, or 8883 with tls, if not given; of websockets 80, or 443 with tls."""
-    transport: Literal["tcp", "websockets"] = "tcp"
-    """tcp, or websockets where the broker is reachable by ws:// or wss:// (with tls) alone."""
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(
-        default=None, validate_default=True
-    )
-    """The path of the websocket; /mqtt if not given."""
-    username: str | None = None
-    """The user name; anonymous if not given."""
-    password: Secret | None = None
-    """The password, as ${env:NAME} or ${credential:NAME}."""
-    tls: bool = False
-    """Encrypt, and check the broker's certificate."""
-    topic: str = "andon/{site}/{line}/alerts"
-    """The topic; may contain {site}, {line}, {detector} and {severity}."""
-    retain: bool = False
-    """Whether the broker keeps the last alert of a topic for those who subscribe later."""
-    timeout: PositiveDuration = 10 * SECOND
-    """The time limit for connecting, and for the acknowledgement of one alert."""
-    keepalive: PositiveDuration = 10 * SECOND
-    """While there is nothing to send, a lost connection is known within this time."""
+    def __init__(self, take: Any) -> None:
+        super().__init__()
+        self._take = take
 
-    @model_validator(mode="after")
-    def _needs_tls_for_certificates(self) -> Self:
-        if (self.ca or self.certificate) and not self.tls:
-            raise ValueError("certificates are for encrypted connections: add `tls: true`")
-        return self
-
-    @model_validator(mode="after")
-    def _needs_a_user_for_a_password(self) -> Self:
-        if self.password is not None and self.username is None:
-            raise ValueError("MQTT allows no password without a `username`: add one")
-        return self
-
-    @field_validator("path")
-    @classmethod
-    def _belongs_to_a_websocket(cls, path: str | None, info: ValidationInfo) -> str | None:
-        if path is not None and info.data.get("transport", "websockets") != "websockets":
-            raise ValueError("is of websockets: add `transport: websockets`")
-        return path
-
-    @field_validator("keepalive")
-    @classmethod
-    def _is_whole_seconds(cls, keepalive: Nanos) -> Nanos:
-        if keepalive % SECOND or not 2 * SECOND <= keepalive <= 65535 * SECOND:
-            raise ValueError("must be whole seconds, 2s to 65535s")
-        return keepalive
-
-    @field_validator("topic")
-    @classmethod
-    def _is_topic(cls, topic: str) -> str:
-        for _, name, spec, conversion in Formatter().parse(topic):
-            if name is not None and (name not in PLACEHOLDERS or spec or conversion):
-                known = ", ".join(f"{{{placeholder}}}" for placeholder in PLACEHOLDERS)
-                raise ValueError(f"unknown placeholder {{{name}}}: a topic may contain {known}")
-        if not topic or set(topic) & set("+#\0"):
-            raise ValueError("a topic to publish to must not be empty or contain + or #")
-        return topic
-
-    @property
-    def resolved_port(self) -> int:
-        """The port, with the default filled in."""
-        plain, encrypted = (80, 443) if self.transport == "websockets" else (1883, 8883)
-        return self.port or (encrypted if self.tls else plain)
-
-
-def to_message(point: Point, template: str) -> tuple[str, bytes]:
-    """The topic and the JSON payload of an alert: tags, fields and `time` in one object."""
-    levels = {name: point.tags.get(name, "").translate(_NOT_IN_A_LEVEL) for name in PLACEHOLDERS}
-    payload: Mapping[str, Any] = {"time": iso(point.at), **point.tags, **point.fields}
-    return template.format_map(levels), json.dumps(payload, ensure_ascii=False).encode()
-
-
-class _Nothing(asyncio.Queue[Any]):
-    """Takes messages that were not asked for, and keeps none."""
-
-    def put_nowait(self, _message: Any) -> None:
-        """Drops it."""
-
-
-_nothing: Any = _Nothing  # the library would pass the type of a message
+    def put_nowait(self, message: Any) -> None:
+        """Hands it over."""
+        self._take(message)
 
 
 class MqttSink:
@@ -133,8 +66,36 @@ class MqttSink:
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options, self._places = name, options, places
         self._port = options.resolved_port
-        self.ping_every = options.keepalive / SECOND / 2
+        self._alarms: Presentation = _PRESENTATIONS[options.payload](options, places)
+        self._ping_s = options.keepalive / SECOND / 2
+        self.ping_every = min(self._ping_s, self._alarms.attention or self._ping_s)
         self._link: MqttLink | None = None
+        self._greeted: MqttLink | None = None
+        """The connection whose first messages were sent."""
+        self._heard = 0.0
+        """When the broker last responded, on the monotonic clock."""
+        self._sent, self._refused = 0, 0
+        self._is_deaf = False
+        """Whether it subscribes to nothing, because what came was too long to be read."""
+
+    # What survives a restart belongs to the presentation.
+
+    def set_alarms(self, alarms: Mapping[str, Sequence[Alarm]]) -> None:
+        """The alarms of the line, of each detector."""
+        self._alarms.set_alarms(alarms)
+
+    def checkpoint(self) -> bytes:
+        """What to remember of the alarms."""
+        return self._alarms.checkpoint()
+
+    def restore(self, state: bytes) -> None:
+        """Takes up what the last run remembered."""
+        try:
+            self._alarms.restore(state)
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            # Another `payload` in the line file, for one: the alarms are known with their next
+            # transition.
+            log.warning("sink.memory_unusable", sink=self.name, why=str(error))
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -142,31 +103,35 @@ class MqttSink:
         try:
             yield
         finally:
+            await self._say_good_bye()
             await self._disconnect()
 
     async def write(self, batch: Sequence[Envelope]) -> int:
-        """Publishes each alert; the bytes of topics and payloads. SinkUnavailable, SinkRejected."""
+        """Publishes transitions; returns how many bytes. SinkUnavailable, SinkRejected."""
         import aiomqtt
 
-        sent, invalid = 0, list[int]()
+        points, invalid = _decoded(batch)
+        newest = {alarm_of(point): index for index, point in points.items()}
         try:
             link = await self._connected()
             made_progress()
-            for index, envelope in enumerate(batch):
+            for index, point in points.items():
+                is_superseded = newest[alarm_of(point)] != index
                 try:
-                    topic, payload = to_message(decode(envelope.body), self._options.topic)
+                    messages = self._alarms.show(point, time.time_ns(), is_superseded=is_superseded)
                 except ValueError:
                     invalid.append(index)
                     continue
-                publishing = link.client.publish(topic, payload, qos=1, retain=self._options.retain)
-                await link.while_connected(publishing)
+                await self._publish(link, messages)
                 made_progress()
-                sent += len(topic.encode()) + len(payload)
+            if points and not self._alarms.is_confirmed:
+                await self._round_trip(link)
         except aiomqtt.MqttError as error:
-            raise await self._lost(error, sent) from error
+            raise await self._lost(error) from error
         if invalid:
-            raise SinkRejected(invalid, "not a point of line protocol", sent_bytes=sent)
-        return sent
+            why = "not a transition of an alarm in line protocol"
+            raise SinkRejected(sorted(invalid), why, sent_bytes=self._counted())
+        return self._counted()
 
     async def ping(self) -> None:
         """Connects if there is no connection, else has the broker respond; SinkUnavailable."""
@@ -174,16 +139,46 @@ class MqttSink:
 
         try:
             link = await self._connected()
-            # The library has no public ping; this is the smallest request that must be answered.
-            pinging = link.client.unsubscribe(_PING_TOPIC, timeout=self.ping_every)
-            await link.while_connected(pinging)
+            await self._publish(link, self._alarms.due(time.time_ns()))
+            if time.monotonic() - self._heard >= self._ping_s - self.ping_every:
+                await self._round_trip(link)
         except aiomqtt.MqttError as error:
             raise await self._lost(error) from error
 
-    async def _lost(self, error: Exception, sent: int = 0) -> SinkUnavailable:
+    async def _publish(self, link: MqttLink, messages: Iterable[Message]) -> None:
+        for topic, payload, qos, retain in messages:
+            await link.while_connected(link.client.publish(topic, payload, qos=qos, retain=retain))
+            self._sent += len(topic.encode()) + len(payload)
+
+    async def _round_trip(self, link: MqttLink) -> None:
+        """Returns when the broker has read all that was sent, and what it sent before is here."""
+        # The library has no public ping; this is the smallest request that must be answered.
+        await link.while_connected(link.client.unsubscribe(_PING_TOPIC, timeout=self._ping_s))
+        self._heard = time.monotonic()
+
+    def _counted(self) -> int:
+        sent, self._sent = self._sent, 0
+        return sent
+
+    def _receive(self, message: Any) -> None:
+        """Called for each message of the broker, in the event loop."""
+        refused = self._alarms.receive(
+            str(message.topic), bytes(message.payload or b""), is_retained=bool(message.retain)
+        )
+        if refused:
+            self._refused += 1
+            # Whoever sends them decides how many come: the 1st, 2nd, 4th, 8th … is logged.
+            if not self._refused & (self._refused - 1):
+                log.warning("sink.command_refused", sink=self.name, why=refused, n=self._refused)
+
+    async def _lost(self, error: Exception) -> SinkUnavailable:
         link = self._link
+        if link is not None and link.too_long is not None and not self._is_deaf:
+            # Whoever publishes there must not be able to hold up alarms.
+            self._is_deaf = True
+            log.warning("sink.not_subscribed", sink=self.name, why=link.why)
         await self._disconnect()
-        return self._away(error, sent, link.why if link else "")
+        return self._away(error, self._counted(), link.why if link else "")
 
     def _away(self, error: Exception, sent: int = 0, why: str = "") -> SinkUnavailable:
         host, port, path = self._options.host, self._port, self._options.path
@@ -193,12 +188,29 @@ class MqttSink:
 
     async def _connected(self) -> MqttLink:
         """The connection, a new one if there is none or it has ended."""
-        # A connection that the broker closed while nothing was sent.
-        if self._link is not None and self._link.ended.done():
+        link = self._link
+        # One that the broker closed while nothing was sent, or whose first messages failed.
+        if link is not None and (link.ended.done() or link is not self._greeted):
             await self._disconnect()
-        return self._link or await self._connect()
+        if self._link is not None:
+            return self._link
+        link = await self._connect(self._alarms.begin(time.time_ns()))
+        self._heard = time.monotonic()
+        await self._subscribe(link)
+        await self._publish(link, self._alarms.opening(time.time_ns()))
+        self._greeted = link
+        return link
 
-    async def _connect(self) -> MqttLink:
+    async def _subscribe(self, link: MqttLink) -> None:
+        topics = () if self._is_deaf else self._alarms.subscriptions
+        for topic, qos in topics:
+            answer = await link.while_connected(link.client.subscribe(topic, qos=qos))
+            if any(cast("int", getattr(code, "value", code)) >= _REFUSED for code in answer):
+                log.warning("sink.not_subscribed", sink=self.name, topic=topic, why=_NOT_ALLOWED)
+        if topics:
+            await self._round_trip(link)
+
+    async def _connect(self, will: Message | None = None) -> MqttLink:
         import aiomqtt
 
         options = self._options
@@ -216,7 +228,8 @@ class MqttSink:
             websocket_path=options.path or DEFAULT_PATH,
             timeout=options.timeout / SECOND,
             keepalive=options.keepalive // SECOND,
-            queue_type=_nothing,
+            queue_type=cast("Any", lambda **_size: _Inbox(self._receive)),
+            will=will and aiomqtt.Will(*will),
             logger=quiet_logger(),
         )
         try:
@@ -234,6 +247,18 @@ class MqttSink:
         self._link = link
         return link
 
+    async def _say_good_bye(self) -> None:
+        """The last messages, as far as the broker takes them at once."""
+        import aiomqtt
+
+        link = self._link
+        if link is None or link.ended.done():
+            return
+        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(_GOOD_BYE_S):
+                await self._publish(link, self._alarms.closing(time.time_ns()))
+                await self._round_trip(link)
+
     async def _disconnect(self) -> None:
         link, self._link = self._link, None
         if link is not None:
@@ -247,3 +272,14 @@ class MqttSink:
             return Probe(ok=False, message=str(error))
         await self._disconnect()
         return Probe(ok=True, message=f"{self._options.host}:{self._port} accepts the connection")
+
+
+def _decoded(batch: Sequence[Envelope]) -> tuple[dict[int, Point], list[int]]:
+    """The points by their place in the batch, and the places of what is none."""
+    points, invalid = dict[int, Point](), list[int]()
+    for index, envelope in enumerate(batch):
+        try:
+            points[index] = decode(envelope.body)
+        except ValueError:
+            invalid.append(index)
+    return points, invalid

@@ -7,6 +7,7 @@ import json
 import aiomqtt
 import pytest
 import servers
+import sparkplug
 from fake_influx import LyingInflux
 from patience import PATIENCE
 
@@ -97,7 +98,12 @@ class MqttHarness(SinkHarness):
 
     async def _listen(self, client):
         async for message in client.messages:
-            self._received.append((message.topic.value, json.loads(message.payload)))
+            self.receive(message.topic.value, message.payload)
+
+    def receive(self, topic, payload):
+        """Events are what was written; states and status follow from them."""
+        if topic.endswith("/events"):
+            self._received.append((topic, json.loads(payload)))
 
     async def stop(self):
         await self._running.aclose()
@@ -108,7 +114,31 @@ class MqttHarness(SinkHarness):
 
     def expect(self, body):
         point = decode(body)
-        return "andon/s/l/alerts", {"time": iso(point.at), **point.tags, **point.fields}
+        key = f"{point.fields['id']}/{point.fields['transition']}/{point.at}"
+        said = {"version": 1, "key": key, "time": iso(point.at)}
+        return "andon/s/l/alarms/events", {**said, **point.tags, **point.fields}
+
+
+class SparkplugHarness(MqttHarness):
+    """The same broker; a host that decodes the data of the edge node."""
+
+    def __init__(self, places):
+        super().__init__(places)
+        self.options = {**self.options, "payload": "sparkplug"}
+
+    def receive(self, topic, payload):
+        if topic == "spBv1.0/s/DDATA/l/andon":
+            for name, metric in sparkplug.decoded(payload)["metrics"].items():
+                if name.endswith("/state"):
+                    key = metric["properties"]["key"]
+                    self._received.append((name, metric["value"], metric["timestamp"], key))
+
+    def expect(self, body):
+        point = decode(body)
+        fields = point.fields
+        key = f"{fields['id']}/{fields['transition']}/{point.at}"
+        name = f"alarms/{point.tags['detector']}/{fields['alarm']}/state"
+        return name, fields["state"], point.at // 10**6, key
 
 
 HARNESSES = {"file": FileHarness, "influx": InfluxHarness, "mqtt": MqttHarness}
@@ -121,6 +151,16 @@ class TestSinks(SinkContract):
     def harness(self, request, places):
         assert request.param in HARNESSES, f"{request.param!r} needs a harness in this file"
         return HARNESSES[request.param](places)
+
+
+class TestSparkplug(SinkContract):
+    """The other form of one of these sinks."""
+
+    within = PATIENCE
+
+    @pytest.fixture
+    def harness(self, places):
+        return SparkplugHarness(places)
 
 
 def test_the_built_in_sinks_are_registered_like_any_other():

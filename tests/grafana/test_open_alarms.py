@@ -20,6 +20,7 @@ from patience import PATIENCE
 from gateway.api.model import SECOND, Alarm, Score, Severity
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.words import Words
 from gateway.core.points import alert_envelope
 
 pytestmark = pytest.mark.server("influxd")
@@ -48,7 +49,9 @@ class Guard:
         names = [alarm.name for alarm in self.alarms]
         for alert in alerts:
             number = names.index(alert.alarm)
-            self.points.append(alert_envelope(alert, "plant", self.line, number, {}).body)
+            self.points.append(
+                alert_envelope(alert, "plant", self.line, number, Words(self.line)).body
+            )
 
     def score(self, *, rise=(), fall=(), idle=""):
         self.now += 60 * SECOND

@@ -20,7 +20,8 @@ from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.pace import Pace
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.mqtt import MqttSink, MqttSinkOptions
+from gateway.sinks.mqtt import MqttSink
+from gateway.sinks.mqtt_options import MqttSinkOptions
 
 BUFFER = SimpleNamespace(max_bytes=10**9, max_age=2**62)
 START = 1_700_000_000
@@ -143,7 +144,7 @@ async def test_a_dead_influxdb_does_not_hold_up_the_panel(tmp_path, cloud, broke
         aiomqtt.Client("127.0.0.1", broker.port) as ear,
         forwarding(tmp_path, cloud, broker) as (buffer, workers),
     ):
-        await ear.subscribe("#", qos=1)
+        await ear.subscribe("andon/s/l/alarms/events", qos=1)
         await buffer.append(points(Kind.SUMMARY, 100) + points(Kind.ALERT, ALERTS))
         async with asyncio.timeout(PATIENCE):
             heard = [json.loads((await anext(ear.messages)).payload) for _ in range(ALERTS)]

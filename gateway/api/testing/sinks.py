@@ -171,6 +171,14 @@ def points_for(sink: Any) -> list[Envelope]:
     tags = {"site": "s", "line": "l", "detector": "d", "severity": "low"}
     kinds = sorted(sink.accepts)
     return [
-        Envelope(kind, AT + n, encode(Point("m", {**tags, "n": f"{n}"}, {"x": n / 8}, AT + n)))
+        Envelope(kind, AT + n, encode(Point("m", {**tags, "n": f"{n}"}, _fields(kind, n), AT + n)))
         for n, kind in enumerate(kinds * -(-3 // len(kinds)))
     ]
+
+
+def _fields(kind: Kind, n: int) -> dict[str, float | bool | str]:
+    """Of an alert those by which a sink can tell one alarm from another."""
+    if kind is not Kind.ALERT:
+        return {"x": n / 8}
+    alarm = {"id": f"d.a{n}-1", "alarm": f"a{n}", "transition": "raised", "state": "unacknowledged"}
+    return {"x": n / 8, **alarm, "active": True}

@@ -62,7 +62,7 @@ WRONG = [
 FOREIGN = re.compile(
     "[Vv]alue error|Assertion|Input (should|tag)|[Ff]ield required|should match|permitted|"
     "[Ee]xtra inputs|valid (dictionary|integer|string|boolean|list|tuple|set)|discriminator|"
-    "pydantic|[Uu]nable to|<class|NoneType|Traceback|(?<!Configuration)Error\\b|json|"
+    "pydantic|[Uu]nable to|<class|NoneType|Traceback|(?<!Configuration)Error\\b|(?<!one of )json|"
     r"Options\b|Section\b|"
     r"Annotated|Union|Literal|\bdict\b|\bstr\b"
 )

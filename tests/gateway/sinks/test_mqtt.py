@@ -11,15 +11,17 @@ import pytest
 import servers
 from patience import PATIENCE
 from proxy import Proxy
-from pydantic import ValidationError
 
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import reporting_to
 from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
-from gateway.sinks.mqtt import MqttSink, MqttSinkOptions, to_message
+from gateway.sinks.mqtt import MqttSink
+from gateway.sinks.mqtt_options import MqttSinkOptions
 
+EVENTS = "andon/demo/skid/alarms/events"
+PLACES = Places(None, None, "demo", "skid")
 AT = 1_700_000_000_000_000_001
 POINT = Point(
     "andon_alert",
@@ -33,7 +35,7 @@ ALERT = Envelope(Kind.ALERT, AT, encode(POINT))
 @asynccontextmanager
 async def opened(port, **options):
     options = MqttSinkOptions(host="127.0.0.1", port=port, timeout=f"{PATIENCE}s", **options)
-    sink = MqttSink("panel", options, Places(None, None))
+    sink = MqttSink("panel", options, PLACES)
     async with sink.open():
         yield sink
 
@@ -52,63 +54,12 @@ async def received(messages, count):
 @asynccontextmanager
 async def listening(broker):
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-        await client.subscribe("#", qos=1)
+        await client.subscribe(EVENTS, qos=1)
         yield aiter(client.messages)
-
-
-def test_an_alert_is_one_flat_json_object():
-    topic, payload = to_message(POINT, "andon/{site}/{line}/{detector}/{severity}")
-    assert topic == "andon/demo/skid/pump/high"
-    assert json.loads(payload) == {
-        "time": "2023-11-14T22:13:20.000000001Z",
-        **POINT.tags,
-        **POINT.fields,
-    }
-
-
-def test_a_name_cannot_add_a_level_or_a_wildcard_to_the_topic():
-    point = Point("andon_alert", {"site": "a/b+#", "line": "l"}, {"x": 1}, 1)
-    assert to_message(point, "andon/{site}/{line}")[0] == "andon/a_b__/l"
-
-
-@pytest.mark.parametrize(
-    "topic", ["", "andon/#", "a/+/b", "andon/{tag}", "andon/{}", "a/{site!r}", "a/{site:9}", "a/{"]
-)
-def test_a_topic_that_cannot_be_published_to_is_refused(topic):
-    with pytest.raises(ValidationError):
-        MqttSinkOptions(host="h", topic=topic)
 
 
 def test_only_alerts_are_accepted():
     assert MqttSink.accepts == {Kind.ALERT}
-
-
-def test_the_port_follows_from_encryption():
-    ports = [
-        MqttSink("p", MqttSinkOptions(host="h", **options), Places(None, None))._port
-        for options in (
-            {},
-            {"tls": True},
-            {"tls": True, "port": 1},
-            {"transport": "websockets"},
-            {"transport": "websockets", "tls": True},
-        )
-    ]
-    assert ports == [1883, 8883, 1, 80, 443]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"path": "/mqtt"}, "add `transport: websockets`"),
-        ({"transport": "websockets", "path": "mqtt"}, "match pattern"),
-        ({"keepalive": "1500ms"}, "whole seconds"),
-        ({"keepalive": "1s"}, "2s to 65535s"),
-    ],
-)
-def test_a_wrong_setting_is_refused(options, message):
-    with pytest.raises(ValidationError, match=message):
-        MqttSinkOptions(host="h", **options)
 
 
 async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
@@ -118,10 +69,11 @@ async def test_alerts_arrive_on_their_topic_over_one_connection(broker):
         await sink.write([ALERT])
         assert sink._link is link
         messages_received = await received(messages, 3)
-    assert {str(message.topic) for message in messages_received} == {"andon/demo/skid/alerts"}
+    assert {str(message.topic) for message in messages_received} == {EVENTS}
     assert {message.qos for message in messages_received} == {1}
     assert json.loads(messages_received[0].payload)["cause"] == "vibration_de 5.1 mm/s"
-    assert sent == 2 * (len("andon/demo/skid/alerts") + len(messages_received[0].payload))
+    status = len("andon/demo/skid/status") + len("online")
+    assert sent == status + 2 * (len(EVENTS) + len(messages_received[0].payload))
 
 
 async def test_the_connection_and_each_acknowledgement_are_progress(broker):

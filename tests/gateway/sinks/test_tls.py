@@ -16,7 +16,8 @@ from gateway.api.line_protocol import encode
 from gateway.api.model import Envelope, Kind, Point
 from gateway.api.options import Secret
 from gateway.sinks.influx import InfluxOptions, InfluxSink
-from gateway.sinks.mqtt import MqttSink, MqttSinkOptions
+from gateway.sinks.mqtt import MqttSink
+from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.tls import is_refusal
 
 BATCH = [Envelope(Kind.ALERT, 1, encode(Point("m", {"line": "l"}, {"x": 1.0}, 1)))]

@@ -1,0 +1,201 @@
+"""Alarms over MQTT survive kill -9 and a broker that forgets: none lost, states right, deaths sent.
+
+A process with buffer, forwarders and both forms of the sink is killed while it delivers, again and
+again; listeners at a real broker note everything.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import aiomqtt
+import alarm_sender
+import pytest
+import servers
+import sparkplug
+from patience import PATIENCE
+
+SENDER = Path(alarm_sender.__file__)
+ROOT, NODE = "andon/demo/skid", "spBv1.0/demo"
+BURST, KILLS = 20, 2
+
+
+class Sender:
+    """The process, and the number of its next transition."""
+
+    def __init__(self, folder, port):
+        self._command = [sys.executable, SENDER, folder, str(port)]
+        self.next = 0
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def store(self, count):
+        """Returns when so many more transitions are on disk; their delivery goes on."""
+        numbers = range(self.next, self.next + count)
+        self.next += count
+        self.process.stdin.write("".join(f"{n}\n" for n in numbers))
+        self.process.stdin.flush()
+        for n in numbers:
+            assert self.process.stdout.readline() == f"{n}\n"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+    def stop(self):
+        self.process.stdin.close()
+        assert self.process.wait(PATIENCE) == 0
+        self.process.stdout.close()
+
+
+class Listener:
+    """Everything that comes at the broker, in its order."""
+
+    def __init__(self):
+        self.events, self.status, self.node = [], [], []
+        self._came = asyncio.Event()
+
+    async def listen(self, client):
+        async for message in client.messages:
+            topic, payload = message.topic.value, message.payload
+            if topic == f"{ROOT}/alarms/events":
+                self.events.append(json.loads(payload)["key"])
+            elif topic == f"{ROOT}/status":
+                self.status.append(payload.decode())
+            elif topic.startswith(NODE):
+                self.node.append((topic.split("/")[2], sparkplug.decoded(payload)))
+            self._came.set()
+
+    async def until(self, condition):
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                self._came.clear()
+                await self._came.wait()
+
+    def data(self):
+        """The key of each transition that was data of the device."""
+        return [
+            metric["properties"]["key"]
+            for kind, payload in self.node
+            if kind == "DDATA"
+            for name, metric in payload["metrics"].items()
+            if name.endswith("/state")
+        ]
+
+
+def first_of_each(keys):
+    return list(dict.fromkeys(keys))
+
+
+def bd_seqs(node, kind):
+    return [payload["metrics"]["bdSeq"]["value"] for k, payload in node if k == kind]
+
+
+def assert_numbers_are_unbroken(node):
+    seq = None
+    for kind, payload in node:
+        if kind == "NDEATH":
+            continue
+        seq = 0 if kind == "NBIRTH" else (seq + 1) % 256
+        assert payload["seq"] == seq, kind
+
+
+@pytest.fixture
+def broker(tmp_path):
+    (tmp_path / "broker").mkdir()
+    with servers.mosquitto(tmp_path / "broker") as server:
+        yield server
+
+
+@pytest.fixture
+def sender(broker, tmp_path):
+    made = Sender(tmp_path, broker.port)
+    yield made
+    made.kill()
+
+
+async def kept(broker):
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client, asyncio.timeout(PATIENCE):
+        await client.subscribe("#", qos=1)
+        await client.publish("mark", b"1", qos=1)
+        found = {}
+        messages = aiter(client.messages)
+        while (message := await anext(messages)).topic.value != "mark":
+            found[message.topic.value] = message.payload
+    return found
+
+
+async def test_no_transition_is_lost_by_kills_and_every_life_ends_with_a_death(broker, sender):
+    ear = Listener()
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        await client.subscribe([(f"{ROOT}/#", 1), ("spBv1.0/#", 1)])
+        listening = asyncio.create_task(ear.listen(client))
+        for life in range(KILLS):
+            sender.start()
+            # Both are connected, and the process has more to deliver when it is killed.
+            await ear.until(
+                lambda n=life + 1: (
+                    ear.status.count("online") == len(bd_seqs(ear.node, "NBIRTH")) == n
+                )
+            )
+            await asyncio.to_thread(sender.store, BURST)
+            sender.kill()
+            await ear.until(
+                lambda n=life + 1: (
+                    ear.status.count("offline") == len(bd_seqs(ear.node, "NDEATH")) == n
+                )
+            )
+        sender.start()
+        await asyncio.to_thread(sender.store, 5)
+        wanted = [alarm_sender.key(n) for n in range(sender.next)]
+        await ear.until(lambda: {*wanted} <= {*ear.events} and {*wanted} <= {*ear.data()})
+        found = await kept(broker)
+        await asyncio.to_thread(sender.stop)
+        await ear.until(lambda: ear.status[-1] == "offline" and ear.node[-1][0] == "NDEATH")
+        listening.cancel()
+
+    # In order, each at least once: what came again has its old key.
+    assert first_of_each(ear.events) == wanted
+    assert first_of_each(ear.data()) == wanted
+    assert ear.status == ["online", "offline"] * (KILLS + 1)
+    open_now = [n for n in range(sender.next - 3, sender.next) if n // 3 % 2 == 0]
+    states = {topic: json.loads(p)["key"] for topic, p in found.items() if "/state/" in topic}
+    assert states == {
+        f"{ROOT}/alarms/state/guard/{'abc'[n % 3]}": alarm_sender.key(n) for n in open_now
+    }
+    assert bd_seqs(ear.node, "NBIRTH") == bd_seqs(ear.node, "NDEATH")
+    assert bd_seqs(ear.node, "NBIRTH") == list(range(KILLS + 1))
+    assert_numbers_are_unbroken(ear.node)
+
+
+async def test_a_broker_that_forgets_everything_is_told_again(broker, sender):
+    sender.start()
+    await asyncio.to_thread(sender.store, 4)  # a is over, b and c are raised
+    async with asyncio.timeout(PATIENCE):
+        while len(await kept(broker)) != 3:
+            await asyncio.sleep(0.02)
+    await asyncio.to_thread(broker.stop)
+    await asyncio.to_thread(sender.store, 1)  # b is over, while the broker is away
+    sender.kill()
+    await asyncio.to_thread(broker.start)  # without persistence: it keeps nothing
+    sender.start()
+    async with asyncio.timeout(PATIENCE):
+        while (found := await kept(broker)).keys() != {
+            f"{ROOT}/status",
+            f"{ROOT}/alarms/state/guard/c",
+        }:
+            await asyncio.sleep(0.02)
+    assert found[f"{ROOT}/status"] == b"online"
+    await asyncio.to_thread(sender.stop)

@@ -101,12 +101,32 @@ def _options(field: Path | str, summary: TopicSummary) -> dict[str, Any]:
 def _notes(survey: BrokerSurvey) -> str:
     """A comment for everything that is not among the tags, or that a person has to add."""
     found = (
-        f"# {topic}: {note}"
-        for topic, summary in sorted(survey.topics.items())
-        for note in summary.notes
+        f"# {name}: {note}"
+        for among in (survey.topics, survey.nodes)
+        for name, summary in sorted(among.items())
+        for note in summary.notes or _why_none(summary)
     )
     # A topic may hold what would end a comment.
     return "".join(f"{json.dumps(note, ensure_ascii=True)[1:-1]}\n" for note in found)
+
+
+def _why_none(summary: TopicSummary) -> list[str]:
+    """Why nothing of it is proposed; empty if something is."""
+    if summary.numbers:
+        return []
+    if summary.nameless:
+        return ["not proposed: its metrics have aliases, and no birth came that names them"]
+    if summary.kind == "Sparkplug":
+        return ["not proposed: none of its metrics is a number"]
+    return [f"not proposed: {_WITHOUT_A_NUMBER.get(summary.kind, summary.kind)}"]
+
+
+_WITHOUT_A_NUMBER = {
+    "empty": "the payload is empty",
+    "JSON": "JSON without a number",
+    "text": "a text; a tag with `enumeration:` reads it",
+    "too long": "the payload is too long",
+}
 
 
 def _flow(options: Mapping[str, Any]) -> str:

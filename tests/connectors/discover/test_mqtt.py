@@ -331,6 +331,36 @@ def test_what_is_left_out_or_has_to_be_added_is_named(document, note, tmp_path):
     assert f"# t: {note}" in text
 
 
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (b"", "the payload is empty"),
+        (b"RUN", "a text; a tag with `enumeration:` reads it"),
+        (b'{"state": "RUN"}', "JSON without a number"),
+        (b'{"state": ', "broken JSON"),
+        (b"\xff\x01", "not in UTF-8"),
+    ],
+)
+def test_a_topic_that_cannot_be_proposed_has_a_comment(payload, why):
+    survey = surveyed(("odd", payload), ("t", b"1"))
+    (comment,) = [
+        row
+        for row in line_file({"type": "mqtt", "host": "h"}, survey, 99).splitlines()
+        if row.startswith("# odd")
+    ]
+    assert comment.startswith("# odd: not proposed: ")
+    assert comment.endswith(why)
+
+
+def test_an_edge_node_of_which_nothing_can_be_proposed_has_a_comment():
+    alias = sparkplug.payload(sparkplug.metric(None, 1, sparkplug.INT32, alias=7), seq=1)
+    text = sparkplug.payload(sparkplug.metric("Mode", "AUTO", sparkplug.STRING), seq=1)
+    survey = surveyed(("spBv1.0/g/NDATA/a", alias), ("spBv1.0/g/NDATA/b", text))
+    written = line_file({"type": "mqtt", "host": "h"}, survey, 99)
+    assert "# g/a: not proposed: its metrics have aliases, and no birth came" in written
+    assert "# g/b: not proposed: none of its metrics is a number" in written
+
+
 def test_a_note_on_an_odd_topic_stays_a_comment():
     survey = surveyed(("a\nb: c", b'[{"v": 1}, {"v": 2}]'), ("t", b"1"))
     text = line_file({"type": "mqtt", "host": "h"}, survey, 99)

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
@@ -79,23 +80,34 @@ def command(file: Path, topic: str, glob: str, *, once: bool, as_json: bool) -> 
 
     GLOB selects tags of samples (quote it: 'press-*.oil'), detectors of windows and scores, and
     DETECTOR.ALARM of alerts. The line never waits for a slow terminal: rows that do not fit are
-    left out and counted. Exit code 1 if no daemon answers, or if GLOB matches nothing.
+    left out and counted. Exit code 1 if no daemon answers, if GLOB matches nothing, or if with
+    --once the daemon ends before anything came.
     """
     as_text = _SHOWN[topic]
     show = _as_json if as_json else lambda fact: as_text(shown(fact))
     try:
-        answered = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
+        end = asyncio.run(_tap(file, f"/tap/{topic}", glob, show, once=once))
     except KeyboardInterrupt:
         return
-    if not answered:
+    if end is _End.NO_DAEMON:
         click.echo(f"no daemon answers: is `andon run {file}` running?", err=True)
-    sys.exit(0 if answered else 1)
+    elif end is _End.CUT:
+        click.echo("the daemon has ended, or the connection to it", err=True)
+    sys.exit(1 if end is _End.NO_DAEMON or (end is _End.CUT and once) else 0)
+
+
+class _End(Enum):
+    """What ended it."""
+
+    NO_DAEMON = auto()
+    CUT = auto()
+    ENOUGH = auto()
 
 
 async def _tap(
     file: Path, path: str, glob: str, show: Callable[[Facts], str], *, once: bool
-) -> bool:
-    """Prints the facts of a topic as they come; returns whether a daemon answered."""
+) -> _End:
+    """Prints the facts of a topic as they come."""
     from gateway.config.load import load
     from gateway.config.state import state_folders
     from gateway.control.client import subscribe
@@ -110,10 +122,10 @@ async def _tap(
             answered = True
             with understood():
                 if _print(facts, show) and once:
-                    return True
+                    return _End.ENOUGH
         if answered:
-            break
-    return answered
+            return _End.CUT
+    return _End.NO_DAEMON
 
 
 def _print(facts: Sequence[Facts], show: Callable[[Facts], str]) -> bool:

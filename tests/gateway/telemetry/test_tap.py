@@ -4,16 +4,19 @@ import asyncio
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from fakes import LastValue, MemoryStore, batch, tag
 from patience import PATIENCE
 from rig import rig
 
 from gateway.api.contracts import Places
 from gateway.api.model import SECOND
+from gateway.cli.tap import command as tap_command
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.control import tap_routes
@@ -22,6 +25,7 @@ from gateway.control.server import SOCKET, serve
 from gateway.line.line import Line
 from gateway.telemetry import tap as tapping
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 T0 = 1_700_000_040 * SECOND
 TAGS = (tag("flow", unit="m3/h"), tag("level"))
 
@@ -164,6 +168,19 @@ async def said_once(*words):
         output, _ = await process.communicate()
     assert process.returncode == 0
     return output.decode()
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--once"], 1), ([], 0)])
+async def test_a_stream_that_the_daemon_ends_is_reported(tmp_path, monkeypatch, words, code):
+    async def cut(*_):
+        yield []
+
+    monkeypatch.setattr("gateway.control.client.subscribe", cut)
+    file = tmp_path / "line.yaml"
+    file.write_text((CONFIGS / "minimal.yaml").read_text())
+    ended = await asyncio.to_thread(CliRunner().invoke, tap_command, [str(file), "alerts", *words])
+    assert ended.exit_code == code
+    assert "the daemon has ended, or the connection to it" in ended.output
 
 
 @pytest.mark.timeout(300)

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from gateway.control.errors import error
 from gateway.telemetry.services import LocalService
@@ -141,9 +142,12 @@ class Connection(web.RequestHandler):
             self._all.service.count("failed")
             log.error("service.failed", service=self._all.service.name, exc_info=exc)
             return error(status, "an unexpected error; the log of the daemon has its traceback")
-        words = " ".join((message or str(exc)).split())[:200]
-        self._all.service.note("malformed", f"what came is not HTTP: {words}")
-        response = error(status, f"what came is not HTTP: {words}")
+        why = f"what came is not HTTP: {' '.join((message or str(exc)).split())[:200]}"
+        if isinstance(exc, LineTooLong):
+            # The library's words repeat what came.
+            why = f"the request line, or a header, is longer than {LINE_BYTES:,} bytes"
+        self._all.service.note("malformed", why)
+        response = error(status, why)
         response.force_close()
         return response
 

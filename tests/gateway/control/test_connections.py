@@ -1,6 +1,7 @@
 """A client that reads slowly is let go, and costs nobody else anything."""
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -63,6 +64,20 @@ async def test_who_takes_an_answer_in_time_gets_all_of_it(health, tmp_path):
         writer.close()
     assert answer.endswith(HUGE)
     assert health.services["health"].ended.total() == 0
+
+
+@pytest.mark.parametrize("ends", [b" HTTP/1.1\r\nHost: andon\r\n\r\n", b""])
+async def test_a_request_line_that_is_too_long_is_refused_in_our_words(health, tmp_path, ends):
+    async with serving(health, tmp_path) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /" + b"x" * 5000 + ends)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    why = "the request line, or a header, is longer than 4,096 bytes"
+    assert json.loads(body) == {"error": why}
+    assert health.services["health"].ended["malformed"] == 1
 
 
 @pytest.fixture

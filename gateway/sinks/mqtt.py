@@ -123,7 +123,6 @@ class MqttSink:
                     invalid.append(index)
                     continue
                 await self._publish(link, messages)
-                made_progress()
             if points and not self._alarms.is_confirmed:
                 await self._round_trip(link)
         except aiomqtt.MqttError as error:
@@ -149,6 +148,7 @@ class MqttSink:
         for topic, payload, qos, retain in messages:
             await link.while_connected(link.client.publish(topic, payload, qos=qos, retain=retain))
             self._sent += len(topic.encode()) + len(payload)
+            made_progress()
 
     async def _round_trip(self, link: MqttLink) -> None:
         """Returns when the broker has read all that was sent, and what it sent before is here."""

@@ -1,13 +1,14 @@
 """Alarms over MQTT survive kill -9 and a broker that forgets: none lost, states right, deaths sent.
 
-A process with buffer, forwarders and both forms of the sink is killed while it delivers, again and
-again; listeners at a real broker note everything.
+A process with buffer, forwarders and both forms of the sink is killed while it delivers, and so is
+a whole daemon; a listener at a real broker notes everything.
 """
 
 import asyncio
 import json
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
@@ -16,6 +17,9 @@ import pytest
 import servers
 import sparkplug
 from patience import PATIENCE
+
+from gateway.control.client import request
+from gateway.demo.processes import daemon
 
 SENDER = Path(alarm_sender.__file__)
 ROOT, NODE = "andon/demo/skid", "spBv1.0/demo"
@@ -150,6 +154,11 @@ async def test_no_transition_is_lost_by_kills_and_every_life_ends_with_a_death(b
                     ear.status.count("online") == len(bd_seqs(ear.node, "NBIRTH")) == n
                 )
             )
+            for _ in range(2):
+                # When the second is here, the first is acknowledged and the bdSeq is on disk.
+                await asyncio.to_thread(sender.store, 1)
+                newest = alarm_sender.key(sender.next - 1)
+                await ear.until(lambda key=newest: key in ear.data())
             await asyncio.to_thread(sender.store, BURST)
             sender.kill()
             await ear.until(
@@ -180,22 +189,99 @@ async def test_no_transition_is_lost_by_kills_and_every_life_ends_with_a_death(b
     assert_numbers_are_unbroken(ear.node)
 
 
-async def test_a_broker_that_forgets_everything_is_told_again(broker, sender):
-    sender.start()
-    await asyncio.to_thread(sender.store, 4)  # a is over, b and c are raised
+LINE_FILE = """version: 1
+line: skid
+site: demo
+state: state
+health: {{port: 0}}
+timing: {{lateness: 1s}}
+sources:
+  broker:
+    type: mqtt
+    host: 127.0.0.1
+    port: {port}
+    tags: {{flow: {{topic: plant/flow, path: "", unit: m3/h, period: 1s}}}}
+detectors:
+  guard: {{type: limits, tags: {{flow: {{high: 5, low: 0.5}}}}}}
+sinks:
+  panel: {{type: mqtt, host: 127.0.0.1, port: {port}}}
+  scada: {{type: mqtt, host: 127.0.0.1, port: {port}, payload: sparkplug}}
+"""
+FLOW = f"{ROOT}/alarms/state/guard/flow.high"
+
+
+@asynccontextmanager
+async def measuring(broker, value):
+    """A sensor that publishes the first number of a list, twice a second."""
+
+    async def publish():
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            while True:
+                await client.publish("plant/flow", str(value[0]))
+                await asyncio.sleep(0.5)
+
+    task = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def state_of_flow(broker, wanted):
+    """What is kept of the alarm, once its state is the wanted one; None: nothing is kept."""
     async with asyncio.timeout(PATIENCE):
-        while len(await kept(broker)) != 3:
-            await asyncio.sleep(0.02)
+        while True:
+            found = await kept(broker)
+            shown = json.loads(found.get(FLOW, b"{}"))
+            if shown.get("state") == wanted and found.get(f"{ROOT}/status") == b"online":
+                return shown
+            await asyncio.sleep(0.1)
+
+
+async def _have_sent(socket):
+    """Whether both sinks have sent the transition, and noted that on disk."""
+    return all(sink["sent"]["alert"] == 1 for sink in (await request(socket))["sinks"])
+
+
+@pytest.mark.timeout(300)
+async def test_a_daemon_that_was_killed_tells_a_broker_that_forgot(broker, tmp_path):
+    file = tmp_path / "line.yaml"
+    file.write_text(LINE_FILE.format(port=broker.port))
+    value, log = [9.0], tmp_path / "andon.log"
+    async with daemon(file, log) as process, measuring(broker, value):
+        raised = await state_of_flow(broker, "unacknowledged")
+        assert raised["causes"][0]["unit"] == "m3/h"
+        assert (raised["value"], raised["threshold"], raised["version"]) == (9.0, 5.0, 1)
+        async with asyncio.timeout(PATIENCE):
+            while not await _have_sent(tmp_path / "state" / "control.sock"):
+                await asyncio.sleep(0.1)
+        process.kill()
+        await process.wait()
     await asyncio.to_thread(broker.stop)
-    await asyncio.to_thread(sender.store, 1)  # b is over, while the broker is away
-    sender.kill()
     await asyncio.to_thread(broker.start)  # without persistence: it keeps nothing
-    sender.start()
-    async with asyncio.timeout(PATIENCE):
-        while (found := await kept(broker)).keys() != {
-            f"{ROOT}/status",
-            f"{ROOT}/alarms/state/guard/c",
-        }:
-            await asyncio.sleep(0.02)
-    assert found[f"{ROOT}/status"] == b"online"
-    await asyncio.to_thread(sender.stop)
+    ear = Listener()
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        await client.subscribe([(f"{ROOT}/#", 1), ("spBv1.0/#", 1)])
+        listening = asyncio.create_task(ear.listen(client))
+        async with daemon(file, log), measuring(broker, value):
+            assert await state_of_flow(broker, "unacknowledged") == raised
+            body = {"id": raised["id"], "act": "acknowledge", "by": "anna", "why": "on my way"}
+            await request(tmp_path / "state" / "control.sock", "/alarms/act", body)
+            shown = await state_of_flow(broker, "acknowledged")
+            assert (shown["by"], shown["reason"], shown["id"]) == (
+                "anna",
+                "on my way",
+                raised["id"],
+            )
+            value[0] = 1.0
+            await state_of_flow(broker, None)
+            await ear.until(lambda: len(ear.data()) == 2)
+        await ear.until(lambda: ear.status[-1] == "offline" and ear.node[-1][0] == "NDEATH")
+        listening.cancel()
+    births = [payload["metrics"] for kind, payload in ear.node if kind == "DBIRTH"]
+    states = {name: metric["value"] for name, metric in births[0].items() if "/state" in name}
+    assert states["alarms/guard/flow.high/state"] == "unacknowledged"
+    assert states["alarms/guard/flow.low/state"] == "normal"
+    assert [key.split("/")[1] for key in ear.data()] == ["acknowledged", "returned"]
+    assert bd_seqs(ear.node, "NBIRTH") == [1]

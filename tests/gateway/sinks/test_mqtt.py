@@ -81,7 +81,7 @@ async def test_the_connection_and_each_acknowledgement_are_progress(broker):
     async with opened(broker.port) as sink:
         with reporting_to(lambda: steps.append(1)):
             await sink.write([ALERT, ALERT])
-    assert len(steps) == 3
+    assert len(steps) == 4  # the status, the connection, two transitions
 
 
 async def test_a_retained_alert_reaches_later_subscribers(broker):

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 import aiomqtt
 import pytest
 import servers
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import PATIENCE
 
 from gateway.api.contracts import Places
@@ -140,6 +142,13 @@ def test_only_kept_states_of_this_line_are_cleared():
     ):
         assert some.receive(topic, payload, is_retained=is_retained) == ""
     assert [(m.topic, m.payload, m.retain) for m in some.due(0)] == [("s/old", b"", True)]
+    assert some.due(0) == []
+
+
+@given(st.binary(max_size=100) | st.recursive(st.none(), st.lists).map(json.dumps).map(str.encode))
+def test_whatever_lies_below_the_states_is_left_alone(payload):
+    some = alarms()
+    assert some.receive(f"{ROOT}/alarms/state/x", payload, is_retained=True) == ""
     assert some.due(0) == []
 
 

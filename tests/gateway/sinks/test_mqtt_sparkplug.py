@@ -5,6 +5,8 @@ import aiomqtt
 import pytest
 import servers
 import sparkplug
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import PATIENCE
 
 from connectors.mqtt.connector import MqttConnector, MqttOptions
@@ -198,6 +200,14 @@ def test_every_other_command_is_refused_in_words(payload, refused):
     alarms = node()
     said = alarms.receive("spBv1.0/demo/NCMD/skid", payload, is_retained=False)
     assert refused in said
+    assert said.startswith("only Node Control/Rebirth = true is accepted")
+    assert alarms.due(NOW) == []
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_of_a_command_do_anything_but_be_refused(payload):
+    alarms = node()
+    said = alarms.receive("spBv1.0/demo/NCMD/skid", payload, is_retained=False)
     assert said.startswith("only Node Control/Rebirth = true is accepted")
     assert alarms.due(NOW) == []
 

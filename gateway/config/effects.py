@@ -102,6 +102,8 @@ def _same_sinks(document: Document, file: LineFileBase) -> Iterator[Problem]:
         elif file.sinks[first] == file.sinks[second]:
             message = f"the same as {first}: every point is sent there twice"
             yield _warning(document, ("sinks", second), message)
+        elif same := _same_topics(file.sinks[first], file.sinks[second]):
+            yield _warning(document, ("sinks", second), same.format(first=first))
 
 
 def _same_file(one: Any, other: Any) -> str:
@@ -110,6 +112,23 @@ def _same_file(one: Any, other: Any) -> str:
         return ""
     files, others = ({str(path) for path in _files(each)} for each in (one, other))
     return min(files & others, default="")
+
+
+def _same_topics(one: Any, other: Any) -> str:
+    """What two sinks of type mqtt would both publish at one broker; empty if nothing."""
+    if not one.type == other.type == "mqtt" or one.payload != other.payload:
+        return ""
+    if (one.host, one.resolved_port) != (other.host, other.resolved_port):
+        return ""
+    if one.payload == "sparkplug":
+        is_same = (one.group, one.node) == (other.group, other.node)
+        return "the same edge node as {first}: give it another `node`" if is_same else ""
+    if one.states and other.states and one.prefix == other.prefix:
+        return (
+            "publishes the same states and status as {first}: give it another `prefix`, "
+            "or `states: false`"
+        )
+    return ""
 
 
 def _files(options: Any) -> Iterator[str]:

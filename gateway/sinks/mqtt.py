@@ -25,6 +25,7 @@ from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Probe
 from gateway.api.mqtt_link import MqttLink, quiet_logger
+from gateway.api.wording import counted
 from gateway.sinks.mqtt_errors import DEFAULT_PATH, unavailable
 from gateway.sinks.mqtt_json import JsonAlarms
 from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of
@@ -75,6 +76,9 @@ class MqttSink:
         self._heard = 0.0
         """When the broker last responded, on the monotonic clock."""
         self._sent, self._refused = 0, 0
+        self.diagnostics: list[str] = []
+        """What a person should know, for `andon status`."""
+        self._notes: dict[str, str] = {}
         self._is_deaf = False
         """Whether it subscribes to nothing, because what came was too long to be read."""
 
@@ -167,15 +171,22 @@ class MqttSink:
         )
         if refused:
             self._refused += 1
+            self._note("commands", f"{counted(self._refused, 'command')} refused: {refused}")
             # Whoever sends them decides how many come: the 1st, 2nd, 4th, 8th … is logged.
             if not self._refused & (self._refused - 1):
                 log.warning("sink.command_refused", sink=self.name, why=refused, n=self._refused)
+
+    def _note(self, about: str, sentence: str) -> None:
+        """Keeps the newest sentence about this for `andon status`."""
+        self._notes[about] = sentence
+        self.diagnostics[:] = self._notes.values()
 
     async def _lost(self, error: Exception) -> SinkUnavailable:
         link = self._link
         if link is not None and link.too_long is not None and not self._is_deaf:
             # Whoever publishes there must not be able to hold up alarms.
             self._is_deaf = True
+            self._note("unread", f"{link.why}: nothing is read until a restart")
             log.warning("sink.not_subscribed", sink=self.name, why=link.why)
         await self._disconnect()
         return self._away(error, self._counted(), link.why if link else "")
@@ -206,6 +217,7 @@ class MqttSink:
         for topic, qos in topics:
             answer = await link.while_connected(link.client.subscribe(topic, qos=qos))
             if any(cast("int", getattr(code, "value", code)) >= _REFUSED for code in answer):
+                self._note("unread", f"{topic}: {_NOT_ALLOWED}")
                 log.warning("sink.not_subscribed", sink=self.name, topic=topic, why=_NOT_ALLOWED)
         if topics:
             await self._round_trip(link)

@@ -25,6 +25,8 @@ OIL = "detectors.guard.tags.oil"
 TAG = "sources.plc.tags.oil"
 CLOUD = {"type": "influx", "url": "http://influx", "bucket": "lines"}
 FILE = {"type": "file"}
+BROKER = {"type": "mqtt", "host": "broker"}
+SCADA = {**BROKER, "payload": "sparkplug"}
 
 WARNINGS = [
     ({OIL: {"high": 250}}, "high", "never raised: a value of oil above 250 is bad"),
@@ -44,6 +46,16 @@ WARNINGS = [
         {"sinks": {"a": CLOUD, "b": {**CLOUD}}},
         "b",
         "the same as a: every point is sent there twice",
+    ),
+    (
+        {"sinks": {"a": BROKER, "b": {**BROKER, "topic": "lamp/{severity}"}}},
+        "b",
+        "publishes the same states and status as a: give it another `prefix`, or `states: false`",
+    ),
+    (
+        {"sinks": {"a": SCADA, "b": {**SCADA, "device": "other", "port": 1883}}},
+        "b",
+        "the same edge node as a: give it another `node`",
     ),
     ({f"{TAG}.enumeration": {"off": 0, "out": 0}}, "out", "never shown: 0 is off already"),
     ({f"{TAG}.enumeration": {"broken": 999}}, "broken", "out of the tag's bounds"),
@@ -73,6 +85,11 @@ FINE = [
     {"detectors.guard.when": ["oil > 0", "oil <= 250", "speed > 1000"]},
     {"detectors.guard.when": "oil >= 250"},
     {"summaries.every": "1s"},
+    {"sinks": {"a": BROKER, "b": SCADA}},
+    {"sinks": {"a": BROKER, "b": {**BROKER, "topic": "lamp/{severity}", "states": False}}},
+    {"sinks": {"a": BROKER, "b": {**BROKER, "prefix": "other/{line}"}}},
+    {"sinks": {"a": BROKER, "b": {**BROKER, "port": 1884}}},
+    {"sinks": {"a": SCADA, "b": {**SCADA, "node": "{line}-2"}}},
     {"sinks": {"a": CLOUD, "b": {**CLOUD, "bucket": "other"}}},
     {"sinks": {"a": FILE, "b": {**FILE, "path": "other.jsonl"}}},
     {f"{TAG}.enumeration": {"off": 0, "full": 250}},

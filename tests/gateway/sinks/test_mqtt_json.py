@@ -267,6 +267,30 @@ async def test_a_kept_message_that_is_too_long_does_not_hold_up_alarms(broker):
     assert f"{ROOT}/alarms/state/guard/a" in found
 
 
+async def test_a_broker_that_refuses_the_subscription_is_reported_and_gets_the_states(
+    broker, monkeypatch, capsys
+):
+    sink = new_sink(broker)
+    async with sink.open():
+        await sink.write(envelopes(point("a")))
+    again = new_sink(broker)
+    again.restore(sink.checkpoint())
+
+    async def refused(*_, **__):
+        return (0x80,)
+
+    async with client(broker) as other:
+        await other.publish(f"{ROOT}/alarms/state/guard/a", b"", qos=1, retain=True)
+        monkeypatch.setattr(aiomqtt.Client, "subscribe", refused)
+        async with again.open():
+            await again.ping()
+            monkeypatch.undo()
+            assert states(await kept(broker)) == {"a": "unacknowledged"}
+    (said,) = again.diagnostics
+    assert said.startswith(f"{ROOT}/alarms/state/#: the broker refuses to subscribe")
+    assert "sink.not_subscribed" in capsys.readouterr().out
+
+
 async def test_what_another_payload_remembered_is_reported_and_left(broker, capsys):
     sink = new_sink(broker)
     sink.restore(b"nonsense")

@@ -283,6 +283,8 @@ async def test_a_host_gets_a_rebirth_within_seconds_and_no_other_command_does_an
                 await asyncio.sleep(0.01)
         await sink.ping()
         found = await read(messages, 2)
+    (said,) = sink.diagnostics
+    assert said.startswith("1 command refused: only Node Control/Rebirth = true is accepted")
     assert [(kind, payload["seq"]) for kind, payload in found] == [("NBIRTH", 0), ("DBIRTH", 1)]
     assert found[1][1]["metrics"]["alarms/guard/a/state"]["value"] == "unacknowledged"
 

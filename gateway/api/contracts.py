@@ -144,7 +144,7 @@ class HasReadPlan(Protocol):
 
 @runtime_checkable
 class HasDiagnostics(Protocol):
-    """An optional capability of a connector: it explains what is wrong with its tags."""
+    """An optional capability of a connector or a sink: it explains its tags, or its receivers."""
 
     diagnostics: Sequence[str]
     """Sentences for `andon status`: always the same object, kept up to date."""
@@ -212,11 +212,34 @@ class HasMemory(Protocol):
 
 
 @runtime_checkable
+class SendsLater(Protocol):
+    """An optional capability of a sink: it keeps points itself, on disk, and sends them later."""
+
+    @property
+    def due_in(self) -> float | None:
+        """The seconds until it has something to send; None if there is nothing."""
+        ...
+
+    async def send_due(self) -> int:
+        """Send what has become due and return the bytes that left; SinkUnavailable."""
+        ...
+
+
+@runtime_checkable
 class ShowsAlarms(Protocol):
     """An optional capability of a sink: it shows every alarm of the line, normal ones too."""
 
     def set_alarms(self, alarms: Mapping[str, Sequence[Alarm]]) -> None:
         """The alarms of each detector, once, after `restore`; no others exist any more."""
+        ...
+
+
+@runtime_checkable
+class SendsTests(Protocol):
+    """An optional capability of a sink: it sends a test message, for `andon notify FILE test`."""
+
+    async def send_test(self, target: str = "") -> Mapping[str, Probe]:
+        """Send one to a receiver of this name, or to all; the outcomes. KeyError: no such one."""
         ...
 
 

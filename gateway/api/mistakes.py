@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 _PASSWORDS = ("password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "pwd", "pass")
-_TOKENS = ("token", "secret", "credential", "authorization", "bearer", "apikey")
+_TOKENS = ("token", "secret", "credential", "authorization", "bearer", "apikey", "apprise")
 _SECRET_WORDS = frozenset((*_PASSWORDS, *_TOKENS))
 _SIMILAR = ("password", "passphrase", "token", "secret", "passwd")
 """A key that was mistyped may hold a secret too."""

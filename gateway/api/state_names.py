@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-OWN = ("buffer.db", "lock", "control.sock", "history", "opcua", "windows")
+OWN = ("buffer.db", "lock", "control.sock", "history", "notify", "opcua", "windows")
 """Also with anything behind them, as in buffer.db-wal."""
 
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "clip": "gateway.cli.clip",
     "demo": "gateway.cli.demo",
     "maintenance": "gateway.cli.maintenance",
+    "notify": "gateway.cli.notify",
     "once": "gateway.cli.once",
     "replay": "gateway.cli.replay",
     "run": "gateway.cli.run",

@@ -19,8 +19,13 @@ def sinks(facts: Facts) -> Table:
     for sink in facts["sinks"]:
         state = word("up" if sink["up"] else "down")
         hour = f"{sink['spent']:,} of {sink['budget']:,} B" if sink["budget"] else "–"
-        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", hour, sink["error"])
+        table.add_row(sink["name"], state, f"{sink['sent_bytes']:,} B", hour, _why(sink))
     return table
+
+
+def _why(sink: Facts) -> str:
+    """Why it is away, or what a sink that keeps points itself has to tell."""
+    return str(sink["error"]) or "\n".join(map(str, sink.get("diagnostics", ())))
 
 
 def ledger(facts: Facts) -> Table:

@@ -12,6 +12,7 @@ Promises
   they wait for the next full hour, and a backlog that would not fit into that either is merged.
 - The connection that a sink keeps is tried while it is idle, so that its loss shows before an alert
   needs it.
+- A sink that keeps points and sends them later is asked for that when it says so.
 - Points that a sink will never take become dead letters; later points are still sent.
 - A sink that goes away is logged once, again when a human must help for another reason, and once
   when it is back.
@@ -28,9 +29,11 @@ import structlog
 
 from gateway.api.cancellation import heed_cancellation
 from gateway.api.contracts import (
+    HasDiagnostics,
     HasMemory,
     KeepsConnection,
     Local,
+    SendsLater,
     Sink,
     SinkRejected,
     SinkUnavailable,
@@ -51,6 +54,8 @@ log = structlog.get_logger()
 LINGER_S = 1.0
 """Summaries that are stored within this time of each other are sent together."""
 MAX_BYTES = 2 * 2**20
+LATER_S = 60.0
+"""How often a sink is asked at least whether what it keeps is due: the clock may have been set."""
 MERGE_S = 10.0
 """How often a part of a backlog beyond the budget is merged."""
 
@@ -147,7 +152,12 @@ class Forwarder:
             "last_success_at": tally.last_success_at,
             "budget": self._budget.per_hour,
             "spent": self._budget.spent(self._clock()),
+            "diagnostics": self._diagnostics(),
         }
+
+    def _diagnostics(self) -> list[str]:
+        sink = self._sink
+        return [mask(each) for each in sink.diagnostics] if isinstance(sink, HasDiagnostics) else []
 
     async def restore(self) -> None:
         """Restores this hour's spending, and what the sink remembers, from the last run."""
@@ -229,12 +239,13 @@ class Forwarder:
     async def _wait_for_work(self, lowest: Kind) -> None:
         # Clips that exceed the budget are sent in the next hour, even if no news arrive.
         renewed = None if lowest is Kind.CLIP else self._budget.renewed_in(self._clock())
-        waits = [wait for wait in (renewed, self._ping_in()) if wait is not None]
+        waits = [w for w in (renewed, self._ping_in(), self._due_in()) if w is not None]
         try:
             async with asyncio.timeout(min(waits, default=None)):
                 news = await self._buffer.wait_for_news(self.name)
         except TimeoutError:
             await self._ping()
+            await self._send_due()
             return
         if Kind.ALERT not in news:
             await self._wait_for_alert(self._linger)
@@ -262,6 +273,28 @@ class Forwarder:
             self._pace.after_success(0, 0.0)
             self._note_back()
             await self._ack((), {})
+
+    def _due_in(self) -> float | None:
+        """The seconds until the sink is to send what it keeps; None if it keeps nothing."""
+        due = self._sink.due_in if isinstance(self._sink, SendsLater) else None
+        return None if due is None else min(due, LATER_S)
+
+    async def _send_due(self) -> None:
+        sink = self._sink
+        if not isinstance(sink, SendsLater) or sink.due_in != 0.0:
+            # Asked again at once: the sink may have been wrong about the time by a moment.
+            return
+        try:
+            with self._busy("sending what was kept"):
+                self.tally.sent_bytes += await sink.send_due()
+        except SinkUnavailable as error:
+            await self._back_off(error)
+        except Exception as error:
+            self._note_bug(error)
+            raise
+        else:
+            heed_cancellation()
+            self._note_back()
 
     async def _wait_for_alert(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

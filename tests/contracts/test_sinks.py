@@ -8,13 +8,17 @@ import aiomqtt
 import pytest
 import servers
 import sparkplug
+from aiohttp import web
 from fake_influx import LyingInflux
+from mail_server import MailServer
 from patience import PATIENCE
 
 from gateway.api.line_protocol import decode
 from gateway.api.testing import SinkContract, SinkHarness
 from gateway.config import plugins
+from gateway.sinks.alert_news import key_of
 from gateway.sinks.file import iso
+from gateway.sinks.webhook_payload import payload
 
 HOST = "127.0.0.1"
 NAMES = sorted(plugins.installed(plugins.SINKS))
@@ -141,7 +145,74 @@ class SparkplugHarness(MqttHarness):
         return name, fields["state"], point.at // 10**6, key
 
 
-HARNESSES = {"file": FileHarness, "influx": InfluxHarness, "mqtt": MqttHarness}
+def key(body):
+    point = decode(body)
+    return key_of({**point.tags, **point.fields}, point.at, body)
+
+
+class NotifyHarness(SinkHarness):
+    """A mail server; a mail is known by its key."""
+
+    refused = b"not line protocol"
+
+    def __init__(self, places):
+        self._server = MailServer()
+        address = places.state / "shift"
+        address.write_text(self._server.url())
+        self.options = {"type": "notify", "targets": {"shift": {"apprise": f"${{file:{address}}}"}}}
+
+    async def start(self):
+        await self._server.start()
+
+    async def stop(self):
+        await self._server.stop()
+
+    async def stored(self):
+        return self._server.mails.keys
+
+    def expect(self, body):
+        return key(body)
+
+
+class WebhookHarness(SinkHarness):
+    """A web server that keeps what is posted."""
+
+    refused = b"not line protocol"
+
+    def __init__(self, _places):
+        self._port, self._posted = servers.free_port(), []
+        self.options = {"type": "webhook", "url": f"http://{HOST}:{self._port}/alarms"}
+        self._runner = None
+
+    async def _post(self, request):
+        self._posted.append(await request.json())
+        return web.Response(status=204)
+
+    async def start(self):
+        app = web.Application()
+        app.router.add_post("/alarms", self._post)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self._port).start()
+
+    async def stop(self):
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def stored(self):
+        return self._posted
+
+    def expect(self, body):
+        return payload(decode(body), key(body))
+
+
+HARNESSES = {
+    "file": FileHarness,
+    "influx": InfluxHarness,
+    "mqtt": MqttHarness,
+    "notify": NotifyHarness,
+    "webhook": WebhookHarness,
+}
 
 
 class TestSinks(SinkContract):
@@ -164,4 +235,4 @@ class TestSparkplug(SinkContract):
 
 
 def test_the_built_in_sinks_are_registered_like_any_other():
-    assert {"file", "influx", "mqtt"} <= set(NAMES)
+    assert {"file", "influx", "mqtt", "notify", "webhook"} <= set(NAMES)

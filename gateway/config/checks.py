@@ -21,6 +21,7 @@ from gateway.api.masking import REFERENCE
 from gateway.api.mistakes import is_secret_key
 from gateway.api.nearest import nearest
 from gateway.api.options import Secret
+from gateway.config import notifications
 from gateway.config.document import Document, Where
 from gateway.config.problems import Problem
 from gateway.config.schema import SecuritySection
@@ -53,6 +54,7 @@ def of_line(document: Document, security: SecuritySection) -> list[Problem]:
             _insecure(document, security),
             _remote_health(document, security),
             _history_extra(document),
+            notifications.of_line(document),
         )
     )
 

@@ -3,7 +3,8 @@
 Promises
 - A line or part of one is masked too much rather than too little: everything that belongs to a
   secret's key, on this line and the next ones, unless it is a whole reference such as ${env:NAME}.
-- Of a URL or a host nothing is shown before `@`, and nothing after `?` or `#`.
+- Of a URL or a host nothing is shown before `@`, and nothing after `?` or `#`; of a URL for Apprise
+  nothing but its scheme.
 - Comments are not repeated.
 """
 
@@ -32,6 +33,15 @@ _SHOWN = (
         rf"\1{MASK}@",
     ),
     (re.compile(r"""(?<=[^\s?])\?[^\s"']+"""), f"?{MASK}"),
+    # What Apprise calls a URL holds tokens where others have a host and a path.
+    (
+        re.compile(
+            r"""(?<![\w.+-])(?!(?:https?|opc\.tcp|mqtts?|wss?|tcp|ftp|file)://)
+            ([A-Za-z][\w.+-]{0,40}+://)[^\s"'}\],]++""",
+            re.VERBOSE,
+        ),
+        rf"\1{MASK}",
+    ),
 )
 _IN_TEXT = re.compile(
     r"""((?:password|passwd|passphrase|token|secret|api_?key)["']?\s*[:=]\s*)

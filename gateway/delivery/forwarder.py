@@ -282,7 +282,6 @@ class Forwarder:
     async def _send_due(self) -> None:
         sink = self._sink
         if not isinstance(sink, SendsLater) or sink.due_in != 0.0:
-            # Asked again at once: the sink may have been wrong about the time by a moment.
             return
         try:
             with self._busy("sending what was kept"):

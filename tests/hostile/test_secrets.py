@@ -42,6 +42,8 @@ FIELDS = {
     ),
     "key password": ("sinks", "lamp", "type: mqtt\nhost: h\ntls: true", "key_password"),
     "mqtt sink": ("sinks", "lamp", "type: mqtt\nhost: h\nusername: u", "password"),
+    "webhook key": ("sinks", "mes", "type: webhook\nurl: https://h", "signing_secret"),
+    "apprise url": ("sinks", "people", "type: notify", "apprise"),
     "mqtt source": (
         "sources",
         "broker",
@@ -156,6 +158,7 @@ PLACES = {
         'type: opcua\ninsecure: true\ntags: {b: {node: "i=1"}}',
         "url",
     ),
+    "webhook url": ("sinks", "mes", "type: webhook", "url"),
     "modbus host": ("sources", "other", "type: modbus\ntags: {c: {address: 1}}", "host"),
 }
 
@@ -214,6 +217,22 @@ def test_no_url_or_host_with_a_login_is_accepted_or_repeated(tmp_path, place):
             if key == "host" and "@" not in form and "://" not in form:
                 continue
             assert_hidden(tmp_path / "line.yaml", text.replace("{it}", CANARY))
+
+
+@pytest.mark.parametrize("key", ["url", "aprise", "to", "address"])
+def test_a_url_for_apprise_under_another_key_is_not_repeated(tmp_path, key):
+    forms = (
+        "slack://A/B/{it}",
+        "tgram://{it}/chat",
+        "mailto://u:{it}@h",
+        "ntfy://{it}",
+        "a+b://{it}",
+    )
+    for url in forms:
+        for entry in ("{key}: {url}", '{key}: "{url}"', "{key}:\n  {url}", "[{key}: {url}]"):
+            text = entry.format(key=key, url=url.format(it=CANARY))
+            others = "type: notify\ntargets:\n  shift: {apprise: '${env:HOME}'}"
+            assert_hidden(tmp_path / "line.yaml", line_file("sinks", "people", others, text))
 
 
 @pytest.mark.parametrize("style", ["plain", "next line", "question mark", "unclosed reference"])

@@ -3,6 +3,7 @@
 Promises
 - Every alert that is offered is sent, waits, or is counted with the reason why it is left out.
 - What returned, was acknowledged or is escalated further is told only to who was told of the alarm.
+- Alarms of a flood are not sent singly: the alarm that reports it is, and when it is over.
 - More than `digest_above` alerts leave in one message, as do those that waited for the end of the
   quiet hours or for the limit of messages.
 - At most `MOST_WAITING` alerts wait; of more the least severe and oldest are counted only.
@@ -61,11 +62,13 @@ class Mailbox:
             self._leave_out("overflow")
 
     def _why_not(self, news: AlertNews, step: int) -> str:
+        knows = news.id in self.told or any(each.id == news.id for each in self.waiting)
+        if knows and _ends_a_flood(news):
+            return ""
         if why := self.options.why_not(news):
             return why
         if news.in_flood:
             return "flood"
-        knows = news.id in self.told or any(each.id == news.id for each in self.waiting)
         if self.options.escalation is not None:
             if news.transition == Transition.ESCALATED:
                 return "" if step == self.options.escalation else "escalation"
@@ -149,3 +152,8 @@ class Mailbox:
         self.told = dict.fromkeys(facts["told"][-MOST_TOLD:])
         self.sent = int(facts["sent"])
         self.rate = Rate(self.options.most_per_hour, float(left), int(at))
+
+
+def _ends_a_flood(news: AlertNews) -> bool:
+    is_flood = (news.detector, news.alarm) == ("alarms", "flood")
+    return is_flood and news.transition == Transition.RETURNED

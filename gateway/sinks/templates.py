@@ -39,7 +39,17 @@ def compiled(text: str, example: Mapping[str, Any]) -> Fill:
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError as error:
         raise ConfigError(f"needs Jinja2: {how_to_install('panel')}") from error
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+
+    class Environment(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, _context: Any, operator: str, left: Any, right: Any) -> Any:
+            """A product of numbers; a text times a number, or a power, may fill the memory."""
+            if operator == "**" or not all(isinstance(n, int | float) for n in (left, right)):
+                raise ValueError("only numbers can be multiplied")
+            return left * right
+
+    environment = Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     # A million rows would take seconds of the event loop.
     environment.globals.pop("range", None)
     environment.globals.pop("lipsum", None)

@@ -1,8 +1,10 @@
 """A real SMTP server (aiosmtpd) on this machine, which can refuse, hang and be away."""
 
 import asyncio
+import contextlib
 import email
 import email.policy
+import warnings
 from functools import partial
 
 import servers
@@ -58,7 +60,7 @@ class MailServer:
 
     async def start(self):
         make = partial(
-            SMTP,
+            _server,
             self.mails,
             hostname="mail",
             tls_context=self._tls,
@@ -85,7 +87,8 @@ class MailServer:
             return
         self._server.close()
         for each in self._connections:
-            if each.transport is not None:
+            # After a failed handshake it is a transport without its inner part.
+            with contextlib.suppress(AttributeError):
                 each.transport.abort()
         self._connections.clear()
         await self._server.wait_closed()
@@ -97,6 +100,13 @@ class MailServer:
 
     async def __aexit__(self, *_):
         await self.stop()
+
+
+def _server(*arguments, **options):
+    with warnings.catch_warnings():
+        # It doubts a login without encryption.
+        warnings.simplefilter("ignore")
+        return SMTP(*arguments, **options)
 
 
 class _Silent(asyncio.Protocol):

@@ -15,11 +15,13 @@ import contextlib
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from gateway.api.contracts import ConfigError, SinkUnavailable
+from gateway.api.extras import how_to_install
 from gateway.api.masking import mask, remember
 from gateway.api.model import Probe
 from gateway.api.options import Secret
@@ -45,7 +47,7 @@ class Courier:
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
-        self._thread: threading.Thread | None = None
+        self._ended: threading.Event | None = None
         self._done: dict[str, set[int]] = {}
         """Of a message that failed: the addresses that have it."""
 
@@ -69,10 +71,11 @@ class Courier:
             raise SinkUnavailable(str(error), needs_human=True) from error
 
     async def _in_thread(self, work: Callable[[], T], limit: float) -> T:
-        if self._thread is not None and self._thread.is_alive():
+        if self._ended is not None and not self._ended.is_set():
             raise SinkUnavailable("the message before has not ended; no other is tried until then")
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
+        ended = self._ended = threading.Event()
 
         def settle(value: T | None, error: BaseException | None) -> None:
             if result.done():
@@ -88,12 +91,12 @@ class Courier:
                 value = work()
             except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
                 error = raised
+            ended.set()
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(settle, value, error)
 
         # A daemon thread: one that hangs does not keep the process from ending.
-        self._thread = threading.Thread(target=run, name="andon.notify", daemon=True)
-        self._thread.start()
+        threading.Thread(target=run, name="andon.notify", daemon=True).start()
         try:
             async with asyncio.timeout(limit):
                 return await result
@@ -126,6 +129,21 @@ class Courier:
             raise SinkUnavailable(failed, needs_human=bool(_FOR_A_PERSON.search(failed)))
         self._done.pop(letter.key, None)
         return len(body.encode()) + len(letter.subject.encode())
+
+
+def import_apprise() -> None:
+    """Imports Apprise with all its services, which takes seconds on a small machine; ConfigError.
+
+    In a thread the event loop goes on meanwhile.
+    """
+    # It imports this module, in order to replace it where it is gone.
+    warnings.filterwarnings("ignore", "'imghdr' is deprecated", DeprecationWarning)
+    with _listening():
+        try:
+            import apprise
+        except ImportError as error:
+            raise ConfigError(f"the sink needs Apprise: {how_to_install('notify')}") from error
+        apprise.Apprise.instantiate("json://localhost")
 
 
 def _plugin(url: str, limit: float) -> Any:

@@ -52,9 +52,10 @@ class Delivery:
         self.since: Nanos = 0
 
     def start(self) -> asyncio.Task[int] | None:
-        """The attempt that is under way, or a new one if anything is due; None if nothing is."""
-        if self._task is None and self._is_due():
-            self._task = asyncio.create_task(self._send_all(), name=f"notify {self.name}")
+        """A new attempt; None if one is under way, or if nothing is due."""
+        if self._task is not None or not self._is_due():
+            return None
+        self._task = asyncio.create_task(self._send_all(), name=f"notify {self.name}")
         return self._task
 
     def _is_due(self) -> bool:

@@ -72,7 +72,8 @@ class Mailbox:
         if self.options.escalation is not None:
             if news.transition == Transition.ESCALATED:
                 return "" if step == self.options.escalation else "escalation"
-            return "" if knows else "escalation"
+            is_first = news.transition == Transition.RAISED
+            return "" if knows and not is_first else "escalation"
         return "" if knows or news.transition not in _FOLLOWING else "not told before"
 
     def _leave_out(self, why: str) -> None:

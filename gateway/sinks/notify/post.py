@@ -8,7 +8,7 @@ Promises
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.api.model import Transition
+from gateway.api.model import Nanos, Transition
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify.mailbox import Mailbox
 from gateway.sinks.notify.options import NotifyOptions
@@ -27,7 +27,7 @@ class Post:
         self._steps: dict[str, int] = {}
         """How many times each alarm was escalated, as far as it is known."""
 
-    def take(self, batch: Sequence[AlertNews]) -> bool:
+    def take(self, batch: Sequence[AlertNews], now: Nanos) -> bool:
         """Offers to each receiver what is new in the batch; whether anything was."""
         new = [each for each in batch if each.key not in self._recent]
         if len(new) == len(batch):
@@ -40,6 +40,9 @@ class Post:
             step = self._step(each)
             for box in self.boxes.values():
                 box.offer(each, step)
+        for box in self.boxes.values():
+            # Notes which of them must wait, also for a restart.
+            box.next(now)
         while len(self._recent) > MOST_RECENT:
             del self._recent[next(iter(self._recent))]
         return bool(new)

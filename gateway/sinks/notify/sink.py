@@ -12,7 +12,6 @@ Promises
 import asyncio
 import contextlib
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,12 +19,11 @@ from typing import Any, ClassVar
 import structlog
 
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
-from gateway.api.extras import how_to_install
 from gateway.api.going_on import made_progress
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify import kept
-from gateway.sinks.notify.courier import Courier
+from gateway.sinks.notify.courier import Courier, import_apprise
 from gateway.sinks.notify.delivery import Delivery
 from gateway.sinks.notify.letter import example, facts_for_template, letter_about
 from gateway.sinks.notify.options import NotifyOptions, TargetOptions
@@ -76,7 +74,7 @@ class NotifySink:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Imports Apprise and reads what waits; ends the attempts that are under way at the end."""
-        await asyncio.to_thread(_import)
+        await asyncio.to_thread(import_apprise)
         await self._restore()
         try:
             yield
@@ -95,7 +93,7 @@ class NotifySink:
     async def write(self, batch: Sequence[Envelope]) -> int:
         """Takes all alerts and sends what is due; the bytes. SinkUnavailable or SinkRejected."""
         news, invalid = _read(batch)
-        if self._post.take(news):
+        if self._post.take(news, self._clock()) or self._unsaved:
             await self._save()
         sent = await self._attempt()
         self._raise_if_away()
@@ -153,7 +151,7 @@ class NotifySink:
     async def probe(self) -> Probe:
         """Tries each receiver without sending a message, as far as that is possible."""
         try:
-            await asyncio.to_thread(_import)
+            await asyncio.to_thread(import_apprise)
         except ConfigError as error:
             return Probe(ok=False, message=str(error))
         limit = self._options.timeout / SECOND
@@ -164,7 +162,7 @@ class NotifySink:
 
     async def send_test(self, target: str = "") -> Mapping[str, Probe]:
         """Sends a test message to one receiver, or to all; the outcomes. KeyError: no such one."""
-        await asyncio.to_thread(_import)
+        await asyncio.to_thread(import_apprise)
         names = [target] if target else list(self._deliveries)
         attempts = (self._test(self._deliveries[name].courier) for name in names)
         return dict(zip(names, await asyncio.gather(*attempts), strict=True))
@@ -178,17 +176,6 @@ class NotifySink:
         except SinkUnavailable as error:
             return Probe(ok=False, message=str(error))
         return Probe(ok=True, message="the test message was taken")
-
-
-def _import() -> None:
-    """Imports Apprise with all its services, which takes seconds on a small machine."""
-    # It imports this module, in order to replace it where it is gone.
-    warnings.filterwarnings("ignore", "'imghdr' is deprecated", DeprecationWarning)
-    try:
-        import apprise
-    except ImportError as error:
-        raise ConfigError(f"the sink needs Apprise: {how_to_install('notify')}") from error
-    apprise.Apprise.instantiate("json://localhost")
 
 
 def _read(batch: Sequence[Envelope]) -> tuple[list[AlertNews], list[int]]:

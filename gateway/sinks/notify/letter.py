@@ -62,10 +62,9 @@ def _single(news: AlertNews, now: Nanos, left_out: Mapping[str, int], acknowledg
     text = "\n".join(
         [news.words, "", *(f"{name}: {value}" for name, value in rows.items()), *notes]
     )
-    cells = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows.items()
-    )
-    html = f"<p><b>{escape(news.words)}</b></p><table>{cells}</table>{_paragraphs(notes)}"
+    # Rows of their own: mail programs without HTML get a text that is made of this.
+    lines = "<br>".join(f"<b>{escape(name)}:</b> {escape(value)}" for name, value in rows.items())
+    html = f"<p><b>{escape(news.words)}</b></p><p>{lines}</p>{_paragraphs(notes)}"
     short = f"{title}{f' ({late})' if late else ''}{f' {news.id}' if news.id else ''}"
     return Letter(news.key, title, text, html, short, news.id, news.severity)
 
@@ -139,6 +138,8 @@ def how_late(news: AlertNews, now: Nanos) -> str:
 
 def _ago(nanos: Nanos) -> str:
     minutes = nanos // (_MINUTE * SECOND)
+    if not minutes:
+        return f"{nanos // SECOND} s"
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 2 * _DAY // _MINUTE:

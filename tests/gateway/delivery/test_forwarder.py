@@ -493,3 +493,70 @@ async def test_what_a_sink_remembers_is_stored_only_when_it_changes(buffer, monk
             await until(lambda name=name: [name] in sink.batches)
         await until(lambda: forwarder.tally.sent[A] == 2)
     assert saved == [{"#sink.cloud": b"same"}, {}]
+
+
+class KeepsSome(FakeSink):
+    """A sink that takes everything, and sends later what it says is due."""
+
+    def __init__(self, *outcomes):
+        super().__init__()
+        self.due_in, self.outcomes, self.sent = None, list(outcomes), 0
+        self.diagnostics = ["shift: 1 alert waiting at https://user:pa55word@host"]
+
+    async def write(self, batch):
+        self.due_in = 0.0
+        return await super().write(batch)
+
+    async def send_due(self):
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+        self.due_in = None
+        self.sent += 1
+        return 7
+
+
+async def test_a_sink_sends_what_it_keeps_when_it_says_so(buffer):
+    sink = KeepsSome()
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1"))
+        await until(lambda: sink.sent == 1)
+        await buffer.append(points(A, "a2"))
+        await until(lambda: sink.sent == 2)
+        await idle(buffer)
+        await until(lambda: forwarder.sent_bytes == 34)
+    assert sink.batches == [["a1"], ["a2"]]
+
+
+async def test_a_sink_that_cannot_send_what_it_keeps_is_away_and_tried_again(buffer):
+    sink = KeepsSome(AWAY, AWAY)
+    async with forwarding(buffer, sink) as forwarder:
+        await buffer.append(points(A, "a1"))
+        await until(lambda: forwarder.error == "no route")
+        assert not forwarder.up
+        await until(lambda: sink.sent == 1)
+        await until(lambda: forwarder.up)
+
+
+async def test_a_sink_that_keeps_points_is_not_asked_before_they_are_due(buffer):
+    sink = KeepsSome()
+    sink.due_in = 3600.0
+    async with forwarding(buffer, sink):
+        await idle(buffer)
+    assert sink.sent == 0
+
+
+async def test_a_fault_of_a_sink_that_sends_later_is_noted_and_raised(buffer):
+    sink = KeepsSome(ZeroDivisionError("oops"))
+    sink.due_in = 0.0
+    forwarder = Forwarder("cloud", sink, buffer)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(PATIENCE):
+            await forwarder.run()
+    assert "oops" in forwarder.error
+
+
+async def test_what_a_sink_has_to_tell_is_shown_without_secrets(buffer):
+    facts = Forwarder("cloud", KeepsSome(), buffer).facts()
+    assert facts["diagnostics"] == ["shift: 1 alert waiting at https://********@host"]
+    assert Forwarder("cloud", FakeSink(), buffer).facts()["diagnostics"] == []

@@ -53,7 +53,7 @@ def send(file: Path, target: str) -> None:
 def _wanted(
     config: LineConfig, sinks: Mapping[str, SendsTests], target: str
 ) -> list[tuple[str, str]]:
-    """The sinks and receivers that a target names; an empty receiver stands for all of a sink."""
+    """The sinks and receivers that a target names; an empty receiver is all of a sink."""
     if not target:
         return [(name, "") for name in sinks]
     receivers = {name: list(getattr(config.sinks[name], "targets", {})) for name in sinks}

@@ -7,7 +7,8 @@ Promises
   same message again and again.
 - No part of the URL that Apprise takes for private is in an error, and nothing that Apprise logs
   leaves this module.
-- Redirects are not followed. Nothing is retried here.
+- Redirects are not followed, and what is read of a server is bounded (bounds.py). Nothing is
+  retried here.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from gateway.api.masking import mask, remember
 from gateway.api.model import Probe
 from gateway.api.options import Secret
 from gateway.api.wording import in_a_line
+from gateway.sinks.notify.bounds import bound
 from gateway.sinks.notify.letter import Letter
 
 T = TypeVar("T")
@@ -144,6 +146,7 @@ def import_apprise() -> None:
         except ImportError as error:
             raise ConfigError(f"the sink needs Apprise: {how_to_install('notify')}") from error
         apprise.Apprise.instantiate("json://localhost")
+        bound()
 
 
 def _plugin(url: str, limit: float) -> Any:

@@ -1,8 +1,8 @@
 """The words of a message: subject, text, HTML and a short form for text messages. Pure.
 
 Promises
-- What happened is told in the alert's own sentence; here is added what a person needs beside it.
-- A late message says how late it is, and one that stands for others how many were left out.
+- The alert's own sentence comes first; the rows below it are what a person needs beside it.
+- A late message says how late it is, and the next one how many alerts were not sent singly.
 - Nothing of an alert is markup: HTML is escaped, and a subject is one row.
 """
 

@@ -2,7 +2,7 @@
 
 Promises
 - Every alert that is offered is sent, waits, or is counted with the reason why it is left out.
-- What returned, was acknowledged or is escalated further is told only to who was told of the alarm.
+- What follows an alarm, such as its return, is sent only to receivers that got the alarm.
 - Alarms of a flood are not sent singly: the alarm that reports it is, and when it is over.
 - More than `digest_above` alerts leave in one message, as do those that waited for the end of the
   quiet hours or for the limit of messages.

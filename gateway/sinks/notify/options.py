@@ -1,4 +1,4 @@
-"""The options of the notify sink: who is told what, and when."""
+"""The options of the notify sink: who gets which alarms, and when."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self

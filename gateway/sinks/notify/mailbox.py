@@ -35,7 +35,10 @@ class Mailbox:
     """The alerts of one receiver."""
 
     options: TargetOptions
-    waiting: list[AlertNews] = field(default_factory=list)
+    _waiting: dict[str, AlertNews] = field(default_factory=dict)
+    """By key, in the order in which they came."""
+    _ids: Counter[str] = field(default_factory=Counter)
+    """How many of those that wait are of an alarm."""
     held: set[str] = field(default_factory=set)
     """The keys of those that could not leave when they came."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -49,20 +52,32 @@ class Mailbox:
     def __post_init__(self) -> None:
         self.rate = Rate(self.options.most_per_hour)
 
+    @property
+    def waiting(self) -> list[AlertNews]:
+        """What waits, in the order in which it came."""
+        return list(self._waiting.values())
+
     def offer(self, news: AlertNews, step: int) -> None:
         """Takes an alert, or counts why it is left out; `step` is that of an escalation, or 0."""
         why = self._why_not(news, step)
         if why:
             self._leave_out(why)
             return
-        self.waiting.append(news)
-        if len(self.waiting) > MOST_WAITING:
-            least = min(self.waiting, key=lambda each: (each.rank, each.at))
-            self._drop(least)
-            self._leave_out("overflow")
+        self._add(news)
+        # Not at each one: of a thousand alerts at once that would hold the event loop for a second.
+        if len(self._waiting) >= 2 * MOST_WAITING:
+            self.trim()
+
+    def trim(self) -> None:
+        """Leaves out what is too much."""
+        excess = len(self._waiting) - MOST_WAITING
+        if excess > 0:
+            for each in sorted(self.waiting, key=lambda each: (each.rank, each.at))[:excess]:
+                self._drop(each)
+                self._leave_out("overflow")
 
     def _why_not(self, news: AlertNews, step: int) -> str:
-        knows = news.id in self.told or any(each.id == news.id for each in self.waiting)
+        knows = news.id in self.told or news.id in self._ids
         if knows and _ends_a_flood(news):
             return ""
         if why := self.options.why_not(news):
@@ -85,7 +100,7 @@ class Mailbox:
         """What the next message tells, oldest first; empty if none may leave now."""
         quiet = self._quiet_until(now)
         ready = [each for each in self.waiting if quiet is None or self._passes(each)]
-        self.held |= {each.key for each in self.waiting} - {each.key for each in ready}
+        self.held |= self._waiting.keys() - {each.key for each in ready}
         if not ready:
             return ()
         available = self.rate.available(now)
@@ -112,7 +127,7 @@ class Mailbox:
 
     def due_in(self, now: Nanos) -> Nanos | None:
         """How long until something may leave; None if nothing waits."""
-        if not self.waiting:
+        if not self._waiting:
             return None
         quiet = self._quiet_until(now)
         if quiet is not None and not any(map(self._passes, self.waiting)):
@@ -120,8 +135,16 @@ class Mailbox:
         return self.rate.wait(now)
 
     def _drop(self, news: AlertNews) -> None:
-        self.waiting = [each for each in self.waiting if each.key != news.key]
+        if self._waiting.pop(news.key, None) is not None:
+            self._ids[news.id] -= 1
+            if not self._ids[news.id]:
+                del self._ids[news.id]
         self.held.discard(news.key)
+
+    def _add(self, news: AlertNews) -> None:
+        if news.key not in self._waiting:
+            self._ids[news.id] += 1
+        self._waiting[news.key] = news
 
     def _quiet_until(self, now: Nanos) -> Nanos | None:
         hours = self.options.quiet_hours
@@ -147,12 +170,15 @@ class Mailbox:
         """What `facts` gave; KeyError, TypeError or ValueError for anything else."""
         waiting = [AlertNews.restored(each) for each in facts["waiting"]]
         left, at = facts["rate"]
-        self.waiting, self.held = waiting[-MOST_WAITING:], set(facts["held"])
+        self.held = set(facts["held"])
         self.left_out = Counter({str(k): int(v) for k, v in facts["left_out"].items()})
         self.unreported = Counter({str(k): int(v) for k, v in facts["unreported"].items()})
         self.told = dict.fromkeys(facts["told"][-MOST_TOLD:])
         self.sent = int(facts["sent"])
         self.rate = Rate(self.options.most_per_hour, float(left), int(at))
+        for each in waiting:
+            self._add(each)
+        self.trim()
 
 
 def _ends_a_flood(news: AlertNews) -> bool:

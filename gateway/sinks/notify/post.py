@@ -41,6 +41,7 @@ class Post:
             for box in self.boxes.values():
                 box.offer(each, step)
         for box in self.boxes.values():
+            box.trim()
             # Notes which of them must wait, also for a restart.
             box.next(now)
         while len(self._recent) > MOST_RECENT:

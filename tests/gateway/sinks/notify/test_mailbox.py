@@ -130,10 +130,20 @@ def test_of_too_many_the_least_severe_and_oldest_are_counted_only():
     box.offer(news(0, severity="critical"), 0)
     for number in range(1, MOST_WAITING + 11):
         box.offer(news(number, severity="low"), 0)
+    box.trim()
     assert len(box.waiting) == MOST_WAITING
     assert box.waiting[0].severity == "critical"
     assert box.waiting[1].id.endswith("-12")
     assert box.left_out == box.unreported == {"overflow": 11}
+
+
+def test_a_receiver_that_is_away_for_long_keeps_no_more_than_that():
+    box = mailbox()
+    for number in range(5 * MOST_WAITING):
+        box.offer(news(number), 0)
+        assert len(box.waiting) < 2 * MOST_WAITING
+    box.trim()
+    assert len(box.waiting) + box.left_out["overflow"] == 5 * MOST_WAITING
 
 
 def test_it_goes_on_after_a_restart():
@@ -181,7 +191,7 @@ def test_each_alert_is_sent_once_or_waits_or_is_counted(steps, is_quiet):
     )  # fmt: skip
     now, sent = NOON, []
     for number, transition, severity, in_flood, pause in steps:
-        now += pause * SECOND
+        now += pause * SECOND + 1
         box.offer(news(number, transition, at=now, severity=severity, in_flood=in_flood), 0)
         while ready := box.next(now):
             sent += ready

@@ -31,6 +31,7 @@ _COMMANDS = {
     "maintenance": "gateway.cli.maintenance",
     "notify": "gateway.cli.notify",
     "once": "gateway.cli.once",
+    "panel": "gateway.cli.panel",
     "replay": "gateway.cli.replay",
     "run": "gateway.cli.run",
     "schema": "gateway.cli.schema",

@@ -12,8 +12,8 @@ from gateway.api.files import FOR_A_PERSON
 BACKLOG = 128
 
 
-async def on_network(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on the addresses of `host`; ConfigError if they cannot."""
+async def on_network(host: str, port: int, option: str = "health.port") -> list[socket.socket]:
+    """Sockets that listen on the addresses of `host`; ConfigError, with the option, if not."""
     listeners: list[socket.socket] = []
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
@@ -28,7 +28,7 @@ async def on_network(host: str, port: int) -> list[socket.socket]:
             each.close()
         # Another program's port, or an address that the machine is yet to get, may become free.
         wrong = ConfigError(
-            f"health.port {port} on {host} cannot be used: {_reason(error)}; "
+            f"{option} {port} on {host} cannot be used: {_reason(error)}; "
             "give each line of a machine its own port"
         )
         raise wrong.passing(getattr(error, "errno", None) not in FOR_A_PERSON) from error

@@ -27,8 +27,11 @@ def own_names(host: str, more: Iterable[str]) -> frozenset[str]:
     return frozenset(_plain(name) for name in names if name)
 
 
-def refuse_foreign(names: frozenset[str]) -> Middleware:
-    """Raises Foreign for requests that a page of another site has made."""
+def refuse_foreign(names: frozenset[str], option: str = "health.hosts") -> Middleware:
+    """Raises Foreign for requests that a page of another site has made.
+
+    `option` is where a further name of this machine is given.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,7 +39,7 @@ def refuse_foreign(names: frozenset[str]) -> Middleware:
             if not _is_own(host, names):
                 raise Foreign(
                     f"{host[:100]!r} is no name of this gateway: ask it by its address, or add the "
-                    "name to health.hosts"
+                    f"name to {option}"
                 )
         _check_browser(request)
         return await handler(request)
@@ -69,7 +72,7 @@ def _check_browser(request: web.Request) -> None:
     """Raises Foreign by what browsers say of a request (Fetch Metadata, Origin)."""
     headers = request.headers
     origin = headers.get("Origin")
-    if origin is not None and origin.lower() != f"http://{request.host}".lower():
+    if origin is not None and origin.lower() != f"{request.scheme}://{request.host}".lower():
         raise Foreign("a page of another site may not ask this gateway")
     site = headers.get("Sec-Fetch-Site", "none")
     follows_a_link = (

@@ -89,6 +89,21 @@ CASES = {
         "import gateway.api.testing",
         "Only tests import the contract suites, and so pytest",
     ),
+    "a daemon imports the panel": (
+        "gateway/control/novelty.py",
+        "import gateway.panel.render",
+        "No daemon imports the panel",
+    ),
+    "the panel imports a running line": (
+        "gateway/panel/novelty.py",
+        "import gateway.line.line",
+        "The panel reaches a line only over its socket",
+    ),
+    "the panel renders pages in a second place": (
+        "gateway/panel/novelty.py",
+        "import jinja2",
+        "What the daemon loads knows no offline tool",
+    ),
     **{
         f"the core imports {module}": (
             "gateway/core/novelty.py",

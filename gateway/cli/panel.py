@@ -14,6 +14,7 @@ from gateway.api.extras import how_to_install
 from gateway.api.masking import mask
 from gateway.api.visible import LINES, visible
 from gateway.cli.run import EX_CONFIG, EX_IOERR
+from gateway.telemetry import logs
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -54,6 +55,7 @@ def command(
         settings = Settings(
             host, port, tuple(names), cert, key, client_ca, view_token, operate_token
         )
+        logs.configure("panel")
         asyncio.run(_serve(files, settings))
     except ConfigError as error:
         click.echo(visible(mask(str(error)), LINES), err=True)

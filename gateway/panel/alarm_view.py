@@ -216,7 +216,7 @@ def card(
         tags=[_tag(tag, units) for tag in alarm["top_tags"][:TAGS]],
         expected_word="limit" if alarm.get("tag") else "expected",
         model=brief(str(alarm.get("model") or "")),
-        coverage=f"{coverage:.0%}" if isinstance(coverage, int | float) else "",
+        coverage=f"{coverage:.0%}".replace("%", " %") if isinstance(coverage, int | float) else "",
         detector=brief(alarm["detector"]),
         acts=acts(alarm),
         depth=depth,

@@ -27,7 +27,7 @@ class Session:
     used: float
     name: str = ""
     """Under which acts are stored; asked for before the first."""
-    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """What every form of this session carries."""
     said: str = ""
     """What the last act came to, shown on the next page."""

@@ -59,12 +59,14 @@ class LineView:
 def line(watch: Watch, now: Nanos) -> LineView:
     """A line as it is known now."""
     maintenance = line_view.maintenance(watch.status)
+    # What was known when it answered last does not grow older.
+    known_at = watch.heard_at if watch.away else now
     return LineView(
         name=watch.line,
         away=watch.away,
         heard=alarm_view.when(watch.heard_at, now) if watch.heard_at else "",
         silent_for=spell_roughly(max(now - watch.heard_at, 0)),
-        alarms=alarm_view.cards(watch.alarms, line_view.units(watch.status), now),
+        alarms=alarm_view.cards(watch.alarms, line_view.units(watch.status), known_at),
         left_out=watch.left_out,
         tiles=line_view.tiles(watch.status),
         maintenance=bool(maintenance),
@@ -94,6 +96,7 @@ def _maintenance(facts: Mapping[str, Any], now: Nanos) -> str:
         parts.append(f"until {alarm_view.when(facts['until'], now)}")
     if facts.get("by"):
         parts.append(f"by {brief(str(facts['by']))}")
-    words = " ".join(parts).capitalize()
+    words = " ".join(parts)
+    words = words[:1].upper() + words[1:]
     why = brief(str(facts.get("why") or ""), SENTENCE)
     return ": ".join(part for part in (words, why) if part)

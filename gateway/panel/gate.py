@@ -143,9 +143,7 @@ def protect() -> Middleware:
         try:
             response = await handler(request)
         except web.HTTPException as raised:
-            response = raised if raised.status < 400 else _problem(raised.status, _reason(raised))
-            if raised.status == 405:
-                response.headers["Allow"] = raised.headers.get("Allow", "GET")
+            response = _raised(raised)
         except (Foreign, NotAllowed) as refused:
             log.warning("panel.refused", why=str(refused), address=request.remote)
             response = _problem(403, str(refused))
@@ -163,6 +161,16 @@ def protect() -> Middleware:
         return response
 
     return answer
+
+
+def _raised(raised: web.HTTPException) -> web.Response:
+    """The answer that a route raised: to another address, or a page that says what is wrong."""
+    kept = {name: raised.headers[name] for name in ("Location", "Allow") if name in raised.headers}
+    if raised.status < 400:
+        return web.Response(status=raised.status, headers=kept)
+    response = _problem(raised.status, _reason(raised))
+    response.headers.update(kept)
+    return response
 
 
 def _reason(raised: web.HTTPException) -> str:

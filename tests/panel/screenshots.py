@@ -106,7 +106,8 @@ def troubled():
             sink("plant-mqtt", at=NOW - SECOND),
         ],
         buffer={
-            "alerts": 6, "summaries": 336, "gateway": 42, "clips": 0, "oldest_at": NOW - 42 * MINUTE,
+            "alerts": 6, "summaries": 336, "gateway": 42, "clips": 0,
+            "oldest_at": NOW - 42 * MINUTE,
         },
     )  # fmt: skip
     daemon.journal = [
@@ -177,7 +178,7 @@ class Camera:
                 await then(page)
             shot = Image.open(io.BytesIO(await page.screenshot()))
             # Few colours: a third of the bytes, and no visible difference.
-            shot.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+            shot.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(
                 OUT / f"{name}.png", optimize=True
             )
         print(f"{name}.png  {(OUT / f'{name}.png').stat().st_size:,} bytes")

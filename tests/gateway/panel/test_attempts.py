@@ -1,0 +1,26 @@
+from gateway.panel.attempts import ADDRESSES, FREE, WITHIN_S, Attempts
+
+
+def test_after_some_wrong_tokens_an_address_waits_until_the_first_is_old():
+    attempts = Attempts()
+    for at in range(FREE):
+        assert attempts.wait_s("a", float(at)) == 0
+        attempts.failed("a", float(at))
+    assert attempts.wait_s("a", 5.0) == WITHIN_S - 5
+    assert attempts.wait_s("a", WITHIN_S) == 0
+    assert attempts.wait_s("b", 5.0) == 0
+
+
+def test_a_right_token_forgets_the_wrong_ones():
+    attempts = Attempts()
+    for _ in range(FREE):
+        attempts.failed("a", 0.0)
+    attempts.succeeded("a")
+    assert attempts.wait_s("a", 0.0) == 0
+
+
+def test_the_addresses_that_are_remembered_are_bounded():
+    attempts = Attempts()
+    for number in range(3 * ADDRESSES):
+        attempts.failed(str(number), 0.0)
+    assert len(attempts) == ADDRESSES

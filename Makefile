@@ -20,7 +20,7 @@ ARGS ?=
 .DELETE_ON_ERROR:
 FOREIGN := tests/foreign/node_modules/.package-lock.json
 
-.PHONY: help setup demo foreign test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate hostile fuzz audit lock schema
+.PHONY: help setup demo foreign test check bench bench-budget bench-detection bench-scoring bench-outage kill-matrix mutate hostile fuzz audit lock screenshots schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ audit: $(DEV) ## vulnerabilities and licences of what is locked, and dist/andon.
 lock: $(DEV) ## resolve the dependencies anew into both lock files
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --group dev pyproject.toml -o requirements-dev.lock
+
+screenshots: $(DEV) ## photograph every state of the page at the line into docs/panel
+	@PYTHONPATH=tests/support $(BIN)/python tests/panel/screenshots.py
 
 schema: $(DEV) ## write the JSON Schema that editors use for line files
 	@$(BIN)/andon schema > $(VENV)/schema.json

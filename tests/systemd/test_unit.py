@@ -10,6 +10,7 @@ import servers
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "andon@.service"
+PANEL = FOLDER / "andon-panel.service"
 SERIAL = FOLDER / "serial-port.conf"
 
 
@@ -32,8 +33,9 @@ def with_serial_port(tmp_path):
 
 
 @pytest.mark.server("systemd-analyze")
-def test_systemd_understands_the_unit_and_has_nothing_to_say():
-    verdict = _analyze("verify", UNIT)
+@pytest.mark.parametrize("unit", [UNIT, PANEL], ids=lambda unit: unit.name)
+def test_systemd_understands_the_unit_and_has_nothing_to_say(unit):
+    verdict = _analyze("verify", unit)
     assert (verdict.returncode, verdict.stdout, verdict.stderr) == (0, "", "")
 
 
@@ -44,8 +46,9 @@ def test_systemd_understands_the_unit_with_a_serial_port(with_serial_port):
 
 
 @pytest.mark.server("systemd-analyze")
-def test_exposure_is_at_most_two_of_ten():
-    verdict = _analyze("security", "--offline=true", "--threshold=20", UNIT)
+@pytest.mark.parametrize("unit", [UNIT, PANEL], ids=lambda unit: unit.name)
+def test_exposure_is_at_most_two_of_ten(unit):
+    verdict = _analyze("security", "--offline=true", "--threshold=20", unit)
     assert verdict.returncode == 0, verdict.stdout
 
 

@@ -42,7 +42,7 @@ def command(
     view_token: Path | None,
     operate_token: Path | None,
 ) -> None:
-    """Show the alarms of the lines of these files as a page, until it is stopped.
+    """Show the alarms of these files' lines as a web page.
 
     It talks to the daemons over their sockets, as the same user. On 127.0.0.1 everybody on this
     machine may operate; other addresses need TLS and tokens or client certificates. Exit code 78

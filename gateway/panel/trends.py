@@ -25,7 +25,7 @@ LONGEST: Nanos = 24 * HOUR
 TAGS = 3
 POINTS = 300
 GRAIN: Nanos = 10 * SECOND
-SIZE = (1000, 260)
+SIZE = (760, 230)
 
 
 @dataclass(frozen=True)

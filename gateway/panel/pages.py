@@ -35,14 +35,13 @@ async def alarm(visit: Visit) -> str:
     known = await _shown(visit, alarm_id)
     if facts is None and isinstance(known.get("alarm"), dict):
         facts = known["alarm"] if alarm_view.is_alarm(known["alarm"]) else None
-    units = line_view.units(watch.status)
     plots, no_plot = await trends.of_alarm(watch, facts, visit.now) if facts else ([], "")
     return render(
         "alarm.html",
         here=here(visit),
         line=line(watch, visit.now),
         id=brief(alarm_id, SENTENCE),
-        card=alarm_view.card(facts, units, visit.now) if facts else None,
+        card=alarm_view.card(facts, watch.units, visit.now) if facts else None,
         clip=brief(str(known.get("clip") or ""), SENTENCE),
         entries=_entries(known.get("entries"), visit)[::-1],
         plots=plots,

@@ -1,7 +1,7 @@
 """What a page is made from: the lines, and who looks at which address with which settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.api.local_time import local_time
@@ -14,6 +14,8 @@ from gateway.panel.line_view import Tile
 from gateway.panel.sessions import Session
 from gateway.panel.watch import Watch
 
+CARDS = 100
+"""Alarms of a line that are shown, and as many of those that are hidden; more are counted."""
 SCHEMES = ("auto", "light", "dark")
 
 
@@ -51,7 +53,7 @@ class LineView:
     silent_for: str
     alarms: Alarms
     left_out: int
-    tiles: list[Tile]
+    tiles: Sequence[Tile]
     maintenance: bool
     maintenance_words: str
 
@@ -61,14 +63,16 @@ def line(watch: Watch, now: Nanos) -> LineView:
     maintenance = line_view.maintenance(watch.status)
     # What was known when it answered last does not grow older.
     known_at = watch.heard_at if watch.away else now
+    alarms = alarm_view.cards(watch.alarms, watch.units, known_at)
+    more = len(alarms.shown[CARDS:]) + len(alarms.hidden[CARDS:])
     return LineView(
         name=watch.line,
         away=watch.away,
         heard=alarm_view.when(watch.heard_at, now) if watch.heard_at else "",
         silent_for=spell_roughly(max(now - watch.heard_at, 0)),
-        alarms=alarm_view.cards(watch.alarms, line_view.units(watch.status), known_at),
-        left_out=watch.left_out,
-        tiles=line_view.tiles(watch.status),
+        alarms=replace(alarms, shown=alarms.shown[:CARDS], hidden=alarms.hidden[:CARDS]),
+        left_out=watch.left_out + more,
+        tiles=watch.tiles,
         maintenance=bool(maintenance),
         maintenance_words=_maintenance(maintenance, now) if maintenance else "",
     )

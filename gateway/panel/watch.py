@@ -18,7 +18,9 @@ from gateway.api.contracts import AndonError
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief, shown
 from gateway.control.client import ControlError, request
+from gateway.panel import line_view
 from gateway.panel.alarm_view import is_alarm
+from gateway.panel.line_view import Tile
 from gateway.panel.listeners import Listeners
 
 ALARMS_S = 0.5
@@ -48,6 +50,9 @@ class Watch:
         self.left_out = 0
         """How many alarms are not shown, because there are too many."""
         self.status: Facts = {}
+        self.units: Mapping[str, str] = {}
+        self.tiles: Sequence[Tile] = ()
+        """What every page shows of the status, made once for all browsers."""
         self.away = "it has not answered yet"
         """Why nothing is known of it now; empty if it answers."""
         self.heard_at: Nanos = 0
@@ -108,6 +113,7 @@ class Watch:
         took = time.monotonic() - began
         self._status_due = time.monotonic() + max(STATUS_S, took / SHARE)
         self.status = shown(answer)
+        self.units, self.tiles = line_view.units(self.status), line_view.tiles(self.status)
         self._listeners.announce()
 
     async def _ask(self, path: str, body: Any = None) -> Any:

@@ -6,7 +6,6 @@ Promises
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -18,17 +17,15 @@ _NUMBERS = ("value", "threshold", "peak", "coverage")
 def remembered_alert(facts: Mapping[str, Any]) -> Alert | None:
     """The alert of these facts; None if they lack something that it needs."""
     known = {each.name: facts[each.name] for each in fields(Alert) if each.name in facts}
-    with suppress(KeyError, TypeError, ValueError):
+    try:
         # JSON has no NaN: a number that was none is null.
         numbers = {n: math.nan if facts[n] is None else float(facts[n]) for n in _NUMBERS}
-        return Alert(
-            **{
-                **known,
-                **numbers,
-                "state": AlarmState(facts["state"]),
-                "severity": Severity(facts["severity"]),
-                "transition": Transition(facts["transition"]),
-                "top_tags": tuple(TopTag(**top) for top in facts["top_tags"]),
-            }
-        )
-    return None
+        states = {
+            "state": AlarmState(facts["state"]),
+            "severity": Severity(facts["severity"]),
+            "transition": Transition(facts["transition"]),
+        }
+        top_tags = tuple(TopTag(**top) for top in facts["top_tags"])
+        return Alert(**{**known, **numbers, **states, "top_tags": top_tags})
+    except (KeyError, TypeError, ValueError):
+        return None

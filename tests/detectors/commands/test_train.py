@@ -67,6 +67,21 @@ def test_a_nonstationary_tag_is_named(tmp_path):
     assert "  drifting    oven: the level drifted during the recording" in done.stdout
 
 
+def test_a_file_of_labels_leaves_its_faults_and_maintenance_out_of_the_training(data, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "start,end,verdict\n"
+        "2026-01-01T00:05:00Z,2026-01-01T00:05:30Z,maintenance\n"
+        "2026-01-01T00:10:00Z,2026-01-01T00:10:30Z,false\n"
+    )
+    out = tmp_path / "pump"
+    done = train_quickly("--data", data, "--out", out, "--labels", path)
+    assert done.exit_code == 0, done.output
+    assert "windows with labelled rows, not used for training" in done.stdout
+    done = train_quickly("--data", data, "--out", tmp_path / "m", "--labels", tmp_path / "no.csv")
+    assert (done.exit_code, "no.csv cannot be read" in done.output) == (1, True)
+
+
 def test_labelled_rows_are_not_used_for_training_and_compare_the_candidates(tmp_path):
     source = bundles.recording()
     wrong = np.arange(1200) // 150 == 5

@@ -13,7 +13,7 @@ from gateway.api.model import SECOND, Alarm, AlarmState, Score, Transition
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 
-SEQUENCES = int(os.environ.get("ANDON_ALARM_SEQUENCES", "300"))
+SEQUENCES = int(os.environ.get("ANDON_ALARM_SEQUENCES", "200"))
 T0 = 1_700_000_000 * SECOND
 
 # The letters of the standard's figure.

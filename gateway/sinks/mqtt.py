@@ -20,23 +20,21 @@ from typing import Any, ClassVar, cast
 
 import structlog
 
-from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
 from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Probe
-from gateway.api.mqtt_link import MqttLink, quiet_logger
+from gateway.api.mqtt_link import MqttLink
 from gateway.api.wording import counted
-from gateway.sinks.mqtt_errors import DEFAULT_PATH, unavailable
+from gateway.sinks.mqtt_connection import away, connect
 from gateway.sinks.mqtt_json import JsonAlarms
 from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of
 from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.mqtt_sparkplug import SparkplugAlarms
-from gateway.sinks.tls import client_context
 
 log = structlog.get_logger()
 
 _PING_TOPIC = "andon/are-you-there"
-_LONGEST_PACKET = 1024 * 1024
 _GOOD_BYE_S = 1.0
 _REFUSED = 0x80
 _NOT_ALLOWED = "the broker refuses to subscribe: what it keeps, and commands, are not read"
@@ -44,18 +42,6 @@ _PRESENTATIONS: Mapping[str, Callable[[MqttSinkOptions, Places], Presentation]] 
     "json": JsonAlarms,
     "sparkplug": SparkplugAlarms,
 }
-
-
-class _Inbox(asyncio.Queue[Any]):
-    """Hands each message to the sink at once, and keeps none."""
-
-    def __init__(self, take: Any) -> None:
-        super().__init__()
-        self._take = take
-
-    def put_nowait(self, message: Any) -> None:
-        """Hands it over."""
-        self._take(message)
 
 
 class MqttSink:
@@ -66,7 +52,6 @@ class MqttSink:
 
     def __init__(self, name: str, options: Any, places: Places) -> None:
         self.name, self._options, self._places = name, options, places
-        self._port = options.resolved_port
         self._alarms: Presentation = _PRESENTATIONS[options.payload](options, places)
         self._ping_s = options.keepalive / SECOND / 2
         self.ping_every = min(self._ping_s, self._alarms.attention or self._ping_s)
@@ -189,13 +174,7 @@ class MqttSink:
             self._note("unread", f"{link.why}: nothing is read until a restart")
             log.warning("sink.not_subscribed", sink=self.name, why=link.why)
         await self._disconnect()
-        return self._away(error, self._counted(), link.why if link else "")
-
-    def _away(self, error: Exception, sent: int = 0, why: str = "") -> SinkUnavailable:
-        host, port, path = self._options.host, self._port, self._options.path
-        if why:
-            return SinkUnavailable(f"{host}:{port}: {why}", sent_bytes=sent)
-        return unavailable(error, host, port, path, sent)
+        return away(self._options, error, self._counted(), link.why if link else "")
 
     async def _connected(self) -> MqttLink:
         """The connection, a new one if there is none or it has ended."""
@@ -223,41 +202,8 @@ class MqttSink:
             await self._round_trip(link)
 
     async def _connect(self, will: Message | None = None) -> MqttLink:
-        import aiomqtt
-
-        options = self._options
-        try:
-            password = await options.password.read() if options.password else None
-        except ConfigError as error:
-            raise SinkUnavailable(str(error), needs_human=True) from error
-        client = aiomqtt.Client(
-            options.host,
-            self._port,
-            username=options.username,
-            password=password,
-            tls_context=await client_context(options, self._places) if options.tls else None,
-            transport=options.transport,
-            websocket_path=options.path or DEFAULT_PATH,
-            timeout=options.timeout / SECOND,
-            keepalive=options.keepalive // SECOND,
-            queue_type=cast("Any", lambda **_size: _Inbox(self._receive)),
-            will=will and aiomqtt.Will(*will),
-            logger=quiet_logger(),
-        )
-        try:
-            # The library would look the name up in a thread, without an end or an error of its own.
-            await asyncio.get_running_loop().getaddrinfo(options.host, self._port)
-        except OSError as error:
-            raise self._away(error) from error
-        link = MqttLink(client, _LONGEST_PACKET)
-        try:
-            await link.connect(options.timeout / SECOND)
-        except TimeoutError as error:
-            raise self._away(error, why="the broker does not respond") from error
-        except (aiomqtt.MqttError, ValueError) as error:  # ValueError: a malformed name
-            raise self._away(error, why=link.why) from error
-        self._link = link
-        return link
+        self._link = await connect(self._options, self._places, will, self._receive)
+        return self._link
 
     async def _say_good_bye(self) -> None:
         """The last messages, as far as the broker takes them at once."""
@@ -283,7 +229,10 @@ class MqttSink:
         except SinkUnavailable as error:
             return Probe(ok=False, message=str(error))
         await self._disconnect()
-        return Probe(ok=True, message=f"{self._options.host}:{self._port} accepts the connection")
+        return Probe(
+            ok=True,
+            message=f"{self._options.host}:{self._options.resolved_port} accepts the connection",
+        )
 
 
 def _decoded(batch: Sequence[Envelope]) -> tuple[dict[int, Point], list[int]]:

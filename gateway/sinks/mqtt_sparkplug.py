@@ -210,7 +210,7 @@ def _shown(point: Point) -> dict[str, Any]:
 
 
 def _commands(raw: bytes) -> list[str]:
-    """The metrics of a command; a rebirth that is not true is told from one that is."""
+    """The metrics of a command; a rebirth that is not true has another name."""
     from google.protobuf.message import DecodeError
 
     if len(raw) > _LONGEST_COMMAND:

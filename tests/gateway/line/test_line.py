@@ -36,7 +36,7 @@ from gateway.core.alarms.journal import note
 from gateway.core.clock import RELEASED, ClockWatch
 from gateway.line.detection import warm_up
 from gateway.line.line import Line
-from gateway.sinks.mqtt import to_message
+from gateway.sinks.mqtt_json import payload_of
 from gateway.telemetry.status import snapshot
 
 S = SECOND
@@ -677,8 +677,7 @@ async def test_one_sentence_and_the_same_numbers_are_stored_sent_logged_and_show
     (point,) = stored_points(store, Kind.ALERT)
     (logged,) = [each for each in logs if each["event"] == "alert.raised"]
     (shown,) = snapshot(press.health, T0 + 9 * S)["active"]
-    topic, payload = to_message(point, "andon/{line}")
-    sent = json.loads(payload)
+    sent = json.loads(payload_of(point))
     assert re.sub(TIMES, "", point.fields["message"]) == words
     assert {each["message"] for each in (logged, shown, sent)} == {point.fields["message"]}
     for facts in (point.fields, sent):
@@ -689,7 +688,6 @@ async def test_one_sentence_and_the_same_numbers_are_stored_sent_logged_and_show
     assert (shown["value"], shown["threshold"]) == pytest.approx(stored[:2])
     (top,) = shown["top_tags"]
     assert (top["actual"], top["expected"], top["unit"]) == (values[-1], None, "m3/h")
-    assert topic == "andon/l"
 
 
 async def test_an_alert_names_its_window_and_the_version_of_the_line_file():

@@ -684,7 +684,7 @@ async def test_one_sentence_and_the_same_numbers_are_stored_sent_logged_and_show
         numbers = facts["value"], facts["threshold"], facts["excess"]
         assert numbers == pytest.approx(stored)
         assert facts["peak"] == facts["value"]
-        assert "expected" not in facts["cause"] + facts["causes"] + facts["message"]
+        assert "expected" not in f"{facts['cause']} {facts['causes']} {facts['message']}"
     assert (shown["value"], shown["threshold"]) == pytest.approx(stored[:2])
     (top,) = shown["top_tags"]
     assert (top["actual"], top["expected"], top["unit"]) == (values[-1], None, "m3/h")

@@ -220,7 +220,9 @@ class WebhookSink:
             await self._close()
         if status in (404, 410) or 300 <= status < 400:
             return Probe(ok=False, message=f"the receiver answers {said}: check `url`")
-        return Probe(ok=True, message="the receiver answers; send a test message to be sure")
+        return Probe(
+            ok=True, message="the receiver answers; andon notify FILE test sends a test message"
+        )
 
     async def send_test(self, target: str = "") -> Mapping[str, Probe]:
         """Posts an alert without an id; the outcome. KeyError for any `target`."""

@@ -7,7 +7,10 @@ from gateway.api.model import Point
 from gateway.sinks.file import iso
 
 _WORDS = "This is a test message of andon, no alarm"
-_TEXTS = ("id", "top_tags", "cause", "model", "advice", "by", "reason", "caused_by")
+_TEXTS = (
+    *("id", "top_tags", "cause", "causes", "model", "advice", "by", "reason", "caused_by"),
+    *("verdict", "acknowledged_by", "regime", "config", "ne107"),
+)
 _FIELDS: Mapping[str, float | int | bool | str] = {
     "alarm": "test",
     "state": "normal",
@@ -16,7 +19,7 @@ _FIELDS: Mapping[str, float | int | bool | str] = {
     "message": _WORDS,
     "direction": "above",
     "coverage": 1.0,
-    "opened_at": 0,
+    **dict.fromkeys(("opened_at", "began_at", "window_start", "window_end"), 0),
     "in_flood": False,
     **dict.fromkeys(("value", "threshold", "excess", "peak"), 0.0),
     **dict.fromkeys(_TEXTS, ""),

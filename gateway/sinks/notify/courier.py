@@ -251,7 +251,9 @@ def _probed(url: str, limit: float) -> Probe:
     plugin = _plugin(url, limit)
     if plugin.service_name != _MAIL:
         name = plugin.service_name
-        return Probe(ok=True, message=f"{name}: not tested; send a test message to be sure")
+        return Probe(
+            ok=True, message=f"{name}: not tested: send a message with andon notify FILE test"
+        )
     import smtplib
 
     from gateway.sinks.notify.mail import try_server

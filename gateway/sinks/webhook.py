@@ -28,7 +28,7 @@ from gateway.api.line_protocol import decode
 from gateway.api.masking import mask, remember
 from gateway.api.model import SECOND, Envelope, Kind, Nanos, Probe
 from gateway.api.options import Secret
-from gateway.api.wording import in_a_line
+from gateway.api.wording import counted, in_a_line
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.influx_responses import retry_after
 from gateway.sinks.templates import compiled
@@ -124,7 +124,9 @@ class WebhookSink:
 
     def _leave_out(self, why: str) -> None:
         self.left_out[why] = self.left_out.get(why, 0) + 1
-        self.diagnostics[:] = [f"{n:,} alerts left out ({w})" for w, n in self.left_out.items()]
+        self.diagnostics[:] = [
+            f"{counted(n, 'alert')} left out ({w})" for w, n in self.left_out.items()
+        ]
 
     def _body(self, facts: Mapping[str, Any]) -> bytes:
         plain = json.dumps(facts, ensure_ascii=False).encode()

@@ -14,6 +14,7 @@ import structlog
 from gateway.api.contracts import SinkUnavailable
 from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Nanos
+from gateway.api.wording import counted
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify.courier import Courier
 from gateway.sinks.notify.letter import Letter, facts_for_template, letter_about, one_row
@@ -137,9 +138,9 @@ class Delivery:
     def sentence(self) -> str:
         """What was sent, waits and was left out, for `andon status`."""
         box = self.box
-        parts = [f"{self.name}: {box.sent:,} messages sent"]
+        parts = [f"{self.name}: {counted(box.sent, 'message')} sent"]
         if box.waiting:
-            parts.append(f"{len(box.waiting):,} alerts waiting")
+            parts.append(f"{counted(len(box.waiting), 'alert')} waiting")
         parts += [f"{count:,} left out ({why})" for why, count in sorted(box.left_out.items())]
         if self.error is not None:
             why = str(self.error).removeprefix(f"{self.name}: ")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.api.model import Nanos, Transition
+from gateway.api.wording import counted
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify.mailbox import Mailbox
 from gateway.sinks.notify.options import NotifyOptions
@@ -87,5 +88,6 @@ class Post:
         for name in sorted(kept.keys() - self.boxes.keys()):
             count = len(kept[name].get("waiting", ())) if isinstance(kept[name], dict) else 0
             if count:
-                lost.append(f"{name} is no target any more: {count} waiting alerts are left out")
+                waited = counted(count, "alert")
+                lost.append(f"{name} is no target any more: {waited} that waited left out")
         return lost

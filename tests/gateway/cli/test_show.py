@@ -8,7 +8,7 @@ from rich.console import Console
 from gateway.api.local_time import local_time
 from gateway.cli.pieces import MANY
 from gateway.cli.show import overview, show_status
-from gateway.cli.show_delivery import history, ledger, services
+from gateway.cli.show_delivery import history, ledger, services, sinks
 from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import reading, sources, tags
 
@@ -357,3 +357,12 @@ def test_the_status_of_a_daemon_that_lacks_a_fact_is_shown(path, capsys):
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) >= 10
     assert ("2026-01-31" in shown) is (path[:1] != ("ledger",) or path[-1] not in ("ledger", "day"))
+
+
+def test_a_sink_shows_its_error_or_what_it_has_to_tell():
+    sink = {"name": "people", "up": True, "error": "", "sent_bytes": 1, "spent": 0, "budget": None}
+    told = ["shift: 2 messages sent", "boss: 1 message sent, 3 left out (severity)"]
+    shown = text(sinks({"sinks": [sink | {"diagnostics": told}]}))
+    assert "shift: 2 messages sent" in shown
+    assert "3 left out (severity)" in shown
+    assert "no route" in text(sinks({"sinks": [sink | {"error": "no route"}]}))

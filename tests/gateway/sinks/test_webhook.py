@@ -229,9 +229,9 @@ async def test_what_is_left_out_is_counted(receiver):
         batch = [stored(0), stored(1, severity="low"), stored(2, detector="pump")]
         await sink.write([*batch, stored(3, in_flood=True)])
         assert sink.diagnostics == [
-            "1 alerts left out (severity)",
-            "1 alerts left out (detector)",
-            "1 alerts left out (flood)",
+            "1 alert left out (severity)",
+            "1 alert left out (detector)",
+            "1 alert left out (flood)",
         ]
     async with opened(receiver, in_floods=True) as sink:
         await sink.write([stored(3, in_flood=True)])

@@ -62,7 +62,7 @@ def test_what_waits_for_a_receiver_that_is_gone_is_reported():
     made = post(shift={}, boss={})
     made.take([news(0), news(1)], NOON)
     lost = post(shift={}).restore(made.facts())
-    assert lost == ["boss is no target any more: 2 waiting alerts are left out"]
+    assert lost == ["boss is no target any more: 2 alerts that waited left out"]
 
 
 @pytest.mark.parametrize("facts", [{}, {"recent": 7, "steps": {}, "targets": {}}, {"recent": []}])

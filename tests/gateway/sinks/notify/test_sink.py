@@ -72,7 +72,7 @@ async def test_each_receiver_gets_its_mail_and_status_counts_it(tmp_path):
     assert sent > 100
     assert plant.sink.diagnostics == [
         "shift: 2 messages sent",
-        "boss: 1 messages sent, 1 left out (severity)",
+        "boss: 1 message sent, 1 left out (severity)",
     ]
 
 
@@ -82,7 +82,7 @@ async def test_while_its_only_receiver_is_away_the_gateway_keeps_the_alerts(tmp_
         async with plant.build().open():
             with pytest.raises(SinkUnavailable, match=r"shift: 127.*refused"):
                 await plant.sink.write([stored(0)])
-            assert "1 alerts waiting, away since" in plant.sink.diagnostics[0]
+            assert "1 alert waiting, away since" in plant.sink.diagnostics[0]
             await plant.servers["shift"].start()
             plant.now += 2 * HOUR + 600 * SECOND
             await plant.sink.write([stored(0)])

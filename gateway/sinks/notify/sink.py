@@ -51,6 +51,7 @@ class NotifySink:
     ) -> None:
         self.name, self._options, self._clock = name, options, clock
         self._path: Path = places.state / f"notify-{name}.json"
+        self._line = str(getattr(places, "line", "")) or name
         self._post = Post(options)
         self._saving = asyncio.Lock()
         self._unsaved = ""
@@ -169,7 +170,7 @@ class NotifySink:
 
     async def _test(self, courier: Courier) -> Probe:
         now = self._clock()
-        letter = letter_about([example(self.name)], 0, {}, "")
+        letter = letter_about([example(self._line)], 0, {}, "")
         letter = type(letter)(f"test.{now}", letter.subject, letter.text, letter.html, letter.short)
         try:
             await courier.send(letter, self._options.timeout / SECOND)

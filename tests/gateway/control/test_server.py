@@ -147,6 +147,7 @@ async def test_the_socket_answers_with_everything_the_daemon_knows(daemon, healt
         "value": 41.5,
         "state": "fresh",
         "reason": "",
+        "ne107": "normal",
         "name": "",
     }
     assert facts["active"][0]["id"] == "pump.anomaly-1"

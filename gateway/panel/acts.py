@@ -56,7 +56,7 @@ def routes(watches: Mapping[str, Watch]) -> list[web.RouteDef]:
             session.said, session.failed = brief(str(refused), SENTENCE), True
         else:
             said = done.get("message") if isinstance(done, dict) else None
-            session.said = brief(said, SENTENCE) if isinstance(said, str) else "Done."
+            session.said = brief(said, SENTENCE) if isinstance(said, str) else _done(body)
             session.failed = False
         log.info("panel.act", line=line, by=session.name, failed=session.failed, why=session.said,
                  act=body.get("act", "maintenance"))  # fmt: skip
@@ -66,6 +66,10 @@ def routes(watches: Mapping[str, Watch]) -> list[web.RouteDef]:
         web.post("/line/{line}/act", act),
         web.post("/line/{line}/maintenance", maintenance),
     ]
+
+
+def _done(body: Mapping[str, Any]) -> str:
+    return f"Maintenance is {'on' if body['on'] else 'off'}." if "on" in body else "Done."
 
 
 def _optional(form: Mapping[str, Any]) -> dict[str, Any]:

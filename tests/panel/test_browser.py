@@ -1,6 +1,7 @@
 """The page in a real Chromium, with a real daemon that reads a real Modbus server.
 
 One daemon, one panel and one browser for all tests of this file; each brings its own alarm about.
+The panel runs in this process: as one of its own it is tried in tests/gateway/cli/test_panel.py.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from modbus_plc import serving
 from patience import PATIENCE
 
 from gateway.control.client import request
+from gateway.panel.server import panel
+from gateway.panel.settings import Settings
 
 pytestmark = pytest.mark.server("chromium")
 ANDON = [sys.executable, "-m", "gateway"]
@@ -85,7 +88,7 @@ def machine():
 
 
 class Floor:
-    """The daemon and the panel as processes, and what a test asks of them."""
+    """The daemon as a process and the panel in a thread, and what a test asks of them."""
 
     def __init__(self, folder, plc):
         self.folder, self.plc = folder, plc
@@ -100,27 +103,42 @@ class Floor:
             command = [*ANDON, "run", str(self.file), "--log-format", "json"]
             self.daemon = subprocess.Popen(command, stderr=log, cwd=self.folder)
 
+    @property
+    def socket(self):
+        return self.folder / "state" / "control.sock"
+
     def start_panel(self):
-        with (self.folder / "panel.log").open("ab") as log:
-            command = [*ANDON, "panel", str(self.file), "--port", str(self.port)]
-            self.panel = subprocess.Popen(command, stderr=log)
-        until(lambda: servers.listens(self.port))
+        ready = threading.Event()
+        self.panel = asyncio.run_coroutine_threadsafe(self._show(ready), self.plc.loop)
+        assert ready.wait(PATIENCE)
+
+    async def _show(self, ready):
+        self.panel_ends = asyncio.Event()
+        async with panel({"press-3": [self.socket]}, Settings(port=self.port)):
+            ready.set()
+            await self.panel_ends.wait()
+
+    def stop_panel(self):
+        self.plc.loop.call_soon_threadsafe(self.panel_ends.set)
+        self.panel.result(PATIENCE)
 
     def stop(self):
-        for process in filter(None, (self.panel, self.daemon)):
-            process.kill()
-            process.wait()
+        if self.panel is not None and not self.panel.done():
+            self.stop_panel()
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon.wait()
 
     def go_on(self):
         """A test that failed may have left one of them stopped."""
         if self.daemon.poll() is not None:
             self.start_daemon()
-        if self.panel.poll() is not None:
+        if self.panel.done():
             self.start_panel()
 
     def ask(self, path, body=None):
         # Not asyncio.run: Playwright has an event loop in this thread.
-        asked = request(self.folder / "state" / "control.sock", path, body)
+        asked = request(self.socket, path, body)
         return asyncio.run_coroutine_threadsafe(asked, self.plc.loop).result(PATIENCE)
 
     def alarms(self):
@@ -350,8 +368,7 @@ def test_without_a_daemon_it_is_grey_all_over_and_comes_back_by_itself(floor, vi
 def test_without_the_panel_it_is_grey_all_over_and_comes_back_by_itself(floor, visit):
     page = visit()
     alarmed(floor, page)
-    floor.panel.kill()
-    floor.panel.wait()
+    floor.stop_panel()
     page.locator("#lost:not(:empty)").wait_for()
     assert re.match(r"No data since \d\d:\d\d:\d\d", page.locator("#lost").inner_text())
     assert is_grey(page)

@@ -1,8 +1,8 @@
 """The connections of browsers: few, and none for long but those that look.
 
 Promises
-- As those of the daemon's services (control/connections.py), with at most MOST of them. A TLS
-  handshake ends within HANDSHAKE_S.
+- The limits of the daemon's services (control/connections.py) hold, with at most MOST
+  connections. A TLS handshake ends within HANDSHAKE_S.
 """
 
 import asyncio

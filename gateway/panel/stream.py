@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 
+import structlog
 from aiohttp import web
 
 from gateway.api.local_time import local_time
@@ -23,6 +24,8 @@ from gateway.panel.listeners import Listeners
 from gateway.panel.pages import PAGES, TITLES, Page
 from gateway.panel.visit import Visit
 from gateway.panel.watch import Watch
+
+log = structlog.get_logger()
 
 AGAIN_S = 0.2
 BEAT_S = 1.0
@@ -116,7 +119,12 @@ class Shown:
             if changed.is_set() or time.monotonic() >= due:
                 changed.clear()
                 due = time.monotonic() + SLOW_S
-                text = await page(self._visit(request))
+                try:
+                    text = await page(self._visit(request))
+                except Exception as bug:
+                    # The browser comes again, and the document then says what is wrong.
+                    log.exception("panel.failed", path=request.path, error_type=type(bug).__name__)
+                    break
                 if text != last:
                     last = text
                     await response.write(_event("page", json.dumps(text)))

@@ -32,7 +32,7 @@ class Visit:
     line: str = ""
     """The line that the page is about; empty if it is about all."""
     is_open: bool = False
-    """Whether the panel asks nobody who they are."""
+    """Whether everybody who reaches the panel may act."""
     scheme: str = "auto"
     keys: bool = True
 

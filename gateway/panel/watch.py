@@ -5,7 +5,8 @@ Promises
   IDLE_S otherwise; a status that takes long to answer is asked for more rarely.
 - A daemon that does not answer is away from that moment on. What it last said is not shown as if it
   still held. It is asked on, and is back with its next answer.
-- Whatever answers at the socket, what is kept is plain data of bounded size with visible texts.
+- Whatever answers at the socket, what is kept is plain data of bounded size with visible texts, and
+  asking goes on.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from gateway.api.contracts import AndonError
 from gateway.api.model import Nanos
@@ -22,6 +25,8 @@ from gateway.panel import line_view
 from gateway.panel.alarm_view import is_alarm
 from gateway.panel.line_view import Tile
 from gateway.panel.listeners import Listeners
+
+log = structlog.get_logger()
 
 ALARMS_S = 0.5
 STATUS_S = 5.0
@@ -86,6 +91,10 @@ class Watch:
                 await self._poll_status()
         except AndonError as error:
             self._lost(str(error))
+        except Exception as error:
+            # Otherwise this line would stay as it is for ever, and look as if all were well.
+            log.exception("panel.answer_failed", line=self.line, error_type=type(error).__name__)
+            self._lost("its answer cannot be shown; the log of the panel has the reason")
 
     def _due(self) -> float:
         is_watched = bool(len(self._listeners))
@@ -112,7 +121,7 @@ class Watch:
             return
         took = time.monotonic() - began
         self._status_due = time.monotonic() + max(STATUS_S, took / SHARE)
-        self.status = shown(answer)
+        self.status = _plain(answer)
         self.units, self.tiles = line_view.units(self.status), line_view.tiles(self.status)
         self._listeners.announce()
 
@@ -143,7 +152,7 @@ class Watch:
             at, answer = self._answers.get(path, (-FRESH_S, None))
             if time.monotonic() - at < FRESH_S:
                 return answer
-            answer = shown(await self._ask(path))
+            answer = _plain(await self._ask(path))
             while len(self._answers) >= KEPT:
                 del self._answers[next(iter(self._answers))]
             self._answers[path] = time.monotonic(), answer
@@ -156,11 +165,19 @@ class Watch:
             raise ControlError(503, "no daemon answers: nothing was done")
         self._answers.clear()
         self.hurry()
+        return _plain(answer)
+
+
+def _plain(answer: Any) -> Any:
+    """The answer with visible texts; AndonError if it is nested too deeply."""
+    try:
         return shown(answer)
+    except RecursionError as error:
+        raise AndonError("the daemon's answer is nested too deeply") from error
 
 
 def _alarms(answer: Any) -> list[Facts]:
     """The alarms of an answer; AndonError if it is not a list of alarms."""
     if isinstance(answer, list) and all(map(is_alarm, answer)):
-        return [shown(alarm) for alarm in answer]
+        return [_plain(alarm) for alarm in answer]
     raise AndonError("the daemon does not answer as this version expects: is it of another one?")

@@ -78,6 +78,29 @@ async def test_what_is_no_list_of_alarms_is_a_daemon_that_is_away(watch, socket,
     assert "another one" in watch.away
 
 
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+async def test_an_answer_that_is_nested_deeply_is_a_daemon_that_is_away(watch, socket):
+    async with answering(FakeDaemon([alarm("d.x", "x", odd=nested(700))]), socket):
+        await watch.poll()
+        assert "nested too deeply" in watch.away
+
+
+async def test_a_fault_of_the_panel_is_no_line_on_which_all_is_well(watch, socket, monkeypatch):
+    monkeypatch.setattr("gateway.panel.line_view.tiles", lambda _status: 1 / 0)
+    async with answering(FakeDaemon(), socket):
+        await watch.poll()
+        assert "cannot be shown" in watch.away
+        monkeypatch.undo()
+        await watch.poll()
+        assert watch.away == ""
+
+
 async def test_of_very_many_alarms_some_are_only_counted(watch, socket):
     many = [alarm(f"d.{number}", "x") for number in range(MOST_ALARMS + 7)]
     async with answering(FakeDaemon(many), socket):

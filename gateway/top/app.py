@@ -31,6 +31,7 @@ from gateway.top.sparkline import caption, sparkline
 
 PAUSE_S = 1.0
 TREND_S = 5.0
+PARTS = ("head", "alarms", "tags", "state", "journal", "trend", "notice", "keys")
 DRAWN_S = 3.0
 """A picture is drawn after this time, in which the daemons have answered."""
 KEYS = "a ack  s shelve  u unshelve  v verdict  c comment  ⏎ details  ? help  q quit"
@@ -118,7 +119,17 @@ class Top(App[None]):
     def _static(self, name: str) -> Static:
         return self.screen_stack[0].query_one(f"#{name}", Static)
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether everything is there to draw on; it ends piece by piece."""
+        there = (
+            {child.id for child in self.screen_stack[0].children} if self.screen_stack else set()
+        )
+        return there.issuperset(PARTS)
+
     def _draw(self) -> None:
+        if not self._is_whole:
+            return
         now, lines, several = time.time_ns(), self._lines, len(self._lines) > 1
         head = self._static("head")
         head.update("\n".join(headline(line, now) for line in lines))
@@ -160,6 +171,8 @@ class Top(App[None]):
                 continue
 
     async def _draw_trend(self) -> None:
+        if not self._is_whole:
+            return
         line, tag = self._selected_tag()
         if line is None or not tag:
             self._static("trend").update("")
@@ -167,6 +180,8 @@ class Top(App[None]):
         width = max(self.size.width - 2, 10)
         answer = await line.trend(tag, min(width, 2_000))
         trend, since = of(answer.get("trend")), clock(answer, "since", time.time_ns())
+        if not self._is_whole:
+            return
         bars, said = sparkline(trend, width), caption(visible(tag), trend, since)
         self._static("trend").update(f"{said}\n{bars or words(answer, 'why')}")
 
@@ -183,6 +198,8 @@ class Top(App[None]):
 
     def on_descendant_focus(self) -> None:
         """Another pane has the cursor; the trend stays if there is no tag in it."""
+        if not self._is_whole:
+            return
         if self._pane("alarms").has_focus or self._pane("tags").has_focus:
             self._of_alarm = self._pane("alarms").has_focus
         self._changed.set()
@@ -198,7 +215,8 @@ class Top(App[None]):
         return next((alarm for alarm in alarms if words(alarm, "id") == row.key), {})
 
     def _note(self, text: str) -> None:
-        self._static("notice").update(visible(text))
+        if self._is_whole:
+            self._static("notice").update(visible(text))
 
     @work
     async def action_acknowledge(self) -> None:

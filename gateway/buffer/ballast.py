@@ -16,6 +16,8 @@ from pathlib import Path
 from gateway.api import private
 
 SIZE = 8 * 2**20
+SCARCE = 2 * 2**20
+"""What must be left of its room, so that the buffer can still delete something for what is new."""
 
 
 class Ballast:
@@ -41,11 +43,19 @@ class Ballast:
 
     def _is_roomy(self) -> bool:
         """Whether twice the ballast is free; with less it would be taken and released in turns."""
+        return self._free() >= 2 * SIZE
+
+    def _free(self) -> int:
+        """Bytes that the disk has left; 0 if it does not say."""
         try:
             disk = os.statvfs(self._path.parent)
         except OSError:
-            return False
-        return disk.f_bavail * disk.f_frsize >= 2 * SIZE
+            return 0
+        return disk.f_bavail * disk.f_frsize
+
+    def is_scarce(self) -> bool:
+        """Whether it is released, and its room is nearly used up."""
+        return self.released and self._free() < SCARCE
 
     def _take(self) -> bool:
         try:

@@ -46,7 +46,9 @@ LANES = ((Kind.ALERT,), (Kind.SUMMARY, Kind.GATEWAY), (Kind.CLIP,))
 CHECKPOINT_S = 30.0
 """The WAL is checkpointed at least this often: damage to it costs everything behind it."""
 INSTEAD_OF = 64
-"""Entries of the journal that are given up for new ones on a disk without any room."""
+"""Entries of the journal that are given up for new ones on a disk with hardly any room."""
+FREE_PAGES = 16
+"""More free pages of the file than an append usually needs."""
 REPORT_S = 60.0
 """Losses are reported to the cloud at most this often."""
 MERGE_ABOVE = 0.8  # of max_bytes: summaries are merged ahead of need
@@ -145,41 +147,20 @@ class Store:
         try:
             self._insert(wanted, checkpoint, journal)
         except sqlite3.Error as error:
-            if not (urgent and is_full(error)):
+            if not (urgent and is_full(error) and self._ballast.release()):
                 raise
-            self._insert_on_full_disk(wanted, checkpoint, journal, error)
-        return {envelope.kind for envelope in wanted}
-
-    def _insert_on_full_disk(
-        self,
-        envelopes: Sequence[Envelope],
-        checkpoint: Mapping[str, bytes],
-        journal: Sequence[JournalEntry],
-        error: sqlite3.Error,
-    ) -> None:
-        if self._ballast.release():
             log.error("buffer.ballast_released", why=str(error))
-            try:
-                self._insert(envelopes, checkpoint, journal)
-            except sqlite3.Error as again:
-                if not is_full(again):
-                    raise
-                error = again
-            else:
-                return
-        if not self._contents.journal.count:
-            raise error
-        # The last resort: pages of the oldest entries take the new ones.
-        self._insert(envelopes, checkpoint, journal, instead_of=INSTEAD_OF)
+            self._insert(wanted, checkpoint, journal)
+        return {envelope.kind for envelope in wanted}
 
     def _insert(
         self,
         envelopes: Sequence[Envelope],
         checkpoint: Mapping[str, bytes],
         journal: Sequence[JournalEntry],
-        *,
-        instead_of: int = 0,
     ) -> None:
+        # The last resort, while there still is the little room that deleting takes.
+        instead_of = INSTEAD_OF if self._ballast.is_scarce() and self._is_filled() else 0
         with self._contents.transaction() as lost:
             given_up = self._contents.journal.delete_oldest(instead_of)
             self._contents.journal.insert(journal, self._clock())
@@ -193,6 +174,11 @@ class Store:
                 self._give_up(self._contents.space.make_room(self._max_bytes), lost)
         self._lost.miss("disk_full", given_up, self._clock())
         self._lost.miss("max_bytes", beyond, self._clock())
+
+    def _is_filled(self) -> bool:
+        """Whether the file must grow soon, since few of its pages are free."""
+        (free,) = self._contents.db.execute("PRAGMA freelist_count").fetchone()
+        return int(free) < FREE_PAGES
 
     def _give_up(self, losses: Iterator[Loss], lost: list[Loss]) -> None:
         lost += losses

@@ -99,3 +99,14 @@ def test_no_file_stays_open(disk, path, monkeypatch):
     (handle,) = handles
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(handle)
+
+
+def test_it_is_scarce_once_it_is_released_and_less_than_two_mebibytes_are_left(disk, path):
+    held = Ballast(path)
+    disk.free = 0
+    assert not held.is_scarce()
+    held.release()
+    assert held.is_scarce()
+    disk.free = ballast.SCARCE
+    assert ballast.SCARCE == 2 * 2**20
+    assert not held.is_scarce()

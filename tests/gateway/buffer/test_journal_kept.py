@@ -201,27 +201,31 @@ def test_a_buffer_of_the_format_before_gets_a_journal(path, clock):
         assert messages(opened) == ["one"]
 
 
-def test_on_a_disk_without_any_room_the_oldest_entries_make_room_for_an_alert(
+def test_on_a_disk_with_hardly_any_room_the_oldest_entries_make_room_for_an_alert(
     path, clock, monkeypatch
 ):
     with closing(store(path, clock)) as opened:
-        opened.append([], {}, [note(n, f"{n}") for n in range(100)])
-        real = opened._insert
-
-        def full(*given, instead_of=0):
-            if not instead_of:
-                error = sqlite3.OperationalError("full")
-                error.sqlite_errorcode = sqlite3.SQLITE_FULL
-                raise error
-            return real(*given, instead_of=instead_of)
-
-        monkeypatch.setattr(opened, "_insert", full)
+        opened.append([], {}, [note(n, "x" * 500) for n in range(1_000)])
+        monkeypatch.setattr(opened._ballast, "is_scarce", lambda: True)
         with structlog.testing.capture_logs() as logs:
-            opened.append([alert(1)], {}, [note(100, "the newest")])
-        assert messages(opened) == [*map(str, range(INSTEAD_OF, 100)), "the newest"]
+            opened.append([alert(1)], {}, [note(1_000, "the newest")])
+        page = opened.journal(JournalQuery(2_000))
+        assert [e.seq for e in page.entries()] == list(range(1_001, INSTEAD_OF, -1))
         assert opened.stats()["journal"]["missing_by"] == {"disk_full": INSTEAD_OF}
-        assert [each["event"] for each in logs] == [
-            "buffer.ballast_released",
-            "journal.entries_missing",
+        assert [(each["event"], each["count"]) for each in logs] == [
+            ("journal.entries_missing", INSTEAD_OF)
         ]
         assert WHY["disk_full"] in opened.stats()["given_up_why"][0]
+        # As long as there are free pages in the file nothing more is given up.
+        for n in range(300):
+            opened.append([], {}, [note(n, "x" * 500)])
+        assert 1_000 - 3 * INSTEAD_OF < opened.stats()["journal"]["entries"] < 1_000 + INSTEAD_OF
+
+
+def test_while_there_is_room_nothing_is_given_up(path, clock, monkeypatch):
+    with closing(store(path, clock)) as opened:
+        opened.append([], {}, [note(n, "x") for n in range(100)])
+        opened._ballast.release()
+        monkeypatch.setattr(opened._ballast, "_free", lambda: 2 * 2**20)
+        opened.append([alert(1)], {}, [note(100, "the newest")])
+        assert opened.stats()["journal"]["entries"] == 101

@@ -571,6 +571,9 @@ class Ballast:
         self.released = self.released and not self.room
         return not self.released
 
+    def is_scarce(self):
+        return False
+
     def release(self):
         self.asked.append("release")
         held, self.released = not self.released, True

@@ -19,7 +19,7 @@ from gateway.cli.daemon import understood
 from gateway.cli.journal_source import read_journal
 from gateway.core.alarms.performance import DAY, performance
 from gateway.core.alarms.recommended import Figure, Report, report
-from gateway.core.alarms.transitions import transitions
+from gateway.core.alarms.transitions import needed, transitions
 from gateway.core.durations import spell_roughly
 
 EARLIER: Nanos = 7 * DAY
@@ -41,7 +41,8 @@ def command(file: Path, since: Nanos, html: Path | None, *, as_json: bool) -> No
     from gateway.config.load import load
 
     config, end = load(file), time.time_ns()
-    found = read_journal(file, since=max(end - since - EARLIER, 0), until=end, with_open=True)
+    first = max(end - since - EARLIER, 0)
+    found = read_journal(file, since=first, until=end, with_open=True, keep=needed)
     with understood():
         oldest = found.entries[-1].at if found.entries else end
         start = max(end - since, min(oldest, end - 1))

@@ -7,7 +7,7 @@ Promises
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from urllib.parse import urlencode
 import click
 
 from gateway.api.model import Nanos
+from gateway.buffer.journal_file import read_file
+from gateway.buffer.journal_query import JournalPage, JournalQuery
 from gateway.cli.daemon import understood
-from gateway.core.alarms.journal import JournalEntry, from_json
+from gateway.core.alarms.journal import JournalEntry, decoded, from_json
 
 PAGE = 1_000
 """Entries that the daemon returns at a time, at most."""
@@ -46,8 +48,12 @@ def read_journal(
     most: int = MOST,
     alarm: str = "",
     with_open: bool = False,
+    keep: Callable[[JournalEntry], JournalEntry] = lambda entry: entry,
 ) -> Found:
-    """The newest entries of a time span, at most so many, and of one alarm if it is named."""
+    """The newest entries of a time span, at most so many, and of one alarm if it is named.
+
+    `keep` gives what is to be kept of each entry.
+    """
     from gateway.config.load import load
     from gateway.config.state import state_folders
 
@@ -55,14 +61,20 @@ def read_journal(
     folders = state_folders(config)
     asked = {"since": since, "until": until, "id": alarm}
     for folder in folders:
-        found = asyncio.run(_from_daemon(folder, asked, most, with_open=with_open))
+        found = asyncio.run(_from_daemon(folder, asked, most, keep, with_open=with_open))
         if found is not None:
             return found
-    return _from_file(folders, since, until, most, alarm)
+    page = _from_file(folders, JournalQuery(most, since, until, alarm=alarm))
+    return Found([keep(decoded(*row[:5])) for row in page.rows], page.more)
 
 
 async def _from_daemon(
-    folder: Path, asked: Mapping[str, Any], most: int, *, with_open: bool
+    folder: Path,
+    asked: Mapping[str, Any],
+    most: int,
+    keep: Callable[[JournalEntry], JournalEntry],
+    *,
+    with_open: bool,
 ) -> Found | None:
     from gateway.control.client import request
     from gateway.control.server import SOCKET
@@ -76,7 +88,7 @@ async def _from_daemon(
             # One that ends meanwhile is read from its file, from the beginning.
             return None
         with understood():
-            entries = [from_json(each) for each in page["entries"]]
+            entries = [keep(from_json(each)) for each in page["entries"]]
             numbers = [before, *(each.seq for each in entries)]
             if any(b >= a for a, b in itertools.pairwise(numbers)):
                 raise ValueError("the entries come in no order")
@@ -107,17 +119,14 @@ def read_alarm(file: Path, alarm: str) -> dict[str, Any]:
         answer: dict[str, Any] | None = asyncio.run(request(folder / SOCKET, path))
         if answer is not None:
             return answer
-    found = _from_file(folders, 0, NEWEST, ENTRIES, alarm)
-    if not found.entries:
+    entries = _from_file(folders, JournalQuery(ENTRIES, alarm=alarm)).entries()
+    if not entries:
         raise ControlError(404, f"no alarm has the id {alarm!r} in the journal")
-    entries = [each.as_json() for each in reversed(found.entries)]
-    return {"alarm": entries[-1]["facts"], "entries": entries, "clip": ""}
+    rows = [each.as_json() for each in reversed(entries)]
+    return {"alarm": rows[-1]["facts"], "entries": rows, "clip": ""}
 
 
-def _from_file(folders: Sequence[Path], since: Nanos, until: Nanos, most: int, alarm: str) -> Found:
-    from gateway.buffer.journal_file import read_file
-    from gateway.buffer.journal_query import JournalQuery
-
+def _from_file(folders: Sequence[Path], asked: JournalQuery) -> JournalPage:
     path = next((folder / BUFFER for folder in folders if (folder / BUFFER).exists()), None)
     if path is None:
         raise click.ClickException(
@@ -125,7 +134,7 @@ def _from_file(folders: Sequence[Path], since: Nanos, until: Nanos, most: int, a
             "line has never run here"
         )
     click.echo(f"no daemon answers: read from {path}", err=True)
-    page = read_file(path, JournalQuery(most, since, until, alarm=alarm))
+    page = read_file(path, asked)
     if page.damaged:
         click.echo(f"{len(page.damaged):,} entries are damaged, and left out", err=True)
-    return Found(page.entries(), page.more)
+    return page

@@ -13,6 +13,17 @@ from gateway.core.alarms.journal import EntryKind, JournalEntry
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.performance import Entry
 
+NEEDED = (
+    "id", "detector", "alarm", "at", "opened_at", "transition", "state", "severity", "verdict",
+)  # fmt: skip
+"""Facts of an alert from which the figures follow."""
+
+
+def needed(entry: JournalEntry) -> JournalEntry:
+    """The entry with no more than the figures need: of a year there may be 100,000."""
+    facts = {name: entry.facts[name] for name in NEEDED if name in entry.facts}
+    return replace(entry, message="", facts=facts)
+
 
 def transitions(
     entries: Iterable[JournalEntry], active: Sequence[Mapping[str, Any]] = ()

@@ -2,7 +2,7 @@
 
 from gateway.core.alarms.journal import note, of_alert
 from gateway.core.alarms.performance import Entry
-from gateway.core.alarms.transitions import transitions
+from gateway.core.alarms.transitions import needed, transitions
 
 
 def facts(at, transition, alarm_id="a-1", **more):
@@ -53,3 +53,11 @@ def test_a_verdict_counts_once_and_the_last_one_does():
         facts(40, "returned", verdict="false"),
     ]
     assert [each.verdict for each in transitions(map(of_alert, rows))] == ["", "", "", "false"]
+
+
+def test_what_the_figures_do_not_need_is_left_out_and_changes_none():
+    rows = [of_alert(facts(20, "returned", verdict="real", advice="x" * 1_000))]
+    slim = [needed(row) for row in rows]
+    assert "advice" not in slim[0].facts
+    assert transitions(slim) == transitions(rows)
+    assert needed(note(1, "started", version="1")).facts == {}

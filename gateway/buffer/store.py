@@ -47,6 +47,8 @@ CHECKPOINT_S = 30.0
 """The WAL is checkpointed at least this often: damage to it costs everything behind it."""
 INSTEAD_OF = 64
 """Entries of the journal that are given up for new ones on a disk with hardly any room."""
+LEFT_ALONE = 2 * 2**20
+"""A journal of fewer bytes is not what fills a disk, and nothing of it is given up."""
 FREE_PAGES = 16
 """More free pages of the file than an append usually needs."""
 REPORT_S = 60.0
@@ -160,7 +162,7 @@ class Store:
         journal: Sequence[JournalEntry],
     ) -> None:
         # The last resort, while there still is the little room that deleting takes.
-        instead_of = INSTEAD_OF if self._ballast.is_scarce() and self._is_filled() else 0
+        instead_of = INSTEAD_OF if self._ballast.is_scarce() and self._is_to_shrink() else 0
         with self._contents.transaction() as lost:
             given_up = self._contents.journal.delete_oldest(instead_of)
             self._contents.journal.insert(journal, self._clock())
@@ -175,8 +177,10 @@ class Store:
         self._lost.miss("disk_full", given_up, self._clock())
         self._lost.miss("max_bytes", beyond, self._clock())
 
-    def _is_filled(self) -> bool:
-        """Whether the file must grow soon, since few of its pages are free."""
+    def _is_to_shrink(self) -> bool:
+        """Whether the file must grow soon for want of free pages, and entries could give some."""
+        if self._contents.journal.bytes < LEFT_ALONE:
+            return False
         (free,) = self._contents.db.execute("PRAGMA freelist_count").fetchone()
         return int(free) < FREE_PAGES
 

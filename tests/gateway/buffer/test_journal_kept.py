@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from gateway.api.model import Envelope, Kind
+from gateway.buffer import store as store_module
 from gateway.buffer.journal import JournalLimits
 from gateway.buffer.journal_query import JournalQuery
 from gateway.buffer.missing_entries import WHY
@@ -206,7 +207,12 @@ def test_on_a_disk_with_hardly_any_room_the_oldest_entries_make_room_for_an_aler
 ):
     with closing(store(path, clock)) as opened:
         opened.append([], {}, [note(n, "x" * 500) for n in range(1_000)])
+        size = opened.stats()["journal"]["bytes"]
+        monkeypatch.setattr(store_module, "LEFT_ALONE", size + 100 * 200)
         monkeypatch.setattr(opened._ballast, "is_scarce", lambda: True)
+        opened.append([alert(1)], {}, [])
+        assert opened.stats()["journal"]["entries"] == 1_000
+        monkeypatch.setattr(store_module, "LEFT_ALONE", size // 2)
         with structlog.testing.capture_logs() as logs:
             opened.append([alert(1)], {}, [note(1_000, "the newest")])
         page = opened.journal(JournalQuery(2_000))

@@ -2,7 +2,7 @@
 
 Promises
 - Entries come page by page; no more than `MOST` are held.
-- Which of the two it was is said on stderr, and nothing is written to the buffer.
+- A line on stderr says that the buffer was read. Nothing is written to it.
 """
 
 import asyncio

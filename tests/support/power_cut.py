@@ -23,8 +23,10 @@ from disk_image import Disk, put, record
 
 from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer import ballast
+from gateway.buffer.journal_query import JournalQuery
 from gateway.buffer.store import Store
 from gateway.core import points
+from gateway.core.alarms.journal import note
 from gateway.core.stored_points import StoredPoints
 
 SINKS = {"cloud": frozenset(Kind)}
@@ -43,11 +45,15 @@ def opened(folder: Path, max_bytes: int) -> Store:
 
 
 def write(folder: Path, first: int, max_bytes: int, synchronous: str) -> None:
-    """One alert, two summaries and a checkpoint with each append; says each when it is durable."""
+    """One alert with its entry, two summaries and a checkpoint with each append.
+
+    Says each when it is durable.
+    """
     with closing(opened(folder, max_bytes)) as store:
         store._contents.db.execute(f"PRAGMA synchronous = {synchronous}")
         for serial in range(first, first + APPENDS):
-            store.append(some_points(serial), {"machine": b"%d" % serial})
+            states, entries = {"machine": b"%d" % serial}, [note(serial, f"{serial}")]
+            store.append(some_points(serial), states, entries)
             say("stored", [serial])
             if serial % 10 == 0:
                 acknowledge(store, everything=serial % 40 == 0)
@@ -120,8 +126,12 @@ def recover(folder: Path, reported: Reported, max_bytes: int) -> Recovered:
             and (newest in held[kind] or newest in reported.acked[kind] or not newest)
             for kind in (Kind.ALERT, Kind.SUMMARY)
         )
-        damaged = bool(store.set_aside) or not is_whole
-        claims_losses = store.dropped.total() > 0
+        page = store.journal(JournalQuery(BIG))
+        entries = sorted(int(entry.message) for entry in page.entries())
+        is_whole &= entries == list(range(1, newest + 1))
+        damaged = bool(store.set_aside or page.damaged) or not is_whole
+        missing = store.stats()["journal"]["missing_by"]
+        claims_losses = store.dropped.total() > 0 or bool(missing)
         store.append(some_points(newest + 1), {})
         assert in_it(store)[Kind.ALERT] == held[Kind.ALERT] + Counter([newest + 1])
     return Recovered(newest, held, damaged, claims_losses)

@@ -1,4 +1,4 @@
-"""The journal is paged through, and one alarm is told as a whole."""
+"""The journal is paged through, and one alarm is shown as a whole."""
 
 import json
 

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.api.contracts import CommandRefused, Detector
+from gateway.api.contracts import CommandRefused, Detector, HasReference
 from gateway.api.model import (
     SECOND,
     Alarm,
@@ -153,6 +153,7 @@ class Line:
         for machine in self._machines.values():
             machine.escalations = config.file.alarms.escalate_after
             machine.config = config.digest[:DIGEST]
+        self._started = now
         self._tag_log = TagLog(self._watch)
         self._gateway_due = self._next_gateway(now)
         self._ledger = b"{}"
@@ -209,9 +210,20 @@ class Line:
         return {**self._aligner.memory(), **self._models.memory()}
 
     def recall(self, memory: Memory) -> None:
-        """Restore the windows as the last run left them; before the first tick."""
+        """Restore the windows as the last run left them; before the first tick.
+
+        They lack what came while nobody looked. A model is not used to such a gap, and would raise
+        an alarm of it as often as not: its alarms wait until it has left the windows.
+        """
         self._aligner.recall(memory)
         self._models.recall(memory)
+        if not memory:
+            return
+        for name, detector in self._detectors.items():
+            if isinstance(detector, HasReference):
+                span = detector.spec.length * detector.spec.period
+                self._machines[name].unsure_until = self._started + span
+                log.info("alarms.wait", detector=name, for_s=round(span / SECOND, 1))
 
     async def act(self, alarm_id: str, act: Act, by: str, why: str = "") -> Alert:
         """Do what a person asks of an alarm; the transition, once it is on disk.

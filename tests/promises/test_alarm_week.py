@@ -135,24 +135,29 @@ def test_there_are_six_alarms_an_hour_on_average_while_it_is_going_wrong(plain):
 
 
 def transitions(points):
-    """What happened, in which order."""
-    return [(p["detector"], p["alarm"], p["transition"], p["state"]) for p in points]
+    """What the plant did to the alarms, in order; when a person comes by is his own business."""
+    return [
+        (point["detector"], point["alarm"], point["transition"])
+        for point in points
+        if point["transition"] != "acknowledged"
+    ]
 
 
 def kills_of(world, seed):
-    """By tick: whether it is killed before or after the append. Nothing that arrives is missed but
-    by the tick that is killed.
-    """
+    """By tick: whether it is killed before or after the append, and how many ticks it is away."""
     rng = np.random.default_rng(seed)
     ticks = rng.choice(len(world), KILLS, replace=False)
-    return {int(tick): (str(rng.choice(("before", "after"))), 0) for tick in ticks}
+    return {
+        int(tick): (str(rng.choice(("before", "after"))), int(rng.choice((0, 0, 1, 3))))
+        for tick in ticks
+    }
 
 
-def test_kills_at_random_change_nothing_in_what_is_stored(plain, tmp_path):
+def test_kills_at_random_neither_lose_nor_repeat_a_transition(plain, tmp_path):
     killed = play(tmp_path, plain.file, plain.world, kills_of(plain.world, 5))
     assert transitions(killed) == transitions(plain.points)
-    late = [abs(a["at"] - b["at"]) for a, b in zip(killed, plain.points, strict=True)]
-    assert max(late) <= 2 * GRID * SECOND, "a kill costs a tick"
+    ids = [point["id"] for point in raised(killed)]
+    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.skipif(not IS_WHOLE, reason="it takes minutes; set ANDON_ALARM_WEEK")

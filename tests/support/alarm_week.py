@@ -182,8 +182,10 @@ def write_line(folder: Path, course: Course, hours: int, *, tried: bool = True) 
     identity = ModelIdentity(id="pump", version="1", created=datetime(2026, 1, 1, tzinfo=UTC))
     units = {signal.name: signal.unit for signal in (*MODBUS, *OPCUA)}
     write_bundle(folder / "pump", manifest_for(model, identity, units), model.graph)
-    text = line_file(bundle="pump").replace("period: 500ms", f"period: {grid}s")
-    text = text.replace("    period: 1s\n", f"    period: {grid}s\n    {_RUNNING}    settle: 60s\n")
+    # The detector's own period first: the sources are to have the same.
+    checked = f"    period: {grid}s\n    {_RUNNING}    settle: 60s\n"
+    text = line_file(bundle="pump").replace("    period: 1s\n", checked)
+    text = text.replace("period: 500ms", f"period: {grid}s")
     settle = min(LONGEST_SETTLE_S, course.hours * HOUR // 90)
     text = text.replace("bundle: pump\n", f"bundle: pump\n    {_RUNNING}    settle: {settle}s\n")
     text = text.replace("flat_line: 60s", f"flat_line: {max(60, 12 * grid)}s")

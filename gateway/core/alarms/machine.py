@@ -14,6 +14,8 @@ Promises
   than every ten seconds. A further tag needs a new acknowledgement, as in an ISA-18.2 group alarm.
 - A chattering alarm is recognised at its third activation within a minute and then held until it
   has been quiet for a minute; its alerts have the mark `chattering`.
+- A score before `unsure_until` neither raises nor clears: its window has a gap that is none of the
+  plant's, as after a restart.
 - The state survives a restart through `checkpoint` and `restore`, so a restart raises nothing
   twice and clears nothing unseen.
 """
@@ -68,6 +70,7 @@ class AlarmMachine:
         self.tags = tuple(tags)
         self.epoch = 0
         self.suppression = ""
+        self.unsure_until: Nanos = 0
         self.escalations: Sequence[Nanos] = ()
         self.config = ""
         # Where an alarm is active below its threshold everything is compared with its sign changed.
@@ -105,6 +108,7 @@ class AlarmMachine:
         No window that is still to come ends before `since`.
         """
         self._newest = since
+        self.unsure_until = 0
         self._acted.clear()
         for kept in self._memory.values():
             kept.since = kept.recent = kept.updated_at = kept.changed_at = 0
@@ -115,6 +119,8 @@ class AlarmMachine:
     def step(self, score: Score) -> list[Alert]:
         """The transitions that this score brings, in the order of the alarms."""
         self._newest = score.at
+        if score.at < self.unsure_until:
+            score = replace(score, values=np.full(len(self.alarms), np.nan))
         above = score.values * self._sign > self._raise_above
         if not self._memory and not above.any():
             return []

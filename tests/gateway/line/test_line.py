@@ -763,6 +763,25 @@ async def test_a_blind_model_follows_from_the_source_that_it_lost():
     assert (lost.caused_by, blind.caused_by) == ("", lost.id)
 
 
+async def test_after_a_restart_a_model_alarms_only_when_no_window_has_the_gap_any_more():
+    def lines(store, now=T0):
+        pump = LastValue("flow", length=4)
+        pump.reference = Reference(((0.5,),) * 2, ((0.5, 0.5),) * 2, S)
+        return line(store, now=now, pump=pump, guard=LastValue("flow", length=4))
+
+    store = MemoryStore()
+    press = lines(store)
+    await play(press, [5] * 6)
+    after = lines(store, T0 + 8 * S)
+    await after.restore()
+    with structlog.testing.capture_logs() as logs:
+        after.recall(press.memory())
+    assert logs == [{"event": "alarms.wait", "log_level": "info", "detector": "pump", "for_s": 4.0}]
+    await play(after, [20] * 6, start=T0 + 8 * S)
+    raised = {alert.detector: (alert.at - T0) // S for alert in after.health.alerts}
+    assert raised == {"guard": 9, "pump": 12}
+
+
 async def test_trouble_with_a_model_is_an_alert_of_the_models():
     press = line(MemoryStore(), pump=LastValue("flow"))
     assert press._machines["models"].detector == "models"

@@ -577,3 +577,17 @@ def test_who_shelved_an_alarm_and_until_when_is_known_after_a_restart():
     pump.act("pump.anomaly", unshelve, "ben")
     (alert,) = pump.standing()
     assert (alert.by, alert.reason, alert.shelved_until) == ("", "", 0)
+
+
+def test_a_score_of_which_the_machine_is_not_sure_neither_raises_nor_clears():
+    def step(second, value):
+        return [a.transition for a in pump.step(Score(second * SECOND, np.array([value]), 1.0))]
+
+    pump = AlarmMachine("pump", [Alarm("anomaly", 10.0)], ["flow"])
+    pump.unsure_until = 5 * SECOND
+    assert step(4, 20.0) == []
+    assert step(5, 20.0) == [Transition.RAISED]
+    pump.unsure_until = 8 * SECOND
+    assert step(7, 1.0) == []
+    pump.restart_delays(0)
+    assert step(7, 1.0) == [Transition.RETURNED], "the clock was set back"

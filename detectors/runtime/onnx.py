@@ -85,6 +85,8 @@ class OnnxDetector:
         names = mapping.names([tag.name for tag in manifest.tags])
         self._names = names
         own = WindowSpec(names, manifest.period, manifest.window, manifest.hop)
+        self.judged_rows = manifest.window
+        """Rows that the model is shown; the gate may look at more."""
         when = mapping.conditions(manifest.gate.when) if gate_is_trained else options.when or ()
         self._gate = _gate(name, options, manifest, when, tags, own)
         self.spec = self._gate.spec

@@ -49,11 +49,12 @@ class _Stream:
         parts = (np.array(self.grid.next_cell), *self.history, *self.grid.carried())
         return dict(zip(_MEMORY, parts, strict=True))
 
-    def recall(self, memory: Memory, now: Nanos) -> None:
-        """Go on where an earlier run was, as if nothing had come since."""
+    def recall(self, memory: Memory, now: Nanos) -> int:
+        """Go on where an earlier run was, as if nothing had come since; the cells that passed."""
         next_cell, times, values, observed, *carried = (memory[name] for name in _MEMORY)
-        if next_cell > self.grid.next_cell:
-            return
+        passed = self.grid.next_cell - int(next_cell)
+        if passed < 0:
+            return 0
         self._start_at(int(next_cell))
         row = times // self.period - next_cell + self.keep
         kept = row >= 0
@@ -61,6 +62,7 @@ class _Stream:
         self.history.observed[row[kept]] = observed[kept]
         self.grid.carry(*carried)
         self.advance(now)
+        return passed
 
     def advance(self, due: Nanos) -> int:
         """Close the cells that end at or before `due`; how many rows are new."""
@@ -161,16 +163,18 @@ class Aligner:
             for name, array in stream.memory().items()
         }
 
-    def recall(self, memory: Memory) -> None:
+    def recall(self, memory: Memory) -> bool:
         """Go on where the run that gave `memory` ended: the same tags in the same order.
 
         Before the first `advance`. Windows of the time between were not seen by anyone, and are
-        not cut.
+        not cut. Whether there was such a time.
         """
+        passed = 0
         for period, stream in self._streams.items():
             mine = {n.partition(".")[2]: a for n, a in memory.items() if n.startswith(f"{period}.")}
             if mine:
-                stream.recall(mine, self._now)
+                passed = max(passed, stream.recall(mine, self._now))
+        return passed > 0
 
     def next_close(self) -> Nanos | None:
         """When the next cell is due by the clock; None without detectors."""

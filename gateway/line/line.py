@@ -212,16 +212,18 @@ class Line:
     def recall(self, memory: Memory) -> None:
         """Restore the windows as the last run left them; before the first tick.
 
-        They lack what came while nobody looked. A model is not used to such a gap, and would raise
-        an alarm of it as often as not: its alarms wait until it has left the windows.
+        They may lack what came meanwhile. A model is not used to such a gap, and may raise an alarm
+        of it: its alarms wait until it has left the windows.
         """
-        self._aligner.recall(memory)
+        has_gap = self._aligner.recall(memory)
         self._models.recall(memory)
-        if not memory:
+        if not has_gap:
             return
         for name, detector in self._detectors.items():
             if isinstance(detector, HasReference):
-                span = detector.spec.length * detector.spec.period
+                # A gate makes the window longer than what the model is shown.
+                rows = getattr(detector, "judged_rows", detector.spec.length)
+                span = rows * detector.spec.period
                 self._machines[name].unsure_until = self._started + span
                 log.info("alarms.wait", detector=name, for_s=round(span / SECOND, 1))
 

@@ -224,7 +224,9 @@ class Line:
                 # A gate makes the window longer than what the model is shown.
                 rows = getattr(detector, "judged_rows", detector.spec.length)
                 span = rows * detector.spec.period
-                self._machines[name].unsure_until = self._started + span
+                until = self._started + span
+                self._machines[name].unsure_until = until
+                self._detection.health[name].unsure_until = until
                 log.info("alarms.wait", detector=name, for_s=round(span / SECOND, 1))
 
     async def act(self, alarm_id: str, act: Act, by: str, why: str = "") -> Alert:
@@ -334,6 +336,8 @@ class Line:
             self._gateway_due = self._next_gateway(now)
             for machine in self._machines.values():
                 machine.restart_delays(now - self._config.file.timing.lateness)
+            for detector in self._detection.health.values():
+                detector.unsure_until = 0
             if self._clips is not None:
                 self._clips.make_due_now()
         for machine in self._machines.values():

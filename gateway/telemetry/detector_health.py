@@ -38,6 +38,8 @@ class DetectorHealth:
     is_stuck: bool = False
     """Whether it has not come back from a call."""
     model: str = ""
+    unsure_until: Nanos = 0
+    """The end of windows that hold the gap of a restart; until then its alarms wait."""
     scored: int = 0
     refused: int = 0
     idle: int = 0
@@ -93,6 +95,11 @@ class DetectorHealth:
             self.idle += 1
             return self._news(before)
         self._note_values(score)
+        if not score.blind and score.at < self.unsure_until:
+            until = local_time(self.unsure_until, "%H:%M:%S")
+            self.state = "starting"
+            self.reason = f"its alarms wait until {until}: the window has the gap of a restart"
+            return self._news(before)
         if not score.blind and np.isfinite(score.values).all():
             self.state, self.reason, self.has_started = "ok", "", True
             return self._news(before)

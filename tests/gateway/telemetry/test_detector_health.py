@@ -41,6 +41,16 @@ def test_one_tag_of_many_makes_it_blind_and_is_named():
     assert (health.scored, health.refused) == (2, 0), "the other tags were judged"
 
 
+def test_while_its_windows_have_the_gap_of_a_restart_it_says_until_when_its_alarms_wait():
+    health = guard(unsure_until=60 * SECOND)
+    health.note(replace(ALL, at=59 * SECOND))
+    until = local_time(60 * SECOND, "%H:%M:%S")
+    assert health.sentence.startswith("starting")
+    assert health.reason == f"its alarms wait until {until}: the window has the gap of a restart"
+    health.note(replace(ALL, at=60 * SECOND))
+    assert (health.state, health.reason) == ("ok", "")
+
+
 @pytest.mark.parametrize(
     ("values", "problems", "reason"),
     [

@@ -106,9 +106,10 @@ async def writing(work):
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        while not task.done():
+            # Python 3.11's wait_for, by which aiomqtt publishes, may swallow a cancellation.
+            task.cancel()
+            await asyncio.wait([task], timeout=1.0)
 
 
 def plant(kind, clocks, folder):

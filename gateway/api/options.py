@@ -27,11 +27,12 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from gateway.api.addresses import without_login
+from gateway.api.alarms import Severity
 from gateway.api.contracts import ConfigError
 from gateway.api.files import SECRET_BYTES, FileUnreadable, off_loop, read_text
 from gateway.api.masking import REFERENCE, remember
 from gateway.api.mistakes import quoted
-from gateway.api.model import SECOND, Nanos, Severity, Tag
+from gateway.api.model import SECOND, Nanos, Tag
 
 _UNITS: dict[str, Nanos] = {
     "us": 1_000,

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.api.alarms import AlarmState, Severity
 from gateway.api.contracts import Detector
 from gateway.api.files import FileUnreadable, look
-from gateway.api.model import SECOND, AlarmState, Nanos, Severity
+from gateway.api.model import SECOND, Nanos
 from gateway.api.nearest import nearest
 from gateway.api.options import Duration, FilePath, PositiveDuration, Strict, format_duration
 from gateway.cases import notation

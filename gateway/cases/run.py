@@ -12,16 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.api import line_protocol
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Envelope,
-    Kind,
-    Nanos,
-    Point,
-    SampleBatch,
-    Transition,
-)
+from gateway.api.alarms import AlarmState, Transition
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
 from gateway.cases.file import Case, Cases, ExpectedAlert
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from gateway.api.model import Severity
+from gateway.api.alarms import Severity
 from gateway.cli.maintenance import in_words
 from gateway.cli.other_version import completed
 from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, span, word

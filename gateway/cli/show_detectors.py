@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.api.model import Severity
+from gateway.api.alarms import Severity
 from gateway.api.wording import number
 from gateway.cli.pieces import STYLE, Facts, name_of, plain_table, word
 

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from gateway.api.alarms import Alert, Verdict
 from gateway.api.contracts import AndonError
-from gateway.api.model import SECOND, Alert, Nanos, Verdict
+from gateway.api.model import SECOND, Nanos
 from gateway.control.arguments import json_body, number_field, query, text_field
 from gateway.control.errors import BadRequest
 from gateway.core.alarms import acts

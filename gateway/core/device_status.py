@@ -13,7 +13,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.model import SECOND, Alarm, Bools, Severity, Tag
+from gateway.api.alarms import Alarm, Severity
+from gateway.api.model import SECOND, Bools, Tag
 
 ON_DELAY = 2 * SECOND
 OFF_DELAY = 2 * SECOND

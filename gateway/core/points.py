@@ -8,19 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from gateway.api.alarms import Alert, TopTag
 from gateway.api.line_protocol import Value, decode, encode
-from gateway.api.model import (
-    Alert,
-    Envelope,
-    Kind,
-    Nanos,
-    Point,
-    Quality,
-    SampleBatch,
-    Summary,
-    Tag,
-    TopTag,
-)
+from gateway.api.model import Envelope, Kind, Nanos, Point, Quality, SampleBatch, Summary, Tag
 from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.words import Words

@@ -20,17 +20,9 @@ from typing import Protocol
 
 import structlog
 
+from gateway.api.alarms import Alarm, Alert, Transition
 from gateway.api.contracts import CommandRefused, Detector, HasReference
-from gateway.api.model import (
-    SECOND,
-    Alarm,
-    Alert,
-    Envelope,
-    Nanos,
-    SampleBatch,
-    Score,
-    Transition,
-)
+from gateway.api.model import SECOND, Envelope, Nanos, SampleBatch, Score
 from gateway.config.load import LineConfig
 from gateway.config.maintenance import maintenance_of
 from gateway.core import points

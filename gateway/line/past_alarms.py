@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.api.model import Alert
+from gateway.api.alarms import Alert
 from gateway.buffer.journal_query import JournalPage, JournalQuery
 from gateway.core.alarms.journal import EntryKind
 from gateway.core.alarms.past import remembered_alert

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway import __version__
+from gateway.api.alarms import Severity
 from gateway.api.contracts import AndonError
-from gateway.api.model import Severity
 from gateway.api.visible import SENTENCE, brief
 from gateway.control.client import ControlError
 from gateway.panel import alarm_view, line_view, trends

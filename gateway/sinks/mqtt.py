@@ -20,10 +20,11 @@ from typing import Any, ClassVar, cast
 
 import structlog
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
-from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Probe
+from gateway.api.model import SECOND, Envelope, Kind, Point, Probe
 from gateway.api.mqtt_link import MqttLink
 from gateway.api.wording import counted
 from gateway.sinks.mqtt_connection import away, connect

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, Nanos, Point
+from gateway.api.model import Nanos, Point
 from gateway.sinks.file import iso
 from gateway.sinks.mqtt_messages import Message, alarm_of, is_over, key_of, level, of_line
 from gateway.sinks.mqtt_options import OF_AN_ALARM, MqttSinkOptions

@@ -6,8 +6,9 @@ A presentation knows topics, payloads and their order; `MqttSink` knows the conn
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from gateway.api.alarms import Alarm, AlarmState, Transition
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, AlarmState, Nanos, Point, Transition
+from gateway.api.model import Nanos, Point
 
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 _UNNAMED = "_"

@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.api.alarms import Alarm, AlarmState
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, AlarmState, Nanos, Point
+from gateway.api.model import Nanos, Point
 from gateway.api.sparkplug import (
     BD_SEQ,
     BOOLEAN,

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway import __version__
+from gateway.api.alarms import Alert
 from gateway.api.json_values import finite
-from gateway.api.model import SECOND, Alert, Nanos
+from gateway.api.model import SECOND, Nanos
 from gateway.telemetry.health import Health
 
 

@@ -8,7 +8,8 @@ Promises
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from gateway.api.model import AlarmState, Nanos, Severity
+from gateway.api.alarms import AlarmState, Severity
+from gateway.api.model import Nanos
 from gateway.top.facts import (
     Facts,
     age,

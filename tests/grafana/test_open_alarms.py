@@ -17,7 +17,8 @@ import servers
 import yaml
 from patience import PATIENCE
 
-from gateway.api.model import SECOND, Alarm, Score, Severity
+from gateway.api.alarms import Alarm, Severity
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words

@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
+from gateway.api.alarms import Verdict
 from gateway.api.click_types import DURATION
 from gateway.api.contracts import AndonError
-from gateway.api.model import SECOND, Nanos, Verdict
+from gateway.api.model import SECOND, Nanos
 from gateway.cli.alarm.choose import Facts, chosen, hint
 from gateway.cli.daemon import ask, understood
 from gateway.control.client import ControlError

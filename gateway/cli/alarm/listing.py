@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
+from gateway.api.alarms import AlarmState, Severity
 from gateway.api.local_time import local_time
-from gateway.api.model import AlarmState, Severity
 from gateway.cli.alarm.choose import Facts
 from gateway.cli.daemon import ask, understood
 

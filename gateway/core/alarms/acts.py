@@ -9,8 +9,9 @@ Promises
 
 from collections.abc import Callable
 
+from gateway.api.alarms import Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import Nanos, Transition
+from gateway.api.model import Nanos
 from gateway.core.alarms.memory import FOREVER, Memory
 
 

@@ -16,9 +16,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.api.alarms import Alarm
 from gateway.api.conditions import Condition, parse_condition
 from gateway.api.contracts import Detector
-from gateway.api.model import Alarm, Tag
+from gateway.api.model import Tag
 from gateway.core.alarms.flood import DETECTOR as FLOODS
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.freshness import DETECTOR as DATA

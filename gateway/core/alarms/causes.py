@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.model import Alarm, Floats, Score, TopTag
+from gateway.api.alarms import Alarm, TopTag
+from gateway.api.model import Floats, Score
 
 TOP = 5
 """The most tags that an alert names."""

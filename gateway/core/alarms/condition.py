@@ -14,7 +14,8 @@ the usual operational rule.
 
 from collections.abc import Sequence
 
-from gateway.api.model import SECOND, Alarm, Nanos
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Nanos
 from gateway.core.alarms.memory import Memory
 
 CHATTERING = 3

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, Alert, Nanos, Score, Severity, Transition
+from gateway.api.alarms import Alarm, Alert, Severity, Transition
+from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.words import filled
 

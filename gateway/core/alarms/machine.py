@@ -26,8 +26,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from gateway.api.alarms import Alarm, AlarmState, Alert, Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, AlarmState, Alert, Nanos, Score, Transition
+from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms import causes, condition
 from gateway.core.alarms.acts import Act, acknowledge, annunciate
 from gateway.core.alarms.memory import FOREVER, Memory, remembered

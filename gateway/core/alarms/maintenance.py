@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, Nanos, Quality, SampleBatch, Score, Severity
+from gateway.api.model import SECOND, Nanos, Quality, SampleBatch, Score
 from gateway.core.alarms.journal import EntryKind, JournalEntry
 from gateway.core.durations import spell
 

@@ -11,7 +11,8 @@ Promises
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from gateway.api.model import AlarmState, Nanos, TopTag
+from gateway.api.alarms import AlarmState, TopTag
+from gateway.api.model import Nanos
 
 FOREVER: Nanos = 2**62
 """The end of a shelf that has none: the one-shot shelf, which ends with the condition."""

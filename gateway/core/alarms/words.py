@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from gateway.api.alarms import Alarm, AlarmState, Severity, TopTag, Transition
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Alarm, AlarmState, Nanos, Severity, Tag, TopTag, Transition
+from gateway.api.model import SECOND, Nanos, Tag
 from gateway.api.wording import number
 from gateway.core.alarms.condition import CHATTERING, CHATTERING_SPAN, QUIET
 from gateway.core.durations import spell_roughly

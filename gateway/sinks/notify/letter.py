@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from gateway.api.alarms import Severity
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Nanos, Point, Severity
+from gateway.api.model import SECOND, Nanos, Point
 from gateway.api.wording import counted
 from gateway.sinks.alert_news import AlertNews
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.api.alarms import Severity
 from gateway.api.contracts import ConfigError
-from gateway.api.model import SECOND, Severity, Tag
+from gateway.api.model import SECOND, Tag
 from gateway.api.options import (
     AlarmOptions,
     AlarmOverrides,

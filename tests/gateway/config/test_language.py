@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.api.model import Alarm, AlarmState, Tag, Transition
+from gateway.api.alarms import Alarm, AlarmState, Transition
+from gateway.api.model import Tag
 from gateway.config.language import LONGEST
 from gateway.config.load import load
 from gateway.config.problems import ConfigProblems

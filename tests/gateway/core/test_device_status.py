@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from fakes import tag
 
-from gateway.api.model import SECOND, Severity
+from gateway.api.alarms import Severity
+from gateway.api.model import SECOND
 from gateway.core.alarms.words import NE107
 from gateway.core.device_status import DeviceStatus, alarms_of, classes_of, judged
 

@@ -17,18 +17,9 @@ from patience import PATIENCE
 
 from detectors.runtime.limits import LimitsDetector, LimitsOptions
 from gateway.api import line_protocol
+from gateway.api.alarms import AlarmState, Severity, Transition
 from gateway.api.contracts import CommandRefused, Places
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Envelope,
-    Kind,
-    Loss,
-    Reference,
-    Severity,
-    Transition,
-    WindowSpec,
-)
+from gateway.api.model import SECOND, Envelope, Kind, Loss, Reference, WindowSpec
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.alarms.acts import acknowledge

@@ -3,7 +3,8 @@ from fake_daemon import T0, alarm, top
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, AlarmState
+from gateway.api.alarms import AlarmState
+from gateway.api.model import SECOND
 from gateway.panel.alarm_view import STATES, acts, anchor, card, cards, is_alarm, when
 
 MINUTE = 60 * SECOND

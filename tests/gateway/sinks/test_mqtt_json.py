@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Places
 from gateway.api.line_protocol import encode
-from gateway.api.model import Alarm, Envelope, Kind, Point, Severity
+from gateway.api.model import Envelope, Kind, Point
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.mqtt_json import JsonAlarms
 from gateway.sinks.mqtt_options import MqttSinkOptions

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from patience import PATIENCE
 
 from connectors.mqtt.connector import MqttConnector, MqttOptions
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Places, SinkRejected
 from gateway.api.line_protocol import encode
-from gateway.api.model import Alarm, Envelope, Kind, Point, Quality, Severity
+from gateway.api.model import Envelope, Kind, Point, Quality
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.mqtt_sparkplug import SparkplugAlarms

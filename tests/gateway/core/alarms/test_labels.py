@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from gateway.api.alarms import Alarm
 from gateway.api.model import SECOND as S
-from gateway.api.model import Alarm, Score
+from gateway.api.model import Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.journal import of_alert
 from gateway.core.alarms.labels import Label, labels

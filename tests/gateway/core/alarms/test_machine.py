@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm, AlarmState, Severity, Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity, Transition
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms.acts import shelve, unshelve
 from gateway.core.alarms.machine import ACT, AlarmMachine
 

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.api.alarms import Alarm, AlarmState, Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, AlarmState, Score, Transition
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 

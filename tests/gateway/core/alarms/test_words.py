@@ -3,8 +3,9 @@ from datetime import UTC
 
 import pytest
 
+from gateway.api.alarms import Alarm, AlarmState, Severity, TopTag, Transition
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Alarm, AlarmState, Severity, Tag, TopTag, Transition
+from gateway.api.model import SECOND, Tag
 from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, spoken
 
 TAGS = [

@@ -8,7 +8,7 @@ from playwright.async_api import async_playwright
 from servers import program
 
 from gateway.api.model import SECOND
-from gateway.cli.alarm_report_page import page
+from gateway.cli.alarm.report_page import page
 from gateway.core.alarms.performance import DAY, HOUR, Entry, performance
 from gateway.core.alarms.recommended import report
 

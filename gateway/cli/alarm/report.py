@@ -14,9 +14,9 @@ from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
 from gateway.api.wording import counted
-from gateway.cli.alarm_report_page import page
+from gateway.cli.alarm.journal_source import read_journal
+from gateway.cli.alarm.report_page import page
 from gateway.cli.daemon import understood
-from gateway.cli.journal_source import read_journal
 from gateway.core.alarms.performance import DAY, performance
 from gateway.core.alarms.recommended import Figure, Report, report
 from gateway.core.alarms.transitions import needed, transitions

@@ -14,8 +14,8 @@ from gateway.api.model import Nanos, Tag
 from gateway.api.nearest import nearest
 from gateway.api.visible import visible
 from gateway.api.wording import number
+from gateway.cli.alarm.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.cli.daemon import understood
-from gateway.cli.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.control.client import ControlError
 from gateway.core.alarms.journal import EntryKind, JournalEntry
 

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.api.durations import spell
 from gateway.api.model import SECOND
-from gateway.core.durations import spell
 
 Facts = Mapping[str, Any]
 

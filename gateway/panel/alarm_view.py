@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.api.alarms import AlarmState, Severity
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import number
-from gateway.core.durations import spell_roughly
 
 Facts = Mapping[str, Any]
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.api.durations import spell_roughly
 from gateway.api.model import SECOND
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import counted, number
-from gateway.core.durations import spell_roughly
 
 Facts = Mapping[str, Any]
 

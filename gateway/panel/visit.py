@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
-from gateway.core.durations import spell_roughly
 from gateway.panel import alarm_view, line_view
 from gateway.panel.alarm_view import Alarms
 from gateway.panel.line_view import Tile

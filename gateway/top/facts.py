@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.api.durations import spell
 from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Nanos
 from gateway.api.visible import visible
 from gateway.api.wording import number
-from gateway.core.durations import spell
 
 Facts = Mapping[str, Any]
 LATEST: Nanos = 2**62

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway.api.click_types import DURATION
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
@@ -20,7 +21,6 @@ from gateway.cli.daemon import understood
 from gateway.core.alarms.performance import DAY, performance
 from gateway.core.alarms.recommended import Figure, Report, report
 from gateway.core.alarms.transitions import needed, transitions
-from gateway.core.durations import spell_roughly
 
 EARLIER: Nanos = 7 * DAY
 """How long before the time span entries are read, for alarms that were raised before it."""

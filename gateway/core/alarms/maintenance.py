@@ -24,9 +24,9 @@ import numpy as np
 
 from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import CommandRefused
+from gateway.api.durations import spell
 from gateway.api.model import SECOND, Nanos, Quality, SampleBatch, Score
 from gateway.core.alarms.journal import EntryKind, JournalEntry
-from gateway.core.durations import spell
 
 DETECTOR = "maintenance"
 """The name under which its alarm is listed; no detector of a line file may have it."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gateway.api.alarms import Alarm, AlarmState, Severity, TopTag, Transition
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Nanos, Tag
 from gateway.api.wording import number
 from gateway.core.alarms.condition import CHATTERING, CHATTERING_SPAN, QUIET
 from gateway.core.alarms.texts import TEXTS, filled
 from gateway.core.device_status import DeviceStatus
-from gateway.core.durations import spell_roughly
 
 LEAST_SHARE = 0.05
 MOST_TAGS = 3

@@ -1,7 +1,7 @@
 import pytest
 
+from gateway.api.durations import spell, spell_roughly
 from gateway.api.model import SECOND
-from gateway.core.durations import spell, spell_roughly
 
 DAY = 86_400
 

@@ -14,13 +14,13 @@ from gateway.api.model import Nanos, Tag
 from gateway.api.nearest import nearest
 from gateway.api.visible import visible
 from gateway.api.wording import number
+from gateway.cli.alarm.colours import coloured
 from gateway.cli.alarm.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.cli.daemon import understood
 from gateway.control.client import ControlError
 from gateway.core.alarms.journal import EntryKind, JournalEntry
 
 HOUR: Nanos = 3600 * 10**9
-COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
 NAMES = 40
 
 
@@ -49,7 +49,7 @@ def journal(file: Path, since: Nanos | None, limit: int, *, as_json: bool) -> No
 
 
 def _row(entry: JournalEntry) -> str:
-    severity = click.style(f"{entry.severity:<8}", fg=COLOURS.get(entry.severity))
+    severity = coloured(f"{entry.severity:<8}", entry.severity)
     what = entry.transition or entry.kind.value
     who = f"  by {entry.by}" if entry.by and entry.by not in entry.message else ""
     words = (local_time(entry.at), severity, f"{what:<12}", f"{visible(entry.id):<{NAMES}}")
@@ -96,8 +96,7 @@ def _described(
 ) -> Iterator[str]:
     alarm, entries = facts["alarm"], facts["entries"]
     raised = next((e["message"] for e in entries if e["transition"] == "raised"), None)
-    colour = COLOURS.get(str(alarm["severity"]))
-    yield click.style(visible(raised or alarm["message"]), bold=True, fg=colour)
+    yield coloured(visible(raised or alarm["message"]), str(alarm["severity"]))
     yield ""
     for name, value in _facts(alarm, tags):
         if value:

@@ -15,6 +15,7 @@ from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
 from gateway.api.wording import counted
+from gateway.cli.alarm.colours import styled
 from gateway.cli.alarm.journal_source import read_journal
 from gateway.cli.alarm.report_page import page
 from gateway.cli.daemon import understood
@@ -76,7 +77,7 @@ def _facts(made: Report, line: str, site: str) -> dict[str, Any]:
 def _table(made: Report, line: str) -> Iterator[str]:
     of = made.of
     length = spell_roughly(of.end - of.start)
-    yield click.style(f"{line}: {counted(of.alarms, 'alarm')} in {length}", bold=True)
+    yield styled(f"{line}: {counted(of.alarms, 'alarm')} in {length}", bold=True)
     yield f"{local_time(of.start)} to {local_time(of.end)}"
     yield ""
     width = max(len(each.name) for each in made.figures)
@@ -98,4 +99,4 @@ def _table(made: Report, line: str) -> Iterator[str]:
 def _mark(figure: Figure) -> str:
     if figure.is_met is None:
         return "  "
-    return click.style("✓ ", fg="green") if figure.is_met else click.style("✗ ", fg="red")
+    return styled("✓ ", fg="green") if figure.is_met else styled("✗ ", fg="red")

@@ -18,10 +18,10 @@ from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import number
+from gateway.core.alarms.memory import HIDDEN
 
 Facts = Mapping[str, Any]
 
-HIDDEN = (AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
 UNACKNOWLEDGED = (
     AlarmState.UNACKNOWLEDGED,
     AlarmState.RETURNED_UNACKNOWLEDGED,

@@ -5,7 +5,6 @@ It asks the running daemon, the only process that may open the buffer.
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from gateway.api.local_time import local_time
 from gateway.api.visible import LINES, visible
 from gateway.cli.daemon import ask, understood
 
@@ -34,7 +34,7 @@ def command(ctx: click.Context, file: Path) -> None:
 
 
 def _time(nanos: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(nanos / 1e9)) if nanos else "?"
+    return local_time(nanos) if nanos else "?"
 
 
 @command.command()

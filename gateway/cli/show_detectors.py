@@ -1,6 +1,5 @@
 """Tables of detectors and of the alarms that they raised."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
@@ -8,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.api.alarms import Severity
+from gateway.api.local_time import local_time
 from gateway.api.wording import number
 from gateway.cli.pieces import STYLE, Facts, name_of, plain_table, word
 
@@ -36,7 +36,7 @@ def _why(detector: Facts) -> str:
     """Why it says nothing, and since when it is blind."""
     if detector["state"] not in ("blind", "failed") or not detector.get("since"):
         return str(detector["reason"])
-    since = time.strftime("%H:%M", time.localtime(detector["since"] / 1e9))
+    since = local_time(detector["since"], "%H:%M")
     return f"since {since}: {detector['reason']}"
 
 
@@ -80,7 +80,7 @@ def alerts(facts: Facts) -> RenderableType:
     for depth, alert in below_their_causes(newest):
         severity = alert["severity"]
         table.add_row(
-            time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
+            local_time(alert["at"], "%H:%M:%S"),
             Text(name_of(facts, "severity", severity), style=STYLE.get(severity, "")),
             name_of(facts, "state", alert["state"]),
             "\n".join("  " * depth + each for each in (alert["id"], alert["message"])),

@@ -1,4 +1,4 @@
-"""Secrets of sinks that speak HTTP, read when a client is made.
+"""Secrets of sinks, read when a connection is made.
 
 Promises
 - What cannot be read, or cannot be in a header, is SinkUnavailable with the reference that names

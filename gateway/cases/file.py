@@ -47,7 +47,7 @@ class ExpectedAlert(Strict):
     """Detector and alarm, as in guard.oil_pressure.low."""
     state: AlarmState = AlarmState.UNACKNOWLEDGED
     """unacknowledged is a raised alarm, normal one that returned, suppressed_by_design one whose
-    machine was stopped. Nobody acknowledges anything in a case."""
+    machine was stopped. There are no acknowledgements in a case."""
     severity: Severity | None = None
     """low, medium, high or critical."""
     top_tags: list[str] | None = None

@@ -116,7 +116,7 @@ def _actual_alert(point: Point) -> ActualAlert:
 
 
 def _state(state: str) -> str:
-    """As case files have it: nobody acknowledges there, so what returned is normal."""
+    """As case files have it: without acknowledgements what returned is normal."""
     return "normal" if state == AlarmState.RETURNED_UNACKNOWLEDGED else state
 
 

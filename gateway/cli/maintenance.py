@@ -48,7 +48,7 @@ def on(file: Path, length: Nanos | None, until_off: bool, reason: str, by: str) 
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who ends it.")
 @click.pass_obj
 def off(file: Path, reason: str, by: str) -> None:
-    """End maintenance, whoever began it."""
+    """End maintenance, also if a tag or another person began it."""
     why = {"why": reason} if reason else {}
     _show(ask(file, "/maintenance", {"on": False, "by": by, **why}))
 

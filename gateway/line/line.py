@@ -8,7 +8,7 @@ Promises
 - A detector that fails is blind and says so; its neighbours score on.
 - What a person does to the line happens between two ticks, and is stored like everything else
   before the person hears of it.
-- During maintenance process and model alarms are suppressed by design, and so are those of windows
+- During maintenance process and model alarms are suppressed by design, and so are alarms of windows
   that hold data of it; sensor alarms are not.
 - The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
 """

@@ -37,7 +37,7 @@ class Routine:
         return self._summariser.late
 
     def push(self, batch: SampleBatch, now: Nanos) -> None:
-        """Take in samples; those of the future are left out."""
+        """Take in samples; samples of the future are left out."""
         self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
 
     def advance(self, now: Nanos) -> list[Envelope]:

@@ -20,7 +20,7 @@ SHORTEST, LONGEST = 20, 1000
 
 
 class Role(StrEnum):
-    """What somebody may do at the panel."""
+    """What a person may do at the panel."""
 
     VIEW = "view"
     OPERATE = "operate"

@@ -79,7 +79,7 @@ class Watch:
                 continue
 
     def hurry(self) -> None:
-        """Ask at once: something was just done, or somebody begins to look."""
+        """Ask at once: something was just done, or a person begins to look."""
         self._status_due = min(self._status_due, time.monotonic() + 0.2)
         self._now.set()
 

@@ -158,7 +158,7 @@ class MqttSink:
         if refused:
             self._refused += 1
             self._note("commands", f"{counted(self._refused, 'command')} refused: {refused}")
-            # Whoever sends them decides how many come: the 1st, 2nd, 4th, 8th … is logged.
+            # The sender decides how many come: the 1st, 2nd, 4th, 8th … is logged.
             if not self._refused & (self._refused - 1):
                 log.warning("sink.command_refused", sink=self.name, why=refused, n=self._refused)
 
@@ -170,7 +170,7 @@ class MqttSink:
     async def _lost(self, error: Exception) -> SinkUnavailable:
         link = self._link
         if link is not None and link.too_long is not None and not self._is_deaf:
-            # Whoever publishes there must not be able to hold up alarms.
+            # A publisher there must not be able to hold up alarms.
             self._is_deaf = True
             self._note("unread", f"{link.why}: nothing is read until a restart")
             log.warning("sink.not_subscribed", sink=self.name, why=link.why)

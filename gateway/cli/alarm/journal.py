@@ -105,7 +105,7 @@ def _described(
         yield f"  {'clip':<13}{visible(facts['clip'])}"
     elif line.history is not None:
         yield f"  {'samples':<13}andon clip {file} {visible(str(alarm['id']))}"
-    # A limit is no value that somebody expects.
+    # A limit is not an expected value.
     is_limit = alarm["tag"] and all(t["expected"] == alarm["threshold"] for t in alarm["top_tags"])
     yield from _tags(alarm["top_tags"], tags, "Limit" if is_limit else "Expected")
     yield ""

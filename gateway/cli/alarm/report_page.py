@@ -75,7 +75,7 @@ def page(made: Report, line: str, site: str) -> str:
 <h2>Notes</h2>
 <p>An alarm is a transition to active that was annunciated: not shelved, suppressed or out of
 service. The recommended values are for one operator, who may have more than this line. They are
-those of ANSI/ISA-18.2-2016 and IEC 62682:2014, clause 16 of both, and of EEMUA 191, edition 4.</p>
+from ANSI/ISA-18.2-2016 and IEC 62682:2014, clause 16 of both, and from EEMUA 191, edition 4.</p>
 </main></body></html>
 """
 

@@ -74,7 +74,7 @@ def unshelve(kept: Memory, _at: Nanos) -> Transition:
 
 
 def take_out_of_service(why: str) -> Act:
-    """Hide it until somebody puts it back; for maintenance of what it watches."""
+    """Hide it until a person returns it to service; for maintenance of what it watches."""
 
     def act(kept: Memory, _at: Nanos) -> Transition:
         _refuse_out_of_service(kept)
@@ -106,7 +106,7 @@ def comment(verdict: str) -> Act:
 
 
 def annunciate(kept: Memory) -> None:
-    """What was hidden is shown again: somebody has to look at what still holds."""
+    """What was hidden is shown again, and asks for an acknowledgement if it still holds."""
     if kept.is_hidden:
         return
     if kept.active or kept.latched:

@@ -6,7 +6,7 @@ Promises
 - An alarm that returned stays open until a person acknowledges it; a latched one until it is reset
   (acts.py). An alarm keeps its id from the activation until the next.
 - While it is shelved, suppressed or out of service its condition is followed and recorded, and
-  nobody is told; a shelf ends by itself.
+  it is not announced; a shelf ends by itself.
 - Where there is nothing to judge (`idle`) for the whole off-delay, an active alarm is suppressed by
   design, which ends it: what is still wrong when the machine runs again is a new alarm.
 - An active alarm with `updates` reports a change of its causes: a further tag or another reason
@@ -37,7 +37,7 @@ from gateway.core.alarms.words import Occasion, Words
 ACT: Nanos = 50_000
 """What a person's act is later than the newest window that the alarm was judged by.
 
-So it is after that window's transitions and before those of the next window, and no two points have
+So it is after that window's transitions and before the next window's, and no two points have
 one time: the place of an alarm in its detector is below, an epoch of the clock above."""
 NEXT_ACT: Nanos = 1_000
 """What a second act on the same alarm is later than the first, before the next window."""
@@ -54,7 +54,7 @@ class AlarmMachine:
     `epoch` keeps ids apart when a clock that went back brings the same time twice. No window that
     is still to come ends before `since`. `suppression` says why all of them are suppressed by
     design, empty if they are not. `escalations`: how long after its activation, ns, an alarm that
-    nobody acknowledged is announced to others. `config` is the version of the line file.
+    is not acknowledged is announced to others. `config` is the version of the line file.
     """
 
     def __init__(

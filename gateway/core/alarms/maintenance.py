@@ -135,7 +135,7 @@ class Maintenance:
         self._asked = Change("changed", now, by, why, until, "command")
 
     def switch_off(self, now: Nanos, by: str, why: str) -> None:
-        """A person ends it, whoever began it."""
+        """A person ends it, also if a tag or another person began it."""
         if not (self.is_on or self._kept.commanded):
             raise CommandRefused("maintenance is not on")
         self._kept.overruled = self._tag_says(now)

@@ -17,7 +17,7 @@ from gateway.api.model import Nanos
 FOREVER: Nanos = 2**62
 """The end of a shelf that has none: the one-shot shelf, which ends with the condition."""
 HIDDEN = frozenset((AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE))
-"""States of which nobody is told."""
+"""States in which an alarm is not announced."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Memory:
     active: bool = False
     """Whether the condition holds, its delays included."""
     is_open: bool = False
-    """Whether there is an occurrence to show: it is active, or returned and asks for somebody."""
+    """Whether there is an occurrence to show: it is active, or returned and not acknowledged."""
     began_at: Nanos = 0
     """When the condition began, before the on-delay."""
     opened_at: Nanos = 0
@@ -99,7 +99,7 @@ class Memory:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether nobody is told of it: it is shelved, suppressed or out of service."""
+        """Whether it is not announced: it is shelved, suppressed or out of service."""
         return bool(self.shelved_until or self.suppressed or self.out_of_service)
 
     @property

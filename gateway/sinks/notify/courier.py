@@ -86,7 +86,7 @@ class Courier:
             value, error = None, None
             try:
                 value = work()
-            except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
+            except BaseException as raised:  # noqa: BLE001 - handed to the caller
                 error = raised
             ended.set()
             with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -2,8 +2,8 @@
 
 Promises
 - The message of a limit has the value, its unit and the limit as people know them; that of a model
-  has its tags, their values and what was expected. Scores and thresholds of models are in the fields of the
-  alert, not in its sentence.
+  has its tags, their values and what was expected. Scores and thresholds of models are in the
+  fields of the alert, not in its sentence.
 - Every text is one of TEXTS, so that a language file can replace it; the line file's own titles,
   phrases and advice, and the reasons that devices give, are shown as they are.
 """

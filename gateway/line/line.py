@@ -335,7 +335,7 @@ class Line:
             self._maintenance.shift(step)
             self._gateway_due = self._next_gateway(now)
             for machine in self._machines.values():
-                machine.restart_delays(now - self._config.file.timing.lateness)
+                machine.restart_delays(now - self._config.file.timing.lateness, step)
             for detector in self._detection.health.values():
                 detector.unsure_until = 0
             if self._clips is not None:

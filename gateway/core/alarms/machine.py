@@ -102,10 +102,10 @@ class AlarmMachine:
             if kept.state is not AlarmState.NORMAL
         ]
 
-    def restart_delays(self, since: Nanos) -> None:
+    def restart_delays(self, since: Nanos, step: Nanos = 0) -> None:
         """Restart the pending delays: the clock was stepped, so how long they ran is unknown.
 
-        No window that is still to come ends before `since`.
+        No window that is still to come ends before `since`. A shelf lasts as long as was asked for.
         """
         self._newest = since
         self.unsure_until = 0
@@ -113,6 +113,8 @@ class AlarmMachine:
         for kept in self._memory.values():
             kept.since = kept.recent = kept.updated_at = kept.changed_at = 0
             kept.activations.clear()
+            if kept.shelved_until not in (0, FOREVER):
+                kept.shelved_until += step
             # Also where it went back: a time of the future would hold everything up until then.
             kept.reminded_at = kept.active_since = since
 
@@ -163,7 +165,7 @@ class AlarmMachine:
         if past.alarm not in names:
             raise CommandRefused(f"{past.id}: {self.detector} has no alarm {past.alarm} now")
         number = names.index(past.alarm)
-        at = self._acted[number] = self._time_of_act(number)
+        at = self._time_of_comment(number, past)
         verdict = verdict or past.verdict
         occasion = Occasion(past.peak, by=by, why=why, verdict=verdict)
         transition = Transition.COMMENTED
@@ -180,6 +182,22 @@ class AlarmMachine:
             verdict=verdict,
             message=self._words.say(self.alarms[number], transition, occasion),
         )
+
+    def _time_of_comment(self, number: int, past: Alert) -> Nanos:
+        """When an alarm that is over was commented on.
+
+        If it came again, or is hidden now, that is before: the newest point of an alarm is what it
+        is now.
+        """
+        kept = self._memory.get(number)
+        if kept is not None and kept.state is not AlarmState.NORMAL:
+            at, until = past.at + NEXT_ACT, self._acted.get(number, self._newest)
+            if kept.is_open:
+                at, until = max(at, kept.opened_at - ACT), kept.opened_at
+            if at < until:
+                return at
+        at = self._acted[number] = self._time_of_act(number)
+        return at
 
     def _time_of_act(self, number: int) -> Nanos:
         at, last = self._newest + ACT, self._acted.get(number, 0)

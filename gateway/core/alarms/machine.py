@@ -23,6 +23,7 @@ Promises
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,8 @@ class AlarmMachine:
         self._scopes = causes.scopes(alarms, self.tags)
         self._newest = since
         self._acted: dict[int, Nanos] = {}
+        self._stored: dict[int, tuple[tuple[Any, ...], str]] = {}
+        """What was kept of each alarm at the last checkpoint, and its JSON."""
 
     @property
     def active(self) -> list[Alarm]:
@@ -112,7 +115,7 @@ class AlarmMachine:
         self._acted.clear()
         for kept in self._memory.values():
             kept.since = kept.recent = kept.updated_at = kept.changed_at = 0
-            kept.activations.clear()
+            kept.activations = ()
             if kept.shelved_until not in (0, FOREVER):
                 kept.shelved_until += step
             # Also where it went back: a time of the future would hold everything up until then.
@@ -186,15 +189,13 @@ class AlarmMachine:
     def _time_of_comment(self, number: int, past: Alert) -> Nanos:
         """When an alarm that is over was commented on.
 
-        If it came again, or is hidden now, that is before: the newest point of an alarm is what it
-        is now.
+        If it came again, or is hidden now, that is just after its end: the newest point of an alarm
+        is what it is now.
         """
         kept = self._memory.get(number)
         if kept is not None and kept.state is not AlarmState.NORMAL:
-            at, until = past.at + NEXT_ACT, self._acted.get(number, self._newest)
-            if kept.is_open:
-                at, until = max(at, kept.opened_at - ACT), kept.opened_at
-            if at < until:
+            at = past.at + NEXT_ACT
+            if at < (kept.opened_at if kept.is_open else self._acted.get(number, self._newest)):
                 return at
         at = self._acted[number] = self._time_of_act(number)
         return at
@@ -218,13 +219,13 @@ class AlarmMachine:
         kept = self._memory.setdefault(number, Memory())
         if kept.activations and not kept.active:
             condition.forget_activations(kept, score.at)
-        before = self._id(number, kept)
+        before = kept.is_open, kept.opened_at, kept.epoch
         transition = self._follow(number, kept, above, score)
         alert = None
         if transition is not None:
             value = self._value_of(number, transition, score)
             # What ends an alarm still has its id.
-            same = "" if transition is Transition.RAISED else before
+            same = "" if transition is Transition.RAISED else self._id_of(number, *before)
             alert = self._alert(number, kept, transition, score.at, value, score, same)
         if transition is Transition.SUPPRESSED and not kept.suppressed:
             kept.close()
@@ -413,15 +414,28 @@ class AlarmMachine:
         )
 
     def _id(self, number: int, kept: Memory) -> str:
+        return self._id_of(number, kept.is_open, kept.opened_at, kept.epoch)
+
+    def _id_of(self, number: int, is_open: bool, opened_at: Nanos, epoch: int) -> str:
         name = f"{self.detector}.{self.alarms[number].name}"
-        if not kept.is_open:
+        if not is_open:
             return name
-        return f"{name}-{kept.opened_at // 1_000_000:x}{f'.{kept.epoch}' if kept.epoch else ''}"
+        return f"{name}-{opened_at // 1_000_000:x}{f'.{epoch}' if epoch else ''}"
 
     def checkpoint(self) -> bytes:
         """The state as JSON; equal states give equal bytes."""
-        kept = {self.alarms[n].name: self._memory[n].facts() for n in sorted(self._memory)}
-        return json.dumps(kept).encode()
+        self._stored = {n: self._encoded(n, self._memory[n]) for n in sorted(self._memory)}
+        rows = (
+            f"{json.dumps(self.alarms[n].name)}: {text}" for n, (_, text) in self._stored.items()
+        )
+        return f"{{{', '.join(rows)}}}".encode()
+
+    def _encoded(self, number: int, kept: Memory) -> tuple[tuple[Any, ...], str]:
+        # In most ticks most alarms stay as they are: a thousand of them took 10 ms of each.
+        values, known = kept.values(), self._stored.get(number)
+        if known is not None and known[0] == values:
+            return known
+        return values, json.dumps(kept.facts())
 
     def restore(self, state: bytes) -> None:
         """Take up a checkpoint; alarms that no longer exist are left behind."""

@@ -343,6 +343,9 @@ class AlarmMachine:
     def _forget(self, number: int, kept: Memory) -> None:
         if kept.is_forgettable:
             del self._memory[number]
+        elif kept.is_open and kept.state is AlarmState.NORMAL:
+            # What is still counted, as its activations, must not keep an alarm that is over.
+            kept.close()
 
     def _value_of(self, number: int, transition: Transition, score: Score) -> float:
         if transition is Transition.SUPPRESSED or np.isnan(score.values[number]):

@@ -39,6 +39,7 @@ def alert_envelope(alert: Alert, site: str, line: str, alarm_index: int, words: 
         "state": alert.state.value,
         "transition": alert.transition.value,
         "active": alert.is_active,
+        "over": alert.is_over,
         "value": float(alert.value),
         "threshold": float(alert.threshold),
         "direction": "below" if alert.below else "above",

@@ -92,10 +92,10 @@ class LineAlarms:
             raise CommandRefused(f"{past.id}: the line has no detector {past.detector} now")
         return machine.comment_on(past, verdict, by, why)
 
-    def restart_delays(self, since: Nanos) -> None:
-        """Restart all pending delays: the clock was stepped."""
+    def restart_delays(self, since: Nanos, step: Nanos) -> None:
+        """Restart all pending delays, and move the end of shelves: the clock was stepped."""
         for machine in self.machines.values():
-            machine.restart_delays(since)
+            machine.restart_delays(since, step)
 
     def set_epoch(self, epoch: int) -> None:
         """The clock's epoch, which keeps the ids apart."""

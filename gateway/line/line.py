@@ -266,7 +266,7 @@ class Line:
             self._watch.shift(step)
             self._maintenance.shift(step)
             self._routine.restart(now)
-            self._alarms.restart_delays(now - self._config.file.timing.lateness)
+            self._alarms.restart_delays(now - self._config.file.timing.lateness, step)
             for detector in self._detection.health.values():
                 detector.unsure_until = 0
             if self._clips is not None:

@@ -29,7 +29,7 @@ from gateway.api.mqtt_link import MqttLink
 from gateway.api.wording import counted
 from gateway.sinks.mqtt_connection import away, connect
 from gateway.sinks.mqtt_json import JsonAlarms
-from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of
+from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of, is_about_the_past
 from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.mqtt_sparkplug import SparkplugAlarms
 
@@ -101,12 +101,14 @@ class MqttSink:
         import aiomqtt
 
         points, invalid = _decoded(batch)
-        newest = {alarm_of(point): index for index, point in points.items()}
+        newest = {alarm_of(p): index for index, p in points.items() if not is_about_the_past(p)}
         try:
             link = await self._connected()
             made_progress()
+            # Alarms that keep coming must not hold up what a host asks for.
+            await self._publish(link, self._alarms.due(time.time_ns()))
             for index, point in points.items():
-                is_superseded = newest[alarm_of(point)] != index
+                is_superseded = newest.get(alarm_of(point)) != index
                 try:
                     messages = self._alarms.show(point, time.time_ns(), is_superseded=is_superseded)
                 except ValueError:

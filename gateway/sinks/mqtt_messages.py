@@ -92,11 +92,19 @@ def alarm_of(point: Point) -> tuple[str, str] | None:
 def is_over(point: Point) -> bool:
     """Whether nothing of the alarm is left to show, as `Alert.is_over` defines it."""
     fields: Mapping[str, Any] = point.fields
+    if "over" in fields:
+        return bool(fields["over"])
+    # A point of an older version.
     if fields.get("active"):
         return False
     stopped = (AlarmState.SUPPRESSED, Transition.SUPPRESSED)
     is_stopped = (fields.get("state"), fields.get("transition")) == stopped
     return is_stopped or fields.get("state") == AlarmState.NORMAL
+
+
+def is_about_the_past(point: Point) -> bool:
+    """Whether a person commented on an alarm that is over: it may have come again since."""
+    return point.fields.get("transition") == Transition.COMMENTED and is_over(point)
 
 
 def key_of(point: Point) -> str:

@@ -52,7 +52,7 @@ def has_gone(alarm: Alarm, kept: Memory, *, within: bool, at: Nanos) -> bool:
 def note_activation(kept: Memory, at: Nanos) -> None:
     """An alarm was activated: it may be chattering now."""
     forget_activations(kept, at)
-    kept.activations.append(at)
+    kept.activations += (at,)
     kept.chattering = len(kept.activations) >= CHATTERING
 
 
@@ -60,13 +60,14 @@ def note_return(kept: Memory, at: Nanos) -> None:
     """An alarm returned: what was held has been quiet for long enough."""
     if kept.chattering:
         kept.chattering = False
-        kept.activations.clear()
+        kept.activations = ()
     forget_activations(kept, at)
 
 
 def forget_activations(kept: Memory, at: Nanos) -> None:
     """Leave out what is too long ago to count, or in the future of a clock that was set back."""
-    kept.activations = [each for each in kept.activations if at - CHATTERING_SPAN <= each <= at]
+    recent = (each for each in kept.activations if at - CHATTERING_SPAN <= each <= at)
+    kept.activations = tuple(recent)
 
 
 def is_due_again(alarm: Alarm, kept: Memory, at: Nanos) -> bool:

@@ -9,6 +9,7 @@ Promises
 """
 
 from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 from gateway.api.alarms import AlarmState, TopTag
@@ -55,7 +56,7 @@ class Memory:
     """Why it is out of service; empty if it is in service."""
     verdict: str = ""
     """What a person found out about this occurrence."""
-    activations: list[Nanos] = field(default_factory=list)
+    activations: tuple[Nanos, ...] = ()
     """The newest activations, as far as they may become chattering."""
     chattering: bool = False
     """Whether it is held active until its condition has been quiet for a while."""
@@ -115,9 +116,18 @@ class Memory:
 
     def facts(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        # Not asdict, which would copy the causes of thousands of tags in every tick.
-        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        # Not asdict, which would copy the causes of thousands of tags.
+        facts = dict(zip(_NAMES, self.values(), strict=True))
         return {**facts, "top": [_stored(tag) for tag in self.top]}
+
+    def values(self) -> tuple[Any, ...]:
+        """All of it, to be compared; nothing in it is changed in place."""
+        values: tuple[Any, ...] = _VALUES(self)
+        return values
+
+
+_NAMES = tuple(each.name for each in fields(Memory))
+_VALUES = attrgetter(*_NAMES)
 
 
 def _stored(tag: TopTag) -> dict[str, Any]:
@@ -135,4 +145,6 @@ def remembered(facts: dict[str, Any]) -> Memory:
         **facts,
     }
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
-    return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
+    top = tuple(TopTag(**tag) for tag in facts["top"])
+    activations = tuple(facts.get("activations", ()))
+    return Memory(**{**known, "top": top, "activations": activations})

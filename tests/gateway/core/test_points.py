@@ -133,6 +133,7 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "state": "unacknowledged",
         "transition": "raised",
         "active": True,
+        "over": False,
         "value": 7.0,
         "threshold": 3.0,
         "direction": "above",

@@ -504,7 +504,7 @@ async def test_a_stepped_clock_moves_ages_delays_clips_and_what_is_due():
         press._check_clock(clocks.at(RELEASED + 71 * S + 123_456_789, step=60 * S + 123_456_789))
     assert press._watch.calls == [("shift", 60 * S + 123_456_789)]
     assert press._alarms.machines["pump"].calls == [
-        ("restart_delays", RELEASED + 71 * S + 123_456_789 - S // 2)
+        ("restart_delays", RELEASED + 71 * S + 123_456_789 - S // 2, 60 * S + 123_456_789)
     ]
     assert clips.calls == [("make_due_now",)]
     assert press._routine._due == (RELEASED // (60 * S) + 2) * 60 * S

@@ -592,3 +592,57 @@ def test_a_score_of_which_the_machine_is_not_sure_neither_raises_nor_clears():
     assert step(7, 1.0) == []
     pump.restart_delays(0)
     assert step(7, 1.0) == [Transition.RETURNED], "the clock was set back"
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_shelf_lasts_as_long_as_was_asked_for_when_the_clock_is_stepped(step):
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.act("pump.anomaly", shelve(T0 + 600 * S), "anna")
+    pump.restart_delays(T0 + (10 + step) * S, step * S)
+    assert run_at(pump, step + 599) == []
+    assert run_at(pump, step + 600) == [Transition.UNSHELVED]
+
+
+def test_a_one_shot_shelf_stays_one_when_the_clock_is_stepped():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.act("pump.anomaly", shelve(None), "anna")
+    pump.restart_delays(T0, -3600 * S)
+    assert run_at(pump, 10) == []
+    assert (pump.standing()[0].state, pump.standing()[0].shelved_until) == (AlarmState.SHELVED, 0)
+
+
+def run_at(pump, second):
+    return [alert.transition for alert in pump.step(score(second, 20))]
+
+
+def test_comments_on_what_is_over_are_before_what_came_again():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.acknowledge(pump.standing()[0].id, "anna")
+    (again,) = pump.step(score(2, 20))
+    first = pump.comment_on(over, "false", "ben", "")
+    second = pump.comment_on(first, "", "ben", "a leak")
+    assert over.at < first.at < second.at < again.at
+    assert {first.id, second.id} == {over.id}
+
+
+def test_a_comment_on_what_is_over_has_its_own_time_while_the_alarm_is_normal():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.acknowledge(pump.standing()[0].id, "anna")
+    pump.step(score(60, 5))
+    assert pump.comment_on(over, "false", "ben", "").at == T0 + 60 * S + ACT
+
+
+def test_a_comment_on_what_is_over_is_before_the_shelf_that_hides_it_now():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.acknowledge(pump.standing()[0].id, "anna")
+    pump.step(score(62, 5))
+    shelved = pump.act("pump.anomaly", shelve(T0 + 600 * S), "anna")
+    assert over.at < pump.comment_on(over, "false", "ben", "").at < shelved.at

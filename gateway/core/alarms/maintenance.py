@@ -157,7 +157,10 @@ class Maintenance:
             if is_news:
                 kept.said_at = max(min(int(batch.at[last]), now), now - rule.patience)
             kept.by_tag, kept.left_at = True, 0
-        elif kept.by_tag and not kept.left_at:
+        elif is_news:
+            # What it said before its data failed is no longer true, and does not settle.
+            kept.by_tag, kept.left_at, kept.overruled = False, 0, False
+        elif not kept.left_at:
             kept.left_at = now
 
     def tick(self, now: Nanos) -> Change | None:
@@ -237,6 +240,7 @@ class Maintenance:
         """The clock was stepped: it lasts as long as was asked for."""
         kept = self._kept
         kept.since += step if kept.since else 0
+        kept.said_at += step if kept.said_at else 0
         kept.good_at += step if kept.good_at else 0
         kept.left_at += step if kept.left_at else 0
         if kept.until is not None:

@@ -31,7 +31,7 @@ from gateway.api.alarms import Alarm, AlarmState, Alert, Transition
 from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms import causes, condition
-from gateway.core.alarms.acts import Act, acknowledge, annunciate
+from gateway.core.alarms.acts import Act, annunciate
 from gateway.core.alarms.memory import FOREVER, Memory, remembered
 from gateway.core.alarms.words import Occasion, Words
 
@@ -155,10 +155,6 @@ class AlarmMachine:
         alert = self._alert(number, kept, transition, at, alarm_id=same, by=by, why=why)
         self._forget(number, kept)
         return alert
-
-    def acknowledge(self, alarm_id: str, by: str) -> Alert | None:
-        """Note that a person has seen this alarm; None if none of these is open with that id."""
-        return self.act(alarm_id, acknowledge(by), by)
 
     def comment_on(self, past: Alert, verdict: str, by: str, why: str) -> Alert:
         """What a person says of an alarm that is over, as a transition of its own.

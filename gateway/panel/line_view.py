@@ -59,6 +59,17 @@ def units(status: Facts) -> dict[str, str]:
     return {str(tag.get("tag")): _text(tag, "unit", 20) for tag in _objects(status, "tags")}
 
 
+def names(status: Facts) -> dict[str, dict[str, str]]:
+    """What states and severities are called in the language of the line, as far as it says."""
+    known = status.get("names")
+    families = known.items() if isinstance(known, dict) else ()
+    return {
+        family: {key: _text(words, key) for key in words if isinstance(key, str)}
+        for family, words in families
+        if isinstance(words, dict)
+    }
+
+
 def tags(status: Facts) -> list[Row]:
     """All tags, those that are not fresh first."""
     rows = [

@@ -8,9 +8,10 @@ from gateway.cli import alarm_journal, alarm_report
 from gateway.cli.alarm.acts import COMMANDS
 from gateway.cli.alarm.labels import export_labels
 from gateway.cli.alarm.listing import list_alarms
+from gateway.cli.line_group import LineGroup
 
 
-@click.group("alarms")
+@click.group("alarms", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:

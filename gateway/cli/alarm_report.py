@@ -33,7 +33,7 @@ EARLIER: Nanos = 7 * DAY
               help="Write a page to this file; it needs no other file and no network.")  # fmt: skip
 @click.pass_obj
 def command(file: Path, since: Nanos, html: Path | None, *, as_json: bool) -> None:
-    """Rate the alarms of a time span as ISA-18.2 and EEMUA 191 ask for.
+    """Rate the alarms of a time span by ISA-18.2 and EEMUA 191.
 
     A time span that begins before the journal does is cut to that. If no daemon runs, its buffer is
     read.

@@ -236,6 +236,7 @@ class Maintenance:
         """The clock was stepped: it lasts as long as was asked for."""
         kept = self._kept
         kept.since += step if kept.since else 0
+        kept.said_at += step if kept.said_at else 0
         kept.good_at += step if kept.good_at else 0
         kept.left_at += step if kept.left_at else 0
         if kept.until is not None:

@@ -27,6 +27,8 @@ class Memory:
     """Start of the pending on-delay or off-delay; 0 while none runs."""
     recent: int = 0
     """Which of the newest scores were beyond the threshold, the newest in the lowest bit."""
+    counted: tuple[Nanos, ...] = ()
+    """The times of those that were beyond, the newest last."""
     active: bool = False
     """Whether the condition holds, its delays included."""
     is_open: bool = False
@@ -134,4 +136,10 @@ def remembered(facts: dict[str, Any]) -> Memory:
         **facts,
     }
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
-    return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
+    return Memory(
+        **{
+            **known,
+            "counted": tuple(facts.get("counted", ())),
+            "top": tuple(TopTag(**tag) for tag in facts["top"]),
+        }
+    )

@@ -9,9 +9,10 @@ from gateway.cli.alarm.journal import journal, show
 from gateway.cli.alarm.labels import export_labels
 from gateway.cli.alarm.listing import list_alarms
 from gateway.cli.alarm.report import command as report
+from gateway.cli.line_group import LineGroup
 
 
-@click.group("alarms")
+@click.group("alarms", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:

@@ -15,6 +15,7 @@ import click
 from gateway.api.local_time import local_time
 from gateway.api.visible import LINES, visible
 from gateway.cli.daemon import ask, understood
+from gateway.cli.line_group import LineGroup
 
 PAGE = 1_000
 """Rejected points that the daemon returns at a time, at most."""
@@ -22,7 +23,7 @@ MOST = 100_000
 """More than a buffer keeps."""
 
 
-@click.group("buffer")
+@click.group("buffer", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:

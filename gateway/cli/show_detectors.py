@@ -74,8 +74,11 @@ def alerts(facts: Facts) -> RenderableType:
     """
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
-    latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
+    # What is wrong is of more use than what was done about it: the state says that.
+    latest = {alert["id"]: alert for alert in [*facts["alerts"], *facts["active"]]}
     table = plain_table("time", "severity", "state", "alarm")
+    # An id is there to be copied.
+    table.columns[-1].overflow = "fold"
     newest = sorted(latest.values(), key=lambda a: -a["at"])[:8]
     for depth, alert in below_their_causes(newest):
         severity = alert["severity"]

@@ -63,8 +63,9 @@ def _row(entry: JournalEntry) -> str:
 def show(file: Path, alarm: str, *, as_json: bool) -> None:
     """Show everything about one alarm, by its id.
 
-    `list` and `journal` show the ids. Why it was raised, its tags, its model, and each of its
-    transitions. If no daemon runs, its buffer is read. Exit code 1 if there is no such alarm.
+    `list` and `journal` show the ids; detector.alarm is its newest occurrence. Why it was raised,
+    its tags, its model, and each of its transitions. If no daemon runs, its buffer is read. Exit
+    code 1 if there is no such alarm.
     """
     from gateway.config.load import load
 
@@ -86,6 +87,9 @@ def _answer(file: Path, alarm: str) -> dict[str, Any]:
             raise
         recent = read_journal(file, most=ENTRIES).entries
         ids = list(dict.fromkeys(e.id for e in recent if e.kind is EntryKind.ALARM))
+        newest = next((each for each in ids if each.rpartition("-")[0] == alarm), None)
+        if newest is not None:
+            return read_alarm(file, newest)
         near = nearest(alarm, ids) if ids else ""
         hint = near if near.startswith("did") else f"see andon alarms {file} journal"
         raise ControlError(404, f"{error}; {hint}") from error

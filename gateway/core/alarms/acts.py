@@ -98,7 +98,9 @@ def comment(verdict: str) -> Act:
 
     def act(kept: Memory, _at: Nanos) -> Transition:
         if not kept.is_open:
-            raise CommandRefused("it is not open: there is nothing to comment on")
+            raise CommandRefused(
+                "it is normal: one that is over is named by its id, which the journal shows"
+            )
         kept.verdict = verdict or kept.verdict
         return Transition.COMMENTED
 

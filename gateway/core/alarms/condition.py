@@ -30,7 +30,14 @@ def has_come(alarm: Alarm, kept: Memory, *, beyond: bool, at: Nanos) -> bool:
     if alarm.of_last is not None:
         wanted, last = alarm.of_last
         kept.recent = (kept.recent << 1 | beyond) & ((1 << last) - 1)
-        return beyond and kept.recent.bit_count() >= wanted
+        count = kept.recent.bit_count()
+        times = (*kept.counted, at) if beyond else tuple(kept.counted)
+        kept.counted = times[len(times) - count :]
+        if not beyond or count < wanted:
+            return False
+        # The condition began with the first score that counts.
+        kept.since, kept.counted = min(*kept.counted, at), ()
+        return True
     if not beyond:
         kept.since = 0
         return False

@@ -29,6 +29,8 @@ class Memory:
     """Start of the pending on-delay or off-delay; 0 while none runs."""
     recent: int = 0
     """Which of the newest scores were beyond the threshold, the newest in the lowest bit."""
+    counted: tuple[Nanos, ...] = ()
+    """The times of those that were beyond, the newest last."""
     active: bool = False
     """Whether the condition holds, its delays included."""
     is_open: bool = False
@@ -146,5 +148,5 @@ def remembered(facts: dict[str, Any]) -> Memory:
     }
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
     top = tuple(TopTag(**tag) for tag in facts["top"])
-    activations = tuple(facts.get("activations", ()))
-    return Memory(**{**known, "top": top, "activations": activations})
+    times = {name: tuple(facts.get(name, ())) for name in ("activations", "counted")}
+    return Memory(**{**known, "top": top, **times})

@@ -138,8 +138,9 @@ def _severities(of: Performance) -> list[Figure]:
             f"share of severity {name}",
             _percent(of.severities.get(name, 0.0)),
             recommended,
-            # About 80, 15 and 5 % is a shape, and no limit; that of the highest is one.
-            of.severities.get(name, 0.0) < 0.01 if name == "critical" and of.alarms else None,
+            # About 80, 15 and 5 % is a shape, and no limit; that of the highest is one. Of few
+            # alarms a single one is more.
+            of.severities.get(name, 0.0) < 0.01 if name == "critical" and of.alarms > 100 else None,
             ISA,
         )
         for name, recommended in wanted.items()

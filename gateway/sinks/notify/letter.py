@@ -150,13 +150,13 @@ def filled(form: str, news: AlertNews) -> str:
     return form
 
 
-def example(line: str = "press-3") -> AlertNews:
+def example(line: str = "press-3", at: Nanos = 1_767_268_800 * SECOND) -> AlertNews:
     """An alert for a test message, and to try templates with."""
     tags = {"detector": "test", "severity": "low", "line": line}
     words = "This is a test message of andon, no alarm"
     fields: dict[str, str | bool] = {"alarm": "test", "state": "normal", "active": False}
     fields["message"] = words
-    return AlertNews.of_point(Point("andon_alert", tags, fields, 1_767_268_800 * SECOND), b"")
+    return AlertNews.of_point(Point("andon_alert", tags, fields, at), b"")
 
 
 def facts_for_template(news: AlertNews, now: Nanos) -> dict[str, Any]:

@@ -189,6 +189,20 @@ def test_maintenance_that_is_forgotten_is_beyond_its_alarm():
     assert alarm.exceeded_by(line.score(T0 + 13 * HOUR).values[0])
 
 
+def test_what_the_tag_said_before_the_clock_was_set_back_is_no_time_of_the_future():
+    line = Maintenance(RULE)
+    line.switch_on(T0, T0 + 5 * S, "anna", "")
+    line.push(batch(T0, 0.0, 3.0), T0)
+    line.tick(T0)
+    line.shift(-1000 * S)
+    now = T0 - 1000 * S + 61 * S
+    assert line.tick(now).transition == "ended"
+    restarted = Maintenance(RULE)
+    restarted.restore(line.checkpoint(), now)
+    assert restarted.tick(now).at == T0 - 1000 * S
+    assert restarted.touches(now - 1, now + 1)
+
+
 STEP = st.one_of(
     st.sampled_from(("on", "on for 5 s", "off", "restart", "clock on", "clock back", "silence")),
     st.sampled_from((1.0, 3.0, 3.0, 4.0, math.nan)),

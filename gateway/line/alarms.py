@@ -1,7 +1,8 @@
 """The alarms of one line: a machine for each detector and for each of the line's own watches.
 
 Promises
-- Each transition has its marks: the alarm that it follows from, and the flood that it is part of.
+- What `follow` and `act` return has its marks: the alarm that it follows from, and the flood that
+  it is part of.
 - An act on an alarm that no machine has is refused with a sentence.
 - `restore` takes up what `states` gave, so that a restart raises nothing twice.
 """

@@ -1,7 +1,7 @@
 """What is logged, shown and measured of a line's transitions, once they are stored.
 
 Promises
-- `publish` tells each transition and each change of maintenance once, in the order they came.
+- `publish` announces each change of maintenance, then each transition, once and in their order.
 """
 
 from collections.abc import Sequence

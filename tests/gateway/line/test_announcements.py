@@ -43,7 +43,7 @@ def announcements(heard):
     return Announcements(heard, heard, heard)
 
 
-def test_nothing_is_told_before_it_is_stored_and_nothing_twice(announcements, heard):
+def test_nothing_is_announced_before_it_is_stored_and_nothing_twice(announcements, heard):
     announcements.add([RAISED])
     assert (heard.alerts, heard.offered) == ([], [])
     with structlog.testing.capture_logs() as logs:

@@ -48,7 +48,8 @@ from gateway.core.time_correction import TimeCorrection
 from gateway.delivery.forwarder import Forwarder
 from gateway.history import FOLDER
 from gateway.history.recent import Recent
-from gateway.line.line import RUN, Line
+from gateway.line.checkpoints import RUN
+from gateway.line.line import Line
 from gateway.line.past_alarms import PastAlarms
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise

@@ -105,10 +105,9 @@ def _newest(title: str, description: str, height: int, shown: Sequence[str], *ro
     """
     last = {"operation": "aggregate", "aggregations": ["last"]}
     key = {"operation": "groupby", "aggregations": []}
-    asked = dict.fromkeys(("Time", *shown, "transition", "active"), last)
+    asked = dict.fromkeys(("Time", *shown, "over"), last)
     names = {name: name if name in _KEY else f"{name} (last)" for name in shown}
     columns = {"Time (last)": "since", **{names[name]: name for name in shown}}
-    unseen = [f"{name} (last)" for name in ("transition", "active") if name not in shown]
     return _table(
         title,
         description,
@@ -120,7 +119,7 @@ def _newest(title: str, description: str, height: int, shown: Sequence[str], *ro
         transformations=[
             {"id": "groupBy", "options": {"fields": {**asked, **dict.fromkeys(_KEY, key)}}},
             *rows,
-            _columns(columns, hidden=unseen),
+            _columns(columns, hidden=["over (last)"]),
         ],
     )
 
@@ -145,13 +144,7 @@ def _hidden() -> Json:
         _OF_HIDDEN,
         _rows("include", "any", state=_any_of(*HIDDEN)),
         # The machine stopped, which ended the alarm.
-        _rows(
-            "exclude",
-            "all",
-            state=_any_of("suppressed_by_design"),
-            transition=_any_of("suppressed"),
-            active=_any_of("false"),
-        ),
+        _rows("exclude", "any", over=_any_of("true")),
     )
 
 

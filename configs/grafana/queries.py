@@ -11,8 +11,8 @@ ALERT, SUMMARY, GATEWAY = "andon_alert", "andon_summary", "andon_gateway"
 CLIP = "andon_clip"
 _LINE = '$timeFilter AND "site" =~ /^$site$/ AND "line" =~ /^$line$/'
 _TRANSITION = (
-    '"severity", "detector", "alarm", "tag", "state", "transition", "active", "message", "cause",'
-    ' "value", "threshold", "coverage", "by", "reason"'
+    '"severity", "detector", "alarm", "tag", "state", "transition", "active", "over", "message",'
+    ' "cause", "value", "threshold", "coverage", "by", "reason"'
 )
 
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.api.alarms import Verdict
 from gateway.api.contracts import ConfigError
-from gateway.api.model import Bools, Nanos, Times, Verdict
+from gateway.api.model import Bools, Nanos, Times
 from gateway.core.alarms.labels import COLUMNS, MAINTENANCE
 
 Span = tuple[Nanos, Nanos]

@@ -17,10 +17,11 @@ from detectors.bundle.bundle import load
 from detectors.data.recordings import Recording
 from detectors.data.resample import cut_windows
 from detectors.runtime.onnx import OnnxDetector, OnnxOptions
+from gateway.api.alarms import Alarm, TopTag
 from gateway.api.conditions import parse_condition
 from gateway.api.contracts import ConfigError, Places
 from gateway.api.mistakes import sentences
-from gateway.api.model import Alarm, Bools, Floats, Nanos, Score, Tag, Times, TopTag, Window
+from gateway.api.model import Bools, Floats, Nanos, Score, Tag, Times, Window
 from gateway.core.alarms.machine import AlarmMachine
 
 CHUNK = 4096

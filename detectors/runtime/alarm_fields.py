@@ -8,7 +8,7 @@ Promises
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.api.options import AlarmOptions, AlarmOverrides
+from gateway.api.alarm_options import AlarmOptions, AlarmOverrides
 
 _PLAIN = ("off_delay", "minimum_duration", "realarm_after", "latch", "advice", "caused_by")
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from detectors.runtime.gaps import hold
 from detectors.runtime.known_tags import known_tags
+from gateway.api.alarm_options import AlarmOptions
 from gateway.api.conditions import When, parse_condition
 from gateway.api.contracts import ConfigError
 from gateway.api.model import (
@@ -29,7 +30,7 @@ from gateway.api.model import (
     Window,
     WindowSpec,
 )
-from gateway.api.options import AlarmOptions, Duration, format_duration
+from gateway.api.options import Duration, format_duration
 from gateway.api.wording import listed
 
 MIN_SEEN = 0.8

@@ -18,28 +18,11 @@ from pydantic import Field, model_validator
 from detectors.runtime.alarm_fields import alarm_fields
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.known_tags import known_tags
+from gateway.api.alarm_options import AlarmOverrides, Phrase
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import (
-    SECOND,
-    Alarm,
-    Bools,
-    Floats,
-    Nanos,
-    Score,
-    Severity,
-    Tag,
-    Window,
-    WindowSpec,
-)
-from gateway.api.options import (
-    AlarmOverrides,
-    Name,
-    Phrase,
-    PositiveDuration,
-    Strict,
-    Text,
-    format_duration,
-)
+from gateway.api.model import SECOND, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
+from gateway.api.options import Name, PositiveDuration, Strict, Text, format_duration
 from gateway.api.wording import listed
 
 LONGEST = 20_000

@@ -25,10 +25,12 @@ from detectors.runtime.alarm_fields import alarm_fields
 from detectors.runtime.gaps import fill, stack
 from detectors.runtime.gate import Gate, GateOptions
 from detectors.runtime.tag_mapping import TagMapping
+from gateway.api.alarm_options import AlarmOverrides, Phrase
+from gateway.api.alarms import Alarm
 from gateway.api.conditions import When
 from gateway.api.contracts import ConfigError, ModelError, Places
-from gateway.api.model import SECOND, Alarm, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
-from gateway.api.options import AlarmOverrides, FilePath, Phrase, Text
+from gateway.api.model import SECOND, Bools, Floats, Nanos, Score, Tag, Window, WindowSpec
+from gateway.api.options import FilePath, Text
 from gateway.api.wording import listed
 
 HYSTERESIS = 0.1

@@ -19,7 +19,8 @@ from detectors.evaluation.apply import Judged, follow
 from detectors.models.export import graph_bytes
 from detectors.runtime.onnx import HYSTERESIS
 from detectors.training.choose import Choice, Windows, choose
-from gateway.api.model import Alarm, Floats, Nanos, Score, Times
+from gateway.api.alarms import Alarm
+from gateway.api.model import Floats, Nanos, Score, Times
 
 SHARE = 0.3
 """Share of the data in the test part: long enough for a result, and to show drift."""

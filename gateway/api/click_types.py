@@ -17,11 +17,17 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 class _Duration(click.ParamType[Nanos]):
     name = "duration"
 
+    def __init__(self, most: str = "") -> None:
+        self._most = most
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Nanos:
         try:
-            return parse_duration(value)
+            length = parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if self._most and not 0 < length <= parse_duration(self._most):
+            self.fail(f"{value!r}: it must be more than 0 and at most {self._most}", param, ctx)
+        return length
 
 
 class _Moment(click.ParamType[Nanos]):
@@ -40,5 +46,12 @@ class _Moment(click.ParamType[Nanos]):
 
 DURATION = _Duration()
 """'500ms', '5s', '2h' as nanoseconds."""
+
+
+def up_to(most: str) -> click.ParamType[Nanos]:
+    """Such a duration, more than 0 and at most this."""
+    return _Duration(most)
+
+
 MOMENT = _Moment()
 """ISO 8601 as UTC nanoseconds; UTC unless it says otherwise."""

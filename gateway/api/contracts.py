@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel
 
+from gateway.api.alarms import Alarm
 from gateway.api.model import (
-    Alarm,
     Envelope,
     Kind,
     Probe,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Kind, Nanos
 
 RECENT: Nanos = 15 * 60 * SECOND
@@ -67,7 +68,7 @@ class GivenUp:
 
 
 def reason(code: str) -> str:
-    """A reason of the journal in words."""
+    """The reason of a loss in words."""
     return _WHY.get(code, code.replace("_", " "))
 
 
@@ -98,6 +99,5 @@ def _counted(count: int, kind: Kind) -> str:
 
 
 def _clock(at: Nanos) -> str:
-    moment = time.localtime(at / SECOND)
-    is_today = time.strftime("%Y%m%d", moment) == time.strftime("%Y%m%d")
-    return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", moment)
+    is_today = local_time(at, "%Y%m%d") == local_time(time.time_ns(), "%Y%m%d")
+    return local_time(at, "%H:%M" if is_today else "%Y-%m-%d %H:%M")

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.api.alarms import AlarmState, Severity
 from gateway.api.contracts import Detector
 from gateway.api.files import FileUnreadable, look
-from gateway.api.model import SECOND, AlarmState, Nanos, Severity
+from gateway.api.model import SECOND, Nanos
 from gateway.api.nearest import nearest
 from gateway.api.options import Duration, FilePath, PositiveDuration, Strict, format_duration
 from gateway.cases import notation
@@ -46,7 +47,7 @@ class ExpectedAlert(Strict):
     """Detector and alarm, as in guard.oil_pressure.low."""
     state: AlarmState = AlarmState.UNACKNOWLEDGED
     """unacknowledged is a raised alarm, normal one that returned, suppressed_by_design one whose
-    machine was stopped. Nobody acknowledges anything in a case."""
+    machine was stopped. There are no acknowledgements in a case."""
     severity: Severity | None = None
     """low, medium, high or critical."""
     top_tags: list[str] | None = None

@@ -12,16 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.api import line_protocol
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Envelope,
-    Kind,
-    Nanos,
-    Point,
-    SampleBatch,
-    Transition,
-)
+from gateway.api.alarms import AlarmState, Transition
+from gateway.api.model import SECOND, Envelope, Kind, Nanos, Point, SampleBatch
 from gateway.cases.file import Case, Cases, ExpectedAlert
 from gateway.cases.notation import MISSING, parse
 from gateway.config.load import LineConfig
@@ -124,7 +116,7 @@ def _actual_alert(point: Point) -> ActualAlert:
 
 
 def _state(state: str) -> str:
-    """As case files have it: nobody acknowledges there, so what returned is normal."""
+    """As case files have it: without acknowledgements what returned is normal."""
     return "normal" if state == AlarmState.RETURNED_UNACKNOWLEDGED else state
 
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
-from gateway.cli import alarm_journal, alarm_report
 from gateway.cli.alarm.acts import COMMANDS
+from gateway.cli.alarm.journal import journal, show
 from gateway.cli.alarm.labels import export_labels
 from gateway.cli.alarm.listing import list_alarms
+from gateway.cli.alarm.report import command as report
+from gateway.cli.line_group import LineGroup
 
 
-@click.group("alarms")
+@click.group("alarms", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:
@@ -21,6 +23,5 @@ def command(ctx: click.Context, file: Path) -> None:
     ctx.obj = file
 
 
-_RECORDS = (alarm_journal.journal, alarm_journal.show, alarm_report.command, export_labels)
-for each in (list_alarms, *COMMANDS, *_RECORDS):
+for each in (list_alarms, *COMMANDS, journal, show, report, export_labels):
     command.add_command(each)

@@ -5,7 +5,6 @@ It asks the running daemon, the only process that may open the buffer.
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import Any
 
 import click
 
+from gateway.api.local_time import local_time
 from gateway.api.visible import LINES, visible
 from gateway.cli.daemon import ask, understood
+from gateway.cli.line_group import LineGroup
 
 PAGE = 1_000
 """Rejected points that the daemon returns at a time, at most."""
@@ -22,7 +23,7 @@ MOST = 100_000
 """More than a buffer keeps."""
 
 
-@click.group("buffer")
+@click.group("buffer", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:
@@ -34,7 +35,7 @@ def command(ctx: click.Context, file: Path) -> None:
 
 
 def _time(nanos: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(nanos / 1e9)) if nanos else "?"
+    return local_time(nanos) if nanos else "?"
 
 
 @command.command()

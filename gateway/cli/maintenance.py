@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from gateway.api.click_types import DURATION
+from gateway.api.click_types import up_to
 from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Nanos
 from gateway.cli.daemon import ask, understood
+from gateway.cli.line_group import LineGroup
 
 
-@click.group("maintenance")
+@click.group("maintenance", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:
@@ -26,9 +27,12 @@ def command(ctx: click.Context, file: Path) -> None:
 
 
 @command.command("on")
-@click.option("--for", "length", type=DURATION, help="How long, as in 2h; then it ends by itself.")
+@click.option("--for", "length", type=up_to("30d"),
+              help="How long, as in 2h, at most 30 days; then it ends by itself.")  # fmt: skip
 @click.option("--until-off", is_flag=True, help="Until `off`, instead of --for.")
-@click.option("--reason", default="", help="Why; it is shown meanwhile and kept in the journal.")
+@click.option(
+    "--reason", "--why", default="", help="Why; it is shown meanwhile and kept in the journal."
+)
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who begins it.")
 @click.pass_obj
 def on(file: Path, length: Nanos | None, until_off: bool, reason: str, by: str) -> None:
@@ -44,11 +48,11 @@ def on(file: Path, length: Nanos | None, until_off: bool, reason: str, by: str) 
 
 
 @command.command("off")
-@click.option("--reason", default="", help="Why; it is kept in the journal.")
+@click.option("--reason", "--why", default="", help="Why; it is kept in the journal.")
 @click.option("--by", default=getpass.getuser, show_default="your login", help="Who ends it.")
 @click.pass_obj
 def off(file: Path, reason: str, by: str) -> None:
-    """End maintenance, whoever began it."""
+    """End maintenance, also if a tag or another person began it."""
     why = {"why": reason} if reason else {}
     _show(ask(file, "/maintenance", {"on": False, "by": by, **why}))
 

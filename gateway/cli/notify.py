@@ -15,11 +15,12 @@ from gateway.api.masking import mask
 from gateway.api.model import Probe
 from gateway.api.nearest import nearest
 from gateway.api.visible import LINES, visible
+from gateway.cli.line_group import LineGroup
 from gateway.config.build import build_sinks
 from gateway.config.load import LineConfig, load
 
 
-@click.group("notify")
+@click.group("notify", cls=LineGroup)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, file: Path) -> None:

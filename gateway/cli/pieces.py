@@ -1,4 +1,4 @@
-"""What the tables of a status have in common: styles, rows to show, ages."""
+"""What the tables of a status have in common: styles and rows to show."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,9 +6,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from gateway.api.model import SECOND
-from gateway.core.durations import spell
 
 Facts = Mapping[str, Any]
 
@@ -73,22 +70,3 @@ def plain_table(*columns: str) -> Table:
             column, justify="right" if column in ("value", "samples", "age") else "left"
         )
     return table
-
-
-def age(seconds: float | None) -> str:
-    """The age of data: '0.4 s', '2 min 5 s', '27 years', or a dash if there is none."""
-    if seconds is None:
-        return "–"
-    return f"{seconds:.1f} s" if seconds < 60 else spell(int(seconds) * SECOND)
-
-
-def span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes} min"
-        if hours
-        else f"{minutes} min {rest} s"
-        if minutes
-        else f"{rest} s"
-    )

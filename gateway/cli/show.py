@@ -8,10 +8,12 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from gateway.api.model import Severity
+from gateway.api.alarms import Severity
+from gateway.api.durations import spell
+from gateway.api.model import SECOND
 from gateway.cli.maintenance import in_words
 from gateway.cli.other_version import completed
-from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, span, word
+from gateway.cli.pieces import REASONS, STYLE, Facts, name_of, word
 from gateway.cli.show_delivery import history, ledger, services, sinks
 from gateway.cli.show_detectors import alerts, detectors
 from gateway.cli.show_sources import sources, tags
@@ -57,7 +59,7 @@ def overview(facts: Facts) -> RenderableType:
         word(facts["health"]),
         "  ",
         _alarms(facts),
-        f"  up {span(up)}  {counters['values_read']:,} values read, "
+        f"  up {spell(int(up) * SECOND)}  {counters['values_read']:,} values read, "
         f"{counters['windows_scored']:,} windows scored",
     )
     if (facts.get("maintenance") or {}).get("on"):

@@ -1,11 +1,10 @@
 """Tables of sinks, of bytes by day, and of the history; the connections of local services."""
 
-import time
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.api.local_time import local_time
 from gateway.api.wording import counted
 from gateway.cli.pieces import Facts, plain_table, word
 
@@ -45,9 +44,7 @@ def ledger(facts: Facts) -> Table:
 def history(facts: Facts) -> Text:
     """One sentence on the raw samples kept on this machine."""
     oldest = facts.get("oldest_at")
-    since = (
-        f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest / 1e9))}" if oldest else ""
-    )
+    since = f" since {local_time(oldest, '%Y-%m-%d %H:%M')}" if oldest else ""
     kept = f"history: {facts.get('bytes', 0) / 1e6:,.1f} MB{since}"
     if facts.get("clips"):
         clips = facts["clips"]

@@ -1,13 +1,13 @@
 """Tables of detectors and of the alarms that they raised."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.api.model import Severity
+from gateway.api.alarms import Severity
+from gateway.api.local_time import local_time
 from gateway.api.wording import number
 from gateway.cli.pieces import STYLE, Facts, name_of, plain_table, word
 
@@ -36,7 +36,7 @@ def _why(detector: Facts) -> str:
     """Why it says nothing, and since when it is blind."""
     if detector["state"] not in ("blind", "failed") or not detector.get("since"):
         return str(detector["reason"])
-    since = time.strftime("%H:%M", time.localtime(detector["since"] / 1e9))
+    since = local_time(detector["since"], "%H:%M")
     return f"since {since}: {detector['reason']}"
 
 
@@ -74,13 +74,16 @@ def alerts(facts: Facts) -> RenderableType:
     """
     if not facts["alerts"] and not facts["active"]:
         return Text("no alarms", style="dim")
-    latest = {alert["id"]: alert for alert in [*facts["active"], *facts["alerts"]]}
+    # What is wrong is of more use than what was done about it: the state says that.
+    latest = {alert["id"]: alert for alert in [*facts["alerts"], *facts["active"]]}
     table = plain_table("time", "severity", "state", "alarm")
+    # An id is there to be copied.
+    table.columns[-1].overflow = "fold"
     newest = sorted(latest.values(), key=lambda a: -a["at"])[:8]
     for depth, alert in below_their_causes(newest):
         severity = alert["severity"]
         table.add_row(
-            time.strftime("%H:%M:%S", time.localtime(alert["at"] / 1e9)),
+            local_time(alert["at"], "%H:%M:%S"),
             Text(name_of(facts, "severity", severity), style=STYLE.get(severity, "")),
             name_of(facts, "state", alert["state"]),
             "\n".join("  " * depth + each for each in (alert["id"], alert["message"])),

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from gateway.api.durations import spell, spell_age
+from gateway.api.model import SECOND
 from gateway.api.wording import number
 from gateway.cli.pieces import (
     NAMED,
     REASONS,
     Facts,
-    age,
     name_of,
     plain_table,
     rows_to_show,
     shortened,
-    span,
     word,
 )
 
@@ -29,7 +29,7 @@ def tags(facts: Facts, *, every: bool = False) -> RenderableType:
     shown, abnormal = rows_to_show(facts["tags"], _is_normal, every)
     for tag in shown:
         value = reading(tag, digits=4)
-        data = word(tag["state"]), age(tag["age_s"])
+        data = word(tag["state"]), spell_age(tag["age_s"])
         table.add_row(tag["tag"], value, tag["unit"], *data, tag["source"])
     whys = _reasons(shown, facts)
     if len(shown) == len(facts["tags"]):
@@ -75,7 +75,7 @@ def sources(facts: Facts, *, every: bool = False) -> RenderableType:
     shown, down = rows_to_show(facts["sources"], lambda source: bool(source["up"]), every)
     for source in shown:
         state = word("up" if source["up"] else "down")
-        times = span(source["since_s"]), age(source["age_s"])
+        times = spell(int(source["since_s"]) * SECOND), spell_age(source["age_s"])
         counts = f"{source['samples']:,}", f"{source['losses']:,}"
         table.add_row(source["name"], state, *times, *counts, _why(source))
     total = len(facts["sources"])

@@ -22,7 +22,7 @@ from gateway.config.document import Document, Where
 from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem
 from gateway.config.site import validated
-from gateway.core.alarms.words import TEXTS
+from gateway.core.alarms.texts import TEXTS
 
 _NAMED: Where = ("alarms", "language")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")

@@ -25,7 +25,7 @@ from gateway.config.parse import read
 from gateway.config.problems import ConfigProblems, Problem, errors, in_order, joined
 from gateway.config.schema import LineFileBase, SecuritySection, line_file
 from gateway.config.site import Site, check_name, merged, read_site, validated
-from gateway.core.alarms.words import TEXTS
+from gateway.core.alarms.texts import TEXTS
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class MaintenanceSection(Strict):
     """How long the tag must have another value before maintenance ends: the duration of a
     start-up."""
     longest: PositiveDuration = 12 * 60 * MINUTE
-    """Maintenance that is on for longer, whoever began it, is an alarm of low severity."""
+    """Maintenance that is on for longer is an alarm of low severity."""
 
 
 class HealthSection(Strict):

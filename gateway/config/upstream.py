@@ -7,8 +7,8 @@ Promises
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Detector
-from gateway.api.model import Alarm
 from gateway.api.nearest import nearest
 from gateway.config.document import Document, Where
 from gateway.config.load import LineConfig

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from gateway.api.alarms import Alert, Verdict
 from gateway.api.contracts import AndonError
-from gateway.api.model import SECOND, Alert, Nanos, Verdict
+from gateway.api.model import SECOND, Nanos
 from gateway.control.arguments import json_body, number_field, query, text_field
 from gateway.control.errors import BadRequest
 from gateway.core.alarms import acts
@@ -25,7 +26,7 @@ STORED_WITHIN_S = 4.0
 """A client waits this long for an act to be stored; clients give up after 5 s."""
 LONGEST_NAME = 100
 LONGEST_SHELF_S = 7 * 86_400.0
-"""Whoever needs more takes the alarm out of service, which is listed until somebody undoes it."""
+"""For longer an alarm is taken out of service, and stays listed until it is returned to service."""
 ACTS = (
     "acknowledge",
     "comment",
@@ -42,7 +43,7 @@ Do = Callable[[str, acts.Act, str, str], Awaitable[Alert]]
 
 
 class Past(Protocol):
-    """The alarms that are over: how they were, and what is said of one; see `Line.comment_on`."""
+    """The alarms that are over, and verdicts on them; see `Line.comment_on`."""
 
     async def alert(self, alarm_id: str) -> Alert | None: ...
 

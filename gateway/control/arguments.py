@@ -78,7 +78,7 @@ def number_field(body: dict[str, Any], name: str, most: float) -> float:
     value = body.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most:
         return float(value)
-    raise BadRequest(f"{name} must be a number above 0, up to {most:,g}")
+    raise BadRequest(f"{name} must be a number above 0, up to {most:,.15g}")
 
 
 def whole_number(text: str, name: str, most: int) -> int:

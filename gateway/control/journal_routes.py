@@ -35,7 +35,7 @@ def routes(
     buffer: Buffer, health: Health, clip_of: Callable[[str], str] = lambda _: ""
 ) -> list[web.RouteDef]:
     """The routes of this subject; `clip_of` gives the path of an alarm's clip, or nothing."""
-    # Not those of the service, whose other answers must not wait for the buffer.
+    # Not the connections of the service: its other answers must not wait for the buffer.
     turns = Turns()
 
     async def journal(request: web.Request) -> web.Response:

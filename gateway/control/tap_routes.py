@@ -17,17 +17,8 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
-from gateway.api.model import (
-    Alarm,
-    Alert,
-    Nanos,
-    Quality,
-    SampleBatch,
-    Score,
-    Tag,
-    Window,
-    WindowSpec,
-)
+from gateway.api.alarms import Alarm, Alert
+from gateway.api.model import Nanos, Quality, SampleBatch, Score, Tag, Window, WindowSpec
 from gateway.api.nearest import nearest
 from gateway.control.arguments import query
 from gateway.control.connections import Connection

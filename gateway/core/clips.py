@@ -20,19 +20,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Alert,
-    Envelope,
-    Kind,
-    Loss,
-    Nanos,
-    SampleBatch,
-    Tag,
-    Transition,
-    Verdict,
-)
+from gateway.api.alarms import AlarmState, Alert, Transition, Verdict
+from gateway.api.model import SECOND, Envelope, Kind, Loss, Nanos, SampleBatch, Tag
 from gateway.core.downsample import downsampled
 from gateway.core.near_misses import NearMiss
 

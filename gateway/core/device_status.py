@@ -13,7 +13,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.model import SECOND, Alarm, Bools, Severity, Tag
+from gateway.api.alarms import Alarm, Severity
+from gateway.api.model import SECOND, Bools, Tag
 
 ON_DELAY = 2 * SECOND
 OFF_DELAY = 2 * SECOND
@@ -24,7 +25,7 @@ class DeviceStatus(IntEnum):
 
     NORMAL = 0
     MAINTENANCE_REQUIRED = 1
-    """It can be used, and somebody should look after it: its clock is wrong."""
+    """It can be used, and needs attention soon: its clock is wrong."""
     OUT_OF_SPECIFICATION = 2
     """Beyond the tag's bounds, or uncertain as the device itself says."""
     CHECK_FUNCTION = 3

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Detector, HasReference
-from gateway.api.model import SECOND, Alarm, Floats, Nanos, Reference, Score, Severity, Window
+from gateway.api.model import SECOND, Floats, Nanos, Reference, Score, Window
 from gateway.core.align import Memory
 
 DETECTOR = "models"

@@ -16,6 +16,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.api.durations import spell
 from gateway.api.model import (
     SECOND,
     Bools,
@@ -27,7 +28,6 @@ from gateway.api.model import (
     Tag,
 )
 from gateway.core.device_status import DeviceStatus, alarms_of, classes_of, judged
-from gateway.core.durations import spell
 from gateway.core.frozen import FrozenWatch
 from gateway.core.grid import NEVER
 from gateway.core.time_fit import Fit, TimeFit

@@ -8,8 +8,8 @@ Promises
 
 import numpy as np
 
+from gateway.api.durations import spell, spell_roughly
 from gateway.api.model import Bools, Nanos, Quality, SampleBatch, Times
-from gateway.core.durations import spell, spell_roughly
 from gateway.core.grid import NEVER
 
 

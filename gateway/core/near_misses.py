@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Detector, HasReference
-from gateway.api.model import SECOND, Alarm, Nanos, Score
+from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms.causes import top_tags
 
 NEAR = 0.9

@@ -8,19 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from gateway.api.alarms import Alert, TopTag
 from gateway.api.line_protocol import Value, decode, encode
-from gateway.api.model import (
-    Alert,
-    Envelope,
-    Kind,
-    Nanos,
-    Point,
-    Quality,
-    SampleBatch,
-    Summary,
-    Tag,
-    TopTag,
-)
+from gateway.api.model import Envelope, Kind, Nanos, Point, Quality, SampleBatch, Summary, Tag
 from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.words import Words
@@ -49,6 +39,7 @@ def alert_envelope(alert: Alert, site: str, line: str, alarm_index: int, words: 
         "state": alert.state.value,
         "transition": alert.transition.value,
         "active": alert.is_active,
+        "over": alert.is_over,
         "value": float(alert.value),
         "threshold": float(alert.threshold),
         "direction": "below" if alert.below else "above",

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gateway.api.durations import spell_roughly
 from gateway.api.model import SECOND, Bools, Nanos, Quality, SampleBatch, Tag
-from gateway.core.durations import spell_roughly
 
 MEASURED = 5
 APART = SECOND

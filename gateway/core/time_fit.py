@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.api.durations import spell_roughly
 from gateway.api.model import SECOND, Bools, Indices, Nanos, Quality, SampleBatch, Times
-from gateway.core.durations import spell_roughly
 from gateway.core.grid import FUTURE_LIMIT, NEVER
 
 LEAST = 5

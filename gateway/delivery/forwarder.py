@@ -224,6 +224,9 @@ class Forwarder:
         self.part.beat()
         if batch:
             await self._deliver(batch)
+            if self.tally.up:
+                # Points that keep coming must not hold up what is due.
+                await self._send_due()
         elif lowest is Kind.ALERT:
             await self._wait_for_room()
         else:

@@ -84,7 +84,10 @@ def samples(path: Path, number: Mapping[str, int], span: Span) -> Iterator[Sampl
 
 
 def newest_samples(path: Path, number: Mapping[str, int], span: Span) -> Iterator[SampleBatch]:
-    """The samples of the tags with a number, the newest row group first; about those of a span."""
+    """The samples of the tags with a number, the newest row group first.
+
+    Whole row groups that touch the span: some samples are outside it.
+    """
     for part in table.groups(path, span, table.SAMPLE, newest_first=True):
         tag = _coded(part["tag"], number)
         # The other columns are converted for these rows alone.

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from gateway.api.alarms import Alert
 from gateway.api.contracts import AndonError
-from gateway.api.model import Alert, Nanos
+from gateway.api.model import Nanos
 
 log = structlog.get_logger()
 

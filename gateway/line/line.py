@@ -8,7 +8,7 @@ Promises
 - A detector that fails is blind and says so; its neighbours score on.
 - What a person does to the line happens between two ticks, and is stored like everything else
   before the person hears of it.
-- During maintenance process and model alarms are suppressed by design, and so are those of windows
+- During maintenance process and model alarms are suppressed by design, and so are alarms of windows
   that hold data of it; sensor alarms are not.
 - The clock is handed in: `tick(now)` decides everything, `run` only waits for the right moment.
 """
@@ -20,29 +20,15 @@ from typing import Protocol
 
 import structlog
 
-from gateway.api.contracts import CommandRefused, Detector, HasReference
-from gateway.api.model import (
-    SECOND,
-    Alarm,
-    Alert,
-    Envelope,
-    Nanos,
-    SampleBatch,
-    Score,
-    Transition,
-)
+from gateway.api.alarms import Alarm, Alert
+from gateway.api.contracts import Detector, HasReference
+from gateway.api.model import SECOND, Envelope, Nanos, SampleBatch, Score
 from gateway.config.load import LineConfig
 from gateway.config.maintenance import maintenance_of
 from gateway.core import points
-from gateway.core.alarms import cascade, journal
-from gateway.core.alarms.acts import Act, UnknownAlarm
-from gateway.core.alarms.context import Context
-from gateway.core.alarms.flood import DETECTOR as ALARMS
-from gateway.core.alarms.flood import FloodWatch
-from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms import journal
+from gateway.core.alarms.acts import Act
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
-from gateway.core.alarms.maintenance import Change
-from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
 from gateway.core.clock import EPOCH, ClockWatch
@@ -50,14 +36,16 @@ from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.drift import ModelHealth
 from gateway.core.freshness import DETECTOR as DATA
 from gateway.core.freshness import FreshnessWatch
-from gateway.core.grid import FUTURE_LIMIT
 from gateway.core.near_misses import NearMisses
-from gateway.core.summary import Summariser
 from gateway.core.wait_limits import LINE_S
+from gateway.line.alarms import LineAlarms
+from gateway.line.announcements import Announcements
+from gateway.line.checkpoints import CLIPS, CLOCK, LEDGER, MAINTAINED
 from gateway.line.commands import Commands
 from gateway.line.detection import Detection
 from gateway.line.inbox import Inbox
 from gateway.line.outbox import LineStore, Outbox
+from gateway.line.routine import Routine
 from gateway.line.scorer import Scored
 from gateway.line.tag_log import TagLog
 from gateway.telemetry.health import Health
@@ -67,21 +55,6 @@ from gateway.telemetry.tap import Tap
 from gateway.telemetry.timings import Timings
 
 log = structlog.get_logger()
-
-LEDGER = "#ledger"
-"""Checkpoint key of the byte ledger. No detector can have a name with #."""
-CLOCK = "#clock"
-"""Checkpoint key of the clock watch."""
-CONTEXT = "#context"
-"""Checkpoint key of what the alarms mean together."""
-CLIPS = "#clips"
-"""Checkpoint key of the clips that are owed."""
-RUN = "#run"
-"""Checkpoint key of the daemon's run."""
-DIGEST = 12
-"""Characters of the line file's digest that an alert carries."""
-MAINTAINED = "#maintenance"
-"""Checkpoint key of the maintenance of the line."""
 
 
 class SampleRecorder(Protocol):
@@ -117,7 +90,6 @@ class Line:
         self.part = beats.part("line", restart_helps=True)
         self._detection = Detection(detectors, self.timings, self.tap, beats, in_thread=in_thread)
         self._outbox = Outbox(store)
-        self._tags = {tag.name: tag for tag in tags}
         self._recorder, self._clock_watch, self._clips = recorder, clock_watch, clips
         self._watch = FreshnessWatch(
             tags, timing.stale_periods, timing.hold_periods, timing.lateness
@@ -129,72 +101,40 @@ class Line:
             hold_periods=timing.hold_periods,
             now=now,
         )
-        self._summariser = Summariser(tags, config.file.summaries.every, timing.lateness, now)
-        names = [tag.name for tag in tags]
-        self._words = words = Words(config.line, self._tags, config.texts)
-        since = now - timing.lateness
-        self._machines = {
-            name: AlarmMachine(name, detector.alarms, detector.spec.tags, since, words)
-            for name, detector in detectors.items()
-        }
-        self._models = ModelHealth(detectors, names)
-        self._machines[DATA] = AlarmMachine(DATA, self._watch.alarms, names, now, words)
-        self._machines[MODELS] = AlarmMachine(MODELS, self._models.alarms, names, now, words)
+        self._models = ModelHealth(detectors, [tag.name for tag in tags])
         self._near_misses = NearMisses(detectors)
         self._maintenance = maintenance_of(config.file, tags)
-        self._machines[MAINTENANCE] = AlarmMachine(
-            MAINTENANCE, self._maintenance.alarms, names, now, words
-        )
-        self._machines[ALARMS] = AlarmMachine(ALARMS, FloodWatch.alarms, (), now, words)
-        alarms = {name: machine.alarms for name, machine in self._machines.items()}
-        titles = {f"{n}.{alarm.name}": words.title(alarm) for n in alarms for alarm in alarms[n]}
-        structure = cascade.structure(tags, detectors, config.detectors)
-        self._context = Context(self._machines[ALARMS], titles, cascade.upstream(structure, alarms))
-        for machine in self._machines.values():
-            machine.escalations = config.file.alarms.escalate_after
-            machine.config = config.digest[:DIGEST]
+        own = {
+            DATA: self._watch.alarms,
+            MODELS: self._models.alarms,
+            MAINTENANCE: self._maintenance.alarms,
+        }
+        self._alarms = LineAlarms(config, detectors, own, now)
         self._started = now
         self._tag_log = TagLog(self._watch)
-        self._gateway_due = self._next_gateway(now)
-        self._ledger = b"{}"
         self._noted: dict[str, bytes] = {}
-        self._unannounced: list[Alert] = []
-        self._changes: list[Change] = []
         self.health = Health(config.line, config.site, tags, self._watch, beats)
         self.health.detectors = self._detection.health
-        self.health.names = words.names()
-
-    @property
-    def alarm_names(self) -> Mapping[str, Sequence[str]]:
-        """The names of the alarms of each detector, andon's own (`data` and others) among them."""
-        return {
-            name: [alarm.name for alarm in machine.alarms]
-            for name, machine in self._machines.items()
-        }
-
-    @property
-    def is_flood(self) -> bool:
-        """Whether an alarm flood is active."""
-        return self._context.is_flood
+        self.health.names = self._alarms.names_for_people()
+        self._announcements = Announcements(self.health, self.tap, self.timings)
+        self._routine = Routine(config, self.health, now)
 
     @property
     def alarms(self) -> Mapping[str, Sequence[Alarm]]:
-        """The alarms of each detector, `data` and `models` among them."""
-        return {name: machine.alarms for name, machine in self._machines.items()}
+        """The alarms of each detector, andon's own (`data` and others) among them."""
+        return self._alarms.by_detector
+
+    @property
+    def alarm_names(self) -> Mapping[str, Sequence[str]]:
+        """The names of the alarms of each detector."""
+        return {name: [alarm.name for alarm in alarms] for name, alarms in self.alarms.items()}
 
     async def restore(self) -> None:
         """Restore the alarms as the last run left them."""
-        context = await self._outbox.restore(CONTEXT)
-        if context is not None:
-            self._context.restore(context)
+        self.health.take_up(await self._alarms.restore(self._outbox.restore))
         known = await self._outbox.restore(CLOCK)
         if self._clock_watch is not None and known is not None:
             self._clock_watch.restore(known)
-        for name, machine in self._machines.items():
-            state = await self._outbox.restore(name)
-            if state is not None:
-                machine.restore(state)
-                self.health.take_up(self._context.standing(machine.standing()))
         maintained = await self._outbox.restore(MAINTAINED)
         if maintained is not None:
             self._maintenance.restore(maintained, self._clock())
@@ -202,8 +142,7 @@ class Line:
         owed = await self._outbox.restore(CLIPS)
         if self._clips is not None and owed is not None:
             self._clips.restore(owed)
-        self._ledger = await self._outbox.restore(LEDGER) or self._ledger
-        self.health.ledger.restore(self._ledger)
+        self._routine.restore(await self._outbox.restore(LEDGER))
 
     def memory(self) -> Memory:
         """The windows so far, for `recall` in the next run."""
@@ -225,7 +164,7 @@ class Line:
                 rows = getattr(detector, "judged_rows", detector.spec.length)
                 span = rows * detector.spec.period
                 until = self._started + span
-                self._machines[name].unsure_until = until
+                self._alarms.machines[name].unsure_until = until
                 self._detection.health[name].unsure_until = until
                 log.info("alarms.wait", detector=name, for_s=round(span / SECOND, 1))
 
@@ -236,11 +175,7 @@ class Line:
         """
 
         def done(_now: Nanos) -> Sequence[Alert]:
-            for machine in self._machines.values():
-                alert = machine.act(alarm_id, act, by, why)
-                if alert is not None:
-                    return [self._context.marked(alert)]
-            raise UnknownAlarm(f"no alarm has the id {alarm_id}")
+            return [self._alarms.act(alarm_id, act, by, why)]
 
         (alert,) = await self.commands.submit(done)
         return alert
@@ -249,10 +184,7 @@ class Line:
         """Note what a person says of an alarm that is over; as `act`."""
 
         def done(_now: Nanos) -> Sequence[Alert]:
-            machine = self._machines.get(past.detector)
-            if machine is None:
-                raise CommandRefused(f"{past.id}: the line has no detector {past.detector} now")
-            return [machine.comment_on(past, verdict, by, why)]
+            return [self._alarms.comment_on(past, verdict, by, why)]
 
         (alert,) = await self.commands.submit(done)
         return alert
@@ -310,16 +242,16 @@ class Line:
         alerts = self._judge(await self._detection.score(windows), now)
         own = ((DATA, self._watch), (MODELS, self._models), (MAINTENANCE, self._maintenance))
         for name, watch in own:
-            alerts += self._machines[name].step(watch.score(now))
-        alerts = self._context.follow(alerts, now)
+            alerts += self._alarms.step(name, watch.score(now))
+        alerts = self._alarms.follow(alerts, now)
         self._tag_log.note(now)
         self._keep(alerts)
         clipped = self._clipped([*acted, *alerts])
-        self._outbox.add(self._dated([*clipped, *self._routine(now)]))
+        self._outbox.add(self._dated([*clipped, *self._routine.advance(now)]))
         await self._append()
         if windows:
             self.timings.decided((self._clock() - now) / SECOND)
-        self.health.late = self._aligner.late + self._summariser.late
+        self.health.late = self._aligner.late + self._routine.late
         self.health.future, self.health.dropped = self._aligner.future, self.inbox.dropped
         self.part.beat()
 
@@ -333,15 +265,13 @@ class Line:
             log.warning("clock.stepped", by_s=round(step / SECOND, 3))
             self._watch.shift(step)
             self._maintenance.shift(step)
-            self._gateway_due = self._next_gateway(now)
-            for machine in self._machines.values():
-                machine.restart_delays(now - self._config.file.timing.lateness)
+            self._routine.restart(now)
+            self._alarms.restart_delays(now - self._config.file.timing.lateness, step)
             for detector in self._detection.health.values():
                 detector.unsure_until = 0
             if self._clips is not None:
                 self._clips.make_due_now()
-        for machine in self._machines.values():
-            machine.epoch = watch.epoch
+        self._alarms.set_epoch(watch.epoch)
         if self.health.note_clock(watch.why, step):
             if watch.why:
                 log.warning("clock.doubted", why=watch.why)
@@ -366,7 +296,7 @@ class Line:
             self._maintenance.push(batch, now)
             self.tap.offer("samples", (now, batch, self._watch.wrong_times()))
             self._aligner.push(batch, now)
-            self._summariser.push(batch.rows(batch.at <= now + FUTURE_LIMIT))
+            self._routine.push(batch, now)
             self.health.note_samples(batch, now)
 
     def _judge(self, scored: Sequence[Scored], now: Nanos) -> list[Alert]:
@@ -377,9 +307,9 @@ class Line:
             if not suppression:
                 self._models.push(name, window, score)
                 self._note_near_misses(name, score)
-            self._machines[name].suppression = suppression
+            self._alarms.machines[name].suppression = suppression
             judged_from = score.start or window.start - window.period
-            alerts += self._machines[name].step(replace(score, start=judged_from))
+            alerts += self._alarms.step(name, replace(score, start=judged_from))
         return alerts
 
     def _note_near_misses(self, name: str, score: Score) -> None:
@@ -390,10 +320,11 @@ class Line:
     def _maintain(self, now: Nanos) -> None:
         """Begin or end maintenance where that is due."""
         change = self._maintenance.tick(now)
-        self._machines[MODELS].suppression = self._maintenance.touches(now - 1, now + 1)
+        suppression = self._maintenance.touches(now - 1, now + 1)
+        self._alarms.machines[MODELS].suppression = suppression
         if change is None:
             return
-        self._changes.append(change)
+        self._announcements.add_change(change)
         self._outbox.note(change.entry())
         fields = points.maintenance_fields(change)
         site, line = self._config.site, self._config.line
@@ -401,20 +332,10 @@ class Line:
 
     def _keep(self, alerts: Sequence[Alert]) -> None:
         """Alerts to be stored with the next append, and announced after it."""
-        self._outbox.add(self._dated([self._alert_envelope(alert) for alert in alerts]))
+        self._outbox.add(self._dated([self._alarms.envelope(alert) for alert in alerts]))
         for alert in alerts:
             self._outbox.note(journal.of_alert(alert_facts(alert)))
-        self._unannounced += alerts
-
-    def _alert_envelope(self, alert: Alert) -> Envelope:
-        names = [alarm.name for alarm in self._machines[alert.detector].alarms]
-        return points.alert_envelope(
-            alert,
-            self._config.site,
-            self._config.line,
-            names.index(alert.alarm),
-            self._words,
-        )
+        self._announcements.add(alerts)
 
     def _clipped(self, alerts: Sequence[Alert]) -> Sequence[Envelope]:
         """The points of the clip that was cut meanwhile; these alerts add the clips they need."""
@@ -426,24 +347,6 @@ class Line:
         for alert in alerts:
             self._clips.ask(alert)
         return points
-
-    def _routine(self, now: Nanos) -> list[Envelope]:
-        """Summaries and the gateway's own point, when their interval is over."""
-        site, line = self._config.site, self._config.line
-        summaries = self._summariser.advance(now)
-        self.health.summaries += len(summaries)
-        envelopes = [points.summary_envelope(summary, site, line) for summary in summaries]
-        if now >= self._gateway_due:
-            self._gateway_due = self._next_gateway(now)
-            self.health.record_bytes(now)
-            self._ledger = self.health.ledger.checkpoint()
-            fields = self.health.gateway_fields(now)
-            envelopes.append(points.gateway_envelope(fields, site, line, now))
-        return envelopes
-
-    def _next_gateway(self, now: Nanos) -> Nanos:
-        every = self._config.file.summaries.every
-        return (now // every + 1) * every
 
     async def _append(self) -> None:
         started = time.perf_counter()
@@ -457,21 +360,11 @@ class Line:
         if not stored:
             return
         self.health.maintenance = self._maintenance.facts()
-        for change in self._changes:
-            event = f"maintenance.{change.transition}"
-            log.warning(event, by=change.by, why=change.why, source=change.source)
-        self._changes.clear()
         self.timings.committed(time.perf_counter() - started)
-        closed = self._clock() - self._config.file.timing.lateness
-        for alert in self._unannounced:
-            if alert.transition is not Transition.ACKNOWLEDGED:
-                self.timings.alerted(max(closed - alert.at, 0) / SECOND)
-            self._announce(alert)
-        self._unannounced.clear()
+        self._announcements.publish(self._clock() - self._config.file.timing.lateness)
 
     def _states(self) -> dict[str, bytes]:
-        states = {name: machine.checkpoint() for name, machine in self._machines.items()}
-        states |= {LEDGER: self._ledger, CONTEXT: self._context.checkpoint(), **self._noted}
+        states = {**self._alarms.states(), LEDGER: self._routine.ledger, **self._noted}
         states[MAINTAINED] = self._maintenance.checkpoint()
         if self._clips is not None:
             states[CLIPS] = self._clips.checkpoint()
@@ -480,15 +373,3 @@ class Line:
             self._clock_watch.note(newest)
             states[CLOCK] = self._clock_watch.checkpoint()
         return states
-
-    def _announce(self, alert: Alert) -> None:
-        self.health.note_alert(alert)
-        self.tap.offer("alerts", alert)
-        event = f"alert.{alert.transition}"
-        log.warning(
-            event,
-            id=alert.id,
-            severity=str(alert.severity),
-            message=alert.message,
-            tags=[top.tag for top in alert.top_tags],
-        )

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from gateway.api.alarms import Transition
 from gateway.api.bounds import Bounds
 from gateway.api.contracts import ConfigError, Connector, Detector, SourceLost
 from gateway.api.masking import mask
-from gateway.api.model import Floats, Quality, Score, Tag, Transition, Window
+from gateway.api.model import Floats, Quality, Score, Tag, Window
 from gateway.core.alarms.causes import top_tags
 from gateway.core.alarms.words import Occasion, Words
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.api.model import Alert
+from gateway.api.alarms import Alert
 from gateway.buffer.journal_query import JournalPage, JournalQuery
 from gateway.core.alarms.journal import EntryKind
 from gateway.core.alarms.past import remembered_alert
@@ -16,7 +16,7 @@ class KeepsJournal(Protocol):
 
 
 class PastAlarms:
-    """What was, from the journal; what is said of it, to the line."""
+    """Alarms that are over, from the journal; verdicts on them, to the line."""
 
     def __init__(self, journal: KeepsJournal, line: Line) -> None:
         self._journal, self._line = journal, line
@@ -28,5 +28,5 @@ class PastAlarms:
         return remembered_alert(newest.facts) if newest else None
 
     async def comment(self, past: Alert, verdict: str, by: str, why: str) -> Alert:
-        """Note what a person says of it."""
+        """Note a person's verdict or comment on it."""
         return await self._line.comment_on(past, verdict, by, why)

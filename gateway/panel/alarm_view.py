@@ -10,17 +10,22 @@ Promises
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
+from gateway.api.alarms import AlarmState, Severity, Transition
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
-from gateway.api.model import AlarmState, Nanos, Severity
+from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import number
-from gateway.core.durations import spell_roughly
+from gateway.core.alarms.memory import HIDDEN
+from gateway.core.alarms.texts import TEXTS
 
 Facts = Mapping[str, Any]
+Names = Mapping[str, Mapping[str, str]]
+NO_NAMES: Names = MappingProxyType({})
 
-HIDDEN = (AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE)
 UNACKNOWLEDGED = (
     AlarmState.UNACKNOWLEDGED,
     AlarmState.RETURNED_UNACKNOWLEDGED,
@@ -37,6 +42,12 @@ STATES = {
     AlarmState.SUPPRESSED: "Suppressed by design",
     AlarmState.OUT_OF_SERVICE: "Out of service",
 }
+TEMPORARY = {
+    AlarmState.SHELVED: Transition.SHELVED,
+    AlarmState.OUT_OF_SERVICE: Transition.TAKEN_OUT_OF_SERVICE,
+}
+"""The act that hid an alarm, whose author and reason are known as long as nothing else happened."""
+MARKS = {"chattering": "chattering", "in_flood": "part of a flood"}
 VERDICTS = {"real": "a real fault", "false": "a false alarm", "unclear": "unclear"}
 DEEPEST = 4
 """Levels of consequences; deeper ones are shown at this level."""
@@ -65,13 +76,16 @@ class Card:
     details: str
     advice: str
     severity: str
+    severity_word: str
     state: str
     state_words: str
     needs_person: bool
     is_active: bool
     since: str
     lasted: str
-    by: str
+    hidden: str
+    """Until when it is hidden, by whom and why; empty if it is not."""
+    marks: Sequence[str]
     verdict: str
     tags: Sequence[TagRow]
     expected_word: str
@@ -122,22 +136,26 @@ def is_alarm(alarm: Any) -> bool:
     )
 
 
-def cards(alarms: Sequence[Facts], units: Mapping[str, str], now: Nanos) -> Alarms:
+def cards(
+    alarms: Sequence[Facts], units: Mapping[str, str], now: Nanos, names: Names = NO_NAMES
+) -> Alarms:
     """The alarms of a line in the order in which a person should look at them."""
     shown = [alarm for alarm in alarms if alarm["state"] not in HIDDEN]
     hidden = [alarm for alarm in alarms if alarm["state"] in HIDDEN]
     return Alarms(
-        _in_order(shown, units, now),
-        [card(alarm, units, now) for alarm in sorted(hidden, key=_urgency)],
+        _in_order(shown, units, now, names),
+        [card(alarm, units, now, names) for alarm in sorted(hidden, key=_urgency)],
     )
 
 
-def _in_order(alarms: Sequence[Facts], units: Mapping[str, str], now: Nanos) -> list[Card]:
+def _in_order(
+    alarms: Sequence[Facts], units: Mapping[str, str], now: Nanos, names: Names
+) -> list[Card]:
     tree, ordered = _tree(alarms), list[Card]()
 
     def put(alarm: Facts, depth: int) -> None:
         below = tree.under.get(alarm["id"], [])
-        ordered.append(card(alarm, units, now, min(depth, DEEPEST), len(below)))
+        ordered.append(card(alarm, units, now, names, min(depth, DEEPEST), len(below)))
         for each in sorted(below, key=lambda alarm: alarm["opened_at"]):
             put(each, depth + 1)
 
@@ -190,7 +208,12 @@ def _urgency(alarm: Facts) -> tuple[bool, int, Nanos]:
 
 
 def card(
-    alarm: Facts, units: Mapping[str, str], now: Nanos, depth: int = 0, consequences: int = 0
+    alarm: Facts,
+    units: Mapping[str, str],
+    now: Nanos,
+    names: Names = NO_NAMES,
+    depth: int = 0,
+    consequences: int = 0,
 ) -> Card:
     """One alarm in words; texts are bounded."""
     advice = str(alarm.get("advice") or "")
@@ -205,13 +228,15 @@ def card(
         details=details,
         advice=brief(advice, SENTENCE),
         severity=_severity(alarm),
+        severity_word=names.get("severity", {}).get(_severity(alarm)) or _severity(alarm),
         state=alarm["state"],
-        state_words=STATES.get(alarm["state"], brief(alarm["state"])),
+        state_words=_state(alarm, names),
         needs_person=alarm["state"] in UNACKNOWLEDGED,
         is_active=bool(alarm.get("active", True)),
         since=when(began, now),
         lasted=spell_roughly(max(now - began, 0)),
-        by=brief(str(alarm.get("acknowledged_by") or "")),
+        hidden=_hidden(alarm, now),
+        marks=[word for key, word in MARKS.items() if alarm.get(key) is True],
         verdict=VERDICTS.get(str(alarm.get("verdict")), ""),
         tags=[_tag(tag, units) for tag in alarm["top_tags"][:TAGS]],
         expected_word="limit" if alarm.get("tag") else "expected",
@@ -227,6 +252,8 @@ def card(
 def acts(alarm: Facts) -> frozenset[str]:
     """What a person may do in its state, as the daemon names it; `once` is a shelf without end."""
     state, is_active = alarm["state"], bool(alarm.get("active", True))
+    if state == AlarmState.NORMAL:
+        return frozenset({"comment"})
     if state == AlarmState.OUT_OF_SERVICE:
         return frozenset({"return_to_service"})
     if state == AlarmState.SHELVED:
@@ -235,6 +262,29 @@ def acts(alarm: Facts) -> frozenset[str]:
     offered |= {"acknowledge"} if state in UNACKNOWLEDGED else set()
     offered |= {"reset"} if state == AlarmState.LATCHED_ACKNOWLEDGED and not is_active else set()
     return frozenset(offered | ({"once"} if is_active else set()))
+
+
+def _state(alarm: Facts, names: Names) -> str:
+    """The state and who acknowledged it, in the language of the line; in English the page's own."""
+    state, by = alarm["state"], brief(str(alarm.get("acknowledged_by") or ""))
+    known = names.get("state", {}).get(state, "")
+    if known and known != TEXTS.get(f"state {state}"):
+        return f"{known[:1].upper()}{known[1:]}" + (f" ({by})" if by else "")
+    return STATES.get(state, brief(state)) + (f" by {by}" if by else "")
+
+
+def _hidden(alarm: Facts, now: Nanos) -> str:
+    state, until = alarm["state"], alarm.get("shelved_until")
+    if state not in HIDDEN:
+        return ""
+    parts = []
+    if state == AlarmState.SHELVED and isinstance(until, int):
+        parts.append(f"until {when(until, now)}" if until else "until it returns to normal")
+    why = brief(str(alarm.get("reason") or ""), SENTENCE)
+    is_known = alarm.get("transition") == TEMPORARY.get(state, alarm.get("transition"))
+    if is_known and alarm.get("by"):
+        parts.append(f"by {brief(str(alarm['by']))}")
+    return ": ".join(filter(None, (" ".join(parts), why if is_known else "")))
 
 
 def anchor(alarm_id: str) -> str:

@@ -33,7 +33,7 @@ class Bin(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """What a plot shows beside its curve; the names are those of `trend_svg`."""
+    """What a plot shows beside its curve; named as in `trend_svg`."""
 
     unit: str = ""
     limits: Sequence[tuple[str, float]] = ()
@@ -82,7 +82,7 @@ def extent(pieces: Sequence[Sequence[Bin]]) -> Band:
 
 
 def value_range(pieces: Sequence[Sequence[Bin]], shown: Marked) -> Band:
-    """The lowest and highest value of the axis: those of the data, and of what is near them."""
+    """The lowest and highest value of the axis, from the data and from limits near it."""
     low, high = extent(pieces)
     span = (high - low) or abs(high) * 0.05 or 1.0
     others = [value for _, value in shown.limits] + list(shown.expected or ())

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 
 from gateway.panel.attempts import Attempts
-from gateway.panel.gate import SESSION, Gate, clean_name, framed
+from gateway.panel.gate import SESSION, Gate, NotAllowed, clean_name, framed
 from gateway.panel.render import render
 from gateway.panel.tokens import Tokens
 from gateway.panel.visit import SCHEMES
@@ -86,6 +86,8 @@ class _Person:
     async def set(self, request: web.Request) -> web.Response:
         session, form = request[SESSION], await request.post()
         back, name = own_path(str(form.get("back", "/"))), clean_name(str(form.get("name", "")))
+        if session.is_certified:
+            raise NotAllowed("the name of this session is the one in the browser's certificate")
         if not name:
             session.said, session.failed = "A name has 1 to 100 printable characters.", True
             raise web.HTTPSeeOther(f"/name?back={quote(back)}")

@@ -4,6 +4,7 @@ Promises
 - A request under a foreign name, or made by a page of another site, is refused (control/origin.py).
 - Without a session nothing is shown but the login and its style.
 - An act needs the role *operate*, and the session's own token in the form (CSRF).
+- A form that cannot be read is an answer to its sender, and no traceback.
 - No answer is kept in a cache, framed, or may fetch or run anything but the panel's own files.
 """
 
@@ -76,7 +77,8 @@ class Gate:
             return self.sessions.begin(Role.OPERATE, self.clock(), clean_name(name))
         name = certified_name(request) if self.settings.client_ca else ""
         if name:
-            return self.sessions.begin(Role.OPERATE, self.clock(), clean_name(name))
+            shown = brief(name, LONGEST_NAME)
+            return self.sessions.begin(Role.OPERATE, self.clock(), shown, is_certified=True)
         return None
 
     def give(self, response: web.StreamResponse, secret: str, session: Session) -> None:
@@ -100,6 +102,8 @@ def admit(gate: Gate) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(PUBLIC):
+            if request.method == "POST":
+                await _read_form(request)
             return await handler(request)
         session, secret = gate.session_of(request), ""
         if session is None and not request.path.startswith("/events"):
@@ -123,12 +127,21 @@ def _refused(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"/login?back={quote(request.path_qs)}")
 
 
-async def _check_form(request: web.Request, session: Session) -> None:
+async def _read_form(request: web.Request) -> Mapping[str, object]:
+    """The form of a request, which the request keeps; NotAllowed and 400 for what is none."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise NotAllowed("only forms of the panel's own pages are accepted")
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError) as error:
+        raise web.HTTPBadRequest(reason="the form is no text that can be read") from error
     if len(form) > FIELDS:
         raise NotAllowed("the form has more fields than any of the panel's own")
+    return form
+
+
+async def _check_form(request: web.Request, session: Session) -> None:
+    form = await _read_form(request)
     token = str(form.get("csrf", ""))
     if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), session.csrf.encode()):
         raise NotAllowed("the form is not from this session: load the page again, then repeat it")

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.api.durations import spell_roughly
 from gateway.api.model import SECOND
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import counted, number
-from gateway.core.durations import spell_roughly
 
 Facts = Mapping[str, Any]
 
@@ -57,6 +57,17 @@ class Tile:
 def units(status: Facts) -> dict[str, str]:
     """The units of the tags, by their names."""
     return {str(tag.get("tag")): _text(tag, "unit", 20) for tag in _objects(status, "tags")}
+
+
+def names(status: Facts) -> dict[str, dict[str, str]]:
+    """What states and severities are called in the language of the line, as far as it says."""
+    known = status.get("names")
+    families = known.items() if isinstance(known, dict) else ()
+    return {
+        family: {key: _text(words, key) for key in words if isinstance(key, str)}
+        for family, words in families
+        if isinstance(words, dict)
+    }
 
 
 def tags(status: Facts) -> list[Row]:

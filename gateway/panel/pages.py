@@ -5,12 +5,13 @@ Promises
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway import __version__
+from gateway.api.alarms import Severity
 from gateway.api.contracts import AndonError
-from gateway.api.model import Severity
 from gateway.api.visible import SENTENCE, brief
 from gateway.control.client import ControlError
 from gateway.panel import alarm_view, line_view, trends
@@ -33,15 +34,20 @@ async def alarm(visit: Visit) -> str:
     watch, alarm_id = visit.watch, visit.query.get("id", "")
     facts = next((each for each in watch.alarms if each["id"] == alarm_id), None)
     known = await _shown(visit, alarm_id)
-    if facts is None and isinstance(known.get("alarm"), dict):
-        facts = known["alarm"] if alarm_view.is_alarm(known["alarm"]) else None
+    past = known.get("alarm") if facts is None else None
+    facts = past if alarm_view.is_alarm(past) else facts
+    card = alarm_view.card(facts, watch.units, visit.now, watch.names) if facts else None
+    if card and past is not None:
+        # It is over: what can be done is to say what it was.
+        card = replace(card, acts=frozenset({"comment"}), needs_person=False)
     plots, no_plot = await trends.of_alarm(watch, facts, visit.now) if facts else ([], "")
     return render(
         "alarm.html",
         here=here(visit),
         line=line(watch, visit.now),
         id=brief(alarm_id, SENTENCE),
-        card=alarm_view.card(facts, watch.units, visit.now) if facts else None,
+        card=card,
+        is_over=past is not None,
         clip=brief(str(known.get("clip") or ""), SENTENCE),
         entries=_entries(known.get("entries"), visit)[::-1],
         plots=plots,

@@ -33,6 +33,8 @@ class Session:
     """What the last act came to, shown on the next page."""
     failed: bool = False
     """Whether that was a refusal."""
+    is_certified: bool = False
+    """Whether its name is the one in the browser's certificate, which no form changes."""
 
     @property
     def may_operate(self) -> bool:
@@ -49,10 +51,12 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def begin(self, role: Role, now: float, name: str = "") -> tuple[str, Session]:
+    def begin(
+        self, role: Role, now: float, name: str = "", *, is_certified: bool = False
+    ) -> tuple[str, Session]:
         """A new session and its secret."""
         secret = secrets.token_urlsafe(32)
-        session = Session(role, now, now, name)
+        session = Session(role, now, now, name, is_certified=is_certified)
         while len(self._kept) >= MOST:
             del self._kept[next(iter(self._kept))]
         self._kept[_hash(secret)] = session

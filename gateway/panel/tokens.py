@@ -2,7 +2,7 @@
 
 Promises
 - Tokens are compared by their hashes in constant time, and both always.
-- A token that can be guessed, or whose file everybody can read, is refused at the start.
+- A token that can be guessed, or whose file everybody can read or change, is refused at the start.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ SHORTEST, LONGEST = 20, 1000
 
 
 class Role(StrEnum):
-    """What somebody may do at the panel."""
+    """What a person may do at the panel."""
 
     VIEW = "view"
     OPERATE = "operate"
@@ -49,8 +49,10 @@ def _hash(token: str) -> bytes:
 
 
 def _read(file: Path) -> str:
-    if stat.S_IMODE(look(file).st_mode) & stat.S_IROTH:
-        raise ConfigError(f"{file} can be read by every user of this machine: chmod 640 {file}")
+    mode = stat.S_IMODE(look(file).st_mode)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        done = "read" if mode & stat.S_IROTH else "changed"
+        raise ConfigError(f"{file} can be {done} by every user of this machine: chmod 640 {file}")
     token = read_text(file, LONGEST + 2).strip()
     if len(token) < SHORTEST or not (token.isascii() and token.isprintable()):
         raise ConfigError(

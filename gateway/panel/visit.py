@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
-from gateway.api.model import Nanos
+from gateway.api.model import SECOND, Nanos
 from gateway.api.visible import SENTENCE, brief
-from gateway.core.durations import spell_roughly
 from gateway.panel import alarm_view, line_view
 from gateway.panel.alarm_view import Alarms
 from gateway.panel.line_view import Tile
@@ -59,11 +59,19 @@ class LineView:
 
 
 def line(watch: Watch, now: Nanos) -> LineView:
-    """A line as it is known now."""
+    """A line as it is known now, made at most once a second for all browsers."""
+    key = now // SECOND, watch.changes
+    if watch.view[0] != key:
+        watch.view = key, _line(watch, now)
+    view: LineView = watch.view[1]
+    return view
+
+
+def _line(watch: Watch, now: Nanos) -> LineView:
     maintenance = line_view.maintenance(watch.status)
     # What was known when it answered last does not grow older.
     known_at = watch.heard_at if watch.away else now
-    alarms = alarm_view.cards(watch.alarms, watch.units, known_at)
+    alarms = alarm_view.cards(watch.alarms, watch.units, known_at, watch.names)
     more = len(alarms.shown[CARDS:]) + len(alarms.hidden[CARDS:])
     return LineView(
         name=watch.line,
@@ -87,6 +95,7 @@ def here(visit: Visit) -> dict[str, Any]:
         "csrf": visit.session.csrf,
         "may_operate": visit.session.may_operate,
         "name": visit.session.name,
+        "is_certified": visit.session.is_certified,
         "is_open": visit.is_open,
         "clock": local_time(visit.now, "%H:%M:%S"),
     }

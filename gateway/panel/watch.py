@@ -35,6 +35,8 @@ SHARE = 0.02
 """Of the time, that the daemon may spend on answering for its status."""
 FRESH_S = 2.0
 """How long an answer to another question is kept for the next browser."""
+PATIENT_S = 3.0
+"""How long a page waits for such an answer: it asks two of them, and has 10 s in all."""
 KEPT = 32
 MOST_ALARMS = 1000
 """More are counted, not shown."""
@@ -56,12 +58,19 @@ class Watch:
         """How many alarms are not shown, because there are too many."""
         self.status: Facts = {}
         self.units: Mapping[str, str] = {}
+        self.names: Mapping[str, Mapping[str, str]] = {}
+        """The states and severities in the language of the line."""
         self.tiles: Sequence[Tile] = ()
         """What every page shows of the status, made once for all browsers."""
         self.away = "it has not answered yet"
         """Why nothing is known of it now; empty if it answers."""
+        self.changes = 0
+        """How often something has changed."""
+        self.view: tuple[Any, Any] = None, None
+        """What pages show of it, and when that was made; see `visit.line`."""
         self.heard_at: Nanos = 0
         """When it last answered; 0 if it never has."""
+        self._was_asked = False
         self._status_due = 0.0
         self._now = asyncio.Event()
         self._answers: dict[str, tuple[float, Any]] = {}
@@ -79,7 +88,7 @@ class Watch:
                 continue
 
     def hurry(self) -> None:
-        """Ask at once: something was just done, or somebody begins to look."""
+        """Ask at once: something was just done, or a person begins to look."""
         self._status_due = min(self._status_due, time.monotonic() + 0.2)
         self._now.set()
 
@@ -104,15 +113,15 @@ class Watch:
         answer = await self._ask("/alarms")
         if answer is None:
             return
-        alarms = _alarms(answer)
+        alarms, left_out = _alarms(answer)
         was_away, self.away = self.away, ""
         self.heard_at = self._clock()
-        is_news = bool(was_away) or alarms[:MOST_ALARMS] != self.alarms
-        self.alarms, self.left_out = alarms[:MOST_ALARMS], max(len(alarms) - MOST_ALARMS, 0)
+        is_news = bool(was_away) or (alarms, left_out) != (self.alarms, self.left_out)
+        self.alarms, self.left_out = alarms, left_out
         if was_away:
             self._status_due = 0.0
         if is_news:
-            self._listeners.announce()
+            self._announce()
 
     async def _poll_status(self) -> None:
         began = time.monotonic()
@@ -123,7 +132,8 @@ class Watch:
         self._status_due = time.monotonic() + max(STATUS_S, took / SHARE)
         self.status = _plain(answer)
         self.units, self.tiles = line_view.units(self.status), line_view.tiles(self.status)
-        self._listeners.announce()
+        self.names = line_view.names(self.status)
+        self._announce()
 
     async def _ask(self, path: str, body: Any = None) -> Any:
         """The answer of the first socket that gives one; None, and the line is away, if none."""
@@ -137,17 +147,32 @@ class Watch:
         return None
 
     def _lost(self, why: str) -> None:
-        is_news = self.away != why
-        self.away = brief(why, SENTENCE)
+        self._was_asked = True
+        why = brief(why, SENTENCE)
+        is_news, self.away = self.away != why, why
         if is_news:
             self._answers.clear()
-            self._listeners.announce()
+            self._announce()
+
+    def _announce(self) -> None:
+        self.changes += 1
+        self._listeners.announce()
 
     async def ask(self, path: str) -> Any:
         """The answer to another question, at most FRESH_S old; None if no daemon answers.
 
-        ControlError for what the daemon refuses, AndonError for what is no daemon's answer.
+        ControlError for what the daemon refuses, AndonError for what is no daemon's answer. Both
+        a daemon that is away and one that answers slowly leave the page its time.
         """
+        if self.away and self._was_asked:
+            return None
+        try:
+            async with asyncio.timeout(PATIENT_S):
+                return await self._asked(path)
+        except TimeoutError as error:
+            raise AndonError(f"the daemon does not answer within {PATIENT_S:g} s") from error
+
+    async def _asked(self, path: str) -> Any:
         async with self._asking:
             at, answer = self._answers.get(path, (-FRESH_S, None))
             if time.monotonic() - at < FRESH_S:
@@ -176,8 +201,8 @@ def _plain(answer: Any) -> Any:
         raise AndonError("the daemon's answer is nested too deeply") from error
 
 
-def _alarms(answer: Any) -> list[Facts]:
-    """The alarms of an answer; AndonError if it is not a list of alarms."""
+def _alarms(answer: Any) -> tuple[list[Facts], int]:
+    """The alarms of an answer, and how many more it has; AndonError if it is no list of alarms."""
     if isinstance(answer, list) and all(map(is_alarm, answer)):
-        return [_plain(alarm) for alarm in answer]
+        return [_plain(alarm) for alarm in answer[:MOST_ALARMS]], len(answer[MOST_ALARMS:])
     raise AndonError("the daemon does not answer as this version expects: is it of another one?")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.api.model import Severity, Transition
+from gateway.api.alarms import Severity, Transition
 from gateway.api.options import Strict
 from gateway.sinks.alert_news import AlertNews
 

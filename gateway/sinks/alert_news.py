@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from gateway.api.alarms import Severity
 from gateway.api.line_protocol import decode
-from gateway.api.model import Envelope, Nanos, Point, Severity
+from gateway.api.model import Envelope, Nanos, Point
 
 LONGEST = 1_000
 """Characters of a text of an alert that are kept."""

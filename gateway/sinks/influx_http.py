@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from gateway.api.contracts import ConfigError, Places, SinkUnavailable
+from gateway.api.contracts import Places, SinkUnavailable
 from gateway.api.event_loop import NameNotResolved
 from gateway.api.model import SECOND
-from gateway.api.options import Secret
 from gateway.sinks.influx_options import InfluxOptions
 from gateway.sinks.influx_responses import WriteResponse, classify, mask, shortened
+from gateway.sinks.secret_values import header_value, secret_value
 from gateway.sinks.tls import client_context, is_refusal
 
 MOST_READ = 4 * 2**20
@@ -110,7 +110,7 @@ class InfluxHttp:
 
         options, seconds = self._options, self._options.timeout / SECOND
         self._token = await header_value(options.token)
-        self._password = await _value(options.password)
+        self._password = await secret_value(options.password)
         self._proxy_password = await header_value(options.proxy_password)
         context = await client_context(options, self._places)
         login = f"{options.username}:{self._password}" if options.username else ""
@@ -181,21 +181,6 @@ def _bounded_response() -> Any:
             return bytes(body)
 
     return BoundedResponse
-
-
-async def header_value(secret: Secret | None) -> str:
-    """The secret, if it is valid in an HTTP header; SinkUnavailable otherwise."""
-    value = await _value(secret)
-    if not value.isascii() or not value.isprintable():
-        raise SinkUnavailable(f"{secret} must be one row of ASCII text", needs_human=True)
-    return value
-
-
-async def _value(secret: Secret | None) -> str:
-    try:
-        return (await secret.read()).strip() if secret else ""
-    except ConfigError as error:
-        raise SinkUnavailable(str(error), needs_human=True) from error
 
 
 def _unresolved(error: BaseException | None) -> NameNotResolved | None:

@@ -20,15 +20,16 @@ from typing import Any, ClassVar, cast
 
 import structlog
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
-from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Probe
+from gateway.api.model import SECOND, Envelope, Kind, Point, Probe
 from gateway.api.mqtt_link import MqttLink
 from gateway.api.wording import counted
 from gateway.sinks.mqtt_connection import away, connect
 from gateway.sinks.mqtt_json import JsonAlarms
-from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of
+from gateway.sinks.mqtt_messages import Message, Presentation, alarm_of, is_about_the_past
 from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.mqtt_sparkplug import SparkplugAlarms
 
@@ -100,12 +101,14 @@ class MqttSink:
         import aiomqtt
 
         points, invalid = _decoded(batch)
-        newest = {alarm_of(point): index for index, point in points.items()}
+        newest = {alarm_of(p): index for index, p in points.items() if not is_about_the_past(p)}
         try:
             link = await self._connected()
             made_progress()
+            # Alarms that keep coming must not hold up what a host asks for.
+            await self._publish(link, self._alarms.due(time.time_ns()))
             for index, point in points.items():
-                is_superseded = newest[alarm_of(point)] != index
+                is_superseded = newest.get(alarm_of(point)) != index
                 try:
                     messages = self._alarms.show(point, time.time_ns(), is_superseded=is_superseded)
                 except ValueError:
@@ -157,7 +160,7 @@ class MqttSink:
         if refused:
             self._refused += 1
             self._note("commands", f"{counted(self._refused, 'command')} refused: {refused}")
-            # Whoever sends them decides how many come: the 1st, 2nd, 4th, 8th … is logged.
+            # The sender decides how many come: the 1st, 2nd, 4th, 8th … is logged.
             if not self._refused & (self._refused - 1):
                 log.warning("sink.command_refused", sink=self.name, why=refused, n=self._refused)
 
@@ -169,7 +172,7 @@ class MqttSink:
     async def _lost(self, error: Exception) -> SinkUnavailable:
         link = self._link
         if link is not None and link.too_long is not None and not self._is_deaf:
-            # Whoever publishes there must not be able to hold up alarms.
+            # A publisher there must not be able to hold up alarms.
             self._is_deaf = True
             self._note("unread", f"{link.why}: nothing is read until a restart")
             log.warning("sink.not_subscribed", sink=self.name, why=link.why)

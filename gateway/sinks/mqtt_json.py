@@ -14,10 +14,19 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, Nanos, Point
+from gateway.api.model import Nanos, Point
 from gateway.sinks.file import iso
-from gateway.sinks.mqtt_messages import Message, alarm_of, is_over, key_of, level, of_line
+from gateway.sinks.mqtt_messages import (
+    Message,
+    alarm_of,
+    is_about_the_past,
+    is_over,
+    key_of,
+    level,
+    of_line,
+)
 from gateway.sinks.mqtt_options import OF_AN_ALARM, MqttSinkOptions
 
 VERSION = 1
@@ -95,7 +104,7 @@ class JsonAlarms:
         payload = payload_of(point)
         event = Message(self._events.format_map(levels), payload, retain=self._retain)
         alarm = alarm_of(point)
-        if alarm is None or not self._keeps:
+        if alarm is None or not self._keeps or is_about_the_past(point):
             return [event]
         self._saved = None
         if is_over(point):

@@ -6,8 +6,9 @@ A presentation knows topics, payloads and their order; `MqttSink` knows the conn
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from gateway.api.alarms import Alarm, AlarmState, Transition
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, AlarmState, Nanos, Point, Transition
+from gateway.api.model import Nanos, Point
 
 _NOT_IN_A_LEVEL = str.maketrans(dict.fromkeys("+#/\0", "_"))
 _UNNAMED = "_"
@@ -91,11 +92,19 @@ def alarm_of(point: Point) -> tuple[str, str] | None:
 def is_over(point: Point) -> bool:
     """Whether nothing of the alarm is left to show, as `Alert.is_over` defines it."""
     fields: Mapping[str, Any] = point.fields
+    if "over" in fields:
+        return bool(fields["over"])
+    # A point of an older version.
     if fields.get("active"):
         return False
     stopped = (AlarmState.SUPPRESSED, Transition.SUPPRESSED)
     is_stopped = (fields.get("state"), fields.get("transition")) == stopped
     return is_stopped or fields.get("state") == AlarmState.NORMAL
+
+
+def is_about_the_past(point: Point) -> bool:
+    """Whether a person commented on an alarm that is over: it may have come again since."""
+    return point.fields.get("transition") == Transition.COMMENTED and is_over(point)
 
 
 def key_of(point: Point) -> str:

@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.api.alarms import Alarm, AlarmState
 from gateway.api.contracts import Places
-from gateway.api.model import Alarm, AlarmState, Nanos, Point
+from gateway.api.model import Nanos, Point
 from gateway.api.sparkplug import (
     BD_SEQ,
     BOOLEAN,
@@ -29,7 +30,7 @@ from gateway.api.sparkplug import (
     STRING,
     payload_class,
 )
-from gateway.sinks.mqtt_messages import Message, alarm_of, key_of, of_line
+from gateway.sinks.mqtt_messages import Message, alarm_of, is_about_the_past, key_of, of_line
 from gateway.sinks.mqtt_options import MqttSinkOptions
 
 MILLISECOND: Nanos = 1_000_000
@@ -107,9 +108,11 @@ class SparkplugAlarms:
         if alarm is None:
             raise ValueError("not a transition of an alarm")
         births = [] if alarm in self._alarms else [self._device_birth(now, alarm)]
-        self._alarms[alarm], self._saved = _shown(point), None
+        shown, is_past = _shown(point), is_about_the_past(point)
+        if not is_past:
+            self._alarms[alarm], self._saved = shown, None
         data = self._payload(now)
-        self._add_alarm(data, alarm, now, is_historical=is_superseded)
+        self._add_alarm(data, alarm, shown, now, is_historical=is_superseded or is_past)
         return [*births, self._message("DDATA", data, self._device)]
 
     def set_alarms(self, alarms: Mapping[str, Sequence[Alarm]]) -> None:
@@ -149,7 +152,7 @@ class SparkplugAlarms:
             self._alarms[new] = {**_BORN, "severity": ""}
         birth = self._payload(now)
         for alarm in self._alarms:
-            self._add_alarm(birth, alarm, now)
+            self._add_alarm(birth, alarm, self._alarms[alarm], now)
         return self._message("DBIRTH", birth, self._device)
 
     def _payload(self, now: Nanos) -> Any:
@@ -163,9 +166,14 @@ class SparkplugAlarms:
         return Message(topic, body.SerializeToString(), qos=0)
 
     def _add_alarm(
-        self, body: Any, alarm: tuple[str, str], now: Nanos, *, is_historical: bool = False
+        self,
+        body: Any,
+        alarm: tuple[str, str],
+        shown: Mapping[str, Any],
+        now: Nanos,
+        *,
+        is_historical: bool = False,
     ) -> None:
-        shown = self._alarms[alarm]
         name, at = f"alarms/{'/'.join(alarm)}", shown.get("at", now)
         for part, datatype in _TYPES.items():
             metric = _add(body, f"{name}/{part}", datatype, shown[part], at)

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import structlog
 
-from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.contracts import Places, SinkRejected, SinkUnavailable
 from gateway.api.going_on import made_progress
 from gateway.api.line_protocol import decode
 from gateway.api.masking import mask, remember
@@ -31,6 +31,7 @@ from gateway.api.options import Secret
 from gateway.api.wording import counted, in_a_line
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.influx_responses import retry_after
+from gateway.sinks.secret_values import header_value, secret_value
 from gateway.sinks.templates import compiled
 from gateway.sinks.tls import client_context, is_refusal
 from gateway.sinks.webhook_options import WebhookOptions
@@ -191,11 +192,9 @@ class WebhookSink:
 
         options = self._options
         url = options.url
-        self._url = _remembered(await _value(url)) if isinstance(url, Secret) else url
-        self._secret = (await _value(options.signing_secret)).encode()
-        token = await _value(options.token)
-        if not token.isascii() or not token.isprintable():
-            raise SinkUnavailable("`token` must be one row of ASCII text", needs_human=True)
+        self._url = _remembered(await secret_value(url)) if isinstance(url, Secret) else url
+        self._secret = (await secret_value(options.signing_secret)).encode()
+        token = await header_value(options.token)
         context = await client_context(options, self._places)
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=1),
@@ -269,10 +268,3 @@ def _why(error: Exception) -> str:
         system = error.os_error
         words = f"{error.host}:{error.port}: {system.strerror or system}"
     return in_a_line(mask(words), 300)
-
-
-async def _value(secret: Secret | None) -> str:
-    try:
-        return (await secret.read()).strip() if secret else ""
-    except ConfigError as error:
-        raise SinkUnavailable(str(error), needs_human=True) from error

@@ -12,8 +12,9 @@ from pydantic import (
 )
 
 from gateway.api.addresses import http_url, without_login
+from gateway.api.alarms import Transition
 from gateway.api.masking import REFERENCE
-from gateway.api.model import SECOND, Transition
+from gateway.api.model import SECOND
 from gateway.api.options import PositiveDuration, Secret
 from gateway.sinks.alert_filter import AlertFilter
 from gateway.sinks.templates import checked

@@ -16,6 +16,7 @@ _FIELDS: Mapping[str, float | int | bool | str] = {
     "state": "normal",
     "transition": "test",
     "active": False,
+    "over": True,
     "message": _WORDS,
     "direction": "above",
     "coverage": 1.0,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.api.alarms import Alarm
 from gateway.api.local_time import local_time
-from gateway.api.model import Alarm, Nanos, Score
+from gateway.api.model import Nanos, Score
 from gateway.api.wording import NAMED, listed
 
 NO_PROBLEMS: Mapping[str, str] = {}

@@ -14,15 +14,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from gateway.api.model import (
-    SECOND,
-    Alert,
-    Nanos,
-    Quality,
-    SampleBatch,
-    Tag,
-    Transition,
-)
+from gateway.api.alarms import Alert, Transition
+from gateway.api.model import SECOND, Nanos, Quality, SampleBatch, Tag
 from gateway.core.alarms.maintenance import Maintenance
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.byte_ledger import Ledger

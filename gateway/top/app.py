@@ -2,6 +2,7 @@
 
 Promises
 - The keys that act ask the daemon and show its answer, or why it refuses; nothing else acts.
+- A key that comes just after the alarm under the cursor went away acts on no other alarm.
 - Texts of daemons, devices and files are shown without markup.
 - Everything is reachable by keyboard, fits 80 columns and 24 rows, and needs no colour.
 """
@@ -214,6 +215,17 @@ class Top(App[None]):
         alarms = line.alarms if line else []
         return next((alarm for alarm in alarms if words(alarm, "id") == row.key), {})
 
+    def _meant(self) -> Row | None:
+        """The alarm that a key is about; None, and a note, if there is none or it has just gone."""
+        pane = self._pane("alarms")
+        if pane.chosen is None:
+            self._note("there is no alarm")
+        elif pane.has_jumped:
+            self._note("the alarm under the cursor has just gone: look, then press the key again")
+        else:
+            return pane.chosen
+        return None
+
     def _note(self, text: str) -> None:
         if self._is_whole:
             self._static("notice").update(visible(text))
@@ -231,7 +243,7 @@ class Top(App[None]):
     @work
     async def action_shelve(self) -> None:
         """Asks for how long, and why."""
-        row = self._pane("alarms").chosen
+        row = self._meant()
         time_ = await self._choose("Shelve for how long?", SHELVE, row)
         if time_ is not None:
             await self._act_with_why(
@@ -241,7 +253,7 @@ class Top(App[None]):
     @work
     async def action_verdict(self) -> None:
         """Asks what was found out about it."""
-        row = self._pane("alarms").chosen
+        row = self._meant()
         verdict = await self._choose("What was it?", VERDICTS, row)
         if verdict is not None:
             await self._act_with_why("comment", row, {"verdict": verdict})
@@ -249,9 +261,8 @@ class Top(App[None]):
     @work
     async def action_comment(self) -> None:
         """Asks for a comment."""
-        row = self._pane("alarms").chosen
+        row = self._meant()
         if row is None:
-            self._note("there is no alarm")
             return
         said = await self.push_screen_wait(Question("Comment:"))
         if said:
@@ -261,7 +272,6 @@ class Top(App[None]):
         self, title: str, options: Sequence[tuple[str, str]], row: Row | None
     ) -> str | None:
         if row is None:
-            self._note("there is no alarm")
             return None
         return await self.push_screen_wait(Choice(title, options))
 
@@ -274,10 +284,9 @@ class Top(App[None]):
         self, act: str, row: Row | None = None, more: Mapping[str, Any] | None = None
     ) -> None:
         """Has the daemon do it; says what it answers."""
-        row = row or self._pane("alarms").chosen
+        row = row or self._meant()
         line = self._line(row) if row else None
         if row is None or line is None:
-            self._note("there is no alarm")
             return
         self._note("asking the daemon …")
         try:

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Nanos
+from gateway.api.model import Nanos
 from gateway.api.visible import visible
 from gateway.api.wording import number
-from gateway.core.durations import spell
 
 Facts = Mapping[str, Any]
 LATEST: Nanos = 2**62
@@ -79,13 +78,6 @@ def moment(at: Nanos, now: Nanos) -> str:
         return "–"
     is_today = local_time(at, "%Y-%m-%d") == local_time(now, "%Y-%m-%d")
     return local_time(at, "%H:%M:%S" if is_today else "%m-%d %H:%M")
-
-
-def age(seconds: float | None) -> str:
-    """How old something is; a dash if that is not known."""
-    if seconds is None:
-        return "–"
-    return f"{seconds:.1f} s" if seconds < 60 else spell(int(min(seconds, 1e10)) * SECOND)
 
 
 def first_tags(alarm: Facts) -> Sequence[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
+from gateway.api.wording import counted
 from gateway.top.rows import (
     Line,
     Row,
@@ -26,10 +27,21 @@ def frame(lines: Sequence[Line], now: Nanos) -> str:
     tags = tag_rows(lines)
     abnormal = bounded([row for row in tags if row.weight])
     parts = [headline(line, now) for line in lines]
-    parts += _part("ALARMS", _alarms(lines, now), "no alarm", several=several)
+    unknown = [line.name for line in lines if not line.answered_at]
+
+    def known(nothing: str) -> str:
+        """What an empty part says: what a daemon has never answered is not known to be well."""
+        if len(unknown) == len(lines):
+            return "nothing known"
+        return f"{nothing}; nothing known of {', '.join(unknown)}" if unknown else nothing
+
+    fresh = f"{counted(len(tags), 'tag')}, all fresh"
+    parts += _part("ALARMS", _alarms(lines, now), known("no alarm"), several=several)
     parts += _part("STATE", state_rows(lines, now), "nothing known", several=several)
-    parts += _part("TAGS", abnormal, f"{len(tags):,} tags, all fresh", several=several)
-    parts += _part("JOURNAL", journal_rows(lines, now)[:JOURNAL], "no entry", several=several)
+    parts += _part("TAGS", abnormal, known(fresh), several=several)
+    parts += _part(
+        "JOURNAL", journal_rows(lines, now)[:JOURNAL], known("no entry"), several=several
+    )
     return "\n".join(parts)
 
 

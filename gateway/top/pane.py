@@ -1,5 +1,6 @@
 """One table of `andon top`, which keeps its cursor while its rows change."""
 
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -8,6 +9,8 @@ from textual.widgets import DataTable
 
 from gateway.top.rows import Row
 
+JUMP_S = 1.0
+"""A key that is pressed so soon after the cursor's row went away was meant for that row."""
 # Colours repeat what a word in the row says.
 STYLES = {
     "critical": "bold white on red",
@@ -26,6 +29,7 @@ class Pane(DataTable[Text]):
         self._titles, self._empty = titles, empty
         self._shown: list[Row] | None = None
         self._several = False
+        self._jumped_at = -JUMP_S
         self.show_cursor = False
 
     def show(self, rows: list[Row], *, several: bool) -> None:
@@ -57,7 +61,14 @@ class Pane(DataTable[Text]):
             self.add_row(Text(self._empty, style="dim"), *[Text("")] * (len(titles) - 1))
         if chosen is not None and chosen[:2] in _keys(rows):
             self.move_cursor(row=_keys(rows).index(chosen[:2]), animate=False)
+        elif chosen is not None:
+            self._jumped_at = time.monotonic()
         self.scroll_to(y=top, animate=False)
+
+    @property
+    def has_jumped(self) -> bool:
+        """Whether the row under the cursor went away just now, and another is in its place."""
+        return time.monotonic() - self._jumped_at < JUMP_S
 
     @property
     def chosen(self) -> Row | None:

@@ -8,10 +8,11 @@ Promises
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from gateway.api.model import AlarmState, Nanos, Severity
+from gateway.api.alarms import AlarmState, Severity
+from gateway.api.durations import spell_age
+from gateway.api.model import Nanos
 from gateway.top.facts import (
     Facts,
-    age,
     amount,
     clock,
     count,
@@ -76,7 +77,7 @@ def headline(line: Line, now: Nanos) -> str:
     shown = [alarm for alarm in line.alarms if words(alarm, "state") not in ASIDE]
     alarms = f"{len(shown)} alarm{'' if len(shown) == 1 else 's'}" if shown else "no alarm"
     up = ((amount(status, "now") or 0) - (amount(status, "started") or 0)) / 1e9
-    running = f", up {age(up)}" if up > 0 else ""
+    running = f", up {spell_age(up)}" if up > 0 else ""
     upkeep = of(status.get("maintenance"))
     note = f", MAINTENANCE by {words(upkeep, 'by') or '–'}" if upkeep.get("on") is True else ""
     return f"{line.name}: {words(status, 'health') or '–'}, {alarms}{note}{running}"
@@ -131,7 +132,7 @@ def _tag_row(line: str, tag: Facts) -> Row:
         name,
         f"{value} ({spelt})" if spelt else value,
         state.replace("_", " ") or "–",
-        age(amount(tag, "age_s")),
+        spell_age(amount(tag, "age_s")),
         words(tag, "reason"),
     )
     return Row(line, name, cells, _weight(state))
@@ -150,7 +151,7 @@ def _states(line: Line, now: Nanos) -> Iterator[Row]:
     for source in each(status, "sources"):
         state = "up" if source.get("up") is True else "down"
         newest = amount(source, "age_s")
-        last = "no sample yet" if newest is None else f"newest sample {age(newest)} ago"
+        last = "no sample yet" if newest is None else f"newest sample {spell_age(newest)} ago"
         yield _part(line, "source", source, state, words(source, "error") or last)
     for detector in each(status, "detectors"):
         state = words(detector, "state") or "–"

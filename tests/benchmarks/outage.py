@@ -21,8 +21,9 @@ from types import SimpleNamespace
 
 from table import row, show, write
 
+from gateway.api.alarms import AlarmState, Alert, Severity, Transition
 from gateway.api.contracts import Places
-from gateway.api.model import SECOND, AlarmState, Alert, Kind, Severity, Summary, Transition
+from gateway.api.model import SECOND, Kind, Summary
 from gateway.api.options import parse_size
 from gateway.buffer import open_buffer
 from gateway.core import points

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.api.model import AlarmState, Severity
+from gateway.api.alarms import AlarmState, Severity
 from gateway.core.alarms.memory import HIDDEN
 
 GRAFANA = Path(__file__).parents[2] / "configs" / "grafana"

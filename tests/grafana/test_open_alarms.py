@@ -17,7 +17,8 @@ import servers
 import yaml
 from patience import PATIENCE
 
-from gateway.api.model import SECOND, Alarm, Score, Severity
+from gateway.api.alarms import Alarm, Severity
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words
@@ -37,7 +38,7 @@ class Guard:
     """An alarm machine whose alarms each have a series of their own, one score a minute."""
 
     def __init__(self, line, start, *names, **options):
-        self.line = line
+        self.line, self.names = line, names
         self.alarms = [
             Alarm(name, 5.0, Severity.HIGH, tag=name, **(options if "latched" in name else {}))
             for name in names
@@ -96,10 +97,11 @@ def worked_on(line, start):
 
 def stopped(line, start):
     """A line whose machine stopped with an active alarm, and one that is being cleaned."""
-    guard = Guard(line, start, "ended", "cleaned", "cleaned_and_done")
+    guard = Guard(line, start, "ended", "cleaned", "cleaned_and_done", "returned")
     guard.score(rise=["ended"])
     guard.score(idle="running is 0")
-    guard.score(rise=["cleaned", "cleaned_and_done"], fall=["ended"])
+    guard.score(rise=["cleaned", "cleaned_and_done", "returned"], fall=["ended"])
+    guard.score(fall=["returned"])
     guard.machine.suppression = "cleaning"
     guard.score()
     guard.score(fall=["cleaned_and_done"])
@@ -224,7 +226,22 @@ def test_a_stopped_machine_ends_its_alarms_and_cleaning_hides_them(server):
     assert states(shown(server, HIDDEN, "mill")) == {
         "cleaned": "suppressed_by_design",
         "cleaned_and_done": "suppressed_by_design",
+        "returned": "suppressed_by_design",
     }
+
+
+def test_a_comment_on_what_is_over_leaves_what_came_again_as_it_is(server):
+    guard = Guard("lathe", time.time_ns() - 2 * HOUR, "chuck", "guard")
+    guard.score(rise=["chuck", "guard"])
+    guard.score(fall=["chuck", "guard"])
+    over = [guard.machine.act(f"guard.{each}", acts.acknowledge("anna")) for each in guard.names]
+    guard.score(rise=["chuck"])
+    guard.act("guard", acts.shelve(guard.now + 24 * HOUR))
+    guard._keep([guard.machine.comment_on(each, "false", "ben", "") for each in over])
+    _write(server, guard.points)
+    assert states(shown(server, OPEN, "lathe")) == {"chuck": "unacknowledged"}
+    assert states(shown(server, HIDDEN, "lathe")) == {"guard": "shelved"}
+    assert firing(server, "lathe") == {"chuck"}
 
 
 def test_the_history_has_every_transition(server):

@@ -10,8 +10,8 @@ from kill_matrix.plants import PLANTS
 
 from detectors.runtime.limits import LimitAlarm, LimitsOptions
 from gateway import cli
-from gateway.api.model import AlarmState
-from gateway.api.options import AlarmOptions
+from gateway.api.alarm_options import AlarmOptions
+from gateway.api.alarms import AlarmState
 from gateway.config.language import LanguageFile
 from gateway.config.schema import AlarmsSection
 from gateway.core.device_status import DeviceStatus

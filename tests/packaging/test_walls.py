@@ -52,7 +52,17 @@ CASES = {
     "a part of the daemon imports a library of the terminal application": (
         "gateway/control/novelty.py",
         "import textual.app",
-        "The daemon and its plugins need no terminal application",
+        "Optional packages are imported only where they are used",
+    ),
+    "a module of a new kind imports it too": (
+        "gateway/cases/novelty.py",
+        "import textual.app",
+        "Optional packages are imported only where they are used",
+    ),
+    "another sink imports the library of notifications": (
+        "gateway/sinks/novelty.py",
+        "import apprise",
+        "Optional packages are imported only where they are used",
     ),
     "a connector imports a new module of the gateway": (
         "connectors/modbus/novelty.py",

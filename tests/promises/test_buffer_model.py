@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.api import line_protocol
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Alert,
-    Envelope,
-    Kind,
-    Severity,
-    Summary,
-    Transition,
-)
+from gateway.api.alarms import AlarmState, Alert, Severity, Transition
+from gateway.api.model import SECOND, Envelope, Kind, Summary
 from gateway.buffer.store import Store
 from gateway.core import points
 from gateway.core.alarms.words import Words

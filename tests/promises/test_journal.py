@@ -16,7 +16,7 @@ from gateway.buffer.store import Store
 from gateway.control.client import request
 from gateway.core.run_record import STOPPED
 from gateway.demo.processes import PlantProcess
-from gateway.line.line import RUN
+from gateway.line.checkpoints import RUN
 
 
 async def test_the_journal_of_a_daemon_that_was_killed_and_one_that_was_stopped(

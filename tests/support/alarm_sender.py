@@ -12,9 +12,10 @@ from types import SimpleNamespace
 
 import structlog
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Places
 from gateway.api.line_protocol import encode
-from gateway.api.model import SECOND, Alarm, Envelope, Kind, Point, Severity
+from gateway.api.model import SECOND, Envelope, Kind, Point
 from gateway.buffer import open_buffer
 from gateway.core.stored_points import StoredPoints
 from gateway.delivery.forwarder import Forwarder

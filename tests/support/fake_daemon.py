@@ -88,7 +88,8 @@ class FakeDaemon:
 
     async def _show(self, request):
         entries = [each for each in self.journal if each["id"] == request.query["id"]]
-        facts = next((each for each in self.alarms if each["id"] == request.query["id"]), None)
+        known = [*self.alarms, *(each["facts"] for each in entries if each.get("facts"))]
+        facts = next((each for each in known if each["id"] == request.query["id"]), None)
         if facts is None:
             return web.json_response({"error": "no alarm has this id"}, status=404)
         return web.json_response({"alarm": facts, "entries": entries[::-1], "clip": ""})

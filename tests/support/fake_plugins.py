@@ -12,8 +12,9 @@ import numpy as np
 from fakes import LastValue, ScriptedConnector, tag
 from pydantic import Field
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import ConfigError, SinkRejected, SinkUnavailable, SourceLost
-from gateway.api.model import SECOND, Alarm, Kind, Probe, Quality, SampleBatch, Score, WindowSpec
+from gateway.api.model import SECOND, Kind, Probe, Quality, SampleBatch, Score, WindowSpec
 from gateway.api.options import Name, Strict, TagOptions
 from gateway.api.testing import ConnectorHarness, DetectorHarness, SinkHarness
 

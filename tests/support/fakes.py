@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import AndonError, Places, SourceLost
-from gateway.api.model import SECOND, Alarm, SampleBatch, Score, Tag, WindowSpec
+from gateway.api.model import SECOND, SampleBatch, Score, Tag, WindowSpec
 
 PLACES = Places(Path(), Path())
 

@@ -25,9 +25,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import SinkUnavailable, SourceLost
 from gateway.api.going_on import made_progress
-from gateway.api.model import SECOND, Alarm, Kind, Probe, SampleBatch, Score, WindowSpec
+from gateway.api.model import SECOND, Kind, Probe, SampleBatch, Score, WindowSpec
 from gateway.api.options import Name, Strict, TagOptions
 from gateway.core import wait_limits
 

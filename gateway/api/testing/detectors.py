@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import SECOND, Alarm, Floats, Score, Tag, Window, WindowSpec
+from gateway.api.model import SECOND, Floats, Score, Tag, Window, WindowSpec
 from gateway.api.testing.harnesses import DetectorHarness
 from gateway.api.testing.plugins import PluginContract
 

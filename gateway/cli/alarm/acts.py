@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
-from gateway.api.click_types import DURATION
+from gateway.api.alarms import Verdict
+from gateway.api.click_types import up_to
 from gateway.api.contracts import AndonError
-from gateway.api.model import SECOND, Nanos, Verdict
+from gateway.api.model import SECOND, Nanos
 from gateway.cli.alarm.choose import Facts, chosen, hint
 from gateway.cli.daemon import ask, understood
 from gateway.control.client import ControlError
@@ -70,7 +71,7 @@ def give_comment(
 
 @click.command("shelve")
 @ALARMS
-@click.option("--for", "length", type=DURATION, help="How long, as in 2h; at most 7 days.")
+@click.option("--for", "length", type=up_to("7d"), help="How long, as in 2h; at most 7 days.")
 @click.option("--once", is_flag=True, help="Until it returns to normal, instead of --for.")
 @WHY
 @BY

@@ -1,23 +1,26 @@
-"""`andon alarms LINE.yaml labels`: verdicts and maintenance as a file of labelled intervals."""
+"""`andon alarms LINE.yaml labels`: verdicts and maintenance as a file of labelled intervals.
+
+Promises
+- All entries of the journal count, also those before `--since`: an alarm may have begun there.
+"""
 
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from gateway.api.click_types import MOMENT
 from gateway.api.contracts import ConfigError
 from gateway.api.model import SECOND, Nanos
-from gateway.cli.daemon import ask, understood
-from gateway.core.alarms.labels import COLUMNS, Label, labels
-
-PAGE = 1_000
-"""Entries that one question asks for."""
+from gateway.api.visible import visible
+from gateway.cli.alarm.journal_source import read_journal
+from gateway.cli.daemon import understood
+from gateway.core.alarms.labels import COLUMNS, Label, labels, needed
 
 
 @click.command("labels")
@@ -26,9 +29,13 @@ PAGE = 1_000
               help="CSV file to write.  [default: the terminal]")  # fmt: skip
 @click.pass_obj
 def export_labels(file: Path, since: Nanos | None, out: Path | None) -> None:
-    """Write verdicts and maintenance as labels, for training."""
+    """Write verdicts and maintenance as labels, for training.
+
+    If no daemon runs, its buffer is read.
+    """
+    entries = read_journal(file, keep=needed).entries
     with understood():
-        found = labels(reversed(list(_entries(file))))
+        found = labels(entry.as_json() for entry in reversed(entries))
         wanted = [label for label in found if since is None or label.start >= since]
     if out is None:
         _write(sys.stdout, wanted)
@@ -43,17 +50,6 @@ def export_labels(file: Path, since: Nanos | None, out: Path | None) -> None:
     click.echo(f"{len(wanted)} labels written to {out}" + (f": {numbers}" if numbers else ""))
 
 
-def _entries(file: Path) -> Iterator[dict[str, Any]]:
-    """All entries of the journal, the newest first."""
-    before = ""
-    while True:
-        page = ask(file, f"/journal?limit={PAGE}{before}")
-        yield from page["entries"]
-        if not page["more"] or not page["entries"]:
-            return
-        before = f"&before={int(page['entries'][-1]['seq'])}"
-
-
 def _write(stream: TextIO, found: Sequence[Label]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -61,7 +57,8 @@ def _write(stream: TextIO, found: Sequence[Label]) -> None:
         end = "" if label.end is None else _moment(label.end)
         times = (_moment(label.start), end)
         what = (label.detector, label.alarm, label.verdict, " ".join(label.tags))
-        writer.writerow((*times, *what, label.by, label.comment, label.id))
+        texts = (*what, label.by, label.comment, label.id)
+        writer.writerow((*times, *map(visible, texts)))
 
 
 def _moment(at: Nanos) -> str:

@@ -6,19 +6,18 @@ Promises
 """
 
 import json
-import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from gateway.api.alarms import AlarmState, Severity
 from gateway.api.local_time import local_time
-from gateway.api.model import AlarmState, Severity
 from gateway.cli.alarm.choose import Facts
+from gateway.cli.alarm.colours import coloured
 from gateway.cli.daemon import ask, understood
 
 STATES: Mapping[str, str] = {
@@ -41,12 +40,6 @@ FILTERS = (
     "suppressed",
     "out-of-service",
 )
-_COLOURS: Mapping[str, Mapping[str, Any]] = {
-    "low": {"fg": "cyan"},
-    "medium": {"fg": "yellow"},
-    "high": {"fg": "red", "bold": True},
-    "critical": {"fg": "white", "bg": "red", "bold": True},
-}
 LEAST_WIDTH = 40
 """Columns that a message has at least."""
 
@@ -114,11 +107,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     message = cells[5]
     indent = sum(widths) + 2 * len(widths)
     if sys.stdout.isatty():
-        severity = (
-            severity
-            if os.environ.get("NO_COLOR")
-            else click.style(severity, **_COLOURS.get(cells[1], {}))
-        )
+        severity = coloured(severity, cells[1])
         message = _wrapped(message, indent)
     return "  ".join((padded[0], severity, *padded[2:], message))
 

@@ -9,8 +9,9 @@ Promises
 
 from collections.abc import Callable
 
+from gateway.api.alarms import Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import Nanos, Transition
+from gateway.api.model import Nanos
 from gateway.core.alarms.memory import FOREVER, Memory
 
 
@@ -73,7 +74,7 @@ def unshelve(kept: Memory, _at: Nanos) -> Transition:
 
 
 def take_out_of_service(why: str) -> Act:
-    """Hide it until somebody puts it back; for maintenance of what it watches."""
+    """Hide it until a person returns it to service; for maintenance of what it watches."""
 
     def act(kept: Memory, _at: Nanos) -> Transition:
         _refuse_out_of_service(kept)
@@ -97,7 +98,9 @@ def comment(verdict: str) -> Act:
 
     def act(kept: Memory, _at: Nanos) -> Transition:
         if not kept.is_open:
-            raise CommandRefused("it is not open: there is nothing to comment on")
+            raise CommandRefused(
+                "it is normal: one that is over is named by its id, which the journal shows"
+            )
         kept.verdict = verdict or kept.verdict
         return Transition.COMMENTED
 
@@ -105,7 +108,7 @@ def comment(verdict: str) -> Act:
 
 
 def annunciate(kept: Memory) -> None:
-    """What was hidden is shown again: somebody has to look at what still holds."""
+    """What was hidden is shown again, and asks for an acknowledgement if it still holds."""
     if kept.is_hidden:
         return
     if kept.active or kept.latched:

@@ -3,7 +3,7 @@
 Promises
 - An alarm that the line file names in `caused_by` is upstream of those that name it.
 - While a source is lost, its other sensor alarms follow from that, and so does the blindness of the
-  models that use one of its tags; from `no_data` follow those of the tags that it names.
+  models that use one of its tags; from `no_data` follow the alarms of the tags that it names.
 - While an alarm says that a machine does not run, the alarms of the models that score only while it
   runs follow from it: the alarm is a limit on a tag of the model's `when`, and beyond that limit
   `when` cannot hold.
@@ -16,9 +16,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.api.alarms import Alarm
 from gateway.api.conditions import Condition, parse_condition
 from gateway.api.contracts import Detector
-from gateway.api.model import Alarm, Tag
+from gateway.api.model import Tag
 from gateway.core.alarms.flood import DETECTOR as FLOODS
 from gateway.core.drift import DETECTOR as MODELS
 from gateway.core.freshness import DETECTOR as DATA
@@ -67,7 +68,7 @@ def upstream(
 ) -> Mapping[str, Sequence[Upstream]]:
     """By alarm, as in 'guard.flow.low': those that it may follow from, the likeliest first.
 
-    `alarms` are those of each detector.
+    `alarms` are given for each detector.
     """
     found = {
         f"{detector}.{alarm.name}": _upstream_of(structure, alarms, detector, alarm)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api.model import Alarm, Floats, Score, TopTag
+from gateway.api.alarms import Alarm, TopTag
+from gateway.api.model import Floats, Score
 
 TOP = 5
 """The most tags that an alert names."""
@@ -42,12 +43,14 @@ def top_tags(
 
     `number` is the alarm's place in its detector.
     """
-    index = {tag: number for number, tag in enumerate(tags)}
     if alarm.tag is not None:
-        return (_top(alarm.tag, 1.0, index.get(alarm.tag), score),)
+        # Not by a dictionary of all tags: a thousand limits may be passed at once.
+        place = tags.index(alarm.tag) if alarm.tag in tags else None
+        return (_top(alarm.tag, 1.0, place, score),)
     contribution = score.contribution_of.get(number, score.contribution)
     if contribution is None or alarm.scope is None:
         return ()
+    index = {tag: number for number, tag in enumerate(tags)}
     scope = [index[tag] for tag in alarm.scope] if alarm.scope else list(index.values())
     weight = np.nan_to_num(contribution[scope])
     total = weight.sum()

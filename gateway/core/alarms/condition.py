@@ -14,7 +14,8 @@ the usual operational rule.
 
 from collections.abc import Sequence
 
-from gateway.api.model import SECOND, Alarm, Nanos
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Nanos
 from gateway.core.alarms.memory import Memory
 
 CHATTERING = 3
@@ -29,7 +30,14 @@ def has_come(alarm: Alarm, kept: Memory, *, beyond: bool, at: Nanos) -> bool:
     if alarm.of_last is not None:
         wanted, last = alarm.of_last
         kept.recent = (kept.recent << 1 | beyond) & ((1 << last) - 1)
-        return beyond and kept.recent.bit_count() >= wanted
+        count = kept.recent.bit_count()
+        times = (*kept.counted, at) if beyond else tuple(kept.counted)
+        kept.counted = times[len(times) - count :]
+        if not beyond or count < wanted:
+            return False
+        # The condition began with the first score that counts.
+        kept.since, kept.counted = min(*kept.counted, at), ()
+        return True
     if not beyond:
         kept.since = 0
         return False
@@ -51,7 +59,7 @@ def has_gone(alarm: Alarm, kept: Memory, *, within: bool, at: Nanos) -> bool:
 def note_activation(kept: Memory, at: Nanos) -> None:
     """An alarm was activated: it may be chattering now."""
     forget_activations(kept, at)
-    kept.activations.append(at)
+    kept.activations += (at,)
     kept.chattering = len(kept.activations) >= CHATTERING
 
 
@@ -59,13 +67,14 @@ def note_return(kept: Memory, at: Nanos) -> None:
     """An alarm returned: what was held has been quiet for long enough."""
     if kept.chattering:
         kept.chattering = False
-        kept.activations.clear()
+        kept.activations = ()
     forget_activations(kept, at)
 
 
 def forget_activations(kept: Memory, at: Nanos) -> None:
     """Leave out what is too long ago to count, or in the future of a clock that was set back."""
-    kept.activations = [each for each in kept.activations if at - CHATTERING_SPAN <= each <= at]
+    recent = (each for each in kept.activations if at - CHATTERING_SPAN <= each <= at)
+    kept.activations = tuple(recent)
 
 
 def is_due_again(alarm: Alarm, kept: Memory, at: Nanos) -> bool:

@@ -17,7 +17,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from gateway.api.model import Alert, Nanos, Transition
+from gateway.api.alarms import Alert, Transition
+from gateway.api.model import Nanos
 from gateway.core.alarms.cascade import Upstream
 from gateway.core.alarms.flood import DETECTOR, FloodWatch
 from gateway.core.alarms.machine import AlarmMachine

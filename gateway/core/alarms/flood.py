@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, Alert, Nanos, Score, Severity, Transition
+from gateway.api.alarms import Alarm, Alert, Severity, Transition
+from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms.memory import HIDDEN
-from gateway.core.alarms.words import filled
+from gateway.core.alarms.texts import filled
 
 DETECTOR = "alarms"
 """The name under which its alarm is listed; no detector of a line file may have it."""

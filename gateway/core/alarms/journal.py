@@ -33,7 +33,7 @@ class EntryKind(StrEnum):
 class JournalEntry:
     """One entry. `at` is when it happened, in event time; `recorded_at` when it was stored.
 
-    `seq` and `recorded_at` are 0 until it is stored. `facts` of an alarm are those of its alert.
+    `seq` and `recorded_at` are 0 until it is stored. `facts` of an alarm are the alert's.
     """
 
     at: Nanos

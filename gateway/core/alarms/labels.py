@@ -8,15 +8,20 @@ Promises
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.api.model import Nanos
+from gateway.core.alarms.journal import JournalEntry
 
 MAINTENANCE = "maintenance"
 """The verdict of an interval in which the line was in maintenance."""
 COLUMNS = ("start", "end", "detector", "alarm", "verdict", "tags", "by", "comment", "id")
 """The columns of a file of labels. Times are ISO 8601 in UTC; tags are separated by spaces."""
+
+
+NEEDED = ("verdict", "opened_at", "began_at", "active", "detector", "alarm", "top_tags")
+"""Facts of an alert from which its label follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,12 @@ class Label:
     by: str = ""
     comment: str = ""
     id: str = ""
+
+
+def needed(entry: JournalEntry) -> JournalEntry:
+    """The entry with no more than its label needs."""
+    facts = {name: entry.facts[name] for name in NEEDED if name in entry.facts}
+    return replace(entry, message="", facts=facts)
 
 
 def labels(entries: Iterable[Mapping[str, Any]]) -> list[Label]:

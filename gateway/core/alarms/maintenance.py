@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, Nanos, Quality, SampleBatch, Score, Severity
+from gateway.api.durations import spell
+from gateway.api.model import SECOND, Nanos, Quality, SampleBatch, Score
 from gateway.core.alarms.journal import EntryKind, JournalEntry
-from gateway.core.durations import spell
 
 DETECTOR = "maintenance"
 """The name under which its alarm is listed; no detector of a line file may have it."""
@@ -134,7 +135,7 @@ class Maintenance:
         self._asked = Change("changed", now, by, why, until, "command")
 
     def switch_off(self, now: Nanos, by: str, why: str) -> None:
-        """A person ends it, whoever began it."""
+        """A person ends it, also if a tag or another person began it."""
         if not (self.is_on or self._kept.commanded):
             raise CommandRefused("maintenance is not on")
         self._kept.overruled = self._tag_says(now)
@@ -156,7 +157,10 @@ class Maintenance:
             if is_news:
                 kept.said_at = max(min(int(batch.at[last]), now), now - rule.patience)
             kept.by_tag, kept.left_at = True, 0
-        elif kept.by_tag and not kept.left_at:
+        elif is_news:
+            # What it said before its data failed is no longer true, and does not settle.
+            kept.by_tag, kept.left_at, kept.overruled = False, 0, False
+        elif not kept.left_at:
             kept.left_at = now
 
     def tick(self, now: Nanos) -> Change | None:
@@ -236,6 +240,7 @@ class Maintenance:
         """The clock was stepped: it lasts as long as was asked for."""
         kept = self._kept
         kept.since += step if kept.since else 0
+        kept.said_at += step if kept.said_at else 0
         kept.good_at += step if kept.good_at else 0
         kept.left_at += step if kept.left_at else 0
         if kept.until is not None:

@@ -9,14 +9,16 @@ Promises
 """
 
 from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
-from gateway.api.model import AlarmState, Nanos, TopTag
+from gateway.api.alarms import AlarmState, TopTag
+from gateway.api.model import Nanos
 
 FOREVER: Nanos = 2**62
 """The end of a shelf that has none: the one-shot shelf, which ends with the condition."""
 HIDDEN = frozenset((AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE))
-"""States of which nobody is told."""
+"""States in which an alarm is not announced."""
 
 
 @dataclass(slots=True)
@@ -27,10 +29,12 @@ class Memory:
     """Start of the pending on-delay or off-delay; 0 while none runs."""
     recent: int = 0
     """Which of the newest scores were beyond the threshold, the newest in the lowest bit."""
+    counted: tuple[Nanos, ...] = ()
+    """The times of those that were beyond, the newest last."""
     active: bool = False
     """Whether the condition holds, its delays included."""
     is_open: bool = False
-    """Whether there is an occurrence to show: it is active, or returned and asks for somebody."""
+    """Whether there is an occurrence to show: it is active, or returned and not acknowledged."""
     began_at: Nanos = 0
     """When the condition began, before the on-delay."""
     opened_at: Nanos = 0
@@ -54,7 +58,7 @@ class Memory:
     """Why it is out of service; empty if it is in service."""
     verdict: str = ""
     """What a person found out about this occurrence."""
-    activations: list[Nanos] = field(default_factory=list)
+    activations: tuple[Nanos, ...] = ()
     """The newest activations, as far as they may become chattering."""
     chattering: bool = False
     """Whether it is held active until its condition has been quiet for a while."""
@@ -98,7 +102,7 @@ class Memory:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether nobody is told of it: it is shelved, suppressed or out of service."""
+        """Whether it is not announced: it is shelved, suppressed or out of service."""
         return bool(self.shelved_until or self.suppressed or self.out_of_service)
 
     @property
@@ -114,9 +118,18 @@ class Memory:
 
     def facts(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        # Not asdict, which would copy the causes of thousands of tags in every tick.
-        facts = {each.name: getattr(self, each.name) for each in fields(self)}
+        # Not asdict, which would copy the causes of thousands of tags.
+        facts = dict(zip(_NAMES, self.values(), strict=True))
         return {**facts, "top": [_stored(tag) for tag in self.top]}
+
+    def values(self) -> tuple[Any, ...]:
+        """All of it, to be compared; nothing in it is changed in place."""
+        values: tuple[Any, ...] = _VALUES(self)
+        return values
+
+
+_NAMES = tuple(each.name for each in fields(Memory))
+_VALUES = attrgetter(*_NAMES)
 
 
 def _stored(tag: TopTag) -> dict[str, Any]:
@@ -134,4 +147,6 @@ def remembered(facts: dict[str, Any]) -> Memory:
         **facts,
     }
     known = {each.name: facts[each.name] for each in fields(Memory) if each.name in facts}
-    return Memory(**{**known, "top": tuple(TopTag(**tag) for tag in facts["top"])})
+    top = tuple(TopTag(**tag) for tag in facts["top"])
+    times = {name: tuple(facts.get(name, ())) for name in ("activations", "counted")}
+    return Memory(**{**known, "top": top, **times})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from gateway.api.model import AlarmState, Alert, Severity, TopTag, Transition
+from gateway.api.alarms import AlarmState, Alert, Severity, TopTag, Transition
 
 _NUMBERS = ("value", "threshold", "peak", "coverage")
 

@@ -1,6 +1,6 @@
 """How good the alarms of a time span were: the figures of ISA-18.2 and EEMUA 191. Pure.
 
-The recommended values are those of ANSI/ISA-18.2-2016, table 5 and IEC 62682:2014: about 6 alarms
+The recommended values are from ANSI/ISA-18.2-2016, table 5 and IEC 62682:2014: about 6 alarms
 an hour, at most 10 in ten minutes, less than 1 % of the time in flood, no chattering alarm, fewer
 than five that are active for a day, the ten most frequent no more than 5 % of all, and severities
 of about 80, 15 and 5 %. Chattering is three activations within a minute, as is usual; the standard

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.api.wording import counted
 from gateway.core.alarms.flood import BEGINS_ABOVE, SPAN
 from gateway.core.alarms.performance import HOUR, Entry, Performance
 
@@ -90,7 +91,7 @@ def _figures(of: Performance, hours: Sequence[int], tens: Sequence[int]) -> list
         ),
         Figure(
             "time in an alarm flood",
-            f"{_percent(of.flood_share)} in {_counted(of.floods, 'flood')}",
+            f"{_percent(of.flood_share)} in {counted(of.floods, 'flood')}",
             "less than 1 %",
             of.flood_share < 0.01 if is_long else None,
             ISA,
@@ -138,8 +139,9 @@ def _severities(of: Performance) -> list[Figure]:
             f"share of severity {name}",
             _percent(of.severities.get(name, 0.0)),
             recommended,
-            # About 80, 15 and 5 % is a shape, and no limit; that of the highest is one.
-            of.severities.get(name, 0.0) < 0.01 if name == "critical" and of.alarms else None,
+            # About 80, 15 and 5 % is a shape, and no limit; that of the highest is one. Of few
+            # alarms a single one is more.
+            of.severities.get(name, 0.0) < 0.01 if name == "critical" and of.alarms > 100 else None,
             ISA,
         )
         for name, recommended in wanted.items()
@@ -154,15 +156,11 @@ def _percent(share: float) -> str:
     return "less than 0.1 %" if 0 < share < 0.0005 else f"{share * 100:.1f} %"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _wait(of: Performance) -> str:
     if of.median_acknowledgement is None:
         return "none was acknowledged"
     minutes = of.median_acknowledgement / 60
-    return f"{minutes:.1f} min, of {_counted(of.acknowledged, 'alarm')}"
+    return f"{minutes:.1f} min, of {counted(of.acknowledged, 'alarm')}"
 
 
 def _verdicts(of: Performance) -> str:

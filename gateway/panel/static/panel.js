@@ -100,6 +100,7 @@ function alive() {
 }
 
 function look() {
+  if (document.hidden) return;
   const silent = Date.now() - heard;
   if (silent < SILENT_MS) return;
   root.classList.add("lost");
@@ -187,6 +188,14 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     acts[event.key]();
   }
+});
+
+// A browser has few connections to one host: hidden tabs leave them to those that are seen.
+document.addEventListener("visibilitychange", () => {
+  stream.close();
+  if (document.hidden) return;
+  heard = Date.now();
+  listen();
 });
 
 listen();

@@ -29,6 +29,7 @@ from gateway.api.options import Secret
 from gateway.api.wording import in_a_line
 from gateway.sinks.notify.bounds import bound
 from gateway.sinks.notify.letter import Letter
+from gateway.sinks.secret_values import secret_value
 
 T = TypeVar("T")
 
@@ -55,22 +56,16 @@ class Courier:
 
     async def send(self, letter: Letter, limit: float) -> int:
         """Sends one message; its bytes. SinkUnavailable if it is not sent, or that is not known."""
-        url = await self._url()
+        url = await secret_value(self._secret)
         return await self._in_thread(lambda: self._send(url, letter, limit), limit)
 
     async def probe(self, limit: float) -> Probe:
         """Tries the way without sending a message, where that is possible."""
         try:
-            url = await self._url()
+            url = await secret_value(self._secret)
             return await self._in_thread(lambda: _probed(url, limit), limit)
         except SinkUnavailable as error:
             return Probe(ok=False, message=str(error))
-
-    async def _url(self) -> str:
-        try:
-            return (await self._secret.read()).strip()
-        except ConfigError as error:
-            raise SinkUnavailable(str(error), needs_human=True) from error
 
     async def _in_thread(self, work: Callable[[], T], limit: float) -> T:
         if self._ended is not None and not self._ended.is_set():
@@ -91,7 +86,7 @@ class Courier:
             value, error = None, None
             try:
                 value = work()
-            except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
+            except BaseException as raised:  # noqa: BLE001 - handed to the caller
                 error = raised
             ended.set()
             with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -52,6 +52,6 @@ def load(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def set_aside(path: Path) -> None:
-    """Gives a damaged file another name, for whoever wants to look at it."""
+    """Gives a damaged file another name, so that it can be looked at."""
     with contextlib.suppress(OSError):
         path.replace(path.with_name(f"{path.name}.damaged"))

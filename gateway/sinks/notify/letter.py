@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from gateway.api.alarms import Severity
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Nanos, Point, Severity
+from gateway.api.model import SECOND, Nanos, Point
 from gateway.api.wording import counted
 from gateway.sinks.alert_news import AlertNews
 
@@ -23,7 +25,6 @@ LATE: Nanos = 120 * SECOND
 MOST_ROWS = 50
 """Alerts that a digest lists; the others it counts."""
 _SUBJECT = 150
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _REASONS = {
     "flood": "in a flood of alarms",
     "overflow": "because too many were waiting",
@@ -133,19 +134,7 @@ def how_late(news: AlertNews, now: Nanos) -> str:
     """'raised 2 h 10 min ago'; empty if it has just happened."""
     if now - news.at < LATE:
         return ""
-    return f"{news.transition or 'happened'} {_ago(now - news.at)} ago"
-
-
-def _ago(nanos: Nanos) -> str:
-    minutes = nanos // (_MINUTE * SECOND)
-    if not minutes:
-        return f"{nanos // SECOND} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 2 * _DAY // _MINUTE:
-        hours, rest = divmod(minutes, 60)
-        return f"{hours} h" + (f" {rest} min" if rest else "")
-    return f"{minutes * _MINUTE // _DAY} d"
+    return f"{news.transition or 'happened'} {spell_roughly(now - news.at)} ago"
 
 
 def one_row(text: str, longest: int = _SUBJECT) -> str:
@@ -161,13 +150,13 @@ def filled(form: str, news: AlertNews) -> str:
     return form
 
 
-def example(line: str = "press-3") -> AlertNews:
+def example(line: str = "press-3", at: Nanos = 1_767_268_800 * SECOND) -> AlertNews:
     """An alert for a test message, and to try templates with."""
     tags = {"detector": "test", "severity": "low", "line": line}
     words = "This is a test message of andon, no alarm"
     fields: dict[str, str | bool] = {"alarm": "test", "state": "normal", "active": False}
     fields["message"] = words
-    return AlertNews.of_point(Point("andon_alert", tags, fields, 1_767_268_800 * SECOND), b"")
+    return AlertNews.of_point(Point("andon_alert", tags, fields, at), b"")
 
 
 def facts_for_template(news: AlertNews, now: Nanos) -> dict[str, Any]:

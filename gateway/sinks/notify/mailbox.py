@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.api.model import Nanos, Transition
+from gateway.api.alarms import Transition
+from gateway.api.model import Nanos
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify.options import TargetOptions
 from gateway.sinks.notify.quiet import quiet_until

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gateway.api.model import SECOND, Severity, Transition
+from gateway.api.alarms import Severity, Transition
+from gateway.api.model import SECOND
 from gateway.api.options import Name, PositiveDuration, Secret, Strict
 from gateway.sinks.alert_filter import AlertFilter
 from gateway.sinks.notify.letter import example, facts_for_template

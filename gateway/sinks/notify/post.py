@@ -8,7 +8,8 @@ Promises
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.api.model import Nanos, Transition
+from gateway.api.alarms import Transition
+from gateway.api.model import Nanos
 from gateway.api.wording import counted
 from gateway.sinks.alert_news import AlertNews
 from gateway.sinks.notify.mailbox import Mailbox

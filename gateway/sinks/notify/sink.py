@@ -170,7 +170,7 @@ class NotifySink:
 
     async def _test(self, courier: Courier) -> Probe:
         now = self._clock()
-        letter = letter_about([example(self._line)], 0, {}, "")
+        letter = letter_about([example(self._line, now)], now, {}, "")
         letter = type(letter)(f"test.{now}", letter.subject, letter.text, letter.html, letter.short)
         try:
             await courier.send(letter, self._options.timeout / SECOND)

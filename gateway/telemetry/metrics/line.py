@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from gateway import __version__
-from gateway.api.model import Nanos, Severity
+from gateway.api.alarms import Severity
+from gateway.api.model import Nanos
 from gateway.core.alarms.flood import DETECTOR as FLOODS
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics.families import Families, Metric

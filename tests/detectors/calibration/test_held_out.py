@@ -9,7 +9,8 @@ from detectors.calibration.held_out import (
     poisson_interval,
 )
 from detectors.evaluation.apply import follow
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Score
 
 MINUTE = 60 * SECOND
 """Between two scores, so that the default delay is 0."""

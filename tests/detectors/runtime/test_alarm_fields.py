@@ -1,8 +1,8 @@
 import pytest
 
 from detectors.runtime.alarm_fields import alarm_fields
+from gateway.api.alarm_options import AlarmOptions, AlarmOverrides
 from gateway.api.model import SECOND
-from gateway.api.options import AlarmOptions, AlarmOverrides
 
 DEFAULTS = {
     "off_delay": 0, "minimum_duration": 0, "realarm_after": 0, "latch": False, "advice": "",

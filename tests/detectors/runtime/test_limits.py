@@ -3,8 +3,9 @@ import pytest
 from pydantic import ValidationError
 
 from detectors.runtime.limits import LimitsDetector, LimitsOptions
+from gateway.api.alarms import Severity
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import SECOND, Severity, Tag, Window
+from gateway.api.model import SECOND, Tag, Window
 from gateway.core.alarms.machine import AlarmMachine
 
 TAGS = {

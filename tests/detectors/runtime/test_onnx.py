@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from detectors.bundle.manifest import MANIFEST
 from detectors.runtime.onnx import LARGEST, OnnxDetector, OnnxOptions
+from gateway.api.alarms import Severity
 from gateway.api.contracts import ConfigError, ModelError, Places
-from gateway.api.model import SECOND, Severity, Tag, WindowSpec
+from gateway.api.model import SECOND, Tag, WindowSpec
 
 
 @pytest.fixture(scope="module")

@@ -5,22 +5,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from gateway.api.model import (
-    Alarm,
-    AlarmState,
-    Alert,
-    Envelope,
-    Kind,
-    Loss,
-    Quality,
-    SampleBatch,
-    Severity,
-    Tag,
-    Transition,
-    Window,
-)
-
-HOW = Transition.RAISED
+from gateway.api.model import Envelope, Kind, Loss, Quality, SampleBatch, Tag, Window
 
 
 def batch(*values, first=0):
@@ -34,16 +19,6 @@ def batch(*values, first=0):
         lost=1,
         unmatched=2,
     )
-
-
-def test_severities_are_ranked_lowest_first():
-    assert sorted(Severity, key=lambda severity: severity.rank) == [
-        Severity.LOW,
-        Severity.MEDIUM,
-        Severity.HIGH,
-        Severity.CRITICAL,
-    ]
-    assert Severity.LOW.rank == 0
 
 
 def test_the_numbers_of_an_enumeration_have_names():
@@ -82,31 +57,6 @@ def test_a_window_knows_its_end_and_how_much_of_it_was_observed():
 
 def test_a_window_without_tags_was_not_observed():
     assert Window(0, 10, np.zeros((4, 0)), np.zeros((4, 0), dtype=np.bool_)).coverage == 0.0
-
-
-@pytest.mark.parametrize(
-    ("state", "transition", "active", "over"),
-    [
-        (AlarmState.NORMAL, Transition.RETURNED, False, True),
-        (AlarmState.UNACKNOWLEDGED, Transition.RAISED, True, False),
-        (AlarmState.RETURNED_UNACKNOWLEDGED, Transition.RETURNED, False, False),
-        (AlarmState.SUPPRESSED, Transition.SUPPRESSED, False, True),
-        (AlarmState.SUPPRESSED, Transition.SUPPRESSED, True, False),
-        (AlarmState.SHELVED, Transition.RETURNED, False, False),
-    ],
-)
-def test_an_alarm_is_over_when_nothing_of_it_is_left_to_show(state, transition, active, over):
-    alert = Alert(
-        "id", "pump", "anomaly", state, Severity.LOW, 1, 2, 3.0, 2.0, 3.0,
-        transition=transition, is_active=active,
-    )  # fmt: skip
-    assert alert.is_over is over
-
-
-def test_by_default_an_alarm_is_of_medium_severity_and_has_no_delays():
-    alarm = Alarm("anomaly", 1.0)
-    assert (alarm.severity, alarm.on_delay, alarm.off_delay) == (Severity.MEDIUM, 0, 0)
-    assert (alarm.hysteresis, alarm.tag, alarm.scope) == (0.0, None, ())
 
 
 def test_classes_leave_in_the_order_of_their_numbers():

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import maintenance
+from gateway.control.maintenance_routes import LONGEST_S
 
 T0 = 1_700_000_000 * 10**9
 OFF = {"on": False, "since": 0, "until": None, "by": "", "why": "", "source": ""}
@@ -50,6 +51,14 @@ def test_its_end_must_be_given(andon):
         code, out, asked = andon("on", *words)
         assert (code, asked) == (2, [])
         assert "give --for" in out
+
+
+def test_it_is_not_switched_on_for_longer_than_the_daemon_takes(andon):
+    code, out, asked = andon("on", "--for", "31d")
+    assert (code, asked) == (2, [])
+    assert "'31d': it must be more than 0 and at most 30d" in out
+    assert LONGEST_S == 30 * 86_400
+    assert andon("on", "--for", "30d", "--why", "leave")[2][-1]["for_s"] == LONGEST_S
 
 
 def test_it_is_switched_off(andon):

@@ -297,6 +297,19 @@ def test_states_and_severities_have_the_names_that_the_daemon_gives_them():
     assert "unacknowledged" in text(alerts(facts | {"names": {}}))
 
 
+def test_an_active_alarm_says_what_is_wrong_also_once_it_is_acknowledged():
+    raised = ALARM | {"state": "acknowledged", "message": "Oil hot: 84.9 °C, limit 80 °C"}
+    taken = raised | {"message": "Oil hot: acknowledged by anna", "at": 1}
+    shown = text(alerts({"active": [raised], "alerts": [taken]}))
+    assert "84.9 °C, limit 80 °C" in shown
+    assert "acknowledged by anna" not in shown
+
+
+def test_a_long_id_is_shown_whole():
+    long = ALARM | {"id": "guard." + "oil_temperature" * 12 + ".high_high-1a227659f08"}
+    assert long["id"] in "".join(text(alerts({"active": [long], "alerts": []})).split())
+
+
 def test_a_tag_that_is_not_normal_is_shown_with_its_class_and_why():
     frozen = {
         "tag": "oil",

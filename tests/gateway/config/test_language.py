@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.api.model import Alarm, AlarmState, Tag, Transition
+from gateway.api.alarms import Alarm, AlarmState, Transition
+from gateway.api.model import Tag
 from gateway.config.language import LONGEST
 from gateway.config.load import load
 from gateway.config.problems import ConfigProblems
-from gateway.core.alarms.words import TEXTS, Occasion, Words
+from gateway.core.alarms.texts import TEXTS
+from gateway.core.alarms.words import Occasion, Words
 
 ROOT = Path(__file__).parents[3]
 GERMAN = ROOT / "configs/languages/de.yaml"

@@ -5,8 +5,9 @@ import json
 import pytest
 from fakes import tag
 
-from gateway.api.model import SECOND, Alert, Severity, Transition
-from gateway.api.model import AlarmState as State
+from gateway.api.alarms import AlarmState as State
+from gateway.api.alarms import Alert, Severity, Transition
+from gateway.api.model import SECOND
 from gateway.buffer import open_buffer
 from gateway.config.schema import BufferSection
 from gateway.control import journal_routes

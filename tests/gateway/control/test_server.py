@@ -13,8 +13,9 @@ import servers
 from fakes import LastValue, batch, tag
 from patience import PATIENCE
 
+from gateway.api.alarms import AlarmState, Alert, Severity, Transition
 from gateway.api.contracts import ConfigError, Places
-from gateway.api.model import SECOND, AlarmState, Alert, Severity, Transition
+from gateway.api.model import SECOND
 from gateway.control.client import request
 from gateway.control.server import SOCKET, serve
 from gateway.core.freshness import FreshnessWatch

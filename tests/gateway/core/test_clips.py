@@ -6,16 +6,8 @@ from types import SimpleNamespace
 import pytest
 from fakes import batch, tag
 
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Alert,
-    Kind,
-    SampleBatch,
-    Severity,
-    TopTag,
-    Transition,
-)
+from gateway.api.alarms import AlarmState, Alert, Severity, TopTag, Transition
+from gateway.api.model import SECOND, Kind, SampleBatch
 from gateway.core.clips import HOUR, LISTED, WAITING, ClipPlan
 from gateway.core.near_misses import NearMiss
 

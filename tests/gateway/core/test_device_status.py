@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from fakes import tag
 
-from gateway.api.model import SECOND, Severity
-from gateway.core.alarms.words import NE107
+from gateway.api.alarms import Severity
+from gateway.api.model import SECOND
+from gateway.core.alarms.words import Words
 from gateway.core.device_status import DeviceStatus, alarms_of, classes_of, judged
 
 NORMAL, MAINTENANCE, OUTSIDE, CHECK, FAILURE = DeviceStatus
@@ -57,4 +58,10 @@ def test_the_alarms_of_a_source_have_their_class_and_a_severity_to_match():
 
 
 def test_each_class_has_a_name_for_people():
-    assert [each.name.lower() for each in DeviceStatus] == list(NE107)
+    assert list(Words().names()["ne107"].values()) == [
+        "normal",
+        "maintenance required",
+        "out of specification",
+        "check function",
+        "failure",
+    ]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, Reference, Score, Severity, Window, WindowSpec
+from gateway.api.alarms import Severity
+from gateway.api.model import SECOND, Reference, Score, Window, WindowSpec
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words
 from gateway.core.drift import ModelHealth, stability_index

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from fakes import batch, tag
 
+from gateway.api.alarms import Severity, Transition
 from gateway.api.bounds import Bounds
-from gateway.api.model import SECOND, Quality, SampleBatch, Severity, Tag, Transition
+from gateway.api.model import SECOND, Quality, SampleBatch, Tag
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.device_status import DeviceStatus
 from gateway.core.freshness import DETECTOR, Freshness, FreshnessWatch

@@ -13,21 +13,9 @@ import servers
 from fakes import batch
 from patience import PATIENCE
 
+from gateway.api.alarms import Alarm, AlarmState, Alert, Severity, TopTag, Transition
 from gateway.api.line_protocol import decode, encode
-from gateway.api.model import (
-    Alarm,
-    AlarmState,
-    Alert,
-    Envelope,
-    Kind,
-    Point,
-    Score,
-    Severity,
-    Summary,
-    Tag,
-    TopTag,
-    Transition,
-)
+from gateway.api.model import Envelope, Kind, Point, Score, Summary, Tag
 from gateway.core import points
 from gateway.core.alarms.maintenance import Change
 from gateway.core.alarms.words import Words
@@ -145,6 +133,7 @@ def test_an_alert_carries_all_that_is_known_of_it():
         "state": "unacknowledged",
         "transition": "raised",
         "active": True,
+        "over": False,
         "value": 7.0,
         "threshold": 3.0,
         "direction": "above",

@@ -1,17 +1,8 @@
 import pytest
 
 from gateway.api import line_protocol
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Alert,
-    Envelope,
-    Kind,
-    Loss,
-    Severity,
-    Summary,
-    Transition,
-)
+from gateway.api.alarms import AlarmState, Alert, Severity, Transition
+from gateway.api.model import SECOND, Envelope, Kind, Loss, Summary
 from gateway.core import points
 from gateway.core.alarms.words import Words
 from gateway.core.stored_points import StoredPoints

@@ -560,3 +560,22 @@ async def test_what_a_sink_has_to_tell_is_shown_without_secrets(buffer):
     facts = Forwarder("cloud", KeepsSome(), buffer).facts()
     assert facts["diagnostics"] == ["shift: 1 alert waiting at https://********@host"]
     assert Forwarder("cloud", FakeSink(), buffer).facts()["diagnostics"] == []
+
+
+async def test_what_is_due_is_sent_though_points_keep_coming(buffer):
+    """Each write appends the next point, so the loop never waits."""
+    sink, count = KeepsSome(), 0
+
+    async def write(batch):
+        nonlocal count
+        count += 1
+        if count < 50 and not sink.sent:
+            await buffer.append(points(A, f"a{count + 1}"))
+        sink.due_in = 0.0
+        return 7
+
+    sink.write = write
+    async with forwarding(buffer, sink):
+        await buffer.append(points(A, "a1"))
+        await until(lambda: sink.sent)
+    assert count < 50

@@ -17,18 +17,9 @@ from patience import PATIENCE
 
 from detectors.runtime.limits import LimitsDetector, LimitsOptions
 from gateway.api import line_protocol
+from gateway.api.alarms import AlarmState, Severity, Transition
 from gateway.api.contracts import CommandRefused, Places
-from gateway.api.model import (
-    SECOND,
-    AlarmState,
-    Envelope,
-    Kind,
-    Loss,
-    Reference,
-    Severity,
-    Transition,
-    WindowSpec,
-)
+from gateway.api.model import SECOND, Envelope, Kind, Loss, Reference, WindowSpec
 from gateway.config.load import LineConfig
 from gateway.config.schema import LineFileBase, SecuritySection
 from gateway.core.alarms.acts import acknowledge
@@ -456,7 +447,7 @@ async def test_a_subscriber_gets_samples_windows_scores_and_alerts():
 
 async def test_durations_are_measured_in_seconds():
     press = line(MemoryStore(), pump=LastValue("flow"))
-    press.timings = press._detection.scorer._timings = Noted()
+    press.timings = press._detection.scorer._timings = press._announcements._timings = Noted()
     press._clock = lambda: T0 + 3 * S
     await play(press, [20.0])
     assert press.timings.named("decided") == [[1.5]]
@@ -475,7 +466,7 @@ async def test_durations_are_measured_in_seconds():
 
 async def test_an_alert_of_the_future_has_no_latency_and_an_acknowledgement_none_at_all():
     press, alarm_id = await alarmed(MemoryStore())
-    press.timings = Noted()
+    press.timings = press._announcements._timings = Noted()
     caller = await acknowledging(press, alarm_id)
     await press.tick(T0 + 3 * S)
     await caller
@@ -505,18 +496,18 @@ async def test_a_stepped_clock_moves_ages_delays_clips_and_what_is_due():
     store, clocks, clips = MemoryStore(), Clocks(), Noted(take=((), None), checkpoint=b"owed")
     pump = LastValue("flow", on_delay=2 * S)
     press = line_with(store, {"pump": pump}, clock_watch=clocks.watch, clips=clips)
-    press._watch, press._gateway_due = Noted(states=np.zeros(2)), 5
-    press._machines = {"pump": Noted(checkpoint=b"{}")}
+    press._watch, press._routine._due = Noted(states=np.zeros(2)), 5
+    press._alarms.machines = {"pump": Noted(checkpoint=b"{}")}
     with structlog.testing.capture_logs() as logs:
         press._check_clock(clocks.at(RELEASED + 10 * S))
-        assert press._gateway_due == 5
+        assert press._routine._due == 5
         press._check_clock(clocks.at(RELEASED + 71 * S + 123_456_789, step=60 * S + 123_456_789))
     assert press._watch.calls == [("shift", 60 * S + 123_456_789)]
-    assert press._machines["pump"].calls == [
-        ("restart_delays", RELEASED + 71 * S + 123_456_789 - S // 2)
+    assert press._alarms.machines["pump"].calls == [
+        ("restart_delays", RELEASED + 71 * S + 123_456_789 - S // 2, 60 * S + 123_456_789)
     ]
     assert clips.calls == [("make_due_now",)]
-    assert press._gateway_due == (RELEASED // (60 * S) + 2) * 60 * S
+    assert press._routine._due == (RELEASED // (60 * S) + 2) * 60 * S
     assert press.health.clock == "stepped"
     assert press.health.clock_steps == 1
     assert logs == [
@@ -727,7 +718,7 @@ async def test_a_flood_of_alarms_is_an_alarm_that_is_stored_shown_and_survives_a
     store = MemoryStore()
     press = line(store, pump=Many())
     await play(press, [5, 20])
-    assert press.is_flood
+    assert "flood" in [alarm.alarm for alarm in press.health.active.values()]
     points = stored_points(store, Kind.ALERT)
     assert [p.tags["detector"] for p in points] == ["pump"] * 11 + ["alarms"]
     assert [p.fields["in_flood"] for p in points] == [True] * 11 + [False]
@@ -735,7 +726,7 @@ async def test_a_flood_of_alarms_is_an_alarm_that_is_stored_shown_and_survives_a
     assert points[-1].fields["message"] == message
     after = line(store, now=T0 + 2 * S, pump=Many())
     await after.restore()
-    assert after.is_flood
+    assert "flood" in [alarm.alarm for alarm in after.health.active.values()]
     assert after.health.open == press.health.open
     assert message in [alert.message for alert in after.health.open]
 
@@ -784,8 +775,8 @@ async def test_after_a_restart_a_model_alarms_only_when_no_window_has_the_gap_an
 
 async def test_trouble_with_a_model_is_an_alert_of_the_models():
     press = line(MemoryStore(), pump=LastValue("flow"))
-    assert press._machines["models"].detector == "models"
-    assert press._machines["data"].detector == "data"
+    assert press._alarms.machines["models"].detector == "models"
+    assert press._alarms.machines["data"].detector == "data"
 
 
 async def test_a_line_scores_in_one_thread_of_its_own_or_in_none():

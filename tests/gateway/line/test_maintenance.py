@@ -223,4 +223,4 @@ async def test_drift_of_a_model_learns_nothing_from_it():
     assert before > 0
     await press.play(5, 5)
     assert watched() == before
-    assert press.line._machines[MODELS].suppression == "maintenance: oil change"
+    assert press.line._alarms.machines[MODELS].suppression == "maintenance: oil change"

@@ -6,8 +6,9 @@ import pytest
 from fakes import PLACES, ScriptedConnector, batch, tag
 
 from detectors.runtime.limits import LimitsDetector, LimitsOptions
+from gateway.api.alarms import Alarm
 from gateway.api.contracts import ConfigError, SourceLost
-from gateway.api.model import SECOND, Alarm, Quality, SampleBatch, Score, Tag, WindowSpec
+from gateway.api.model import SECOND, Quality, SampleBatch, Score, Tag, WindowSpec
 from gateway.core.alarms.words import Words
 from gateway.line.once import LastValues, read_once, score_once
 

@@ -3,7 +3,8 @@ from fake_daemon import T0, alarm, top
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, AlarmState
+from gateway.api.alarms import AlarmState
+from gateway.api.model import SECOND
 from gateway.panel.alarm_view import STATES, acts, anchor, card, cards, is_alarm, when
 
 MINUTE = 60 * SECOND
@@ -77,7 +78,7 @@ def test_each_state_has_words_and_offers_what_makes_sense(state):
     assert ("acknowledge" in offered) == state.endswith("unacknowledged")
     assert ("unshelve" in offered) == (state == "shelved")
     assert ("return_to_service" in offered) == (state == "out_of_service")
-    assert ("shelve" in offered) == (state not in ("shelved", "out_of_service"))
+    assert ("shelve" in offered) == (state not in ("shelved", "out_of_service", "normal"))
 
 
 def test_a_latched_alarm_is_reset_when_its_condition_has_returned_and_a_person_has_seen_it():
@@ -129,3 +130,43 @@ def test_a_time_of_another_day_has_its_date():
     assert len(when(T0, T0)) == 8
     assert when(T0 - 3 * 86_400 * SECOND, T0).startswith("20")
     assert when(2**200, T0) == "an unknown time"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"state": "shelved", "shelved_until": T0, "by": "Ben"}, "until {} by Ben: on order"),
+        ({"state": "shelved", "shelved_until": 0, "by": "Ben"},
+         "until it returns to normal by Ben: on order"),
+        # What a later transition says is not said of the shelf.
+        ({"state": "shelved", "shelved_until": T0, "transition": "updated"}, "until {}"),
+        ({"state": "out_of_service", "by": "Ben"}, "by Ben: on order"),
+        ({"state": "suppressed_by_design", "transition": "suppressed"}, "on order"),
+        ({"state": "acknowledged", "by": "Ben"}, ""),
+    ],
+)  # fmt: skip
+def test_what_is_hidden_says_until_when_by_whom_and_why(facts, said):
+    done = {"shelved": "shelved", "out_of_service": "taken_out_of_service"}
+    more = {"transition": done.get(facts["state"], "raised"), "reason": "on order"} | facts
+    shown = card(alarm("d.x", "x", **more), {}, T0)
+    assert shown.hidden == said.format(when(T0, T0))
+
+
+def test_states_and_severities_are_in_the_language_of_the_line():
+    names = {
+        "state": {"acknowledged": "aktiv, quittiert", "shelved": "shelved"},
+        "severity": {"high": "hoch"},
+    }
+    seen = card(alarm("d.x", "x", state="acknowledged", acknowledged_by="Ben"), {}, T0, names)
+    assert (seen.severity, seen.severity_word) == ("high", "hoch")
+    assert seen.state_words == "Aktiv, quittiert (Ben)"
+    english = card(alarm("d.x", "x", state="acknowledged", acknowledged_by="Ben"), {}, T0)
+    assert english.state_words == "Acknowledged by Ben"
+    assert card(alarm("d.x", "x", state="shelved"), {}, T0, names).state_words == "Shelved"
+
+
+def test_chattering_and_a_flood_are_marks():
+    assert card(alarm("d.x", "x", chattering=True, in_flood=True), {}, T0).marks == [
+        "chattering", "part of a flood",
+    ]  # fmt: skip
+    assert card(alarm("d.x", "x"), {}, T0).marks == []

@@ -24,3 +24,15 @@ def test_the_addresses_that_are_remembered_are_bounded():
     for number in range(3 * ADDRESSES):
         attempts.failed(str(number), 0.0)
     assert len(attempts) == ADDRESSES
+
+
+def test_a_machine_does_not_escape_by_its_many_addresses_of_ipv6():
+    attempts = Attempts()
+    for number in range(FREE):
+        attempts.failed(f"2001:db8:0:1::{number}", 0.0)
+    assert attempts.wait_s("2001:db8:0:1:ffff::9", 0.0) == WITHIN_S
+    assert attempts.wait_s("2001:db8:0:2::1", 0.0) == 0
+    for _ in range(FREE):
+        attempts.failed("::ffff:192.0.2.7", 0.0)
+    assert attempts.wait_s("192.0.2.7", 0.0) == WITHIN_S
+    assert attempts.wait_s("::ffff:192.0.2.8", 0.0) == 0

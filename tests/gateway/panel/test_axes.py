@@ -1,4 +1,4 @@
-"""Ticks are round, few, and local times are those of the clock on the wall."""
+"""Ticks are round and few, and local times are wall-clock times."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

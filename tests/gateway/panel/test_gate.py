@@ -131,3 +131,26 @@ async def test_a_name_comes_back_with_the_next_session_but_nothing_else(tmp_path
 @pytest.mark.parametrize("name", ["a\nb", "\u202eevil", "x" * 101, "\x1b[2J", "\udcff"])
 def test_a_name_that_cannot_be_stored_is_no_name(name):
     assert clean_name(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("multipart/form-data; boundary=x", b"hello", 403),
+        ("multipart/form-data", b"hello", 403),
+        (f"{FORM}; charset=no-such", b"token", 400),
+        (f"{FORM}; charset=hex", b"token", 400),
+        (FORM, b"token=\xff", 400),
+        (FORM, b"&".join(b"a=b" for _ in range(99)), 403),
+        (FORM, b"a=b&" * 9000, 413),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused_without_a_traceback(
+    tmp_path, tokens, caplog, capsys, kind, body, status
+):
+    async with showing(tmp_path, settings=tokens) as visitor:
+        for path in ("/login", "/settings"):
+            answer, text = await visitor.post(path, body, Content_Type=kind)
+            assert answer.status == (status if path == "/login" else 401)
+            assert "traceback" not in text
+    assert "Traceback" not in caplog.text + "".join(capsys.readouterr())

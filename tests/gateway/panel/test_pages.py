@@ -52,6 +52,23 @@ async def test_an_alarm_that_is_over_says_so(visitor):
     assert (answer.status, "This alarm is over" in text) == (200, True)
 
 
+async def test_an_alarm_that_is_over_still_takes_a_verdict_and_nothing_else(visitor, daemon):
+    past = alarm("guard.flow.low", "Flow low", state="normal", active=False)
+    daemon.journal = [entry(1) | {"id": past["id"], "facts": past}]
+    await visitor.named()
+    page = f"/line/press-3/alarm?id={past['id']}"
+    _, text = await visitor.get(page)
+    assert "A verdict on it can still be given" in text
+    assert 'name="verdict" value="false"' in text
+    for act in ("shelve", "acknowledge", "take_out_of_service"):
+        assert f'name="act" value="{act}"' not in text
+    fields = {"csrf": await visitor.csrf(), "id": past["id"], "act": "comment", "verdict": "false"}
+    await visitor.post("/line/press-3/act", fields)
+    assert daemon.acts == [
+        {"id": past["id"], "act": "comment", "verdict": "false", "by": "Anna"}
+    ]  # fmt: skip
+
+
 async def test_the_journal_is_read_page_by_page(visitor, daemon):
     daemon.journal = [entry(number) for number in range(1000, 1000 - pages.ROWS - 50, -1)]
     _, text = await visitor.get("/line/press-3/journal")
@@ -69,9 +86,10 @@ async def test_tags_are_found_by_a_part_of_their_name(visitor):
 
 async def test_many_tags_are_shown_page_by_page(visitor, daemon):
     daemon.status["tags"] = [tag(f"t{number:04}") for number in range(250)]
-    while "250 tags" not in (text := (await visitor.get("/line/press-3/tags"))[1]):
-        async for _ in visitor.stream("/events/line/press-3/tags"):
+    async for _, text in visitor.stream("/events/line/press-3/tags"):
+        if "250 tags" in text:
             break
+    _, text = await visitor.get("/line/press-3/tags")
     assert text.count("/trend?tag=") == pages.ROWS
     assert "first=100" in text
     _, text = await visitor.get("/line/press-3/tags?first=200")

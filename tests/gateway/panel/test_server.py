@@ -91,7 +91,12 @@ async def test_a_client_certificate_lets_in_and_gives_the_name(files):
         async with browser(port, "https", ssl=context(files, certificate=True)) as visitor:
             visitor.url = f"https://{ELSEWHERE}:{port}"
             answer, text = await visitor.get("/")
-            assert (answer.status, ">browser</a>" in text) == (200, True)
+            assert (answer.status, "<span>browser</span>" in text) == (200, True)
+            # Nobody acts under another name than the authority has given.
+            fields = {"csrf": await visitor.csrf(), "name": "Anna", "back": "/"}
+            answer, text = await visitor.post("/name", fields)
+            assert (answer.status, "certificate" in text) == (403, True)
+            assert "<span>browser</span>" in (await visitor.get("/"))[1]
 
 
 @pytest.mark.parametrize("wrong", ["token", "panel.key"])

@@ -45,6 +45,8 @@ def test_a_token_that_can_be_guessed_is_refused(file, token):
 def test_a_file_that_everybody_can_read_is_refused(file):
     with pytest.raises(ConfigError, match="chmod 640"):
         Tokens(None, file("o", OPERATE, 0o644))
+    with pytest.raises(ConfigError, match="changed by every user"):
+        Tokens(None, file("o", OPERATE, 0o602))
 
 
 def test_one_token_for_both_roles_is_refused(file):

@@ -6,6 +6,7 @@ import pytest
 from fake_daemon import FakeDaemon, alarm, answering, status, tag
 from patience import PATIENCE
 
+from gateway.api.contracts import AndonError
 from gateway.control.client import ControlError
 from gateway.panel.listeners import Listeners
 from gateway.panel.watch import KEPT, MOST_ALARMS, Watch
@@ -129,3 +130,25 @@ async def test_it_goes_on_asking_by_itself(watch, socket):
         while watch.away:
             await asyncio.sleep(0.01)
     running.cancel()
+
+
+async def test_a_daemon_that_hangs_leaves_a_page_its_time(watch, socket, monkeypatch):
+    monkeypatch.setattr("gateway.panel.watch.PATIENT_S", 0.05)
+    taken = []
+    server = await asyncio.start_unix_server(lambda *streams: taken.append(streams), socket)
+    async with asyncio.timeout(PATIENCE), server:
+        with pytest.raises(AndonError, match="does not answer within"):
+            await watch.ask("/trend")
+        watch._lost("it hangs")
+        asked = len(taken)
+        assert await watch.ask("/trend") is None
+        assert len(taken) == asked
+        for _, writer in taken:
+            writer.close()
+
+
+async def test_the_names_of_a_line_are_kept_as_texts(watch, socket):
+    odd = {"state": {"shelved": "zurückgestellt", "normal": 7}, "severity": [], "ne107": "x"}
+    async with answering(FakeDaemon(status=status(names=odd)), socket):
+        await watch.poll()
+    assert watch.names == {"state": {"shelved": "zurückgestellt", "normal": ""}}

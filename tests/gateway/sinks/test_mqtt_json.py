@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import PATIENCE
 
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Places
 from gateway.api.line_protocol import encode
-from gateway.api.model import Alarm, Envelope, Kind, Point, Severity
+from gateway.api.model import Envelope, Kind, Point
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.mqtt_json import JsonAlarms
 from gateway.sinks.mqtt_options import MqttSinkOptions
@@ -86,6 +87,23 @@ def test_a_state_is_kept_until_nothing_of_the_alarm_is_left(fields, is_over):
     _, state = shown(some, point(**fields))
     assert (state.payload == b"") is is_over
     assert state.retain
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_whether_an_alarm_is_over_is_known_from_its_point_and_not_from_its_state(over):
+    some = alarms()
+    returned = {"state": "suppressed_by_design", "active": False, "transition": "suppressed"}
+    _, state = shown(some, point(**returned, over=over))
+    assert (state.payload == b"") is over
+
+
+def test_a_comment_on_what_is_over_leaves_the_state_of_what_came_again():
+    some = alarms()
+    shown(some, point())
+    saved = some.checkpoint()
+    (event,) = shown(some, point(**{**OVER, "transition": "commented", "id": "guard.p.high-0"}))
+    assert event.topic.endswith("/events")
+    assert some.checkpoint() == saved
 
 
 def test_a_state_that_changes_again_at_once_is_not_kept():

@@ -9,9 +9,10 @@ import jsonschema
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm, Severity, Transition
 from gateway.api.contracts import Places
 from gateway.api.line_protocol import decode
-from gateway.api.model import SECOND, Alarm, Score, Severity, Tag, Transition
+from gateway.api.model import SECOND, Score, Tag
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.words import Words

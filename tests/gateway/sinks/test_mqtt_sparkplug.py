@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from patience import PATIENCE
 
 from connectors.mqtt.connector import MqttConnector, MqttOptions
+from gateway.api.alarms import Alarm, Severity
 from gateway.api.contracts import Places, SinkRejected
 from gateway.api.line_protocol import encode
-from gateway.api.model import Alarm, Envelope, Kind, Point, Quality, Severity
+from gateway.api.model import Envelope, Kind, Point, Quality
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.mqtt_options import MqttSinkOptions
 from gateway.sinks.mqtt_sparkplug import SparkplugAlarms
@@ -122,6 +123,19 @@ def test_what_is_superseded_at_once_is_historical():
     alarms = node()
     (data,) = alarms.show(point(), NOW, is_superseded=True)
     assert {m["historical"] for m in sparkplug.decoded(data.payload)["metrics"].values()} == {1}
+
+
+def test_a_comment_on_what_is_over_is_historical_and_changes_no_birth():
+    alarms = node()
+    alarms.begin(NOW)
+    alarms.opening(NOW)
+    alarms.show(point(), NOW, is_superseded=False)
+    past = point(**{**OVER, "transition": "commented", "id": "guard.a-0"})
+    (data,) = alarms.show(past, NOW, is_superseded=False)
+    state = sparkplug.decoded(data.payload)["metrics"]["alarms/guard/a/state"]
+    assert (state["value"], state["historical"]) == ("normal", True)
+    born = sparkplug.decoded(alarms.opening(NOW)[1].payload)["metrics"]
+    assert born["alarms/guard/a/state"]["value"] == "unacknowledged"
 
 
 def test_an_alarm_that_no_birth_had_is_born_before_its_data():

@@ -69,8 +69,11 @@ def test_each_example_is_valid(tmp_path, example_of):
 
 def test_the_message_is_as_it_is_shown():
     shown = re.search(r"```\nSubject: (.*?)\n\n(.*?)\n```", PAGE, re.DOTALL)
-    words = "Oil temperature high: 87.2 °C, limit 85 °C"
-    told = news(0, id="guard.oil.high-19b796dd600", message=words, advice="Check the cooler.")
+    words = "Oil temperature high: 87.2 °C, limit 85 °C, since 12:00:00; check the cooler"
+    cause = "oil temperature 100 % (87.2 °C)"
+    told = news(
+        0, id="guard.oil.high-19b796dd600", message=words, advice="check the cooler", cause=cause
+    )
     acknowledge = NotifyOptions.model_fields["acknowledge"].default
     letter = letter_about([told], NOON + 7_800 * SECOND, {}, acknowledge)
     assert letter.subject == shown[1]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.model import SECOND, Score
 from gateway.telemetry.detector_health import DetectorHealth
 
 NAN = float("nan")

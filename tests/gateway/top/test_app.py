@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
+from fake_daemon import FakeDaemon, alarm, answering
 from patience import PATIENCE
 from top_lines import ENTRY, NASTY, Press
 
 from gateway.top.app import Top
-from gateway.top.pane import Pane
+from gateway.top.lines import Watched
+from gateway.top.pane import JUMP_S, Pane
 
 SIZE = (80, 24)
 
@@ -180,3 +183,38 @@ async def test_without_colours_everything_is_still_a_word(press, monkeypatch):
         await until(pilot, "medium")
         await until(pilot, "unack")
         assert pilot.app.no_color
+
+
+@pytest.mark.parametrize("size", [(1, 1), (12, 4)])
+async def test_a_terminal_of_any_size_ends_nothing(press, size):
+    watched = press.watched
+    async with shown(watched, size=size) as pilot:
+        await until(pilot, lambda: watched.alarms)
+        for key in ("s", "v", "c", "enter", "question_mark", "tab"):
+            await pilot.press(key)
+            await pilot.pause(0.02)
+            await pilot.press("escape")
+        assert pilot.app.is_running
+    assert press.alarm.acknowledged_by == ""
+
+
+async def test_a_key_that_comes_just_after_its_alarm_went_acts_on_no_other(tmp_path):
+    gone, other = alarm("d.gone", "gone", "critical"), alarm("d.other", "other", "low")
+    daemon = FakeDaemon([gone, other])
+    async with (
+        answering(daemon, tmp_path / "control.sock"),
+        shown(Watched("press-3", [tmp_path])) as pilot,
+    ):
+        await until(pilot, "gone")
+        daemon.alarms = [other]
+        # The screen of the moment in which the alarm is gone, however slow the machine is.
+        pane = pilot.app._pane("alarms")
+        await until(pilot, lambda: len(pane._shown) == 1)
+        assert pane._jumped_at > 0
+        pane._jumped_at = time.monotonic()
+        await pilot.press("a")
+        await until(pilot, "has just gone")
+        assert daemon.acts == []
+        pane._jumped_at -= JUMP_S
+        await pilot.press("a")
+        await until(pilot, lambda: [each["id"] for each in daemon.acts] == [other["id"]])

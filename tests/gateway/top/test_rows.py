@@ -133,11 +133,22 @@ def test_a_frame_is_plain_text():
     status = {"health": "ok", "tags": [{"tag": "flow", "state": "fresh"}]}
     one = frame([line(status=status, alarms=[alarm(message="\x1b[2J[bold]hot[/]")])], NOW)
     assert "\\x1b[2J[bold]hot[/]" in one
-    assert "TAGS\n  1 tags, all fresh" in one
+    assert "TAGS\n  1 tag, all fresh" in one
     assert "  press  medium" not in one
     two = frame([line("a", alarms=[alarm()]), line("b", why="no daemon answers")], NOW)
     assert "\n  a  medium  unack" in two
     assert "b: NO ANSWER since" in two
+
+
+def test_of_a_daemon_that_has_never_answered_nothing_is_called_well():
+    away = line("b", why="no daemon answers", answered_at=0)
+    alone = frame([away], NOW)
+    assert "ALARMS\n  nothing known\n" in alone
+    assert "TAGS\n  nothing known\n" in alone
+    assert "no alarm" not in alone
+    both = frame([line("a"), away], NOW)
+    assert "ALARMS\n  no alarm; nothing known of b\n" in both
+    assert "TAGS\n  0 tags, all fresh; nothing known of b\n" in both
 
 
 KEYS = st.sampled_from(

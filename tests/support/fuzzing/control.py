@@ -9,8 +9,9 @@ from tempfile import mkdtemp
 from fakes import tag
 
 from fuzzing.targets import check_sentence
+from gateway.api.alarms import Alert
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alert, Envelope, Kind
+from gateway.api.model import SECOND, Envelope, Kind
 from gateway.buffer import open_buffer
 from gateway.config.schema import BufferSection
 from gateway.control import (

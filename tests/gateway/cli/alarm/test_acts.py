@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from gateway.cli import alarms
 from gateway.cli.alarm import acts
+from gateway.control.alarm_routes import LONGEST_SHELF_S
 from gateway.control.client import ControlError
 
 PUMP = {"id": "pump.anomaly-18bc3", "detector": "pump", "alarm": "anomaly"}
@@ -55,6 +56,14 @@ def test_each_command_is_one_act_of_the_daemon(andon, words, body):
     done, asked = andon(*words, "pump")
     assert (done.exit_code, asked) == (0, [{"id": PUMP["id"], "by": "anna", **body}])
     assert done.output == f"{PUMP['id']} {body['act']}\n"
+
+
+@pytest.mark.parametrize("length", ["8d", "0s"])
+def test_a_shelf_is_not_longer_than_the_daemon_takes(andon, length):
+    done, asked = andon("shelve", "pump", "--for", length)
+    assert (done.exit_code, asked) == (2, [])
+    assert f"'{length}': it must be more than 0 and at most 7d" in done.output
+    assert andon("shelve", "pump", "--for", "7d")[1][-1]["for_s"] == LONGEST_SHELF_S
 
 
 def test_a_verdict_is_given_before_the_acknowledgement_that_may_end_the_alarm(andon):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm, AlarmState, Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, AlarmState, Score, Transition
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import ACT, NEXT_ACT, AlarmMachine
 

@@ -1,7 +1,8 @@
 import pytest
 
+from gateway.api.alarms import Alarm
 from gateway.api.conditions import parse_condition
-from gateway.api.model import SECOND, Alarm, Tag, WindowSpec
+from gateway.api.model import SECOND, Tag, WindowSpec
 from gateway.core.alarms.cascade import Structure, excludes, structure, upstream
 
 STRUCTURE = Structure(

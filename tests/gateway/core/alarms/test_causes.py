@@ -1,6 +1,7 @@
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms.machine import AlarmMachine
 
 T0 = 1_700_000_000 * SECOND

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, Alarm, Score, Transition
+from gateway.api.alarms import Alarm, Transition
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.machine import AlarmMachine
 
@@ -34,6 +35,39 @@ def course(values, **options):
 def test_three_of_the_last_five_scores_raise_it(values, raised_at):
     raised = [at for at, what in course(values, of_last=(3, 5)) if what == "raised"]
     assert raised == ([] if raised_at is None else [raised_at])
+
+
+@pytest.mark.parametrize(
+    ("values", "began"),
+    [
+        ([11, 9, 11, 9, 11], 0),
+        ([9, 9, 11, 11, 9, 11], 2),
+        ([11, 9, 9, 11, 9, 11, 11], 3),
+        ([11, 11, NAN, 11, 9, 11, 9, 11], 3),
+    ],
+)
+def test_its_condition_began_with_the_first_score_that_counts(values, began):
+    options = Alarm("anomaly", 10.0, of_last=(3, 5))
+    machine = AlarmMachine("pump", [options], ["flow"])
+    (alert,) = (
+        alert
+        for second, value in enumerate(values)
+        for alert in machine.step(Score(T0 + second * S, np.array([float(value)]), 1.0))
+    )
+    assert alert.transition is Transition.RAISED
+    assert alert.began_at == T0 + began * S
+    assert f"{alert.opened_at - T0}" == f"{(len(values) - 1) * S}"
+
+
+def test_the_beginning_is_remembered_over_a_restart():
+    options = [Alarm("anomaly", 10.0, of_last=(3, 5))]
+    machine = AlarmMachine("pump", options, ["flow"])
+    for second in range(2):
+        machine.step(Score(T0 + second * S, np.array([11.0]), 1.0))
+    state, machine = machine.checkpoint(), AlarmMachine("pump", options, ["flow"])
+    machine.restore(state)
+    (alert,) = machine.step(Score(T0 + 2 * S, np.array([11.0]), 1.0))
+    assert alert.began_at == T0
 
 
 def test_it_is_raised_by_a_score_beyond_the_threshold_alone():

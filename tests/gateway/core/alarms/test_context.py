@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.model import SECOND, Alarm, Score, Transition
+from gateway.api.alarms import Alarm, Transition
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.cascade import Upstream
 from gateway.core.alarms.context import Context, first_out

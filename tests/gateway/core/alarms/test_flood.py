@@ -2,7 +2,8 @@ import json
 
 import numpy as np
 
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.flood import DETECTOR, FloodWatch
 from gateway.core.alarms.machine import AlarmMachine

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from gateway.api.alarms import Alarm
 from gateway.api.model import SECOND as S
-from gateway.api.model import Alarm, Score
+from gateway.api.model import Score
 from gateway.core.alarms import acts
 from gateway.core.alarms.journal import of_alert
-from gateway.core.alarms.labels import Label, labels
+from gateway.core.alarms.labels import Label, labels, needed
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.maintenance import HOUR, Maintenance
 from gateway.telemetry.status import alert_facts
@@ -22,7 +23,9 @@ class Pump:
         self.machine, self.entries, self.second = AlarmMachine("pump", [alarm], ["flow"]), [], 0
 
     def note(self, *alerts):
-        self.entries += [of_alert(alert_facts(alert)).as_json() for alert in alerts]
+        # No more of each than `needed` keeps.
+        entries = [needed(of_alert(alert_facts(alert))) for alert in alerts]
+        self.entries += [entry.as_json() for entry in entries]
 
     def see(self, *values):
         for value in values:

@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gateway.api.alarms import Alarm, AlarmState, Severity, Transition
 from gateway.api.contracts import CommandRefused
-from gateway.api.model import SECOND, Alarm, AlarmState, Score, Severity, Transition
-from gateway.core.alarms.acts import shelve, unshelve
+from gateway.api.model import SECOND, Score
+from gateway.core.alarms.acts import acknowledge, shelve, unshelve
 from gateway.core.alarms.machine import ACT, AlarmMachine
 
 S = SECOND
@@ -186,7 +187,7 @@ def test_a_stop_ends_a_pending_alarm():
 def test_each_alert_says_which_transition_it_is():
     pump = machine()
     (raised,) = pump.step(score(0, 20))
-    acknowledged = pump.acknowledge(raised.id, "anna")
+    acknowledged = pump.act(raised.id, acknowledge("anna"), "anna")
     (returned,) = pump.step(score(1, 5))
     assert [each.transition for each in (raised, acknowledged, returned)] == [
         Transition.RAISED,
@@ -199,7 +200,7 @@ def test_each_alert_says_which_transition_it_is():
 def test_an_acknowledged_alarm_is_active_until_it_returns():
     pump = machine()
     (raised,) = pump.step(score(0, 20))
-    acknowledged = pump.acknowledge(raised.id, "anna")
+    acknowledged = pump.act(raised.id, acknowledge("anna"), "anna")
     assert (acknowledged.state, acknowledged.is_active) == (AlarmState.ACKNOWLEDGED, True)
     assert acknowledged.message == "The line unlike its normal running: acknowledged by anna"
     assert pump.step(score(1, 30)) == []
@@ -211,7 +212,7 @@ def test_an_acknowledgement_lies_between_the_windows_before_and_after_it():
     pump = machine()
     (raised,) = pump.step(score(0, 20))
     pump.step(score(3, 20))
-    acknowledged = pump.acknowledge(raised.id, "anna")
+    acknowledged = pump.act(raised.id, acknowledge("anna"), "anna")
     assert acknowledged.at == T0 + 3 * S + ACT
     (returned,) = pump.step(score(4, 5))
     assert raised.at < acknowledged.at < returned.at
@@ -220,23 +221,23 @@ def test_an_acknowledgement_lies_between_the_windows_before_and_after_it():
 def test_an_acknowledgement_survives_a_restart():
     pump, next_run = machine(), machine()
     (raised,) = pump.step(score(0, 20))
-    acknowledged = pump.acknowledge(raised.id, "anna")
+    acknowledged = pump.act(raised.id, acknowledge("anna"), "anna")
     next_run.restore(pump.checkpoint())
     (standing,) = next_run.standing()
     assert (standing.id, standing.state) == (raised.id, AlarmState.ACKNOWLEDGED)
     assert standing.acknowledged_by == "anna"
     with pytest.raises(CommandRefused, match=f"{raised.id}: already acknowledged by anna"):
-        next_run.acknowledge(raised.id, "ben")
+        next_run.act(raised.id, acknowledge("ben"), "ben")
     (returned,) = next_run.step(score(1, 5))
     assert returned.at > acknowledged.at
 
 
 def test_what_is_not_active_cannot_be_acknowledged():
     pump = machine(on_delay=2 * S)
-    assert pump.acknowledge("pump.anomaly-1", "anna") is None
+    assert pump.act("pump.anomaly-1", acknowledge("anna"), "anna") is None
     pump.step(score(0, 20))
     before = pump.checkpoint()
-    assert pump.acknowledge(f"pump.anomaly-{T0 // 1_000_000:x}", "anna") is None
+    assert pump.act(f"pump.anomaly-{T0 // 1_000_000:x}", acknowledge("anna"), "anna") is None
     assert pump.checkpoint() == before
 
 
@@ -386,7 +387,7 @@ def test_after_a_restart_an_acknowledgement_is_not_dated_back_to_the_activation(
     alarm = Alarm("anomaly", threshold=10.0, severity=Severity.HIGH)
     next_run = AlarmMachine("pump", [alarm], ["flow", "speed", "vibration"], restarted)
     next_run.restore(pump.checkpoint())
-    acknowledged = next_run.acknowledge(raised.id, "anna")
+    acknowledged = next_run.act(raised.id, acknowledge("anna"), "anna")
     assert acknowledged.at == restarted + ACT
     (returned,) = next_run.step(score(3601, 5))
     assert acknowledged.at < returned.at
@@ -397,13 +398,13 @@ def test_after_the_clock_was_set_back_an_acknowledgement_is_not_in_the_future():
     (raised,) = pump.step(score(3600, 20))
     pump.epoch = 1
     pump.restart_delays(T0)
-    assert pump.acknowledge(raised.id, "anna").at == T0 + ACT
+    assert pump.act(raised.id, acknowledge("anna"), "anna").at == T0 + ACT
 
 
 def test_an_acknowledgement_names_the_model_and_the_coverage_of_the_alarm():
     pump = machine()
     (raised,) = pump.step(replace(score(0, 20), coverage=0.75))
-    acknowledged = pump.acknowledge(raised.id, "anna")
+    acknowledged = pump.act(raised.id, acknowledge("anna"), "anna")
     assert (acknowledged.model, acknowledged.coverage) == ("pump@1", 0.75)
     assert acknowledged.acknowledged_by == "anna"
 
@@ -447,7 +448,7 @@ def test_a_low_limit_survives_a_restart_and_an_older_checkpoint():
     again.restore(json.dumps(old).encode())
     (standing,) = again.standing()
     assert (standing.value, standing.peak, standing.threshold) == (992, 992, 2000)
-    assert again.acknowledge(standing.id, "anna").value == 992
+    assert again.act(standing.id, acknowledge("anna"), "anna").value == 992
 
 
 def group(**more):
@@ -520,7 +521,7 @@ def test_a_further_tag_needs_a_new_acknowledgement_and_a_recovered_one_does_not(
     data = group()
     course(data, *[AB] * 3)
     (raised,) = data.standing()
-    data.acknowledge(raised.id, "anna")
+    data.act(raised.id, acknowledge("anna"), "anna")
     course(data, *[A] * 80, start=3)
     assert data.standing()[0].acknowledged_by == "anna"
     course(data, *[AB] * 20, start=90)
@@ -591,3 +592,57 @@ def test_a_score_of_which_the_machine_is_not_sure_neither_raises_nor_clears():
     assert step(7, 1.0) == []
     pump.restart_delays(0)
     assert step(7, 1.0) == [Transition.RETURNED], "the clock was set back"
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_a_shelf_lasts_as_long_as_was_asked_for_when_the_clock_is_stepped(step):
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.act("pump.anomaly", shelve(T0 + 600 * S), "anna")
+    pump.restart_delays(T0 + (10 + step) * S, step * S)
+    assert run_at(pump, step + 599) == []
+    assert run_at(pump, step + 600) == [Transition.UNSHELVED]
+
+
+def test_a_one_shot_shelf_stays_one_when_the_clock_is_stepped():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.act("pump.anomaly", shelve(None), "anna")
+    pump.restart_delays(T0, -3600 * S)
+    assert run_at(pump, 10) == []
+    assert (pump.standing()[0].state, pump.standing()[0].shelved_until) == (AlarmState.SHELVED, 0)
+
+
+def run_at(pump, second):
+    return [alert.transition for alert in pump.step(score(second, 20))]
+
+
+def test_comments_on_what_is_over_are_before_what_came_again():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.act(pump.standing()[0].id, acknowledge("anna"), "anna")
+    (again,) = pump.step(score(2, 20))
+    first = pump.comment_on(over, "false", "ben", "")
+    second = pump.comment_on(first, "", "ben", "a leak")
+    assert over.at < first.at < second.at < again.at
+    assert {first.id, second.id} == {over.id}
+
+
+def test_a_comment_on_what_is_over_has_its_own_time_while_the_alarm_is_normal():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.act(pump.standing()[0].id, acknowledge("anna"), "anna")
+    pump.step(score(60, 5))
+    assert pump.comment_on(over, "false", "ben", "").at == T0 + 60 * S + ACT
+
+
+def test_a_comment_on_what_is_over_is_before_the_shelf_that_hides_it_now():
+    pump = machine()
+    pump.step(score(0, 20))
+    pump.step(score(1, 5))
+    over = pump.act(pump.standing()[0].id, acknowledge("anna"), "anna")
+    pump.step(score(62, 5))
+    shelved = pump.act("pump.anomaly", shelve(T0 + 600 * S), "anna")
+    assert over.at < pump.comment_on(over, "false", "ben", "").at < shelved.at

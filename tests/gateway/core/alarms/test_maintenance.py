@@ -6,7 +6,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 from fakes import batch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.api.contracts import CommandRefused
@@ -141,6 +141,22 @@ def test_a_restart_and_a_step_of_the_clock_change_nothing():
     assert transition(again, 561)[0] == "ended"
 
 
+def test_a_tag_that_comes_back_with_another_value_begins_nothing():
+    line = Maintenance(RULE)
+    says(line, 1, 3.0)
+    assert transition(line, 70)[0] == "ended"
+    assert says(line, 71, 1.0) is None
+    assert not line.is_on
+
+
+def test_what_a_tag_said_before_a_step_of_the_clock_begins_at_the_stepped_time():
+    line = Maintenance(RULE)
+    line.push(batch(T0 + S, 0.0, 3.0), T0 + S)
+    line.shift(-1000 * S)
+    assert transition(line, -998)[0] == "began"
+    assert line.facts()["since"] == T0 - 999 * S
+
+
 def test_a_line_file_that_no_longer_names_the_tag_ends_it():
     line = Maintenance(RULE)
     says(line, 1, 3.0)
@@ -173,6 +189,20 @@ def test_maintenance_that_is_forgotten_is_beyond_its_alarm():
     assert alarm.exceeded_by(line.score(T0 + 13 * HOUR).values[0])
 
 
+def test_what_the_tag_said_before_the_clock_was_set_back_is_no_time_of_the_future():
+    line = Maintenance(RULE)
+    line.switch_on(T0, T0 + 5 * S, "anna", "")
+    line.push(batch(T0, 0.0, 3.0), T0)
+    line.tick(T0)
+    line.shift(-1000 * S)
+    now = T0 - 1000 * S + 61 * S
+    assert line.tick(now).transition == "ended"
+    restarted = Maintenance(RULE)
+    restarted.restore(line.checkpoint(), now)
+    assert restarted.tick(now).at == T0 - 1000 * S
+    assert restarted.touches(now - 1, now + 1)
+
+
 STEP = st.one_of(
     st.sampled_from(("on", "on for 5 s", "off", "restart", "clock on", "clock back", "silence")),
     st.sampled_from((1.0, 3.0, 3.0, 4.0, math.nan)),
@@ -180,6 +210,7 @@ STEP = st.one_of(
 
 
 @given(st.lists(STEP, min_size=5, max_size=60))
+@example(["on for 5 s", 3.0, "clock back", "silence", 1.0])
 def test_it_begins_and_ends_in_turn_and_is_what_its_newest_change_says(steps):
     line, now, changes = Maintenance(RULE), T0, []
     for step in steps:

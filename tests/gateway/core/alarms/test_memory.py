@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gateway.api.model import AlarmState, TopTag
+from gateway.api.alarms import AlarmState, TopTag
 from gateway.core.alarms.memory import FOREVER, Memory, remembered
 
 

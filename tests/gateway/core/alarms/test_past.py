@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gateway.api.model import SECOND, Alarm, Score
+from gateway.api.alarms import Alarm
+from gateway.api.model import SECOND, Score
 from gateway.core.alarms.machine import AlarmMachine
 from gateway.core.alarms.past import remembered_alert
 from gateway.telemetry.status import alert_facts

@@ -65,10 +65,19 @@ def test_the_ten_most_frequent_of_few_alarms_are_not_rated():
 
 
 def test_the_highest_severity_is_rare_and_the_others_are_a_shape():
-    grave = made([raised(HOUR, severity="critical"), raised(2 * HOUR, "guard.b", "medium")])
+    grave = made(
+        [raised(n * MINUTE, severity="critical" if n % 2 else "medium") for n in range(200)]
+    )
     assert of(grave, "share of severity critical").is_met is False
     assert of(grave, "share of severity medium").is_met is None
     assert of(grave, "share of severity medium").value == "50.0 %"
+
+
+def test_one_critical_alarm_of_few_is_not_rated_as_too_many():
+    few = made([raised(n * MINUTE, severity="low" if n else "critical") for n in range(100)])
+    assert of(few, "share of severity critical").is_met is None
+    more = made([raised(n * MINUTE, severity="low" if n else "critical") for n in range(101)])
+    assert of(more, "share of severity critical").is_met is True
 
 
 def test_what_is_hidden_is_no_alarm():

@@ -3,9 +3,11 @@ from datetime import UTC
 
 import pytest
 
+from gateway.api.alarms import Alarm, AlarmState, Severity, TopTag, Transition
 from gateway.api.local_time import local_time
-from gateway.api.model import SECOND, Alarm, AlarmState, Severity, Tag, TopTag, Transition
-from gateway.core.alarms.words import TEXTS, Occasion, Words, filled, named, spoken
+from gateway.api.model import SECOND, Tag
+from gateway.core.alarms.texts import TEXTS
+from gateway.core.alarms.words import Occasion, Words, named, spoken
 
 TAGS = [
     Tag("bearing_temperature", "plc", SECOND, "°C"),
@@ -125,11 +127,6 @@ def test_a_latched_alarm_does_not_say_that_it_is_normal():
     )
 
 
-def test_every_transition_has_a_text():
-    raised = {Transition.RAISED, Transition.UPDATED}
-    assert {str(each) for each in set(Transition) - raised} <= TEXTS.keys()
-
-
 def test_another_language_replaces_texts():
     texts = TEXTS | {"high": "{tag} zu hoch", "beyond a limit": "{alarm}: {value} > {limit}"}
     texts |= {"state shelved": "zurückgestellt", "severity high": "hoch", "decimal point": ","}
@@ -167,10 +164,6 @@ def test_the_phrase_of_a_limit_has_the_values_with_their_unit():
 
 def test_without_a_time_nothing_is_told_of_it():
     assert said(limit("power.high", 5.0), value=6.0, since=0) == "Power high: 6 kW, limit 5 kW"
-
-
-def test_a_placeholder_in_a_value_is_not_filled():
-    assert filled("{a} and {b}", a="{b}", b="1") == "{b} and 1"
 
 
 def test_names_of_the_line_file_are_written_as_people_would():

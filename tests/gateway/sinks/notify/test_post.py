@@ -53,7 +53,7 @@ def test_escalations_of_an_alarm_are_counted_also_over_a_restart():
     assert again.restore(json.loads(json.dumps(made.facts()))) == []
     again.take([news(0, "escalated", at=2)], NOON)
     assert waiting(again, "owner") == ["0"]
-    # Raised anew it begins with the first step.
+    # Raised again it begins with the first step.
     again.take([news(0, at=3), news(0, "escalated", at=4)], NOON)
     assert len(waiting(again, "boss")) == 2
 

@@ -11,6 +11,7 @@ from patience import PATIENCE
 
 from gateway.api import masking
 from gateway.api.contracts import ConfigError, Places, SinkRejected, SinkUnavailable
+from gateway.api.local_time import local_time
 from gateway.api.model import SECOND, Envelope, Kind
 from gateway.sinks.notify import NotifySink
 from gateway.sinks.notify.options import NotifyOptions
@@ -231,6 +232,7 @@ async def test_a_damaged_file_is_set_aside_and_the_sink_works(tmp_path):
 async def test_a_test_message_reaches_one_receiver_or_all(tmp_path):
     async with Plant(tmp_path, shift={}, boss={}) as plant:
         plant.build()
+        plant.now += 30 * 24 * HOUR
         assert {n: p.ok for n, p in (await plant.sink.send_test("boss")).items()} == {"boss": True}
         await plant.servers["boss"].stop()
         both = await plant.sink.send_test()
@@ -238,7 +240,9 @@ async def test_a_test_message_reaches_one_receiver_or_all(tmp_path):
         with pytest.raises(KeyError):
             await plant.sink.send_test("nobody")
         assert not (tmp_path / "notify-people.json").exists()
-    assert "test message" in plant.subjects("shift")[0]
+    (mail,) = plant.servers["shift"].mails.messages
+    assert "test message" in mail["Subject"]
+    assert f"Since: {local_time(plant.now)}" in mail.get_body(("plain",)).get_content()
 
 
 async def test_a_probe_names_the_receiver_that_fails(tmp_path):

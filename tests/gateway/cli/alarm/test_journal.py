@@ -94,6 +94,13 @@ def test_an_alarm_is_shown_as_json(line):
     assert len(shown["entries"]) == 4
 
 
+def test_a_name_is_its_newest_occurrence(line):
+    name = line[1].rpartition("-")[0]
+    by_name = alarms(line[0], "show", name)
+    assert by_name.exit_code == 0
+    assert by_name.stdout == alarms(line[0], "show", line[1]).stdout
+
+
 def test_a_wrong_id_is_a_sentence_with_what_may_have_been_meant(line):
     done = alarms(line[0], "show", line[1][:-1])
     assert done.exit_code == 1

@@ -75,7 +75,7 @@ def page(made: Report, line: str, site: str) -> str:
 <h2>Notes</h2>
 <p>An alarm is a transition to active that was annunciated: not shelved, suppressed or out of
 service. The recommended values are for one operator, who may have more than this line. They are
-those of ANSI/ISA-18.2-2016 and IEC 62682:2014, clause 16 of both, and of EEMUA 191, edition 4.</p>
+from ANSI/ISA-18.2-2016 and IEC 62682:2014, clause 16 of both, and from EEMUA 191, edition 4.</p>
 </main></body></html>
 """
 
@@ -151,14 +151,16 @@ def _bars(
                 f"width='{max(step * 0.9, 1):.2f}' height='{high:.1f}'>"
                 f"<title>{local_time(start + number * each, form)}: {count}</title></rect>"
             )
-    for value in (0, limit, max(counts, default=0)):
+    most = max(counts, default=0)
+    # Texts must not cover each other.
+    for value in (0, limit, *([most] if min(most, abs(most - limit)) > top / 12 else [])):
         y = HEIGHT - HEIGHT * value / top
         yield f"<text x='{LEFT - 6}' y='{y + 4:.1f}' text-anchor='end'>{value}</text>"
     y = HEIGHT - HEIGHT * limit / top
     yield f"<line class='limit' x1='{LEFT}' x2='{WIDTH}' y1='{y:.1f}' y2='{y:.1f}'/>"
     yield f"<line class='axis' x1='{LEFT}' x2='{WIDTH}' y1='{HEIGHT}' y2='{HEIGHT}'/>"
-    ends = ((0, "start"), (len(counts) // 2, "middle"), (len(counts), "end"))
-    for number, anchor in ends:
+    middle = [(len(counts) // 2, "middle")] if len(counts) > 2 else []
+    for number, anchor in ((0, "start"), *middle, (len(counts), "end")):
         at = local_time(start + number * each, form)
         x = LEFT + number * step
         yield f"<text x='{x:.1f}' y='{HEIGHT + 20}' text-anchor='{anchor}'>{at}</text>"

@@ -10,17 +10,18 @@ from typing import Any
 import click
 
 from gateway.api.click_types import DURATION
+from gateway.api.durations import spell_roughly
 from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import visible
 from gateway.api.wording import counted
-from gateway.cli.alarm_report_page import page
+from gateway.cli.alarm.colours import styled
+from gateway.cli.alarm.journal_source import read_journal
+from gateway.cli.alarm.report_page import page
 from gateway.cli.daemon import understood
-from gateway.cli.journal_source import read_journal
 from gateway.core.alarms.performance import DAY, performance
 from gateway.core.alarms.recommended import Figure, Report, report
 from gateway.core.alarms.transitions import needed, transitions
-from gateway.core.durations import spell_roughly
 
 EARLIER: Nanos = 7 * DAY
 """How long before the time span entries are read, for alarms that were raised before it."""
@@ -33,7 +34,7 @@ EARLIER: Nanos = 7 * DAY
               help="Write a page to this file; it needs no other file and no network.")  # fmt: skip
 @click.pass_obj
 def command(file: Path, since: Nanos, html: Path | None, *, as_json: bool) -> None:
-    """Rate the alarms of a time span as ISA-18.2 and EEMUA 191 ask for.
+    """Rate the alarms of a time span by ISA-18.2 and EEMUA 191.
 
     A time span that begins before the journal does is cut to that. If no daemon runs, its buffer is
     read.
@@ -76,7 +77,7 @@ def _facts(made: Report, line: str, site: str) -> dict[str, Any]:
 def _table(made: Report, line: str) -> Iterator[str]:
     of = made.of
     length = spell_roughly(of.end - of.start)
-    yield click.style(f"{line}: {counted(of.alarms, 'alarm')} in {length}", bold=True)
+    yield styled(f"{line}: {counted(of.alarms, 'alarm')} in {length}", bold=True)
     yield f"{local_time(of.start)} to {local_time(of.end)}"
     yield ""
     width = max(len(each.name) for each in made.figures)
@@ -98,4 +99,4 @@ def _table(made: Report, line: str) -> Iterator[str]:
 def _mark(figure: Figure) -> str:
     if figure.is_met is None:
         return "  "
-    return click.style("✓ ", fg="green") if figure.is_met else click.style("✗ ", fg="red")
+    return styled("✓ ", fg="green") if figure.is_met else styled("✗ ", fg="red")

@@ -3,6 +3,8 @@
 from gateway.api.model import SECOND, Nanos
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86_400, 31_557_600
+_OLDEST = 1e10
+"""Seconds beyond which an age is no more told apart; a daemon may send any number."""
 
 
 def spell(nanos: Nanos) -> str:
@@ -26,6 +28,13 @@ def spell_roughly(nanos: Nanos) -> str:
     seconds = round(abs(nanos) / SECOND)
     grain = 1 if seconds < _MINUTE else 10 if seconds < 10 * _MINUTE else _MINUTE
     return spell(round(seconds / grain) * grain * SECOND if grain > 1 else nanos)
+
+
+def spell_age(seconds: float | None) -> str:
+    """The age of data: '0.4 s', '2 min 5 s', '27 years', or a dash if there is none."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.1f} s" if seconds < _MINUTE else spell(int(min(seconds, _OLDEST)) * SECOND)
 
 
 def _two(seconds: int, large: int, name: str, small: int, rest_name: str) -> str:

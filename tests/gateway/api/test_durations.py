@@ -1,7 +1,7 @@
 import pytest
 
+from gateway.api.durations import spell, spell_age, spell_roughly
 from gateway.api.model import SECOND
-from gateway.core.durations import spell, spell_roughly
 
 DAY = 86_400
 
@@ -30,3 +30,11 @@ def test_a_span_is_spelt_in_its_two_largest_units(seconds, words):
 )  # fmt: skip
 def test_what_is_measured_is_spelt_roughly(seconds, words):
     assert spell_roughly(round(seconds * SECOND)) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0.42, "0.4 s"), (59.94, "59.9 s"), (125.8, "2 min 5 s"), (1e300, "317 years")],
+)
+def test_an_age_is_spelt_to_a_tenth_of_a_second_while_it_is_young(seconds, words):
+    assert spell_age(seconds) == words

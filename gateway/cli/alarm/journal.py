@@ -14,13 +14,13 @@ from gateway.api.model import Nanos, Tag
 from gateway.api.nearest import nearest
 from gateway.api.visible import visible
 from gateway.api.wording import number
+from gateway.cli.alarm.colours import coloured
+from gateway.cli.alarm.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.cli.daemon import understood
-from gateway.cli.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.control.client import ControlError
 from gateway.core.alarms.journal import EntryKind, JournalEntry
 
 HOUR: Nanos = 3600 * 10**9
-COLOURS = {"critical": "red", "high": "red", "medium": "yellow", "low": "cyan"}
 NAMES = 40
 
 
@@ -49,7 +49,7 @@ def journal(file: Path, since: Nanos | None, limit: int, *, as_json: bool) -> No
 
 
 def _row(entry: JournalEntry) -> str:
-    severity = click.style(f"{entry.severity:<8}", fg=COLOURS.get(entry.severity))
+    severity = coloured(f"{entry.severity:<8}", entry.severity)
     what = entry.transition or entry.kind.value
     who = f"  by {entry.by}" if entry.by and entry.by not in entry.message else ""
     words = (local_time(entry.at), severity, f"{what:<12}", f"{visible(entry.id):<{NAMES}}")
@@ -63,8 +63,9 @@ def _row(entry: JournalEntry) -> str:
 def show(file: Path, alarm: str, *, as_json: bool) -> None:
     """Show everything about one alarm, by its id.
 
-    `list` and `journal` show the ids. Why it was raised, its tags, its model, and each of its
-    transitions. If no daemon runs, its buffer is read. Exit code 1 if there is no such alarm.
+    `list` and `journal` show the ids; detector.alarm is its newest occurrence. Why it was raised,
+    its tags, its model, and each of its transitions. If no daemon runs, its buffer is read. Exit
+    code 1 if there is no such alarm.
     """
     from gateway.config.load import load
 
@@ -86,6 +87,9 @@ def _answer(file: Path, alarm: str) -> dict[str, Any]:
             raise
         recent = read_journal(file, most=ENTRIES).entries
         ids = list(dict.fromkeys(e.id for e in recent if e.kind is EntryKind.ALARM))
+        newest = next((each for each in ids if each.rpartition("-")[0] == alarm), None)
+        if newest is not None:
+            return read_alarm(file, newest)
         near = nearest(alarm, ids) if ids else ""
         hint = near if near.startswith("did") else f"see andon alarms {file} journal"
         raise ControlError(404, f"{error}; {hint}") from error
@@ -96,8 +100,7 @@ def _described(
 ) -> Iterator[str]:
     alarm, entries = facts["alarm"], facts["entries"]
     raised = next((e["message"] for e in entries if e["transition"] == "raised"), None)
-    colour = COLOURS.get(str(alarm["severity"]))
-    yield click.style(visible(raised or alarm["message"]), bold=True, fg=colour)
+    yield coloured(visible(raised or alarm["message"]), str(alarm["severity"]))
     yield ""
     for name, value in _facts(alarm, tags):
         if value:
@@ -106,7 +109,7 @@ def _described(
         yield f"  {'clip':<13}{visible(facts['clip'])}"
     elif line.history is not None:
         yield f"  {'samples':<13}andon clip {file} {visible(str(alarm['id']))}"
-    # A limit is no value that somebody expects.
+    # A limit is not an expected value.
     is_limit = alarm["tag"] and all(t["expected"] == alarm["threshold"] for t in alarm["top_tags"])
     yield from _tags(alarm["top_tags"], tags, "Limit" if is_limit else "Expected")
     yield ""

@@ -1,5 +1,6 @@
 """The page of the report, in a real browser."""
 
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -8,7 +9,7 @@ from playwright.async_api import async_playwright
 from servers import program
 
 from gateway.api.model import SECOND
-from gateway.cli.alarm_report_page import page
+from gateway.cli.alarm.report_page import page
 from gateway.core.alarms.performance import DAY, HOUR, Entry, performance
 from gateway.core.alarms.recommended import report
 
@@ -33,6 +34,23 @@ def test_there_is_a_bar_for_each_hour_or_day_with_alarms(days, bars, noun):
     assert len(drawn) == 1
     assert float(drawn[0].get("x")) == pytest.approx(40 + (960 / bars) * (1 if bars == 48 else 0))
     assert f"Alarms in each {noun}" in made(days)
+
+
+@pytest.mark.parametrize(("hours", "alarms"), [(0.1, 3), (2, 7), (48, 40)])
+def test_the_texts_of_the_axes_do_not_cover_each_other(hours, alarms):
+    end = START + round(hours * HOUR)
+    rows = [Entry(START + n * SECOND, f"{n}", "guard.a", "raised", "low") for n in range(alarms)]
+    found = page(report(rows, performance(rows, START, end)), "press", "here")
+    (svg,) = re.findall(r"<svg.*</svg>", found, re.DOTALL)
+    texts = [each for each in ET.fromstring(svg).iter() if each.tag == "text"]
+    below = [each for each in texts if not (each.text or "").isdecimal()]
+    # Of a text in the middle half is on its left.
+    share = {"start": 0.0, "middle": 0.5, "end": 1.0}
+    width = 6.5 * 16
+    starts = sorted(float(t.get("x")) - share[t.get("text-anchor")] * width for t in below)
+    assert all(b - a >= width for a, b in itertools.pairwise(starts))
+    beside = sorted(float(t.get("y")) for t in texts if t not in below)
+    assert all(b - a >= 10 for a, b in itertools.pairwise(beside))
 
 
 def test_without_any_alarm_there_is_a_page_too():

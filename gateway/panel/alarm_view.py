@@ -16,6 +16,7 @@ from gateway.api.local_time import local_time
 from gateway.api.model import AlarmState, Nanos, Severity
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import number
+from gateway.core.alarms.limits import limit_of
 from gateway.core.durations import spell_roughly
 
 Facts = Mapping[str, Any]
@@ -213,7 +214,7 @@ def card(
         lasted=spell_roughly(max(now - began, 0)),
         by=brief(str(alarm.get("acknowledged_by") or "")),
         verdict=VERDICTS.get(str(alarm.get("verdict")), ""),
-        tags=[_tag(tag, units) for tag in alarm["top_tags"][:TAGS]],
+        tags=[_tag(tag, units, alarm) for tag in alarm["top_tags"][:TAGS]],
         expected_word="limit" if alarm.get("tag") else "expected",
         model=brief(str(alarm.get("model") or "")),
         coverage=f"{coverage:.0%}".replace("%", " %") if isinstance(coverage, int | float) else "",
@@ -258,14 +259,15 @@ def quantity(value: Any, unit: str) -> str:
     return f"{number(value, 4)} {unit}".rstrip()
 
 
-def _tag(tag: Facts, units: Mapping[str, str]) -> TagRow:
+def _tag(tag: Facts, units: Mapping[str, str], alarm: Facts) -> TagRow:
     name, share = str(tag.get("tag", "")), tag.get("share")
+    limit = limit_of(alarm, name)
     unit = units.get(name, "")
     return TagRow(
         name=brief(name),
         share=round(100 * share) if isinstance(share, int | float) and 0 <= share <= 1 else 0,
         actual=quantity(tag.get("actual"), unit),
-        expected=quantity(tag.get("expected"), unit),
+        expected=quantity(tag.get("expected") if limit is None else limit, unit),
         reason=brief(str(tag.get("reason") or ""), SENTENCE),
     )
 

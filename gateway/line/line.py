@@ -39,9 +39,10 @@ from gateway.core.alarms.acts import Act, UnknownAlarm
 from gateway.core.alarms.context import Context
 from gateway.core.alarms.flood import DETECTOR as ALARMS
 from gateway.core.alarms.flood import FloodWatch
-from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.machine import ACT, NEXT_ACT, AlarmMachine
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
 from gateway.core.alarms.maintenance import Change
+from gateway.core.alarms.removed import ended
 from gateway.core.alarms.words import Words
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
@@ -204,6 +205,25 @@ class Line:
             self._clips.restore(owed)
         self._ledger = await self._outbox.restore(LEDGER) or self._ledger
         self.health.ledger.restore(self._ledger)
+
+    async def end(self, removed: Mapping[str, Sequence[Alert]]) -> None:
+        """End alarms that are not in the line file any more, by their last alerts.
+
+        Before the first tick, which stores it together with checkpoints that lack them.
+        """
+        before = self._started - self._config.file.timing.lateness - ACT
+        site, line = self._config.site, self._config.line
+        for detector, lasts in removed.items():
+            for place, last in enumerate(lasts):
+                at = max(before, last.at + NEXT_ACT)
+                alert = ended(last, at, self._words, self._config.digest[:DIGEST])
+                envelope = points.alert_envelope(alert, site, line, place, self._words)
+                self._outbox.add(self._dated([envelope]))
+                self._outbox.note(journal.of_alert(alert_facts(alert)))
+                self._unannounced.append(alert)
+            if detector not in self._machines:
+                await self._outbox.restore(detector)
+                self._noted[detector] = b"{}"
 
     def memory(self) -> Memory:
         """The windows so far, for `recall` in the next run."""

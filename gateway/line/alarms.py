@@ -20,6 +20,7 @@ from gateway.core.alarms.context import Context
 from gateway.core.alarms.flood import DETECTOR as ALARMS
 from gateway.core.alarms.flood import FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.removed import ended
 from gateway.core.alarms.words import Words
 from gateway.line.checkpoints import CONTEXT
 
@@ -92,6 +93,12 @@ class LineAlarms:
         if machine is None:
             raise CommandRefused(f"{past.id}: the line has no detector {past.detector} now")
         return machine.comment_on(past, verdict, by, why)
+
+    def end(self, last: Alert, at: Nanos, place: int) -> tuple[Alert, Envelope]:
+        """The end of an alarm that the line file has no more, `place` among its detector's."""
+        alert = ended(last, at, self._words, self._config.digest[:DIGEST])
+        site, line = self._config.site, self._config.line
+        return alert, points.alert_envelope(alert, site, line, place, self._words)
 
     def restart_delays(self, since: Nanos, step: Nanos) -> None:
         """Restart all pending delays, and move the end of shelves: the clock was stepped."""

@@ -138,6 +138,9 @@ def backtest(
     labelled = within(intervals.faults, recording.times) if is_file else None
     if column is not None:
         labelled = np.nan_to_num(recording.only([column]).values[:, 0]) != 0
+    first, last = recording.times[0], recording.times[-1]
+    if elsewhere := sum(end < first or start > last for start, end in intervals.all):
+        inputs = inputs.noting([f"{elsewhere} labels lie before or after the data: {labels}"])
     left_out = within(intervals.left_out, recording.times)
     if labelled is not None and left_out.any():
         if left_out.all():

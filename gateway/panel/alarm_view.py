@@ -19,6 +19,7 @@ from gateway.api.local_time import local_time
 from gateway.api.model import Nanos
 from gateway.api.visible import SENTENCE, brief
 from gateway.api.wording import number
+from gateway.core.alarms.limits import limit_of
 from gateway.core.alarms.memory import HIDDEN
 from gateway.core.alarms.texts import TEXTS
 
@@ -238,7 +239,7 @@ def card(
         hidden=_hidden(alarm, now),
         marks=[word for key, word in MARKS.items() if alarm.get(key) is True],
         verdict=VERDICTS.get(str(alarm.get("verdict")), ""),
-        tags=[_tag(tag, units) for tag in alarm["top_tags"][:TAGS]],
+        tags=[_tag(tag, units, alarm) for tag in alarm["top_tags"][:TAGS]],
         expected_word="limit" if alarm.get("tag") else "expected",
         model=brief(str(alarm.get("model") or "")),
         coverage=f"{coverage:.0%}".replace("%", " %") if isinstance(coverage, int | float) else "",
@@ -308,14 +309,15 @@ def quantity(value: Any, unit: str) -> str:
     return f"{number(value, 4)} {unit}".rstrip()
 
 
-def _tag(tag: Facts, units: Mapping[str, str]) -> TagRow:
+def _tag(tag: Facts, units: Mapping[str, str], alarm: Facts) -> TagRow:
     name, share = str(tag.get("tag", "")), tag.get("share")
+    limit = limit_of(alarm, name)
     unit = units.get(name, "")
     return TagRow(
         name=brief(name),
         share=round(100 * share) if isinstance(share, int | float) and 0 <= share <= 1 else 0,
         actual=quantity(tag.get("actual"), unit),
-        expected=quantity(tag.get("expected"), unit),
+        expected=quantity(tag.get("expected") if limit is None else limit, unit),
         reason=brief(str(tag.get("reason") or ""), SENTENCE),
     )
 

@@ -13,6 +13,7 @@ from gateway.api.contracts import AndonError
 from gateway.api.model import SECOND, Nanos
 from gateway.api.visible import SENTENCE, brief
 from gateway.control.client import ControlError
+from gateway.core.alarms.limits import limit_of
 from gateway.panel.render import safe
 from gateway.panel.trend_svg import trend_svg
 from gateway.panel.watch import Watch
@@ -73,11 +74,12 @@ def _marks(
 ) -> dict[str, Any]:
     """What is drawn beside the curve: the alarm's time, and its limit or what was expected."""
     marks: dict[str, Any] = {"anomaly": span}
+    limit = limit_of(alarm, tag["tag"])
+    if limit is not None:
+        return marks | {"limits": [("limit", limit)]}
     value = tag.get("expected")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return marks
-    if alarm.get("tag"):
-        return marks | {"limits": [("limit", float(value))]}
     return marks | {"expected": float(value)}
 
 

@@ -34,7 +34,7 @@ def facts(at, transition, state, *, opened_at, alarm="flow.high", **more):
         "by": "", "reason": "", "verdict": "", "acknowledged_by": "", "caused_by": "",
         "active": state != "normal",
         "top_tags": [
-            {"tag": "flow", "share": 1.0, "actual": 87.2, "expected": 85.0, "reason": ""}
+            {"tag": "flow", "share": 1.0, "actual": 87.2, "expected": None, "reason": ""}
         ],
     }  # fmt: skip
     return made | more

@@ -19,6 +19,7 @@ from gateway.cli.alarm.journal_source import ENTRIES, read_alarm, read_journal
 from gateway.cli.daemon import understood
 from gateway.control.client import ControlError
 from gateway.core.alarms.journal import EntryKind, JournalEntry
+from gateway.core.alarms.limits import limit_of
 
 HOUR: Nanos = 3600 * 10**9
 NAMES = 40
@@ -109,9 +110,7 @@ def _described(
         yield f"  {'clip':<13}{visible(facts['clip'])}"
     elif line.history is not None:
         yield f"  {'samples':<13}andon clip {file} {visible(str(alarm['id']))}"
-    # A limit is not an expected value.
-    is_limit = alarm["tag"] and all(t["expected"] == alarm["threshold"] for t in alarm["top_tags"])
-    yield from _tags(alarm["top_tags"], tags, "Limit" if is_limit else "Expected")
+    yield from _tags(alarm, tags)
     yield ""
     yield "Transitions"
     for entry in entries:
@@ -143,15 +142,20 @@ def _facts(alarm: Mapping[str, Any], tags: Mapping[str, Tag]) -> Iterator[tuple[
     yield "caused by", alarm["caused_by"]
 
 
-def _tags(top: Sequence[Mapping[str, Any]], tags: Mapping[str, Tag], normal: str) -> Iterator[str]:
+def _tags(alarm: Mapping[str, Any], tags: Mapping[str, Tag]) -> Iterator[str]:
+    top: Sequence[Mapping[str, Any]] = alarm["top_tags"]
     if not top:
         return
+    limits = [limit_of(alarm, each["tag"]) for each in top]
+    # A limit is no value that somebody expects.
+    normal = "Expected" if None in limits else "Limit"
     width = max(3, *(len(each["tag"]) for each in top))
     yield ""
     yield f"  {'Tag':<{width}}  {'Share':>6}  {'Actual':>12}  {normal:>12}  Unit"
-    for each in top:
+    for each, limit in zip(top, limits, strict=True):
         tag = tags.get(each["tag"])
-        cells = (_value(each["actual"], tag), _value(each["expected"], tag))
+        expected = each["expected"] if limit is None else limit
+        cells = (_value(each["actual"], tag), _value(expected, tag))
         share = _percent(each["share"])
         words = f"{cells[0]:>12}  {cells[1]:>12}  {tag.unit if tag else '':<6}  {each['reason']}"
         yield visible(f"  {each['tag']:<{width}}  {share:>6}  {words}").rstrip()

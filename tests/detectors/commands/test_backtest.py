@@ -137,6 +137,16 @@ def test_an_alarm_that_is_unclear_or_of_maintenance_is_not_counted(bundle, data,
     assert (done.exit_code, "line 2, verdict: must be one of" in done.stderr) == (1, True)
 
 
+def test_labels_of_another_time_than_the_data_are_counted(bundle, data, labels):
+    path = labels("real")
+    path.write_text(
+        f"{path.read_text()}2027-01-01,2027-01-02,real\n2025-01-01,2025-01-02,unclear\n"
+    )
+    report = json.loads(andon("backtest", bundle, data, "--labels", path, "--json").stdout)
+    assert report["remarks"] == [f"2 labels lie before or after the data: {path}"]
+    assert report["events_found"] == 1
+
+
 def test_a_missing_column_of_labels_is_refused(bundle, data):
     done = andon("backtest", bundle, data, "--labels", "attack")
     assert done.exit_code

@@ -60,7 +60,7 @@ def test_what_is_hidden_on_purpose_is_apart():
 def test_the_words_are_parted_into_name_values_and_advice():
     facts = alarm(
         "d.x", "Oil high: 87 °C, limit 85 °C; check it", advice="check it",
-        tag="oil", top_tags=[top("oil", 1.0, 87.0, 85.0)],
+        tag="oil", alarm="oil.high", threshold=85.0, top_tags=[top("oil", 1.0, 87.0, None)],
     )  # fmt: skip
     found = card(facts, {"oil": "°C"}, T0 + 3 * MINUTE)
     assert (found.headline, found.details, found.advice) == (

@@ -16,8 +16,8 @@ def entry(number, **more):
 
 
 OIL = alarm(
-    "guard.oil.high", "Oil high: 87 °C, limit 85 °C", tag="oil", model="m@1",
-    top_tags=[top("oil", 1.0, 87.0, 85.0)],
+    "guard.oil.high", "Oil high: 87 °C, limit 85 °C", tag="oil", model="m@1", threshold=85.0,
+    top_tags=[top("oil", 1.0, 87.0, None)],
 )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ async def alarm(visit: Visit) -> str:
     card = alarm_view.card(facts, watch.units, visit.now, watch.names) if facts else None
     if card and past is not None:
         # It is over: what can be done is to say what it was.
-        card = replace(card, acts=frozenset({"comment"}), needs_person=False)
+        card = replace(card, acts=frozenset({"comment"}), needs_person=False, lasted="")
     plots, no_plot = await trends.of_alarm(watch, facts, visit.now) if facts else ([], "")
     return render(
         "alarm.html",

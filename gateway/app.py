@@ -51,6 +51,7 @@ from gateway.history.recent import Recent
 from gateway.line.checkpoints import RUN
 from gateway.line.line import Line
 from gateway.line.past_alarms import PastAlarms
+from gateway.line.removed_alarms import removed_alarms
 from gateway.line.source import keep_reading
 from gateway.line.supervise import supervise
 from gateway.line.window_store import WindowStore
@@ -110,6 +111,7 @@ async def _run_line(config: LineConfig) -> None:
             if history is not None:
                 line.health.history = lambda: _history_facts(history, clips)
             await line.restore()
+            await line.end(await removed_alarms(buffer, line.alarm_names))
             run = RunRecord(started, _boot(), __version__)
             last = stored_run(await buffer.load_checkpoint(RUN))
             line.note(start_note(run, last), {RUN: run.state()})

@@ -57,6 +57,8 @@ class Transition(StrEnum):
     UNSHELVED = "unshelved"
     TAKEN_OUT_OF_SERVICE = "taken_out_of_service"
     RETURNED_TO_SERVICE = "returned_to_service"
+    REMOVED = "removed"
+    """It is not in the line file any more, which ends it."""
     COMMENTED = "commented"
     """A person gave a verdict on it, or said something about it; its state is as before."""
 

@@ -178,6 +178,10 @@ class Buffer:
         """The state last stored under this name; None if it is missing or damaged."""
         return await self._run(self._store.load_checkpoint, name)
 
+    async def detectors(self) -> Sequence[str]:
+        """The detectors that ever had a checkpoint."""
+        return await self._run(self._store.detectors)
+
     def note(self, loss: Loss) -> None:
         """Counts and reports points that were lost before they reached the buffer."""
         self._thread.submit(self._store.note, loss)

@@ -157,6 +157,11 @@ class Contents:
         row = self.db.execute(query, (name,)).fetchone()
         return row[0] if row and row[1] == checksum(name, row[0]) else None
 
+    def detectors(self) -> list[str]:
+        """The detectors that ever had a checkpoint; other names begin with #."""
+        query = "SELECT name FROM checkpoint WHERE substr(name, 1, 1) <> '#' ORDER BY name"
+        return [str(name) for (name,) in self.db.execute(query)]
+
     def save_checkpoints(self, states: Mapping[str, bytes]) -> None:
         """Stores states under their names, replacing earlier ones."""
         self.db.executemany(

@@ -277,6 +277,10 @@ class Store:
         """The state last stored under this name; None if it is missing or damaged."""
         return self._contents.load_checkpoint(name)
 
+    def detectors(self) -> list[str]:
+        """The detectors that ever had a checkpoint."""
+        return self._contents.detectors()
+
     def journal(self, asked: JournalQuery) -> JournalPage:
         """Entries of the alarm journal. Damaged rows among them are deleted, and counted."""
         page = query(self._contents.db, asked)

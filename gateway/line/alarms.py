@@ -20,6 +20,7 @@ from gateway.core.alarms.context import Context
 from gateway.core.alarms.flood import DETECTOR as ALARMS
 from gateway.core.alarms.flood import FloodWatch
 from gateway.core.alarms.machine import AlarmMachine
+from gateway.core.alarms.removed import ended
 from gateway.core.alarms.words import Words
 from gateway.line.checkpoints import CONTEXT
 
@@ -110,6 +111,15 @@ class LineAlarms:
         return points.alert_envelope(
             alert, self._config.site, self._config.line, number, self._words
         )
+
+    def end(self, last: Alert, at: Nanos, place: int) -> tuple[Alert, Envelope]:
+        """The end of an alarm that is not in the line file any more, also as it is stored.
+
+        `last` is its last alert; `place` tells it from others of its detector.
+        """
+        alert = ended(last, at, self._words, self._config.digest[:DIGEST])
+        site, line = self._config.site, self._config.line
+        return alert, points.alert_envelope(alert, site, line, place, self._words)
 
     def states(self) -> dict[str, bytes]:
         """The checkpoints of all machines, and of what their alarms mean together."""

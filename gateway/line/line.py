@@ -28,6 +28,7 @@ from gateway.config.maintenance import maintenance_of
 from gateway.core import points
 from gateway.core.alarms import journal
 from gateway.core.alarms.acts import Act
+from gateway.core.alarms.machine import ACT, NEXT_ACT
 from gateway.core.alarms.maintenance import DETECTOR as MAINTENANCE
 from gateway.core.align import Aligner, Memory
 from gateway.core.clips import ClipPlan
@@ -143,6 +144,23 @@ class Line:
         if self._clips is not None and owed is not None:
             self._clips.restore(owed)
         self._routine.restore(await self._outbox.restore(LEDGER))
+
+    async def end(self, removed: Mapping[str, Sequence[Alert]]) -> None:
+        """End alarms that are not in the line file any more, by their last alerts.
+
+        Before the first tick, which stores it together with checkpoints that lack them.
+        """
+        before = self._started - self._config.file.timing.lateness - ACT
+        for detector, lasts in removed.items():
+            for place, last in enumerate(lasts):
+                at = max(before, last.at + NEXT_ACT)
+                alert, envelope = self._alarms.end(last, at, place)
+                self._outbox.add(self._dated([envelope]))
+                self._outbox.note(journal.of_alert(alert_facts(alert)))
+                self._announcements.add([alert])
+            if detector not in self._alarms.machines:
+                await self._outbox.restore(detector)
+                self._noted[detector] = b"{}"
 
     def memory(self) -> Memory:
         """The windows so far, for `recall` in the next run."""

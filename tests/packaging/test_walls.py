@@ -172,7 +172,7 @@ def test_each_contract_has_a_case():
 
 PURE = {
     "bisect", "collections", "dataclasses", "enum", "functools", "itertools", "json", "math",
-    "numpy", "random", "re", "statistics", "typing", "zlib",
+    "numpy", "operator", "random", "re", "statistics", "typing", "zlib",
 }  # fmt: skip
 OPENING = {"open", "print", "input", "exec", "eval", "__import__"}
 

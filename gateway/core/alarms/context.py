@@ -175,6 +175,8 @@ class Context:
         self._marks = {
             key: _Mark(**{**mark, "tags": tuple(mark["tags"])})
             for key, mark in facts.get("marks", {}).items()
+            # An alarm that is not in the line file any more is no cause of another.
+            if key in self._titles
         }
 
 

@@ -32,7 +32,7 @@ from gateway.api.contracts import CommandRefused
 from gateway.api.model import SECOND, Nanos, Score
 from gateway.core.alarms import causes, condition
 from gateway.core.alarms.acts import Act, annunciate
-from gateway.core.alarms.memory import FOREVER, Memory, remembered
+from gateway.core.alarms.memory import FOREVER, Memory, occurrence_id, remembered
 from gateway.core.alarms.words import Occasion, Words
 
 ACT: Nanos = 50_000
@@ -418,9 +418,7 @@ class AlarmMachine:
 
     def _id_of(self, number: int, is_open: bool, opened_at: Nanos, epoch: int) -> str:
         name = f"{self.detector}.{self.alarms[number].name}"
-        if not is_open:
-            return name
-        return f"{name}-{opened_at // 1_000_000:x}{f'.{epoch}' if epoch else ''}"
+        return occurrence_id(name, opened_at, epoch) if is_open else name
 
     def checkpoint(self) -> bytes:
         """The state as JSON; equal states give equal bytes."""

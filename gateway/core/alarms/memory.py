@@ -128,6 +128,16 @@ class Memory:
         return values
 
 
+def alarm_id(name: str, kept: Memory) -> str:
+    """The id of the alarm of this name, as 'guard.flow.low'; the name while it is not open."""
+    return occurrence_id(name, kept.opened_at, kept.epoch) if kept.is_open else name
+
+
+def occurrence_id(name: str, opened_at: Nanos, epoch: int) -> str:
+    """The id of what was opened then."""
+    return f"{name}-{opened_at // 1_000_000:x}{f'.{epoch}' if epoch else ''}"
+
+
 _NAMES = tuple(each.name for each in fields(Memory))
 _VALUES = attrgetter(*_NAMES)
 

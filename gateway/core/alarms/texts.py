@@ -54,6 +54,7 @@ TEXTS = {
     "unshelved": "{alarm}: no longer shelved",
     "taken_out_of_service": "{alarm}: taken out of service by {by}",
     "returned_to_service": "{alarm}: returned to service by {by}",
+    "removed": "{alarm}: ended",
     "commented": "{alarm}: {by} says",
     "commented_real": "{alarm}: a real fault, says {by}",
     "commented_false": "{alarm}: a false alarm, says {by}",

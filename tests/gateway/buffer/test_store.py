@@ -832,3 +832,9 @@ def test_closing_gives_the_files_back(path):
     opened.close()
     assert opened._marks._file is None
     assert not path.with_name("buffer.db-wal").exists()
+
+
+def test_the_detectors_are_those_that_ever_had_a_checkpoint(path):
+    with closing(store(path)) as opened:
+        opened.append([], {"pump": b"{}", "#clock": b"{}", "fan": b"{}"})
+        assert opened.detectors() == ["fan", "pump"]

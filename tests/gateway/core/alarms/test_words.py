@@ -113,6 +113,7 @@ def test_a_phrase_counts_the_tags_it_names():
         ("taken_out_of_service", {"by": "ben", "why": "probe is broken"},
          "taken out of service by ben: probe is broken"),
         ("returned_to_service", {"by": "ben"}, "returned to service by ben"),
+        ("removed", {"why": "not in the file"}, "ended: not in the file"),
     ],
 )  # fmt: skip
 def test_every_other_transition_is_a_sentence_about_the_alarm(transition, occasion, words):

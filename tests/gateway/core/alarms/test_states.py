@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.api.alarms import Alarm, AlarmState, Transition
@@ -180,6 +180,11 @@ def test_a_restart_neither_loses_nor_repeats_a_transition(options, steps):
 
 @settings(max_examples=SEQUENCES)
 @given(SETTINGS, STEPS)
+@example(
+    {"on_delay": 0, "off_delay": 0, "hysteresis": 0.0, "of_last": None, "minimum_duration": 0,
+     "realarm_after": 0, "latch": False},
+    ["out of service", "in service", "shelve", 20.0, *["comment on the past"] * 3],
+)  # fmt: skip
 def test_no_two_transitions_of_an_alarm_have_one_time(options, steps):
     gone = Course(options, steps, restarts=True)
     times = list(zip(gone.epochs, (alert.at for alert in gone.alerts), strict=True))

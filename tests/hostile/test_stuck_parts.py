@@ -70,7 +70,7 @@ def _detectors():
     for number in (1, 2):
         name = f"detector-{number}-wait"
         yield Member(f"{name}.score", "wait", f"detector {name}: scoring", f"detector {name}", True)
-    yield Member("detector-fail.score", "fail", "detector detector-fail: failed, a bug")
+    yield Member("detector-fail.score", "fail", "a bug in detector-fail.score")
 
 
 TOGETHER = list(_members())

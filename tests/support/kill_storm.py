@@ -91,7 +91,7 @@ class Disk:
 async def subscribed(port, received):
     """Keeps what the broker delivers, as a panel with a session of its own does."""
     async with aiomqtt.Client("127.0.0.1", port, identifier="panel", clean_session=False) as client:
-        await client.subscribe("andon/#", qos=1)
+        await client.subscribe("andon/+/+/alarms/events", qos=1)
         received.append(None)
         async for message in client.messages:
             received.append(json.loads(message.payload))

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self, Union
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from gateway.api.options import Name, PositiveDuration, Secret, Severity, Strict, Url
+from gateway.api.alarms import Severity
+from gateway.api.options import Name, PositiveDuration, Secret, Strict, Url
 from gateway.config.explain import explain
 from gateway.config.parse import parse
 

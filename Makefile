@@ -31,9 +31,10 @@ setup: $(DEV) ## make .venv with everything for development, exactly as locked
 demo: $(if $(wildcard $(DEV)),$(DEV),$(RUN)) ## the whole of andon on a simulated plant, in two minutes
 	@$(BIN)/andon demo $(ARGS)
 
-# Most tests wait for something. A file's tests stay together: they share a server or a model.
+# Most tests wait for something, so there are more than cores. A file's tests stay together: they
+# share a server or a model.
 test: $(DEV) ## all tests; those whose server program is missing are skipped
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 foreign: $(FOREIGN) ## servers of other authors for the tests (Node.js), exactly as locked
 

@@ -1,10 +1,10 @@
 """How good the alarms of a time span were: the figures of ISA-18.2 and EEMUA 191. Pure.
 
-The recommended values are from ANSI/ISA-18.2-2016, table 5 and IEC 62682:2014: about 6 alarms
-an hour, at most 10 in ten minutes, less than 1 % of the time in flood, no chattering alarm, fewer
-than five that are active for a day, the ten most frequent no more than 5 % of all, and severities
-of about 80, 15 and 5 %. Chattering is three activations within a minute, as is usual; the standard
-gives no number.
+The recommended values are those on which public guides to ANSI/ISA-18.2-2016 and IEC 62682:2014
+agree: about 6 alarms an hour, at most 10 in ten minutes, less than 1 % of the time in flood, no
+chattering alarm, fewer than five that are active for a day, the ten most frequent no more than 5 %
+of all, and severities of about 80, 15 and 5 %. Chattering is three activations within a minute, as
+is usual; the standard gives no number.
 """
 
 from collections import Counter, defaultdict
